@@ -1,0 +1,1 @@
+"""Tunedeck without its pages: data, training, evaluation and the store. Imports no streamlit."""
