@@ -1,0 +1,302 @@
+"""Models: what a name means, whether a folder holds one we can train, and loading it with its tokenizer.
+
+Nothing is ever unpickled and no code of a model is ever run: weights come from safetensors alone, and
+`trust_remote_code` is off. What pages need (names, checks) imports nothing heavy; loading does, inside its functions.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from core import scratch
+from core.errors import ModelError
+from core.events import Reporter
+from core.settings import Settings, allowed_path
+from core.spec import ModelSpec
+
+Kind = Literal["scratch", "folder", "hub"]
+
+SUGGESTIONS: tuple[tuple[str, str], ...] = (
+    ("scratch", "A small new BERT trained on your data alone: no download, seconds per run, modest accuracy."),
+    ("google-bert/bert-base-cased", "The tutorial's model: English, keeps upper and lower case. 436 MB."),
+    ("distilbert/distilbert-base-uncased", "English, nearly as good as BERT in half the time. 268 MB."),
+    ("answerdotai/ModernBERT-base", "English, newer and stronger, long texts of up to 8,192 tokens. 599 MB."),
+    ("microsoft/MiniLM-L12-H384-uncased", "English, small and quick on a CPU. 133 MB."),
+    ("FacebookAI/xlm-roberta-base", "100 languages, also mixed ones. 1.1 GB."),
+    ("distilbert/distilbert-base-multilingual-cased", "104 languages, lighter than XLM-RoBERTa. 542 MB."),
+    ("sbintuitions/modernbert-ja-130m", "Japanese, needs no word splitter. 531 MB."),
+)
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
+PATH_START = re.compile(r"[.~/\\]|[A-Za-z]:[\\/]")
+TOKENIZER_FILES = (
+    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
+    "spm.model",
+)  # fmt: skip
+PICKLED_WEIGHTS = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
+# Their position table has rows that no token uses: the first token's position is the padding id plus one.
+OFFSET_POSITIONS = {
+    "roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "data2vec-text", "mpnet",
+    "longformer", "luke", "ibert", "xmod",
+}  # fmt: skip
+# Repositories of these kinds may carry code of their own beside what transformers itself knows; that code is not run.
+KNOWN_TYPES = OFFSET_POSITIONS | {
+    "albert", "bert", "big_bird", "bloom", "convbert", "deberta", "deberta-v2", "distilbert", "electra", "ernie",
+    "eurobert", "gpt2", "llama", "megatron-bert", "mistral", "mobilebert", "modernbert", "nomic_bert", "opt", "qwen2",
+    "qwen3", "rembert", "roformer", "squeezebert", "xlm",
+}  # fmt: skip
+NO_LIMIT = 1_000_000  # a tokenizer or config that names more positions than this names none
+
+
+def kind_of(name: str) -> Kind:
+    """What `name` means: scratch, a folder here, or a Hub id. Raises ModelError for what can be none of them."""
+    if name == "scratch":
+        return "scratch"
+    if PATH_START.match(name) or Path(name).is_dir():
+        return "folder"
+    if HUB_NAME.fullmatch(name) and ".." not in name and "--" not in name:
+        return "hub"
+    raise ModelError(
+        f"{name[:100]!r} is not a model: give scratch, a folder, or a Hub id such as google-bert/bert-base-cased"
+    )
+
+
+def fetch(model: ModelSpec, settings: Settings, progress: Callable[[str, float | None], None]) -> Path | None:
+    """The local folder of a pretrained model, downloaded if it is the Hub's and not here yet; None for scratch.
+
+    Raises ModelError, HubError or PathError.
+    """
+    match kind_of(model.name):
+        case "scratch":
+            return None
+        case "folder":
+            folder = allowed_path(settings, model.name)
+        case "hub":
+            from core import hub
+
+            folder = hub.fetch_model(model.name, model.revision, progress)
+    check_folder(folder, model.max_length)
+    return folder
+
+
+def check_folder(folder: Path, max_length: int | None = None) -> None:
+    """Whether `folder` holds a model that can be trained here, by its file names and config alone.
+
+    max_length: tokens per text, checked against what the model can take. Raises ModelError.
+    """
+    if not folder.is_dir():
+        raise ModelError(f"{folder} is not a folder; give the folder that has config.json and model.safetensors in it")
+    config = _read_config(folder)
+    kind = config.get("model_type")
+    if not kind:
+        raise ModelError(f"config.json in {folder} names no model_type; save the model anew with save_pretrained")
+    if "auto_map" in config and kind not in KNOWN_TYPES:
+        raise ModelError(f"{folder.name} needs code of its own to load (auto_map), which is not run here; use another model")
+    if config.get("is_encoder_decoder"):
+        raise ModelError(f"{folder.name} is an encoder-decoder ({kind}), which cannot classify texts here; use an encoder")
+    _check_weights(folder)
+    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+        raise ModelError(f"{folder} has no tokenizer (tokenizer.json or vocab.txt); save it there with save_pretrained")
+    limit = position_limit(config)
+    if max_length is not None and limit is not None and max_length > limit:
+        raise ModelError(
+            f"the longest text is set to {max_length:,} tokens, but {folder.name} takes at most {limit:,}; "
+            f"set model.max_length to {limit} or less"
+        )
+
+
+def position_limit(config: dict[str, Any]) -> int | None:
+    """How many tokens a model with this config (of config.json) can take; None if it names no limit."""
+    names = ("max_position_embeddings", "n_positions", "max_seq_len")
+    limit = next((config[n] for n in names if isinstance(config.get(n), int)), None)
+    if limit is None or not 0 < limit < NO_LIMIT:
+        return None
+    if config.get("model_type") in OFFSET_POSITIONS:
+        return limit - (config.get("pad_token_id") or 1) - 1
+    return limit
+
+
+def tokenizer_json(model: ModelSpec, settings: Settings) -> Path | None:
+    """The model's `tokenizer.json` if it lies on this machine, for the `tokenizers` library; no network.
+
+    None for scratch (its tokenizer comes from the data) and for a model without such a file or not downloaded yet.
+    Raises ModelError or PathError.
+    """
+    match kind_of(model.name):
+        case "scratch":
+            return None
+        case "folder":
+            path = allowed_path(settings, model.name) / "tokenizer.json"
+            return path if path.is_file() else None
+        case "hub":
+            from core import hub
+
+            return hub.cached_tokenizer_json(model.name, model.revision)
+
+
+def load_tokenizer(model: ModelSpec, texts: Iterable[str], folder: Path | None, report: Reporter) -> Any:
+    """The tokenizer (a `transformers` one) of a pretrained folder, or one trained on `texts` for scratch.
+
+    texts: the training texts; read for scratch alone. folder: what `fetch` returned. Raises ModelError.
+    """
+    if folder is None:
+        report.phase("Building a vocabulary")
+        tokenizer = scratch.tokenizer(texts, model.max_length)
+        report.message(f"Built a vocabulary of {len(tokenizer):,} word pieces from the training texts.")
+        return tokenizer
+    report.phase("Loading the tokenizer")
+    _check_architecture(folder)
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # the library raises whatever its many tokenizers do
+        raise ModelError(f"the tokenizer in {folder} cannot be loaded: {_first_line(error)}") from error
+    if tokenizer.pad_token is None:
+        _add_padding(tokenizer, folder, report)
+    return tokenizer
+
+
+def load_model(
+    model: ModelSpec, label_names: Sequence[str], tokenizer: Any, seed: int, folder: Path | None, report: Reporter
+) -> Any:
+    """An `AutoModelForSequenceClassification` in float32 on the CPU, its new head drawn with `seed`, in eval mode.
+
+    label_names: the classes in the order of their ids. folder: what `fetch` returned. Raises ModelError.
+    """
+    from transformers import set_seed
+
+    report.phase("Loading the model")
+    labels = {
+        "id2label": dict(enumerate(label_names)),
+        "label2id": {name: i for i, name in enumerate(label_names)},
+        "problem_type": "single_label_classification",
+    }
+    set_seed(seed)
+    if folder is None:
+        network = scratch.model(len(tokenizer), model.max_length, tokenizer.pad_token_id, labels)
+        report.message(f"Made a new BERT with {network.num_parameters():,} weights, all of them still random.")
+        return network.eval()
+    network = _load_pretrained(folder, labels, tokenizer, report)
+    return network.eval()
+
+
+def save(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write a folder that `from_pretrained` loads (safetensors, config, tokenizer); complete or not there at all."""
+    from core.files import replace_folder
+
+    with replace_folder(folder) as partial:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    if not path.is_file():
+        if (folder / "adapter_config.json").is_file():
+            raise ModelError(f"{folder} holds an adapter, not a whole model; merge it into its base model first")
+        raise ModelError(f"{folder} has no config.json, so it is no model; give the folder that save_pretrained wrote")
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path} cannot be read: {_first_line(error)}") from None
+    if not isinstance(config, dict):
+        raise ModelError(f"{path} is not a model's config; save the model anew with save_pretrained")
+    return config
+
+
+def _check_weights(folder: Path) -> None:
+    if any(folder.glob("model*.safetensors")):
+        return
+    if any(p for pattern in PICKLED_WEIGHTS for p in folder.glob(pattern)):
+        raise ModelError(
+            f"{folder} has its weights only in a pickled file, which can run code when it is opened; "
+            "convert them where you trust the file: model.save_pretrained(folder) writes model.safetensors"
+        )
+    raise ModelError(f"{folder} has no weights (model.safetensors); save the model there with save_pretrained")
+
+
+def _check_architecture(folder: Path) -> None:
+    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
+
+    kind = _read_config(folder)["model_type"]
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # an unknown type, or a config that its class refuses
+        raise ModelError(f"the installed transformers cannot load a model of type {kind!r}: {_first_line(error)}") from error
+    if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        raise ModelError(f"{folder.name} is of type {kind!r}, which cannot classify texts; use a text encoder such as BERT")
+
+
+def _add_padding(tokenizer: Any, folder: Path, report: Reporter) -> None:
+    if tokenizer.eos_token is None:
+        raise ModelError(f"the tokenizer in {folder} has neither a padding nor an end token; use another model")
+    tokenizer.pad_token = tokenizer.eos_token
+    report.message(
+        f"This model has no padding token, as is usual for models that write text. Its end token "
+        f"{tokenizer.eos_token} fills up short texts; the model is told to ignore it.",
+        level="notice",
+        code="padding-token",
+    )
+
+
+def _load_pretrained(folder: Path, labels: dict[str, Any], tokenizer: Any, report: Reporter) -> Any:
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    try:
+        network, info = AutoModelForSequenceClassification.from_pretrained(
+            folder,
+            **labels,
+            num_labels=len(labels["id2label"]),
+            dtype=torch.float32,  # master weights: lower precision, where chosen, comes from autocast
+            use_safetensors=True,
+            trust_remote_code=False,
+            local_files_only=True,
+            weights_only=True,
+            ignore_mismatched_sizes=True,  # a head for another number of classes is made anew; all else is checked below
+            output_loading_info=True,
+        )
+    except Exception as error:  # a broken file, a config that fits no weights: whatever the library makes of it
+        raise ModelError(f"the model in {folder} cannot be loaded: {_first_line(error)}") from error
+    _check_loaded(folder, network, info, report)
+    network.config.pad_token_id = tokenizer.pad_token_id
+    rows = network.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        raise ModelError(f"the tokenizer in {folder} has {len(tokenizer):,} tokens, its model only {rows:,}; they do not fit")
+    return network
+
+
+def _check_loaded(folder: Path, network: Any, info: dict[str, Any], report: Reporter) -> None:
+    """Explain a new head; refuse a body that is not all there."""
+    body = f"{network.base_model_prefix}."
+    changed = {*info["missing_keys"], *(m[0] for m in info["mismatched_keys"])}
+    lost = sorted(k for k in changed if k.startswith(body) and "pooler" not in k)
+    if lost:
+        raise ModelError(
+            f"the weights in {folder} do not fit its config.json: {len(lost):,} are missing or of another size, "
+            f"such as {lost[0]}; use the folder as save_pretrained wrote it"
+        )
+    if changed:
+        report.message(
+            "The part that chooses the class (the head) is new and starts with random weights. That is normal: "
+            "the pretrained part knows language, and this training teaches the head your classes.",
+            level="notice",
+            code="new-head",
+        )
+    if info["unexpected_keys"]:
+        report.message(
+            "Some pretrained weights are not used: they belong to the task that the model was trained for before. "
+            "That is normal.",
+            level="notice",
+            code="unused-weights",
+        )
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:300]

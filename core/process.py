@@ -1,0 +1,205 @@
+"""Processes: who am I, does that one still live, start a worker, end it with everything it started, and why did it die."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+from functools import lru_cache
+from pathlib import Path
+
+import psutil
+
+from core.settings import Settings
+from core.store import ProcessId
+
+PROJECT = Path(__file__).resolve().parent.parent
+WINDOWS = sys.platform == "win32"
+
+# Large temporaries come from the heap and stay there; without this the training step on a CPU spends up to half its
+# time on page faults. glibc reads them, other C libraries ignore them.
+ALLOCATOR = {
+    "MALLOC_MMAP_THRESHOLD_": str(4 * 1024**3),
+    "MALLOC_TRIM_THRESHOLD_": str(4 * 1024**3),
+    "MALLOC_TOP_PAD_": str(64 * 1024**2),
+    "MALLOC_ARENA_MAX": "2",
+}
+
+
+@lru_cache(maxsize=1)
+def boot_id() -> str:
+    """Names this boot of this machine."""
+    linux = Path("/proc/sys/kernel/random/boot_id")
+    return linux.read_text().strip() if linux.exists() else str(round(psutil.boot_time() / 60))
+
+
+def identity(pid: int | None = None) -> ProcessId:
+    """This process, or a running one. Raises psutil.NoSuchProcess."""
+    process = psutil.Process(pid)
+    return ProcessId(socket.gethostname(), boot_id(), process.pid, process.create_time())
+
+
+def is_here(process: ProcessId) -> bool:
+    """Whether it was started on this machine; of another machine's processes only the heartbeat can be seen."""
+    return process.host == socket.gethostname()
+
+
+def is_dead(process: ProcessId) -> bool:
+    """Whether a process surely runs no more: False for one that cannot be seen from here."""
+    if not is_here(process):
+        return False
+    return process.boot != boot_id() or _live(process) is None
+
+
+def _live(process: ProcessId) -> psutil.Process | None:
+    try:
+        found = psutil.Process(process.pid)
+        same = abs(found.create_time() - process.started) < 2.0  # the clock may be set between two looks
+        return found if same and found.status() != psutil.STATUS_ZOMBIE else None
+    except psutil.NoSuchProcess:
+        return None
+
+
+def signal_group(process: ProcessId, *, force: bool) -> None:
+    """Ask the whole group of a worker on this machine to end (`force`: kill it). Does nothing to strangers."""
+    if not is_here(process) or process.boot != boot_id():
+        return
+    if WINDOWS:
+        _signal_tree(process, force)
+        return
+    if _live(process) is None and psutil.pid_exists(process.pid) and not _is_zombie(process.pid):
+        return  # the pid is somebody else's now, and so may the group be
+    try:
+        os.killpg(process.pid, signal.SIGKILL if force else signal.SIGTERM)
+        if force:
+            os.killpg(process.pid, signal.SIGCONT)  # a frozen group dies at once
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+def _is_zombie(pid: int) -> bool:
+    try:
+        return bool(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+def _signal_tree(process: ProcessId, force: bool) -> None:
+    leader = _live(process)
+    if leader is None:
+        return
+    for member in [*leader.children(recursive=True), leader]:
+        try:
+            member.kill() if force else member.terminate()
+        except psutil.NoSuchProcess:
+            pass
+
+
+def start_worker(run_id: str, token: int, resource: str, threads: int | None, settings: Settings) -> subprocess.Popen[bytes]:
+    """Start a worker in a session of its own; all it prints goes to the run's worker.log. Raises OSError."""
+    folder = settings.run_dir(run_id)
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "worker.log").open("ab") as log:
+        return subprocess.Popen(
+            [sys.executable, "-m", "core.worker", run_id, str(token)],
+            cwd=PROJECT,
+            env=worker_environment(resource, threads, settings),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=not WINDOWS,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),
+        )
+
+
+def worker_environment(resource: str, threads: int | None = None, settings: Settings | None = None) -> dict[str, str]:
+    """The environment of a worker, fixed at its start: allocator, threads, visible GPUs.
+
+    resource: `cpu`, `gpu:0` or `light`; threads: for computing on the CPU, one per physical core if None.
+    """
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("STREAMLIT_")}
+    count = str(threads or physical_cores())
+    environment |= {
+        "OMP_NUM_THREADS": count,
+        "MKL_NUM_THREADS": count,
+        "TOKENIZERS_PARALLELISM": "true",
+        "TF_CPP_MIN_LOG_LEVEL": "2",
+        "KERAS_BACKEND": "tensorflow",
+        "USE_TF": "0",  # transformers and datasets need not look for it
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "0",
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONIOENCODING": "utf-8",
+        "PYTHONUTF8": "1",
+        "CUDA_VISIBLE_DEVICES": resource.removeprefix("gpu:") if resource.startswith("gpu:") else "",
+    }
+    for name, value in ALLOCATOR.items():
+        environment.setdefault(name, value)
+    if settings is not None:
+        environment["TUNEDECK_HOME"] = str(settings.home)
+    return environment
+
+
+@lru_cache(maxsize=1)
+def physical_cores() -> int:
+    """Cores this process may use: two threads of one core compute no faster than one."""
+    physical = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1
+    return max(1, min(physical, allowed))
+
+
+@lru_cache(maxsize=1)
+def gpus() -> tuple[str, ...]:
+    """Names of the CUDA GPUs, asked of the driver so that no torch is imported. Empty without one."""
+    tool = shutil.which("nvidia-smi")
+    if tool is None:
+        return ()
+    try:
+        out = subprocess.run(
+            [tool, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=10, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return ()
+    return tuple(line.strip() for line in out.splitlines() if line.strip())
+
+
+def log_tail(path: Path, lines: int = 20) -> str:
+    """The last lines of a log; empty if there is none."""
+    try:
+        with path.open("rb") as log:
+            log.seek(max(0, path.stat().st_size - 16_384))
+            text = log.read().decode("utf-8", errors="replace")
+    except OSError:
+        return ""
+    return "\n".join(text.splitlines()[-lines:])
+
+
+def cause_of_death(exit_code: int | None, log: str) -> str:
+    """Why a worker that said nothing may have ended, in plain words, with what to do.
+
+    exit_code: as subprocess has it (negative for a signal on POSIX), None if nobody was there to see it.
+    """
+    if "No space left on device" in log or "[Errno 28]" in log:
+        return "The disk is full. Free some space, or delete old runs, and start again."
+    if "out of memory" in log.lower() or "MemoryError" in log or "bad_alloc" in log:
+        return "Memory ran out. Halve the batch size or the longest text, and start again."
+    if "ModuleNotFoundError" in log or "ImportError" in log:
+        return "A library could not be imported, so the installation is incomplete. Run `make setup` and start again."
+    if exit_code is None:
+        return (
+            "The worker is gone and nobody saw it end: a restart of the machine, too little memory, or it was killed by hand. "
+            "Start it again; if it repeats, halve the batch size."
+        )
+    if exit_code == -signal.SIGTERM or (not WINDOWS and exit_code == -signal.SIGINT):
+        return "The worker was told to end from outside (a shutdown, or by hand). Start it again."
+    if not WINDOWS and exit_code == -signal.SIGKILL:
+        return (
+            "The system killed the worker, most often because memory ran out. "
+            "Halve the batch size or the longest text, close other programs, and start again."
+        )
+    if exit_code < 0:
+        return f"The worker crashed with signal {-exit_code} ({signal.Signals(-exit_code).name}); its log may say more."
+    return f"The worker ended with exit code {exit_code} without saying why; its log may say more."

@@ -1,0 +1,255 @@
+"""The background thread that owns the life of every run: queue, start, heartbeat, stop, crash.
+
+Any number of dashboards and command lines may run one over the same home; the lease decides which of them acts. The
+others stand by, and take over when the holder dies or its lease runs out.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import shutil
+import subprocess
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from core import process
+from core.errors import StaleWrite, StoreError
+from core.settings import Settings
+from core.store import ACTIVE, FINAL, ProcessId, Run, Store
+
+LEASE_S = 10.0
+POLL_S = 0.5
+COME_UP_S = 30.0
+TERMINATE_S = 10.0
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass
+class _Watch:
+    """What this scheduler saw of one attempt; times are monotonic, so a laptop that slept is not a hung worker."""
+
+    beats: int
+    changed: float
+    stop_seen: float | None = None
+    terminated: float | None = None
+    killed: float | None = None
+    seen_alive: bool = False
+
+
+class Scheduler:
+    """One per process. `start` makes the thread, `close` ends it and leaves the workers to work on."""
+
+    def __init__(self, store: Store, settings: Settings, *, poll_s: float = POLL_S, lease_s: float = LEASE_S) -> None:
+        self._store, self._settings = store, settings
+        self._poll_s, self._lease_s = poll_s, lease_s
+        self._me = process.identity()
+        self._lease: int | None = None
+        self._renewed = 0.0
+        self._children: dict[int, subprocess.Popen[bytes]] = {}
+        self._watches: dict[int, _Watch] = {}
+        self._wake = threading.Event()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._loop, name="tunedeck-scheduler", daemon=True)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process holds the lease, as far as it knows."""
+        return self._lease is not None
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Look at once, not at the next tick."""
+        self._wake.set()
+
+    def close(self) -> None:
+        self._closing.set()
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=self._lease_s)
+        if self._lease is not None:
+            self._store.release_lease(self._lease)
+            self._lease = None
+
+    def _loop(self) -> None:
+        while not self._closing.is_set():
+            try:
+                self.tick()
+            except StaleWrite:
+                self._lease = None  # somebody took over while this process was frozen
+            except Exception:
+                logger.exception("the scheduler stumbled and goes on")
+            self._wake.wait(self._poll_s)
+            self._wake.clear()
+
+    def tick(self) -> None:
+        """One look at everything: keep the lease, look after working runs, start queued ones."""
+        if not self._hold_lease():
+            return
+        working = self._store.runs(statuses=ACTIVE)
+        for run in working:
+            self._look_after(run)
+        self._forget({run.token for run in working})
+        self._start_queued()
+
+    def _hold_lease(self) -> bool:
+        now = time.monotonic()
+        if self._lease is not None:
+            if now - self._renewed > self._lease_s / 4:
+                self._store.renew_lease(self._lease, self._lease_s)
+                self._renewed = now
+            return True
+        self._lease = self._store.acquire_lease(self._me, self._lease_s, process.is_dead)
+        if self._lease is None:
+            return False
+        self._renewed = now
+        self._sweep()
+        return True
+
+    def _sweep(self) -> None:
+        """Remove the folders of deleted runs that a crash left behind."""
+        runs = self._settings.home / "runs"
+        known = {run.id for run in self._store.runs(limit=10**9)}
+        for folder in runs.iterdir() if runs.is_dir() else ():
+            if folder.is_dir() and folder.name not in known and time.time() - folder.stat().st_mtime > 3600:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    # Working runs
+
+    def _look_after(self, run: Run) -> None:
+        now = time.monotonic()
+        watch = self._watches.setdefault(run.token, _Watch(run.beats, now))
+        child = self._children.get(run.token)
+        exit_code = child.poll() if child else None
+        if run.process is None:
+            self._await_worker(run, watch, exit_code, now)
+        elif exit_code is not None or process.is_dead(run.process):
+            self._bury(run, watch, exit_code)
+        elif run.status == "stopping":
+            self._press(run, run.process, watch, now)
+        else:
+            self._check_beat(run, run.process, watch, now)
+
+    def _await_worker(self, run: Run, watch: _Watch, exit_code: int | None, now: float) -> None:
+        if exit_code is not None:
+            self._bury(run, watch, exit_code)
+        elif now - watch.changed > COME_UP_S:
+            if run.status == "stopping":
+                self._give_up(run, "stopped", "Stopped before its worker came up; there is no model.")
+            else:
+                self._store.requeue(self._held, run.id, run.token)
+
+    def _bury(self, run: Run, watch: _Watch, exit_code: int | None) -> None:
+        if self._store.run(run.id).status in FINAL:
+            return  # it committed its own final state a moment ago
+        if run.process is not None:
+            process.signal_group(run.process, force=True)  # whatever it had started
+        if watch.terminated is not None or run.status == "stopping":
+            self._give_up(run, "stopped", "Stopped before it could save; there is no model.")
+            return
+        tail = process.log_tail(self._settings.run_dir(run.id) / "worker.log")
+        self._give_up(run, "lost", process.cause_of_death(exit_code, tail), tail)
+
+    def _check_beat(self, run: Run, worker: ProcessId, watch: _Watch, now: float) -> None:
+        if run.beats != watch.beats:
+            watch.beats, watch.changed = run.beats, now
+        elif now - watch.changed > self._settings.hung_after_s:
+            silent = f"{self._settings.hung_after_s:.0f} s"
+            process.signal_group(worker, force=True)
+            tail = process.log_tail(self._settings.run_dir(run.id) / "worker.log")
+            self._give_up(run, "lost", f"The worker gave no sign of life for {silent} and was ended. Start it again.", tail)
+
+    def _press(self, run: Run, worker: ProcessId, watch: _Watch, now: float) -> None:
+        """Ask, then tell, then force: a graceful stop that takes too long is ended from outside."""
+        watch.stop_seen = watch.stop_seen or now
+        if now - watch.stop_seen < self._settings.stop_grace_s:
+            return
+        if watch.terminated is None:
+            watch.terminated = now
+            process.signal_group(worker, force=False)
+        elif now - watch.terminated > TERMINATE_S and watch.killed is None:
+            watch.killed = now
+            process.signal_group(worker, force=True)
+        elif watch.killed is not None and now - watch.killed > TERMINATE_S:
+            self._give_up(run, "stopped", "Stopped, but its process does not die; restart the machine to free its memory.")
+
+    def _give_up(self, run: Run, status: str, error: str, detail: str = "") -> None:
+        self._store.give_up(self._held, run.id, run.token, status, error, detail)
+
+    def _forget(self, tokens: set[int]) -> None:
+        for token in [t for t in self._watches if t not in tokens]:
+            del self._watches[token]
+        for token in [t for t, child in self._children.items() if t not in tokens and child.poll() is not None]:
+            del self._children[token]
+
+    # Queued runs
+
+    def _start_queued(self) -> None:
+        queued = self._store.runs(statuses=("queued",))
+        if not queued:
+            return
+        held = [run.resource for run in self._store.runs(statuses=ACTIVE)]
+        for run in reversed(queued):  # oldest first
+            resource = _free_resource(run, held)
+            if resource is None:
+                continue
+            held.append(resource)
+            self._start(run, resource)
+
+    def _start(self, run: Run, resource: str) -> None:
+        token = self._store.claim(self._held, run.id, resource)
+        if token is None:
+            return
+        threads = run.spec.get("execution", {}).get("threads")
+        try:
+            child = process.start_worker(run.id, token, resource, threads, self._settings)
+        except OSError as error:
+            reason = error.strerror or "unknown error"
+            self._store.give_up(self._held, run.id, token, "failed", f"The worker could not be started: {reason}.")
+            return
+        self._children[token] = child
+        try:
+            self._store.record_process(self._held, run.id, token, process.identity(child.pid))
+        except (StaleWrite, process.psutil.NoSuchProcess):
+            pass  # it was quicker than we are, or another scheduler has it
+
+    @property
+    def _held(self) -> int:
+        if self._lease is None:
+            raise StaleWrite("scheduler")
+        return self._lease
+
+
+def wants(spec: dict[str, Any], kind: str) -> str:
+    """The resource a run needs: `light`, `cpu` or `gpu`."""
+    if kind != "train":
+        return "light"
+    device = spec.get("execution", {}).get("device", "auto")
+    return "gpu" if device in ("auto", "cuda") and process.gpus() else "cpu"
+
+
+def _free_resource(run: Run, held: list[str | None]) -> str | None:
+    """A free place for a run: one training per GPU, one on the CPU, light work by cores."""
+    match wants(run.spec, run.kind):
+        case "light":
+            return "light" if held.count("light") < max(2, math.ceil((os.cpu_count() or 1) / 2)) else None
+        case "cpu":
+            return "cpu" if "cpu" not in held else None
+        case _:
+            free = [f"gpu:{i}" for i in range(len(process.gpus())) if f"gpu:{i}" not in held]
+            return free[0] if free else None
+
+
+def remove_run(store: Store, settings: Settings, run_id: str) -> None:
+    """Delete a run with its files. Raises RunNotFound, WrongStatus; StoreError if some files would not go."""
+    folder = settings.run_dir(run_id)
+    store.delete(run_id)
+    shutil.rmtree(folder, ignore_errors=True)
+    if folder.exists():
+        raise StoreError(f"The run is deleted, but some of its files could not be removed; delete {folder} by hand.")

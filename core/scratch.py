@@ -1,0 +1,82 @@
+"""The `scratch` model: a small BERT with a WordPiece vocabulary of its own, both made from the training texts.
+
+About a million weights: it learns in seconds on a CPU and needs no download. It knows no language beforehand, so a
+pretrained model does better wherever one can be had.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+VOCABULARY = 6_000
+# Above this the vocabulary hardly changes, while building it takes seconds.
+MAX_TEXTS, MAX_CHARACTERS = 20_000, 2_000
+POSITIONS = 512
+
+
+def train_wordpiece(texts: Iterable[str]) -> Any:
+    """A `tokenizers.Tokenizer` (WordPiece, lower case, any script) trained on the first 20,000 of `texts`.
+
+    Accents and the voicing marks of Japanese kana are kept, unlike in BERT's own uncased tokenizer: without them
+    different words become one.
+    """
+    from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers.models import WordPiece
+
+    tokenizer = Tokenizer(WordPiece(unk_token="[UNK]", max_input_chars_per_word=500))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.BertNormalizer(lowercase=True, strip_accents=False)]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=VOCABULARY,
+        min_frequency=2,
+        limit_alphabet=VOCABULARY // 2,
+        special_tokens=list(SPECIAL_TOKENS),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator((text[:MAX_CHARACTERS] for text in islice(texts, MAX_TEXTS)), trainer)
+    cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0",
+        pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
+    )
+    return tokenizer
+
+
+def tokenizer(texts: Iterable[str], max_length: int) -> Any:
+    """The trained vocabulary as a `transformers` tokenizer, which `AutoTokenizer` loads again as it was saved."""
+    from transformers import PreTrainedTokenizerFast
+
+    return PreTrainedTokenizerFast(
+        tokenizer_object=train_wordpiece(texts),
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+        mask_token="[MASK]",
+        model_max_length=max(POSITIONS, max_length),
+        model_input_names=["input_ids", "token_type_ids", "attention_mask"],
+    )
+
+
+def model(vocabulary: int, max_length: int, pad_token_id: int, labels: dict[str, Any]) -> Any:
+    """A `BertForSequenceClassification` of 128 × 2 layers with random weights; `labels`: the config's label fields."""
+    from transformers import BertConfig, BertForSequenceClassification
+
+    config = BertConfig(
+        vocab_size=vocabulary,
+        hidden_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=512,
+        max_position_embeddings=max(POSITIONS, max_length),
+        pad_token_id=pad_token_id,
+        **labels,
+    )
+    return BertForSequenceClassification(config)

@@ -1,0 +1,426 @@
+"""The record of all runs: one SQLite file that the dashboard, the command line and the workers share.
+
+Connections live for one call. Three kinds of callers write: people (submit, stop, rename, delete), the scheduler (its
+writes carry the lease's token) and workers (their writes carry their attempt's token). A token that is no longer the
+current one raises StaleWrite and changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import secrets
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import apsw
+
+from core.errors import RunNotFound, StaleWrite, StoreError, WrongStatus
+from core.schema import MIGRATIONS, migrate
+
+ACTIVE = ("starting", "running", "stopping")
+FINAL = ("finished", "stopped", "failed", "lost")
+BUSY_TIMEOUT_MS = 15_000
+
+
+@dataclass(frozen=True)
+class ProcessId:
+    """One process on one boot of one machine; a pid alone is reused."""
+
+    host: str
+    boot: str
+    pid: int
+    started: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as the store has it; times are seconds since 1970."""
+
+    id: str
+    kind: str
+    owner: str
+    name: str
+    status: str
+    spec: dict[str, Any]
+    parent: str | None
+    resource: str | None
+    created: float
+    started: float | None
+    ended: float | None
+    attempt: int
+    token: int
+    claimed: float | None
+    host: str | None
+    boot: str | None
+    pid: int | None
+    pid_started: float | None
+    beats: int
+    heartbeat: float | None
+    stop_requested: float | None
+    phase: str
+    step: int
+    total: int
+    epoch: float | None
+    error: str | None
+    detail: str | None
+    summary: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_final(self) -> bool:
+        return self.status in FINAL
+
+    @property
+    def process(self) -> ProcessId | None:
+        if self.pid is None or self.host is None or self.boot is None or self.pid_started is None:
+            return None
+        return ProcessId(self.host, self.boot, self.pid, self.pid_started)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it has been working, or worked."""
+        return None if self.started is None else (self.ended or time.time()) - self.started
+
+
+@dataclass(frozen=True)
+class Metric:
+    id: int
+    name: str
+    step: int
+    epoch: float | None
+    time: float
+    value: float
+
+
+@dataclass(frozen=True)
+class Event:
+    id: int
+    time: float
+    kind: str
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Progress:
+    phase: str
+    step: int
+    total: int
+    epoch: float | None
+
+
+COLUMNS = ", ".join(f.name for f in fields(Run))
+
+
+class Store:
+    """The runs of one home folder. Cheap to make; safe to use from any thread and process."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with self._connection() as connection:
+            (version,) = next(iter(connection.execute("PRAGMA user_version")))
+            if int(version) > len(MIGRATIONS):
+                raise StoreError(f"{path} was made by a newer Tunedeck; update this one, or set TUNEDECK_HOME")
+            migrate(connection)
+
+    # People
+
+    def submit(self, kind: str, name: str, spec: dict[str, Any], *, owner: str = "local", parent: str | None = None) -> str:
+        """Queue a run and return its id."""
+        run_id = secrets.token_hex(5)
+        with self.atomic() as db:
+            db.execute(
+                "INSERT INTO runs (id, kind, owner, name, status, spec, parent, created) VALUES (?,?,?,?,'queued',?,?,?)",
+                (run_id, kind, owner, _clean_name(name), json.dumps(spec), parent, time.time()),
+            )
+            _state_event(db, run_id, "queued")
+        return run_id
+
+    def stop(self, run_id: str) -> Run:
+        """Ask a run to stop: a queued one ends at once, a working one after its current step.
+
+        Raises WrongStatus if it has ended.
+        """
+        with self.atomic() as db:
+            run = _run(db, run_id)
+            if run.is_final:
+                raise WrongStatus(f"Run {run_id} has already ended ({run.status}); there is nothing to stop.")
+            now = time.time()
+            if run.status == "queued":
+                db.execute("UPDATE runs SET status='stopped', stop_requested=?, ended=? WHERE id=?", (now, now, run_id))
+                _state_event(db, run_id, "stopped")
+            elif run.stop_requested is None:
+                db.execute("UPDATE runs SET status='stopping', stop_requested=? WHERE id=?", (now, run_id))
+                _state_event(db, run_id, "stopping")
+            return _run(db, run_id)
+
+    def rename(self, run_id: str, name: str) -> None:
+        with self.atomic() as db:
+            _run(db, run_id)
+            db.execute("UPDATE runs SET name=? WHERE id=?", (_clean_name(name), run_id))
+
+    def delete(self, run_id: str) -> None:
+        """Remove a run's record. Raises WrongStatus while it works. Its files are the caller's to remove, afterwards."""
+        with self.atomic() as db:
+            run = _run(db, run_id)
+            if run.status in ACTIVE:
+                raise WrongStatus(f"Run {run_id} is still {run.status}; stop it before deleting it.")
+            db.execute("DELETE FROM runs WHERE id=?", (run_id,))
+
+    # Readers
+
+    def run(self, run_id: str) -> Run:
+        """Raises RunNotFound."""
+        with self._connection() as db:
+            return _run(db, run_id)
+
+    def runs(
+        self, *, kind: str | None = None, statuses: Sequence[str] = (), limit: int = 1000, offset: int = 0
+    ) -> list[Run]:
+        """Newest first."""
+        where, values = ["1"], []
+        if kind is not None:
+            where.append("kind = ?")
+            values.append(kind)
+        if statuses:
+            where.append(f"status IN ({','.join('?' * len(statuses))})")
+            values.extend(statuses)
+        query = f"SELECT {COLUMNS} FROM runs WHERE {' AND '.join(where)} ORDER BY created DESC, id LIMIT ? OFFSET ?"
+        with self._connection() as db:
+            return [_as_run(row) for row in db.execute(query, (*values, limit, offset))]
+
+    def metrics_since(self, run_id: str, cursor: int = 0, limit: int = 20_000) -> list[Metric]:
+        """The metrics written after `cursor` (the `id` of the last one seen), oldest first.
+
+        A repeated step comes again with a new id and replaces the one seen before.
+        """
+        with self._connection() as db:
+            rows = db.execute(
+                "SELECT id, name, step, epoch, time, value FROM metrics WHERE run=? AND id>? ORDER BY id LIMIT ?",
+                (run_id, cursor, limit),
+            )
+            return [Metric(*row[:5], value=math.nan if row[5] is None else row[5]) for row in rows]
+
+    def events_since(self, run_id: str, cursor: int = 0, limit: int = 5_000) -> list[Event]:
+        """The events written after `cursor`, oldest first."""
+        with self._connection() as db:
+            rows = db.execute(
+                "SELECT id, time, kind, payload FROM events WHERE run=? AND id>? ORDER BY id LIMIT ?",
+                (run_id, cursor, limit),
+            )
+            return [Event(row[0], row[1], row[2], json.loads(row[3])) for row in rows]
+
+    def lease_holder(self) -> ProcessId | None:
+        """The process that schedules now, if its lease has not run out."""
+        with self._connection() as db:
+            row = next(iter(db.execute("SELECT holder FROM lease WHERE name='scheduler' AND expires>?", (time.time(),))), None)
+            return ProcessId(**json.loads(row[0])) if row else None
+
+    # The scheduler
+
+    def acquire_lease(self, holder: ProcessId, ttl_s: float, is_dead: Callable[[ProcessId], bool]) -> int | None:
+        """Take the lease if it is free, has run out or belongs to a dead process; its new token, else None."""
+        with self.atomic() as db:
+            row = next(iter(db.execute("SELECT holder, token, expires FROM lease WHERE name='scheduler'")), None)
+            if row is not None and row[2] > time.time() and not is_dead(ProcessId(**json.loads(row[0]))):
+                return None
+            token = (row[1] if row else 0) + 1
+            db.execute(
+                "INSERT OR REPLACE INTO lease (name, holder, token, expires) VALUES ('scheduler', ?, ?, ?)",
+                (json.dumps(holder.__dict__), token, time.time() + ttl_s),
+            )
+            return int(token)
+
+    def renew_lease(self, token: int, ttl_s: float) -> None:
+        """Raises StaleWrite if another process has the lease."""
+        with self.atomic(durable=False) as db:
+            _check_lease(db, token)
+            db.execute("UPDATE lease SET expires=? WHERE name='scheduler'", (time.time() + ttl_s,))
+
+    def release_lease(self, token: int) -> None:
+        with self.atomic() as db:
+            db.execute("UPDATE lease SET expires=0 WHERE name='scheduler' AND token=?", (token,))
+
+    def claim(self, lease: int, run_id: str, resource: str) -> int | None:
+        """Make a queued run `starting` on a resource; the token of its new attempt, or None if it is no longer queued."""
+        with self.atomic() as db:
+            _check_lease(db, lease)
+            token = secrets.randbits(62) | 1
+            db.execute(
+                "UPDATE runs SET status='starting', resource=?, attempt=attempt+1, token=?, claimed=?, host=NULL, boot=NULL,"
+                " pid=NULL, pid_started=NULL, beats=0, heartbeat=NULL, phase='Starting', step=0, total=0, epoch=NULL,"
+                " error=NULL, detail=NULL WHERE id=? AND status='queued'",
+                (resource, token, time.time(), run_id),
+            )
+            if db.changes() == 0:
+                return None
+            _state_event(db, run_id, "starting", resource=resource)
+            return token
+
+    def record_process(self, lease: int, run_id: str, token: int, process: ProcessId) -> None:
+        """Note which process works on an attempt, for whoever supervises it after us."""
+        with self.atomic() as db:
+            _check_lease(db, lease)
+            _set_process(db, run_id, token, process)
+
+    def requeue(self, lease: int, run_id: str, token: int) -> None:
+        """Put back a run that was claimed but whose worker never came up."""
+        with self.atomic() as db:
+            _check_lease(db, lease)
+            db.execute("UPDATE runs SET status='queued', token=0, resource=NULL WHERE id=? AND token=?", (run_id, token))
+            if db.changes():
+                _state_event(db, run_id, "queued", why="its worker never came up")
+
+    def give_up(self, lease: int, run_id: str, token: int, status: str, error: str, detail: str = "") -> bool:
+        """End an attempt from outside; its worker can write no more. False if it had ended by itself."""
+        with self.atomic() as db:
+            _check_lease(db, lease)
+            return _end(db, run_id, token, status, error, detail, {})
+
+    # Workers
+
+    def begin(self, run_id: str, token: int, process: ProcessId) -> Run:
+        """A worker takes up its attempt. Raises StaleWrite if the attempt was given up, or another worker has it."""
+        with self.atomic() as db:
+            run = _run(db, run_id)
+            if run.token != token or run.status not in ("starting", "stopping"):
+                raise StaleWrite(run_id)
+            _set_process(db, run_id, token, process)
+            now = time.time()
+            db.execute("UPDATE runs SET started=?, heartbeat=?, beats=1 WHERE id=?", (now, now, run_id))
+            if run.status == "starting":
+                db.execute("UPDATE runs SET status='running' WHERE id=?", (run_id,))
+                _state_event(db, run_id, "running")
+            return _run(db, run_id)
+
+    def write(
+        self,
+        run_id: str,
+        token: int,
+        progress: Progress | None = None,
+        metrics: Iterable[tuple[str, int, float | None, float, float]] = (),
+        events: Iterable[tuple[float, str, dict[str, Any]]] = (),
+    ) -> str:
+        """One batch of a worker: a heartbeat, and what there is of progress, metrics (name, step, epoch, time, value)
+        and events (time, kind, payload). Returns the run's status, so that the worker sees a stop. Raises StaleWrite.
+        """
+        with self.atomic(durable=False) as db:
+            db.execute(
+                "UPDATE runs SET beats=beats+1, heartbeat=? WHERE id=? AND token=? AND status IN ('running','stopping')",
+                (time.time(), run_id, token),
+            )
+            if db.changes() == 0:
+                raise StaleWrite(run_id)
+            if progress is not None:
+                db.execute(
+                    "UPDATE runs SET phase=?, step=?, total=?, epoch=? WHERE id=?",
+                    (progress.phase, progress.step, progress.total, progress.epoch, run_id),
+                )
+            ((attempt, status),) = db.execute("SELECT attempt, status FROM runs WHERE id=?", (run_id,))
+            db.executemany(
+                "INSERT OR REPLACE INTO metrics (run, attempt, name, step, epoch, time, value) VALUES (?,?,?,?,?,?,?)",
+                ((run_id, attempt, *metric) for metric in metrics),
+            )
+            db.executemany(
+                "INSERT INTO events (run, attempt, time, kind, payload) VALUES (?,?,?,?,?)",
+                ((run_id, attempt, when, kind, json.dumps(payload)) for when, kind, payload in events),
+            )
+            return str(status)
+
+    def finish(
+        self, run_id: str, token: int, status: str, error: str = "", detail: str = "", summary: dict[str, Any] | None = None
+    ) -> None:
+        """A worker commits its own final state. Raises StaleWrite if it was given up before."""
+        with self.atomic() as db:
+            if not _end(db, run_id, token, status, error, detail, summary or {}):
+                raise StaleWrite(run_id)
+
+    # Connections
+
+    @contextmanager
+    def atomic(self, *, durable: bool = True) -> Iterator[apsw.Connection]:
+        """One transaction that waits its turn to write. `durable` survives a power cut, not only a crash."""
+        with self._connection() as connection:
+            connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
+            connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _connection(self) -> Iterator[apsw.Connection]:
+        try:
+            connection = apsw.Connection(str(self.path))
+        except apsw.CantOpenError:
+            raise StoreError(f"The run store {self.path} cannot be opened; check that its folder exists and is yours.") from None
+        try:
+            connection.set_busy_timeout(BUSY_TIMEOUT_MS)
+            connection.execute("PRAGMA foreign_keys = ON")
+            yield connection
+        except apsw.FullError:
+            raise StoreError(f"The disk that holds {self.path} is full; free some space and try again.") from None
+        except (apsw.NotADBError, apsw.CorruptError):
+            raise StoreError(f"{self.path} is not a run store, or is damaged; move it away, or set TUNEDECK_HOME.") from None
+        finally:
+            connection.close()
+
+
+def _clean_name(name: str) -> str:
+    return " ".join(name.split())[:200] or "Untitled"
+
+
+def _run(db: apsw.Connection, run_id: str) -> Run:
+    row = next(iter(db.execute(f"SELECT {COLUMNS} FROM runs WHERE id=?", (run_id,))), None)
+    if row is None:
+        raise RunNotFound(f"There is no run {run_id[:60]!r}; the Runs page lists those that exist.")
+    return _as_run(row)
+
+
+def _as_run(row: Sequence[Any]) -> Run:
+    values = dict(zip((f.name for f in fields(Run)), row, strict=True))
+    return Run(**{**values, "spec": json.loads(values["spec"]), "summary": json.loads(values["summary"] or "{}")})
+
+
+def _state_event(db: apsw.Connection, run_id: str, status: str, **more: Any) -> None:
+    db.execute(
+        "INSERT INTO events (run, attempt, time, kind, payload) SELECT id, attempt, ?, 'state', ? FROM runs WHERE id=?",
+        (time.time(), json.dumps({"status": status, **more}), run_id),
+    )
+
+
+def _set_process(db: apsw.Connection, run_id: str, token: int, process: ProcessId) -> None:
+    db.execute(
+        "UPDATE runs SET host=?, boot=?, pid=?, pid_started=? WHERE id=? AND token=?",
+        (process.host, process.boot, process.pid, process.started, run_id, token),
+    )
+    if db.changes() == 0:
+        raise StaleWrite(run_id)
+
+
+def _check_lease(db: apsw.Connection, token: int) -> None:
+    row = next(iter(db.execute("SELECT token FROM lease WHERE name='scheduler'")), None)
+    if row is None or row[0] != token:
+        raise StaleWrite("scheduler")
+
+
+def _end(
+    db: apsw.Connection, run_id: str, token: int, status: str, error: str, detail: str, summary: dict[str, Any]
+) -> bool:
+    assert status in FINAL, status
+    db.execute(
+        "UPDATE runs SET status=?, ended=?, error=?, detail=?, summary=? WHERE id=? AND token=?"
+        " AND status IN ('starting','running','stopping')",
+        (status, time.time(), error or None, detail or None, json.dumps(summary), run_id, token),
+    )
+    if db.changes() == 0:
+        return False
+    _state_event(db, run_id, status, **({"error": error} if error else {}))
+    return True

@@ -1,0 +1,265 @@
+"""The worker: one process, one run. `python -m core.worker RUN TOKEN`.
+
+Reads top to bottom as the main path of a run: take up the attempt, load, encode, train, evaluate, commit the final
+state. Everything it prints lands in the run's worker.log.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from core import process, spec
+from core.errors import StaleWrite, StoreError, TunedeckError
+from core.events import Level
+from core.files import write_text
+from core.settings import Settings, from_environment
+from core.store import Progress, Run, Store
+
+FLUSH_S = 0.3
+USAGE_S = 2.0
+GIVEN_UP = 70
+
+logger = logging.getLogger("tunedeck")
+
+
+def main(arguments: list[str]) -> int:
+    run_id, token = arguments[0], int(arguments[1])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout)
+    for chatty in ("httpx", "httpcore", "filelock", "fsspec"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+    settings = from_environment()
+    store = Store(settings.store_path)
+    try:
+        run = store.begin(run_id, token, process.identity())
+    except StaleWrite:
+        logger.info("This attempt was given up before its worker came up.")
+        return GIVEN_UP
+    report = RunWriter(store, run, token)
+    status, error, detail, summary = _work(run, settings, report)
+    try:
+        report.close()
+        store.finish(run_id, token, status, error, detail, summary)
+    except StaleWrite:
+        return GIVEN_UP
+    return 0 if status in ("finished", "stopped") else 1
+
+
+def _work(run: Run, settings: Settings, report: RunWriter) -> tuple[str, str, str, dict[str, Any]]:
+    """Do what the run is for; its final status, one sentence, the last lines of a failure, and its summary."""
+    try:
+        summary = KINDS[run.kind](run, settings, report)
+        return ("stopped" if report.stop_requested else "finished"), "", "", summary
+    except Stopped as stopped:
+        return "stopped", str(stopped), "", {}
+    except StaleWrite:
+        os._exit(GIVEN_UP)
+    except TunedeckError as error:
+        logger.error("%s", error)
+        return "failed", str(error), "", {}
+    except BaseException as error:
+        trace = traceback.format_exc()
+        logger.error("%s", trace)
+        return "failed", explain(error), "\n".join(trace.splitlines()[-20:]), {}
+
+
+def explain(error: BaseException) -> str:
+    """One sentence for an error nobody foresaw."""
+    text = f"{type(error).__name__}: {error}"
+    cause = process.cause_of_death(1, text)
+    if not cause.startswith("The worker ended"):
+        return cause
+    first = (str(error).strip().splitlines() or ["no message"])[0][:300]
+    return f"Something failed that Tunedeck did not foresee ({type(error).__name__}: {first}). The log has the details."
+
+
+class Stopped(TunedeckError):
+    """A stop was asked for before there was anything to keep."""
+
+
+def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """A training run, from its spec to its model and its report."""
+    plan: spec.RunSpec = spec.build(run.spec)
+    folder = settings.run_dir(run.id)
+    write_text(folder / "spec.yaml", spec.to_yaml(plan))
+
+    report.phase("Loading libraries")
+    from core import models
+    from core.data.load import load
+    from core.engines import trainer
+    from core.evaluation.report import evaluate_run
+    from core.tasks import text_classification as task
+
+    models.set_threads(plan.execution.threads or process.physical_cores())
+    models.check_device(plan.execution)
+
+    report.phase("Loading the data")
+    loaded = load(plan.data, settings, report.fraction)
+    for note in loaded.notes:
+        report.message(note)
+    report.check_stop()
+
+    report.phase("Loading the model")
+    source = models.fetch(plan.model, report.fraction)
+    tokenizer = models.load_tokenizer(plan.model, source, loaded)
+    report.check_stop()
+
+    report.phase("Tokenising")
+    encoded = task.encode(loaded, plan, tokenizer, report)
+    report.check_stop()
+
+    model = models.load_model(plan, source, encoded, report)
+    report.check_stop()
+
+    report.phase("Training")
+    trainer.train(plan, encoded, model, folder, report)
+
+    report.phase("Evaluating")
+    result = evaluate_run(plan, encoded, model, folder, report)
+    main = result["main_metric"]
+    return {
+        "main_metric": main,
+        "value": result["metrics"].get(main),
+        "baseline": result["baseline"]["metrics"].get(main),
+        "metrics": result["metrics"],
+        "train_examples": result["train_examples"],
+        "eval_examples": result["examples"],
+    }
+
+
+def import_data(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """Bring a dataset to Parquet, so that pages can browse it."""
+    from core.data.prepared import prepare
+
+    report.phase("Opening the dataset")
+    prepared = prepare(spec.build(run.spec, spec.DataSpec), settings, report.fraction)
+    return {"fingerprint": prepared.fingerprint, "rows": {name: split.rows for name, split in prepared.splits.items()}}
+
+
+class RunWriter:
+    """The worker's Reporter: gathers what is said and writes it in batches, a heartbeat with each."""
+
+    def __init__(self, store: Store, run: Run, token: int) -> None:
+        self._store, self._run, self._token = store, run, token
+        self._lock = threading.Lock()
+        self._progress = Progress("Starting", 0, 0, None)
+        self._changed = True
+        self._metrics: list[tuple[str, int, float | None, float, float]] = []
+        self._events: list[tuple[float, str, dict[str, Any]]] = []
+        self._stop = threading.Event()
+        if run.status == "stopping":
+            self._stop.set()
+        self._closing = threading.Event()
+        self._self = psutil.Process()
+        self._self.cpu_percent()
+        self._usage_at = time.monotonic()
+        self._thread = threading.Thread(target=self._loop, name="tunedeck-writer", daemon=True)
+        self._thread.start()
+
+    @property
+    def stop_requested(self) -> bool:
+        return self._stop.is_set()
+
+    def check_stop(self) -> None:
+        """Raises Stopped if the run was asked to stop."""
+        if self._stop.is_set():
+            raise Stopped("Stopped before training began; there is no model.")
+
+    def phase(self, text: str) -> None:
+        logger.info("%s", text)
+        with self._lock:
+            self._progress = Progress(text, self._progress.step, self._progress.total, self._progress.epoch)
+            self._changed = True
+
+    def fraction(self, text: str, done: float | None = None) -> None:
+        """A phase that knows how far it is: `done` of 1."""
+        shown = text if done is None else f"{text} ({done:.0%})"
+        with self._lock:
+            self._changed |= shown != self._progress.phase
+            self._progress = Progress(shown, self._progress.step, self._progress.total, self._progress.epoch)
+        self.check_stop()
+
+    def progress(self, step: int, total: int, epoch: float | None = None) -> None:
+        with self._lock:
+            self._progress = Progress(self._progress.phase, step, total, epoch)
+            self._changed = True
+
+    def metrics(self, values: dict[str, float], step: int, epoch: float | None = None) -> None:
+        now = time.time()
+        with self._lock:
+            self._metrics.extend((name, step, epoch, now, float(value)) for name, value in values.items())
+
+    def message(self, text: str, level: Level = "info", code: str = "") -> None:
+        logger.info("%s", text)
+        self._event("message", {"text": text, "level": level, "code": code})
+
+    def checkpoint(self, path: Path, step: int, best: bool) -> None:
+        logger.info("Checkpoint at step %d%s", step, " (best so far)" if best else "")
+        self._event("checkpoint", {"name": path.name, "step": step, "best": best})
+
+    def close(self) -> None:
+        """Write what is left. Raises StaleWrite if the attempt was given up."""
+        self._closing.set()
+        self._thread.join()
+        self._flush()
+
+    def _event(self, kind: str, payload: dict[str, Any]) -> None:
+        with self._lock:
+            self._events.append((time.time(), kind, payload))
+
+    def _loop(self) -> None:
+        while not self._closing.wait(FLUSH_S):
+            try:
+                self._measure_usage()
+                self._flush()
+            except StaleWrite:
+                os._exit(GIVEN_UP)  # another attempt, or the verdict of the scheduler, has taken this one's place
+            except StoreError as error:
+                logger.warning("%s What was not written is kept and tried again.", error)
+            except Exception:
+                logger.exception("a batch could not be written; it is kept and tried again")
+
+    def _flush(self) -> None:
+        with self._lock:
+            metrics, events = self._metrics, self._events
+            progress = self._progress if self._changed else None
+            self._metrics, self._events, self._changed = [], [], False
+        try:
+            status = self._store.write(self._run.id, self._token, progress, metrics, events)
+        except StaleWrite:
+            raise
+        except Exception:
+            with self._lock:
+                self._metrics, self._events, self._changed = metrics + self._metrics, events + self._events, True
+            raise
+        if status == "stopping":
+            self._stop.set()
+
+    def _measure_usage(self) -> None:
+        """CPU in percent of one core, memory in GB, and the GPU's memory in GB if torch uses one."""
+        if time.monotonic() - self._usage_at < USAGE_S:
+            return
+        self._usage_at = time.monotonic()
+        usage = {"cpu_percent": self._self.cpu_percent(), "memory_gb": self._self.memory_info().rss / 1e9}
+        if (self._run.resource or "").startswith("gpu"):
+            cuda = getattr(sys.modules.get("torch"), "cuda", None)  # None while torch is half imported
+            if cuda is not None and cuda.is_initialized():
+                usage["gpu_memory_gb"] = cuda.memory_reserved() / 1e9
+        with self._lock:
+            step = self._progress.step
+        self.metrics(usage, step)
+
+
+KINDS: dict[str, Callable[[Run, Settings, RunWriter], dict[str, Any]]] = {"train": train, "import": import_data}
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

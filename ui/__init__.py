@@ -1,0 +1,1 @@
+"""The only shared code that imports streamlit: pages, session state, resources and components."""

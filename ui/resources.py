@@ -1,0 +1,27 @@
+"""What the whole dashboard process has once: settings, store, scheduler thread."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.scheduler import Scheduler
+from core.settings import Settings, from_environment
+from core.store import Store
+
+
+@st.cache_resource(show_spinner=False)
+def settings() -> Settings:
+    return from_environment()
+
+
+@st.cache_resource(show_spinner=False)
+def store() -> Store:
+    return Store(settings().store_path)
+
+
+@st.cache_resource(show_spinner=False)
+def scheduler() -> Scheduler:
+    """The thread that starts and supervises runs; this dashboard's one."""
+    thread = Scheduler(store(), settings())
+    thread.start()
+    return thread
