@@ -36,3 +36,6 @@ class Reporter(Protocol):
     @property
     def stop_requested(self) -> bool:
         """Whether the run was asked to stop; an engine looks after every step, ends there and keeps the model."""
+
+    def check_stop(self) -> None:
+        """Raises to end the run if it was asked to stop; for the steps before there is a model to keep."""

@@ -22,6 +22,12 @@ def replace_file(path: Path) -> Iterator[Path]:
         partial.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a small UTF-8 file, all of it or nothing."""
+    with replace_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 @contextmanager
 def replace_folder(folder: Path) -> Iterator[Path]:
     """A new folder beside `folder` to fill; it takes the place of `folder` when the block ends well."""

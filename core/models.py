@@ -7,6 +7,7 @@ Nothing is ever unpickled and no code of a model is ever run: weights come from 
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -15,8 +16,11 @@ from typing import Any, Literal
 from core import scratch
 from core.errors import ModelError
 from core.events import Reporter
+from core.files import replace_folder
 from core.settings import Settings, allowed_path
 from core.spec import ModelSpec
+
+logger = logging.getLogger(__name__)
 
 Kind = Literal["scratch", "folder", "hub"]
 
@@ -25,7 +29,7 @@ SUGGESTIONS: tuple[tuple[str, str], ...] = (
     ("google-bert/bert-base-cased", "The tutorial's model: English, keeps upper and lower case. 436 MB."),
     ("distilbert/distilbert-base-uncased", "English, nearly as good as BERT in half the time. 268 MB."),
     ("answerdotai/ModernBERT-base", "English, newer and stronger, long texts of up to 8,192 tokens. 599 MB."),
-    ("microsoft/MiniLM-L12-H384-uncased", "English, small and quick on a CPU. 133 MB."),
+    ("sentence-transformers/all-MiniLM-L6-v2", "English, small and quick: the choice for a CPU. 91 MB."),
     ("FacebookAI/xlm-roberta-base", "100 languages, also mixed ones. 1.1 GB."),
     ("distilbert/distilbert-base-multilingual-cased", "104 languages, lighter than XLM-RoBERTa. 542 MB."),
     ("sbintuitions/modernbert-ja-130m", "Japanese, needs no word splitter. 531 MB."),
@@ -95,9 +99,13 @@ def check_folder(folder: Path, max_length: int | None = None) -> None:
     if not kind:
         raise ModelError(f"config.json in {folder} names no model_type; save the model anew with save_pretrained")
     if "auto_map" in config and kind not in KNOWN_TYPES:
-        raise ModelError(f"{folder.name} needs code of its own to load (auto_map), which is not run here; use another model")
+        raise ModelError(
+            f"{folder.name} needs code of its own to load (auto_map), which is not run here; use another model"
+        )
     if config.get("is_encoder_decoder"):
-        raise ModelError(f"{folder.name} is an encoder-decoder ({kind}), which cannot classify texts here; use an encoder")
+        raise ModelError(
+            f"{folder.name} is an encoder-decoder ({kind}), which cannot classify texts here; use an encoder"
+        )
     _check_weights(folder)
     if not any((folder / name).is_file() for name in TOKENIZER_FILES):
         raise ModelError(f"{folder} has no tokenizer (tokenizer.json or vocab.txt); save it there with save_pretrained")
@@ -138,17 +146,16 @@ def tokenizer_json(model: ModelSpec, settings: Settings) -> Path | None:
             return hub.cached_tokenizer_json(model.name, model.revision)
 
 
-def load_tokenizer(model: ModelSpec, texts: Iterable[str], folder: Path | None, report: Reporter) -> Any:
+def load_tokenizer(model: ModelSpec, folder: Path | None, texts: Iterable[str], report: Reporter) -> Any:
     """The tokenizer (a `transformers` one) of a pretrained folder, or one trained on `texts` for scratch.
 
-    texts: the training texts; read for scratch alone. folder: what `fetch` returned. Raises ModelError.
+    folder: what `fetch` returned. texts: the training texts; read for scratch alone. Raises ModelError.
     """
     if folder is None:
         report.phase("Building a vocabulary")
         tokenizer = scratch.tokenizer(texts, model.max_length)
         report.message(f"Built a vocabulary of {len(tokenizer):,} word pieces from the training texts.")
         return tokenizer
-    report.phase("Loading the tokenizer")
     _check_architecture(folder)
     from transformers import AutoTokenizer
 
@@ -162,33 +169,33 @@ def load_tokenizer(model: ModelSpec, texts: Iterable[str], folder: Path | None, 
 
 
 def load_model(
-    model: ModelSpec, label_names: Sequence[str], tokenizer: Any, seed: int, folder: Path | None, report: Reporter
+    model: ModelSpec, folder: Path | None, label_names: Sequence[str], tokenizer: Any, seed: int, report: Reporter
 ) -> Any:
     """An `AutoModelForSequenceClassification` in float32 on the CPU, its new head drawn with `seed`, in eval mode.
 
-    label_names: the classes in the order of their ids. folder: what `fetch` returned. Raises ModelError.
+    folder: what `fetch` returned. label_names: the classes in the order of their ids. Raises ModelError.
     """
     from transformers import set_seed
+    from transformers.utils import logging as transformers_logging
 
-    report.phase("Loading the model")
     labels = {
         "id2label": dict(enumerate(label_names)),
         "label2id": {name: i for i, name in enumerate(label_names)},
         "problem_type": "single_label_classification",
     }
+    transformers_logging.disable_progress_bar()
     set_seed(seed)
     if folder is None:
         network = scratch.model(len(tokenizer), model.max_length, tokenizer.pad_token_id, labels)
         report.message(f"Made a new BERT with {network.num_parameters():,} weights, all of them still random.")
-        return network.eval()
-    network = _load_pretrained(folder, labels, tokenizer, report)
+    else:
+        network = _load_pretrained(folder, labels, tokenizer, report)
+    network.config.pad_token_id = tokenizer.pad_token_id
     return network.eval()
 
 
 def save(model: Any, tokenizer: Any, folder: Path) -> None:
     """Write a folder that `from_pretrained` loads (safetensors, config, tokenizer); complete or not there at all."""
-    from core.files import replace_folder
-
     with replace_folder(folder) as partial:
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
@@ -227,9 +234,13 @@ def _check_architecture(folder: Path) -> None:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # an unknown type, or a config that its class refuses
-        raise ModelError(f"the installed transformers cannot load a model of type {kind!r}: {_first_line(error)}") from error
+        raise ModelError(
+            f"the installed transformers cannot load a model of type {kind!r}: {_first_line(error)}"
+        ) from error
     if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
-        raise ModelError(f"{folder.name} is of type {kind!r}, which cannot classify texts; use a text encoder such as BERT")
+        raise ModelError(
+            f"{folder.name} is of type {kind!r}, which cannot classify texts; use a text encoder such as BERT"
+        )
 
 
 def _add_padding(tokenizer: Any, folder: Path, report: Reporter) -> None:
@@ -247,7 +258,10 @@ def _add_padding(tokenizer: Any, folder: Path, report: Reporter) -> None:
 def _load_pretrained(folder: Path, labels: dict[str, Any], tokenizer: Any, report: Reporter) -> Any:
     import torch
     from transformers import AutoModelForSequenceClassification
+    from transformers.utils import logging as transformers_logging
 
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # its table of new and unused weights alarms; _check_loaded explains
     try:
         network, info = AutoModelForSequenceClassification.from_pretrained(
             folder,
@@ -263,11 +277,14 @@ def _load_pretrained(folder: Path, labels: dict[str, Any], tokenizer: Any, repor
         )
     except Exception as error:  # a broken file, a config that fits no weights: whatever the library makes of it
         raise ModelError(f"the model in {folder} cannot be loaded: {_first_line(error)}") from error
+    finally:
+        transformers_logging.set_verbosity(verbosity)
     _check_loaded(folder, network, info, report)
-    network.config.pad_token_id = tokenizer.pad_token_id
     rows = network.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:
-        raise ModelError(f"the tokenizer in {folder} has {len(tokenizer):,} tokens, its model only {rows:,}; they do not fit")
+        raise ModelError(
+            f"the tokenizer in {folder} has {len(tokenizer):,} tokens, its model only {rows:,}; they do not fit"
+        )
     return network
 
 
@@ -281,6 +298,7 @@ def _check_loaded(folder: Path, network: Any, info: dict[str, Any], report: Repo
             f"the weights in {folder} do not fit its config.json: {len(lost):,} are missing or of another size, "
             f"such as {lost[0]}; use the folder as save_pretrained wrote it"
         )
+    logger.info("new weights: %s; unused: %s", sorted(changed) or "none", sorted(info["unexpected_keys"]) or "none")
     if changed:
         report.message(
             "The part that chooses the class (the head) is new and starts with random weights. That is normal: "

@@ -1,4 +1,4 @@
-"""Processes: who am I, does that one still live, start a worker, end it with everything it started, and why did it die."""
+"""Processes: who am I, does that one live, start a worker, end it with all it started, and why did it die."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from core.store import ProcessId
 
 PROJECT = Path(__file__).resolve().parent.parent
 WINDOWS = sys.platform == "win32"
+WORKER = "core.worker"
 
 # Large temporaries come from the heap and stay there; without this the training step on a CPU spends up to half its
 # time on page faults. glibc reads them, other C libraries ignore them.
@@ -98,13 +99,15 @@ def _signal_tree(process: ProcessId, force: bool) -> None:
             pass
 
 
-def start_worker(run_id: str, token: int, resource: str, threads: int | None, settings: Settings) -> subprocess.Popen[bytes]:
+def start_worker(
+    run_id: str, token: int, resource: str, threads: int | None, settings: Settings
+) -> subprocess.Popen[bytes]:
     """Start a worker in a session of its own; all it prints goes to the run's worker.log. Raises OSError."""
     folder = settings.run_dir(run_id)
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "worker.log").open("ab") as log:
         return subprocess.Popen(
-            [sys.executable, "-m", "core.worker", run_id, str(token)],
+            [sys.executable, "-m", WORKER, run_id, str(token)],
             cwd=PROJECT,
             env=worker_environment(resource, threads, settings),
             stdin=subprocess.DEVNULL,
@@ -190,8 +193,8 @@ def cause_of_death(exit_code: int | None, log: str) -> str:
         return "A library could not be imported, so the installation is incomplete. Run `make setup` and start again."
     if exit_code is None:
         return (
-            "The worker is gone and nobody saw it end: a restart of the machine, too little memory, or it was killed by hand. "
-            "Start it again; if it repeats, halve the batch size."
+            "The worker is gone and nobody saw it end: a restart of the machine, too little memory, or it was killed "
+            "by hand. Start it again; if it repeats, halve the batch size."
         )
     if exit_code == -signal.SIGTERM or (not WINDOWS and exit_code == -signal.SIGINT):
         return "The worker was told to end from outside (a shutdown, or by hand). Start it again."

@@ -1,4 +1,4 @@
-"""What one watcher has seen of one run. Each `update` fetches only what is new, so a tick costs the same at any length."""
+"""What one watcher has seen of one run. Each `update` fetches only what is new, so every tick costs the same."""
 
 from __future__ import annotations
 

@@ -16,6 +16,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+import psutil
+
 from core import process
 from core.errors import StaleWrite, StoreError
 from core.settings import Settings
@@ -163,7 +165,9 @@ class Scheduler:
             silent = f"{self._settings.hung_after_s:.0f} s"
             process.signal_group(worker, force=True)
             tail = process.log_tail(self._settings.run_dir(run.id) / "worker.log")
-            self._give_up(run, "lost", f"The worker gave no sign of life for {silent} and was ended. Start it again.", tail)
+            self._give_up(
+                run, "lost", f"The worker gave no sign of life for {silent} and was ended. Start it again.", tail
+            )
 
     def _press(self, run: Run, worker: ProcessId, watch: _Watch, now: float) -> None:
         """Ask, then tell, then force: a graceful stop that takes too long is ended from outside."""
@@ -177,7 +181,9 @@ class Scheduler:
             watch.killed = now
             process.signal_group(worker, force=True)
         elif watch.killed is not None and now - watch.killed > TERMINATE_S:
-            self._give_up(run, "stopped", "Stopped, but its process does not die; restart the machine to free its memory.")
+            self._give_up(
+                run, "stopped", "Stopped, but its process does not die; restart the machine to free its memory."
+            )
 
     def _give_up(self, run: Run, status: str, error: str, detail: str = "") -> None:
         self._store.give_up(self._held, run.id, run.token, status, error, detail)
@@ -216,7 +222,7 @@ class Scheduler:
         self._children[token] = child
         try:
             self._store.record_process(self._held, run.id, token, process.identity(child.pid))
-        except (StaleWrite, process.psutil.NoSuchProcess):
+        except (StaleWrite, psutil.NoSuchProcess):
             pass  # it was quicker than we are, or another scheduler has it
 
     @property

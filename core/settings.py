@@ -13,8 +13,22 @@ import psutil
 
 from core.errors import PathError
 
-NETWORK_FILESYSTEMS = {"nfs", "nfs4", "cifs", "smbfs", "smb3", "afpfs", "webdav", "davfs", "9p", "fuse.sshfs", "glusterfs"}
-SYNCED_FOLDERS = re.compile(r"dropbox|onedrive|google ?drive|icloud|mobile documents|nextcloud|syncthing", re.IGNORECASE)
+NETWORK_FILESYSTEMS = {
+    "nfs",
+    "nfs4",
+    "cifs",
+    "smbfs",
+    "smb3",
+    "afpfs",
+    "webdav",
+    "davfs",
+    "9p",
+    "fuse.sshfs",
+    "glusterfs",
+}
+SYNCED_FOLDERS = re.compile(
+    r"dropbox|onedrive|google ?drive|icloud|mobile documents|nextcloud|syncthing", re.IGNORECASE
+)
 
 
 @dataclass(frozen=True)
@@ -87,7 +101,9 @@ def allowed_path(settings: Settings, path: str) -> Path:
 def home_warning(home: Path) -> str | None:
     """A sentence if the home folder lies on a network or synced folder, where SQLite can lose data; else None."""
     if SYNCED_FOLDERS.search(str(home)):
-        return f"{home} looks like a synced folder; syncing can damage the run store. Set TUNEDECK_HOME to a local folder."
+        return (
+            f"{home} looks like a synced folder; syncing can damage the run store. Set TUNEDECK_HOME to a local folder."
+        )
     mounts = [p for p in psutil.disk_partitions(all=True) if home.is_relative_to(p.mountpoint)]
     nearest = max(mounts, key=lambda p: len(p.mountpoint), default=None)
     if nearest and nearest.fstype.lower() in NETWORK_FILESYSTEMS:

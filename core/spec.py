@@ -1,4 +1,4 @@
-"""The spec of a run: one tree of frozen models, from which the form, the command line, the YAML file and the record come.
+"""The spec of a run: one tree of frozen models. The form, the command line, the YAML file and the record come from it.
 
 Every field carries a title, a description (the sentence under it), bounds and a default; `reason` says why that
 default. Where Hugging Face has a name for a thing, that is the name. Fields marked `main` are the few a person looks
@@ -104,7 +104,9 @@ class DataSpec(Section):
             what = "a Hub id such as yelp_review_full" if self.source == "hub" else "the path of a file or folder"
             raise ValueError(f"the source is {self.source!r} but no dataset is named; give {what} in data.path")
         if self.source == "sample" and self.path:
-            raise ValueError(f"the sample has no path, but {self.path!r} was given; leave it empty or change the source")
+            raise ValueError(
+                f"the sample has no path, but {self.path!r} was given; leave it empty or change the source"
+            )
         if self.label_column is not None and self.label_column in self.text_columns:
             raise ValueError(f"{self.label_column!r} is both text and label; choose another column for one of them")
         return self
@@ -114,16 +116,18 @@ class ModelSpec(Section):
     """The pretrained model and how texts become tokens."""
 
     name: str = setting("scratch", "Model", "Needs no download.", main=True, min_length=1, max_length=1000)
-    """A Hub id such as google-bert/bert-base-cased, a local folder, or scratch: a small new BERT trained on your data."""
+    """A Hub id such as google-bert/bert-base-cased, a local folder, or scratch: a small new BERT for your data."""
 
     revision: str | None = setting(None, "Model revision", max_length=200)
     """The Hub model's branch, tag or commit. Empty takes the newest."""
 
-    max_length: int = setting(128, "Longest text in tokens", "Fast, and most short texts fit.", main=True, ge=8, le=8192)
+    max_length: int = setting(
+        128, "Longest text in tokens", "Fast, and most short texts fit.", main=True, ge=8, le=8192
+    )
     """Longer texts are cut off after this many tokens. The Datasets page shows the share that this cuts."""
 
     padding: Literal["dynamic", "max_length"] = setting("dynamic", "Padding", "Computes several times less.")
-    """dynamic pads each batch to its longest text; max_length pads everything to the full length, as the tutorial does."""
+    """dynamic pads each batch to its longest text; max_length pads all to the full length, as the tutorial does."""
 
 
 class TrainingSpec(Section):
@@ -135,9 +139,7 @@ class TrainingSpec(Section):
     num_train_epochs: float = setting(3.0, "Epochs", "TrainingArguments' default.", main=True, gt=0, le=1000)
     """How many times each training example is seen."""
 
-    per_device_train_batch_size: int = setting(
-        8, "Batch size", "TrainingArguments' default.", main=True, ge=1, le=4096
-    )
+    per_device_train_batch_size: int = setting(8, "Batch size", "TrainingArguments' default.", main=True, ge=1, le=4096)
     """Examples per step. Halve it when memory runs out."""
 
     per_device_eval_batch_size: int = setting(32, "Evaluation batch size", "Needs no gradients.", ge=1, le=8192)
@@ -194,7 +196,9 @@ MetricName = Literal["accuracy", "f1_macro", "f1_weighted", "precision_macro", "
 class EvaluationSpec(Section):
     """How the model is judged."""
 
-    metrics: tuple[MetricName, ...] = setting(METRIC_NAMES, "Metrics", "They cost nothing beside training.", min_length=1)
+    metrics: tuple[MetricName, ...] = setting(
+        METRIC_NAMES, "Metrics", "They cost nothing beside training.", min_length=1
+    )
     """The metrics computed at each evaluation."""
 
     metric_for_best_model: MetricName = setting("accuracy", "Main metric", "What most people mean by how good.")
@@ -315,7 +319,7 @@ _Loader.add_implicit_resolver(
 
 def _read_yaml(text: str) -> Any:
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506 - _Loader is a SafeLoader
+        return yaml.load(text, Loader=_Loader)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         where = getattr(error, "problem_mark", None)
         line = f" (line {where.line + 1})" if where else ""

@@ -129,12 +129,15 @@ class Store:
 
     # People
 
-    def submit(self, kind: str, name: str, spec: dict[str, Any], *, owner: str = "local", parent: str | None = None) -> str:
+    def submit(
+        self, kind: str, name: str, spec: dict[str, Any], *, owner: str = "local", parent: str | None = None
+    ) -> str:
         """Queue a run and return its id."""
         run_id = secrets.token_hex(5)
         with self.atomic() as db:
             db.execute(
-                "INSERT INTO runs (id, kind, owner, name, status, spec, parent, created) VALUES (?,?,?,?,'queued',?,?,?)",
+                "INSERT INTO runs (id, kind, owner, name, status, spec, parent, created)"
+                " VALUES (?,?,?,?,'queued',?,?,?)",
                 (run_id, kind, owner, _clean_name(name), json.dumps(spec), parent, time.time()),
             )
             _state_event(db, run_id, "queued")
@@ -164,7 +167,7 @@ class Store:
             db.execute("UPDATE runs SET name=? WHERE id=?", (_clean_name(name), run_id))
 
     def delete(self, run_id: str) -> None:
-        """Remove a run's record. Raises WrongStatus while it works. Its files are the caller's to remove, afterwards."""
+        """Remove a run's record; its files are the caller's to remove afterwards. Raises WrongStatus while it works."""
         with self.atomic() as db:
             run = _run(db, run_id)
             if run.status in ACTIVE:
@@ -203,7 +206,7 @@ class Store:
                 "SELECT id, name, step, epoch, time, value FROM metrics WHERE run=? AND id>? ORDER BY id LIMIT ?",
                 (run_id, cursor, limit),
             )
-            return [Metric(*row[:5], value=math.nan if row[5] is None else row[5]) for row in rows]
+            return [Metric(*head, math.nan if value is None else value) for *head, value in rows]
 
     def events_since(self, run_id: str, cursor: int = 0, limit: int = 5_000) -> list[Event]:
         """The events written after `cursor`, oldest first."""
@@ -217,7 +220,9 @@ class Store:
     def lease_holder(self) -> ProcessId | None:
         """The process that schedules now, if its lease has not run out."""
         with self._connection() as db:
-            row = next(iter(db.execute("SELECT holder FROM lease WHERE name='scheduler' AND expires>?", (time.time(),))), None)
+            row = next(
+                iter(db.execute("SELECT holder FROM lease WHERE name='scheduler' AND expires>?", (time.time(),))), None
+            )
             return ProcessId(**json.loads(row[0])) if row else None
 
     # The scheduler
@@ -246,14 +251,14 @@ class Store:
             db.execute("UPDATE lease SET expires=0 WHERE name='scheduler' AND token=?", (token,))
 
     def claim(self, lease: int, run_id: str, resource: str) -> int | None:
-        """Make a queued run `starting` on a resource; the token of its new attempt, or None if it is no longer queued."""
+        """Make a queued run `starting` on a resource; its new attempt's token, or None if it is no longer queued."""
         with self.atomic() as db:
             _check_lease(db, lease)
             token = secrets.randbits(62) | 1
             db.execute(
-                "UPDATE runs SET status='starting', resource=?, attempt=attempt+1, token=?, claimed=?, host=NULL, boot=NULL,"
-                " pid=NULL, pid_started=NULL, beats=0, heartbeat=NULL, phase='Starting', step=0, total=0, epoch=NULL,"
-                " error=NULL, detail=NULL WHERE id=? AND status='queued'",
+                "UPDATE runs SET status='starting', resource=?, attempt=attempt+1, token=?, claimed=?, host=NULL,"
+                " boot=NULL, pid=NULL, pid_started=NULL, beats=0, heartbeat=NULL, phase='Starting', step=0, total=0,"
+                " epoch=NULL, error=NULL, detail=NULL WHERE id=? AND status='queued'",
                 (resource, token, time.time(), run_id),
             )
             if db.changes() == 0:
@@ -271,7 +276,9 @@ class Store:
         """Put back a run that was claimed but whose worker never came up."""
         with self.atomic() as db:
             _check_lease(db, lease)
-            db.execute("UPDATE runs SET status='queued', token=0, resource=NULL WHERE id=? AND token=?", (run_id, token))
+            db.execute(
+                "UPDATE runs SET status='queued', token=0, resource=NULL WHERE id=? AND token=?", (run_id, token)
+            )
             if db.changes():
                 _state_event(db, run_id, "queued", why="its worker never came up")
 
@@ -310,7 +317,8 @@ class Store:
         """
         with self.atomic(durable=False) as db:
             db.execute(
-                "UPDATE runs SET beats=beats+1, heartbeat=? WHERE id=? AND token=? AND status IN ('running','stopping')",
+                "UPDATE runs SET beats=beats+1, heartbeat=?"
+                " WHERE id=? AND token=? AND status IN ('running','stopping')",
                 (time.time(), run_id, token),
             )
             if db.changes() == 0:
@@ -332,7 +340,13 @@ class Store:
             return str(status)
 
     def finish(
-        self, run_id: str, token: int, status: str, error: str = "", detail: str = "", summary: dict[str, Any] | None = None
+        self,
+        run_id: str,
+        token: int,
+        status: str,
+        error: str = "",
+        detail: str = "",
+        summary: dict[str, Any] | None = None,
     ) -> None:
         """A worker commits its own final state. Raises StaleWrite if it was given up before."""
         with self.atomic() as db:
@@ -360,7 +374,9 @@ class Store:
         try:
             connection = apsw.Connection(str(self.path))
         except apsw.CantOpenError:
-            raise StoreError(f"The run store {self.path} cannot be opened; check that its folder exists and is yours.") from None
+            raise StoreError(
+                f"The run store {self.path} cannot be opened; check that its folder exists and is yours."
+            ) from None
         try:
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
             connection.execute("PRAGMA foreign_keys = ON")
@@ -368,7 +384,9 @@ class Store:
         except apsw.FullError:
             raise StoreError(f"The disk that holds {self.path} is full; free some space and try again.") from None
         except (apsw.NotADBError, apsw.CorruptError):
-            raise StoreError(f"{self.path} is not a run store, or is damaged; move it away, or set TUNEDECK_HOME.") from None
+            raise StoreError(
+                f"{self.path} is not a run store, or is damaged; move it away, or set TUNEDECK_HOME."
+            ) from None
         finally:
             connection.close()
 

@@ -93,14 +93,14 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     write_text(folder / "spec.yaml", spec.to_yaml(plan))
 
     report.phase("Loading libraries")
-    from core import models
+    from core import device, models
     from core.data.load import load
     from core.engines import trainer
     from core.evaluation.report import evaluate_run
     from core.tasks import text_classification as task
 
-    models.set_threads(plan.execution.threads or process.physical_cores())
-    models.check_device(plan.execution)
+    device.choose(plan.execution)  # refuses what this machine lacks before anything else is done
+    device.set_threads(plan.execution.threads or process.physical_cores())
 
     report.phase("Loading the data")
     loaded = load(plan.data, settings, report.fraction)
@@ -109,15 +109,14 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     report.check_stop()
 
     report.phase("Loading the model")
-    source = models.fetch(plan.model, report.fraction)
-    tokenizer = models.load_tokenizer(plan.model, source, loaded)
+    source = models.fetch(plan.model, settings, report.fraction)
+    texts = (text for column in loaded.text_columns for text in loaded.dataset["train"][column])
+    tokenizer = models.load_tokenizer(plan.model, source, texts, report)
+    model = models.load_model(plan.model, source, loaded.label_names, tokenizer, plan.training.seed, report)
     report.check_stop()
 
     report.phase("Tokenising")
-    encoded = task.encode(loaded, plan, tokenizer, report)
-    report.check_stop()
-
-    model = models.load_model(plan, source, encoded, report)
+    encoded = task.encode(loaded, plan, tokenizer, report, folder / "encoded")
     report.check_stop()
 
     report.phase("Training")

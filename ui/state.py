@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import cast
+from dataclasses import dataclass
+from typing import Any, cast
 
 import streamlit as st
 
+from core.plan import same_source
+from core.presets import PRESETS, SAMPLE
 from core.run_view import RunView
-from core.spec import DataSpec, RunSpec
+from core.spec import DataSpec, RunSpec, build, get_field, spec_fields
 
-_DATA, _DRAFT, _VIEWS = "data", "draft", "run_views"
+_DATA, _DRAFT, _VIEWS, _FORM, _RECENT, _SOURCE, _UPLOADS, _NOTICE = (
+    "data", "draft", "run_views", "form", "recent_data", "data_source", "uploads", "notice",
+)  # fmt: skip
+RECENT_DATASETS = 6
 
 
 def data() -> DataSpec:
@@ -18,7 +24,47 @@ def data() -> DataSpec:
 
 
 def set_data(chosen: DataSpec) -> None:
+    """Look at this dataset; the New run page takes it over."""
     st.session_state[_DATA] = chosen
+    others = [d for d in recent_data() if not same_source(d, chosen)]
+    st.session_state[_RECENT] = [chosen, *others][:RECENT_DATASETS]
+
+
+def recent_data() -> list[DataSpec]:
+    """The datasets this session looked at, the latest first."""
+    return cast("list[DataSpec]", st.session_state.get(_RECENT, []))
+
+
+def source() -> str:
+    """Which kind of source the Datasets page offers: sample, file or hub."""
+    return cast(str, st.session_state.get(_SOURCE, data().source))
+
+
+def set_source(kind: str) -> None:
+    st.session_state[_SOURCE] = kind
+
+
+def upload_key(what: str) -> str:
+    """The key of an upload widget. A new one, after `forget_upload`, makes Streamlit let go of the file."""
+    return f"{what}_upload_{st.session_state.get(_UPLOADS, 0)}"
+
+
+def forget_upload() -> None:
+    st.session_state[_UPLOADS] = st.session_state.get(_UPLOADS, 0) + 1
+
+
+def widget(key: str) -> Any:
+    """What a widget holds now; None if it is not on the page. For callbacks, which run before their page does."""
+    return st.session_state.get(key)
+
+
+def set_notice(text: str) -> None:
+    """A sentence (Markdown) from a callback, for the page that runs after it."""
+    st.session_state[_NOTICE] = text
+
+
+def take_notice() -> str | None:
+    return cast("str | None", st.session_state.pop(_NOTICE, None))
 
 
 def draft() -> RunSpec | None:
@@ -28,6 +74,78 @@ def draft() -> RunSpec | None:
 
 def set_draft(spec: RunSpec | None) -> None:
     st.session_state[_DRAFT] = spec
+
+
+@dataclass
+class Form:
+    """The New run page's fields, right or wrong, so that they are still there after a look at another page.
+
+    values: what each field holds, by its dotted path; None is "the default"
+    name: the run's name, empty for the automatic one
+    preset: the preset it began with
+    generation: part of the widgets' keys: a new one makes them all start from `values`
+    data: the dataset of the session that the values were last taken from
+    """
+
+    values: dict[str, Any]
+    name: str
+    preset: str | None
+    generation: int
+    data: DataSpec
+
+    def key(self, path: str) -> str:
+        return f"field_{self.generation}_{path}"
+
+
+def form() -> Form:
+    """The New run page's form: a draft that another page left, what was there before, or the sample's preset."""
+    if (left := draft()) is not None:
+        set_draft(None)
+        return fill_form(left)
+    if _FORM not in st.session_state:
+        first = PRESETS[SAMPLE].spec
+        chosen = data()
+        fill_form(first if same_source(chosen, first.data) else RunSpec(data=chosen), SAMPLE)
+    return _take_data(cast(Form, st.session_state[_FORM]))
+
+
+def fill_form(spec: RunSpec, preset: str | None = None) -> Form:
+    """Begin anew with this spec, and look at its dataset."""
+    before = cast("Form | None", st.session_state.get(_FORM))
+    filled = Form(
+        values={path: get_field(spec, path) for path, _ in spec_fields()},
+        name="",
+        preset=preset,
+        generation=before.generation + 1 if before else 0,
+        data=spec.data,
+    )
+    st.session_state[_FORM] = filled
+    set_data(spec.data)
+    return filled
+
+
+def _take_data(held: Form) -> Form:
+    """Follow the dataset that was chosen elsewhere; its splits and rows are chosen anew if it is another one."""
+    chosen = data()
+    if chosen == held.data:
+        return held
+    same = same_source(chosen, held.data)
+    for path, _ in spec_fields(DataSpec):
+        if not same or path in ("text_columns", "label_column"):
+            held.values[f"data.{path}"] = get_field(chosen, path)
+    held.data = chosen
+    held.generation += 1
+    return held
+
+
+def share_data(held: Form) -> None:
+    """Let the other pages see the form's choice of data, as soon as it is a valid one. Raises SpecError."""
+    tree: dict[str, Any] = {"read": {}}
+    for path, _ in spec_fields(DataSpec):
+        section, _, leaf = path.rpartition(".")
+        (tree["read"] if section else tree)[leaf] = held.values[f"data.{path}"]
+    held.data = cast(DataSpec, build(tree, DataSpec))
+    set_data(held.data)
 
 
 def run_view(run_id: str) -> RunView:

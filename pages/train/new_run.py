@@ -1,3 +1,55 @@
+"""One screen from a dataset and a model to a started run; its fields come from the spec."""
+
 import streamlit as st
 
-st.title("Soon")
+from core import plan
+from core.errors import TunedeckError
+from ui import dataset_import, pages, resources, spec_data, spec_form, spec_model, spec_summary, spec_yaml, state
+
+form = state.form()
+spec, problems = spec_form.read(form)
+data, prepared = state.data(), None
+try:
+    prepared = dataset_import.opened(data)
+except TunedeckError as error:
+    problems = [*problems, plan.data_problem(error)]
+if spec is not None:
+    problems = [*problems, *plan.problems(spec, prepared, resources.settings())]
+
+st.title("New run")
+if notice := state.take_notice():
+    st.error(notice, icon=":material/error:")
+settings, summary = st.columns([2, 1], gap="large")
+
+with settings:
+    spec_summary.choose_preset(form)
+    with st.container(border=True):
+        st.subheader("Dataset", anchor=False)
+        spec_data.show(form, data, prepared, problems)
+    with st.container(border=True):
+        st.subheader("Model", anchor=False)
+        spec_model.choose(form, problems)
+    with st.container(border=True):
+        st.subheader("Training", anchor=False)
+        with st.grid(3):
+            for path in spec_form.FIELDS:
+                if path.startswith("training.") and spec_form.is_main(path):
+                    spec_form.field(form, path, problems)
+    spec_summary.advanced(form, prepared, problems)
+    with st.expander("As YAML", icon=":material/code:", key="as_yaml", on_change="rerun") as yaml_part:
+        if yaml_part.open:
+            spec_yaml.show(spec, form.name or (plan.run_name(spec) if spec else ""))
+
+with summary, st.container(border=True):
+    name = spec_summary.ask_name(form, spec)
+    spec_summary.show_outlook(spec, prepared)
+    spec_summary.show_preset(form)
+    spec_summary.show_problems(problems)
+    if st.button(
+        "Start training", type="primary", icon=":material/play_arrow:", width="stretch", key="start",
+        disabled=spec is None or bool(problems),
+    ):  # fmt: skip
+        assert spec is not None
+        run = resources.store().submit("train", name, spec.model_dump(mode="json"))
+        resources.scheduler().wake()
+        st.switch_page(pages.RUN, query_params={"run": run})

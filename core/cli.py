@@ -1,0 +1,220 @@
+"""The command line: the same runs, store, scheduler and workers as the pages.
+
+Messages for people go to standard error. With `--json` the last line of standard output is one JSON object.
+Exit status: 0 done, 1 the run failed, 2 bad input, with a message that names the value, the rule and the fix.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import signal
+import sys
+import time
+from collections.abc import Sequence
+from datetime import datetime
+from types import FrameType
+from typing import Any
+
+from core import spec as specs
+from core.errors import SpecError, TunedeckError
+from core.naming import run_name
+from core.run_view import RunView
+from core.scheduler import Scheduler, remove_run
+from core.settings import Settings, allowed_path, from_environment, home_warning
+from core.store import Run, Store
+
+POLL_S = 0.5
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = _parser().parse_args(arguments)
+    try:
+        settings = from_environment()
+        if warning := home_warning(settings.home):
+            _say(warning)
+        result, status = options.command(options, Store(settings.store_path), settings)
+    except SpecError as error:
+        result, status = {"error": str(error), "problems": [vars(p) for p in error.problems]}, 2
+        _say(str(error))
+    except TunedeckError as error:
+        result, status = {"error": str(error)}, 2
+        _say(str(error))
+    if options.json:
+        print(json.dumps(_finite(result), ensure_ascii=False), flush=True)
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m core", description="Fine-tune transformers without a browser.")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, function: Any, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.add_argument("--json", action="store_true", help="print one JSON object as the last line")
+        sub.set_defaults(command=function)
+        return sub
+
+    train = command("train", _train, "Train from a spec, and wait for the result.")
+    train.add_argument("spec", metavar="SPEC.yaml", help="a spec as the New run page writes it; - reads standard input")
+    train.add_argument("--set", action="append", default=[], metavar="a.b=VALUE", help="change one field of the spec")
+    train.add_argument("--name", help="what to call the run")
+    train.add_argument("--detach", action="store_true", help="return once the run has started, or is in the queue")
+    command("runs", _runs, "List the runs, newest first.")
+    for name, function, text in (
+        ("show", _show, "Show one run."),
+        ("stop", _stop, "Stop a run after its current step; its model is kept."),
+        ("delete", _delete, "Delete a run that has ended, with its model and files."),
+    ):
+        command(name, function, text).add_argument("run", metavar="RUN", help="the id of the run")
+    return parser
+
+
+def _train(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
+    spec = specs.replace(_read_spec(options.spec, settings), specs.parse_assignments(options.set))
+    run_id = store.submit("train", options.name or run_name(spec), spec.model_dump(mode="json"))
+    _say(f"Run {run_id} is queued.")
+    scheduler = Scheduler(store, settings)
+    scheduler.start()
+    try:
+        return _detach(run_id, store, scheduler) if options.detach else _follow(run_id, store, settings)
+    finally:
+        scheduler.close()
+
+
+def _read_spec(path: str, settings: Settings) -> specs.RunSpec:
+    if path == "-":
+        return specs.from_yaml(sys.stdin.read(specs.MAX_SPEC_CHARACTERS + 1))
+    file = allowed_path(settings, path)
+    try:
+        with file.open(encoding="utf-8-sig") as stream:
+            return specs.from_yaml(stream.read(specs.MAX_SPEC_CHARACTERS + 1))
+    except FileNotFoundError:
+        raise TunedeckError(f"There is no file {path!r}; give the path of a YAML spec.") from None
+    except (OSError, UnicodeDecodeError) as error:
+        why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise TunedeckError(f"{path!r} cannot be read as a spec: {why}.") from None
+
+
+def _detach(run_id: str, store: Store, scheduler: Scheduler) -> tuple[dict[str, Any], int]:
+    """Wait until the run works, or until somebody else is known to start it when its turn comes."""
+    while True:
+        run = store.run(run_id)
+        others = store.runs(statuses=("starting", "running", "stopping"))
+        waits = bool(others) and run.status == "queued"
+        if run.process is not None or run.is_final or waits:
+            break
+        time.sleep(POLL_S)
+    if waits and (scheduler.leads or store.lease_holder() is None):
+        _say("Another run has the device. This one starts when a dashboard is open, or with the next `train`.")
+    return _result(run, None), 1 if run.status in ("failed", "lost") else 0
+
+
+def _follow(run_id: str, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
+    """Print what the run says until it ends. Ctrl-C stops it gracefully; a second one leaves it to work on."""
+    interrupts = 0
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal interrupts
+        interrupts += 1
+        if interrupts > 1:
+            raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    view, seen, shown = RunView(run_id), 0, ""
+    try:
+        while True:
+            run = view.update(store, settings)
+            for event in view.events[seen:]:
+                if event.kind == "message":
+                    _say(event.payload["text"])
+            seen = len(view.events)
+            if (line := _progress_line(run, view)) != shown:
+                _say(line)
+                shown = line
+            if run.is_final:
+                break
+            if interrupts == 1 and run.stop_requested is None:
+                _say("Stopping after the current step; Ctrl-C again leaves the run to work on without this command.")
+                store.stop(run_id)
+            time.sleep(POLL_S)
+    except KeyboardInterrupt:
+        _say(f"Run {run_id} works on; `python -m core show {run_id}` tells how it is doing.")
+        return _result(store.run(run_id), settings), 1
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if run.error:
+        _say(run.error)
+    return _result(run, settings), 0 if run.status in ("finished", "stopped") else 1
+
+
+def _progress_line(run: Run, view: RunView) -> str:
+    line = f"{run.status}: {run.phase}" if not run.is_final else run.status
+    if run.total and not run.is_final:
+        tenth = math.floor(10 * run.step / run.total)  # a line per tenth, not per step
+        line += f", {tenth * 10} % of {run.total} steps"
+    if (value := view.last("eval_loss")) is not None:
+        line += f", evaluation loss {value:.4f}"
+    return line
+
+
+def _runs(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
+    runs = store.runs(kind="train")
+    if not options.json:
+        for run in runs:
+            value = run.summary.get("value")
+            score = f"{run.summary['main_metric']} {value:.4f}" if value is not None else ""
+            when = datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M")
+            print(f"{run.id}  {run.status:<9} {when}  {score:<18} {run.name}")
+        if not runs:
+            _say("No runs yet. `python -m core train SPEC.yaml` makes one.")
+    return {"runs": [_result(run, settings) for run in runs]}, 0
+
+
+def _show(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
+    result = _result(store.run(options.run), settings)
+    if not options.json:
+        for name, value in result.items():
+            print(f"{name:<9} {value if not isinstance(value, dict) else json.dumps(_finite(value))}")
+    return result, 0
+
+
+def _stop(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
+    run = store.stop(options.run)
+    _say(f"Run {run.id} is {run.status}.")
+    return _result(run, settings), 0
+
+
+def _delete(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
+    remove_run(store, settings, options.run)
+    _say(f"Run {options.run} is deleted.")
+    return {"run": options.run, "deleted": True}, 0
+
+
+def _result(run: Run, settings: Settings | None) -> dict[str, Any]:
+    model = settings.run_dir(run.id) / "model" if settings else None
+    return {
+        "run": run.id,
+        "name": run.name,
+        "status": run.status,
+        "metrics": run.summary.get("metrics", {}),
+        "model": str(model) if model is not None and model.is_dir() else None,
+        "step": run.step,
+        "total": run.total,
+        "seconds": run.seconds,
+        "error": run.error,
+    }
+
+
+def _finite(value: Any) -> Any:
+    """JSON has no NaN: null instead."""
+    if isinstance(value, dict):
+        return {k: _finite(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

@@ -1,0 +1,251 @@
+"""Which character encoding a text file has. Decided over the whole file, not over its beginning.
+
+UTF-8 is tried first, strictly; it is almost never right by accident. What is left is UTF-16 without a mark, the
+Japanese encodings, which are told apart by how much of the decoded text is what Japanese is written with, and the
+single-byte ones.
+"""
+
+from __future__ import annotations
+
+import codecs
+import io
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import DataError
+
+CHUNK = 1024 * 1024
+SAMPLE_BYTES = 128 * 1024
+BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark begins with UTF-16's
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+NAMES = {
+    "utf-8": "UTF-8",
+    "utf-8-sig": "UTF-8 with a byte order mark",
+    "utf-16": "UTF-16",
+    "utf-32": "UTF-32",
+    "utf-16-le": "UTF-16 (little-endian, without a byte order mark)",
+    "utf-16-be": "UTF-16 (big-endian, without a byte order mark)",
+    "cp932": "Shift-JIS (cp932)",
+    "euc_jp": "EUC-JP",
+    "euc_jis_2004": "EUC-JIS-2004",
+    "iso2022_jp": "ISO-2022-JP",
+    "cp1252": "Windows-1252 (Latin-1)",
+    "latin-1": "Latin-1",
+}
+# What charset-normalizer may choose from where neither Japanese nor Western European text was found.
+OTHERS = ["gb18030", "big5", "cp949", "cp1251", "koi8_r", "cp1250", "cp1253", "cp1254", "cp1255", "cp1256", "cp1252"]
+WESTERN = set("áàâäãåæçéèêëíìîïñóòôöõøœßúùûüýÿšžÁÀÂÄÃÅÆÇÉÈÊËÍÌÎÏÑÓÒÔÖÕØŒÚÙÛÜÝŠŽ")
+PUNCTUATION = set("‘’‚“”„–—…•™€£¥§©®°±·«»¿¡´¨ªº²³½¼¾\xa0†‰‹›")
+
+
+@dataclass(frozen=True)
+class Detected:
+    """An encoding, how to treat bytes that break it (`strict` or `replace`), and the sentence for a person."""
+
+    encoding: str
+    errors: str
+    note: str
+
+
+def detect(path: Path) -> Detected:
+    """The encoding of a text file. Reads all of it, in chunks; always comes to an answer."""
+    with path.open("rb") as file:
+        head = file.read(SAMPLE_BYTES)
+    for bom, encoding in BOMS:
+        if head.startswith(bom):
+            return _settled(path, encoding)
+    wide = _utf16_without_bom(head)
+    if wide and invalid_at(path, wide) is None:
+        return _settled(path, wide)
+    if invalid_at(path, "utf-8") is None:
+        if b"\x1b$" in head and invalid_at(path, "iso2022_jp") is None:
+            return _settled(path, "iso2022_jp")
+        return _settled(path, "utf-8")
+    return _not_utf8(path, _non_ascii_lines(path))
+
+
+def check(path: Path, encoding: str) -> Detected:
+    """The encoding that a person chose, if the file can be read so. Raises DataError."""
+    try:
+        io.TextIOWrapper(io.BytesIO(), encoding=encoding)
+        codecs.getincrementaldecoder(encoding)()
+    except (LookupError, TypeError, ValueError):
+        raise DataError(
+            f"there is no character encoding called {encoding!r}; use utf-8, cp932, euc_jp, utf-16, latin-1 "
+            "or leave it empty to have it detected",
+            "data.read.encoding",
+        ) from None
+    with path.open("rb") as file:
+        head = file.read(SAMPLE_BYTES)
+    if encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")) and b"\0" not in head and head[:2] not in (
+        codecs.BOM_UTF16_LE,
+        codecs.BOM_UTF16_BE,
+    ):
+        raise _wrong(path, encoding, "it has neither a byte order mark nor a zero byte")
+    offset = invalid_at(path, encoding)
+    if offset is not None:
+        raise _wrong(path, encoding, f"what stands on line {line_of(path, offset):,} is not valid in it")
+    return Detected(encoding, "strict", f"Read as {NAMES.get(encoding.lower(), encoding)}, as chosen.")
+
+
+def open_text(path: Path, detected: Detected, newline: str) -> io.TextIOWrapper:
+    """The file as decoded text; `newline` as for `open`, so that line ends inside quotes stay what they are."""
+    return path.open("r", encoding=detected.encoding, errors=detected.errors, newline=newline)
+
+
+def invalid_at(path: Path, encoding: str) -> int | None:
+    """The offset in bytes, to about a chunk's precision, at which the file stops being `encoding`; None if it never does."""
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    position = 0
+    for chunk in _chunks(path):
+        pending = len(decoder.getstate()[0])
+        try:
+            decoder.decode(chunk)
+        except UnicodeDecodeError as error:
+            return max(0, position - pending + error.start)
+        except UnicodeError:
+            return position
+        position += len(chunk)
+    try:
+        decoder.decode(b"", final=True)
+    except UnicodeError:
+        return max(0, position - 1)
+    return None
+
+
+def line_of(path: Path, offset: int) -> int:
+    """The number of the line, from 1, in which a byte lies."""
+    line, position = 1, 0
+    for chunk in _chunks(path):
+        line += chunk.count(b"\n", 0, max(0, offset - position))
+        position += len(chunk)
+        if position >= offset:
+            break
+    return line
+
+
+def _chunks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK):
+            yield chunk
+
+
+def _settled(path: Path, encoding: str) -> Detected:
+    offset = None if encoding == "utf-8" else invalid_at(path, encoding)
+    if offset is None:
+        return Detected(encoding, "strict", f"The encoding is {NAMES.get(encoding, encoding)}.")
+    return _damaged(path, encoding, offset)
+
+
+def _damaged(path: Path, encoding: str, offset: int) -> Detected:
+    note = (
+        f"The encoding is {NAMES.get(encoding, encoding)}, but some bytes are not valid in it (the first on line "
+        f"{line_of(path, offset):,}); they are shown as \ufffd."
+    )
+    return Detected(encoding, "replace", note)
+
+
+def _wrong(path: Path, encoding: str, why: str) -> DataError:
+    return DataError(
+        f"{path.name} cannot be read as {encoding}: {why}; choose another encoding or leave it empty to have it detected",
+        "data.read.encoding",
+    )
+
+
+def _utf16_without_bom(head: bytes) -> str | None:
+    """UTF-16 by its zero bytes: line ends, and whatever else is ASCII, have one on the same side."""
+    for encoding, newline, side in (("utf-16-le", b"\n\0", 1), ("utf-16-be", b"\0\n", 0)):
+        zeros = head[side::2].count(0)
+        if zeros < max(1, len(head) // 200) or zeros < 4 * head[1 - side :: 2].count(0):
+            continue
+        text = head[: len(head) // 2 * 2].decode(encoding, "replace")
+        if "\ufffd" in text[:-1]:
+            continue
+        if text.count("\n") * 2 >= max(1, head.count(b"\n")) or newline not in head and zeros * 3 > len(head):
+            return encoding
+    return None
+
+
+def _non_ascii_lines(path: Path) -> bytes:
+    """Lines that have a byte beyond ASCII, from all over the file; a line end is never part of a character here."""
+    found: list[bytes] = []
+    size = 0
+    for chunk in _chunks(path):
+        for match in re.finditer(rb"[^\n]{0,2000}[\x80-\xff][^\n]{0,2000}", chunk):
+            found.append(match.group())
+            size += len(match.group())
+            if size > SAMPLE_BYTES:
+                return b"\n".join(found)
+    return b"\n".join(found)
+
+
+def _not_utf8(path: Path, sample: bytes) -> Detected:
+    as_utf8 = sample.decode("utf-8", "replace")
+    bad = as_utf8.count("\ufffd")
+    if sum(c >= "\x80" for c in as_utf8) - bad >= 10 * bad:  # UTF-8 that was damaged or cut
+        return _damaged(path, "utf-8", invalid_at(path, "utf-8") or 0)
+    japanese = _japanese(path, sample)
+    if japanese:
+        return japanese
+    encoding = "cp1252"
+    if _western_share(sample.decode("cp1252", "replace")) < 0.8:
+        encoding = _normalizer(sample) or encoding
+    if invalid_at(path, encoding) is not None:
+        encoding = "latin-1"
+    return _settled(path, encoding)
+
+
+def _japanese(path: Path, sample: bytes) -> Detected | None:
+    """Shift-JIS or EUC-JP, if decoding with one of them gives Japanese text."""
+    shares = {}
+    for encoding in ("cp932", "euc_jp", "euc_jis_2004"):
+        shares[encoding] = _japanese_share(sample.decode(encoding, "replace"))
+    best = max(shares, key=lambda e: shares[e])
+    share, text = shares[best], sample.decode(best, "replace")
+    kana = sum("\u3041" <= c <= "\u30fc" for c in text)
+    if share < 0.7 or not kana and _western_share(sample.decode("cp1252", "replace")) >= 0.8:
+        return None
+    if not kana and len(sample) > 60 and (other := _normalizer(sample)) and other in ("gb18030", "big5", "cp949"):
+        return None  # ideographs alone: Chinese decodes as EUC-JP too
+    offset = invalid_at(path, best)
+    return _settled(path, best) if offset is None else _damaged(path, best, offset) if share > 0.9 else None
+
+
+def _japanese_share(text: str) -> float:
+    """The share of what lies beyond ASCII that is kana, Japanese punctuation, full-width forms or an everyday kanji."""
+    beyond = [c for c in text[:50_000] if c >= "\x80"]
+    return sum(map(_japanese_weight, beyond)) / max(1, len(beyond))
+
+
+def _japanese_weight(character: str) -> float:
+    if "\u3000" <= character <= "\u30ff" or "\uff01" <= character <= "\uff60":
+        return 1.0
+    if "\u4e00" <= character <= "\u9fff":
+        code = character.encode("euc_jp", "replace")
+        return 1.0 if 0xB0 <= code[0] <= 0xCF else 0.2  # JIS level 1, else level 2 and vendors' additions
+    return 0.2 if "\uff61" <= character <= "\uff9f" else 0.5 if "\u2010" <= character <= "\u33ff" else 0.0
+
+
+def _western_share(text: str) -> float:
+    """The share of what lies beyond ASCII that is an accented letter next to a plain one, or everyday punctuation."""
+    beyond = good = 0
+    for i, c in enumerate(text[:50_000]):
+        if c >= "\x80":
+            beyond += 1
+            plain = any(n.isascii() and n.isalpha() for n in text[max(0, i - 1) : i] + text[i + 1 : i + 2])
+            good += c in PUNCTUATION or (c in WESTERN and (plain or not text[i + 1 : i + 2].strip()))
+    return good / max(1, beyond)
+
+
+def _normalizer(sample: bytes) -> str | None:
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(sample[:32_768], cp_isolation=OTHERS).best()
+    return best.encoding if best else None

@@ -1,0 +1,213 @@
+"""A dataset brought to Parquet: made once, cheap to open again.
+
+    source (sample | file or folder | Hub) ── prepare() ──► HOME/datasets/<fingerprint>/*.parquet, manifest.json
+
+A folder with a manifest is complete: it is made under a temporary name and renamed. The fingerprint covers where the
+content came from, its size and time of change, and how it is read; the content itself is not hashed, so that a page
+finds a prepared dataset again in milliseconds. Parquet files are used where they lie.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from core.data import files
+from core.errors import DataError, PathError
+from core.settings import Settings
+from core.spec import DataSpec
+
+FORMAT = 1  # raise it when prepared folders of older versions must not be used any more
+QUICK_BYTES = 4 * 1024 * 1024  # of text; about a second
+STALE_S = 24 * 3600
+
+Progress = Callable[[str, float | None], None]
+Kind = Literal["text", "integer", "float", "boolean", "class", "list", "other"]
+
+
+def ignore(text: str, share: float | None) -> None:
+    """A progress callback for those who do not watch."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column; `nulls` counts the empty values of all splits, `names` are the classes of kind `class`, in order."""
+
+    name: str
+    kind: Kind
+    nulls: int
+    names: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split: a Parquet file with this many rows."""
+
+    name: str
+    path: Path
+    rows: int
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A dataset as Parquet.
+
+    fingerprint: names its folder; folder: where what was made for it lies; title: what a person calls it
+    notes: sentences on how it was read; reading: encoding, delimiter, quoting, header of text files, else empty
+    text_guess, label_guess: the columns that look like text and label
+    """
+
+    fingerprint: str
+    folder: Path
+    title: str
+    splits: dict[str, Split]
+    columns: tuple[Column, ...]
+    notes: tuple[str, ...]
+    reading: dict[str, Any]
+    text_guess: tuple[str, ...]
+    label_guess: str | None
+
+    def column(self, name: str) -> Column | None:
+        """The column of this name."""
+        return next((c for c in self.columns if c.name == name), None)
+
+
+def prepare(data: DataSpec, settings: Settings, progress: Progress = ignore) -> Prepared:
+    """The dataset as Parquet, from the cache or made now. Raises DataError, HubError, PathError."""
+    fingerprint = _fingerprint(data, settings)
+    found = _open(settings.datasets / fingerprint)
+    if found:
+        return found
+    temporary = settings.datasets / f".{fingerprint}-{uuid.uuid4().hex[:8]}"
+    try:
+        _sweep(settings.datasets)
+        temporary.mkdir(parents=True)
+        _make(data, settings, temporary, fingerprint, progress)
+        _publish(temporary, settings.datasets / fingerprint)
+    except OSError as error:
+        raise _unwritable(error, settings) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    made = _open(settings.datasets / fingerprint)
+    assert made is not None
+    return made
+
+
+def find_prepared(data: DataSpec, settings: Settings) -> Prepared | None:
+    """The dataset if it was prepared before and its files have not changed since; reads no content, no network."""
+    try:
+        return _open(settings.datasets / _fingerprint(data, settings))
+    except (DataError, PathError):
+        return None
+
+
+def is_quick(data: DataSpec, settings: Settings) -> bool:
+    """Whether `prepare` takes less than about a second. Also True when it will fail at once. Raises nothing."""
+    if data.source == "sample":
+        return True
+    if data.source == "hub":
+        return find_prepared(data, settings) is not None
+    try:
+        found = files.data_files(files.resolve(data.path, settings), settings)
+        if find_prepared(data, settings):
+            return True
+        sizes = {".parquet": 0.0 if len(found) == 1 else 0.5, ".gz": 4.0, ".zip": 4.0}
+        return sum(p.stat().st_size * sizes.get(p.suffix.lower(), 1.0) for p in found) <= QUICK_BYTES
+    except (DataError, PathError, OSError):
+        return True
+
+
+def _fingerprint(data: DataSpec, settings: Settings) -> str:
+    """Names the prepared dataset. Raises DataError, PathError if there are no such files."""
+    key: list[Any] = [FORMAT, data.source]
+    if data.source == "sample":
+        from core.data.sample import VERSION
+
+        key.append(VERSION)
+    elif data.source == "hub":
+        key += [data.path, data.config, data.revision]
+    else:
+        path = files.resolve(data.path, settings)
+        key.append(str(path))
+        for file in files.data_files(path, settings):
+            stat = file.stat()
+            key.append([str(file), stat.st_size, stat.st_mtime_ns])
+        key.append(data.read.model_dump())
+    return hashlib.sha256(json.dumps(key, ensure_ascii=True).encode()).hexdigest()[:24]
+
+
+def _make(data: DataSpec, settings: Settings, folder: Path, fingerprint: str, progress: Progress) -> None:
+    from core.data import ingest
+
+    if data.source == "sample":
+        made = ingest.sample(folder, progress)
+    elif data.source == "hub":
+        made = ingest.hub(data, folder, progress)
+    else:
+        made = ingest.files_of(data, settings, folder, progress)
+    manifest = {"format": FORMAT, "fingerprint": fingerprint, **asdict(made)}
+    text = json.dumps(manifest, ensure_ascii=True, indent=1)
+    with (folder / "manifest.json").open("w", encoding="ascii") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _publish(temporary: Path, folder: Path) -> None:
+    """Renames a finished folder to its name, unless another process was faster."""
+    try:
+        temporary.rename(folder)
+    except OSError:
+        if _open(folder) is None:
+            shutil.rmtree(folder, ignore_errors=True)  # what is there is of no use
+            temporary.rename(folder)
+
+
+def _open(folder: Path) -> Prepared | None:
+    """The prepared dataset in a folder; None if there is none, or a file of it is gone."""
+    try:
+        tree = json.loads((folder / "manifest.json").read_text(encoding="ascii"))
+    except (OSError, ValueError):
+        return None
+    splits = {s["name"]: Split(s["name"], folder / s["path"], s["rows"]) for s in tree["splits"]}
+    if tree["format"] != FORMAT or not all(s.path.is_file() for s in splits.values()):
+        return None
+    columns = tuple(Column(c["name"], c["kind"], c["nulls"], tuple(c["names"]) if c["names"] else None) for c in tree["columns"])
+    return Prepared(
+        fingerprint=tree["fingerprint"],
+        folder=folder,
+        title=tree["title"],
+        splits=splits,
+        columns=columns,
+        notes=tuple(tree["notes"]),
+        reading=tree["reading"],
+        text_guess=tuple(tree["text_guess"]),
+        label_guess=tree["label_guess"],
+    )
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what processes that died in the middle have left behind."""
+    for path in folder.glob(".*-*"):
+        try:
+            if time.time() - path.stat().st_mtime > STALE_S:
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError:
+            pass
+
+
+def _unwritable(error: OSError, settings: Settings) -> DataError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DataError(
+            f"the disk with {settings.datasets} is full; free some space or set TUNEDECK_HOME to another disk", "data.path"
+        )
+    return DataError(f"the dataset cannot be read or kept ({error}); check the path and its permissions", "data.path")

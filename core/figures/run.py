@@ -1,0 +1,136 @@
+"""The curves of a training run: loss, metrics, learning rate and gradient norm.
+
+Series are data frames with the columns step, epoch and value, ascending by step, as `RunView.series` gives them. A
+value that is not finite is a gap in its line. `revision` is the run's id: zoom and legend stay while points arrive.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.figures.style import COLORS, GREY, INDIGO, ORANGE, TEAL, axis, figure, thin
+from core.wording import metric_title
+
+SMOOTHED_FROM = 40
+
+
+def loss_figure(training: pd.DataFrame, evaluation: pd.DataFrame, revision: str = "", title: str = "Loss") -> go.Figure:
+    """Training and evaluation loss against steps; a long training curve is faint, with its moving average over it."""
+    traces = []
+    if len(training) >= SMOOTHED_FROM:
+        average = training.assign(value=smoothed(training["value"]))
+        traces.append(_line(training, "Each step", INDIGO, uid="raw", opacity=0.28, width=1, hoverinfo="skip"))
+        traces.append(_line(average, "Training", INDIGO, uid="training", width=2.2, digits=".4f"))
+    else:
+        traces.append(_line(training, "Training", INDIGO, uid="training", width=2.2, digits=".4f", points=True))
+    if len(evaluation):
+        traces.append(_line(evaluation, "Evaluation", ORANGE, uid="evaluation", width=2.2, digits=".4f", points=True))
+    return figure(traces, title=title, x="Step", y="Loss", revision=revision, yaxis=axis("Loss", nticks=6))
+
+
+def metrics_figure(
+    series: Mapping[str, pd.DataFrame], main: str, baseline: float | None = None, revision: str = ""
+) -> go.Figure:
+    """Each metric of the evaluations against steps: the main one bold, with its best point and its baseline.
+
+    series: metric name (without `eval_`) -> series; main: the name of the main metric
+    """
+    names = [name for name in (main, *(name for name in series if name != main)) if name in series]
+    traces = [_metric(series[name], name, place, name == main) for place, name in enumerate(names)]
+    if main in series:
+        traces += _best(series[main], main) + _baseline(series[main], baseline)
+    return figure(traces, title="Evaluation", x="Step", y="Score", revision=revision, yaxis=axis("Score", nticks=6))
+
+
+def rate_figure(rate: pd.DataFrame, revision: str = "") -> go.Figure:
+    line = _line(rate, "Learning rate", TEAL, uid="rate", width=2.2, digits=".2e")
+    y = axis("Learning rate", exponentformat="e", showexponent="all", nticks=5, rangemode="tozero")
+    return figure([line], title="Learning rate", x="Step", y="", height=240, revision=revision, yaxis=y)
+
+
+def norm_figure(norm: pd.DataFrame, revision: str = "") -> go.Figure:
+    line = _line(norm, "Gradient norm", GREY, uid="norm", width=1.6, digits=".3f")
+    y = axis("Gradient norm", nticks=5, rangemode="tozero")
+    return figure([line], title="Gradient norm", x="Step", y="", height=240, revision=revision, yaxis=y)
+
+
+def smoothed(values: pd.Series) -> pd.Series:
+    """Exponential moving average over about a twentieth of the points; gaps stay gaps."""
+    finite = values.where(np.isfinite(values))
+    return finite.ewm(span=max(8, len(values) / 20), ignore_na=True).mean().where(finite.notna())
+
+
+def _line(
+    series: pd.DataFrame,
+    name: str,
+    color: str,
+    *,
+    uid: str,
+    width: float,
+    digits: str = ".3f",
+    points: bool = False,
+    opacity: float = 1.0,
+    **more: Any,
+) -> go.Scatter:
+    x, y = series["step"].to_numpy(), series["value"].to_numpy(dtype=float)
+    kept = thin(x, y)
+    epochs = series["epoch"].to_numpy(dtype=float)[kept]
+    hover = None if "hoverinfo" in more else f"%{{y:{digits}}}<extra>{name}</extra>"
+    return go.Scatter(
+        x=x[kept].tolist(),
+        y=[value if np.isfinite(value) else None for value in y[kept].tolist()],
+        customdata=[None if np.isnan(epoch) else round(epoch, 2) for epoch in epochs.tolist()],
+        name=name,
+        uid=uid,
+        mode="lines+markers" if points else "lines",
+        line={"color": color, "width": width},
+        marker={"color": color, "size": 7},
+        opacity=opacity,
+        connectgaps=False,
+        hovertemplate=hover,
+        **more,
+    )
+
+
+def _metric(series: pd.DataFrame, name: str, place: int, is_main: bool) -> go.Scatter:
+    return _line(
+        series,
+        metric_title(name),
+        COLORS[place % len(COLORS)],
+        uid=name,
+        width=3 if is_main else 1.4,
+        points=True,
+        opacity=1.0 if is_main else 0.75,
+    )
+
+
+def _best(series: pd.DataFrame, main: str) -> list[go.Scatter]:
+    finite = series[np.isfinite(series["value"])]
+    if len(finite) < 2:
+        return []
+    top = finite.loc[finite["value"].idxmax()]
+    star = {"symbol": "star", "size": 15, "color": INDIGO, "line": {"color": "white", "width": 1}}
+    hover = f"%{{y:.3f}}<extra>Best {metric_title(main).lower()}</extra>"
+    place = {"x": [top["step"]], "y": [top["value"]]}
+    return [go.Scatter(**place, uid="best", mode="markers", marker=star, hovertemplate=hover, showlegend=False)]
+
+
+def _baseline(series: pd.DataFrame, value: float | None) -> list[go.Scatter]:
+    if value is None or not len(series):
+        return []
+    return [
+        go.Scatter(
+            x=[0, series["step"].iloc[-1]],
+            y=[value, value],
+            name="Most common class",
+            uid="baseline",
+            mode="lines",
+            line={"color": GREY, "width": 1.6, "dash": "dash"},
+            hovertemplate="%{y:.3f}<extra>Always the most common class</extra>",
+        )
+    ]

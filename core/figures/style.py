@@ -1,0 +1,85 @@
+"""What all figures share: colours that read on white and on near-black, one layout, thinning, safe text."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+
+INDIGO = "#6d67f2"
+ORANGE = "#ec7a1c"
+TEAL = "#12a594"
+PINK = "#d6478f"
+GREY = "#8b90a5"
+AMBER = "#b98a0e"
+COLORS = (INDIGO, ORANGE, TEAL, PINK, AMBER, GREY)
+GRID = "rgba(139,144,165,0.22)"
+
+MOST_POINTS = 1_000
+
+
+def figure(
+    traces: Sequence[Any], *, title: str, x: str, y: str, height: int = 300, revision: str = "", **layout: Any
+) -> go.Figure:
+    """A figure in the house's layout.
+
+    revision: the same text keeps zoom and hidden traces while the data change (Plotly's `uirevision`)
+    """
+    return go.Figure(
+        list(traces),
+        layout={
+            "title": {"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left", "y": 0.97, "yanchor": "top"},
+            "height": height,
+            "margin": {"l": 8, "r": 12, "t": 56, "b": 8},
+            "paper_bgcolor": "rgba(0,0,0,0)",
+            "plot_bgcolor": "rgba(0,0,0,0)",
+            "uirevision": revision or None,
+            "hovermode": "x unified",
+            "showlegend": len(traces) > 1,
+            "legend": {"orientation": "h", "x": 1, "xanchor": "right", "y": 1.02, "yanchor": "bottom", "title": None},
+            "xaxis": axis(x),
+            "yaxis": axis(y),
+            **layout,
+        },
+    )
+
+
+def axis(title: str, **more: Any) -> dict[str, Any]:
+    return {
+        "title": {"text": title, "font": {"size": 12}, "standoff": 8},
+        "gridcolor": GRID,
+        "zeroline": False,
+        "automargin": True,
+        **more,
+    }
+
+
+def safe(text: str, length: int | None = None) -> str:
+    """`text` so that Plotly shows it as it is (it reads some HTML, and formulas between dollar signs)."""
+    if length is not None and len(text) > length:
+        text = text[: length - 1] + "…"
+    return html.escape(" ".join(text.split()), quote=False).replace("$", "&#36;")
+
+
+def thin(x: np.ndarray, y: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
+    """The places of at most about `most` of the points that keep the line's shape: each stretch's lowest and highest.
+
+    The first, the last and every gap (a value that is not finite) stay. Returns ascending indices.
+    """
+    count = len(x)
+    if count <= most:
+        return np.arange(count)
+    kept = {0, count - 1}
+    for stretch in np.array_split(np.arange(count), most // 2):
+        values = y[stretch]
+        finite = np.isfinite(values)
+        if not finite.all():
+            kept.add(int(stretch[~finite][0]))
+        if finite.any():
+            inside = stretch[finite]
+            kept.add(int(inside[np.argmin(y[inside])]))
+            kept.add(int(inside[np.argmax(y[inside])]))
+    return np.array(sorted(kept))

@@ -1,0 +1,27 @@
+"""What things are called when nobody gave them a name."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from core.spec import DataSpec, RunSpec
+
+
+def dataset_name(data: DataSpec) -> str:
+    """A short name: "Sample reviews", "train.csv", "yelp_review_full", "glue/cola"."""
+    match data.source:
+        case "sample":
+            return "Sample reviews"
+        case "file":
+            return PurePath(data.path.rstrip("/\\").replace("\\", "/")).name or data.path
+        case _:
+            return f"{data.path}/{data.config}" if data.config else data.path
+
+
+def model_name(name: str) -> str:
+    """The last part of a Hub id or folder."""
+    return PurePath(name.rstrip("/\\").replace("\\", "/")).name or name
+
+
+def run_name(spec: RunSpec) -> str:
+    return f"{dataset_name(spec.data)} · {model_name(spec.model.name)}"

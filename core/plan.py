@@ -1,0 +1,151 @@
+"""What a spec amounts to, told before it starts: its name, its examples and steps, and what is plainly wrong."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import PurePath, PureWindowsPath
+from typing import Any
+
+from core import models
+from core.data.prepared import Prepared
+from core.errors import DataError, ModelError, PathError, Problem, TunedeckError
+from core.settings import Settings, allowed_path
+from core.spec import DataSpec, RunSpec, TrainingSpec
+
+TRAIN_SPLITS = ("train", "training")
+EVAL_SPLITS = ("validation", "valid", "val", "dev", "test")
+
+# What suits new weights and pretrained ones; the form moves between the two with the model.
+SCRATCH = {"training.learning_rate": 1e-3, "training.per_device_train_batch_size": 32}
+PRETRAINED = {
+    "training.learning_rate": TrainingSpec().learning_rate,
+    "training.per_device_train_batch_size": TrainingSpec().per_device_train_batch_size,
+}
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """train, evaluation: examples; steps: optimizer steps; held_out: whether the latter is cut off the former."""
+
+    train: int
+    evaluation: int
+    steps: int
+    held_out: bool
+
+
+def data_title(data: DataSpec) -> str:
+    """What a person calls a dataset that may not have been opened yet."""
+    if data.source == "sample":
+        return "Sample reviews"
+    if data.source == "hub":
+        return f"{data.path} ({data.config})" if data.config else data.path
+    return _last_part(data.path)
+
+
+def run_name(spec: RunSpec) -> str:
+    """A name for a run that was given none: dataset · model."""
+    model = spec.model.name
+    if model != "scratch":
+        model = _last_part(model)
+    title = _last_part(spec.data.path) if spec.data.source == "hub" else data_title(spec.data)
+    return f"{title} · {model}"
+
+
+def same_source(one: DataSpec, other: DataSpec) -> bool:
+    """Whether two specs read the same rows in the same way, whatever is then chosen of them."""
+    return source_only(one) == source_only(other)
+
+
+def source_only(data: DataSpec) -> DataSpec:
+    """The spec of the whole dataset: where it is and how it is read, without a choice of columns, splits or rows."""
+    return DataSpec(source=data.source, path=data.path, config=data.config, revision=data.revision, read=data.read)
+
+
+def suggested(model: str) -> dict[str, Any]:
+    """The training values, by dotted path, that suit a model of this name."""
+    return SCRATCH if model == "scratch" else PRETRAINED
+
+
+def splits_used(data: DataSpec, prepared: Prepared) -> tuple[str | None, str | None]:
+    """The training and evaluation split that a spec uses; None where there is none of that name."""
+    names = list(prepared.splits)
+    train = data.train_split or next((n for n in TRAIN_SPLITS if n in names), names[0] if names else None)
+    evaluation = data.eval_split or next((n for n in EVAL_SPLITS if n in names and n != train), None)
+    return (train if train in names else None), (evaluation if evaluation in names else None)
+
+
+def outlook(spec: RunSpec, prepared: Prepared) -> Outlook | None:
+    """How much a run will do; None if its training split does not exist."""
+    data, training = spec.data, spec.training
+    train_split, eval_split = splits_used(data, prepared)
+    if train_split is None:
+        return None
+    train = prepared.splits[train_split].rows
+    if eval_split is None or eval_split == train_split:
+        evaluation = max(1, round(train * data.validation_fraction))
+        train -= evaluation
+    else:
+        evaluation = prepared.splits[eval_split].rows
+    train = min(train, data.max_train_examples or train)
+    evaluation = min(evaluation, data.max_eval_examples or evaluation)
+    batches = math.ceil(train / training.per_device_train_batch_size)
+    per_epoch = max(1, math.ceil(batches / training.gradient_accumulation_steps))
+    return Outlook(train, evaluation, math.ceil(per_epoch * training.num_train_epochs), eval_split is None)
+
+
+def problems(spec: RunSpec, prepared: Prepared | None, settings: Settings) -> list[Problem]:
+    """What would make this run fail, as far as it can be seen in a moment and without the network."""
+    return [*(_data_problems(spec.data, prepared) if prepared else ()), *_model_problems(spec, settings)]
+
+
+def data_problem(error: TunedeckError) -> Problem:
+    """What opening a dataset said, as a problem of the field to look at."""
+    return Problem((error.field if isinstance(error, DataError) else "") or "data", str(error))
+
+
+def _data_problems(data: DataSpec, prepared: Prepared) -> list[Problem]:
+    columns = {c.name: c for c in prepared.columns}
+    listed = _listed(columns)
+    found = [
+        Problem(field, f"there is no split {name!r}; this dataset has {_listed(prepared.splits)}")
+        for field, name in (("data.train_split", data.train_split), ("data.eval_split", data.eval_split))
+        if name and name not in prepared.splits
+    ]
+    missing = [name for name in data.text_columns if name not in columns]
+    if missing:
+        found.append(Problem("data.text_columns", f"there is no column {missing[0]!r}; the columns are {listed}"))
+    elif not data.text_columns and not prepared.text_guess:
+        found.append(Problem("data.text_columns", "no column looks like text; choose the one to read"))
+    label = data.label_column
+    if label and label not in columns:
+        found.append(Problem("data.label_column", f"there is no column {label!r}; the columns are {listed}"))
+    elif not label and not prepared.label_guess:
+        found.append(Problem("data.label_column", "no column looks like a label; choose the one to predict"))
+    elif (column := columns.get(label or prepared.label_guess or "")) is not None and column.kind in ("list", "other"):
+        found.append(
+            Problem("data.label_column", f"{column.name!r} holds {column.kind} values; a label is a text or a number")
+        )
+    return found
+
+
+def _model_problems(spec: RunSpec, settings: Settings) -> list[Problem]:
+    try:
+        if models.kind_of(spec.model.name) == "folder":
+            models.check_folder(allowed_path(settings, spec.model.name), spec.model.max_length)
+    except (ModelError, PathError) as error:
+        field = "model.max_length" if "model.max_length" in str(error) else "model.name"
+        return [Problem(field, str(error))]
+    return []
+
+
+def _last_part(path: str) -> str:
+    """The name at the end of a path or Hub id, whichever way its slashes lean."""
+    cls = PureWindowsPath if "\\" in path else PurePath
+    return cls(path).name or path
+
+
+def _listed(names: Any, most: int = 12) -> str:
+    names = list(names)
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(repr(name) for name in names[:most]) + more

@@ -1,0 +1,167 @@
+"""Text classification: one class for a text or a pair of texts. From typed examples to token ids and to batches."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.errors import DataError
+from core.events import Reporter
+from core.spec import RunSpec
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from core.data.load import Loaded
+
+# A dataset of more examples is encoded to a file instead of to memory.
+MAX_ROWS_IN_MEMORY = 100_000
+TITLES = {"train": "training", "eval": "evaluation"}
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """A dataset as a model reads it.
+
+    train, eval: columns input_ids, attention_mask, token_type_ids if the model reads them, labels (int64),
+        length (tokens, special ones included) and row (row number in the source's split); not padded
+    label_names: the classes in the order of their ids
+    truncated: split -> share of examples that were cut to the longest text allowed
+    tokens: split -> tokens in all
+    """
+
+    train: Dataset
+    eval: Dataset
+    label_names: tuple[str, ...]
+    tokenizer: Any
+    truncated: dict[str, float]
+    tokens: dict[str, int]
+    pad_to: int | None
+
+    def pad(self, examples: Sequence[dict[str, Any]], multiple_of: int | None = None) -> dict[str, np.ndarray]:
+        """A batch: arrays of int64, (examples, longest length), and `labels` of (examples,).
+
+        Padded to the longest of the batch, or to the full length if the spec says so; then up to `multiple_of`.
+        """
+        width = self.pad_to or max(len(e["input_ids"]) for e in examples)
+        if multiple_of:
+            width = -(-width // multiple_of) * multiple_of
+        fill = {"input_ids": self.tokenizer.pad_token_id, "token_type_ids": self.tokenizer.pad_token_type_id}
+        left = self.tokenizer.padding_side == "left"
+        batch: dict[str, np.ndarray] = {}
+        for name in ("input_ids", "attention_mask", "token_type_ids"):
+            if name not in examples[0]:
+                continue
+            batch[name] = np.full((len(examples), width), fill.get(name, 0), dtype=np.int64)
+            for line, example in zip(batch[name], examples, strict=True):
+                ids = example[name]
+                line[width - len(ids) if left else 0 : width if left else len(ids)] = ids
+        if "labels" in examples[0]:
+            batch["labels"] = np.array([e["labels"] for e in examples], dtype=np.int64)
+        return batch
+
+
+def encode(loaded: Loaded, spec: RunSpec, tokenizer: Any, report: Reporter, cache: Path | None = None) -> Encoded:
+    """Tokenise both splits of `loaded`, cut to the longest text allowed. Deterministic.
+
+    cache: a folder for the token ids of large datasets, which otherwise stay in memory.
+    Raises DataError if no example has any text left.
+    """
+    splits, truncated, tokens = {}, {}, {}
+    for split in ("train", "eval"):
+        encoder = _Encoder(loaded.text_columns, tokenizer, spec.model.max_length, len(loaded.dataset[split]), split, report)
+        splits[split] = _map(loaded.dataset[split], encoder, cache, split)
+        truncated[split] = encoder.truncated / max(1, encoder.done)
+        tokens[split] = int(sum(splits[split]["length"]))
+    if not splits["train"].num_rows:
+        raise DataError("there are no training examples; choose another split or a larger share", "data.train_split")
+    encoded = Encoded(
+        splits["train"],
+        splits["eval"],
+        tuple(loaded.label_names),
+        tokenizer,
+        truncated,
+        tokens,
+        spec.model.max_length if spec.model.padding == "max_length" else None,
+    )
+    _explain(encoded, spec, report)
+    return encoded
+
+
+class _Encoder:
+    """The function that `datasets.map` calls, with what it counts on the way."""
+
+    def __init__(
+        self, columns: Sequence[str], tokenizer: Any, max_length: int, total: int, split: str, report: Reporter
+    ) -> None:
+        self.columns, self.tokenizer, self.max_length = list(columns), tokenizer, max_length
+        self.total, self.split, self.report = total, split, report
+        self.done = self.truncated = 0
+        self.told = time.monotonic()
+
+    def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        self.report.check_stop()
+        texts = [batch[column] for column in self.columns]
+        encoding = self.tokenizer(*texts, truncation=True, max_length=self.max_length)
+        lengths = [len(ids) for ids in encoding["input_ids"]]
+        self.truncated += sum(
+            self._was_cut(encoding, i, texts) for i, length in enumerate(lengths) if length >= self.max_length
+        )
+        self.done += len(lengths)
+        if time.monotonic() - self.told > 1:
+            self.told = time.monotonic()
+            self.report.phase(f"Tokenising the {TITLES[self.split]} texts: {self.done:,} of {self.total:,}")
+        return {**dict(encoding), "labels": batch["label"], "length": lengths, "row": batch["row"]}
+
+    def _was_cut(self, encoding: Any, index: int, texts: list[list[str]]) -> bool:
+        if self.tokenizer.is_fast:
+            return bool(encoding.encodings[index].overflowing)
+        whole = self.tokenizer(*[column[index] for column in texts], truncation=False, verbose=False)
+        return len(whole["input_ids"]) > self.max_length
+
+
+def _map(dataset: Dataset, encoder: _Encoder, cache: Path | None, split: str) -> Dataset:
+    from datasets import Features, List, Value, disable_progress_bars
+
+    disable_progress_bars()
+    ids = {"input_ids": "int32", "token_type_ids": "int8", "attention_mask": "int8"}
+    features = {name: List(Value(kind)) for name, kind in ids.items() if name in encoder.tokenizer.model_input_names}
+    features |= {"labels": Value("int64"), "length": Value("int32"), "row": Value("int64")}
+    to_file = cache is not None and dataset.num_rows > MAX_ROWS_IN_MEMORY
+    if cache is not None and to_file:
+        cache.mkdir(parents=True, exist_ok=True)
+    return dataset.map(
+        encoder,
+        batched=True,
+        remove_columns=dataset.column_names,
+        features=Features(features),
+        keep_in_memory=not to_file,
+        cache_file_name=str(cache / f"{split}.arrow") if cache is not None and to_file else None,
+        load_from_cache_file=False,
+        new_fingerprint=f"encoded-{split}",  # else the tokenizer is pickled to find out whether it is the same
+    )
+
+
+def _explain(encoded: Encoded, spec: RunSpec, report: Reporter) -> None:
+    share = encoded.truncated["train"]
+    if share > 0:
+        report.message(
+            f"{share:.1%} of the training texts are longer than {spec.model.max_length:,} tokens and were cut there.",
+            level="notice",
+            code="truncated",
+        )
+    counts = np.bincount(encoded.train["labels"], minlength=len(encoded.label_names))
+    least, most = int(counts.argmin()), int(counts.argmax())
+    if counts[most] >= 10 * max(1, counts[least]):
+        report.message(
+            f"The classes are unbalanced: {encoded.label_names[most]!r} has {counts[most]:,} training examples, "
+            f"{encoded.label_names[least]!r} has {counts[least]:,}. Look at the macro F1, which counts each class "
+            "the same, besides the accuracy.",
+            level="notice",
+            code="class-imbalance",
+        )

@@ -1,0 +1,109 @@
+"""How numbers, durations, sizes and metrics read: the same words on pages, in figures and on the command line."""
+
+from __future__ import annotations
+
+import math
+import re
+
+METRIC_TITLES = {
+    "loss": "Loss",
+    "accuracy": "Accuracy",
+    "f1_macro": "F1 (macro)",
+    "f1_weighted": "F1 (weighted)",
+    "precision_macro": "Precision (macro)",
+    "recall_macro": "Recall (macro)",
+    "matthews_correlation": "Matthews correlation",
+}
+
+METRIC_MEANINGS = {
+    "accuracy": "The share of examples that are right.",
+    "f1_macro": "Balance of precision and recall, averaged over the classes; each class counts the same.",
+    "f1_weighted": "Balance of precision and recall, averaged over the classes; a class counts as often as it occurs.",
+    "precision_macro": "Of what is predicted as a class, the share that is right; averaged over the classes.",
+    "recall_macro": "Of what is in a class, the share that is found; averaged over the classes.",
+    "matthews_correlation": "Agreement of prediction and truth: 1 is perfect, 0 is no better than chance.",
+}
+
+ENGINE_TITLES = {"trainer": "Trainer", "keras": "Keras", "torch": "PyTorch loop"}
+
+
+def metric_title(name: str) -> str:
+    """`eval_f1_macro` as "F1 (macro)"; a name we do not know with its underscores as spaces."""
+    bare = name.removeprefix("eval_")
+    return METRIC_TITLES.get(bare, bare.replace("_", " ").capitalize())
+
+
+def score(value: float | None, signed: bool = False) -> str:
+    """A metric between -1 and 1 with three decimals; a dash for none."""
+    if value is None or not math.isfinite(value):
+        return "–" if value is None else "not a number"
+    return f"{value:+.3f}" if signed else f"{value:.3f}"
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number with so many significant digits, thousands separated, no exponent unless it is tiny."""
+    if value is None:
+        return "–"
+    if not math.isfinite(value):
+        return "not a number"
+    if value and abs(value) < 0.001:
+        mantissa, _, exponent = f"{value:.{digits - 1}e}".partition("e")
+        return f"{float(mantissa):g}e{int(exponent)}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value)))) if value else 0
+    text = f"{value:,.{decimals}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as "8 s", "1 min 20 s", "2 h 5 min", "3 d 4 h"; a dash for none."""
+    if seconds is None or not math.isfinite(seconds):
+        return "–"
+    if 0 < seconds < 1:
+        return "under 1 s"
+    whole = round(max(seconds, 0))
+    units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+    for (size, unit), (smaller, minor) in zip(units, units[1:], strict=False):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit}" + (f" {rest} {minor}" if rest else "")
+    return f"{whole} s"
+
+
+def rough_duration(seconds: float) -> str:
+    """A guess said as one: "a few seconds", "about 40 s", "about 3 min"."""
+    if seconds < 5:
+        return "a few seconds"
+    if seconds < 90:
+        return f"about {round(seconds / 5) * 5} s"
+    if seconds < 3_600:
+        return f"about {round(seconds / 60)} min"
+    return f"about {duration(round(seconds / 300) * 300)}"
+
+
+def size(count: float) -> str:
+    """Bytes as "812 B", "3.4 MB", "1.2 GB" (powers of ten)."""
+    for limit, unit in ((1e3, "B"), (1e6, "kB"), (1e9, "MB"), (1e12, "GB")):
+        if count < limit:
+            value = count / (limit / 1e3)
+            return f"{value:.0f} {unit}" if unit == "B" or value >= 100 else f"{value:.1f} {unit}"
+    return f"{count / 1e12:.1f} TB"
+
+
+def counted(count: int, one: str, many: str = "") -> str:
+    """ "1 run", "2,000 runs"."""
+    return f"{count:,} {one if count == 1 else many or one + 's'}"
+
+
+def shortened(text: str, length: int) -> str:
+    """At most so many characters, an ellipsis for what is cut."""
+    return text if len(text) <= length else text[: length - 1].rstrip() + "…"
+
+
+def sentence(text: str) -> str:
+    """Starts with a capital and ends with a mark, whatever an error was worded like."""
+    text = text.strip()
+    if not text:
+        return text
+    starts_a_name = re.match(r"[a-z]+[._/\\\d]", text)  # a path, a file or a field keeps its case
+    text = text if starts_a_name else text[0].upper() + text[1:]
+    return text if text[-1] in ".!?…:" else text + "."

@@ -1,0 +1,114 @@
+"""What the tests of the Hub call in another process. Returns plain values only."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from core.spec import DataSpec
+
+
+def fetch_model(name: str, revision: str | None = None) -> dict[str, Any]:
+    from core import hub
+
+    said: list[tuple[str, float | None]] = []
+    notes: list[str] = []
+    folder = hub.fetch_model(name, revision, lambda text, share: said.append((text, share)), notes.append)
+    files = {path.name: path.stat().st_size for path in folder.iterdir()}
+    return {"folder": folder, "files": files, "progress": said, "notes": notes}
+
+
+def prepare(name: str, config: str | None = None, revision: str | None = None) -> dict[str, Any]:
+    """Prepare a Hub dataset and read the Parquet files back with pyarrow alone."""
+    import pyarrow.parquet as pq
+
+    from core.data.hub import prepare_hub
+
+    said: list[tuple[str, float | None]] = []
+    notes: list[str] = []
+    data = DataSpec(source="hub", path=name, config=config, revision=revision)
+    with tempfile.TemporaryDirectory() as folder:
+        made = prepare_hub(data, Path(folder), lambda text, share: said.append((text, share)), notes.append)
+        splits = {}
+        for split in made:
+            table = pq.read_table(split.path)
+            splits[split.name] = {
+                "rows": table.num_rows,
+                "columns": table.column_names,
+                "first": table.slice(0, 1).to_pylist()[0],
+                "metadata": (table.schema.metadata or {}).get(b"huggingface", b"").decode(),
+                "label": getattr(split.features.get("label"), "names", None),
+            }
+    return {"splits": splits, "progress": said, "notes": notes}
+
+
+def tokenizer_json(name: str, revision: str | None = None) -> dict[str, Any]:
+    from core import hub
+
+    before = hub.cached_tokenizer_json(name, revision)
+    fetched = hub.fetch_tokenizer_json(name, revision)
+    after = hub.cached_tokenizer_json(name, revision)
+    return {"before": before, "fetched": fetched, "after": after, "datasets": "datasets" in sys.modules}
+
+
+def cached_tokenizer_json(name: str, revision: str | None = None) -> Path | None:
+    from core import hub
+
+    return hub.cached_tokenizer_json(name, revision)
+
+
+def token() -> str | None:
+    from core import hub
+
+    return hub.token()
+
+
+def load_with_transformers(name_or_folder: str) -> dict[str, Any]:
+    """Load a model and tokenizer the way everybody does, without a word of ours in between."""
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(name_or_folder)
+    model, info = AutoModelForSequenceClassification.from_pretrained(
+        name_or_folder, num_labels=2, output_loading_info=True
+    )
+    batch = tokenizer("the food was wonderful", return_tensors="pt")
+    return {
+        "tokens": tokenizer.convert_ids_to_tokens(batch["input_ids"][0]),
+        "missing": sorted(info["missing_keys"]),
+        "logits": tuple(model(**batch).logits.shape),
+    }
+
+
+def load_with_datasets(name: str, config: str | None = None) -> dict[str, int]:
+    from datasets import load_dataset
+
+    return {split: len(rows) for split, rows in load_dataset(name, config).items()}
+
+
+def search(words: str) -> dict[str, list[str]]:
+    from huggingface_hub import HfApi
+
+    api = HfApi()
+    return {
+        "models": [model.id for model in api.list_models(search=words)],
+        "datasets": [dataset.id for dataset in api.list_datasets(search=words)],
+        "you": [api.whoami()["name"]],
+    }
+
+
+def light_import() -> dict[str, Any]:
+    """What importing core.hub and looking into the cache costs a process that has the page's basics already."""
+    import psutil
+    import pydantic  # noqa: F401
+
+    process = psutil.Process()
+    memory, start = process.memory_info().rss, time.perf_counter()
+    from core import hub
+
+    hub.cached_tokenizer_json("tiny/bert")
+    seconds = time.perf_counter() - start
+    heavy = {"torch", "transformers", "datasets", "tensorflow", "pandas", "pyarrow"} & set(sys.modules)
+    return {"seconds": seconds, "bytes": process.memory_info().rss - memory, "heavy": heavy}

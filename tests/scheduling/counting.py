@@ -1,0 +1,59 @@
+"""A worker and a dashboard that are real but light: the work is counting, all else is the product's own code.
+
+`python -m tests.scheduling.counting RUN TOKEN` is the worker, `… dashboard` the dashboard: the same entry
+points with torch left out, so that a test can kill and freeze dozens of them.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from typing import Any
+
+from core import process, worker
+from core.scheduler import Scheduler
+from core.settings import Settings, from_environment
+from core.store import Run, Store
+
+MODULE = "tests.scheduling.counting"
+
+
+def count(run: Run, settings: Settings, report: worker.RunWriter) -> dict[str, Any]:
+    """Steps of `pause` seconds that report like training does; `spec` may ask for a failure at a step."""
+    steps, pause, fault = run.spec["steps"], run.spec.get("pause", 0.01), run.spec.get("fault")
+    report.phase("Training")
+    if fault == "child":
+        child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+        report.metrics({"child": child.pid}, 0)
+    for step in range(1, steps + 1):
+        if fault == "raise" and step == steps:
+            raise ValueError("the data is bad")
+        if fault == "deaf":
+            while True:  # never looks at stop_requested
+                time.sleep(0.1)
+        report.metrics({"loss": 1 / step}, step)
+        report.progress(step, steps)
+        if report.stop_requested:
+            return {"steps": step}
+        time.sleep(pause)
+    return {"steps": steps}
+
+
+def dashboard() -> None:
+    """What a dashboard's background thread does, until it is killed. Runs its ticks quickly so that tests are quick."""
+    settings = from_environment()
+    process.WORKER = MODULE
+    scheduler = Scheduler(Store(settings.store_path), settings, poll_s=0.05, lease_s=2.0)
+    scheduler.start()
+    print("up", flush=True)
+    while True:
+        time.sleep(1)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "dashboard":
+        dashboard()
+    else:
+        worker.KINDS["train"] = count
+        sys.exit(worker.main(sys.argv[1:]))

@@ -1,0 +1,142 @@
+"""Queue, capacity, stop and failure, with real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from itertools import pairwise
+
+import psutil
+import pytest
+
+from core import process
+from core.errors import RunNotFound, WrongStatus
+from core.scheduler import Scheduler, remove_run
+from core.settings import Settings
+from core.store import Store
+from tests.scheduling import counting
+from tests.scheduling.conftest import Dashboard, wait_for
+
+
+def test_runs_train_one_at_a_time_in_order(store: Store, start_dashboard: Callable[[], Dashboard]) -> None:
+    start_dashboard()
+    ids = [store.submit("train", f"run {i}", {"steps": 5, "pause": 0.02}) for i in range(3)]
+    runs = [wait_for(store, run_id, lambda r: r.is_final) for run_id in ids]
+    assert [run.status for run in runs] == ["finished"] * 3
+    for earlier, later in pairwise(runs):
+        assert earlier.ended is not None and later.started is not None and earlier.ended <= later.started
+
+
+def test_graceful_stop_ends_after_the_step_and_keeps_the_result(
+    store: Store, start_dashboard: Callable[[], Dashboard]
+) -> None:
+    start_dashboard()
+    run_id = store.submit("train", "long", {"steps": 100_000})
+    wait_for(store, run_id, lambda r: r.step > 3)
+    assert store.stop(run_id).status == "stopping"
+    run = wait_for(store, run_id, lambda r: r.is_final)
+    assert run.status == "stopped" and run.error is None and run.summary["steps"] > 3
+
+
+def test_stop_that_is_not_heard_becomes_terminate(store: Store, start_dashboard: Callable[[], Dashboard]) -> None:
+    start_dashboard()
+    run_id = store.submit("train", "deaf", {"steps": 1, "fault": "deaf"})
+    running = wait_for(store, run_id, lambda r: r.status == "running")
+    store.stop(run_id)
+    run = wait_for(store, run_id, lambda r: r.is_final)
+    assert run.status == "stopped" and "no model" in (run.error or "")
+    assert running.process is not None and process.is_dead(running.process)
+
+
+def test_a_queued_run_stops_at_once_and_never_starts(store: Store, start_dashboard: Callable[[], Dashboard]) -> None:
+    run_id = store.submit("train", "waits", {"steps": 1})
+    assert store.stop(run_id).status == "stopped"
+    start_dashboard()
+    other = store.submit("train", "other", {"steps": 1})
+    wait_for(store, other, lambda r: r.is_final)
+    assert store.run(run_id).attempt == 0
+
+
+def test_an_unforeseen_error_is_a_sentence_with_the_trace_behind_it(
+    store: Store, start_dashboard: Callable[[], Dashboard]
+) -> None:
+    start_dashboard()
+    run_id = store.submit("train", "bad", {"steps": 2, "fault": "raise"})
+    run = wait_for(store, run_id, lambda r: r.is_final)
+    assert run.status == "failed"
+    assert "the data is bad" in (run.error or "") and "\n" not in (run.error or "")
+    assert "Traceback" in (run.detail or "") or "ValueError" in (run.detail or "")
+
+
+def test_a_worker_that_never_comes_up_is_put_back(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A scheduler died between claiming a run and starting its worker."""
+    lease = store.acquire_lease(process.identity(), 0.0, lambda holder: True)
+    run_id = store.submit("train", "orphan", {"steps": 2})
+    assert lease is not None
+    old = store.claim(lease, run_id, "cpu")
+    monkeypatch.setattr("core.scheduler.COME_UP_S", 0.2)
+    monkeypatch.setattr(process, "WORKER", counting.MODULE)
+    scheduler = Scheduler(store, settings, poll_s=0.05)
+    scheduler.start()
+    try:
+        run = wait_for(store, run_id, lambda r: r.is_final)
+    finally:
+        scheduler.close()
+    assert (run.status, run.attempt) == ("finished", 2) and run.token != old
+    assert store.lease_holder() is None, "a closed scheduler gives its lease back"
+
+
+def test_what_a_worker_started_dies_with_it(store: Store, start_dashboard: Callable[[], Dashboard]) -> None:
+    start_dashboard()
+    run_id = store.submit("train", "parent", {"steps": 100_000, "fault": "child"})
+    run = wait_for(store, run_id, lambda r: r.step > 3)
+    (pid,) = [int(m.value) for m in store.metrics_since(run_id) if m.name == "child"]
+    child = process.identity(pid)
+    assert run.process is not None and not process.is_dead(child)
+    psutil.Process(run.process.pid).kill()
+    assert wait_for(store, run_id, lambda r: r.is_final).status == "lost"
+    psutil.wait_procs([psutil.Process(pid)] if psutil.pid_exists(pid) else [], timeout=10)
+    assert process.is_dead(child)
+
+
+def test_a_stranger_with_the_same_pid_is_left_alone() -> None:
+    me = process.identity()
+    stranger = type(me)(me.host, me.boot, me.pid, me.started - 1000)
+    process.signal_group(stranger, force=True)
+    assert process.is_dead(stranger) and not process.is_dead(me)
+
+
+def test_delete_refuses_a_working_run_and_takes_the_files_of_an_ended_one(
+    store: Store, settings: Settings, start_dashboard: Callable[[], Dashboard]
+) -> None:
+    start_dashboard()
+    run_id = store.submit("train", "long", {"steps": 100_000})
+    wait_for(store, run_id, lambda r: r.step > 1)
+    with pytest.raises(WrongStatus, match="stop it"):
+        remove_run(store, settings, run_id)
+    store.stop(run_id)
+    wait_for(store, run_id, lambda r: r.is_final)
+    time.sleep(0.2)
+    remove_run(store, settings, run_id)
+    assert not settings.run_dir(run_id).exists()
+    with pytest.raises(RunNotFound):
+        store.run(run_id)
+
+
+@pytest.mark.parametrize(
+    ("code", "log", "word"),
+    [
+        (-signal.SIGKILL if os.name == "posix" else 1, "", "memory" if os.name == "posix" else "exit code"),
+        (1, "OSError: [Errno 28] No space left on device", "disk is full"),
+        (1, "ModuleNotFoundError: No module named 'torch'", "make setup"),
+        (1, "torch.OutOfMemoryError: CUDA out of memory", "batch size"),
+        (None, "", "nobody saw"),
+        (3, "", "exit code 3"),
+    ],
+)
+def test_causes_are_plain_words(code: int | None, log: str, word: str) -> None:
+    assert word in process.cause_of_death(code, log)

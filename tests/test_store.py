@@ -1,0 +1,175 @@
+"""The store, on a real SQLite file."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from pathlib import Path
+
+import apsw
+import pytest
+
+from core.errors import RunNotFound, StaleWrite, StoreError, WrongStatus
+from core.process import identity, is_dead
+from core.run_view import RunView
+from core.settings import Settings
+from core.store import ProcessId, Progress, Store
+
+ELSEWHERE = ProcessId("another-host", "boot", 1, 0.0)
+
+
+@pytest.fixture
+def store(settings: Settings) -> Store:
+    return Store(settings.store_path)
+
+
+def started(store: Store, name: str = "run") -> tuple[str, int]:
+    """A run that a worker (this process) has taken up."""
+    run_id = store.submit("train", name, {"x": 1})
+    lease = store.acquire_lease(identity(), 0.0, is_dead)
+    assert lease is not None
+    token = store.claim(lease, run_id, "cpu")
+    assert token is not None
+    store.begin(run_id, token, identity())
+    return run_id, token
+
+
+def test_the_life_of_a_run(store: Store) -> None:
+    run_id, token = started(store)
+    assert store.run(run_id).status == "running"
+    store.write(run_id, token, Progress("Training", 3, 9, 0.5), [("loss", 3, 0.5, time.time(), 1.5)])
+    store.finish(run_id, token, "finished", summary={"value": 0.9})
+    run = store.run(run_id)
+    assert (run.status, run.step, run.total, run.phase, run.summary) == ("finished", 3, 9, "Training", {"value": 0.9})
+    states = [e.payload["status"] for e in store.events_since(run_id) if e.kind == "state"]
+    assert states == ["queued", "starting", "running", "finished"]
+
+
+def test_a_repeated_step_replaces_and_comes_again_to_a_cursor(store: Store, settings: Settings) -> None:
+    run_id, token = started(store)
+    view = RunView(run_id)
+    store.write(run_id, token, metrics=[("loss", 1, None, 1.0, 5.0), ("loss", 2, None, 2.0, 4.0)])
+    view.update(store, settings)
+    store.write(run_id, token, metrics=[("loss", 2, None, 3.0, 3.0), ("loss", 3, None, 4.0, math.nan)])
+    assert len(store.metrics_since(run_id, cursor=2)) == 2
+    view.update(store, settings)
+    values = list(view.series("loss")["value"])
+    assert values[:2] == [5.0, 3.0] and math.isnan(values[2])
+    assert len(store.metrics_since(run_id)) == 3
+
+
+def test_a_stale_worker_can_write_nothing(store: Store) -> None:
+    run_id, token = started(store)
+    lease = store.acquire_lease(identity(), 10.0, is_dead)
+    assert lease is not None and store.give_up(lease, run_id, token, "lost", "gone")
+    before = store.run(run_id), store.metrics_since(run_id), store.events_since(run_id)
+    for write in (
+        lambda: store.write(
+            run_id, token, Progress("x", 1, 2, None), [("loss", 1, None, 1.0, 1.0)], [(1.0, "message", {})]
+        ),
+        lambda: store.finish(run_id, token, "finished"),
+        lambda: store.begin(run_id, token, identity()),
+    ):
+        with pytest.raises(StaleWrite):
+            write()
+    assert (store.run(run_id), store.metrics_since(run_id), store.events_since(run_id)) == before
+
+
+def test_only_the_holder_of_the_lease_schedules(store: Store) -> None:
+    first = store.acquire_lease(ELSEWHERE, 10.0, is_dead)
+    assert first is not None
+    assert store.acquire_lease(identity(), 10.0, is_dead) is None, "another host's lease is good until it runs out"
+    store.renew_lease(first, 0.0)
+    second = store.acquire_lease(identity(), 10.0, is_dead)
+    assert second is not None and second > first
+    run_id = store.submit("train", "x", {})
+    for write in (
+        lambda: store.renew_lease(first, 10.0),
+        lambda: store.claim(first, run_id, "cpu"),
+        lambda: store.give_up(first, run_id, 1, "lost", ""),
+        lambda: store.requeue(first, run_id, 1),
+    ):
+        with pytest.raises(StaleWrite):
+            write()
+    assert store.run(run_id).status == "queued"
+
+
+def test_a_dead_holder_is_succeeded_at_once(store: Store) -> None:
+    me = identity()
+    store.acquire_lease(ProcessId(me.host, me.boot, me.pid, me.started - 100), 1000.0, is_dead)
+    assert store.acquire_lease(me, 1.0, is_dead) is not None
+
+
+def test_a_run_is_claimed_once(store: Store) -> None:
+    run_id, _ = started(store)
+    lease = store.acquire_lease(identity(), 10.0, is_dead)
+    assert lease is not None and store.claim(lease, run_id, "cpu") is None
+
+
+def test_stop_and_delete_follow_the_status(store: Store) -> None:
+    run_id, token = started(store)
+    with pytest.raises(WrongStatus, match="stop it"):
+        store.delete(run_id)
+    assert store.stop(run_id).status == "stopping" and store.stop(run_id).status == "stopping"
+    assert store.write(run_id, token) == "stopping"
+    store.finish(run_id, token, "stopped")
+    with pytest.raises(WrongStatus, match="already ended"):
+        store.stop(run_id)
+    store.delete(run_id)
+    with pytest.raises(RunNotFound, match=run_id):
+        store.run(run_id)
+    assert store.metrics_since(run_id) == [] and store.events_since(run_id) == []
+
+
+def test_unknown_ids_are_not_found(store: Store) -> None:
+    for call in (store.run, store.stop, store.delete, lambda i: store.rename(i, "x")):
+        with pytest.raises(RunNotFound):
+            call("' OR 1=1 --")
+
+
+def test_names_are_one_line(store: Store) -> None:
+    run_id = store.submit("train", "  a\nb\t" + "c" * 500, {})
+    assert store.run(run_id).name.startswith("a b ccc") and len(store.run(run_id).name) == 200
+    store.rename(run_id, " ")
+    assert store.run(run_id).name == "Untitled"
+
+
+def test_newest_first(store: Store) -> None:
+    ids = [store.submit("train", str(i), {}) for i in range(3)]
+    store.submit("import", "other", {})
+    assert [r.id for r in store.runs(kind="train")] == ids[::-1]
+    assert [r.id for r in store.runs(kind="train", limit=1, offset=1)] == [ids[1]]
+
+
+def test_threads_write_at_once(store: Store) -> None:
+    run_id, token = started(store)
+
+    def write(thread: int) -> None:
+        for i in range(25):
+            store.write(run_id, token, metrics=[(f"m{thread}", i, None, 0.0, 1.0)])
+
+    threads = [threading.Thread(target=write, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(store.metrics_since(run_id)) == 100
+
+
+def test_what_is_no_store_has_its_sentence(tmp_path: Path) -> None:
+    file = tmp_path / "store.sqlite3"
+    file.write_text("this is a text that is long enough to be no database at all" * 20)
+    with pytest.raises(StoreError, match="not a run store"):
+        Store(file)
+    assert file.read_text().startswith("this is a text")
+
+
+def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "store.sqlite3"
+    Store(path)
+    connection = apsw.Connection(str(path))
+    connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    with pytest.raises(StoreError, match="newer Tunedeck"):
+        Store(path)

@@ -1,0 +1,108 @@
+"""From a chosen dataset to one that can be browsed: at once where that is quick, else through a run watched here."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.data.prepared import Prepared, find_prepared, is_quick, prepare
+from core.errors import TunedeckError, WrongStatus
+from core.plan import data_title, same_source, source_only
+from core.spec import DataSpec, build
+from core.store import Run
+from ui import resources
+from ui.components import plain, show_error
+
+WATCH_EVERY_S = 1.0
+IMPORTS_LOOKED_AT = 30
+
+
+def opened(data: DataSpec) -> Prepared | None:
+    """The dataset, if it is here or quick to bring here; None if that takes a run. Raises TunedeckError."""
+    settings = resources.settings()
+    prepared = find_prepared(data, settings)
+    if prepared is None and is_quick(data, settings):
+        with st.spinner(f"Reading {plain(data_title(data))}"):
+            prepared = prepare(data, settings)
+    return prepared
+
+
+def opened_or_importing(data: DataSpec) -> Prepared | None:
+    """The dataset; or None, with what there is to see and do about that on the page."""
+    try:
+        prepared = opened(data)
+    except TunedeckError as error:
+        show_error(error, title=f"{plain(data_title(data))} cannot be opened")
+        return None
+    if prepared is None:
+        _show_import(data)
+    return prepared
+
+
+def start_import(data: DataSpec) -> None:
+    """Queue a run that brings this dataset here."""
+    whole = source_only(data)
+    resources.store().submit("import", f"Open {data_title(whole)}", whole.model_dump(mode="json"))
+    resources.scheduler().wake()
+
+
+def _show_import(data: DataSpec) -> None:
+    run = _latest_import(data)
+    if run is None or run.status == "finished":  # finished, but its files are gone or the source has changed since
+        _offer(data)
+    elif run.is_final:
+        _show_failure(data, run)
+    else:
+        _watch(run.id, data_title(data))
+
+
+def _latest_import(data: DataSpec) -> Run | None:
+    runs = resources.store().runs(kind="import", limit=IMPORTS_LOOKED_AT)
+    return next((r for r in runs if same_source(build(r.spec, DataSpec), data)), None)
+
+
+def _offer(data: DataSpec) -> None:
+    with st.container(border=True, gap="small"):
+        where = "from the Hugging Face Hub" if data.source == "hub" else "from its file"
+        st.markdown(f"**{plain(data_title(data))}** is not open yet.")
+        st.caption(f"Opening it {where} may take a while. It happens in the background and only once.")
+        label, icon = ("Download", ":material/download:") if data.source == "hub" else ("Open", ":material/folder_open:")
+        st.button(label, icon=icon, type="primary", key="start_import", on_click=start_import, args=(data,))
+
+
+def _show_failure(data: DataSpec, run: Run) -> None:
+    name = plain(data_title(data))
+    if run.status == "stopped":
+        st.info(f"Opening {name} was cancelled.", icon=":material/block:")
+    else:
+        st.error(plain(run.error or "It ended without a word."), title=f"{name} cannot be opened", icon=":material/error:")
+        if run.detail:
+            with st.expander("Details"):
+                st.code(run.detail, language=None)
+    st.button("Try again", icon=":material/refresh:", key="retry_import", on_click=start_import, args=(data,))
+
+
+@st.fragment(run_every=WATCH_EVERY_S)
+def _watch(run_id: str, name: str) -> None:
+    """What an import is doing; the whole page runs again when it has ended."""
+    run = resources.store().run(run_id)
+    if run.is_final:
+        st.rerun()
+    with st.container(border=True, gap="small"):
+        st.markdown(f"**Opening {plain(name)}**")
+        phase = "Waiting for its turn" if run.status == "queued" else run.phase or "Starting"
+        st.progress(_share(phase), text=plain(phase))
+        st.caption("You can leave this page; it goes on by itself.")
+        if st.button("Cancel", icon=":material/close:", key="cancel_import", disabled=run.status == "stopping"):
+            try:
+                resources.store().stop(run_id)
+            except WrongStatus:
+                pass  # it ended in the meantime
+            resources.scheduler().wake()
+            st.rerun(scope="fragment")
+
+
+def _share(phase: str) -> float:
+    """How far a phase such as "Downloading (45%)" says it is."""
+    head, _, tail = phase.rpartition("(")
+    digits = tail.removesuffix("%)")
+    return min(1.0, int(digits) / 100) if head and digits.isdigit() else 0.0

@@ -1,0 +1,71 @@
+"""The model's part of the New run page: one control for new weights, a suggestion, a folder or any Hub id."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core import models, plan
+from core.errors import ModelError, Problem
+from core.wording import number
+from ui import resources, spec_form, state
+from ui.components import plain
+
+NOTES = dict(models.SUGGESTIONS)
+RUNS_LOOKED_AT = 30
+
+
+def choose(form: state.Form, problems: list[Problem]) -> None:
+    """The model and how long its texts may be."""
+    model, length = st.columns([3, 1.5])
+    with model, st.container(gap="xsmall"):
+        name = str(form.values["model.name"] or "scratch")
+        key = form.key("model.name")
+        options = list(dict.fromkeys([*NOTES, *_used_before(), name]))
+        st.selectbox(
+            spec_form.title("model.name"),
+            options,
+            options.index(name),
+            accept_new_options=True,
+            placeholder="Choose one, or type a Hub id or the path of a folder",
+            key=key,
+            help=spec_form.help_text("model.name") + " Type to enter another Hub id or the path of a folder.",
+            on_change=_changed,
+            args=(key,),
+        )
+        spec_form.show_problems("model.name", problems)
+        st.caption(note(name))
+    with length:
+        spec_form.field(form, "model.max_length", problems)
+
+
+def note(name: str) -> str:
+    """One line about a model."""
+    if name in NOTES:
+        return NOTES[name]
+    try:
+        if models.kind_of(name) == "folder":
+            return "A folder on this computer."
+    except ModelError:
+        return "Give scratch, a folder, or a Hub id such as google-bert/bert-base-cased."
+    return f"{plain(name)} from the Hugging Face Hub, downloaded when the run starts."
+
+
+def _changed(key: str) -> None:
+    """Take the model, and with it the settings that suit its kind if the others' were untouched."""
+    form = state.form()
+    before, after = str(form.values["model.name"]), str(state.widget(key) or "scratch").strip()
+    form.values["model.name"] = after
+    old, new = plan.suggested(before), plan.suggested(after)
+    moved = {p: v for p, v in new.items() if v != old[p] and form.values[p] == old[p]}
+    if moved:
+        form.values.update(moved)
+        form.generation += 1
+        kind = "new weights" if after == "scratch" else "pretrained weights"
+        changes = ", ".join(f"{spec_form.title(p).lower()} is now {number(v)}" for p, v in moved.items())
+        st.toast(f"To suit {kind}: {changes}.", icon=":material/tune:")
+
+
+def _used_before() -> list[str]:
+    """The models of the latest runs."""
+    runs = resources.store().runs(kind="train", limit=RUNS_LOOKED_AT)
+    return [name for run in runs if (name := run.spec.get("model", {}).get("name"))]

@@ -1,0 +1,128 @@
+"""Around the fields of the New run page: where to begin, the rest of the settings, and what will happen."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import streamlit as st
+
+from core import plan, process
+from core.data.prepared import Prepared
+from core.errors import Problem
+from core.presets import PRESETS
+from core.spec import RunSpec
+from core.wording import counted, sentence
+from ui import spec_data, spec_form, state
+from ui.components import plain
+
+# What the Datasets page chooses.
+ELSEWHERE = ("data.source", "data.path", "data.config", "data.revision", "data.read")
+MOST_NAME = 200
+
+
+def choose_preset(form: state.Form) -> None:
+    """Whole specs to begin with."""
+    key = form.key("preset")
+    names = list(PRESETS)
+    st.selectbox(
+        "Start from", names, names.index(form.preset) if form.preset in names else None, key=key,
+        format_func=lambda name: PRESETS[name].title, placeholder="A preset that fills the whole form",
+        on_change=_use_preset, args=(key,),
+    )  # fmt: skip
+    if form.preset in PRESETS:
+        st.caption(plain(PRESETS[form.preset].summary))
+
+
+def advanced(form: state.Form, prepared: Prepared | None, problems: list[Problem]) -> None:
+    """All fields that are not shown elsewhere, by section."""
+    paths = [p for p in spec_form.FIELDS if not _is_elsewhere(p) and spec_form.has_choice(p)]
+    marked = sum(problem.field in paths for problem in problems)
+    label = "Advanced" + (f" :red[· {counted(marked, 'setting')} to look at]" if marked else "")
+    with st.expander(label, icon=":material/tune:", expanded=marked > 0):
+        sections = [(name, list(inner)) for name, inner in groupby(paths, lambda p: p.split(".")[0])]
+        titles = [spec_form.title(name) for name, _ in sections]
+        for tab, (name, inner) in zip(st.tabs(titles), sections, strict=True):
+            with tab:
+                with st.grid(3):
+                    for path in inner:
+                        _advanced_field(form, path, prepared, problems)
+                spec_form.show_problems(name, problems)
+
+
+def _advanced_field(form: state.Form, path: str, prepared: Prepared | None, problems: list[Problem]) -> None:
+    if path.startswith("data."):
+        splits = list(prepared.splits) if prepared and path.endswith("_split") else None
+        spec_form.field(form, path, problems, names=splits, after=spec_data.share)
+    else:
+        spec_form.field(form, path, problems)
+
+
+def ask_name(form: state.Form, spec: RunSpec | None) -> str:
+    """The run's name: what was typed, else one made of dataset and model."""
+    automatic = plan.run_name(spec) if spec else ""
+    key = form.key("name")
+    st.text_input(
+        "Run name", form.name, MOST_NAME, key, placeholder=automatic, on_change=_keep_name, args=(key,),
+        help="Empty names it after its dataset and model.",
+    )  # fmt: skip
+    return form.name or automatic
+
+
+def show_outlook(spec: RunSpec | None, prepared: Prepared | None) -> None:
+    """Where it will run, on how much, in how many steps."""
+    if spec is None:
+        return
+    lines = [f":material/memory: {plain(_device(spec))}"]
+    if prepared is None:
+        lines.append(":material/dataset: The dataset is fetched first")
+    elif (outlook := plan.outlook(spec, prepared)) is not None:
+        held_out = ", held out" if outlook.held_out else ""
+        lines += [
+            f":material/school: {outlook.train:,} examples to learn from",
+            f":material/fact_check: {outlook.evaluation:,} to be judged on{held_out}",
+            f":material/steps: {outlook.steps:,} steps",
+        ]
+    for line in lines:
+        st.markdown(line)
+
+
+def show_preset(form: state.Form) -> None:
+    """What to expect of the preset, while the form is as it came."""
+    preset = PRESETS.get(form.preset or "")
+    if preset is not None and spec_form.read(form)[0] == preset.spec:
+        st.caption(plain(preset.expectation))
+
+
+def show_problems(problems: list[Problem]) -> None:
+    """All that keeps the run from starting, in one place."""
+    if problems:
+        lines = (f"**{plain(spec_form.title(p.field))}**: {plain(sentence(p.message))}" for p in problems)
+        st.warning("\n\n".join(lines), title="Before it can start", icon=":material/front_hand:")
+
+
+def _is_elsewhere(path: str) -> bool:
+    return spec_form.is_main(path) or path.startswith(ELSEWHERE)
+
+
+def _device(spec: RunSpec) -> str:
+    """What will compute, as far as the driver tells without loading torch."""
+    gpus = process.gpus()
+    match spec.execution.device:
+        case "auto" | "cuda" if gpus:
+            return f"On the GPU: {gpus[0]}"
+        case "cuda":
+            return "On a CUDA GPU, but none was found here"
+        case "mps":
+            return "On Apple's GPU"
+        case _:
+            return f"On the CPU, {counted(spec.execution.threads or process.physical_cores(), 'thread')}"
+
+
+def _use_preset(key: str) -> None:
+    name = state.widget(key)
+    if name in PRESETS:
+        state.fill_form(PRESETS[name].spec, name)
+
+
+def _keep_name(key: str) -> None:
+    state.form().name = str(state.widget(key) or "").strip()

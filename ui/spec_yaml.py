@@ -1,0 +1,89 @@
+"""The spec as YAML: to download, to bring back, to edit by hand."""
+
+from __future__ import annotations
+
+import hashlib
+
+import streamlit as st
+import yaml
+
+from core.errors import Problem, SpecError
+from core.spec import MAX_SPEC_CHARACTERS, RunSpec, from_yaml, to_yaml
+from core.wording import sentence
+from ui import state
+from ui.components import plain
+
+EDITOR_PX = 420
+
+
+def show(spec: RunSpec | None, name: str) -> None:
+    """spec: what the form describes, None while one of its fields is wrong; name: the run's."""
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.download_button(
+            "Download", to_yaml(spec) if spec else "", f"{_file_name(name)}.yaml", "application/yaml", key="yaml_download",
+            icon=":material/download:", disabled=spec is None, on_click="ignore",
+        )  # fmt: skip
+        with st.popover("Upload", icon=":material/upload:", key="yaml_popover"):
+            key = state.upload_key("yaml")
+            st.file_uploader("A spec as YAML", ["yaml", "yml"], key=key, on_change=_uploaded, args=(key,))
+    if spec is None:
+        st.caption("Put the marked fields right first; then the whole spec is here to edit.")
+        return
+    text = to_yaml(spec)
+    # The text is part of the key: when the form changes, the editor starts anew from it; until then edits stay.
+    key = f"yaml_{hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:12]}"
+    st.text_area("YAML", text, EDITOR_PX, MAX_SPEC_CHARACTERS, key, label_visibility="collapsed")
+    if st.button("Apply", icon=":material/check:", key="yaml_apply", help="Take the edited YAML into the form"):
+        _apply(str(state.widget(key) or ""))
+
+
+def _apply(text: str) -> None:
+    try:
+        spec = from_yaml(text)
+    except SpecError as error:
+        st.error("\n".join(f"- {line}" for line in _lines(text, error)), icon=":material/error:")
+        return
+    state.fill_form(spec)
+    st.rerun()
+
+
+def _uploaded(key: str) -> None:
+    file = state.widget(key)
+    if file is None:
+        return
+    state.forget_upload()
+    text = file.getvalue().decode("utf-8-sig", errors="replace")
+    try:
+        state.fill_form(from_yaml(text))
+    except SpecError as error:
+        state.set_notice(f"{plain(file.name)} cannot be used: " + "; ".join(_lines(text, error)))
+
+
+def _lines(text: str, error: SpecError) -> list[str]:
+    """Each problem as a sentence that says where in the text it is."""
+    return [_where(text, p) + plain(sentence(p.message)) for p in error.problems]
+
+
+def _where(text: str, problem: Problem) -> str:
+    if not problem.field:
+        return ""
+    line = _line_of(text, problem.field)
+    return f"`{problem.field}`" + (f" in line {line}: " if line else ": ")
+
+
+def _line_of(text: str, path: str) -> int | None:
+    """The line, counted from 1, of the field at a dotted path; of its nearest section if it is not there."""
+    node = yaml.compose(text, Loader=yaml.SafeLoader)
+    line = None
+    for part in path.split("."):
+        if not isinstance(node, yaml.MappingNode):
+            break
+        found = next(((k, v) for k, v in node.value if k.value == part), None)
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return line
+
+
+def _file_name(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "-" for c in name).strip("-") or "run"
