@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from core import scheduler
-from core.settings import Settings
 from core.store import ACTIVE, Run, Store
 
 

@@ -206,7 +206,7 @@ class Store:
                 "SELECT id, name, step, epoch, time, value FROM metrics WHERE run=? AND id>? ORDER BY id LIMIT ?",
                 (run_id, cursor, limit),
             )
-            return [Metric(*head, math.nan if value is None else value) for *head, value in rows]
+            return [Metric(i, name, step, epoch, when, _number(value)) for i, name, step, epoch, when, value in rows]
 
     def events_since(self, run_id: str, cursor: int = 0, limit: int = 5_000) -> list[Event]:
         """The events written after `cursor`, oldest first."""
@@ -389,6 +389,10 @@ class Store:
             ) from None
         finally:
             connection.close()
+
+
+def _number(value: float | None) -> float:
+    return math.nan if value is None else value  # SQLite has no NaN
 
 
 def _clean_name(name: str) -> str:

@@ -1,3 +1,50 @@
+"""One run: live while it works, and what came of it afterwards. `?run=ID` says which."""
+
 import streamlit as st
 
-st.title("Soon")
+from core.errors import PathError, RunNotFound
+from core.run_view import RunView
+from ui import pages, resources, run_curves, run_header, run_import, run_log, run_results, state
+from ui.components import empty_state
+
+EVERY_S = 1.0
+
+
+def body(view: RunView, live: bool) -> None:
+    """All that changes while a run works; a tick fetches only what is new."""
+    try:
+        run = view.update(resources.store(), resources.settings())
+    except RunNotFound:
+        st.rerun()  # deleted in another tab
+    if live and run.is_final:
+        st.rerun()  # once more, with the results and without polling
+    run_header.status_line(run)
+    if run.kind == "import":
+        run_import.show(view, run)
+        return
+    report = run_results.show(run) if run.is_final else None
+    if not run.is_final:
+        run_header.progress(view, run)
+        if run.status != "queued":
+            run_header.vitals(view, run)
+    run_curves.show(view, run, report)
+    run_log.notices(view)
+    run_log.log(view, run)
+    run_log.settings_of(run)
+
+
+run_id = st.query_params.get("run", "")
+view = state.run_view(run_id)
+try:
+    run = view.update(resources.store(), resources.settings())
+except (RunNotFound, PathError):
+    empty_state(
+        "No run chosen" if not run_id else "This run does not exist",
+        "The Runs page lists all of them; each opens here.",
+        icon=":material/search_off:",
+        page=pages.RUNS,
+        label="See all runs",
+    )
+    st.stop()
+run_header.title(run)
+st.fragment(body, run_every=None if run.is_final else EVERY_S)(view, not run.is_final)

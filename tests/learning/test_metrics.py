@@ -1,0 +1,78 @@
+"""Our metrics are scikit-learn's, work batch by batch, offline, and leave nothing behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn import metrics as sk
+
+from core.errors import ModelError
+from core.evaluation.metrics import METRICS, compute_metrics, cross_entropy, probabilities, score
+from core.spec import METRIC_NAMES
+
+EXPECTED = {
+    "accuracy": sk.accuracy_score,
+    "f1_macro": lambda t, p: sk.f1_score(t, p, average="macro"),
+    "f1_weighted": lambda t, p: sk.f1_score(t, p, average="weighted"),
+    "precision_macro": lambda t, p: sk.precision_score(t, p, average="macro", zero_division=0),
+    "recall_macro": lambda t, p: sk.recall_score(t, p, average="macro"),
+    "matthews_correlation": sk.matthews_corrcoef,
+}
+
+
+@pytest.fixture
+def answers() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 4, 200)
+    return np.where(rng.random(200) < 0.6, truth, rng.integers(0, 4, 200)), truth
+
+
+def test_every_metric_of_the_spec_is_here() -> None:
+    assert tuple(METRICS) == METRIC_NAMES
+
+
+@pytest.mark.parametrize("name", METRIC_NAMES)
+def test_equals_scikit_learn(name: str, answers: Any) -> None:
+    found, truth = answers
+    assert score([name], found, truth)[name] == pytest.approx(EXPECTED[name](truth, found))
+
+
+def test_batches_and_tensors(answers: Any, tmp_path: Path, monkeypatch: Any) -> None:
+    found, truth = answers
+    monkeypatch.chdir(tmp_path)
+    metric = METRICS["matthews_correlation"]()
+    for start in range(0, 200, 64):
+        metric.add_batch(
+            predictions=torch.from_numpy(found[start : start + 64]),
+            references=torch.from_numpy(truth[start : start + 64]),
+        )
+    assert metric.compute() == {"matthews_correlation": pytest.approx(sk.matthews_corrcoef(truth, found))}
+    assert not list(tmp_path.rglob("*"))
+
+
+def test_a_class_never_predicted_is_no_alarm(recwarn: Any) -> None:
+    values = score(METRIC_NAMES, np.zeros(6, dtype=int), np.array([0, 0, 0, 1, 1, 2]))
+    assert values["accuracy"] == 0.5 and values["matthews_correlation"] == 0
+    assert values["precision_macro"] == pytest.approx(0.5 / 3)
+    assert not [w for w in recwarn if "sklearn" in str(w.filename)]
+
+
+def test_compute_metrics_takes_logits_and_their_loss_is_pytorchs() -> None:
+    logits = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)) * 20
+    labels = torch.arange(50) % 3
+    values = compute_metrics(("accuracy",))(((logits.numpy(), "more"), labels.numpy()))
+    assert values["accuracy"] == pytest.approx(float((logits.argmax(-1) == labels).float().mean()))
+    assert values["loss"] == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)), rel=1e-5)
+    np.testing.assert_allclose(probabilities(logits.numpy()), logits.softmax(-1).numpy(), atol=1e-6)
+    assert np.isfinite(cross_entropy(np.array([[1e4, -1e4]]), np.array([1])))
+
+
+def test_answers_that_are_no_numbers_get_a_sentence() -> None:
+    logits = np.zeros((5, 3))
+    logits[1:3] = np.nan
+    with pytest.raises(ModelError, match="2 of 5 examples"):
+        compute_metrics(("accuracy",))((logits, np.zeros(5, dtype=int)))

@@ -1,0 +1,81 @@
+"""The curves of a run, live and afterwards."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from core.figures import run as figures
+from core.run_view import RunView
+from core.store import Run
+
+CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+
+
+def show(view: RunView, run: Run, report: dict[str, Any] | None) -> None:
+    """Loss beside the metrics, learning rate beside the gradient norm. Keys and revision keep zoom while points come."""
+    main = str(run.spec.get("evaluation", {}).get("metric_for_best_model", "accuracy"))
+    baseline = (report or {}).get("baseline", {}).get("metrics", {}).get(main)
+    training, evaluation = view.series("loss"), view.series("eval_loss")
+    metrics = _evaluations(view)
+    if training.empty and evaluation.empty:
+        if not run.is_final:
+            st.skeleton(height=300)
+        return
+    left, right = st.columns(2, gap="medium")
+    with left:
+        _chart(figures.loss_figure(training, evaluation, run.id), "loss", "Training and evaluation loss by step")
+    with right:
+        if metrics:
+            chart = figures.metrics_figure(metrics, main, baseline, run.id)
+            _chart(chart, "metrics", "Metrics of each evaluation by step")
+        else:
+            with st.container(border=True, height=300, horizontal_alignment="center", vertical_alignment="center"):
+                st.caption(_no_evaluation_yet(run), text_alignment="center")
+    _not_numbers(training, evaluation)
+    rate, norm = view.series("learning_rate"), view.series("grad_norm")
+    left, right = st.columns(2, gap="medium")
+    with left:
+        if len(rate):
+            _chart(figures.rate_figure(rate, run.id), "rate", "Learning rate by step")
+    with right:
+        if len(norm):
+            _chart(figures.norm_figure(norm, run.id), "norm", "Gradient norm by step")
+
+
+def _chart(chart: Any, name: str, alt: str) -> None:
+    st.plotly_chart(chart, key=f"chart_{name}", config=CONFIG, alt=alt)
+
+
+def _evaluations(view: RunView) -> dict[str, pd.DataFrame]:
+    """The metrics of the evaluations, without their loss and speed."""
+    known = {name.removeprefix("eval_"): name for name in view.points if name.startswith("eval_")}
+    aside = ("loss", "runtime", "samples_per_second", "steps_per_second")
+    return {bare: view.series(name) for bare, name in known.items() if bare not in aside}
+
+
+def _no_evaluation_yet(run: Run) -> str:
+    match run.spec.get("training", {}).get("eval_strategy"):
+        case "no":
+            return "This run evaluates only at its end."
+        case "steps":
+            return f"The first evaluation comes after {run.spec['training'].get('eval_steps', 100):,} steps."
+        case _:
+            return "The first evaluation comes at the end of the first epoch."
+
+
+def _not_numbers(*curves: pd.DataFrame) -> None:
+    broken = [int(c.loc[~np.isfinite(c["value"].astype(float)), "step"].iloc[0]) for c in curves if _has_gap(c)]
+    if broken:
+        st.warning(
+            f"The loss is not a number from step {min(broken):,}: training diverged there, and the curve has a gap. "
+            "A ten times smaller learning rate is the usual cure.",
+            icon=":material/trending_up:",
+        )
+
+
+def _has_gap(curve: pd.DataFrame) -> bool:
+    return bool(len(curve)) and not bool(np.isfinite(curve["value"].astype(float)).all())

@@ -1,0 +1,149 @@
+"""The end of a run: how good the model is, where it errs, what to try next, and where it lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core import results
+from core.figures.evaluation import MOST_CLASSES, confusion_figure, frequent_mistakes
+from core.store import Run
+from core.wording import METRIC_MEANINGS, counted, metric_title, score, sentence, size
+from ui import resources
+from ui.components import plain
+from ui.run_curves import CONFIG
+
+
+def show(run: Run) -> dict[str, Any] | None:
+    """All that is known once a run has ended; its report, if there is one."""
+    folder = resources.settings().run_dir(run.id)
+    report = results.read_report(folder)
+    ending(run)
+    if report is not None:
+        scores(report)
+        by_class(report)
+    tips, place = (report or {}).get("advice"), results.model_folder(folder)
+    if tips and place:
+        left, right = st.columns(2, gap="medium")
+    else:
+        left = right = st.container()
+    with left:
+        advice(report or {})
+    with right:
+        model(folder)
+    return report
+
+
+def ending(run: Run) -> None:
+    """For a run that did not finish: what happened, and what to do."""
+    if run.status in ("failed", "lost"):
+        title = "This run failed" if run.status == "failed" else "This run was lost"
+        st.error(plain(sentence(run.error or "It ended without saying why; the log may say more.")), title=title)
+        if run.detail:
+            with st.expander("The last lines it wrote", icon=":material/terminal:"):
+                st.code(run.detail, language=None, wrap_lines=True)
+        st.caption("“Change and run again” opens its settings, ready to be mended.")
+    elif run.status == "stopped":
+        at = f"Stopped after step {run.step:,} of {run.total:,}; the model so far was kept." if run.total else "Stopped."
+        st.info(plain(sentence(run.error)) if run.error else at, icon=":material/stop_circle:")
+
+
+def scores(report: dict[str, Any]) -> None:
+    """The metrics against always answering the most common class."""
+    main, values = report["main_metric"], report["metrics"]
+    baseline = report.get("baseline", {})
+    common, compared = plain(str(baseline.get("label", ""))), baseline.get("metrics", {})
+    st.subheader("Results", anchor=False)
+    st.markdown(
+        f"Judged on **{counted(report['examples'], 'example')}** it was not trained on, "
+        f"against always answering “{common}”, the most common class."
+    )
+    names = [main, *(name for name in values if name not in (main, "loss"))]
+    with st.grid(3 if len(names) == 3 else min(len(names), 6), min_column_width=150, key="run_scores"):
+        for name in names:
+            _score(name, values.get(name), compared.get(name), name == main)
+
+
+def _score(name: str, value: float | None, baseline: float | None, is_main: bool) -> None:
+    gain = None if value is None or baseline is None else round(value - baseline, 3)
+    st.metric(
+        f"**{metric_title(name)}**" if is_main else metric_title(name),
+        score(value),
+        0 if gain == 0 else None if gain is None else f"{gain:+.3f}",
+        delta_description=None if baseline is None else f"against {score(baseline)}",
+        help=METRIC_MEANINGS.get(name),
+        border=True,
+    )
+
+
+def by_class(report: dict[str, Any]) -> None:
+    """The confusion matrix beside the table of classes."""
+    labels, counts = report["labels"], report["confusion"]
+    left, right = st.columns([3, 2], gap="medium")
+    with left:
+        st.markdown("**What it takes for what**")
+        if len(labels) <= MOST_CLASSES:
+            chart = confusion_figure(labels, counts)
+            st.plotly_chart(chart, key="chart_confusion", config=CONFIG, alt="Predicted against true classes")
+            st.caption("Each row is a true class; blue is right, orange is wrong. The percentages are shares of a row.")
+        else:
+            _mistakes(labels, counts)
+    with right:
+        st.markdown("**Class by class**")
+        _classes(report["per_class"])
+
+
+def _classes(per_class: list[dict[str, Any]]) -> None:
+    table = pd.DataFrame(per_class, columns=["label", "f1", "precision", "recall", "support"])
+    st.dataframe(
+        table,
+        hide_index=True,
+        height="content" if len(table) <= 12 else 460,
+        column_config={
+            "label": st.column_config.TextColumn("Class"),
+            "f1": st.column_config.ProgressColumn("F1", min_value=0, max_value=1, format="%.2f"),
+            "precision": st.column_config.NumberColumn("Precision", format="%.3f", help="Of what it called this class."),
+            "recall": st.column_config.NumberColumn("Recall", format="%.3f", help="Of what is this class."),
+            "support": st.column_config.NumberColumn("Examples", format="localized"),
+        },
+        key="run_classes",
+        alt="Precision, recall and F1 of each class",
+    )
+
+
+def _mistakes(labels: list[str], counts: list[list[int]]) -> None:
+    rows = frequent_mistakes(labels, counts)
+    st.dataframe(
+        pd.DataFrame(rows, columns=["true", "predicted", "count", "share"]),
+        hide_index=True,
+        column_config={
+            "true": "True class",
+            "predicted": "Taken for",
+            "count": st.column_config.NumberColumn("Examples"),
+            "share": st.column_config.NumberColumn("Of the class", format="percent"),
+        },
+        alt="The most frequent mistakes",
+    )
+    st.caption(f"With {len(labels):,} classes a matrix would not be readable: these are the most frequent mistakes.")
+
+
+def advice(report: dict[str, Any]) -> None:
+    tips = [str(tip) for tip in report.get("advice", [])]
+    if tips:
+        with st.container(border=True, key="run_advice"):
+            st.markdown("**:material/lightbulb: What to try next**")
+            st.markdown("\n".join(f"- {plain(sentence(tip))}" for tip in tips))
+
+
+def model(folder: Path) -> None:
+    """Where the model lies and how to load it."""
+    place = results.model_folder(folder)
+    if place is None:
+        return
+    with st.container(border=True, key="run_model"):
+        st.markdown(f"**:material/deployed_code: Your model** :gray[· {size(results.folder_bytes(place))} · safetensors]")
+        st.code(str(place), language=None, wrap_lines=True)
+        st.code(results.load_code(place), language="python")
