@@ -12,7 +12,7 @@ import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from core.errors import HubError, ModelError
 from core.hub_errors import (
@@ -55,8 +55,16 @@ def ignore(*_: object) -> None:
     """A progress or note that goes nowhere."""
 
 
-def repo_files(what: What, name: str, revision: str | None = None) -> tuple[str, dict[str, int]]:
-    """The commit that `revision` stands for, and its files with their sizes in bytes. Asks the Hub.
+class Listing(NamedTuple):
+    """A repository at one commit: its id (the Hub's own, which may have changed), and its files' sizes in bytes."""
+
+    id: str
+    commit: str
+    sizes: dict[str, int]
+
+
+def repo_files(what: What, name: str, revision: str | None = None) -> Listing:
+    """Ask the Hub which commit `revision` stands for and which files it has.
 
     Waits and asks again twice when the Hub has trouble. Raises what the library raises: see `hub_errors`.
     """
@@ -69,7 +77,7 @@ def repo_files(what: What, name: str, revision: str | None = None) -> tuple[str,
     for wait_s in (*WAITS_S, None):
         try:
             info = ask(name, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT)
-            return info.sha, {file.rfilename: file.size or 0 for file in info.siblings or []}
+            return Listing(info.id, info.sha, {file.rfilename: file.size or 0 for file in info.siblings or []})
         except HfHubHTTPError as error:
             if wait_s is None or status_of(error) < 500:
                 raise
@@ -166,7 +174,7 @@ def fetch_model(
     check(name, revision)
     token()
     try:
-        commit, sizes = repo_files("model", name, revision)
+        _, commit, sizes = repo_files("model", name, revision)
         wanted = choose_files(name, list(sizes))
         return download("model", name, revision, commit, {path: sizes[path] for path in wanted}, progress)
     except hub_errors() as error:
@@ -245,7 +253,7 @@ def fetch_tokenizer_json(name: str, revision: str | None = None) -> Path:
         return cached
     token()
     try:
-        commit, sizes = repo_files("model", name, revision)
+        _, commit, sizes = repo_files("model", name, revision)
         if "tokenizer.json" not in sizes:
             raise ModelError(f"{name!r} has no tokenizer.json, so its tokens cannot be counted before it is loaded")
         return download("model", name, revision, commit, {"tokenizer.json": sizes["tokenizer.json"]}) / "tokenizer.json"

@@ -71,7 +71,7 @@ def without_secrets(text: str) -> str:
     except Exception:
         own = ""
     text = text.replace(own, "***") if own else text
-    text = re.sub(r"\bhf_[A-Za-z0-9]{8,}|(?<=Bearer )\S+", "***", text)
+    text = re.sub(r"\bhf_[A-Za-z0-9]{8,}|(?<=Bearer )[^\s']+", "***", text)
     return re.sub(r"(?<=://)[^/@\s]+@", "", text)
 
 
@@ -82,7 +82,6 @@ def hub_errors() -> tuple[type[Exception], ...]:
 
     return (
         OSError,
-        UnicodeError,
         httpx2.HTTPError,
         httpx2.InvalidURL,
         errors.EntryNotFoundError,
@@ -93,12 +92,11 @@ def hub_errors() -> tuple[type[Exception], ...]:
 
 
 def unreachable(error: BaseException) -> bool:
-    """Whether the Hub did not answer, or answered that it has trouble: what was fetched before may do."""
+    """Whether the Hub did not answer or had trouble, or is not to be asked: what was fetched before may do."""
     import httpx2
-    from huggingface_hub.errors import OfflineModeIsEnabled
 
     return any(
-        isinstance(e, (OfflineModeIsEnabled, httpx2.TransportError)) or status_of(e) == 429 or status_of(e) >= 500
+        isinstance(e, (ConnectionError, httpx2.TransportError)) or status_of(e) == 429 or status_of(e) >= 500
         for e in _chain(error)
     )
 
@@ -111,21 +109,28 @@ def explain(error: Exception, what: What, name: str, revision: str | None = None
     """
     if isinstance(error, HubError):
         return error
-    for behind in _chain(error):
-        if sentence := _refusal(behind, what, name, revision) or _no_connection(behind, what, name) or _disk(behind):
-            return HubError(sentence)
+    if sentence := reason(error, what, name, revision):
+        return HubError(sentence)
     first_line = next(iter(str(error).strip().splitlines()), "")
     return HubError(f"The {what} {name!r} could not be fetched: {without_secrets(first_line) or type(error).__name__}")
 
 
+def reason(error: Exception, what: What, name: str, revision: str | None = None) -> str | None:
+    """The sentence of `explain` for errors that are known here; None for others, which may not be the Hub's at all."""
+    for at in _chain(error):
+        if sentence := _refusal(at, what, name, revision) or _no_connection(at, what, name) or _disk(at):
+            return sentence
+    return None
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and those behind it, innermost first, for there the cause is."""
-    chain: list[BaseException] = []
+    """The error and those behind it, outermost first: what lies deep may have been dealt with already."""
+    seen: set[int] = set()
     at: BaseException | None = error
-    while at is not None and at not in chain:
-        chain.append(at)
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
+        yield at
         at = at.__cause__ or at.__context__
-    return reversed(chain)
 
 
 def status_of(error: BaseException) -> int:
@@ -155,13 +160,14 @@ def _refusal(error: BaseException, what: What, name: str, revision: str | None) 
     if isinstance(error, errors.RevisionNotFoundError):
         return f"{name!r} has no revision {revision!r}; give a branch, a tag or a commit of it, or leave it empty"
     if isinstance(error, errors.RepositoryNotFoundError):
-        access = "your token may not read it" if _has_token() else "it is private: then set HF_TOKEN"
-        return f"There is no {what} {name!r} on {_site()}, or {access}. Check the spelling of owner/name"
+        if _has_token():
+            return f"There is no {what} {name!r} on {_site()}, or your token may not read it; check the spelling"
+        return f"There is no {what} {name!r} on {_site()}, or it is private; check the spelling, or set HF_TOKEN"
     if isinstance(error, errors.DisabledRepoError):
         return f"Access to {name!r} has been disabled on {_site()}; choose another {what}"
     if isinstance(error, errors.RemoteEntryNotFoundError):
         return f"A file that {name!r} should have is missing on {_site()}; choose another {what} or revision"
-    return _status_sentence(status, name)
+    return _status_sentence(status, name) if isinstance(error, errors.HfHubHTTPError) else None
 
 
 def _status_sentence(status: int, name: str) -> str | None:
@@ -188,11 +194,11 @@ def _no_connection(error: BaseException, what: What, name: str) -> str | None:
         )
     if isinstance(error, (httpx2.ProxyError, httpx2.UnsupportedProtocol, httpx2.InvalidURL)):
         return "The Hub's address or the proxy is wrong; check HF_ENDPOINT, HTTP_PROXY and HTTPS_PROXY"
-    if isinstance(error, httpx2.LocalProtocolError | UnicodeError):
+    if isinstance(error, httpx2.LocalProtocolError):
         return "The Hub token holds characters that no token has; copy it again into HF_TOKEN"
     if isinstance(error, httpx2.TimeoutException):
         return f"{_site()} did not answer in time; check the connection and try again, what is complete is kept"
-    if isinstance(error, httpx2.ConnectError):
+    if isinstance(error, (httpx2.ConnectError, ConnectionError)):
         secure = " securely (its certificate was not accepted)" if "certificate" in str(error).lower() else ""
         return f"{_site()} cannot be reached{secure}, and {name!r} is not in this machine's cache; check the connection"
     cut = "Consistency check failed" in str(error) and isinstance(error, OSError)
@@ -207,7 +213,7 @@ def _disk(error: BaseException) -> str | None:
     folder = cache_folder()
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or "Not enough disk space" in str(error):
         return f"The disk of {folder} is full; make room, or set HF_HOME to a folder on another disk"
-    if isinstance(error, PermissionError) or error.errno == errno.EROFS:
+    if isinstance(error, (PermissionError, NotADirectoryError, FileExistsError)) or error.errno == errno.EROFS:
         return f"{folder} cannot be written; set HF_HOME to a folder of yours"
     return None
 

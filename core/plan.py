@@ -1,17 +1,16 @@
-"""What a spec amounts to, told before it starts: its name, its examples and steps, and what is plainly wrong."""
+"""What a spec amounts to, told before it starts: its examples and steps, and what is plainly wrong."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from pathlib import PurePath, PureWindowsPath
 from typing import Any
 
 from core import models
 from core.data.prepared import Prepared
 from core.errors import DataError, ModelError, PathError, Problem, TunedeckError
 from core.settings import Settings, allowed_path
-from core.spec import DataSpec, RunSpec, TrainingSpec
+from core.spec import DataSpec, RunSpec, TrainingSpec, replace
 
 TRAIN_SPLITS = ("train", "training")
 EVAL_SPLITS = ("validation", "valid", "val", "dev", "test")
@@ -34,24 +33,6 @@ class Outlook:
     held_out: bool
 
 
-def data_title(data: DataSpec) -> str:
-    """What a person calls a dataset that may not have been opened yet."""
-    if data.source == "sample":
-        return "Sample reviews"
-    if data.source == "hub":
-        return f"{data.path} ({data.config})" if data.config else data.path
-    return _last_part(data.path)
-
-
-def run_name(spec: RunSpec) -> str:
-    """A name for a run that was given none: dataset · model."""
-    model = spec.model.name
-    if model != "scratch":
-        model = _last_part(model)
-    title = _last_part(spec.data.path) if spec.data.source == "hub" else data_title(spec.data)
-    return f"{title} · {model}"
-
-
 def same_source(one: DataSpec, other: DataSpec) -> bool:
     """Whether two specs read the same rows in the same way, whatever is then chosen of them."""
     return source_only(one) == source_only(other)
@@ -65,6 +46,11 @@ def source_only(data: DataSpec) -> DataSpec:
 def suggested(model: str) -> dict[str, Any]:
     """The training values, by dotted path, that suit a model of this name."""
     return SCRATCH if model == "scratch" else PRETRAINED
+
+
+def start_from(data: DataSpec) -> RunSpec:
+    """A spec to begin with on this dataset: new weights, which need no download, with the settings that suit them."""
+    return replace(RunSpec(data=data), SCRATCH)
 
 
 def splits_used(data: DataSpec, prepared: Prepared) -> tuple[str | None, str | None]:
@@ -137,12 +123,6 @@ def _model_problems(spec: RunSpec, settings: Settings) -> list[Problem]:
         field = "model.max_length" if "model.max_length" in str(error) else "model.name"
         return [Problem(field, str(error))]
     return []
-
-
-def _last_part(path: str) -> str:
-    """The name at the end of a path or Hub id, whichever way its slashes lean."""
-    cls = PureWindowsPath if "\\" in path else PurePath
-    return cls(path).name or path
 
 
 def _listed(names: Any, most: int = 12) -> str:

@@ -40,6 +40,7 @@ def train_wordpiece(texts: Iterable[str]) -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator((text[:MAX_CHARACTERS] for text in islice(texts, MAX_TEXTS)), trainer)
+    tokenizer.model = WordPiece(_with_all_positions(tokenizer.get_vocab()), unk_token="[UNK]", max_input_chars_per_word=500)
     cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS]:0 $A:0 [SEP]:0",
@@ -47,6 +48,20 @@ def train_wordpiece(texts: Iterable[str]) -> Any:
         special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
     )
     return tokenizer
+
+
+def _with_all_positions(vocabulary: dict[str, int]) -> dict[str, int]:
+    """The vocabulary, with every character known both at the start of a word and inside one.
+
+    Else a word that has a known character in a new place is unknown as a whole, and in scripts without spaces a
+    "word" is half a sentence. Ideographs are words of their own, so they need no second form.
+    """
+    vocabulary = dict(vocabulary)
+    for character in sorted({t.removeprefix("##") for t in vocabulary if len(t.removeprefix("##")) == 1}):
+        if not "\u3400" <= character <= "\u9fff":
+            for form in (character, f"##{character}"):
+                vocabulary.setdefault(form, len(vocabulary))
+    return vocabulary
 
 
 def tokenizer(texts: Iterable[str], max_length: int) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from itertools import pairwise
 
 METRIC_TITLES = {
     "loss": "Loss",
@@ -62,7 +63,7 @@ def duration(seconds: float | None) -> str:
         return "under 1 s"
     whole = round(max(seconds, 0))
     units = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
-    for (size, unit), (smaller, minor) in zip(units, units[1:], strict=False):
+    for (size, unit), (smaller, minor) in pairwise(units):
         if whole >= size:
             rest = whole % size // smaller
             return f"{whole // size} {unit}" + (f" {rest} {minor}" if rest else "")

@@ -6,7 +6,8 @@ import streamlit as st
 
 from core.data.prepared import Prepared, find_prepared, is_quick, prepare
 from core.errors import TunedeckError, WrongStatus
-from core.plan import data_title, same_source, source_only
+from core.naming import dataset_name
+from core.plan import same_source, source_only
 from core.spec import DataSpec, build
 from core.store import Run
 from ui import resources
@@ -21,7 +22,7 @@ def opened(data: DataSpec) -> Prepared | None:
     settings = resources.settings()
     prepared = find_prepared(data, settings)
     if prepared is None and is_quick(data, settings):
-        with st.spinner(f"Reading {plain(data_title(data))}"):
+        with st.spinner(f"Reading {plain(dataset_name(data))}"):
             prepared = prepare(data, settings)
     return prepared
 
@@ -31,7 +32,7 @@ def opened_or_importing(data: DataSpec) -> Prepared | None:
     try:
         prepared = opened(data)
     except TunedeckError as error:
-        show_error(error, title=f"{plain(data_title(data))} cannot be opened")
+        show_error(error, title=f"{plain(dataset_name(data))} cannot be opened")
         return None
     if prepared is None:
         _show_import(data)
@@ -41,7 +42,7 @@ def opened_or_importing(data: DataSpec) -> Prepared | None:
 def start_import(data: DataSpec) -> None:
     """Queue a run that brings this dataset here."""
     whole = source_only(data)
-    resources.store().submit("import", f"Open {data_title(whole)}", whole.model_dump(mode="json"))
+    resources.store().submit("import", f"Open {dataset_name(whole)}", whole.model_dump(mode="json"))
     resources.scheduler().wake()
 
 
@@ -52,7 +53,7 @@ def _show_import(data: DataSpec) -> None:
     elif run.is_final:
         _show_failure(data, run)
     else:
-        _watch(run.id, data_title(data))
+        _watch(run.id, dataset_name(data))
 
 
 def _latest_import(data: DataSpec) -> Run | None:
@@ -63,18 +64,18 @@ def _latest_import(data: DataSpec) -> Run | None:
 def _offer(data: DataSpec) -> None:
     with st.container(border=True, gap="small"):
         where = "from the Hugging Face Hub" if data.source == "hub" else "from its file"
-        st.markdown(f"**{plain(data_title(data))}** is not open yet.")
+        st.markdown(f"**{plain(dataset_name(data))}** is not open yet.")
         st.caption(f"Opening it {where} may take a while. It happens in the background and only once.")
-        label, icon = ("Download", ":material/download:") if data.source == "hub" else ("Open", ":material/folder_open:")
-        st.button(label, icon=icon, type="primary", key="start_import", on_click=start_import, args=(data,))
+        label = ":material/download: Download" if data.source == "hub" else ":material/folder_open: Open"
+        st.button(label, type="primary", key="start_import", on_click=start_import, args=(data,))
 
 
 def _show_failure(data: DataSpec, run: Run) -> None:
-    name = plain(data_title(data))
+    name = plain(dataset_name(data))
     if run.status == "stopped":
         st.info(f"Opening {name} was cancelled.", icon=":material/block:")
     else:
-        st.error(plain(run.error or "It ended without a word."), title=f"{name} cannot be opened", icon=":material/error:")
+        show_error(TunedeckError(run.error or "it ended without a word"), title=f"{name} cannot be opened")
         if run.detail:
             with st.expander("Details"):
                 st.code(run.detail, language=None)

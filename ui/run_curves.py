@@ -16,25 +16,22 @@ CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d"
 
 
 def show(view: RunView, run: Run, report: dict[str, Any] | None) -> None:
-    """Loss beside the metrics, learning rate beside the gradient norm. Keys and revision keep zoom while points come."""
+    """Loss beside the metrics, learning rate beside gradient norm. Keys and revision keep zoom while points come."""
     main = str(run.spec.get("evaluation", {}).get("metric_for_best_model", "accuracy"))
     baseline = (report or {}).get("baseline", {}).get("metrics", {}).get(main)
     training, evaluation = view.series("loss"), view.series("eval_loss")
     metrics = _evaluations(view)
     if training.empty and evaluation.empty:
-        if not run.is_final:
-            st.skeleton(height=300)
+        if run.status == "running":
+            st.skeleton(height=360)
         return
     left, right = st.columns(2, gap="medium")
     with left:
         _chart(figures.loss_figure(training, evaluation, run.id), "loss", "Training and evaluation loss by step")
     with right:
-        if metrics:
-            chart = figures.metrics_figure(metrics, main, baseline, run.id)
-            _chart(chart, "metrics", "Metrics of each evaluation by step")
-        else:
-            with st.container(border=True, height=300, horizontal_alignment="center", vertical_alignment="center"):
-                st.caption(_no_evaluation_yet(run), text_alignment="center")
+        note = "There was no evaluation." if run.is_final else _no_evaluation_yet(run)
+        chart = figures.metrics_figure(metrics, main, baseline, run.id, note)
+        _chart(chart, "metrics", "Metrics of each evaluation by step")
     _not_numbers(training, evaluation)
     rate, norm = view.series("learning_rate"), view.series("grad_norm")
     left, right = st.columns(2, gap="medium")

@@ -52,8 +52,7 @@ def status_line(run: Run) -> None:
 
 def subject(run: Run) -> str:
     """ "scratch on Sample reviews · Trainer · started 14:02", escaped for Markdown."""
-    data = run.spec if run.kind == "import" else run.spec.get("data", {})
-    parts = [plain(_dataset(data))]
+    parts = [plain(dataset_of(run))]
     if run.kind == "train":
         model = model_name(str(run.spec.get("model", {}).get("name", "?")))
         model = "a new small BERT" if model == "scratch" else model
@@ -63,6 +62,15 @@ def subject(run: Run) -> str:
     if ended:
         parts.append(f"took {duration(run.seconds)}")
     return " · ".join(part for part in parts if part)
+
+
+def dataset_of(run: Run) -> str:
+    """The name of the dataset a run trains on, or imports."""
+    data = run.spec if run.kind == "import" else run.spec.get("data", {})
+    try:
+        return dataset_name(build(data, DataSpec))
+    except SpecError:
+        return str(data.get("path") or "a dataset")
 
 
 def progress(view: RunView, run: Run) -> None:
@@ -99,13 +107,6 @@ def vitals(view: RunView, run: Run) -> None:
     with st.grid(len(cards), min_column_width=120, key="run_vitals"):
         for label, value, meaning in cards:
             st.metric(label, value, help=meaning)
-
-
-def _dataset(data: dict[str, object]) -> str:
-    try:
-        return dataset_name(build(data, DataSpec))
-    except SpecError:
-        return str(data.get("path") or "a dataset")
 
 
 def _waiting(run: Run) -> None:

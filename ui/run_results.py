@@ -16,6 +16,8 @@ from ui import resources
 from ui.components import plain
 from ui.run_curves import CONFIG
 
+SIDE_BY_SIDE = 7
+
 
 def show(run: Run) -> dict[str, Any] | None:
     """All that is known once a run has ended; its report, if there is one."""
@@ -25,15 +27,8 @@ def show(run: Run) -> dict[str, Any] | None:
     if report is not None:
         scores(report)
         by_class(report)
-    tips, place = (report or {}).get("advice"), results.model_folder(folder)
-    if tips and place:
-        left, right = st.columns(2, gap="medium")
-    else:
-        left = right = st.container()
-    with left:
-        advice(report or {})
-    with right:
-        model(folder)
+        advice(report)
+    model(folder)
     return report
 
 
@@ -47,8 +42,10 @@ def ending(run: Run) -> None:
                 st.code(run.detail, language=None, wrap_lines=True)
         st.caption("“Change and run again” opens its settings, ready to be mended.")
     elif run.status == "stopped":
-        at = f"Stopped after step {run.step:,} of {run.total:,}; the model so far was kept." if run.total else "Stopped."
-        st.info(plain(sentence(run.error)) if run.error else at, icon=":material/stop_circle:")
+        so_far = f"Stopped after step {run.step:,} of {run.total:,}; the model so far was kept."
+        at = so_far if run.total else "Stopped before it began."
+        text = plain(sentence(run.error)) if run.error else at
+        st.info(text, icon=":material/stop_circle:")
 
 
 def scores(report: dict[str, Any]) -> None:
@@ -62,7 +59,7 @@ def scores(report: dict[str, Any]) -> None:
         f"against always answering “{common}”, the most common class."
     )
     names = [main, *(name for name in values if name not in (main, "loss"))]
-    with st.grid(3 if len(names) == 3 else min(len(names), 6), min_column_width=150, key="run_scores"):
+    with st.grid(min(len(names), 3), min_column_width=200, key="run_scores"):
         for name in names:
             _score(name, values.get(name), compared.get(name), name == main)
 
@@ -80,15 +77,15 @@ def _score(name: str, value: float | None, baseline: float | None, is_main: bool
 
 
 def by_class(report: dict[str, Any]) -> None:
-    """The confusion matrix beside the table of classes."""
+    """The confusion matrix beside the table of classes; above it where the classes are many."""
     labels, counts = report["labels"], report["confusion"]
-    left, right = st.columns([3, 2], gap="medium")
+    left, right = st.columns(2, gap="medium") if len(labels) <= SIDE_BY_SIDE else (st.container(), st.container())
     with left:
-        st.markdown("**What it takes for what**")
+        st.markdown("**Confusion matrix**" if len(labels) <= MOST_CLASSES else "**Most frequent mistakes**")
         if len(labels) <= MOST_CLASSES:
             chart = confusion_figure(labels, counts)
             st.plotly_chart(chart, key="chart_confusion", config=CONFIG, alt="Predicted against true classes")
-            st.caption("Each row is a true class; blue is right, orange is wrong. The percentages are shares of a row.")
+            st.caption("Rows are true classes; blue is right, orange is wrong; shares are of a row.")
         else:
             _mistakes(labels, counts)
     with right:
@@ -104,10 +101,21 @@ def _classes(per_class: list[dict[str, Any]]) -> None:
         height="content" if len(table) <= 12 else 460,
         column_config={
             "label": st.column_config.TextColumn("Class"),
-            "f1": st.column_config.ProgressColumn("F1", min_value=0, max_value=1, format="%.2f"),
-            "precision": st.column_config.NumberColumn("Precision", format="%.3f", help="Of what it called this class."),
-            "recall": st.column_config.NumberColumn("Recall", format="%.3f", help="Of what is this class."),
-            "support": st.column_config.NumberColumn("Examples", format="localized"),
+            "f1": st.column_config.ProgressColumn(
+                "F1",
+                min_value=0,
+                max_value=1,
+                format="%.2f",
+                width="small",
+                help="The balance of precision and recall.",
+            ),
+            "precision": st.column_config.NumberColumn(
+                "Precision", format="%.2f", width="small", help="Of what it calls this class, the share that is right."
+            ),
+            "recall": st.column_config.NumberColumn(
+                "Recall", format="%.2f", width="small", help="Of what is this class, the share that it finds."
+            ),
+            "support": st.column_config.NumberColumn("Examples", format="localized", width="small"),
         },
         key="run_classes",
         alt="Precision, recall and F1 of each class",
@@ -144,6 +152,7 @@ def model(folder: Path) -> None:
     if place is None:
         return
     with st.container(border=True, key="run_model"):
-        st.markdown(f"**:material/deployed_code: Your model** :gray[· {size(results.folder_bytes(place))} · safetensors]")
+        room = size(results.folder_bytes(place))
+        st.markdown(f"**:material/deployed_code: Your model** :gray[· {room} · safetensors]")
         st.code(str(place), language=None, wrap_lines=True)
-        st.code(results.load_code(place), language="python")
+        st.code(results.load_code(place), language="python", wrap_lines=True)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.data.prepared import Prepared
 from core.errors import Problem, SpecError
-from core.plan import data_title
+from core.naming import dataset_name
 from core.spec import DataSpec
 from core.wording import counted
 from ui import pages, spec_form, state
@@ -18,7 +18,7 @@ ICONS = {"sample": ":material/star:", "file": ":material/description:", "hub": "
 def show(form: state.Form, data: DataSpec, prepared: Prepared | None, problems: list[Problem]) -> None:
     """data: where the examples come from; prepared: the opened dataset, None if it is not here yet."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        title = prepared.title if prepared else data_title(data)
+        title = prepared.title if prepared else dataset_name(data)
         st.markdown(f"{ICONS[data.source]} **{plain(title)}**", width="content")
         st.page_link(pages.DATASETS, label="Look at it or change it", icon=":material/arrow_forward:")
     st.caption(_size(prepared))

@@ -18,24 +18,24 @@ def choose(form: state.Form, problems: list[Problem]) -> None:
     """The model and how long its texts may be."""
     model, length = st.columns([3, 1.5])
     with model, st.container(gap="xsmall"):
-        name = str(form.values["model.name"] or "scratch")
-        key = form.key("model.name")
-        options = list(dict.fromkeys([*NOTES, *_used_before(), name]))
-        st.selectbox(
-            spec_form.title("model.name"),
-            options,
-            options.index(name),
-            accept_new_options=True,
-            placeholder="Choose one, or type a Hub id or the path of a folder",
-            key=key,
-            help=spec_form.help_text("model.name") + " Type to enter another Hub id or the path of a folder.",
-            on_change=_changed,
-            args=(key,),
-        )
+        select(form)
         spec_form.show_problems("model.name", problems)
-        st.caption(note(name))
+        st.caption(note(str(form.values["model.name"])))
     with length:
         spec_form.field(form, "model.max_length", problems)
+
+
+def select(form: state.Form) -> None:
+    """The control itself."""
+    name = str(form.values["model.name"])
+    key = form.key("model.name")
+    options = list(dict.fromkeys([*NOTES, *_used_before(), name]))
+    st.selectbox(
+        spec_form.title("model.name"), options, options.index(name), accept_new_options=True, key=key,
+        placeholder="Choose one, or type a Hub id or the path of a folder",
+        help=spec_form.help_text("model.name") + " Type to enter another Hub id or the path of a folder.",
+        on_change=_changed, args=(key,),
+    )  # fmt: skip
 
 
 def note(name: str) -> str:

@@ -9,6 +9,7 @@ import streamlit as st
 from core import plan, process
 from core.data.prepared import Prepared
 from core.errors import Problem
+from core.naming import run_name
 from core.presets import PRESETS
 from core.spec import RunSpec
 from core.wording import counted, sentence
@@ -59,7 +60,7 @@ def _advanced_field(form: state.Form, path: str, prepared: Prepared | None, prob
 
 def ask_name(form: state.Form, spec: RunSpec | None) -> str:
     """The run's name: what was typed, else one made of dataset and model."""
-    automatic = plan.run_name(spec) if spec else ""
+    automatic = run_name(spec) if spec else ""
     key = form.key("name")
     st.text_input(
         "Run name", form.name, MOST_NAME, key, placeholder=automatic, on_change=_keep_name, args=(key,),

@@ -7,14 +7,15 @@ from typing import Any, cast
 
 import streamlit as st
 
-from core.plan import same_source
+from core.plan import same_source, start_from
 from core.presets import PRESETS, SAMPLE
 from core.run_view import RunView
 from core.spec import DataSpec, RunSpec, build, get_field, spec_fields
 
-_DATA, _DRAFT, _VIEWS, _FORM, _RECENT, _SOURCE, _UPLOADS, _NOTICE = (
-    "data", "draft", "run_views", "form", "recent_data", "data_source", "uploads", "notice",
+_DATA, _DRAFT, _DRAFT_PRESET, _VIEWS, _FORM, _RECENT, _SOURCE, _UPLOADS, _NOTICE = (
+    "data", "draft", "draft_preset", "run_views", "form", "recent_data", "data_source", "uploads", "notice",
 )  # fmt: skip
+_SELECTED, _QUESTION = "selected_runs", "question"
 RECENT_DATASETS = 6
 
 
@@ -67,13 +68,19 @@ def take_notice() -> str | None:
     return cast("str | None", st.session_state.pop(_NOTICE, None))
 
 
+def set_widget(key: str, value: Any) -> None:
+    """Make a widget hold this; only from a callback, before the widget is on the page."""
+    st.session_state[key] = value
+
+
 def draft() -> RunSpec | None:
     """The spec that the New run page is to begin with, if another page has left one."""
     return cast("RunSpec | None", st.session_state.get(_DRAFT))
 
 
-def set_draft(spec: RunSpec | None) -> None:
-    st.session_state[_DRAFT] = spec
+def set_draft(spec: RunSpec | None, preset: str | None = None) -> None:
+    """preset: the name of the preset that the spec is, so that the form can say what to expect of it."""
+    st.session_state[_DRAFT], st.session_state[_DRAFT_PRESET] = spec, preset
 
 
 @dataclass
@@ -100,13 +107,23 @@ class Form:
 def form() -> Form:
     """The New run page's form: a draft that another page left, what was there before, or the sample's preset."""
     if (left := draft()) is not None:
+        preset = cast("str | None", st.session_state.get(_DRAFT_PRESET))
         set_draft(None)
-        return fill_form(left)
+        return fill_form(left, preset)
     if _FORM not in st.session_state:
         first = PRESETS[SAMPLE].spec
         chosen = data()
-        fill_form(first if same_source(chosen, first.data) else RunSpec(data=chosen), SAMPLE)
+        if same_source(chosen, first.data):
+            fill_form(first, SAMPLE)
+        else:
+            fill_form(start_from(chosen))
     return _take_data(cast(Form, st.session_state[_FORM]))
+
+
+def has_form_for(chosen: DataSpec) -> bool:
+    """Whether the New run page was already filled in for this dataset."""
+    held = cast("Form | None", st.session_state.get(_FORM))
+    return held is not None and draft() is None and same_source(held.data, chosen)
 
 
 def fill_form(spec: RunSpec, preset: str | None = None) -> Form:
@@ -156,3 +173,21 @@ def run_view(run_id: str) -> RunView:
     while len(views) > 4:
         del views[next(iter(views))]
     return view
+
+
+def selected_runs() -> set[str]:
+    """The runs selected in the Runs page's table."""
+    return cast("set[str]", st.session_state.get(_SELECTED, set()))
+
+
+def set_selected_runs(ids: set[str]) -> None:
+    st.session_state[_SELECTED] = ids
+
+
+def ask(dialog: str, ids: list[str]) -> None:
+    """A part of the Runs page wants this dialog about these runs; the page opens it when it runs next."""
+    st.session_state[_QUESTION] = (dialog, ids)
+
+
+def take_question() -> tuple[str, list[str]] | None:
+    return cast("tuple[str, list[str]] | None", st.session_state.pop(_QUESTION, None))

@@ -7,7 +7,7 @@ import re
 import zipfile
 import zlib
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import Protocol
 
 from core.data.files import DATA_SUFFIXES, base_suffix, is_data_name
 from core.errors import DataError
@@ -17,6 +17,12 @@ MAX_RATIO = 200  # unpacked to packed; texts compress to a third or a tenth
 RATIO_FROM = 256 * 1024**2  # below this many unpacked bytes, a high ratio harms nobody
 MAX_MEMBERS = 1000
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, NotImplementedError)
+
+
+class Readable(Protocol):
+    """Any open binary file."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
 
 
 def unpack(path: Path, kind: str, folder: Path, max_bytes: int) -> Path:
@@ -62,7 +68,8 @@ def _unzip(path: Path, folder: Path, max_bytes: int) -> Path:
 def _check_members(path: Path, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], max_bytes: int) -> None:
     if not members:
         raise DataError(
-            f"{path.name} holds no data file; put files ending in {', '.join(sorted(DATA_SUFFIXES))} into it", "data.path"
+            f"{path.name} holds no data file; put files ending in {', '.join(sorted(DATA_SUFFIXES))} into it",
+            "data.path",
         )
     if len(members) > MAX_MEMBERS:
         raise DataError(f"{path.name} holds {len(members):,} files; the most is {MAX_MEMBERS:,}", "data.path")
@@ -85,7 +92,7 @@ def _inside(folder: Path, name: str) -> Path:
     return target
 
 
-def _copy(source: IO[bytes], target: Path, path: Path, packed: int, max_bytes: int) -> int:
+def _copy(source: Readable, target: Path, path: Path, packed: int, max_bytes: int) -> int:
     """Copies in chunks, counting what really comes out, whatever the archive says. Returns the bytes written."""
     size = 0
     with target.open("wb") as out:

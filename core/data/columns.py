@@ -19,7 +19,7 @@ NULL_WORDS = ["NA", "N/A", "NaN", "nan", "null", "NULL", "None"]  # only where t
 PATTERNS = {
     "boolean": r"^(?i:true|false)$",
     "integer": r"^[+-]?(?:0|[1-9][0-9]{0,18})$",
-    "float": r"^[+-]?(?:(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|(?:0|[1-9][0-9]{0,14})(?:[eE][+-]?[0-9]+)?)$",
+    "float": r"^[+-]?(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+|0|[1-9][0-9]{0,14})(?:[eE][+-]?[0-9]+)?$",
 }
 ARROW = {"boolean": pa.bool_(), "integer": pa.int64(), "float": pa.float64(), "text": pa.string()}
 COMPRESSION = "zstd"

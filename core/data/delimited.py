@@ -34,6 +34,7 @@ class TextFile:
     blank: int = 0
     short: list[int] = field(default_factory=lambda: [0, 0])  # how many rows, line of the first
     long: list[int] = field(default_factory=lambda: [0, 0])
+    widest: int = 0  # the column with the longest values, which takes what is too much in a row
     loose_quote: int = 0  # the line of the first quote that closes in the middle of a value
 
 
@@ -50,15 +51,16 @@ def examine(path: Path, suffix: str, read: ReadSpec, known: list[str] | None = N
     with encodings.open_text(path, detected, "") as stream:
         text = stream.read(SAMPLE_CHARACTERS).removeprefix("\ufeff")
         cut = bool(stream.read(1))
+    if cut and "\n" in text:
+        text = text[: text.rindex("\n") + 1]
+    _check_delimiter(path, read.delimiter, text)
     if not text.strip():
         raise DataError(f"{path.name} is empty; choose a file with at least one row", "data.path")
     dialect = dialects.detect(text, cut, suffix, read.delimiter, read.quoting)
     return _with_header(path, detected, dialect, read, known)
 
 
-def _with_header(
-    path: Path, detected: Detected, dialect: Dialect, read: ReadSpec, known: list[str] | None
-) -> TextFile:
+def _with_header(path: Path, detected: Detected, dialect: Dialect, read: ReadSpec, known: list[str] | None) -> TextFile:
     rows: list[list[str]] = []
     try:
         with encodings.open_text(path, detected, dialect.newline) as stream:
@@ -74,14 +76,26 @@ def _with_header(
     names, renamed = _names(rows[0]) if header else ([f"column_{i}" for i in range(1, max(map(len, rows)) + 1)], [])
     if known and not header and len(known) == len(names):
         names = known
-    return TextFile(path, detected, replace(dialect, header=header), names, renamed, read.quoting is not None)
+    lengths = [sum(len(r[i]) for r in rows if len(r) == len(names)) for i in range(len(names))]
+    file = TextFile(path, detected, replace(dialect, header=header), names, renamed, read.quoting is not None)
+    file.widest = lengths.index(max(lengths))
+    return file
+
+
+def _check_delimiter(path: Path, delimiter: str | None, text: str) -> None:
+    if delimiter is not None and (delimiter in '"\r\n\0' or delimiter not in text):
+        raise DataError(
+            f"{delimiter!r} does not part the columns of {path.name}: it must occur there and be neither a quote nor a "
+            "line end; choose another delimiter or leave it empty to have it detected",
+            "data.read.delimiter",
+        )
 
 
 def write(file: TextFile, path: Path, tick: Callable[[float], None]) -> tuple[TextFile, StringColumns]:
     """All rows of a file as a Parquet file of strings at `path`. `tick` is told the share done. Raises DataError.
 
-    A row with too few values gets empty ones; values beyond the last column are put back into it, as it is
-    usually a text with a delimiter that was not quoted. Both are counted.
+    A row with too few values gets empty ones; with too many, the column with the longest texts takes them
+    together, as it is usually a text with delimiters that were not quoted. Both are counted.
     """
     try:
         return file, _stream(file, path, tick, careful=not file.chosen)
@@ -95,7 +109,9 @@ def write(file: TextFile, path: Path, tick: Callable[[float], None]) -> tuple[Te
         )
         line = doubt.line if dialect.quoting and file.dialect.sure else 0
         dialect = replace(dialect, header=file.dialect.header)
-        file = TextFile(file.path, file.detected, dialect, file.names, file.renamed, loose_quote=line)
+        file = TextFile(
+            file.path, file.detected, dialect, file.names, file.renamed, widest=file.widest, loose_quote=line
+        )
         return file, _stream(file, path, tick, careful=False)
 
 
@@ -105,9 +121,10 @@ def _stream(file: TextFile, path: Path, tick: Callable[[float], None], careful: 
     rows: list[list[str]] = []
     size = line = 0
     total = max(1, file.path.stat().st_size)
-    with StringColumns(path, file.names) as columns, encodings.open_text(
-        file.path, file.detected, dialect.newline
-    ) as stream:
+    with (
+        StringColumns(path, file.names) as columns,
+        encodings.open_text(file.path, file.detected, dialect.newline) as stream,
+    ):
         lines = _unmarked(stream) if dialect.sure or not careful else _watched(stream, f'{dialect.delimiter}"')
         try:
             for line, row in _body(file, dialects.numbered(lines, dialect.delimiter, dialect.quoting, strict=careful)):
@@ -144,11 +161,11 @@ def _fit(file: TextFile, row: list[str], line: int) -> None:
         row.extend([""] * (width - len(row)))
         count = file.short
     else:
-        surplus = row[width:]
-        del row[width:]
-        if not any(surplus):
+        if not any(row[width:]):
+            del row[width:]
             return  # delimiters at the end of the line, as spreadsheets leave them
-        row[-1] = file.dialect.delimiter.join([row[-1], *surplus])
+        end = file.widest + len(row) - width + 1
+        row[file.widest : end] = [file.dialect.delimiter.join(row[file.widest : end])]
         count = file.long
     count[0] += 1
     count[1] = count[1] or line
@@ -200,7 +217,11 @@ def _unclosed(path: Path, line: int, error: Exception) -> DataError:
 def notes(file: TextFile, name: str) -> list[str]:
     """What a person should know about how a file was read, in sentences."""
     dialect = file.dialect
-    layout = "one column" if len(file.names) == 1 else f"{dialects.DELIMITERS.get(dialect.delimiter, repr(dialect.delimiter))} between columns"
+    layout = (
+        "one column"
+        if len(file.names) == 1
+        else f"{dialects.DELIMITERS.get(dialect.delimiter, repr(dialect.delimiter))} between columns"
+    )
     quotes = "quotes enclose values" if dialect.quoting else "quotes are ordinary characters"
     header = "the first line names the columns" if dialect.header else "no header line, so columns are numbered"
     said = [f"{name}: {file.detected.note[:-1]}; {layout}, {quotes}, {header}."]
@@ -214,7 +235,7 @@ def notes(file: TextFile, name: str) -> list[str]:
     if file.long[0]:
         said.append(
             f"{name}: {_rows(file.long[0])} had more than {len(file.names)} values (the first on line "
-            f"{file.long[1]:,}); what was too much was put into the last column."
+            f"{file.long[1]:,}); they were taken as delimiters inside {file.names[file.widest]}."
         )
     if file.blank:
         said.append(f"{name}: {file.blank:,} blank {'line was' if file.blank == 1 else 'lines were'} skipped.")

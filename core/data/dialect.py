@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
+from itertools import chain
 
 MAX_CELL = 64 * 1024 * 1024  # characters; a longer cell is a quote that was never closed
 csv.field_size_limit(MAX_CELL)
@@ -127,6 +128,9 @@ def survey(lines: Iterable[str], delimiter: str, quoting: bool, cut: bool = Fals
     return Survey(width, rows, rows - fitting, first == width, multiline, int(faults), quoted, share)
 
 
+END = "\0end of file\0"  # a row of its own after the last, unless a quote is still open there
+
+
 def numbered(
     lines: Iterable[str], delimiter: str, quoting: bool, strict: bool = False
 ) -> Iterator[tuple[int, int, list[str]]]:
@@ -138,8 +142,12 @@ def numbered(
             if text:
                 yield number - 1, number, text.split(delimiter)
         return
-    reader = csv.reader(lines, delimiter=delimiter, strict=strict)
+    reader = csv.reader(chain(lines, [END]), delimiter=delimiter, strict=strict)
     for row in reader:
+        if row == [END]:
+            return
+        if row and row[-1].endswith(END):
+            raise csv.Error("unexpected end of data")
         if row:
             yield before, reader.line_num, row
         before = reader.line_num
@@ -148,9 +156,10 @@ def numbered(
 def has_header(rows: list[list[str]], known: list[str] | None = None) -> bool:
     """Whether the first of some rows names the columns. `known`: the names that another file of the set has."""
     first, body = rows[0], rows[1:]
+    filled = [c for c in first if c.strip()]
     if known and [c.strip() for c in first] == known:
         return True
-    if any(NUMBER.fullmatch(c) for c in first) or len(set(first)) < len(first) and any(map(str.strip, first)):
+    if any(NUMBER.fullmatch(c) for c in first) or len(set(filled)) < len(filled):
         # A number or a repetition is rarely a name, unless the rest look like names that people use.
         return sum(bool(NAMES.fullmatch(c.strip())) for c in first) * 2 > len(first)
     if any(NAMES.fullmatch(c.strip()) for c in first):

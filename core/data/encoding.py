@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TextIO
 
 from core.errors import DataError
 
@@ -84,9 +85,14 @@ def check(path: Path, encoding: str) -> Detected:
         ) from None
     with path.open("rb") as file:
         head = file.read(SAMPLE_BYTES)
-    if encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")) and b"\0" not in head and head[:2] not in (
-        codecs.BOM_UTF16_LE,
-        codecs.BOM_UTF16_BE,
+    if (
+        encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32"))
+        and b"\0" not in head
+        and head[:2]
+        not in (
+            codecs.BOM_UTF16_LE,
+            codecs.BOM_UTF16_BE,
+        )
     ):
         raise _wrong(path, encoding, "it has neither a byte order mark nor a zero byte")
     offset = invalid_at(path, encoding)
@@ -95,13 +101,13 @@ def check(path: Path, encoding: str) -> Detected:
     return Detected(encoding, "strict", f"Read as {NAMES.get(encoding.lower(), encoding)}, as chosen.")
 
 
-def open_text(path: Path, detected: Detected, newline: str) -> io.TextIOWrapper:
+def open_text(path: Path, detected: Detected, newline: str) -> TextIO:
     """The file as decoded text; `newline` as for `open`, so that line ends inside quotes stay what they are."""
     return path.open("r", encoding=detected.encoding, errors=detected.errors, newline=newline)
 
 
 def invalid_at(path: Path, encoding: str) -> int | None:
-    """The offset in bytes, to about a chunk's precision, at which the file stops being `encoding`; None if it never does."""
+    """The offset in bytes, or nearly, at which the file stops being `encoding`; None if it never does."""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     position = 0
     for chunk in _chunks(path):
@@ -154,7 +160,8 @@ def _damaged(path: Path, encoding: str, offset: int) -> Detected:
 
 def _wrong(path: Path, encoding: str, why: str) -> DataError:
     return DataError(
-        f"{path.name} cannot be read as {encoding}: {why}; choose another encoding or leave it empty to have it detected",
+        f"{path.name} cannot be read as {encoding}: {why}; choose another encoding or leave it empty to "
+        "have it detected",
         "data.read.encoding",
     )
 
@@ -168,7 +175,7 @@ def _utf16_without_bom(head: bytes) -> str | None:
         text = head[: len(head) // 2 * 2].decode(encoding, "replace")
         if "\ufffd" in text[:-1]:
             continue
-        if text.count("\n") * 2 >= max(1, head.count(b"\n")) or newline not in head and zeros * 3 > len(head):
+        if text.count("\n") * 2 >= max(1, head.count(b"\n")) or (newline not in head and zeros * 3 > len(head)):
             return encoding
     return None
 
@@ -210,7 +217,7 @@ def _japanese(path: Path, sample: bytes) -> Detected | None:
     best = max(shares, key=lambda e: shares[e])
     share, text = shares[best], sample.decode(best, "replace")
     kana = sum("\u3041" <= c <= "\u30fc" for c in text)
-    if share < 0.7 or not kana and _western_share(sample.decode("cp1252", "replace")) >= 0.8:
+    if share < 0.7 or (not kana and _western_share(sample.decode("cp1252", "replace")) >= 0.8):
         return None
     if not kana and len(sample) > 60 and (other := _normalizer(sample)) and other in ("gb18030", "big5", "cp949"):
         return None  # ideographs alone: Chinese decodes as EUC-JP too

@@ -16,7 +16,9 @@ JSON_SUFFIXES = {".json", ".jsonl", ".ndjson"}
 DATA_SUFFIXES = TEXT_SUFFIXES | JSON_SUFFIXES | {".parquet"}
 # The same stem in several formats is one table: the first of these is taken.
 PREFERENCE = [".parquet", ".jsonl", ".ndjson", ".csv", ".tsv", ".tab", ".json", ".txt"]
-NOT_DATA = re.compile(r"(readme|licen[cs]e|notice|dataset_infos?|dataset_dict|state|config|metadata|package|manifest)$", re.I)
+NOT_DATA = re.compile(
+    r"(readme|licen[cs]e|notice|dataset_infos?|dataset_dict|state|config|metadata|package|manifest)$", re.I
+)
 SPLIT_WORDS = {
     "train": {"train", "training"},
     "validation": {"validation", "valid", "val", "dev", "development", "eval", "evaluation"},
@@ -85,7 +87,8 @@ def data_files(path: Path, settings: Settings) -> list[Path]:
         )
     if len(found) > MAX_FILES:
         raise DataError(
-            f"the folder {path.name!r} has {len(found):,} data files; the most is {MAX_FILES:,}, choose a folder further down",
+            f"the folder {path.name!r} has {len(found):,} data files; the most is {MAX_FILES:,}. Choose a folder "
+            "further down",
             "data.path",
         )
     return found
@@ -97,7 +100,9 @@ def identify(path: Path) -> Source:
         with path.open("rb") as file:
             head = file.read(16)
     except OSError as error:
-        raise DataError(f"{path.name} cannot be opened ({error.strerror}); check its permissions", "data.path") from None
+        raise DataError(
+            f"{path.name} cannot be opened ({error.strerror}); check its permissions", "data.path"
+        ) from None
     if not head:
         raise DataError(f"{path.name} is empty (0 bytes); choose a file with at least one row", "data.path")
     for magic, what in REFUSED.items():
@@ -109,7 +114,9 @@ def identify(path: Path) -> Source:
     suffix = base_suffix(path)
     if path.suffix.lower() in (".parquet", ".gz", ".zip", ".xlsx"):
         raise DataError(f"{path.name} is damaged: it does not begin as a {path.suffix} file does", "data.path")
-    if suffix in JSON_SUFFIXES or suffix not in TEXT_SUFFIXES and head.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"["):
+    if suffix in JSON_SUFFIXES or (
+        suffix not in TEXT_SUFFIXES and head.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"[")
+    ):
         return Source(path, suffix if suffix in JSON_SUFFIXES else ".json")
     return Source(path, suffix if suffix in TEXT_SUFFIXES else ".txt")
 
@@ -131,7 +138,9 @@ def splits(files: list[Path], root: Path) -> tuple[dict[str, list[Path]], list[s
     order = {"train": 0, "validation": 1, "test": 2}
     result = dict(sorted(named.items(), key=lambda item: (order.get(item[0], 3), item[0])))
     if len(files) > 1:
-        shown = [f"{name} ({_listed([p.relative_to(root).as_posix() for p in members])})" for name, members in result.items()]
+        shown = [
+            f"{name} ({_listed([p.relative_to(root).as_posix() for p in members])})" for name, members in result.items()
+        ]
         said.append(f"Splits by file name: {', '.join(shown)}.")
     return result, said
 
@@ -168,7 +177,9 @@ def _walk(folder: Path) -> Iterator[Path]:
         folders[:] = [] if depth >= 2 else sorted(f for f in folders if not f.startswith("."))
         seen += len(names) + len(folders)
         if seen > MAX_ENTRIES:
-            raise DataError(f"the folder {folder.name!r} has over {MAX_ENTRIES:,} entries; choose a smaller one", "data.path")
+            raise DataError(
+                f"the folder {folder.name!r} has over {MAX_ENTRIES:,} entries; choose a smaller one", "data.path"
+            )
         yield from (Path(current) / name for name in names)
 
 

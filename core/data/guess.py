@@ -25,14 +25,63 @@ PAIRS = [
     ("sentence_A", "sentence_B"),
     ("文1", "文2"),
 ]
-LABEL_WORDS = (
-    "label labels class target category sentiment stars star rating ratings score topic intent emotion polarity toxicity "
-    "grade classification tag y ラベル 分類 カテゴリ カテゴリー クラス 感情 評価 星 極性 ジャンル"
-).split()
-TEXT_WORDS = (
-    "text sentence review content body comment tweet message document question premise utterance headline "
-    "テキスト 本文 文章 文 内容 レビュー コメント 口コミ 質問 発話"
-).split()
+LABEL_WORDS = [
+    "label",
+    "labels",
+    "class",
+    "target",
+    "category",
+    "sentiment",
+    "stars",
+    "star",
+    "rating",
+    "ratings",
+    "score",
+    "topic",
+    "intent",
+    "emotion",
+    "polarity",
+    "toxicity",
+    "grade",
+    "classification",
+    "tag",
+    "y",
+    "ラベル",
+    "分類",
+    "カテゴリ",
+    "カテゴリー",
+    "クラス",
+    "感情",
+    "評価",
+    "星",
+    "極性",
+    "ジャンル",
+]
+TEXT_WORDS = [
+    "text",
+    "sentence",
+    "review",
+    "content",
+    "body",
+    "comment",
+    "tweet",
+    "message",
+    "document",
+    "question",
+    "premise",
+    "utterance",
+    "headline",
+    "テキスト",
+    "本文",
+    "文章",
+    "文",
+    "内容",
+    "レビュー",
+    "コメント",
+    "口コミ",
+    "質問",
+    "発話",
+]
 MAX_CLASSES = 200
 
 
@@ -48,7 +97,8 @@ def label_column(table: pa.Table, kinds: dict[str, str]) -> str | None:
     fit = {
         name: count
         for name, count in distinct.items()
-        if kinds[name] == "class" or 1 < count <= max(2, min(MAX_CLASSES, len(table) // 2)) and not _fractions(table, name, kinds)
+        if kinds[name] == "class"
+        or (1 < count <= max(2, min(MAX_CLASSES, len(table) // 2)) and not _fractions(table, name, kinds))
     }
     classes = [name for name in fit if kinds[name] == "class"]
     ranked = sorted((rank, name) for name in classes or fit if (rank := _rank(name, LABEL_WORDS)) is not None)
@@ -56,7 +106,9 @@ def label_column(table: pa.Table, kinds: dict[str, str]) -> str | None:
         return ranked[0][1]
     if classes:
         return classes[0]
-    filled = {n: c for n, c in fit.items() if table.column(n).null_count * 20 <= len(table) and _mean_length(table, n) <= 40}
+    filled = {
+        n: c for n, c in fit.items() if table.column(n).null_count * 20 <= len(table) and _mean_length(table, n) <= 40
+    }
     by_kind = {"boolean": 0, "integer": 1, "text": 2, "float": 3}
     return min(filled, key=lambda n: (filled[n] > 20, by_kind.get(kinds[n], 4), filled[n]), default=None)
 

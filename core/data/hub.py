@@ -7,14 +7,15 @@ a script are refused, and so are formats that hold no table.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from core.errors import DataError
-from core.hub import Progress, cached_commit, download, ignore, repo_files
-from core.hub_errors import check, explain, hub_errors, token, unreachable, without_secrets
+from core.hub import Listing, Progress, cached_commit, download, ignore, repo_files
+from core.hub_errors import cache_folder, check, explain, hub_errors, reason, token, unreachable, without_secrets
 from core.spec import DataSpec
 
 READABLE = ("csv", "json", "parquet", "arrow", "text")
@@ -54,9 +55,9 @@ def _load(
     """The splits as Arrow datasets: from the Hub, else from an earlier download if the Hub does not answer."""
     try:
         progress(f"Looking up {name}", None)
-        commit, sizes = repo_files("dataset", name, revision)
-        builder = _builder(name, config, commit, list(sizes))
-        _fetch_files(builder, name, revision, commit, sizes, progress)
+        listing = repo_files("dataset", name, revision)
+        builder = _builder(listing, config)
+        _fetch_files(builder, listing, revision, progress)
         return _build(builder, name)
     except hub_errors() as error:
         found = _cached(name, config, revision) if unreachable(error) else None
@@ -66,21 +67,29 @@ def _load(
     return dict(found.as_dataset())
 
 
-def _builder(name: str, config: str | None, commit: str, files: list[str]) -> Any:
-    """The `datasets` reader for a configuration. Raises DataError if there is none."""
-    from datasets import load_dataset_builder
-    from datasets.exceptions import DataFilesNotFoundError
-    from datasets.packaged_modules import _PACKAGED_DATASETS_MODULES as formats
+def _builder(listing: Listing, config: str | None) -> Any:
+    """The `datasets` reader for a configuration. Raises DataError if there is none.
 
-    scripts = [path for path in files if path.endswith(".py") and "/" not in path]
+    It wants the owner/name that the Hub gave: `yelp_review_full` alone it takes for something else.
+    """
+    from datasets import load_dataset_builder
+    from datasets.data_files import EmptyDatasetError
+    from datasets.exceptions import DataFilesNotFoundError, DatasetNotFoundError
+    from huggingface_hub import HfApi
+
+    name, commit, sizes = listing
+    scripts = [path for path in sizes if path.endswith(".py") and "/" not in path]
     if f"{name.split('/')[-1]}.py" in scripts:
         raise DataError(_needs_script(name, scripts[0]), "data.path")
-    if name in formats:
-        raise DataError(f"{name!r} is the name of a file format, not of a dataset; give owner/name", "data.path")
+    if "/" not in name:
+        raise DataError(f"{name!r} has no owner; give the dataset's id as owner/name", "data.path")
     try:
         builder = load_dataset_builder(f"hf://datasets/{name}", name=config, revision=commit)
-    except DataFilesNotFoundError:
+    except (DataFilesNotFoundError, EmptyDatasetError):
         raise _no_table(name, scripts) from None
+    except DatasetNotFoundError:
+        HfApi().auth_check(name, repo_type="dataset")  # raises what was the matter, which `datasets` has dropped
+        raise
     except ValueError as error:
         if isinstance(error, hub_errors()):
             raise
@@ -126,16 +135,23 @@ def _listed(names: list[str]) -> str:
 
 def _unreadable(name: str, error: BaseException) -> DataError:
     """What a reader said, from the innermost error, for the outer ones only say that there was one."""
-    while error.__cause__ is not None:
-        error = error.__cause__
-    first_line = next(iter(str(error).strip().splitlines()), type(error).__name__)
-    return DataError(f"The files of {name!r} could not be read: {without_secrets(first_line)}", "data.path")
+    from datasets.table import CastError
+
+    while (inner := error.__cause__ or error.__context__) is not None:
+        error = inner
+        if isinstance(error, CastError):
+            return DataError(f"The files of {name!r} do not have the same columns: {error.details()}", "data.config")
+    first_line = without_secrets(next(iter(str(error).strip().splitlines()), type(error).__name__)).rstrip(".")
+    return DataError(
+        f"The files of {name!r} could not be read: {first_line}. Download them and open them as files, where the way "
+        "they are read can be set",
+        "data.path",
+    )
 
 
-def _fetch_files(
-    builder: Any, name: str, revision: str | None, commit: str, sizes: dict[str, int], progress: Progress
-) -> None:
+def _fetch_files(builder: Any, listing: Listing, revision: str | None, progress: Progress) -> None:
     """Bring the data files that this configuration needs into the Hub's cache, together and with progress in bytes."""
+    name, commit, sizes = listing
     prefix = f"hf://datasets/{name}@{commit}/"
     files = [url.removeprefix(prefix) for urls in builder.config.data_files.values() for url in urls]
     needed = {path: sizes[path] for path in files if path in sizes}
@@ -151,8 +167,8 @@ def _build(builder: Any, name: str) -> dict[str, Any]:
         # Row counts on the dataset's card are often out of date; the files themselves were checked when they came.
         builder.download_and_prepare(verification_mode="no_checks")
         return dict(builder.as_dataset())
-    except (DatasetsError, pyarrow.ArrowException, ValueError) as error:
-        if isinstance(error, hub_errors()):
+    except (DatasetsError, pyarrow.ArrowException, ValueError, EOFError, *hub_errors()) as error:
+        if reason(error, "dataset", name):
             raise
         raise _unreadable(name, error) from None
 
@@ -162,6 +178,7 @@ def _cached(name: str, config: str | None, revision: str | None) -> Any:
     from datasets import config as settings
     from datasets.packaged_modules.cache.cache import Cache
 
+    name = _cached_id(name)
     commit = cached_commit("dataset", name, revision)
     folders = _cached_folders(Path(settings.HF_DATASETS_CACHE), name, commit) if commit else {}
     if config is None and len(folders) > 1:
@@ -180,6 +197,12 @@ def _cached(name: str, config: str | None, revision: str | None) -> Any:
         version=chosen.parts[-2],
         hash=commit,
     )
+
+
+def _cached_id(name: str) -> str:
+    """owner/name for a name alone, if one dataset in the cache is called so."""
+    found = [] if "/" in name else list(cache_folder().glob(f"datasets--*--{name}"))
+    return f"{found[0].name.split('--')[1]}/{name}" if len(found) == 1 else name
 
 
 def _cached_folders(root: Path, name: str, commit: str) -> dict[str, Path]:
@@ -210,7 +233,11 @@ def _bars_to(progress: Progress) -> Iterator[None]:
     from datasets.utils import tqdm
 
     def tell(bar: Any, *_: Any, **__: Any) -> None:
-        progress((bar.desc or "Reading").strip(": "), min(1.0, bar.n / bar.total) if bar.total else None)
+        phase = re.sub(r"Generating (.*) split", r"Reading \1", (bar.desc or "Reading").strip(": "))
+        progress(
+            phase.replace("Creating parquet from Arrow format", "Writing"),
+            min(1.0, bar.n / bar.total) if bar.total else None,
+        )
 
     tqdm.display = tell
     try:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
 from core.data import archives, delimited, files, guess, jsonfiles, parquet
 from core.data.columns import common_kind, retype, together
 from core.data.delimited import TextFile
@@ -85,7 +83,7 @@ def _sources(path: Path, settings: Settings, unpacked: Path, progress: Progress)
     if not any(s.kind in (".gz", ".zip") for s in found):
         return root, found
     budget = settings.max_unpacked_bytes
-    result = []
+    result: list[Source] = []
     for source in found:
         progress(f"Unpacking {source.path.name}", None)
         into = unpacked / source.path.relative_to(root).parent
@@ -100,12 +98,19 @@ def _sources(path: Path, settings: Settings, unpacked: Path, progress: Progress)
         result += [files.identify(p) for p in members if p not in {s.path for s in result}]
     for source in result:
         if source.kind in (".gz", ".zip"):
-            raise DataError(f"{path.name} holds another archive, {source.path.name}; unpack that one first", "data.path")
+            raise DataError(
+                f"{path.name} holds another archive, {source.path.name}; unpack that one first", "data.path"
+            )
     return unpacked, result
 
 
 def _read_text(
-    splits: dict[str, list[Source]], read: ReadSpec, folder: Path, made: Made, paths: dict[str, Path], progress: Progress
+    splits: dict[str, list[Source]],
+    read: ReadSpec,
+    folder: Path,
+    made: Made,
+    paths: dict[str, Path],
+    progress: Progress,
 ) -> None:
     """CSV and TSV: each file to strings, then all splits to the types that their values have in common."""
     texts = {name: members for name, members in splits.items() if members[0].kind in TEXT_SUFFIXES}
@@ -124,11 +129,13 @@ def _read_text(
     if not staged:
         return
     types = {
-        split: {n: together([c.possible[n] for _, c in parts]) for n in parts[0][0].names} for split, parts in staged.items()
+        split: {n: together([c.possible[n] for _, c in parts]) for n in parts[0][0].names}
+        for split, parts in staged.items()
     }
     for number, (split, parts) in enumerate(staged.items()):
         kinds = {
-            n: common_kind([t[n].kind for t in types.values() if n in t and t[n].seen] or ["text"]) for n in types[split]
+            n: common_kind([t[n].kind for t in types.values() if n in t and t[n].seen] or ["text"])
+            for n in types[split]
         }
         paths[split] = folder / f"{len(paths)}-{name_of(split)}.parquet"
         retype([c.path for _, c in parts], paths[split], kinds, _ticker(progress, "Writing columns"))
@@ -147,7 +154,12 @@ def _reading(file: TextFile) -> dict[str, Any]:
 
 
 def _read_json(
-    splits: dict[str, list[Source]], read: ReadSpec, folder: Path, made: Made, paths: dict[str, Path], progress: Progress
+    splits: dict[str, list[Source]],
+    read: ReadSpec,
+    folder: Path,
+    made: Made,
+    paths: dict[str, Path],
+    progress: Progress,
 ) -> None:
     jsons = {name: members for name, members in splits.items() if members[0].kind in JSON_SUFFIXES}
     layouts = {}
@@ -158,13 +170,13 @@ def _read_json(
             layouts[source.path] = jsonfiles.examine(source.path, source.kind, read.encoding)
     if not layouts:
         return
-    everything = jsonfiles.schema(list(layouts.values()))
+    everything = jsonfiles.types_of(list(layouts.values()))
     for name, members in jsons.items():
         here = [layouts[s.path] for s in members]
-        schema = pa.schema([f for f in everything if any(f.name in layout.types for layout in here)])
+        types = {n: t for n, t in everything.items() if any(n in layout.types for layout in here)}
         paths[name] = folder / f"{len(paths)}-{name_of(name)}.parquet"
         tick = _ticker(progress, f"Reading {members[0].path.name}")
-        jsonfiles.write([(s.path, s.kind, layouts[s.path]) for s in members], schema, paths[name], tick)
+        jsonfiles.write([(s.path, s.kind, layouts[s.path]) for s in members], types, paths[name], tick)
         for source in members:
             made.notes += jsonfiles.notes(layouts[source.path], source.path.name)
 
@@ -183,8 +195,18 @@ def _read_parquet(splits: dict[str, list[Source]], folder: Path, paths: dict[str
             paths[name] = target
         elif members[0].path.is_relative_to(folder):
             paths[name] = members[0].path.rename(target)
+        elif any(c in "*?[" for c in str(members[0].path)):
+            paths[name] = _linked(members[0].path, target)  # readers would take the path for a pattern
         else:
             paths[name] = members[0].path
+
+
+def _linked(path: Path, target: Path) -> Path:
+    try:
+        target.hardlink_to(path)
+    except OSError:  # another disk, or one that has no links
+        shutil.copyfile(path, target)
+    return target
 
 
 def _described(
@@ -221,7 +243,7 @@ def _described(
 
 def name_of(split: str) -> str:
     """A split's name as part of a file name that every file system takes."""
-    return "".join(c if c.isascii() and c.isalnum() or c in "-_" else "_" for c in split)[:60]
+    return "".join(c if (c.isascii() and c.isalnum()) or c in "-_" else "_" for c in split)[:60]
 
 
 def _ticker(progress: Progress, text: str) -> Callable[[float], None]:

@@ -58,29 +58,27 @@ def examine(path: Path, kind: str, encoding: str | None) -> Layout:
     return layout
 
 
-def schema(layouts: list[Layout]) -> pa.Schema:
-    """One schema that holds what is in all of some files."""
-    names = dict.fromkeys(name for layout in layouts for name in layout.types)
-    fields = []
-    for name in names:
+def types_of(layouts: list[Layout]) -> dict[str, pa.DataType]:
+    """Types that hold what is in all of some files, by column."""
+    types = {}
+    for name in dict.fromkeys(name for layout in layouts for name in layout.types):
         kinds = set().union(*(layout.types.get(name, set()) for layout in layouts))
         inner = set().union(*(layout.inner.get(name, set()) for layout in layouts))
-        fields.append(pa.field(name, _arrow(kinds - {"NoneType"}, inner - {"NoneType"})))
-    return pa.schema(fields)
+        types[name] = _arrow(kinds - {"NoneType"}, inner - {"NoneType"})
+    return types
 
 
 def write(
-    files: list[tuple[Path, str, Layout]], columns: pa.Schema, target: Path, tick: Callable[[float], None]
+    files: list[tuple[Path, str, Layout]], types: dict[str, pa.DataType], target: Path, tick: Callable[[float], None]
 ) -> None:
     """Writes the records of some files to one Parquet file. A column that a record has not is null there."""
     total, done = sum(layout.rows for *_, layout in files), 0
-    with pq.ParquetWriter(target, columns, compression=COMPRESSION) as writer:
+    schema = pa.schema([(SURROGATE.sub("\ufffd", name), kind) for name, kind in types.items()])
+    with pq.ParquetWriter(target, schema, compression=COMPRESSION) as writer:
         for path, kind, layout in files:
             for batch in _batches(records(path, kind, layout.detected)):
-                arrays = [
-                    pa.array([_fitted(r.get(f.name), f.type, layout) for r in batch], f.type) for f in columns
-                ]
-                writer.write_table(pa.Table.from_arrays(arrays, schema=columns))
+                arrays = [pa.array([_fitted(r.get(n), t, layout) for r in batch], t) for n, t in types.items()]
+                writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
                 done += len(batch)
                 tick(done / max(1, total))
 
@@ -144,7 +142,7 @@ def _document(path: Path, stream: IO[str]) -> Iterator[Any]:
 def _in_object(reader: _Reader) -> Iterator[Any]:
     """The records in one object: those of its first array of objects, else its columns, else itself."""
     whole: dict[str, Any] = {}
-    for key in reader.keys():
+    for key in reader.object_keys():
         if reader.peek() == "[":
             items = reader.array()
             head = next(items, None)
@@ -187,7 +185,9 @@ class _Reader:
             self.line += self.text.count("\n", 0, self.at)
             self.text, self.at = self.text[self.at :] + chunk, 0
         if len(self.text) > MAX_VALUE:
-            raise DataError(f"{self.path.name} has a value of over {MAX_VALUE:,} characters; use JSON Lines", "data.path")
+            raise DataError(
+                f"{self.path.name} has a value of over {MAX_VALUE:,} characters; use JSON Lines", "data.path"
+            )
         return bool(chunk)
 
     def peek(self) -> str:
@@ -229,7 +229,7 @@ class _Reader:
             if self.text[self.at - 1] == "]":
                 return
 
-    def keys(self) -> Iterator[str]:
+    def object_keys(self) -> Iterator[str]:
         """The keys of an object; the caller takes each value before it asks for the next."""
         self.take("{")
         while self.peek() not in ("}", ""):

@@ -35,8 +35,8 @@ def describe(schema: pa.Schema) -> list[Described]:
     for column in schema:
         feature = features.get(column.name)
         names = feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
-        kind = "class" if names and pa.types.is_integer(column.type) else _kind(column.type)
-        result.append((column.name, kind, tuple(map(str, names)) if kind == "class" else None))
+        kind = "class" if names and pa.types.is_integer(column.type) else kind_of(column.type)
+        result.append((column.name, kind, tuple(map(str, names or ())) if kind == "class" else None))
     return result
 
 
@@ -70,7 +70,8 @@ def join(files: list[Path], target: Path, tick: Callable[[float], None]) -> None
     except pa.ArrowException as error:
         names = f"{files[0].name} to {files[-1].name}"
         raise DataError(
-            f"the files {names} of one split cannot be joined, their columns differ ({str(error).splitlines()[0][:160]})",
+            f"the files {names} of one split cannot be joined, their columns differ "
+            f"({str(error).splitlines()[0][:160]}); give them the same ones",
             "data.path",
         ) from None
 
@@ -95,7 +96,8 @@ def _leaves(kind: pa.DataType) -> int:
 
 def _promoted(table: pa.Table, schema: pa.Schema) -> pa.Table:
     arrays = [
-        table.column(f.name).cast(f.type) if f.name in table.column_names else pa.nulls(len(table), f.type) for f in schema
+        table.column(f.name).cast(f.type) if f.name in table.column_names else pa.nulls(len(table), f.type)
+        for f in schema
     ]
     return pa.Table.from_arrays(arrays, schema=schema)
 
@@ -108,10 +110,11 @@ def _features(schema: pa.Schema) -> dict[str, Any]:
         return {}
 
 
-def _kind(kind: pa.DataType) -> str:
+def kind_of(kind: pa.DataType) -> str:
+    """What a person would call a type; see Column."""
     types = pa.types
     if types.is_dictionary(kind):
-        return _kind(kind.value_type)
+        return kind_of(kind.value_type)
     if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
         return "text"
     if types.is_integer(kind):

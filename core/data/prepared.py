@@ -27,7 +27,7 @@ from core.settings import Settings
 from core.spec import DataSpec
 
 FORMAT = 1  # raise it when prepared folders of older versions must not be used any more
-QUICK_BYTES = 4 * 1024 * 1024  # of text; about a second
+QUICK_BYTES = 8 * 1024 * 1024  # of text; about a second
 STALE_S = 24 * 3600
 
 Progress = Callable[[str, float | None], None]
@@ -181,7 +181,9 @@ def _open(folder: Path) -> Prepared | None:
     splits = {s["name"]: Split(s["name"], folder / s["path"], s["rows"]) for s in tree["splits"]}
     if tree["format"] != FORMAT or not all(s.path.is_file() for s in splits.values()):
         return None
-    columns = tuple(Column(c["name"], c["kind"], c["nulls"], tuple(c["names"]) if c["names"] else None) for c in tree["columns"])
+    columns = tuple(
+        Column(c["name"], c["kind"], c["nulls"], tuple(c["names"]) if c["names"] else None) for c in tree["columns"]
+    )
     return Prepared(
         fingerprint=tree["fingerprint"],
         folder=folder,
@@ -208,6 +210,7 @@ def _sweep(folder: Path) -> None:
 def _unwritable(error: OSError, settings: Settings) -> DataError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         return DataError(
-            f"the disk with {settings.datasets} is full; free some space or set TUNEDECK_HOME to another disk", "data.path"
+            f"the disk with {settings.datasets} is full; free some space or set TUNEDECK_HOME to another disk",
+            "data.path",
         )
     return DataError(f"the dataset cannot be read or kept ({error}); check the path and its permissions", "data.path")

@@ -12,45 +12,40 @@ from torch.utils.data import Sampler
 MEGABATCH = 50
 
 
-def batches_by_length(
-    lengths: Sequence[int] | np.ndarray, batch_size: int, rng: np.random.Generator, group: int
-) -> list[np.ndarray]:
+def training_batches(lengths: Sequence[int] | np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
     """All indices of `lengths` in batches of like lengths, in random order; an incomplete batch comes last.
 
-    group: how many batches are cut from one group of examples sorted by length. Unlike in the Trainer's own grouping,
-    the batches are shuffled too: with long texts always before short ones, what goes with length (complaints are
-    longer than praise) would come in waves.
+    Unlike in the Trainer's own grouping, the batches are shuffled too: with long texts always before short ones, what
+    goes with length (complaints are longer than praise) would come in waves. Only the batch with the longest text is
+    moved to the front, so that memory runs out at once or never.
     """
     lengths = np.asarray(lengths)
     order = rng.permutation(len(lengths))
     whole = len(order) - len(order) % batch_size
+    # At least four groups, if there are examples enough: with one, the lengths alone would decide who meets whom.
+    group = batch_size * max(1, min(MEGABATCH, len(lengths) // (batch_size * 4)))
     batches: list[np.ndarray] = []
-    for start in range(0, whole, batch_size * group):
-        members = order[start : min(start + batch_size * group, whole)]
+    for start in range(0, whole, group):
+        members = order[start : min(start + group, whole)]
         members = members[np.argsort(-lengths[members], kind="stable")]
         batches.extend(members.reshape(-1, batch_size))
     batches = [batches[i] for i in rng.permutation(len(batches))]
+    if batches:
+        batches.insert(0, batches.pop(int(np.argmax([lengths[batch].max() for batch in batches]))))
     return [*batches, order[whole:]] if whole < len(order) else batches
-
-
-def training_batches(lengths: Sequence[int] | np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
-    """Batches of like lengths for one epoch; the one with the longest text first, so that memory runs out at once."""
-    # At least four groups, if there are examples enough: with one, the lengths alone would decide who meets whom.
-    group = max(1, min(MEGABATCH, len(lengths) // (batch_size * 4)))
-    batches = batches_by_length(lengths, batch_size, rng, group)
-    if len(batches) > 1 and len(batches[0]) == batch_size:
-        whole = [batch for batch in batches if len(batch) == batch_size]
-        longest = int(np.argmax([np.asarray(lengths)[batch].max() for batch in whole]))
-        batches.insert(0, batches.pop(longest))
-    return batches
 
 
 def evaluation_batches(lengths: Sequence[int] | np.ndarray, batch_size: int) -> list[np.ndarray]:
     """Batches of like lengths, as alike as can be, in an order that is random but always the same.
 
-    Any first part of them is a fair sample of all, so an evaluation cut short still says something.
+    Any first part of them is a fair sample of all, so an evaluation cut short still says something. An incomplete
+    batch comes last.
     """
-    return batches_by_length(lengths, batch_size, np.random.default_rng(0), group=len(lengths) or 1)
+    order = np.argsort(-np.asarray(lengths), kind="stable")
+    whole = len(order) - len(order) % batch_size
+    batches = list(order[:whole].reshape(-1, batch_size))
+    batches = [batches[i] for i in np.random.default_rng(0).permutation(len(batches))]
+    return [*batches, order[whole:]] if whole < len(order) else batches
 
 
 class EpochSampler(Sampler[int]):

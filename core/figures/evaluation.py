@@ -14,7 +14,7 @@ WRITTEN_UP_TO = 12
 LABEL_LENGTH = 22
 
 RIGHT = [[0, "rgba(109,103,242,0.06)"], [1, "rgba(109,103,242,1)"]]
-WRONG = [[0, "rgba(236,122,28,0)"], [1, "rgba(236,122,28,1)"]]
+WRONG = [[0, "rgba(139,144,165,0.05)"], [0.001, "rgba(236,122,28,0.05)"], [1, "rgba(236,122,28,1)"]]
 
 
 def confusion_figure(labels: Sequence[str], counts: Sequence[Sequence[int]], height: int | None = None) -> go.Figure:
@@ -39,7 +39,8 @@ def confusion_figure(labels: Sequence[str], counts: Sequence[Sequence[int]], hei
         "ticktext": [safe(label, LABEL_LENGTH) for label in labels],
         "showgrid": False,
     }
-    tall = height or max(260, min(46 if len(labels) <= WRITTEN_UP_TO else 24, 600 // len(labels) + 20) * len(labels) + 110)
+    cell = 46 if len(labels) <= WRITTEN_UP_TO else 22
+    tall = height or max(280, cell * len(labels) + 120)
     slanted = max((len(label) for label in labels), default=0) > 8 or len(labels) > 8
     return go.Figure(
         traces,
@@ -72,7 +73,7 @@ def frequent_mistakes(
     ]
 
 
-def _cells(shares: np.ndarray, shown: np.ndarray, scale: list[list[float | str]]) -> go.Heatmap:
+def _cells(shares: np.ndarray, shown: np.ndarray, scale: Sequence[Sequence[object]]) -> go.Heatmap:
     values = [[float(v) if s else None for v, s in zip(*row, strict=True)] for row in zip(shares, shown, strict=True)]
     return go.Heatmap(z=values, zmin=0, zmax=1, colorscale=scale, showscale=False, hoverinfo="skip", xgap=2, ygap=2)
 

@@ -19,7 +19,9 @@ from core.wording import metric_title
 SMOOTHED_FROM = 40
 
 
-def loss_figure(training: pd.DataFrame, evaluation: pd.DataFrame, revision: str = "", title: str = "Loss") -> go.Figure:
+def loss_figure(
+    training: pd.DataFrame, evaluation: pd.DataFrame, revision: str = "", title: str = "Training and evaluation loss"
+) -> go.Figure:
     """Training and evaluation loss against steps; a long training curve is faint, with its moving average over it."""
     traces = []
     if len(training) >= SMOOTHED_FROM:
@@ -30,32 +32,37 @@ def loss_figure(training: pd.DataFrame, evaluation: pd.DataFrame, revision: str 
         traces.append(_line(training, "Training", INDIGO, uid="training", width=2.2, digits=".4f", points=True))
     if len(evaluation):
         traces.append(_line(evaluation, "Evaluation", ORANGE, uid="evaluation", width=2.2, digits=".4f", points=True))
-    return figure(traces, title=title, x="Step", y="Loss", revision=revision, yaxis=axis("Loss", nticks=6))
+    return figure(traces, title=title, x="Step", y="Loss", height=360, revision=revision, yaxis=axis("Loss", nticks=6))
 
 
 def metrics_figure(
-    series: Mapping[str, pd.DataFrame], main: str, baseline: float | None = None, revision: str = ""
+    series: Mapping[str, pd.DataFrame], main: str, baseline: float | None = None, revision: str = "", note: str = ""
 ) -> go.Figure:
     """Each metric of the evaluations against steps: the main one bold, with its best point and its baseline.
 
-    series: metric name (without `eval_`) -> series; main: the name of the main metric
+    series: metric name (without `eval_`) -> series; main: the name of the main metric; note: said while there is none
     """
     names = [name for name in (main, *(name for name in series if name != main)) if name in series]
     traces = [_metric(series[name], name, place, name == main) for place, name in enumerate(names)]
     if main in series:
         traces += _best(series[main], main) + _baseline(series[main], baseline)
-    return figure(traces, title="Evaluation", x="Step", y="Score", revision=revision, yaxis=axis("Score", nticks=6))
+    chart = figure(traces, title="Evaluation metrics", x="Step", y="Score", height=360, revision=revision)
+    chart.update_yaxes(nticks=6)
+    if not traces:
+        chart.update_layout(xaxis={"range": [0, 1], "showticklabels": False}, yaxis={"showticklabels": False})
+        chart.add_annotation(text=note, xref="paper", yref="paper", x=0.5, y=0.5, showarrow=False, font={"color": GREY})
+    return chart
 
 
 def rate_figure(rate: pd.DataFrame, revision: str = "") -> go.Figure:
     line = _line(rate, "Learning rate", TEAL, uid="rate", width=2.2, digits=".2e")
-    y = axis("Learning rate", exponentformat="e", showexponent="all", nticks=5, rangemode="tozero")
+    y = axis("Rate", exponentformat="e", showexponent="all", nticks=5, rangemode="tozero")
     return figure([line], title="Learning rate", x="Step", y="", height=240, revision=revision, yaxis=y)
 
 
 def norm_figure(norm: pd.DataFrame, revision: str = "") -> go.Figure:
     line = _line(norm, "Gradient norm", GREY, uid="norm", width=1.6, digits=".3f")
-    y = axis("Gradient norm", nticks=5, rangemode="tozero")
+    y = axis("Norm", nticks=5, rangemode="tozero")
     return figure([line], title="Gradient norm", x="Step", y="", height=240, revision=revision, yaxis=y)
 
 

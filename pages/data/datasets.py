@@ -1,3 +1,62 @@
+"""Choose a dataset and look at it: rows, labels, lengths, columns, and how it was read."""
+
 import streamlit as st
 
-st.title("Soon")
+from core.wording import counted
+from ui import (
+    dataset_columns,
+    dataset_import,
+    dataset_labels,
+    dataset_lengths,
+    dataset_reading,
+    dataset_rows,
+    dataset_source,
+    pages,
+    state,
+)
+from ui.components import plain
+
+st.title("Datasets")
+dataset_source.choose()
+if dataset_source.waits_for_choice():
+    st.stop()
+
+data = state.data()
+prepared = dataset_import.opened_or_importing(data)
+if prepared is None:
+    if data.source == "file":
+        dataset_reading.show(data, None)
+    st.stop()
+data = dataset_columns.chosen(data, prepared)
+
+with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+    with st.container(width="content", gap=None):
+        st.header(plain(prepared.title), anchor=False, width="content")
+        rows = sum(part.rows for part in prepared.splits.values())
+        st.caption(f"{counted(rows, 'row')} · {counted(len(prepared.columns), 'column')}")
+    if st.button("Train on this dataset", type="primary", icon=":material/arrow_forward:", key="train_on_this"):
+        dataset_columns.carry_over(data)
+        st.switch_page(pages.NEW_RUN)
+
+split = dataset_columns.choose(data, prepared)
+
+rows_tab, labels_tab, lengths_tab, columns_tab, reading_tab = st.tabs(
+    [":material/table_rows: Rows", ":material/bar_chart: Labels", ":material/straighten: Text lengths",
+     ":material/view_column: Columns", ":material/find_in_page: How it was read"],
+    key="dataset_tabs", on_change="rerun",
+)  # fmt: skip
+if rows_tab.open:
+    with rows_tab:
+        dataset_rows.show(data, prepared, split)
+if labels_tab.open:
+    with labels_tab:
+        dataset_labels.show(data.label_column, prepared, split)
+if lengths_tab.open:
+    with lengths_tab:
+        dataset_lengths.show(data, prepared, split)
+if columns_tab.open:
+    with columns_tab:
+        dataset_columns.table(data, prepared)
+if reading_tab.open:
+    with reading_tab:
+        dataset_reading.show(data, prepared)

@@ -1,3 +1,51 @@
+"""The first page: what Tunedeck does, the one thing to do first, and what was done last."""
+
 import streamlit as st
 
-st.title("Soon")
+from core.presets import PRESETS, SAMPLE
+from core.settings import home_warning
+from ui import pages, resources, start_cards, state
+
+LATEST = 5
+
+if warning := home_warning(resources.settings().home):
+    st.warning(warning, icon=":material/warning:")
+
+st.title("Teach a model to read")
+st.markdown(
+    "Tunedeck fine-tunes a pretrained transformer on your texts: pick a dataset, press one button, watch it learn, "
+    "and keep a model that `transformers` loads. Your data stays on this computer."
+)
+
+first, own, tutorial = st.columns([1.25, 1, 1])
+sample = PRESETS[SAMPLE]
+with first, start_cards.card("Start here", ":material/rocket_launch:", sample.summary, sample.expectation):
+    if st.button("Train on the sample reviews", type="primary", icon=":material/play_arrow:", key="train_sample"):
+        run = resources.store().submit("train", sample.title, sample.spec.model_dump(mode="json"))
+        resources.scheduler().wake()
+        st.switch_page(pages.RUN, query_params={"run": run})
+with own, start_cards.card(
+    "Use your own texts", ":material/description:", "A file or folder of labelled texts, or a dataset from the Hub.",
+    "CSV, TSV, JSON, Parquet; also zipped.",
+):  # fmt: skip
+    if st.button("Open a dataset", icon=":material/folder_open:", key="open_dataset"):
+        state.set_source("file")
+        st.switch_page(pages.DATASETS)
+with tutorial, start_cards.card(
+    "Follow the tutorial", ":material/school:", "The fine-tuning guide of Transformers, with every setting filled in.",
+    "Yelp reviews and BERT: about 650 MB to download, best on a GPU.",
+):  # fmt: skip
+    if st.button("Fill in the form", icon=":material/edit_note:", key="use_tutorial"):
+        state.set_draft(PRESETS["yelp-trainer"].spec, "yelp-trainer")
+        st.switch_page(pages.NEW_RUN)
+
+st.space("small")
+runs = resources.store().runs(kind="train", limit=LATEST)
+if runs:
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        st.subheader("Latest runs", anchor=False, width="content")
+        st.page_link(pages.RUNS, label="All runs", icon=":material/arrow_forward:", icon_position="right")
+    for run in runs:
+        start_cards.run_line(run)
+else:
+    start_cards.how_it_goes()

@@ -4,6 +4,7 @@ import streamlit as st
 
 from core import plan
 from core.errors import TunedeckError
+from core.naming import run_name
 from ui import dataset_import, pages, resources, spec_data, spec_form, spec_model, spec_summary, spec_yaml, state
 
 form = state.form()
@@ -38,7 +39,7 @@ with settings:
     spec_summary.advanced(form, prepared, problems)
     with st.expander("As YAML", icon=":material/code:", key="as_yaml", on_change="rerun") as yaml_part:
         if yaml_part.open:
-            spec_yaml.show(spec, form.name or (plan.run_name(spec) if spec else ""))
+            spec_yaml.show(spec, form.name or (run_name(spec) if spec else ""))
 
 with summary, st.container(border=True):
     name = spec_summary.ask_name(form, spec)

@@ -1,3 +1,61 @@
+"""All runs, newest first: find one, open it, stop it, start from it, rename it, delete it."""
+
 import streamlit as st
 
-st.title("Soon")
+from core.errors import RunNotFound
+from core.store import ACTIVE
+from core.wording import counted
+from ui import pages, resources, run_actions, run_table, state
+from ui.components import empty_state
+
+BUSY_S, IDLE_S = 2.0, 15.0
+
+
+def body(was_busy: bool) -> None:
+    with st.container(horizontal=True, vertical_alignment="center", key="runs_filters"):
+        words = st.text_input(
+            "Search", placeholder="Search names, datasets, models", label_visibility="collapsed", key="runs_search",
+            type="search", live=True, width=320,
+        )  # fmt: skip
+        group = st.pills("Status", list(run_table.GROUPS), label_visibility="collapsed", key="runs_group")
+        imports = st.toggle("Dataset imports", key="runs_imports", help="Also list downloads and large files read in.")
+    runs = resources.store().runs(kind=None if imports else "train")
+    if was_busy != any(run.status in ("queued", *ACTIVE) for run in runs):
+        st.rerun()  # look more or less often from now on
+    shown = run_table.matching(runs, words or "", group)
+    toolbar = st.container()
+    if not shown:
+        st.caption(f"None of {counted(len(runs), 'run')} is like this.")
+        state.set_selected_runs(set())
+        return
+    selected = run_table.table(shown)
+    with toolbar:
+        run_table.actions(selected)
+
+
+with st.container(horizontal=True, vertical_alignment="center", key="runs_title"):
+    st.title("Runs", anchor=False, width="stretch")
+    if st.button("New run", icon=":material/add:", type="primary", key="runs_new"):
+        st.switch_page(pages.NEW_RUN)
+runs = resources.store().runs()
+if not runs:
+    empty_state(
+        "No runs yet",
+        "Each training is listed here, with its result, its curves and its model.",
+        icon=":material/rocket_launch:",
+        page=pages.NEW_RUN,
+        label="Start the first run",
+    )
+    st.stop()
+busy = any(run.status in ("queued", *ACTIVE) for run in runs if run.kind == "train" or state.widget("runs_imports"))
+st.fragment(body, run_every=BUSY_S if busy else IDLE_S)(busy)
+if asked := state.take_question():
+    dialog, ids = asked
+    try:
+        chosen = [resources.store().run(run_id) for run_id in ids]
+    except RunNotFound:
+        st.rerun()
+    if dialog == "rename":
+        run_actions.rename_dialog(chosen[0])
+    else:
+        run_actions.delete_dialog(chosen)

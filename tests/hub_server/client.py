@@ -41,9 +41,11 @@ class Client:
         return value
 
     def close(self) -> None:
+        """End the process; it has nothing to save, and leaving in order takes it seconds."""
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.close()
+        self.process.kill()
         self.process.wait(timeout=30)
+        self.process.stdin.close()
         self.process.stdout.close()
 
 
@@ -57,6 +59,15 @@ def client(env: Mapping[str, str], log: Path) -> Iterator[Client]:
         running.close()
 
 
+def _portable(error: Exception) -> Exception:
+    """The error, or its text where it cannot be pickled."""
+    try:
+        pickle.loads(pickle.dumps(error))
+        return error
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+
+
 def _serve() -> None:
     calls, answers = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr
@@ -68,8 +79,8 @@ def _serve() -> None:
         try:
             answer = ("returned", function(*args, **kwargs), "")
         except Exception as error:
-            answer = ("raised", error, traceback.format_exc())
             traceback.print_exc()
+            answer = ("raised", _portable(error), traceback.format_exc())
         pickle.dump(answer, answers)
         answers.flush()
 

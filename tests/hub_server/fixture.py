@@ -69,10 +69,17 @@ def _datasets(hub: LoopbackHub) -> None:
     hub.dataset("tiny/reviews", parquet | {"README.md": one}).commit(
         {"data/train.parquet": as_parquet(reviews(60), STARS)}, ref="v1"
     )
-    several = card({"short": {"train": "short.csv"}, "long": {"train": "long/train.jsonl", "test": "long/test.jsonl"}})
-    files = {"short.csv": as_csv(train), "long/train.jsonl": as_jsonl(train), "long/test.jsonl": as_jsonl(test)}
+    several = card(
+        {"short": {"train": "short.jsonl"}, "long": {"train": "long/train.jsonl", "test": "long/test.jsonl"}}
+    )
+    files = {"short.jsonl": as_jsonl(test), "long/train.jsonl": as_jsonl(train), "long/test.jsonl": as_jsonl(test)}
     hub.dataset("tiny/several", files | {"README.md": several})
-    hub.dataset("plain-dataset", {"train.csv": as_csv(train), "test.csv": as_csv(test)})
+    default = card({"short": {"train": "short.jsonl"}, "long": {"train": "long/train.jsonl"}}, default="long")
+    hub.dataset("tiny/several-default", files | {"README.md": default})
+    hub.dataset("tiny/CamelCase", {"train.csv": as_csv(train), "test.csv": as_csv(test)})
+    hub.dataset("plain-dataset", {"train.csv": as_csv(train)})
+    hub.moved["dataset", "reviews"] = "tiny/reviews"
+    hub.moved["model", "old-bert"] = "tiny/bert"
     hub.dataset("tiny/private-data", parquet | {"README.md": one}, private=True).readers.add("alice")
     hub.dataset("tiny/gated-data", parquet | {"README.md": one}, gated=True).readers.add("alice")
     script = "raise SystemExit('code from the Hub ran')"
@@ -84,6 +91,8 @@ def _datasets(hub: LoopbackHub) -> None:
     hub.dataset("odd/broken-csv", {"train.csv": uneven})
     hub.dataset("odd/broken-parquet", {"train.parquet": b"PAR1 this is no Parquet file"})
     hub.dataset("odd/columns-differ", {"train.jsonl": as_jsonl(train), "test.jsonl": b'{"other": 1}\n'})
+    hub.dataset("odd/broken-gzip", {"train.csv.gz": b"\x1f\x8b\x08 this is no gzip"})
+    hub.dataset("odd/wrong-encoding", {"train.csv": "text,label\nd\u00e9j\u00e0 vu,1\n".encode("latin-1")})
     huge = hub.dataset("odd/huge-data", parquet | {"README.md": one})
     huge.commit({"data/train.parquet": parquet["data/train.parquet"]}, announce={"data/train.parquet": HUGE})
 

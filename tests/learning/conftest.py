@@ -93,7 +93,7 @@ def make_loaded() -> Callable[..., Any]:
         return Dataset.from_dict({**by_column, "label": list(labels), "row": list(range(100, 100 + len(labels)))})
 
     def make(
-        train: int | tuple[list[Any], list[int]] = 96,
+        train: int | tuple[list[Any], list[int]] = 200,
         eval: int | tuple[list[Any], list[int]] = 40,
         label_names: tuple[str, ...] = LABELS,
         columns: tuple[str, ...] = ("text",),

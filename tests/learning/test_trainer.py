@@ -40,13 +40,13 @@ def test_learns_and_reports_and_its_model_loads_elsewhere(prepare: Any, recorder
     losses = recorder.series("loss")
     assert np.mean(losses[-3:]) < 0.7 * losses[0]
     assert result["metrics"]["accuracy"] > result["baseline"]["metrics"]["accuracy"] + 0.15
-    assert recorder.steps[0] == (0, 36)
-    assert recorder.steps[-1] == (36, 36)
+    assert recorder.steps[0] == (0, 75)
+    assert recorder.steps[-1] == (75, 75)
     assert len(recorder.series("eval_accuracy")) == len(recorder.series("eval_loss")) == 3
     for name in ("learning_rate", "grad_norm"):
         assert len(recorder.series(name)) == len(losses)
     assert recorder.series("examples_per_second") and all(v > 0 for v in recorder.series("tokens_per_second"))
-    assert {step for _, step, _ in recorder.checkpoints} == {12, 24, 36}
+    assert {step for _, step, _ in recorder.checkpoints} == {25, 50, 75}
     assert "new-head" in recorder.codes
 
     folder = setup.run_dir / "model"
@@ -87,22 +87,22 @@ def test_a_stop_ends_after_the_step_and_keeps_the_model(prepare: Any, new_record
     report = new_recorder(stop_at=5)
     setup = prepare(report=report)
     run(setup)
-    assert report.steps[-1] == (5, 36)
+    assert report.steps[-1] == (5, 75)
     assert [step for _, step, _ in report.checkpoints] == [5]
     assert not report.series("eval_loss")
     kept = AutoModelForSequenceClassification.from_pretrained(setup.run_dir / "model").state_dict()
     assert all(torch.equal(kept[n], v) for n, v in weights(setup.model).items())
     result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, report)
-    assert "5 of 36 steps" in result["advice"][0]
+    assert "5 of 75 steps" in result["advice"][0]
 
 
 def test_a_stop_during_an_evaluation_cuts_it_short(prepare: Any, new_recorder: Any) -> None:
     report = new_recorder(stop_in_phase="Evaluating")
     setup = prepare(report=report, training__per_device_eval_batch_size=2)
     run(setup)
-    assert report.steps[-1] == (12, 36)
+    assert report.steps[-1] == (25, 75)
     assert not report.series("eval_loss"), "an evaluation of a part is not shown as one of all"
-    assert [(step, best) for _, step, best in report.checkpoints] == [(12, False)]
+    assert [(step, best) for _, step, best in report.checkpoints] == [(25, False)]
     assert (setup.run_dir / "model" / "model.safetensors").is_file()
 
 
@@ -117,8 +117,8 @@ def test_a_stopped_run_is_judged_on_what_time_allows(prepare: Any, recorder: Any
 
 def test_the_best_checkpoint_is_kept(prepare: Any, recorder: Any) -> None:
     setup = prepare(
-        training__eval_strategy="steps", training__eval_steps=6, training__learning_rate=2e-2,
-        training__num_train_epochs=4, training__lr_scheduler_type="constant", training__save_total_limit=1,
+        training__eval_strategy="steps", training__eval_steps=10, training__learning_rate=1e-2,
+        training__num_train_epochs=3, training__lr_scheduler_type="constant", training__save_total_limit=1,
     )  # fmt: skip
     run(setup)
     result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)
@@ -134,7 +134,7 @@ def test_the_best_checkpoint_is_kept(prepare: Any, recorder: Any) -> None:
 def test_no_evaluation_while_training(prepare: Any, recorder: Any) -> None:
     setup = prepare(training__eval_strategy="no", training__num_train_epochs=0.5)
     run(setup)
-    assert recorder.steps[-1] == (6, 6)
+    assert recorder.steps[-1] == (13, 13)
     assert not recorder.series("eval_loss") and not recorder.checkpoints
     assert evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)["examples"] == 40
 
@@ -142,8 +142,8 @@ def test_no_evaluation_while_training(prepare: Any, recorder: Any) -> None:
 def test_accumulated_batches_make_one_step(prepare: Any, recorder: Any) -> None:
     setup = prepare(training__gradient_accumulation_steps=5, training__num_train_epochs=1, training__logging_steps=1)
     run(setup)
-    assert recorder.steps[-1] == (3, 3)
-    assert len(recorder.series("tokens_per_second")) == 3
+    assert recorder.steps[-1] == (5, 5)
+    assert len(recorder.series("tokens_per_second")) == 5
 
 
 def test_a_diverged_run_says_what_to_change(prepare: Any, recorder: Any) -> None:
@@ -162,7 +162,7 @@ def test_a_run_that_diverges_late_falls_back_to_its_best(prepare: Any, recorder:
 
     class Breaker(trainer.TrainerCallback):
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if state.global_step == 14:
+            if state.global_step == 32:
                 with torch.no_grad():
                     setup.model.classifier.bias.fill_(math.nan)
 
@@ -191,7 +191,7 @@ def test_out_of_memory_says_what_to_halve(prepare: Any, monkeypatch: Any) -> Non
     def full(*_: Any, **__: Any) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
 
-    monkeypatch.setattr(setup.model, "forward", full)
+    monkeypatch.setattr(setup.model.bert, "forward", full)
     with pytest.raises(ModelError, match="batch size to 4 and the gradient accumulation to 2"):
         run(setup)
 
@@ -219,10 +219,10 @@ def test_japanese_from_scratch(prepare: Any, recorder: Any, make_loaded: Any) ->
     texts, labels = (good + bad) * 12, [1, 1, 1, 0, 0, 0] * 12
     setup = prepare(
         make_loaded((texts, labels), (texts[:12], labels[:12]), ("わるい", "よい")),
-        model__name="scratch", training__learning_rate=1e-3,
+        model__name="scratch", training__learning_rate=1e-3, training__num_train_epochs=6,
     )  # fmt: skip
     tokenizer = setup.encoded.tokenizer
-    assert tokenizer.unk_token_id not in tokenizer("がっこう　かっこう ガッコウ")["input_ids"]
+    assert tokenizer.unk_token_id not in tokenizer("がっこう　うこっが")["input_ids"], "new words of known signs"
     assert tokenizer("が")["input_ids"] != tokenizer("か")["input_ids"]
     run(setup)
     result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)

@@ -1,0 +1,296 @@
+"""From a data spec to what a task trains on: typed columns, a class label, a training and an evaluation part.
+
+    prepare ── choose splits and columns ── drop rows that cannot be used ── encode labels ── hold out ── subsets
+
+Runs in the worker: it imports `datasets`. A large split goes through an Arrow file that is mapped into memory; nothing
+holds all its texts at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from core.data import labels as label_rules
+from core.data import parquet, rows
+from core.data.files import split_of
+from core.data.labels import Classes
+from core.data.prepared import Prepared, Progress, Split, ignore, prepare
+from core.errors import DataError
+from core.settings import Settings
+from core.spec import DataSpec
+
+if TYPE_CHECKING:
+    from datasets import Dataset, DatasetDict
+
+LABEL, ROW = "label", "row"
+IN_MEMORY_BYTES = 256 * 1024 * 1024
+MAX_LOST = 0.5  # beyond this share of unusable rows the column is the wrong one
+
+
+@dataclass
+class Loaded:
+    """What a task trains on.
+
+    dataset: splits "train" and "eval"; columns: the texts under their names, `label` (ClassLabel) and `row` (int64,
+    the row number in the split it came from); notes: sentences on what was chosen, dropped and held out
+    train_split, eval_split: the splits of the source that the two parts come from
+    """
+
+    dataset: DatasetDict
+    text_columns: tuple[str, ...]
+    label_column: str
+    label_names: list[str]
+    prepared: Prepared
+    notes: tuple[str, ...]
+    train_split: str
+    eval_split: str
+
+
+def load(data: DataSpec, settings: Settings, progress: Progress = ignore) -> Loaded:
+    """The dataset that a spec describes, ready for a task. Raises DataError, HubError, PathError."""
+    from datasets import DatasetDict
+
+    prepared = prepare(data, settings, progress)
+    progress("Loading", None)
+    notes: list[str] = []
+    texts, label = choose_columns(prepared, data, notes)
+    train_split = choose_train(prepared, data, notes)
+    classes = label_rules.classes(prepared, train_split, label)
+    eval_split = choose_eval(prepared, data, train_split, texts, label, classes, notes)
+    train = _part(prepared, train_split, texts, label, classes, notes)
+    _check_classes_left(train, classes.names, label, "data.label_column")
+    if eval_split is None:
+        train, evaluation = _held_out(train, data, classes.names, notes)
+    else:
+        evaluation = _part(prepared, eval_split, texts, label, classes, notes)
+    train = _subset(train, data.max_train_examples, data.seed, "training", notes)
+    evaluation = _subset(evaluation, data.max_eval_examples, data.seed, "evaluation", notes)
+    _check_classes_left(train, classes.names, label, "data.max_train_examples")
+    return Loaded(
+        dataset=DatasetDict({"train": train, "eval": evaluation}),
+        text_columns=tuple(map(_in_dataset, texts)),
+        label_column=label,
+        label_names=list(classes.names),
+        prepared=prepared,
+        notes=tuple(notes),
+        train_split=train_split,
+        eval_split=eval_split or train_split,
+    )
+
+
+def choose_columns(prepared: Prepared, data: DataSpec, notes: list[str]) -> tuple[tuple[str, ...], str]:
+    """The text columns and the label column: those of the spec, else the guess. Raises DataError."""
+    existing = ", ".join(c.name for c in prepared.columns)
+    for name, where in [
+        *((t, "data.text_columns") for t in data.text_columns),
+        (data.label_column, "data.label_column"),
+    ]:
+        if name is not None and prepared.column(name) is None:
+            raise DataError(f"{prepared.title} has no column {name!r}; its columns are {existing}", where)
+    texts = data.text_columns or tuple(t for t in prepared.text_guess if t != data.label_column)
+    label = data.label_column or (prepared.label_guess if prepared.label_guess not in texts else None)
+    if not texts:
+        raise DataError(f"no column looks like text; choose one of {existing}", "data.text_columns")
+    if label is None:
+        raise DataError(f"no column looks like a label; choose one of {existing}", "data.label_column")
+    for name in texts:
+        column = prepared.column(name)
+        if column and column.kind in ("list", "other"):
+            raise DataError(
+                f"the column {name!r} holds no plain text but {column.kind} values; choose another of {existing}",
+                "data.text_columns",
+            )
+    if not data.text_columns:
+        notes.append(f"Text from {' and '.join(texts)}, guessed from the columns.")
+    if data.label_column is None:
+        notes.append(f"Label from {label}, guessed from the columns.")
+    return texts, label
+
+
+def choose_train(prepared: Prepared, data: DataSpec, notes: list[str]) -> str:
+    """The split to train on. Raises DataError."""
+    names = list(prepared.splits)
+    if data.train_split:
+        if data.train_split not in names:
+            raise DataError(
+                f"{prepared.title} has no split {data.train_split!r}; its splits are {', '.join(names)}",
+                "data.train_split",
+            )
+        return data.train_split
+    found = next((n for n in names if n == "train"), None) or next((n for n in names if split_of(n) == "train"), None)
+    if found is None and len(names) > 1:
+        raise DataError(f"no split is called train; choose one of {', '.join(names)}", "data.train_split")
+    found = found or names[0]
+    if len(names) > 1 or found != "train":
+        notes.append(f"Training on the split {found}.")
+    return found
+
+
+def choose_eval(
+    prepared: Prepared,
+    data: DataSpec,
+    train_split: str,
+    texts: Sequence[str],
+    label: str,
+    classes: Classes,
+    notes: list[str],
+) -> str | None:
+    """The split to evaluate on; None if a part of the training split is to be held out. Raises DataError."""
+    names = list(prepared.splits)
+    if data.eval_split:
+        if data.eval_split not in names:
+            raise DataError(
+                f"{prepared.title} has no split {data.eval_split!r}; its splits are {', '.join(names)}",
+                "data.eval_split",
+            )
+        if data.eval_split == train_split:
+            raise DataError(
+                f"the split {train_split!r} is named for training and for evaluation; leave the evaluation split "
+                "empty to hold a part out",
+                "data.eval_split",
+            )
+        return data.eval_split
+    for kind in ("validation", "test"):
+        for name in sorted(n for n in names if n != train_split and split_of(n) == kind):
+            if label_rules.usable(prepared, name, [*texts, label], label, classes):
+                notes.append(f"Evaluating on the split {name}.")
+                return name
+            notes.append(f"The split {name} has no labels to evaluate with, so it is not used.")
+    return None
+
+
+def _part(
+    prepared: Prepared, split: str, texts: Sequence[str], label: str, classes: Classes, notes: list[str]
+) -> Dataset:
+    """One split as a dataset: texts, label and row number of all rows that have them. Raises DataError."""
+    from datasets import ClassLabel, Dataset, DatasetInfo, Features, Value
+
+    part = prepared.splits[split]
+    missing = [n for n in (*texts, label) if n not in parquet.open_file(part.path).schema_arrow.names]
+    if missing:
+        raise DataError(f"the split {split!r} has no column {missing[0]!r}; choose another split", "data.eval_split")
+    features = Features(
+        {
+            **{_in_dataset(t): Value("string") for t in texts},
+            LABEL: ClassLabel(names=list(classes.names)),
+            ROW: Value("int64"),
+        }
+    )
+    fingerprint = _fingerprint(prepared, split, texts, label, classes)
+    table, lost = _table(prepared, part, texts, label, classes, fingerprint)
+    _say_lost(lost, part, split, texts, label, notes)
+    return Dataset(table, info=DatasetInfo(features=features), fingerprint=fingerprint)
+
+
+def _in_dataset(text: str) -> str:
+    """What a text column is called beside `label` and `row`."""
+    return f"{text}_text" if text in (LABEL, ROW) else text
+
+
+def _fingerprint(prepared: Prepared, split: str, texts: Sequence[str], label: str, classes: Classes) -> str:
+    key = repr((prepared.fingerprint, split, tuple(texts), label, classes.names))
+    return hashlib.sha256(key.encode("utf-8", "backslashreplace")).hexdigest()[:16]
+
+
+def _table(
+    prepared: Prepared, part: Split, texts: Sequence[str], label: str, classes: Classes, fingerprint: str
+) -> tuple[Any, rows.Lost]:
+    from datasets.table import InMemoryTable, MemoryMappedTable
+
+    schema = pa.schema([*((_in_dataset(t), pa.string()) for t in texts), (LABEL, pa.int64()), (ROW, pa.int64())])
+    reader = rows.Reader(part.path, texts, label, classes, schema)
+    if rows.unpacked_bytes(part.path, [*texts, label]) <= IN_MEMORY_BYTES:
+        return InMemoryTable(pa.Table.from_batches(list(reader.batches()), schema=reader.schema)), reader.lost
+    path = prepared.folder / f"train-{fingerprint}.arrow"
+    lost = reader.to_file(path)
+    return MemoryMappedTable.from_file(str(path)), lost
+
+
+def _say_lost(lost: rows.Lost, part: Split, split: str, texts: Sequence[str], label: str, notes: list[str]) -> None:
+    """Notes on dropped rows. Raises DataError if too many were dropped for the column to be the right one."""
+    shown = " and ".join(map(repr, texts))
+    if part.rows == 0:
+        raise DataError(f"the split {split!r} has no rows; choose another one", "data.train_split")
+    if lost.texts == part.rows:
+        raise DataError(
+            f"all texts in {shown} of the split {split!r} are empty; choose another column", "data.text_columns"
+        )
+    for count, what, field in (
+        (lost.texts, f"no text in {shown}", "data.text_columns"),
+        (lost.labels, f"no label in {label!r}", "data.label_column"),
+    ):
+        if count > MAX_LOST * part.rows:
+            raise DataError(
+                f"{count:,} of the {part.rows:,} rows of the split {split!r} have {what}; that is too many to leave "
+                "them out, choose another column",
+                field,
+            )
+        if count:
+            notes.append(f"{count:,} of the {part.rows:,} rows of {split} have {what} and were left out.")
+    if lost.unknown:
+        values = ", ".join(map(repr, sorted(lost.unknown_values)[:5]))
+        notes.append(
+            f"{lost.unknown:,} rows of {split} have a label that does not occur in training ({values}); they were left out."
+        )
+    if lost.texts + lost.labels + lost.unknown >= part.rows:
+        raise DataError(
+            f"no row of the split {split!r} can be used: its labels do not occur in training", "data.eval_split"
+        )
+
+
+def _check_classes_left(train: Dataset, names: Sequence[str], label: str, field: str) -> None:
+    import numpy as np
+
+    counts = np.bincount(np.asarray(train.with_format("numpy", columns=[LABEL])[LABEL][:]), minlength=len(names))
+    if (counts > 0).sum() < 2:
+        only = names[int(counts.argmax())]
+        raise DataError(
+            f"the training examples have one class only, {only!r} in {label!r}; at least two are needed. Choose "
+            "another column or more examples",
+            field,
+        )
+
+
+def _held_out(train: Dataset, data: DataSpec, names: Sequence[str], notes: list[str]) -> tuple[Dataset, Dataset]:
+    """A stratified part of the training rows for evaluation; classes with one example stay in training."""
+    import numpy as np
+
+    codes = np.asarray(train.with_format("numpy", columns=[LABEL])[LABEL][:])
+    if len(codes) < 4:
+        raise DataError(
+            f"there are {len(codes)} usable rows; at least 4 are needed to hold some out for evaluation. Add rows or "
+            "name an evaluation split",
+            "data.eval_split",
+        )
+    chosen = label_rules.stratified(codes, data.validation_fraction, data.seed)
+    if not len(chosen):
+        raise DataError(
+            f"each label occurs once in {len(codes):,} rows, so none can be held out for evaluation; choose another "
+            "label column, add rows or name an evaluation split",
+            "data.label_column",
+        )
+    mask = np.zeros(len(codes), dtype=bool)
+    mask[chosen] = True
+    notes.append(
+        f"There is no evaluation split, so {len(chosen):,} of {len(codes):,} training rows "
+        f"({len(chosen) / len(codes):.0%}) are held out, in the same proportions of classes (seed {data.seed})."
+    )
+    lonely = [names[i] for i, n in enumerate(np.bincount(codes, minlength=len(names))) if n == 1]
+    if lonely:
+        shown = ", ".join(map(repr, lonely[:5])) + (f" and {len(lonely) - 5:,} more" if len(lonely) > 5 else "")
+        notes.append(f"Of {shown} there is one example each; it stays in training and is not evaluated.")
+    return train.select(np.flatnonzero(~mask)), train.select(chosen)
+
+
+def _subset(part: Dataset, count: int | None, seed: int, what: str, notes: list[str]) -> Dataset:
+    if count is None or count >= len(part):
+        if count is not None and count > len(part):
+            notes.append(f"{count:,} {what} examples were asked for; there are {len(part):,}, all of which are used.")
+        return part
+    notes.append(f"{count:,} of {len(part):,} {what} examples are used, chosen by shuffling with seed {seed}.")
+    return part.shuffle(seed=seed).select(range(count))

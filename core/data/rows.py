@@ -1,0 +1,107 @@
+"""The rows of one split that can be used: with text, with a label, numbered; in batches of bounded size."""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.data import labels, parquet
+from core.data.labels import Classes
+
+BATCH_ROWS = 20_000
+
+
+@dataclass
+class Lost:
+    """Rows that were left out: without text, without label, with a label that is no class."""
+
+    texts: int = 0
+    labels: int = 0
+    unknown: int = 0
+    unknown_values: list[str] = field(default_factory=list)
+
+
+class Reader:
+    """Goes through a Parquet file once; `lost` is complete when all batches are read.
+
+    schema: of the result: the texts, the class number, the row number
+    """
+
+    def __init__(self, path: Path, texts: Sequence[str], label: str, classes: Classes, schema: pa.Schema) -> None:
+        self.path, self.texts, self.label, self.classes, self.schema = path, list(texts), label, classes, schema
+        self.lost = Lost()
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Record batches of the schema with the usable rows."""
+        start = 0
+        with parquet.open_file(self.path) as file:
+            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[*self.texts, self.label]):
+                yield self._usable(batch, start)
+                start += len(batch)
+
+    def to_file(self, path: Path) -> Lost:
+        """Writes the batches as an Arrow stream, once; a second call for the same path finds it done."""
+        done = path.with_suffix(".json")
+        if path.exists() and done.exists():
+            return Lost(**json.loads(done.read_text(encoding="utf-8")))
+        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
+        try:
+            with partial.open("wb") as out, pa.ipc.new_stream(out, self.schema) as writer:
+                for batch in self.batches():
+                    writer.write_batch(batch)
+            os.replace(partial, path)  # noqa: PTH105 - replaces on Windows too
+        finally:
+            partial.unlink(missing_ok=True)
+        done.write_text(json.dumps(asdict(self.lost)), encoding="utf-8")
+        return self.lost
+
+    def _usable(self, batch: pa.RecordBatch, start: int) -> pa.RecordBatch:
+        columns: list[Any] = [_as_text(batch.column(t)) for t in self.texts]
+        filled = pa.array(np.ones(len(batch), dtype=bool))
+        for column in columns:
+            filled = pc.and_(
+                filled, pc.fill_null(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(column)), 0), False)
+            )
+        numbers, unknown = labels.codes(batch.column(self.label), self.classes)
+        self._count(batch, filled, numbers, unknown)
+        keep = pc.and_(filled, pc.is_valid(numbers))
+        index = pa.array(np.arange(start, start + len(batch), dtype=np.int64))
+        return pa.RecordBatch.from_arrays([a.filter(keep) for a in (*columns, numbers, index)], schema=self.schema)
+
+    def _count(self, batch: pa.RecordBatch, filled: Any, numbers: Any, unknown: Any) -> None:
+        self.lost.texts += pc.sum(pc.invert(filled)).as_py() or 0
+        strange = pc.and_(filled, unknown)
+        self.lost.unknown += pc.sum(strange).as_py() or 0
+        unlabelled = pc.and_(filled, pc.and_not(pc.is_null(numbers), unknown))
+        self.lost.labels += pc.sum(unlabelled).as_py() or 0
+        if len(self.lost.unknown_values) < 5:
+            values = pc.unique(batch.column(self.label).filter(strange)).to_pylist()
+            self.lost.unknown_values = sorted({*self.lost.unknown_values, *map(str, values)})[:5]
+
+
+def unpacked_bytes(path: Path, columns: Sequence[str]) -> int:
+    """About how many bytes some columns take in memory, from the file's footer."""
+    with parquet.open_file(path) as file:
+        total = 0
+        for g in range(file.metadata.num_row_groups):
+            group = file.metadata.row_group(g)
+            for c in range(group.num_columns):
+                chunk = group.column(c)
+                if chunk.path_in_schema.split(".")[0] in columns or chunk.path_in_schema in columns:
+                    total += chunk.total_uncompressed_size
+        return total
+
+
+def _as_text(values: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(values.type.value_type)
+    return values.cast(pa.string())

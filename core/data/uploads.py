@@ -1,0 +1,81 @@
+"""Uploaded files: streamed to disk under the name of their content, so that the same upload is kept once."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import re
+import uuid
+from pathlib import Path
+from typing import Protocol
+
+from core.errors import DataError
+from core.settings import Settings
+
+CHUNK = 1024 * 1024
+MAX_NAME = 100
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?$", re.IGNORECASE)  # Windows
+
+
+class Readable(Protocol):
+    """Any open binary file."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+
+def save_upload(settings: Settings, name: str, stream: Readable) -> Path:
+    """Writes a stream to the uploads folder and returns the file's path. Raises DataError; leaves nothing half-written.
+
+    name: what the person's browser called the file; of it only harmless characters are kept
+    """
+    partial = settings.uploads / f".partial-{uuid.uuid4().hex}"
+    try:
+        settings.uploads.mkdir(parents=True, exist_ok=True)
+        digest = _copy(stream, partial, settings.max_upload_bytes, name)
+        folder = settings.uploads / digest[:20]
+        folder.mkdir(exist_ok=True)
+        target = folder / safe_name(name)
+        if target.exists():
+            return target  # the same content under the same name; a new file would look like a changed one
+        return partial.rename(target)
+    except OSError as error:
+        if error.errno == errno.ENOSPC:
+            raise DataError(
+                f"the disk with {settings.uploads} is full, so {name[:80]!r} was not kept; free some space and upload "
+                "it again",
+                "data.path",
+            ) from None
+        raise DataError(
+            f"{name[:80]!r} could not be kept ({error.strerror or error}); try again", "data.path"
+        ) from None
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def safe_name(name: str) -> str:
+    """A file name without folders, control characters and what some file systems refuse; it keeps its suffixes."""
+    base = re.split(r"[/\\]", name)[-1]
+    base = re.sub(r'[\x00-\x1f\x7f<>:"|?*\[\]\ud800-\udfff]', "_", base).strip(" .")
+    if len(base.encode()) > MAX_NAME:
+        suffix = "".join(Path(base).suffixes[-2:])[-20:]
+        base = base.encode()[: MAX_NAME - len(suffix.encode())].decode(errors="ignore") + suffix
+    return f"_{base}" if RESERVED.match(base) else base or "upload"
+
+
+def _copy(stream: Readable, target: Path, max_bytes: int, name: str) -> str:
+    digest = hashlib.sha256()
+    size = 0
+    with target.open("wb") as out:
+        while chunk := stream.read(CHUNK):
+            size += len(chunk)
+            if size > max_bytes:
+                raise DataError(
+                    f"{name[:80]!r} is larger than {max_bytes / 1024**2:,.0f} MB, the most that can be uploaded; "
+                    "give the path of the file instead, or upload a part",
+                    "data.path",
+                )
+            digest.update(chunk)
+            out.write(chunk)
+    if not size:
+        raise DataError(f"{name[:80]!r} is empty (0 bytes); choose a file with at least one row", "data.path")
+    return digest.hexdigest()

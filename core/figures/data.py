@@ -1,0 +1,128 @@
+"""Figures of a dataset: how often each label occurs, how long the texts are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from core.figures.style import COLORS, INDIGO, ORANGE, axis, figure, safe
+
+MOST_UPRIGHT = 8  # more labels, or longer ones, lie
+LONGEST_UPRIGHT = 12
+LABEL_CHARACTERS = 40
+BARS = 48
+TAIL = 0.995  # the share of the texts that the axis of a histogram reaches; a few very long ones would squeeze the rest
+
+
+def label_bars(counts: Mapping[str, pd.DataFrame], *, shares: bool) -> go.Figure:
+    """Bars per label. `counts`: split → columns label and count; shares: of each split, else numbers of rows."""
+    labels = list(dict.fromkeys(label for frame in counts.values() for label in frame["label"].astype(str)))
+    lying = len(labels) > MOST_UPRIGHT or max(map(len, labels), default=0) > LONGEST_UPRIGHT
+    traces = [
+        _label_trace(split, frame, labels, color, lying=lying, shares=shares, alone=len(counts) == 1)
+        for (split, frame), color in zip(counts.items(), _colors(len(counts)), strict=True)
+    ]
+    values = axis("Share of the split" if shares else "Rows", tickformat=".0%" if shares else ",d", rangemode="tozero")
+    names = axis("", type="category", showgrid=False, categoryorder="array", categoryarray=list(map(_name, labels)))
+    if lying:
+        names["autorange"] = "reversed"
+    made = figure(
+        traces,
+        title="",
+        x="",
+        y="",
+        height=max(300, 90 + 26 * len(labels) + 14 * len(labels) * (len(counts) - 1)) if lying else 340,
+        hovermode="closest",
+        bargap=0.25,
+        xaxis=values if lying else names,
+        yaxis=names if lying else values,
+    )
+    return made.update_layout(margin={"l": 8, "r": 40 if lying else 12, "t": 32 if len(counts) > 1 else 16, "b": 8})
+
+
+def _label_trace(
+    split: str, frame: pd.DataFrame, labels: list[str], color: str, *, lying: bool, shares: bool, alone: bool
+) -> go.Bar:
+    count = dict(zip(frame["label"].astype(str), frame["count"], strict=True))
+    total = max(1, int(frame["count"].sum()))
+    rows = np.array([count.get(label, 0) for label in labels])
+    values = rows / total if shares else rows
+    names = [_name(label) for label in labels]
+    return go.Bar(
+        name=safe(split),
+        x=values if lying else names,
+        y=names if lying else values,
+        orientation="h" if lying else "v",
+        marker={"color": color, "cornerradius": 4},
+        text=[f"{v:.1%}" for v in rows / total] if alone or shares else [f"{v:,}" for v in rows],
+        textposition="outside" if alone else "none",
+        cliponaxis=False,
+        customdata=np.column_stack([rows, rows / total]),
+        hovertemplate=f"%{{{'y' if lying else 'x'}}}<br>%{{customdata[0]:,d}} rows · %{{customdata[1]:.1%}}"
+        f"<extra>{safe(split)}</extra>",
+    )
+
+
+def length_histogram(lengths: np.ndarray, max_length: int, unit: str = "tokens") -> go.Figure:
+    """How many texts have which length, what truncation cuts in another colour, and a line where it cuts."""
+    edges = _edges(lengths, max_length)
+    counts, _ = np.histogram(np.minimum(lengths, edges[-1]), bins=edges)
+    left, right = edges[:-1], edges[1:]
+    cut = left >= max_length
+    traces = [
+        go.Bar(
+            name=name,
+            x=left[part] + (right - left)[part] / 2,
+            y=counts[part],
+            width=(right - left)[part],
+            marker={"color": color, "line": {"width": 0}},
+            customdata=np.column_stack([left[part], right[part] - 1]),
+            hovertemplate=f"%{{customdata[0]:,d}} to %{{customdata[1]:,d}} {unit}: %{{y:,d}} texts<extra></extra>",
+        )
+        for name, color, part in (("Read whole", INDIGO, ~cut), ("Cut off", ORANGE, cut))
+    ]
+    made = figure(
+        traces,
+        title="",
+        x=unit.capitalize() + " per text",
+        y="Texts",
+        height=340,
+        hovermode="closest",
+        showlegend=False,
+    )
+    inside = max_length <= edges[-1]
+    if inside:
+        made.add_vline(max_length, line={"color": ORANGE, "width": 2, "dash": "dash"})
+    made.add_annotation(
+        text=f"cut at {max_length:,}" + ("" if inside else " →"),
+        x=min(max_length, edges[-1]),
+        xanchor="center" if inside and max_length < 0.9 * edges[-1] else "right",
+        y=1.0,
+        yref="paper",
+        yanchor="bottom",
+        showarrow=False,
+        font={"color": ORANGE},
+    )
+    made.update_xaxes(range=[0, edges[-1]])
+    return made.update_layout(margin={"l": 8, "r": 12, "t": 44, "b": 8}, barmode="overlay")
+
+
+def _edges(lengths: np.ndarray, max_length: int) -> np.ndarray:
+    """Whole-numbered edges of equal bars, one of them at `max_length` so that no bar is half cut."""
+    top = int(np.quantile(lengths, TAIL)) + 1 if len(lengths) else 1
+    width = max(1, -(-top // BARS))
+    start = max_length % width
+    stop = max(top, min(max_length, 2 * top)) + width
+    edges = np.arange(start, stop + width, width)
+    return edges if start == 0 else np.concatenate([[0], edges])
+
+
+def _colors(count: int) -> list[str]:
+    return [COLORS[i % len(COLORS)] for i in range(count)]
+
+
+def _name(label: str) -> str:
+    return safe(label, LABEL_CHARACTERS)

@@ -1,0 +1,69 @@
+"""How often each label occurs, in one split or in all of them side by side."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.data import browse
+from core.data.prepared import Prepared
+from core.errors import TunedeckError
+from core.figures.data import label_bars
+from core.wording import shortened
+from ui.components import plain, show_error
+
+LABEL_CHARACTERS = 60
+MOST_SPLITS = 4
+
+
+def show(column: str | None, prepared: Prepared, split: str) -> None:
+    """The distribution of the label column, and what it means for a run."""
+    if column is None:
+        st.info("Choose the label column above to see how its classes are spread.", icon=":material/label:")
+        return
+    splits = [split]
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        sentence = st.empty()
+        if len(prepared.splits) > 1 and st.toggle("Compare splits", key="compare_splits"):
+            splits = list(prepared.splits)[:MOST_SPLITS]
+    try:
+        counts = {name: _counts(prepared.fingerprint, name, column, prepared) for name in splits}
+    except TunedeckError as error:
+        show_error(error)
+        return
+    first = counts[split] if split in counts else next(iter(counts.values()))
+    if first["count"].sum() == 0:
+        sentence.caption("This split has no rows.")
+        return
+    sentence.markdown(_said(first), width="content")
+    st.plotly_chart(
+        label_bars(counts, shares=len(splits) > 1), key="label_bars", config={"displayModeBar": False},
+        alt=f"How often each label of {column} occurs",
+    )  # fmt: skip
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _counts(fingerprint: str, split: str, column: str, _prepared: Prepared) -> pd.DataFrame:
+    return browse.label_counts(_prepared, split, column)
+
+
+def _said(counts: pd.DataFrame) -> str:
+    """The numbers in a sentence: classes, the commonest, and what that makes guessing worth."""
+    real = counts[~counts["label"].isin([browse.OTHER, browse.EMPTY])]
+    if (counts["label"] == browse.OTHER).any():
+        return (
+            f"**More than {browse.MAX_LABELS} different values.** A label has a few that repeat; "
+            "with very many this is rather an id, a number or free text."
+        )
+    if len(real) == 1:
+        return f"**Only one class**, {_name(real['label'].iloc[0])}: there is nothing to tell apart here."
+    at = int(real["count"].to_numpy().argmax())
+    share = int(real["count"].iloc[at]) / int(counts["count"].sum())
+    return (
+        f"**{len(real)} classes.** The commonest, {_name(real['label'].iloc[at])}, has {share:.0%} of the rows: "
+        f"a model must beat an accuracy of {share:.2f}."
+    )
+
+
+def _name(label: object) -> str:
+    return f"“{plain(shortened(str(label), LABEL_CHARACTERS))}”"

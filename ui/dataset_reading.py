@@ -1,0 +1,83 @@
+"""How a text file was read, and the options that overrule what was detected."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from core.data.prepared import Prepared
+from core.errors import SpecError
+from core.spec import DataSpec, ReadSpec, build
+from ui import state
+from ui.components import plain, show_error
+
+ENCODINGS = ("utf-8", "utf-16", "cp932", "shift_jis", "euc_jp", "iso2022_jp", "cp1252", "latin-1", "gb18030")
+DELIMITERS = {",": "Comma  ,", "\t": "Tab", ";": "Semicolon  ;", "|": "Bar  |"}
+SWITCH = {True: "Yes", False: "No"}
+
+
+def show(data: DataSpec, prepared: Prepared | None) -> None:
+    """What was found out about the files, and the options; prepared is None when the reading failed."""
+    for note in prepared.notes if prepared else ():
+        st.markdown(f":material/check_small: {plain(note)}")
+    if data.source == "file" and (prepared is None or prepared.reading):
+        _options(data.read, prepared.reading if prepared else {})
+
+
+def _options(read: ReadSpec, found: dict[str, Any]) -> None:
+    st.markdown("**Read it differently**")
+    with st.form("reading", border=False):
+        encoding, delimiter, quoting, header = st.columns(4)
+        with encoding:
+            st.selectbox(
+                _title("encoding"), ENCODINGS, _index(ENCODINGS, read.encoding), accept_new_options=True,
+                key="read_encoding", placeholder=_detected(found.get("encoding")), help=_help("encoding"),
+            )  # fmt: skip
+        with delimiter:
+            st.selectbox(
+                _title("delimiter"), list(DELIMITERS), _index(DELIMITERS, read.delimiter), key="read_delimiter",
+                format_func=lambda c: DELIMITERS.get(c, c), accept_new_options=True,
+                placeholder=_detected(DELIMITERS.get(found.get("delimiter", ""), found.get("delimiter"))),
+                help=_help("delimiter"),
+            )  # fmt: skip
+        for column, name in ((quoting, "quoting"), (header, "header")):
+            with column:
+                st.selectbox(
+                    _title(name), list(SWITCH), _index(SWITCH, getattr(read, name)), format_func=SWITCH.__getitem__,
+                    key=f"read_{name}", placeholder=_detected(SWITCH.get(found.get(name))), help=_help(name),  # type: ignore[arg-type]
+                )  # fmt: skip
+        with st.container(horizontal=True):
+            if st.form_submit_button("Read again", icon=":material/refresh:"):
+                _read_again({name: state.widget(f"read_{name}") for name in ReadSpec.model_fields})
+            if read != ReadSpec() and st.form_submit_button("Back to what was detected", type="tertiary"):
+                _read_again({})
+
+
+def _read_again(values: dict[str, Any]) -> None:
+    """Reading anew may bring other columns, so the choice of columns starts anew too."""
+    try:
+        read = build({name: value for name, value in values.items() if value is not None}, ReadSpec)
+    except SpecError as error:
+        show_error(error)
+        return
+    data = state.data()
+    state.set_data(DataSpec(source=data.source, path=data.path, read=read))
+    st.rerun()
+
+
+def _index(options: Any, value: Any) -> int | None:
+    listed = list(options)
+    return listed.index(value) if value in listed else None
+
+
+def _detected(value: Any) -> str:
+    return f"Detected: {value}" if value else "Detected"
+
+
+def _title(name: str) -> str:
+    return ReadSpec.model_fields[name].title or name
+
+
+def _help(name: str) -> str:
+    return plain(ReadSpec.model_fields[name].description or "")

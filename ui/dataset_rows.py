@@ -1,0 +1,126 @@
+"""The rows of a split: a page at any depth, and the whole of one row."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.data import browse
+from core.data.prepared import Prepared
+from core.errors import TunedeckError
+from core.spec import DataSpec
+from ui import state
+from ui.components import plain, show_error
+
+SIZES = (50, 100)
+TABLE_PX = 460
+ROW_PX, LABEL_PX, TEXT_PX = 70, 110, 760
+LINE_CHARACTERS = 120  # a longer value gets a line of its own
+
+
+def show(data: DataSpec, prepared: Prepared, split: str) -> None:
+    """A table of one page of rows with its controls, and under it the row that is selected."""
+    _rows(data, prepared, split)
+
+
+@st.fragment
+def _rows(data: DataSpec, prepared: Prepared, split: str) -> None:
+    total = prepared.splits[split].rows
+    if not total:
+        st.info(f"The split {plain(split)} has no rows.", icon=":material/inbox:")
+        return
+    key = f"rows_{prepared.fingerprint}_{split}"
+    size, page = _controls(key, total)
+    offset = (page - 1) * size
+    try:
+        frame = _page(prepared.fingerprint, split, offset, size, prepared)
+    except TunedeckError as error:
+        show_error(error)
+        return
+    event = st.dataframe(
+        frame, height=TABLE_PX, column_order=_order(data, frame), column_config=_config(data), on_select="rerun",
+        selection_mode="single-row", key=f"{key}_table_{offset}_{size}", alt=f"Rows of the split {split}",
+    )  # fmt: skip
+    last = offset + len(frame) - 1
+    st.caption(f"Rows {offset:,} to {last:,} of {total:,}, counted from 0. Select a row to read all of it.")
+    if event.selection.rows:
+        _whole(data, prepared, split, offset + event.selection.rows[0])
+
+
+def _controls(key: str, total: int) -> tuple[int, int]:
+    """Rows per page, and the page (from 1)."""
+    size = state.widget(f"{key}_size") or SIZES[0]
+    pages = math.ceil(total / size)
+    number, row, rows = st.columns([3, 1.1, 0.9], vertical_alignment="bottom")
+    number.pagination(pages, key=f"{key}_page", width="stretch")
+    row.number_input(
+        "Go to row", 0, total - 1, None, 1, key=f"{key}_goto", placeholder=f"0 to {total - 1:,}",
+        on_change=_go_to, args=(key, total),
+    )  # fmt: skip
+    rows.segmented_control(
+        "Rows per page", SIZES, default=SIZES[0], required=True, key=f"{key}_size", width="stretch",
+        on_change=_first_page, args=(key,),
+    )  # fmt: skip
+    return size, min(pages, int(state.widget(f"{key}_page") or 1))
+
+
+def _go_to(key: str, total: int) -> None:
+    row = state.widget(f"{key}_goto")
+    if row is not None:
+        state.set_widget(f"{key}_page", min(int(row), total - 1) // (state.widget(f"{key}_size") or SIZES[0]) + 1)
+
+
+def _first_page(key: str) -> None:
+    state.set_widget(f"{key}_page", 1)
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _page(fingerprint: str, split: str, offset: int, size: int, _prepared: Prepared) -> pd.DataFrame:
+    return browse.page(_prepared, split, offset, size)
+
+
+def _order(data: DataSpec, frame: pd.DataFrame) -> list[str]:
+    """The label and the texts first."""
+    names = [str(name) for name in frame.columns]
+    first = [name for name in (data.label_column, *data.text_columns) if name is not None and name in names]
+    return [*first, *(name for name in names if name not in first)]
+
+
+def _config(data: DataSpec) -> dict[str, Any]:
+    config: dict[str, Any] = {"_index": st.column_config.NumberColumn("Row", width=ROW_PX, format="localized")}
+    for name in data.text_columns:
+        config[name] = st.column_config.TextColumn(width=TEXT_PX // len(data.text_columns))
+    if data.label_column:
+        config[data.label_column] = st.column_config.Column(width=LABEL_PX)
+    return config
+
+
+def _whole(data: DataSpec, prepared: Prepared, split: str, number: int) -> None:
+    """All values of one row, uncut, the texts first."""
+    try:
+        values = browse.row(prepared, split, number)
+    except TunedeckError as error:
+        show_error(error)
+        return
+    names = [*data.text_columns, *([data.label_column] if data.label_column else [])]
+    names += [name for name in values if name not in names]
+    with st.container(border=True, key="whole_row"):
+        st.markdown(f"**Row {number:,}**")
+        for name in names:
+            text = _as_text(values.get(name))
+            st.caption(f"{plain(name)} · {len(text):,} characters" if len(text) > LINE_CHARACTERS else plain(name))
+            st.text(text if text.strip() else "(empty)")
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (bytes, bytearray)):
+        return f"{len(value):,} bytes"
+    if isinstance(value, (list, tuple, dict)):
+        return json.dumps(value, ensure_ascii=False, indent=1, default=str)
+    return str(value)

@@ -1,0 +1,196 @@
+"""Choosing a dataset: the sample, a file or folder of one's own, one of the Hub, or one looked at before."""
+
+from __future__ import annotations
+
+from typing import cast
+
+import streamlit as st
+
+from core.data.uploads import save_upload
+from core.errors import SpecError, TunedeckError
+from core.naming import dataset_name
+from core.plan import same_source
+from core.spec import DataSpec, build
+from core.store import Run
+from core.wording import sentence, size
+from ui import resources, state
+from ui.components import plain
+
+KINDS = {
+    "sample": ":material/star: Sample reviews",
+    "file": ":material/description: Your own file",
+    "hub": ":material/cloud_download: Hugging Face Hub",
+}
+UPLOAD_TYPES = ["csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet", "gz", "zip"]
+HUB_EXAMPLES = ("yelp_review_full", "stanfordnlp/imdb", "fancyzhx/ag_news", "dair-ai/emotion", "nyu-mll/glue · cola")
+EXAMPLE = "text,label\nThe soup was cold and so was the welcome.,bad\nBest noodles in town!,good"
+RUNS_LOOKED_AT = 30
+MOST_RECENT = 6
+
+
+def choose() -> None:
+    """The page's first row: which source, and what that source needs."""
+    key = "dataset_kind"
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        st.segmented_control(
+            "Source", list(KINDS), format_func=KINDS.__getitem__, default=state.source(), required=True, key=key,
+            label_visibility="collapsed", on_change=_choose_kind, args=(key,),
+        )  # fmt: skip
+        _recent()
+    kind = state.source()
+    if kind == "file":
+        _file()
+    elif kind == "hub":
+        _hub()
+    if notice := state.take_notice():
+        st.error(notice, icon=":material/error:")
+
+
+def waits_for_choice() -> bool:
+    """Whether another kind of source is picked than the dataset on the page is of; then says what fits."""
+    kind = state.source()
+    if kind == state.data().source:
+        return False
+    with st.container(border=True):
+        if kind == "file":
+            st.markdown("**One row per example, one column with the text, one with its class.** For instance:")
+            st.code(EXAMPLE, language=None)
+            st.caption(
+                "Delimiter, quoting, header line and encoding (Shift-JIS and UTF-16 too) are found out, shown, and can "
+                "be overruled. A folder or .zip with files named train, validation and test becomes splits."
+            )
+        else:
+            st.markdown("**Any dataset of the Hub with texts and classes.** Give its id, or pick a well-known one.")
+            st.caption(
+                "It is downloaded once, in the background. A private or gated one needs a token in HF_TOKEN, "
+                "set before Tunedeck is started."
+            )
+    return True
+
+
+def _choose_kind(key: str) -> None:
+    kind = state.widget(key)
+    state.set_source(kind)
+    if kind == "sample":
+        _open(DataSpec())
+        return
+    before = next((d for d in state.recent_data() if d.source == kind), None)
+    if before is not None:
+        _open(before)
+
+
+def _file() -> None:
+    settings = resources.settings()
+    local = settings.mode == "local"
+    upload, path = st.columns(2, gap="medium") if local else (st.container(), None)
+    with upload:
+        key = state.upload_key("dataset")
+        st.file_uploader(
+            "Upload a file", UPLOAD_TYPES, key=key, on_change=_uploaded, args=(key,),
+            max_upload_size=settings.max_upload_bytes // 1024**2,
+            help="CSV, TSV, JSON, JSON Lines or Parquet, also as .gz or .zip. It is copied to Tunedeck's home folder.",
+        )  # fmt: skip
+    if path is not None:
+        with path, st.form("dataset_path", border=False):
+            name, button = st.columns([4, 1], vertical_alignment="bottom")
+            name.text_input(
+                "Or the path of a file or folder on this computer", _shown_path("file"), key="path",
+                placeholder="~/reviews.csv, or a folder with train and test files",
+            )  # fmt: skip
+            button.form_submit_button("Open", on_click=_open_path, width="stretch")
+
+
+def _hub() -> None:
+    data = state.data() if state.data().source == "hub" else DataSpec()
+    with st.form("dataset_hub", border=False):
+        name, config, revision, button = st.columns([3, 1.5, 1.5, 1], vertical_alignment="bottom")
+        name.text_input("Dataset", data.path, key="hub_name", placeholder="owner/name, such as dair-ai/emotion")
+        config.text_input("Configuration", data.config or "", key="hub_config", placeholder="The only one")
+        revision.text_input("Revision", data.revision or "", key="hub_revision", placeholder="The newest")
+        button.form_submit_button("Open", on_click=_open_hub, width="stretch")
+    st.pills("Well-known ones", HUB_EXAMPLES, key="hub_example", on_change=_open_example)
+
+
+def _recent() -> None:
+    """What this session, and the latest runs, worked on."""
+    listed = [d for d in _recently() if not same_source(d, state.data())]
+    if not listed:
+        return
+    st.menu_button(
+        "Recent", listed, format_func=lambda d: plain(dataset_name(d)), icon=":material/history:", type="tertiary",
+        key="recent_dataset", on_click=_open_recent,
+    )  # fmt: skip
+
+
+def _recently() -> list[DataSpec]:
+    found = list(state.recent_data())
+    for run in resources.store().runs(limit=RUNS_LOOKED_AT):
+        data = _data_of(run)
+        if data is not None and not any(same_source(data, other) for other in found):
+            found.append(data)
+    return found[: MOST_RECENT + 1]
+
+
+def _data_of(run: Run) -> DataSpec | None:
+    tree = {"train": run.spec.get("data"), "import": run.spec}.get(run.kind)
+    try:
+        return cast(DataSpec, build(tree, DataSpec))
+    except SpecError:
+        return None
+
+
+def _open(data: DataSpec) -> None:
+    state.set_source(data.source)
+    state.set_data(data)
+
+
+def _open_recent() -> None:
+    chosen = state.widget("recent_dataset")
+    if isinstance(chosen, DataSpec):
+        _open(chosen)
+
+
+def _open_example() -> None:
+    name, _, config = str(state.widget("hub_example") or "").partition(" · ")
+    if name:
+        _open(DataSpec(source="hub", path=name, config=config or None))
+
+
+def _open_hub() -> None:
+    values = {name: str(state.widget(f"hub_{name}") or "").strip() for name in ("name", "config", "revision")}
+    _try_to_open(
+        source="hub", path=values["name"], config=values["config"] or None, revision=values["revision"] or None
+    )
+
+
+def _open_path() -> None:
+    _try_to_open(source="file", path=str(state.widget("path") or "").strip().strip("\"'"))
+
+
+def _try_to_open(**fields: object) -> None:
+    try:
+        _open(build(fields, DataSpec))
+    except SpecError:
+        hub = fields["source"] == "hub"
+        state.set_notice("Give the id of a dataset first." if hub else "Give the path of a file or folder first.")
+
+
+def _uploaded(key: str) -> None:
+    """Bring the upload to disk and let go of it: Streamlit would keep it in memory as long as the session lives."""
+    file = state.widget(key)
+    if file is None:
+        return
+    try:
+        path = save_upload(resources.settings(), file.name, file)
+    except TunedeckError as error:
+        state.set_notice(plain(sentence(str(error))))
+    else:
+        _open(DataSpec(source="file", path=str(path)))
+        st.toast(f"{plain(file.name)} is here ({size(path.stat().st_size)}).", icon=":material/check:")
+    state.forget_upload()
+
+
+def _shown_path(source: str) -> str:
+    data = state.data()
+    uploads = str(resources.settings().uploads)
+    return data.path if data.source == source and not data.path.startswith(uploads) else ""
