@@ -16,6 +16,7 @@ TRAIN_SPLITS = ("train", "training")
 EVAL_SPLITS = ("validation", "valid", "val", "dev", "test")
 
 # What suits new weights and pretrained ones; the form moves between the two with the model.
+LEAST_SCRATCH_RATE, MOST_PRETRAINED_RATE = 2e-4, 2e-4
 SCRATCH = {"training.learning_rate": 1e-3, "training.per_device_train_batch_size": 32}
 PRETRAINED = {
     "training.learning_rate": TrainingSpec().learning_rate,
@@ -83,6 +84,21 @@ def outlook(spec: RunSpec, prepared: Prepared) -> Outlook | None:
 def problems(spec: RunSpec, prepared: Prepared | None, settings: Settings) -> list[Problem]:
     """What would make this run fail, as far as it can be seen in a moment and without the network."""
     return [*(_data_problems(spec.data, prepared) if prepared else ()), *_model_problems(spec, settings)]
+
+
+def advice(spec: RunSpec) -> list[Problem]:
+    """What is allowed, but seldom meant: settings that do not suit the model, or that another one makes void."""
+    training, found = spec.training, []
+    rate, scratch = training.learning_rate, spec.model.name == "scratch"
+    if not scratch and rate > MOST_PRETRAINED_RATE:
+        found.append(Problem("training.learning_rate", "high for pretrained weights; 1e-5 to 5e-5 is usual"))
+    if scratch and rate < LEAST_SCRATCH_RATE:
+        found.append(Problem("training.learning_rate", "low for new weights; about 1e-3 is usual"))
+    if training.eval_strategy == "no" and training.load_best_model_at_end:
+        found.append(
+            Problem("training.load_best_model_at_end", "without evaluations during training the last model is kept")
+        )
+    return found
 
 
 def data_problem(error: TunedeckError) -> Problem:

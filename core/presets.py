@@ -39,7 +39,7 @@ PRESETS: dict[str, Preset] = {
         RunSpec(
             data=DataSpec(
                 source="hub",
-                path="yelp_review_full",
+                path="Yelp/yelp_review_full",
                 train_split="train",
                 eval_split="test",
                 text_columns=("text",),

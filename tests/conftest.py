@@ -9,6 +9,9 @@ import pytest
 
 from core import settings as settings_module
 from core.settings import Settings
+from tests.hub_server.fixture import hub, shared_hub
+
+__all__ = ["hub", "shared_hub"]
 
 
 @pytest.fixture

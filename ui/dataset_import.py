@@ -10,7 +10,7 @@ from core.naming import dataset_name
 from core.plan import same_source, source_only
 from core.spec import DataSpec, build
 from core.store import Run
-from ui import resources
+from ui import dataset_reading, resources
 from ui.components import plain, show_error
 
 WATCH_EVERY_S = 1.0
@@ -33,10 +33,21 @@ def opened_or_importing(data: DataSpec) -> Prepared | None:
         prepared = opened(data)
     except TunedeckError as error:
         show_error(error, title=f"{plain(dataset_name(data))} cannot be opened")
+        if data.source == "file":
+            dataset_reading.show(data, None)
         return None
     if prepared is None:
         _show_import(data)
     return prepared
+
+
+def start_if_needed(data: DataSpec) -> None:
+    """Queue a run for a dataset that someone has just asked for, unless it is here, quick, or on its way."""
+    settings = resources.settings()
+    if find_prepared(data, settings) is None and not is_quick(data, settings):
+        run = _latest_import(data)
+        if run is None or run.is_final:
+            start_import(data)
 
 
 def start_import(data: DataSpec) -> None:
@@ -79,6 +90,8 @@ def _show_failure(data: DataSpec, run: Run) -> None:
         if run.detail:
             with st.expander("Details"):
                 st.code(run.detail, language=None)
+        if data.source == "file":
+            dataset_reading.show(data, None)
     st.button("Try again", icon=":material/refresh:", key="retry_import", on_click=start_import, args=(data,))
 
 

@@ -56,7 +56,8 @@ def _controls(key: str, total: int) -> tuple[int, int]:
     size = state.widget(f"{key}_size") or SIZES[0]
     pages = math.ceil(total / size)
     number, row, rows = st.columns([3, 1.1, 0.9], vertical_alignment="bottom")
-    number.pagination(pages, key=f"{key}_page", width="stretch")
+    turn, start = _jump(key)
+    page = number.pagination(pages, default=min(start, pages), key=f"{key}_page_{turn}", persist_state="page")
     row.number_input(
         "Go to row", 0, total - 1, None, 1, key=f"{key}_goto", placeholder=f"0 to {total - 1:,}",
         on_change=_go_to, args=(key, total),
@@ -65,17 +66,27 @@ def _controls(key: str, total: int) -> tuple[int, int]:
         "Rows per page", SIZES, default=SIZES[0], required=True, key=f"{key}_size", width="stretch",
         on_change=_first_page, args=(key,),
     )  # fmt: skip
-    return size, min(pages, int(state.widget(f"{key}_page") or 1))
+    return size, min(pages, page)
 
 
 def _go_to(key: str, total: int) -> None:
     row = state.widget(f"{key}_goto")
     if row is not None:
-        state.set_widget(f"{key}_page", min(int(row), total - 1) // (state.widget(f"{key}_size") or SIZES[0]) + 1)
+        _jump_to(key, min(int(row), total - 1) // (state.widget(f"{key}_size") or SIZES[0]) + 1)
 
 
 def _first_page(key: str) -> None:
-    state.set_widget(f"{key}_page", 1)
+    _jump_to(key, 1)
+
+
+def _jump(key: str) -> tuple[int, int]:
+    """How often the page was set from outside its widget, and to which; each time begins a new widget."""
+    turn, page = state.widget(f"{key}_jump") or (0, 1)
+    return turn, page
+
+
+def _jump_to(key: str, page: int) -> None:
+    state.remember(f"{key}_jump", (_jump(key)[0] + 1, page))
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

@@ -13,7 +13,7 @@ from core.plan import same_source
 from core.spec import DataSpec, build
 from core.store import Run
 from core.wording import sentence, size
-from ui import resources, state
+from ui import dataset_import, resources, state
 from ui.components import plain
 
 KINDS = {
@@ -169,7 +169,9 @@ def _open_path() -> None:
 
 def _try_to_open(**fields: object) -> None:
     try:
-        _open(build(fields, DataSpec))
+        data = cast(DataSpec, build(fields, DataSpec))
+        _open(data)
+        dataset_import.start_if_needed(data)
     except SpecError:
         hub = fields["source"] == "hub"
         state.set_notice("Give the id of a dataset first." if hub else "Give the path of a file or folder first.")
@@ -185,7 +187,9 @@ def _uploaded(key: str) -> None:
     except TunedeckError as error:
         state.set_notice(plain(sentence(str(error))))
     else:
-        _open(DataSpec(source="file", path=str(path)))
+        data = DataSpec(source="file", path=str(path))
+        _open(data)
+        dataset_import.start_if_needed(data)
         st.toast(f"{plain(file.name)} is here ({size(path.stat().st_size)}).", icon=":material/check:")
     state.forget_upload()
 

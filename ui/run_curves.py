@@ -11,8 +11,7 @@ import streamlit as st
 from core.figures import run as figures
 from core.run_view import RunView
 from core.store import Run
-
-CONFIG = {"displaylogo": False, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+from ui.live_chart import live_chart
 
 
 def show(view: RunView, run: Run, report: dict[str, Any] | None) -> None:
@@ -32,7 +31,9 @@ def show(view: RunView, run: Run, report: dict[str, Any] | None) -> None:
         note = "There was no evaluation." if run.is_final else _no_evaluation_yet(run)
         chart = figures.metrics_figure(metrics, main, baseline, run.id, note)
         _chart(chart, "metrics", "Metrics of each evaluation by step")
-    _not_numbers(training, evaluation)
+    told = run.status == "failed" or any(event.payload.get("code") == "diverged" for event in view.events)
+    if not told:
+        _not_numbers(training, evaluation)
     rate, norm = view.series("learning_rate"), view.series("grad_norm")
     left, right = st.columns(2, gap="medium")
     with left:
@@ -44,7 +45,7 @@ def show(view: RunView, run: Run, report: dict[str, Any] | None) -> None:
 
 
 def _chart(chart: Any, name: str, alt: str) -> None:
-    st.plotly_chart(chart, key=f"chart_{name}", config=CONFIG, alt=alt)
+    live_chart(chart, key=f"chart_{name}", alt=alt)
 
 
 def _evaluations(view: RunView) -> dict[str, pd.DataFrame]:

@@ -14,7 +14,7 @@ from core.store import Run
 from core.wording import METRIC_MEANINGS, counted, metric_title, score, sentence, size
 from ui import resources
 from ui.components import plain
-from ui.run_curves import CONFIG
+from ui.live_chart import live_chart
 
 SIDE_BY_SIDE = 7
 
@@ -59,7 +59,7 @@ def scores(report: dict[str, Any]) -> None:
         f"against always answering “{common}”, the most common class."
     )
     names = [main, *(name for name in values if name not in (main, "loss"))]
-    with st.grid(min(len(names), 3), min_column_width=200, key="run_scores"):
+    with st.grid(min(len(names), 3), min_column_width=150, key="run_scores"):
         for name in names:
             _score(name, values.get(name), compared.get(name), name == main)
 
@@ -84,7 +84,7 @@ def by_class(report: dict[str, Any]) -> None:
         st.markdown("**Confusion matrix**" if len(labels) <= MOST_CLASSES else "**Most frequent mistakes**")
         if len(labels) <= MOST_CLASSES:
             chart = confusion_figure(labels, counts)
-            st.plotly_chart(chart, key="chart_confusion", config=CONFIG, alt="Predicted against true classes")
+            live_chart(chart, key="chart_confusion", alt="Predicted against true classes")
             st.caption("Rows are true classes; blue is right, orange is wrong; shares are of a row.")
         else:
             _mistakes(labels, counts)

@@ -51,6 +51,11 @@ def is_main(path: str) -> bool:
     return bool(cast("dict[str, Any]", FIELDS[path].json_schema_extra)["main"])
 
 
+def is_wide(path: str) -> bool:
+    """Whether a field wants a row of its own."""
+    return get_origin(_kind(path)[0]) is tuple
+
+
 def has_choice(path: str) -> bool:
     """False for a field with one possible value: there is nothing to ask."""
     kind, _ = _kind(path)
@@ -62,6 +67,13 @@ def show_problems(path: str, problems: Iterable[Problem]) -> None:
     for problem in problems:
         if problem.field == path:
             st.markdown(f":red[:material/error: {plain(sentence(problem.message))}]")
+
+
+def show_advice(path: str, advice: Iterable[Problem]) -> None:
+    """What to think over about a field, under it."""
+    for hint in advice:
+        if hint.field == path:
+            st.caption(f":orange[:material/lightbulb: {plain(sentence(hint.message))}]")
 
 
 def field(
@@ -93,12 +105,16 @@ def field(
 def help_text(path: str) -> str:
     """The field's sentence and the reason of its default."""
     info = FIELDS[path]
-    reason = cast("dict[str, Any]", info.json_schema_extra)["reason"]
+    reason = _reason(path)
     default = info.get_default()
     if isinstance(default, str):
         default = _word(default)
     default = f"Default: {_shown(default)}." if default not in (None, "") and not isinstance(default, tuple) else ""
     return plain(" ".join(part for part in (info.description, default, reason) if part))
+
+
+def _reason(path: str) -> str:
+    return str(cast("dict[str, Any]", FIELDS[path].json_schema_extra)["reason"])
 
 
 def _widget(
@@ -107,7 +123,7 @@ def _widget(
     kind = _kind(path)[0]
     label, value = title(path), form.values[path]
     default = FIELDS[path].get_default()
-    empty = placeholder or (_shown(default) if default is not None else "Default")
+    empty = placeholder or _shown(default) or _reason(path).rstrip(".") or "Empty"
     if get_origin(kind) is Literal:
         options = get_args(kind)
         st.selectbox(label, options, options.index(value), format_func=_word, **common)
@@ -115,15 +131,18 @@ def _widget(
         _several(label, kind, value or (), names, common, empty)
     elif names is not None:
         chosen = [*names, *([value] if value is not None and value not in names else [])]
-        index = chosen.index(value) if value is not None else None
-        st.selectbox(label, chosen, index, placeholder=empty, **common)
+        state.begin_with(common["key"], value)
+        st.selectbox(label, chosen, None, placeholder=empty, **common)
     elif kind is bool:
+        st.space("small")  # as high as the label of a field beside it
         st.toggle(label, value, **common)
     elif kind is int:
-        st.number_input(label, value=value, step=1, placeholder=empty, **common)
+        state.begin_with(common["key"], value)
+        st.number_input(label, value=None, step=1, placeholder=empty, **common)
     elif kind is float and not _is_tiny(default):
+        state.begin_with(common["key"], value)
         step = 1.0 if default >= 1 else 0.01
-        st.number_input(label, value=value, step=step, format="%g", placeholder=empty, **common)
+        st.number_input(label, value=None, step=step, format="%g", placeholder=empty, **common)
     else:
         st.text_input(label, _shown(value), placeholder=empty, **common)
 
@@ -134,7 +153,7 @@ def _several(
     """A field for several values: one of a fixed set, or names of columns."""
     inner = get_args(kind)[0]
     if get_origin(inner) is Literal:
-        st.multiselect(label, get_args(inner), value, format_func=_word, **common)
+        st.pills(label, get_args(inner), selection_mode="multi", default=value, format_func=_word, **common)
         return
     options = [*(names or ()), *(name for name in value if name not in (names or ()))]
     st.multiselect(

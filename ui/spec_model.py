@@ -20,9 +20,9 @@ def choose(form: state.Form, problems: list[Problem]) -> None:
     with model, st.container(gap="xsmall"):
         select(form)
         spec_form.show_problems("model.name", problems)
-        st.caption(note(str(form.values["model.name"])))
     with length:
         spec_form.field(form, "model.max_length", problems)
+    st.caption(note(str(form.values["model.name"])))
 
 
 def select(form: state.Form) -> None:

@@ -19,6 +19,7 @@ from ui.components import plain
 # What the Datasets page chooses.
 ELSEWHERE = ("data.source", "data.path", "data.config", "data.revision", "data.read")
 MOST_NAME = 200
+FIELD_PX = 150
 
 
 def choose_preset(form: state.Form) -> None:
@@ -34,7 +35,16 @@ def choose_preset(form: state.Form) -> None:
         st.caption(plain(PRESETS[form.preset].summary))
 
 
-def advanced(form: state.Form, prepared: Prepared | None, problems: list[Problem]) -> None:
+def main_settings(form: state.Form, problems: list[Problem], advice: list[Problem]) -> None:
+    """The few hyperparameters to look at first."""
+    paths = [p for p in spec_form.FIELDS if p.startswith("training.") and spec_form.is_main(p)]
+    for column, path in zip(st.columns(len(paths)), paths, strict=True):
+        with column:
+            spec_form.field(form, path, problems)
+            spec_form.show_advice(path, advice)
+
+
+def advanced(form: state.Form, prepared: Prepared | None, problems: list[Problem], advice: list[Problem]) -> None:
     """All fields that are not shown elsewhere, by section."""
     paths = [p for p in spec_form.FIELDS if not _is_elsewhere(p) and spec_form.has_choice(p)]
     marked = sum(problem.field in paths for problem in problems)
@@ -44,18 +54,25 @@ def advanced(form: state.Form, prepared: Prepared | None, problems: list[Problem
         titles = [spec_form.title(name) for name, _ in sections]
         for tab, (name, inner) in zip(st.tabs(titles), sections, strict=True):
             with tab:
-                with st.grid(3):
-                    for path in inner:
+                grid = st.grid(3, min_column_width=FIELD_PX)
+                for path in inner:
+                    with grid.cell(column_span="all" if spec_form.is_wide(path) else 1):
                         _advanced_field(form, path, prepared, problems)
+                        spec_form.show_advice(path, advice)
                 spec_form.show_problems(name, problems)
 
 
 def _advanced_field(form: state.Form, path: str, prepared: Prepared | None, problems: list[Problem]) -> None:
-    if path.startswith("data."):
-        splits = list(prepared.splits) if prepared and path.endswith("_split") else None
-        spec_form.field(form, path, problems, names=splits, after=spec_data.share)
-    else:
+    if not path.startswith("data."):
         spec_form.field(form, path, problems)
+    elif prepared is None or not path.endswith("_split"):
+        spec_form.field(form, path, problems, after=spec_data.share)
+    else:
+        train, evaluation = plan.splits_used(state.data(), prepared)
+        used = (train if path == "data.train_split" else evaluation) or "A part of the training split"
+        spec_form.field(
+            form, path, problems, names=list(prepared.splits), placeholder=f"{used} (automatic)", after=spec_data.share
+        )
 
 
 def ask_name(form: state.Form, spec: RunSpec | None) -> str:
@@ -83,8 +100,7 @@ def show_outlook(spec: RunSpec | None, prepared: Prepared | None) -> None:
             f":material/fact_check: {outlook.evaluation:,} to be judged on{held_out}",
             f":material/steps: {outlook.steps:,} steps",
         ]
-    for line in lines:
-        st.markdown(line)
+    st.markdown("  \n".join(lines))
 
 
 def show_preset(form: state.Form) -> None:

@@ -68,8 +68,14 @@ def take_notice() -> str | None:
     return cast("str | None", st.session_state.pop(_NOTICE, None))
 
 
-def set_widget(key: str, value: Any) -> None:
-    """Make a widget hold this; only from a callback, before the widget is on the page."""
+def begin_with(key: str, value: Any) -> None:
+    """What a widget holds when it comes onto the page. Its own default stays empty, so that it can be emptied again."""
+    if value is not None and key not in st.session_state:
+        st.session_state[key] = value
+
+
+def remember(key: str, value: Any) -> None:
+    """Keep something small of a component's own, under a key that is no widget's; `widget` gives it back."""
     st.session_state[key] = value
 
 

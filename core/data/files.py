@@ -204,7 +204,8 @@ def _one_format(files: list[Path], root: Path) -> tuple[list[Path], list[str]]:
     """Of files that differ in their suffix alone, the one in the best format."""
     best: dict[Path, Path] = {}
     dropped = []
-    for file in sorted(files, key=lambda f: (PREFERENCE.index(base_suffix(f)), f.suffix.lower() == ".gz")):
+    ranks = {suffix: rank for rank, suffix in enumerate(PREFERENCE)}
+    for file in sorted(files, key=lambda f: (ranks.get(base_suffix(f), 99), f.suffix.lower() == ".gz")):
         key = file.parent / _stem(file)
         if best.setdefault(key, file) is not file:
             dropped.append(file.relative_to(root).as_posix())

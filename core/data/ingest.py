@@ -62,10 +62,9 @@ def files_of(data: DataSpec, settings: Settings, folder: Path, progress: Progres
     groups, said = files.splits([s.path for s in sources], root)
     made.notes += said
     if len(sources) == 1:
-        name = next(iter(groups))
-        if name != "train":
+        if files.split_of(sources[0].path.name) not in (None, "train"):
             made.notes.append("There is one file only, so it is the training split, whatever its name says.")
-        groups = {"train": groups[name]}
+        groups = {"train": [sources[0].path]}
     kinds = {s.path: s for s in sources}
     paths: dict[str, Path] = {}
     by_split = {name: [kinds[p] for p in members] for name, members in groups.items()}

@@ -23,6 +23,7 @@ from core.errors import DataError
 
 CHUNK = 1024 * 1024
 MAX_VALUE = 64 * 1024 * 1024  # characters of one record
+MAX_FIRST_LINE = 8 * 1024 * 1024  # characters in which a first record must end for JSON Lines called .json
 BATCH_ROWS = 10_000
 BATCH_CHARACTERS = 16 * 1024 * 1024
 SURROGATE = re.compile("[\ud800-\udfff]")
@@ -242,7 +243,7 @@ class _Reader:
 
     def first_line_value(self) -> Any:
         """The object on the first line if it is complete there and others follow; else None, and nothing is taken."""
-        while "\n" not in self.text[self.at :] and len(self.text) < 8 * CHUNK and self.more():
+        while "\n" not in self.text[self.at :] and len(self.text) < MAX_FIRST_LINE and self.more():
             pass
         try:
             value, end = self.decoder.raw_decode(self.text, self.at)

@@ -49,7 +49,7 @@ def classes(prepared: Prepared, split: str, column: str) -> Classes:
     _check(prepared, column, found.kind, values, rows)
     if len(values) == 1:
         raise DataError(
-            f"the column {column!r} has one class only, {_name(values[0])!r}; at least two are needed. Choose another column",
+            f"the column {column!r} has one class only, {_name(values[0])!r}; at least two are needed",
             "data.label_column",
         )
     ordered = _ordered(values)
@@ -67,8 +67,7 @@ def usable(prepared: Prepared, split: str, columns: Sequence[str], label: str, k
 
 def codes(values: pa.Array, known: Classes) -> tuple[pa.Array, pa.Array]:
     """Class numbers of label values, null where there is none; and a mask of values that are no known class."""
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
+    values = parquet.plain(values)
     if known.by_number:
         inside = pc.and_(pc.greater_equal(values, 0), pc.less(values, len(known.names)))
         missing = pc.or_kleene(pc.is_null(values), pc.equal(values, -1))
@@ -122,8 +121,7 @@ def _distinct(prepared: Prepared, split: str, column: str) -> tuple[list[Any], i
 
 def _plain(values: pa.Array) -> pa.Array:
     """Label values without surrounding spaces; empty text and not-a-number are null."""
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
+    values = parquet.plain(values)
     if pa.types.is_string(values.type) or pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
         trimmed = pc.utf8_trim_whitespace(values.cast(pa.string()))
         return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
@@ -133,14 +131,14 @@ def _plain(values: pa.Array) -> pa.Array:
 
 
 def _check(prepared: Prepared, column: str, kind: str, values: list[Any], rows: int) -> None:
-    if kind == "float" and not all(float(v).is_integer() for v in values):
-        if len(values) > 10 or (rows >= MIN_ROWS_FOR_CONTINUOUS and len(values) * 2 > rows):
-            shown = ", ".join(f"{v:g}" for v in values[:3])
-            raise DataError(
-                f"the column {column!r} has fractions ({shown}, …) and looks like a number to predict, not a class; "
-                "choose another column, or group its values into classes first",
-                "data.label_column",
-            )
+    fractions = kind == "float" and not all(float(v).is_integer() for v in values)
+    if fractions and (len(values) > 10 or (rows >= MIN_ROWS_FOR_CONTINUOUS and len(values) * 2 > rows)):
+        shown = ", ".join(f"{v:g}" for v in values[:3])
+        raise DataError(
+            f"the column {column!r} has fractions ({shown}, …) and looks like a number to predict, not a class; "
+            "choose another column, or group its values into classes first",
+            "data.label_column",
+        )
     many = len(values) > MAX_CLASSES
     if many or (len(values) > 50 and len(values) * 10 > rows * 9):
         others = ", ".join(c.name for c in prepared.columns if c.name != column)

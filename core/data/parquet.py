@@ -84,7 +84,8 @@ def head(path: Path, rows: int = 1500) -> pa.Table:
         for group in groups if file.num_row_groups else []:
             batches = file.iter_batches(batch_size=max(1, rows // len(groups)), row_groups=[group])
             parts += [batch for batch in [next(batches, None)] if batch is not None]
-        return pa.Table.from_batches(parts, schema=file.schema_arrow)
+        table = pa.Table.from_batches(parts, schema=file.schema_arrow)
+        return pa.table({f.name: plain(table.column(f.name)) for f in table.schema})
 
 
 def _leaves(kind: pa.DataType) -> int:
@@ -92,6 +93,11 @@ def _leaves(kind: pa.DataType) -> int:
     if not pa.types.is_nested(kind):
         return 1
     return sum(_leaves(kind.field(i).type) for i in range(kind.num_fields))
+
+
+def plain(values: Any) -> Any:
+    """An array or column without dictionary encoding."""
+    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
 
 
 def _promoted(table: pa.Table, schema: pa.Schema) -> pa.Table:

@@ -65,7 +65,7 @@ class Reader:
         return self.lost
 
     def _usable(self, batch: pa.RecordBatch, start: int) -> pa.RecordBatch:
-        columns: list[Any] = [_as_text(batch.column(t)) for t in self.texts]
+        columns: list[Any] = [parquet.plain(batch.column(t)).cast(pa.string()) for t in self.texts]
         filled = pa.array(np.ones(len(batch), dtype=bool))
         for column in columns:
             filled = pc.and_(
@@ -99,9 +99,3 @@ def unpacked_bytes(path: Path, columns: Sequence[str]) -> int:
                 if chunk.path_in_schema.split(".")[0] in columns or chunk.path_in_schema in columns:
                     total += chunk.total_uncompressed_size
         return total
-
-
-def _as_text(values: pa.Array) -> pa.Array:
-    if pa.types.is_dictionary(values.type):
-        values = values.cast(values.type.value_type)
-    return values.cast(pa.string())

@@ -23,15 +23,15 @@ def loss_figure(
     training: pd.DataFrame, evaluation: pd.DataFrame, revision: str = "", title: str = "Training and evaluation loss"
 ) -> go.Figure:
     """Training and evaluation loss against steps; a long training curve is faint, with its moving average over it."""
-    traces = []
-    if len(training) >= SMOOTHED_FROM:
-        average = training.assign(value=smoothed(training["value"]))
-        traces.append(_line(training, "Each step", INDIGO, uid="raw", opacity=0.28, width=1, hoverinfo="skip"))
-        traces.append(_line(average, "Training", INDIGO, uid="training", width=2.2, digits=".4f"))
-    else:
-        traces.append(_line(training, "Training", INDIGO, uid="training", width=2.2, digits=".4f", points=True))
-    if len(evaluation):
-        traces.append(_line(evaluation, "Evaluation", ORANGE, uid="evaluation", width=2.2, digits=".4f", points=True))
+    # Always in this order, so that a trace that was hidden stays hidden when another one comes.
+    long = len(training) >= SMOOTHED_FROM
+    curve = training.assign(value=smoothed(training["value"])) if long else training
+    traces = [
+        _line(curve, "Training", INDIGO, width=2.2, digits=".4f", points=not long),
+        _line(evaluation, "Evaluation", ORANGE, width=2.2, digits=".4f", points=True),
+    ]
+    if long:
+        traces.append(_line(training, "Each step", INDIGO, opacity=0.28, width=1, hoverinfo="skip"))
     return figure(traces, title=title, x="Step", y="Loss", height=360, revision=revision, yaxis=axis("Loss", nticks=6))
 
 
@@ -55,13 +55,13 @@ def metrics_figure(
 
 
 def rate_figure(rate: pd.DataFrame, revision: str = "") -> go.Figure:
-    line = _line(rate, "Learning rate", TEAL, uid="rate", width=2.2, digits=".2e")
+    line = _line(rate, "Learning rate", TEAL, width=2.2, digits=".2e")
     y = axis("Rate", exponentformat="e", showexponent="all", nticks=5, rangemode="tozero")
     return figure([line], title="Learning rate", x="Step", y="", height=240, revision=revision, yaxis=y)
 
 
 def norm_figure(norm: pd.DataFrame, revision: str = "") -> go.Figure:
-    line = _line(norm, "Gradient norm", GREY, uid="norm", width=1.6, digits=".3f")
+    line = _line(norm, "Gradient norm", GREY, width=1.6, digits=".3f")
     y = axis("Norm", nticks=5, rangemode="tozero")
     return figure([line], title="Gradient norm", x="Step", y="", height=240, revision=revision, yaxis=y)
 
@@ -77,7 +77,6 @@ def _line(
     name: str,
     color: str,
     *,
-    uid: str,
     width: float,
     digits: str = ".3f",
     points: bool = False,
@@ -93,7 +92,6 @@ def _line(
         y=[value if np.isfinite(value) else None for value in y[kept].tolist()],
         customdata=[None if np.isnan(epoch) else round(epoch, 2) for epoch in epochs.tolist()],
         name=name,
-        uid=uid,
         mode="lines+markers" if points else "lines",
         line={"color": color, "width": width},
         marker={"color": color, "size": 7},
@@ -109,7 +107,6 @@ def _metric(series: pd.DataFrame, name: str, place: int, is_main: bool) -> go.Sc
         series,
         metric_title(name),
         COLORS[place % len(COLORS)],
-        uid=name,
         width=3 if is_main else 1.4,
         points=True,
         opacity=1.0 if is_main else 0.75,
@@ -124,7 +121,7 @@ def _best(series: pd.DataFrame, main: str) -> list[go.Scatter]:
     star = {"symbol": "star", "size": 15, "color": INDIGO, "line": {"color": "white", "width": 1}}
     hover = f"%{{y:.3f}}<extra>Best {metric_title(main).lower()}</extra>"
     place = {"x": [top["step"]], "y": [top["value"]]}
-    return [go.Scatter(**place, uid="best", mode="markers", marker=star, hovertemplate=hover, showlegend=False)]
+    return [go.Scatter(**place, mode="markers", marker=star, hovertemplate=hover, showlegend=False)]
 
 
 def _baseline(series: pd.DataFrame, value: float | None) -> list[go.Scatter]:
@@ -135,7 +132,6 @@ def _baseline(series: pd.DataFrame, value: float | None) -> list[go.Scatter]:
             x=[0, series["step"].iloc[-1]],
             y=[value, value],
             name="Most common class",
-            uid="baseline",
             mode="lines",
             line={"color": GREY, "width": 1.6, "dash": "dash"},
             hovertemplate="%{y:.3f}<extra>Always the most common class</extra>",

@@ -31,7 +31,14 @@ def figure(
     return go.Figure(
         list(traces),
         layout={
-            "title": {"text": title, "font": {"size": 15}, "x": 0, "xanchor": "left", "y": 0.97, "yanchor": "top"},
+            "title": {
+                "text": f"<b>{title}</b>",
+                "font": {"size": 15},
+                "x": 0,
+                "xanchor": "left",
+                "y": 0.97,
+                "yanchor": "top",
+            },
             "height": height,
             "margin": {"l": 8, "r": 12, "t": 40, "b": 8},
             "paper_bgcolor": "rgba(0,0,0,0)",
@@ -47,7 +54,7 @@ def figure(
                 "yanchor": "top",
                 "font": {"size": 12},
             },
-            "xaxis": axis(x),
+            "xaxis": axis(x, showgrid=False),
             "yaxis": axis(y),
             **layout,
         },
@@ -56,7 +63,8 @@ def figure(
 
 def axis(title: str, **more: Any) -> dict[str, Any]:
     return {
-        "title": {"text": title, "font": {"size": 12}, "standoff": 8},
+        "title": {"text": title, "font": {"size": 12, "color": GREY}, "standoff": 8},
+        "tickfont": {"size": 11, "color": GREY},
         "gridcolor": GRID,
         "zeroline": False,
         "automargin": True,

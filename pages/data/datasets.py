@@ -24,8 +24,6 @@ if dataset_source.waits_for_choice():
 data = state.data()
 prepared = dataset_import.opened_or_importing(data)
 if prepared is None:
-    if data.source == "file":
-        dataset_reading.show(data, None)
     st.stop()
 data = dataset_columns.chosen(data, prepared)
 

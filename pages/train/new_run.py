@@ -14,29 +14,27 @@ try:
     prepared = dataset_import.opened(data)
 except TunedeckError as error:
     problems = [*problems, plan.data_problem(error)]
+advice = plan.advice(spec) if spec is not None else []
 if spec is not None:
     problems = [*problems, *plan.problems(spec, prepared, resources.settings())]
 
 st.title("New run")
 if notice := state.take_notice():
     st.error(notice, icon=":material/error:")
-settings, summary = st.columns([2, 1], gap="large")
+settings, summary = st.columns([2.2, 1], gap="large")
 
 with settings:
     spec_summary.choose_preset(form)
     with st.container(border=True):
-        st.subheader("Dataset", anchor=False)
+        st.markdown("##### Dataset")
         spec_data.show(form, data, prepared, problems)
     with st.container(border=True):
-        st.subheader("Model", anchor=False)
+        st.markdown("##### Model")
         spec_model.choose(form, problems)
     with st.container(border=True):
-        st.subheader("Training", anchor=False)
-        with st.grid(3):
-            for path in spec_form.FIELDS:
-                if path.startswith("training.") and spec_form.is_main(path):
-                    spec_form.field(form, path, problems)
-    spec_summary.advanced(form, prepared, problems)
+        st.markdown("##### Training")
+        spec_summary.main_settings(form, problems, advice)
+    spec_summary.advanced(form, prepared, problems, advice)
     with st.expander("As YAML", icon=":material/code:", key="as_yaml", on_change="rerun") as yaml_part:
         if yaml_part.open:
             spec_yaml.show(spec, form.name or (run_name(spec) if spec else ""))

@@ -1,0 +1,156 @@
+"""What browser tests share: the dashboard as a process, waiting, and reading what a page says."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import psutil
+from playwright.sync_api import Locator, Page
+
+from core import process
+from core.settings import Settings
+from core.store import ACTIVE, Run, Store
+
+PROJECT = Path(__file__).resolve().parents[2]
+T = TypeVar("T")
+
+TRAINING_S = 420.0  # for a run of the sample, on a slow machine that does other things too
+
+
+def until(look: Callable[[], T], timeout_s: float = 30.0, what: str = "") -> T:
+    """Look again and again until there is something true to see, and return it."""
+    end = time.monotonic() + timeout_s
+    while True:
+        seen = look()
+        if seen:
+            return seen
+        assert time.monotonic() < end, f"not within {timeout_s:.0f} s: {what or look}"
+        time.sleep(0.1)
+
+
+class Dashboard:
+    """One dashboard over one home; `store` is what it and its workers write to."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings, self.store = settings, Store(settings.store_path)
+        self.port = 0
+        self.server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Start it on a free port and wait until it answers."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        environment = os.environ | {
+            "TUNEDECK_HOME": str(self.settings.home),
+            "HF_HUB_OFFLINE": "1",
+            "PYTHONDONTWRITEBYTECODE": "",
+        }
+        with (self.settings.home / "dashboard.log").open("ab") as log:
+            self.server = subprocess.Popen(
+                [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(self.port)],
+                cwd=PROJECT,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        until(self._answers, 60, "the dashboard answers")
+
+    def _answers(self) -> bool:
+        assert self.server is not None and self.server.poll() is None, self.log()
+        try:
+            with urllib.request.urlopen(f"http://localhost:{self.port}/_stcore/health", timeout=2) as response:
+                return bool(response.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def url(self, path: str = "") -> str:
+        return f"http://localhost:{self.port}/{path}"
+
+    def log(self) -> str:
+        return (self.settings.home / "dashboard.log").read_text(errors="replace")[-3000:]
+
+    def kill(self) -> None:
+        """Kill the dashboard alone, as a crash would; its workers work on."""
+        if self.server is not None:
+            self.server.kill()
+            self.server.wait()
+            self.server = None
+
+    def close(self) -> None:
+        """End the dashboard and every worker of its home."""
+        if self.server is not None:
+            children = psutil.Process(self.server.pid).children(recursive=True)
+            os.killpg(self.server.pid, signal.SIGKILL)
+            self.server.wait()
+            for child in children:
+                if child.is_running():
+                    child.kill()
+        for run in self.store.runs(statuses=ACTIVE):
+            if run.process is not None:
+                process.signal_group(run.process, force=True)
+
+    def only_run(self) -> Run:
+        (run,) = self.store.runs(kind="train")
+        return run
+
+
+def settled(page: Page) -> Page:
+    """The page once its script has run."""
+    page.locator("[data-testid=stMain] h1, .st-key-empty_state").first.wait_for()
+    page.locator("[data-test-script-state=notRunning]").first.wait_for(state="attached")
+    return page
+
+
+def button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=name, exact=False).first
+
+
+def status(page: Page) -> str:
+    """What the Run page's badge says, such as "Running"."""
+    badge = page.locator(".st-key-run_status [data-testid=stMarkdownContainer]").first
+    words = badge.inner_text().split() if badge.count() else []
+    return words[-1] if words else ""
+
+
+def step(page: Page) -> int:
+    """The step that the progress bar says; 0 while there is none."""
+    bar = page.locator("[data-testid=stProgress]")
+    found = re.search(r"step ([\d,]+) of", bar.inner_text()) if bar.count() else None
+    return int(found[1].replace(",", "")) if found else 0
+
+
+def points(page: Page, chart: str = "loss", trace: int = 0) -> int:
+    """How many points the browser has drawn in one line of a chart."""
+    return int(
+        page.evaluate(
+            "([chart, trace]) => document.querySelector(`.st-key-chart_${chart} .js-plotly-plot`)"
+            "?.data?.[trace]?.x?.length ?? 0",
+            [chart, trace],
+        )
+    )
+
+
+def main_score(page: Page) -> tuple[float, float]:
+    """The main metric on a finished run's page, and its baseline."""
+    card = page.locator(".st-key-run_scores [data-testid=stMetric]").first
+    card.wait_for()
+    value, baseline = (
+        card.get_by_test_id("stMetricValue").inner_text(),
+        re.search(r"against ([\d.]+)", card.inner_text()),
+    )
+    assert baseline is not None, card.inner_text()
+    return float(value), float(baseline[1])

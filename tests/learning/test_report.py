@@ -1,0 +1,102 @@
+"""The report: baseline from the training majority, each class's numbers, and advice that fits what was seen."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from core.evaluation.advice import advise
+from core.evaluation.report import evaluate_run, summarise
+from core.spec import RunSpec
+
+NAMES = ("bad", "middling", "good")
+
+
+def encoded(train_labels: list[int], count: int) -> Any:
+    rows = SimpleNamespace(num_rows=len(train_labels), __getitem__=None)
+    train = type("Train", (), {"num_rows": len(train_labels), "__getitem__": lambda s, name: train_labels})()
+    del rows
+    return SimpleNamespace(
+        label_names=NAMES, train=train, eval=SimpleNamespace(num_rows=count), truncated={"train": 0.3, "eval": 0.2}
+    )
+
+
+@pytest.fixture
+def summary() -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    labels = np.array([0, 0, 0, 1, 1, 2])
+    logits = np.eye(3)[[0, 0, 1, 1, 0, 0]] * 4.0
+    return summarise(RunSpec(), encoded([1, 1, 1, 0, 2], 6), labels, logits), labels, logits
+
+
+def test_numbers_are_scikit_learns(summary: Any) -> None:
+    report, labels, logits = summary
+    found = logits.argmax(-1)
+    assert report["baseline"]["label"] == "middling", "the majority of the training examples, not of these"
+    assert report["baseline"]["metrics"]["accuracy"] == pytest.approx(2 / 6)
+    assert report["metrics"]["f1_macro"] == pytest.approx(sk.f1_score(labels, found, average="macro"))
+    assert report["confusion"] == sk.confusion_matrix(labels, found).tolist() == [[2, 1, 0], [1, 1, 0], [1, 0, 0]]
+    expected = sk.classification_report(labels, found, target_names=NAMES, output_dict=True, zero_division=0)
+    for entry in report["per_class"]:
+        assert entry["f1"] == pytest.approx(expected[entry["label"]]["f1-score"])
+        assert entry["support"] == expected[entry["label"]]["support"]
+
+
+def test_a_class_without_examples_is_in_every_table() -> None:
+    report = summarise(RunSpec(), encoded([0, 1, 2], 2), np.array([0, 1]), np.eye(3)[[0, 1]])
+    assert [e["support"] for e in report["per_class"]] == [1, 1, 0]
+    assert len(report["confusion"]) == len(report["confusion"][0]) == 3
+
+
+def history(*accuracies: float, losses: tuple[float, ...] = (), steps: int = 30, total: int = 30) -> dict[str, Any]:
+    losses = losses or tuple(1.0 - 0.1 * i for i in range(len(accuracies)))
+    log = [
+        {"step": 10.0 * (i + 1), "epoch": i + 1.0, "eval_accuracy": a, "eval_loss": loss}
+        for i, (a, loss) in enumerate(zip(accuracies, losses, strict=True))
+    ]
+    return {"steps": steps, "total_steps": total, "best_step": None, "log": log}
+
+
+def good_report(**changes: Any) -> dict[str, Any]:
+    return {
+        "examples": 4000, "eval_examples": 4000, "train_examples": 20_000, "main_metric": "accuracy",
+        "metrics": {"accuracy": 0.9}, "baseline": {"label": "bad", "metrics": {"accuracy": 0.4}},
+        "per_class": [{"label": n, "recall": 0.9, "support": 9} for n in NAMES], "truncated": {"train": 0.0},
+    } | changes  # fmt: skip
+
+
+PRETRAINED = RunSpec.model_validate({"model": {"name": "google-bert/bert-base-cased"}})
+
+
+def test_nothing_to_say_of_a_good_run() -> None:
+    assert advise(PRETRAINED, good_report(), history(0.88, 0.9, 0.899)) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "seen", "words"),
+    [
+        ({}, history(0.6, 0.7, 0.8), "try 6 epochs"),
+        ({}, history(0.8, 0.9, 0.89, losses=(0.5, 0.3, 0.6)), "lowest after 2 epochs"),
+        ({"truncated": {"train": 0.4}}, history(0.9), "256 would keep more"),
+        ({"metrics": {"accuracy": 0.41}}, history(0.41), "hardly better than always answering 'bad'"),
+        ({"train_examples": 200}, history(0.9), "200 training examples are few"),
+        ({"examples": 100}, history(0.9), "uncertain by about 6.0%"),
+        ({"per_class": [{"label": "rare", "recall": 0.0, "support": 4}]}, history(0.9), "No example of 'rare'"),
+        ({}, history(0.9, steps=4), "after 4 of 30 steps"),
+    ],
+)
+def test_advice_fits_what_was_seen(changes: dict[str, Any], seen: dict[str, Any], words: str) -> None:
+    assert words in " ".join(advise(PRETRAINED, good_report(**changes), seen))
+
+
+def test_the_file_is_whole_json(prepare: Any, recorder: Any) -> None:
+    setup = prepare()
+    result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)
+    text = (setup.run_dir / "report.json").read_text(encoding="utf-8")
+    assert "NaN" not in text and json.loads(text)["metrics"] == pytest.approx(result["metrics"])
+    assert {p.name for p in setup.run_dir.iterdir()} == {"report.json", "predictions.parquet"}
+    assert result["device"] == "CPU" and result["precision"] == "fp32" and result["train_examples"] == 200

@@ -1,0 +1,38 @@
+"""The dashboard in one process, without a browser.
+
+Import `ui` inside the tests, after `app` has opened a page: page objects made outside a script run are of no use.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from core.scheduler import Scheduler
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def app(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], AppTest]]:
+    """Opens a page of the dashboard over the test's home; runs wait in the queue, nothing starts them."""
+    for name in [n for n in sys.modules if n == "ui" or n.startswith("ui.")]:
+        del sys.modules[name]
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    monkeypatch.setattr(Scheduler, "start", lambda self: None)
+
+    def opened(page: str = "") -> AppTest:
+        test = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=30).run()
+        if page:
+            test.switch_page(f"pages/{page}.py").run()
+        assert not test.exception
+        return test
+
+    yield opened
+    st.cache_resource.clear()

@@ -1,0 +1,209 @@
+"""The form of a run: made from the spec, kept over page changes, refused where it is wrong."""
+
+from collections.abc import Callable
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.presets import PRESETS, SAMPLE
+from core.settings import from_environment
+from core.spec import DataSpec, RunSpec, build, get_field, replace, spec_fields, to_yaml
+from core.store import Store
+
+Open = Callable[..., AppTest]
+PAGE = "train/new_run"
+
+
+def store() -> Store:
+    return Store(from_environment().store_path)
+
+
+def field(page: AppTest, path: str) -> object:
+    """The widget of a field, whatever its generation."""
+    held = page.session_state["form"]
+    return page.get_by_key(held.key(path))
+
+
+def write(page: AppTest, path: str, value: object) -> None:
+    """As a person types something that is not in the list: the test's select box knows the listed values only."""
+    held = page.session_state["form"]
+    held.values[path] = value
+    held.generation += 1
+    page.run()
+    assert not page.exception
+
+
+def put(page: AppTest, path: str, value: object) -> None:
+    field(page, path).set_value(value).run()  # type: ignore[attr-defined]
+    assert not page.exception
+
+
+def start(page: AppTest) -> RunSpec:
+    page.button(key="start").click().run()
+    assert not page.exception
+    spec: RunSpec = build(store().runs()[0].spec)
+    return spec
+
+
+def test_every_field_of_the_spec_has_its_place(app: Open) -> None:
+    app()
+    from ui import spec_form, spec_summary
+
+    for path, _ in spec_fields():
+        shown = spec_form.is_main(path) or spec_form.has_choice(path)
+        assert shown or path in ("task", "engine"), path
+        assert spec_form.help_text(path), path
+    assert all(any(path.startswith(e) for path, _ in spec_fields()) for e in spec_summary.ELSEWHERE)
+
+
+def test_the_sample_starts_with_one_click(app: Open) -> None:
+    page = app(PAGE)
+    assert start(page) == PRESETS[SAMPLE].spec
+    assert store().runs()[0].name == "Sample reviews · scratch"
+
+
+def test_what_will_happen_is_told(app: Open) -> None:
+    page = app(PAGE)
+    told = "\n".join(text.value for text in page.markdown)
+    assert "4,000 examples to learn from" in told and "500 steps" in told and "1,000 to be judged on" in told
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "said"),
+    [
+        ("training.learning_rate", "7", "the most is 1"),
+        ("training.learning_rate", "fast", "not a number"),
+        ("training.per_device_train_batch_size", 0, "the least is 1"),
+        ("data.text_columns", ["text", "label"], "both text and label"),
+        ("data.max_train_examples", 1, "the least is 2"),
+        ("evaluation.metrics", ["f1_macro"], "main metric"),
+        ("model.name", "/no/such/folder", "is not a folder"),
+        ("model.name", "what is this", "is not a model"),
+    ],
+)
+def test_a_bad_value_is_explained_and_refused(app: Open, path: str, value: object, said: str) -> None:
+    page = app(PAGE)
+    (write if path == "model.name" else put)(page, path, value)
+    beside = [text.value for text in page.markdown if text.value.startswith(":red[")]
+    assert any(said in text.replace("\\", "") for text in beside), beside
+    assert page.button(key="start").disabled
+    assert said in page.warning[0].value.replace("\\", "")
+    assert store().runs() == []
+
+
+def test_values_stay_while_another_page_is_looked_at(app: Open) -> None:
+    page = app(PAGE)
+    put(page, "training.num_train_epochs", 7.0)
+    put(page, "training.learning_rate", "oops")
+    page.switch_page("pages/train/runs.py").run()
+    page.switch_page(f"pages/{PAGE}.py").run()
+    assert field(page, "training.num_train_epochs").value == 7.0  # type: ignore[attr-defined]
+    assert field(page, "training.learning_rate").value == "oops"  # type: ignore[attr-defined]
+    put(page, "training.learning_rate", "2e-4")
+    spec = start(page)
+    assert spec.training.num_train_epochs == 7 and spec.training.learning_rate == 2e-4
+
+
+def test_an_emptied_field_is_its_default(app: Open) -> None:
+    page = app(PAGE)
+    put(page, "training.num_train_epochs", None)
+    put(page, "data.max_train_examples", 100)
+    put(page, "data.max_train_examples", None)
+    spec = start(page)
+    assert spec.training.num_train_epochs == 3 and spec.data.max_train_examples is None
+
+
+def test_settings_move_with_the_kind_of_model_unless_touched(app: Open) -> None:
+    page = app(PAGE)
+    put(page, "training.per_device_train_batch_size", 5)
+    put(page, "model.name", "distilbert/distilbert-base-uncased")
+    spec = start(page)
+    assert spec.training.learning_rate == 5e-5 and spec.training.per_device_train_batch_size == 5
+
+
+def test_a_preset_fills_everything(app: Open) -> None:
+    page = app(PAGE)
+    put(page, "preset", "yelp-trainer")
+    assert start(page) == PRESETS["yelp-trainer"].spec
+
+
+def test_a_cloned_spec_is_taken_over_once(app: Open) -> None:
+    page = app()
+    spec = replace(PRESETS[SAMPLE].spec, {"training.seed": 7, "data.max_train_examples": 50})
+    page.session_state["draft"] = spec
+    page.switch_page(f"pages/{PAGE}.py").run()
+    assert start(page) == spec
+    assert page.session_state["draft"] is None
+
+
+def test_yaml_can_be_edited_and_says_the_line(app: Open) -> None:
+    page = app(PAGE)
+    page.session_state["as_yaml"] = True
+    page.run()
+    text = to_yaml(PRESETS[SAMPLE].spec)
+    assert page.text_area[0].value == text
+    page.text_area[0].set_value(text.replace("num_train_epochs: 4.0", "num_train_epochs: -1"))
+    page.button(key="yaml_apply").click().run()
+    line = text.splitlines().index("  num_train_epochs: 4.0") + 1
+    assert f"line {line}:" in page.error[0].value.replace("\\", "")
+    page.text_area[0].set_value(text.replace("num_train_epochs: 4.0", "num_train_epochs: 9"))
+    page.button(key="yaml_apply").click().run()
+    assert start(page).training.num_train_epochs == 9
+
+
+def test_an_uploaded_yaml_fills_the_form_and_is_let_go(app: Open) -> None:
+    page = app(PAGE)
+    page.session_state["as_yaml"] = True
+    page.run()
+    spec = replace(PRESETS[SAMPLE].spec, {"training.weight_decay": 0.5})
+    page.file_uploader[0].upload("spec.yaml", to_yaml(spec).encode()).run()
+    assert not page.exception and page.file_uploader[0].value is None
+    assert start(page) == spec
+    page = app(PAGE)
+    page.session_state["as_yaml"] = True
+    page.run()
+    page.file_uploader[0].upload("bad.yaml", b"training:\n  seed: [").run()
+    assert "not YAML" in page.error[0].value
+
+
+def test_a_dataset_that_is_gone_is_said(app: Open) -> None:
+    page = app()
+    page.session_state["draft"] = RunSpec(data=DataSpec(source="file", path="/no/such.csv"))
+    page.switch_page(f"pages/{PAGE}.py").run()
+    assert page.button(key="start").disabled and "/no/such.csv" in page.warning[0].value.replace("\\", "")
+
+
+def test_columns_that_do_not_exist_are_said(app: Open) -> None:
+    page = app()
+    page.session_state["draft"] = replace(
+        PRESETS[SAMPLE].spec, {"data.label_column": "stars", "data.train_split": "nope"}
+    )
+    page.switch_page(f"pages/{PAGE}.py").run()
+    said = page.warning[0].value.replace("\\", "")
+    assert "no column 'stars'" in said and "no split 'nope'" in said and "'text', 'label'" in said
+
+
+def test_seldom_meant_settings_are_pointed_out_but_allowed(app: Open) -> None:
+    page = app(PAGE)
+    put(page, "training.learning_rate", "1e-5")
+    assert any("low for new weights" in c.value.lower().replace("\\", "") for c in page.caption)
+    assert start(page).training.learning_rate == 1e-5
+
+
+def test_all_values_of_a_spec_survive_the_form(app: Open) -> None:
+    page = app()
+    changes = {
+        "training.learning_rate": 2.5e-5, "training.warmup_steps": 0.06, "training.lr_scheduler_type": "cosine",
+        "evaluation.metrics": ["accuracy", "f1_macro"], "execution.threads": 3, "data.validation_fraction": 0.25,
+        "training.load_best_model_at_end": False, "data.train_split": "train",
+    }  # fmt: skip
+    spec = replace(PRESETS[SAMPLE].spec, changes)
+    page.session_state["draft"] = spec
+    page.switch_page(f"pages/{PAGE}.py").run()
+    from ui import spec_form
+
+    held = page.session_state["form"]
+    read, problems = spec_form.read(held)
+    assert read == spec and not problems
+    assert all(get_field(read, path) == get_field(spec, path) for path, _ in spec_fields())
+    assert start(page) == spec

@@ -1,0 +1,54 @@
+"""The first page: one click to a run, two other ways, and what was done last."""
+
+from collections.abc import Callable
+
+from streamlit.testing.v1 import AppTest
+
+from core.presets import PRESETS, SAMPLE
+from core.settings import from_environment
+from core.spec import build
+from core.store import Store
+
+Open = Callable[..., AppTest]
+
+
+def store() -> Store:
+    return Store(from_environment().store_path)
+
+
+def test_first_visit_says_what_to_do(app: Open) -> None:
+    page = app()
+    assert page.button(key="train_sample").label == "Train on the sample reviews"
+    assert any("How it goes" in heading.value for heading in page.subheader)
+    assert not page.warning and not page.error
+
+
+def test_one_click_queues_the_sample(app: Open) -> None:
+    page = app()
+    page.button(key="train_sample").click().run()
+    assert not page.exception
+    (run,) = store().runs()
+    assert run.kind == "train" and run.status == "queued"
+    assert build(run.spec) == PRESETS[SAMPLE].spec
+
+
+def test_other_ways_lead_on(app: Open) -> None:
+    page = app()
+    page.button(key="open_dataset").click().run()
+    assert page.title[0].value == "Datasets" and page.file_uploader
+    page = app()
+    page.button(key="use_tutorial").click().run()
+    assert page.title[0].value == "New run"
+    assert any("google-bert/bert-base-cased" in str(box.value) for box in page.selectbox)
+    assert any("650 MB" in caption.value for caption in page.caption)
+
+
+def test_latest_runs_are_listed(app: Open) -> None:
+    app()
+    for number in range(7):
+        store().submit("train", f"Run *{number}*", PRESETS[SAMPLE].spec.model_dump(mode="json"))
+    page = app()
+    links = [link.label for link in page.get("page_link")]
+    assert [label for label in links if "Run" in label and "\\*6\\*" in label]
+    assert sum("\\*" in label for label in links) == 5
+    assert not any("How it goes" in heading.value for heading in page.subheader)

@@ -1,0 +1,111 @@
+"""Whole runs through the command line, the scheduler and the worker, with real training on tiny models."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from core import process
+from core.settings import Settings
+from core.store import Run, Store
+from tests.hub_server.server import LoopbackHub
+
+pytestmark = pytest.mark.slow
+PROJECT = Path(__file__).resolve().parent.parent
+
+TINY = """
+data: {source: sample, text_columns: [text], label_column: label, max_train_examples: 512, max_eval_examples: 64}
+model: {name: scratch, max_length: 64}
+training: {num_train_epochs: 200, logging_steps: 1, eval_strategy: 'no', learning_rate: 1e-4}
+"""
+
+
+def command(*arguments: str, env: dict[str, str], stdin: str = "") -> tuple[int, dict[str, Any], str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "core", *arguments, "--json"],
+        cwd=PROJECT,
+        env=env,
+        input=stdin,
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr
+
+
+def wait_for_step(store: Store, run_id: str, step: int) -> Run:
+    end = time.monotonic() + 300
+    while (run := store.run(run_id)).step < step:
+        assert not run.is_final and time.monotonic() < end, run
+        time.sleep(0.05)
+    return run
+
+
+def test_a_dataset_and_a_model_of_the_hub(settings: Settings, hub: LoopbackHub, tmp_path: Path) -> None:
+    env = {k: v for k, v in os.environ.items() if not k.startswith("HF_")} | hub.env(tmp_path / "hf")
+    spec = """
+        data: {source: hub, path: tiny/reviews}
+        model: {name: tiny/bert, max_length: 32}
+        training: {num_train_epochs: 1}
+    """
+    status, result, errors = command("train", "-", env=env, stdin=spec)
+    assert status == 0, errors
+    assert (Path(result["model"]) / "model.safetensors").is_file()
+    assert not [r for r in hub.requests if r.path.endswith((".py", ".bin"))]
+
+    status, result, errors = command("train", "-", "--set", "model.name=odd/pickled", env=env, stdin=spec)
+    assert status == 1 and "pickled" in result["error"], errors
+    status, result, errors = command("train", "-", "--set", "data.path=nobody/nothing", env=env, stdin=spec)
+    assert status == 1 and "nobody/nothing" in result["error"], errors
+
+
+def test_kill_in_the_middle_of_training_then_the_next_run_works(settings: Settings) -> None:
+    """The detached command line starts the run and leaves; the next command finds its worker dead, and goes on."""
+    store = Store(settings.store_path)
+    seed = 11
+    moment = random.Random(seed).randint(5, 60)
+    status, started, errors = command("train", "-", "--detach", env=dict(os.environ), stdin=TINY)
+    assert status == 0 and started["status"] in ("starting", "running"), errors
+    before = wait_for_step(store, started["run"], moment)
+    committed = {m.step: m.value for m in store.metrics_since(before.id) if m.name == "loss"}
+    assert before.process is not None and len(committed) > 1
+    psutil.Process(before.process.pid).kill()
+
+    quick = ("--set", "training.num_train_epochs=1", "--set", "data.max_train_examples=16")
+    status, result, errors = command("train", "-", *quick, env=dict(os.environ), stdin=TINY)
+    assert (status, result["status"]) == (0, "finished"), errors
+    after = store.run(before.id)
+    print(f"seed {seed}, killed at step >= {moment}: {before.status} at {before.step} -> {after.status}: {after.error}")
+    assert after.status == "lost" and after.error and after.detail
+    kept = {m.step: m.value for m in store.metrics_since(before.id) if m.name == "loss"}
+    assert committed.items() <= kept.items()
+    assert process.is_dead(before.process)
+
+
+def test_stop_in_the_middle_of_training_keeps_a_model_that_loads(settings: Settings) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    store = Store(settings.store_path)
+    _, started, errors = command("train", "-", "--detach", env=dict(os.environ), stdin=TINY)
+    wait_for_step(store, started["run"], 5)
+    assert command("stop", started["run"], env=dict(os.environ))[0] == 0, errors
+    end = time.monotonic() + 60
+    while not (run := store.run(started["run"])).is_final:
+        assert time.monotonic() < end, run
+        time.sleep(0.1)
+    assert (run.status, run.error) == ("stopped", None)
+    assert 5 <= run.step < run.total
+    model = settings.run_dir(run.id) / "model"
+    loaded = AutoModelForSequenceClassification.from_pretrained(model)
+    tokens = AutoTokenizer.from_pretrained(model)("lovely food", return_tensors="pt")
+    assert loaded(**tokens).logits.shape == (1, 5)
+    assert loaded.config.id2label[0] == "1 star"

@@ -1,0 +1,96 @@
+"""A Plotly chart that changes in place.
+
+`st.plotly_chart` (1.67) makes its identity from the figure: whenever a point arrives, the browser builds the chart
+anew, and zoom, hidden traces and a drag in progress are gone. This component hands the figure to `Plotly.react`, which
+keeps them (`layout.uirevision`), and costs the browser a fraction. Plotly's own package brings the library along; the
+browser loads it once.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import plotly
+import plotly.graph_objects as go
+import streamlit as st
+from streamlit.components.v1 import declare_component
+
+# Only for its address: it lets the browser fetch a file of an installed package.
+_LIBRARY = declare_component("plotly", path=Path(plotly.__file__).parent / "package_data")
+
+_JS = """
+function library(source) {
+  window.tunedeckPlotly ??= new Promise((done, failed) => {
+    const script = document.createElement("script")
+    script.src = source
+    script.onload = () => done(window.Plotly)
+    script.onerror = () => { window.tunedeckPlotly = undefined; failed() }
+    document.head.append(script)
+  })
+  return window.tunedeckPlotly
+}
+
+function themed(layout, style) {
+  const value = name => style.getPropertyValue(name).trim()
+  const text = value("--st-text-color")
+  layout.font = { family: value("--st-font"), color: text, size: 12 }
+  layout.hoverlabel = { bgcolor: value("--st-background-color"), bordercolor: value("--st-border-color"),
+                        font: { color: text, family: value("--st-font"), size: 12 } }
+  layout.modebar = { bgcolor: "rgba(0,0,0,0)", color: "rgba(139,144,165,0.6)", activecolor: text }
+  layout.autosize = true
+  return layout
+}
+
+function draw(chart) {
+  if (chart.held || !chart.isConnected) return
+  const style = getComputedStyle(chart)
+  const drawn = chart.wanted.figure + style.getPropertyValue("--st-text-color")
+  if (chart.drawn === drawn) return
+  chart.drawn = drawn
+  const { data, layout } = JSON.parse(chart.wanted.figure)
+  window.Plotly.react(chart, data, themed(layout, style), chart.wanted.config)
+}
+
+// A new figure would end a zoom that is being dragged: it waits for the pointer.
+function hold(chart) {
+  chart.held = true
+  window.addEventListener("pointerup", () => setTimeout(() => { chart.held = false; draw(chart) }, 300), { once: true })
+}
+
+export default function ({ data, parentElement }) {
+  const chart = parentElement.querySelector(".live-chart")
+  chart.wanted = data
+  chart.style.height = `${data.height}px`
+  chart.setAttribute("role", "figure")
+  chart.setAttribute("aria-label", data.alt)
+  chart.onpointerdown = () => hold(chart)
+  library(data.library).then(
+    () => draw(chart),
+    () => { chart.textContent = "The chart library could not be loaded; reload the page." },
+  )
+  return () => window.Plotly && window.Plotly.purge(chart)
+}
+"""
+
+_CHART = st.components.v2.component(
+    "live_chart",
+    html='<div class="live-chart"></div>',
+    css=".live-chart { width: 100%; }\n",
+    js=_JS,
+    isolate_styles=False,
+)
+
+CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
+
+
+def live_chart(figure: go.Figure, *, key: str, alt: str) -> None:
+    """Draw a figure with a fixed `layout.height`; one with the same key is changed in place. alt: what it shows."""
+    height, figure.layout.template = figure.layout.height, None  # Streamlit's, which only its own element can read
+    data = {"figure": figure.to_json(), "height": height, "config": CONFIG, "alt": alt, "library": _library_address()}
+    _CHART(data=data, key=key)
+
+
+def _library_address() -> str:
+    base = st.get_option("server.baseUrlPath").strip("/")
+    path = f"component/{_LIBRARY.name}/plotly.min.js?v={plotly.__version__}"
+    return f"/{base}/{path}" if base else f"/{path}"
