@@ -17,7 +17,7 @@ from ui import dataset_import, resources, state
 from ui.components import plain
 
 KINDS = {
-    "sample": ":material/star: Sample reviews",
+    "sample": ":material/star: Sample",
     "file": ":material/description: Your own file",
     "hub": ":material/cloud_download: Hugging Face Hub",
 }
@@ -32,8 +32,9 @@ def choose() -> None:
     """The page's first row: which source, and what that source needs."""
     key = "dataset_kind"
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        state.remember(key, state.source())  # it may have been chosen elsewhere: a recent dataset, a preset
         st.segmented_control(
-            "Source", list(KINDS), format_func=KINDS.__getitem__, default=state.source(), required=True, key=key,
+            "Source", list(KINDS), format_func=KINDS.__getitem__, required=True, key=key,
             label_visibility="collapsed", on_change=_choose_kind, args=(key,),
         )  # fmt: skip
         _recent()
@@ -93,20 +94,22 @@ def _file() -> None:
     if path is not None:
         with path, st.form("dataset_path", border=False):
             name, button = st.columns([4, 1], vertical_alignment="bottom")
+            state.begin_with("path", _typed_path(state.data()))
             name.text_input(
-                "Or the path of a file or folder on this computer", _shown_path("file"), key="path",
+                "Or the path of a file or folder on this computer", key="path",
                 placeholder="~/reviews.csv, or a folder with train and test files",
             )  # fmt: skip
             button.form_submit_button("Open", on_click=_open_path, width="stretch")
 
 
 def _hub() -> None:
-    data = state.data() if state.data().source == "hub" else DataSpec()
+    for key, value in _hub_fields(state.data()).items():
+        state.begin_with(key, value)
     with st.form("dataset_hub", border=False):
         name, config, revision, button = st.columns([3, 1.5, 1.5, 1], vertical_alignment="bottom")
-        name.text_input("Dataset", data.path, key="hub_name", placeholder="owner/name, such as dair-ai/emotion")
-        config.text_input("Configuration", data.config or "", key="hub_config", placeholder="The only one")
-        revision.text_input("Revision", data.revision or "", key="hub_revision", placeholder="The newest")
+        name.text_input("Dataset", key="hub_name", placeholder="owner/name, such as dair-ai/emotion")
+        config.text_input("Configuration", key="hub_config", placeholder="The only one")
+        revision.text_input("Revision", key="hub_revision", placeholder="The newest")
         button.form_submit_button("Open", on_click=_open_hub, width="stretch")
     st.pills("Well-known ones", HUB_EXAMPLES, key="hub_example", on_change=_open_example)
 
@@ -140,8 +143,13 @@ def _data_of(run: Run) -> DataSpec | None:
 
 
 def _open(data: DataSpec) -> None:
-    state.set_source(data.source)
+    """Look at this dataset, and have the fields say so. For callbacks: the fields are not on the page yet."""
     state.set_data(data)
+    if data.source == "hub":
+        for key, value in _hub_fields(data).items():
+            state.remember(key, value)
+    elif data.source == "file":
+        state.remember("path", _typed_path(data))
 
 
 def _open_recent() -> None:
@@ -194,7 +202,14 @@ def _uploaded(key: str) -> None:
     state.forget_upload()
 
 
-def _shown_path(source: str) -> str:
-    data = state.data()
+def _hub_fields(data: DataSpec) -> dict[str, str]:
+    """What the fields for a dataset of the Hub hold while this one is looked at."""
+    if data.source != "hub":
+        return {}
+    return {"hub_name": data.path, "hub_config": data.config or "", "hub_revision": data.revision or ""}
+
+
+def _typed_path(data: DataSpec) -> str:
+    """The path of a file that was not uploaded: those lie where nobody would look."""
     uploads = str(resources.settings().uploads)
-    return data.path if data.source == source and not data.path.startswith(uploads) else ""
+    return data.path if data.source == "file" and not data.path.startswith(uploads) else ""

@@ -13,9 +13,10 @@ from core.naming import dataset_name
 from core.spec import DataSpec, build
 from core.store import Run
 from core.wording import duration, metric_title, score
-from ui import pages
+from ui import pages, resources
 from ui.components import clock, plain, status_badge
 
+WATCH_EVERY_S = 2.0
 STEPS = (
     (":material/table_view:", "Look at the data", "Rows, labels and text lengths, before any time goes into training."),
     (":material/monitoring:", "Watch it learn", "Loss and accuracy grow live. Close the browser: the run goes on."),
@@ -43,7 +44,24 @@ def how_it_goes() -> None:
             st.caption(text)
 
 
-def run_line(run: Run) -> None:
+def latest_runs(runs: list[Run], count: int) -> None:
+    """The latest runs, which follow what happens while one of them works."""
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
+        st.subheader("Latest runs", anchor=False, width="content")
+        st.page_link(pages.RUNS, label="All runs", icon=":material/arrow_forward:", icon_position="right")
+    every = None if all(run.is_final for run in runs) else WATCH_EVERY_S
+    st.fragment(_run_lines, run_every=every)(count, every is not None)
+
+
+def _run_lines(count: int, watched: bool) -> None:
+    runs = resources.store().runs(kind="train", limit=count)
+    if watched and all(run.is_final for run in runs):
+        st.rerun()  # as a whole, without watching
+    for run in runs:
+        _run_line(run)
+
+
+def _run_line(run: Run) -> None:
     """A run in one line: state, name, data, what came out, when."""
     with st.container(border=True):
         state, name, data, result, when = st.columns([1, 3, 2, 2, 1.2], vertical_alignment="center")

@@ -27,6 +27,7 @@ def data() -> DataSpec:
 def set_data(chosen: DataSpec) -> None:
     """Look at this dataset; the New run page takes it over."""
     st.session_state[_DATA] = chosen
+    set_source(chosen.source)
     others = [d for d in recent_data() if not same_source(d, chosen)]
     st.session_state[_RECENT] = [chosen, *others][:RECENT_DATASETS]
 

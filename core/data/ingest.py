@@ -44,14 +44,14 @@ def hub(data: DataSpec, folder: Path, progress: Progress) -> Made:
     """A dataset of the Hugging Face Hub."""
     from core.data.hub import prepare_hub
 
-    title = f"{data.path} ({data.config})" if data.config else data.path
-    found = prepare_hub(data, folder, progress)
+    made = Made(f"{data.path} ({data.config})" if data.config else data.path)
+    found = prepare_hub(data, folder, progress, made.notes.append)
     names = {}
     for _, _, features in found:
         for name, feature in features.items():
             if type(feature).__name__ == "ClassLabel" and feature.names:
                 names[name] = tuple(feature.names)
-    return _described(Made(title), {name: Path(path) for name, path, _ in found}, folder, names)
+    return _described(made, {name: Path(path) for name, path, _ in found}, folder, names)
 
 
 def files_of(data: DataSpec, settings: Settings, folder: Path, progress: Progress) -> Made:

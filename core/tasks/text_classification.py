@@ -70,16 +70,16 @@ def encode(loaded: Loaded, spec: RunSpec, tokenizer: Any, report: Reporter, cach
     """Tokenise both splits of `loaded`, cut to the longest text allowed. Deterministic.
 
     cache: a folder for the token ids of large datasets, which otherwise stay in memory.
-    Raises DataError if no example has any text left.
+    Raises DataError if there is nothing to train on.
     """
+    if not loaded.dataset["train"].num_rows:
+        raise DataError("there are no training examples; choose another split or a larger share", "data.train_split")
     splits, truncated, tokens = {}, {}, {}
     for split in ("train", "eval"):
         encoder = _Encoder(loaded.text_columns, tokenizer, spec.model.max_length, len(loaded.dataset[split]), split, report)
         splits[split] = _map(loaded.dataset[split], encoder, cache, split)
         truncated[split] = encoder.truncated / max(1, encoder.done)
         tokens[split] = int(sum(splits[split]["length"]))
-    if not splits["train"].num_rows:
-        raise DataError("there are no training examples; choose another split or a larger share", "data.train_split")
     encoded = Encoded(
         splits["train"],
         splits["eval"],

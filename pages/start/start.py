@@ -25,7 +25,7 @@ with first, start_cards.card("Start here", ":material/rocket_launch:", sample.su
         resources.scheduler().wake()
         st.switch_page(pages.RUN, query_params={"run": run})
 with own, start_cards.card(
-    "Use your own texts", ":material/description:", "A file or folder of labelled texts, or a dataset from the Hub.",
+    "Your own texts", ":material/description:", "A file or folder of labelled texts, or a dataset from the Hub.",
     "CSV, TSV, JSON, Parquet; also zipped.",
 ):  # fmt: skip
     if st.button("Open a dataset", icon=":material/folder_open:", key="open_dataset"):
@@ -42,10 +42,6 @@ with tutorial, start_cards.card(
 st.space("small")
 runs = resources.store().runs(kind="train", limit=LATEST)
 if runs:
-    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
-        st.subheader("Latest runs", anchor=False, width="content")
-        st.page_link(pages.RUNS, label="All runs", icon=":material/arrow_forward:", icon_position="right")
-    for run in runs:
-        start_cards.run_line(run)
+    start_cards.latest_runs(runs, LATEST)
 else:
     start_cards.how_it_goes()

@@ -11,12 +11,18 @@ from typing import Any
 
 import pytest
 
-from core import models, scratch
+from core import device, models, scratch
 from core import spec as spec_module
 from core.spec import RunSpec
 
 LABELS = ("bad", "middling", "good")
 FILLER = [f"word{i}" for i in range(60)]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Models this small compute no faster with more, and several times slower on a busy machine."""
+    device.set_threads(1)
 
 
 @dataclass

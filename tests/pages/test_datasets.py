@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.data.prepared import QUICK_BYTES
 from core.settings import Settings, from_environment
 from core.spec import DataSpec
 from core.store import Store
@@ -82,7 +83,7 @@ def test_an_upload_is_read_kept_on_disk_and_let_go(app: Open, settings: Settings
     ("name", "content", "expected"),
     [
         ("empty.csv", b"", "is empty"),
-        ("picture.csv", bytes(range(256)) * 40, "cannot be opened"),
+        ("x.parquet", b"PAR1 this is none", "cannot be opened"),
         ("x.json", b'{"a": [', "cannot be opened"),
     ],
 )
@@ -131,7 +132,7 @@ def test_labels_that_are_none_are_pointed_out(app: Open, labels: list[str], expe
 def test_lengths_follow_the_longest_text_and_reach_the_run(app: Open) -> None:
     page = app(PAGE)
     tab(page, LENGTHS)
-    assert "are longer than 128 tokens" in said(page) and "sample of 2,000 of 4,000" in said(page)
+    assert "longer than 128 tokens" in said(page) and "sample of 2,000 of 4,000" in said(page)
     page.slider[0].set_value(16).run()
     assert "are longer than 16 tokens" in said(page) and page.get("plotly_chart")
     page.button(key="train_on_this").click().run()
@@ -220,12 +221,14 @@ def test_the_text_cannot_be_the_label_too(app: Open) -> None:
 def test_a_large_file_is_opened_by_a_run_that_can_be_cancelled(app: Open, tmp_path: Path) -> None:
     with (tmp_path / "large.csv").open("w") as file:
         file.write("text,label\n")
-        file.writelines(f"some words to fill the line of row {i} {'x' * 400},{i % 3}\n" for i in range(12_000))
+        file.writelines(f"{'words ' * 400}{i},{i % 3}\n" for i in range(QUICK_BYTES // 2_400 + 1))
     page = file_page(app)
     page.text_input(key="path").set_value(str(tmp_path / "large.csv"))
     next(b for b in page.button if b.label == "Open").click().run()
     (run,) = store().runs()
-    assert run.kind == "import" and run.status == "queued" and "Waiting for its turn" in str(page.get("progress"))
+    assert (
+        run.kind == "import" and run.status == "queued" and page.get("progress")[0].proto.text == "Waiting for its turn"
+    )
     page.button(key="cancel_import").click().run()
     page.run()
     assert store().run(run.id).status == "stopped" and "was cancelled" in said(page)
@@ -250,3 +253,14 @@ def test_datasets_of_the_session_come_back(app: Open) -> None:
     assert page.header[0].value == "Sample reviews"
     page.get_by_key("dataset_kind").set_value("file").run()
     assert page.header[0].value == "reviews\\.csv"
+
+
+def test_recent_datasets_are_offered_and_the_fields_follow(app: Open) -> None:
+    page = app(PAGE)
+    page.get_by_key("dataset_kind").set_value("hub").run()
+    page.text_input(key="hub_name").set_value("dair-ai/emotion")
+    next(b for b in page.button if b.label == "Open").click().run()
+    page.get_by_key("dataset_kind").set_value("sample").run()
+    assert page.get_by_key("recent_dataset").options == ["dair\\-ai/emotion"]
+    page.get_by_key("dataset_kind").set_value("hub").run()
+    assert page.text_input(key="hub_name").value == "dair-ai/emotion"

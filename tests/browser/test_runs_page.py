@@ -1,0 +1,83 @@
+"""The Runs page: several at once are deleted with their files, and a dialog outlives the table's ticks."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.steps import Dashboard, settled, status, until
+from tests.synthetic import Synthetic
+
+pytestmark = pytest.mark.browser
+
+ROW, HEADER = 36, 36
+
+
+def row(page: Page, place: int, x: int = 16) -> None:
+    """Click in a row of the table, which is a canvas: at the box at its left unless another place is given."""
+    box = page.locator("[data-testid=stDataFrame] canvas").first.bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + x, box["y"] + HEADER + ROW * place + ROW // 2)
+
+
+def test_two_runs_are_deleted_with_their_files_while_another_works(dashboard: Dashboard, page: Page) -> None:
+    kept, first, second = (Synthetic(dashboard.store, dashboard.settings, name).working() for name in "KAB")
+    for run in (first, second):
+        run.train(20, of=20)
+        run.finish()
+    kept.train(10, of=100)
+    page.goto(dashboard.url("runs"))
+    settled(page)
+    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+    row(page, 0)
+    expect(page.get_by_text("1 run selected")).to_be_visible()
+    row(page, 1)
+    expect(page.get_by_text("2 runs selected")).to_be_visible()
+    page.locator(".st-key-runs_delete button").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text(re.compile(r"This frees .* kB"))).to_be_visible()
+    kept.train(20, of=100)
+    page.wait_for_timeout(2500)  # a tick of the table
+    expect(dialog).to_be_visible()
+    dialog.get_by_role("button", name="Delete 2 runs").click()
+    until(lambda: [run.id for run in dashboard.store.runs()] == [kept.id], 20, "both are gone")
+    assert not dashboard.settings.run_dir(first.id).exists()
+    assert not dashboard.settings.run_dir(second.id).exists()
+    expect(page.get_by_role("dialog")).to_have_count(0)
+
+
+def test_a_selection_stays_with_its_run_when_another_comes_in(dashboard: Dashboard, page: Page) -> None:
+    chosen = Synthetic(dashboard.store, dashboard.settings, "Chosen").working()
+    chosen.train(20, of=100)
+    page.goto(dashboard.url("runs"))
+    settled(page)
+    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+    row(page, 0)
+    expect(page.get_by_text("1 run selected")).to_be_visible()
+    Synthetic(dashboard.store, dashboard.settings, "Newer")
+    page.wait_for_timeout(3000)  # a tick of the table
+    expect(page.get_by_text("1 run selected")).to_be_visible()
+    page.locator(".st-key-runs_rename button").click()
+    expect(page.get_by_role("textbox", name="Name")).to_have_value("Chosen")
+
+
+def test_a_run_opens_from_its_row(dashboard: Dashboard, page: Page) -> None:
+    run = Synthetic(dashboard.store, dashboard.settings, "To open").working()
+    run.train(20, of=20)
+    run.finish()
+    page.goto(dashboard.url("runs"))
+    settled(page)
+    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
+    row(page, 0, x=60)
+    page.wait_for_url(re.compile(rf"/run\?run={run.id}"))
+    until(lambda: status(page) == "Finished")
+
+
+def test_without_runs_the_page_says_what_to_do(dashboard: Dashboard, page: Page) -> None:
+    page.goto(dashboard.url("runs"))
+    page.get_by_role("button", name="Start the first run").click()
+    page.wait_for_url(re.compile("/new_run"))
+    page.goto(dashboard.url("run?run=doesnotexist"))
+    expect(page.get_by_text("This run does not exist")).to_be_visible()
