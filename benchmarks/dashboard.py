@@ -26,6 +26,7 @@ from pathlib import Path
 import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
+from playwright.sync_api import Page, sync_playwright
 
 from core.process import identity, is_dead
 from core.settings import Settings
@@ -92,7 +93,11 @@ def fill_store(home: Path) -> str:
             (name, step, step / 100, time.time(), rng.random())
             for step in range(points)
             for name in ("loss", "learning_rate", "grad_norm", "examples_per_second")
-        ] + [(f"eval_{name}", step, step / 100, time.time(), rng.random()) for step in range(0, points, 100) for name in ("loss", "accuracy")]
+        ] + [
+            (f"eval_{name}", step, step / 100, time.time(), rng.random())
+            for step in range(0, points, 100)
+            for name in ("loss", "accuracy")
+        ]
         store.write(run_id, token, Progress("Evaluating", points, points, 3.0), metrics)
         store.finish(run_id, token, "finished", summary={"main_metric": "accuracy", "value": 0.5, "baseline": 0.3})
     folder = settings.run_dir(run_id)
@@ -182,8 +187,6 @@ def server(home: Path) -> Iterator[tuple[str, psutil.Process]]:
 
 def memory_of_server(home: Path, run_id: str, dataset: DataSpec) -> float:
     """Megabytes of the server's process once every page was visited, the dataset opened by its path."""
-    from playwright.sync_api import sync_playwright
-
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with server(home) as (address, process), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
@@ -201,7 +204,7 @@ def memory_of_server(home: Path, run_id: str, dataset: DataSpec) -> float:
     return peak / 1e6
 
 
-def open_dataset(page, path: str) -> None:  # type: ignore[no-untyped-def]
+def open_dataset(page: Page, path: str) -> None:
     """What a person does on the Datasets page to open a file by its path."""
     page.get_by_role("radio", name="File").or_(page.get_by_role("button", name="File")).first.click()
     page.get_by_label("Path").first.fill(path)

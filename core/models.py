@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import re
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -69,9 +70,19 @@ def kind_of(name: str) -> Kind:
     )
 
 
-def fetch(model: ModelSpec, settings: Settings, progress: Callable[[str, float | None], None]) -> Path | None:
+def ignore(sentence: str) -> None:
+    """A `note` for those who do not listen."""
+
+
+def fetch(
+    model: ModelSpec,
+    settings: Settings,
+    progress: Callable[[str, float | None], None],
+    note: Callable[[str], None] = ignore,
+) -> Path | None:
     """The local folder of a pretrained model, downloaded if it is the Hub's and not here yet; None for scratch.
 
+    note: told a sentence when the Hub did not answer and an earlier download is used.
     Raises ModelError, HubError or PathError.
     """
     match kind_of(model.name):
@@ -82,16 +93,18 @@ def fetch(model: ModelSpec, settings: Settings, progress: Callable[[str, float |
         case "hub":
             from core import hub
 
-            folder = hub.fetch_model(model.name, model.revision, progress)
-    check_folder(folder, model.max_length)
+            folder = hub.fetch_model(model.name, model.revision, progress, note)
+    check_folder(folder, model.max_length, model.name)
     return folder
 
 
-def check_folder(folder: Path, max_length: int | None = None) -> None:
+def check_folder(folder: Path, max_length: int | None = None, name: str = "") -> None:
     """Whether `folder` holds a model that can be trained here, by its file names and config alone.
 
-    max_length: tokens per text, checked against what the model can take. Raises ModelError.
+    max_length: tokens per text, checked against what the model can take. name: what a person calls the model, if not
+    by its folder. Raises ModelError.
     """
+    name = name or folder.name
     if not folder.is_dir():
         raise ModelError(f"{folder} is not a folder; give the folder that has config.json and model.safetensors in it")
     config = _read_config(folder)
@@ -99,20 +112,16 @@ def check_folder(folder: Path, max_length: int | None = None) -> None:
     if not kind:
         raise ModelError(f"config.json in {folder} names no model_type; save the model anew with save_pretrained")
     if "auto_map" in config and kind not in KNOWN_TYPES:
-        raise ModelError(
-            f"{folder.name} needs code of its own to load (auto_map), which is not run here; use another model"
-        )
+        raise ModelError(f"{name} needs code of its own to load (auto_map), which is not run here; use another model")
     if config.get("is_encoder_decoder"):
-        raise ModelError(
-            f"{folder.name} is an encoder-decoder ({kind}), which cannot classify texts here; use an encoder"
-        )
+        raise ModelError(f"{name} is an encoder-decoder ({kind}), which cannot classify texts here; use an encoder")
     _check_weights(folder)
-    if not any((folder / name).is_file() for name in TOKENIZER_FILES):
+    if not any((folder / file).is_file() for file in TOKENIZER_FILES):
         raise ModelError(f"{folder} has no tokenizer (tokenizer.json or vocab.txt); save it there with save_pretrained")
     limit = position_limit(config)
     if max_length is not None and limit is not None and max_length > limit:
         raise ModelError(
-            f"the longest text is set to {max_length:,} tokens, but {folder.name} takes at most {limit:,}; "
+            f"the longest text is set to {max_length:,} tokens, but {name} takes at most {limit:,}; "
             f"set model.max_length to {limit} or less"
         )
 
@@ -183,7 +192,9 @@ def load_model(
         "label2id": {name: i for i, name in enumerate(label_names)},
         "problem_type": "single_label_classification",
     }
-    transformers_logging.disable_progress_bar()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the Hub's bars have a switch of their own in the environment
+        transformers_logging.disable_progress_bar()
     set_seed(seed)
     if folder is None:
         network = scratch.model(len(tokenizer), model.max_length, tokenizer.pad_token_id, labels)
@@ -272,7 +283,7 @@ def _load_pretrained(folder: Path, labels: dict[str, Any], tokenizer: Any, repor
             trust_remote_code=False,
             local_files_only=True,
             weights_only=True,
-            ignore_mismatched_sizes=True,  # a head for another number of classes is made anew; all else is checked below
+            ignore_mismatched_sizes=True,  # a head for other classes is made anew; all else is checked below
             output_loading_info=True,
         )
     except Exception as error:  # a broken file, a config that fits no weights: whatever the library makes of it

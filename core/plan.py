@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from core import models
+from core.data import browse
+from core.data.files import split_of
+from core.data.load import choose_columns, choose_train
 from core.data.prepared import Prepared
 from core.errors import DataError, ModelError, PathError, Problem, TunedeckError
 from core.settings import Settings, allowed_path
 from core.spec import DataSpec, RunSpec, TrainingSpec, replace
 
-TRAIN_SPLITS = ("train", "training")
-EVAL_SPLITS = ("validation", "valid", "val", "dev", "test")
+if TYPE_CHECKING:
+    import pandas as pd
+
+LEAST_CLASSES = 2
 
 # What suits new weights and pretrained ones; the form moves between the two with the model.
 LEAST_SCRATCH_RATE, MOST_PRETRAINED_RATE = 2e-4, 2e-4
@@ -55,11 +60,19 @@ def start_from(data: DataSpec) -> RunSpec:
 
 
 def splits_used(data: DataSpec, prepared: Prepared) -> tuple[str | None, str | None]:
-    """The training and evaluation split that a spec uses; None where there is none of that name."""
-    names = list(prepared.splits)
-    train = data.train_split or next((n for n in TRAIN_SPLITS if n in names), names[0] if names else None)
-    evaluation = data.eval_split or next((n for n in EVAL_SPLITS if n in names and n != train), None)
-    return (train if train in names else None), (evaluation if evaluation in names else None)
+    """The training and evaluation split of a run; None for one that does not exist or, the latter, is held out.
+
+    Not looked at: whether a split that was not named has labels; the run passes over one that has none.
+    """
+    try:
+        train = choose_train(prepared, data, [])
+    except DataError:
+        return None, None
+    if data.eval_split:
+        return train, data.eval_split if data.eval_split in prepared.splits else None
+    others = sorted(name for name in prepared.splits if name != train)
+    found = (name for kind in ("validation", "test") for name in others if split_of(name) == kind)
+    return train, next(found, None)
 
 
 def outlook(spec: RunSpec, prepared: Prepared) -> Outlook | None:
@@ -69,7 +82,7 @@ def outlook(spec: RunSpec, prepared: Prepared) -> Outlook | None:
     if train_split is None:
         return None
     train = prepared.splits[train_split].rows
-    if eval_split is None or eval_split == train_split:
+    if eval_split is None:
         evaluation = max(1, round(train * data.validation_fraction))
         train -= evaluation
     else:
@@ -101,33 +114,42 @@ def advice(spec: RunSpec) -> list[Problem]:
     return found
 
 
+def label_problem(column: str, counts: pd.DataFrame) -> tuple[Problem | None, Problem | None]:
+    """What makes a label column useless, and what makes it doubtful. `counts`: as `browse.label_counts` has them."""
+    real = counts[~counts["label"].isin([browse.EMPTY, browse.OTHER])]
+    field, rows = "data.label_column", int(counts["count"].sum())
+    if rows and len(real) < LEAST_CLASSES:
+        what = f"every row has the same value in {column!r}" if len(real) else f"{column!r} is empty in every row"
+        return Problem(field, f"{what}, so there is nothing to learn; choose another column"), None
+    if (counts["label"] == browse.OTHER).any():
+        return None, Problem(field, f"{column!r} has more than {browse.MAX_LABELS} different values; is it a class?")
+    empty = int(counts.loc[counts["label"] == browse.EMPTY, "count"].sum())
+    if empty:
+        return None, Problem(field, f"{empty:,} of {rows:,} rows have no value in {column!r}; they are left out")
+    return None, None
+
+
 def data_problem(error: TunedeckError) -> Problem:
     """What opening a dataset said, as a problem of the field to look at."""
     return Problem((error.field if isinstance(error, DataError) else "") or "data", str(error))
 
 
 def _data_problems(data: DataSpec, prepared: Prepared) -> list[Problem]:
-    columns = {c.name: c for c in prepared.columns}
-    listed = _listed(columns)
-    found = [
-        Problem(field, f"there is no split {name!r}; this dataset has {_listed(prepared.splits)}")
-        for field, name in (("data.train_split", data.train_split), ("data.eval_split", data.eval_split))
-        if name and name not in prepared.splits
-    ]
-    missing = [name for name in data.text_columns if name not in columns]
-    if missing:
-        found.append(Problem("data.text_columns", f"there is no column {missing[0]!r}; the columns are {listed}"))
-    elif not data.text_columns and not prepared.text_guess:
-        found.append(Problem("data.text_columns", "no column looks like text; choose the one to read"))
-    label = data.label_column
-    if label and label not in columns:
-        found.append(Problem("data.label_column", f"there is no column {label!r}; the columns are {listed}"))
-    elif not label and not prepared.label_guess:
-        found.append(Problem("data.label_column", "no column looks like a label; choose the one to predict"))
-    elif (column := columns.get(label or prepared.label_guess or "")) is not None and column.kind in ("list", "other"):
-        found.append(
-            Problem("data.label_column", f"{column.name!r} holds {column.kind} values; a label is a text or a number")
-        )
+    found = []
+    for choose in (choose_columns, choose_train):
+        try:
+            choose(prepared, data, [])
+        except DataError as error:
+            found.append(data_problem(error))
+    train, evaluation = splits_used(data, prepared)
+    if data.eval_split and train is not None:
+        if evaluation is None:
+            listed = ", ".join(prepared.splits)
+            found.append(Problem("data.eval_split", f"there is no split {data.eval_split!r}; the splits are {listed}"))
+        elif evaluation == train:
+            found.append(
+                Problem("data.eval_split", f"{train!r} is the training split; leave this empty to hold a part out")
+            )
     return found
 
 
@@ -139,9 +161,3 @@ def _model_problems(spec: RunSpec, settings: Settings) -> list[Problem]:
         field = "model.max_length" if "model.max_length" in str(error) else "model.name"
         return [Problem(field, str(error))]
     return []
-
-
-def _listed(names: Any, most: int = 12) -> str:
-    names = list(names)
-    more = f" and {len(names) - most} more" if len(names) > most else ""
-    return ", ".join(repr(name) for name in names[:most]) + more

@@ -27,7 +27,7 @@ PRESETS: dict[str, Preset] = {
         RunSpec(
             data=DataSpec(source="sample", text_columns=("text",), label_column="label"),
             model=ModelSpec(name="scratch", max_length=128),
-            training=TrainingSpec(learning_rate=1e-3, num_train_epochs=4, per_device_train_batch_size=32),
+            training=TrainingSpec(learning_rate=1e-3, num_train_epochs=3, per_device_train_batch_size=32),
         ),
     ),
     "yelp-trainer": Preset(

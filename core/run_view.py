@@ -60,6 +60,11 @@ class RunView:
         # A progress bar redraws its line with carriage returns: only what it last said counts.
         self.log.extend(line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", errors="replace") for line in lines)
 
+    @property
+    def version(self) -> int:
+        """Another number whenever a metric has come."""
+        return self._metric_cursor
+
     def series(self, name: str) -> pd.DataFrame:
         """One metric by step: columns step, epoch, time, value; empty if it was never reported."""
         rows = sorted((step, *point) for step, point in self.points.get(name, {}).items())

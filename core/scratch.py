@@ -40,7 +40,9 @@ def train_wordpiece(texts: Iterable[str]) -> Any:
         show_progress=False,
     )
     tokenizer.train_from_iterator((text[:MAX_CHARACTERS] for text in islice(texts, MAX_TEXTS)), trainer)
-    tokenizer.model = WordPiece(_with_all_positions(tokenizer.get_vocab()), unk_token="[UNK]", max_input_chars_per_word=500)
+    tokenizer.model = WordPiece(
+        _with_all_positions(tokenizer.get_vocab()), unk_token="[UNK]", max_input_chars_per_word=500
+    )
     cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS]:0 $A:0 [SEP]:0",

@@ -134,7 +134,7 @@ class TrainingSpec(Section):
     """The hyperparameters, by their TrainingArguments names."""
 
     learning_rate: float = setting(5e-5, "Learning rate", "TrainingArguments' default.", main=True, gt=0, le=1)
-    """How far each step moves the weights: 1e-5 to 5e-5 for a pretrained model, about 5e-4 for scratch."""
+    """How far each step moves the weights: 1e-5 to 5e-5 for a pretrained model, about 1e-3 for scratch."""
 
     num_train_epochs: float = setting(3.0, "Epochs", "TrainingArguments' default.", main=True, gt=0, le=1000)
     """How many times each training example is seen."""

@@ -109,7 +109,7 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     report.check_stop()
 
     report.phase("Loading the model")
-    source = models.fetch(plan.model, settings, report.fraction)
+    source = models.fetch(plan.model, settings, report.fraction, report.message)
     texts = (text for column in loaded.text_columns for text in loaded.dataset["train"][column])
     tokenizer = models.load_tokenizer(plan.model, source, texts, report)
     model = models.load_model(plan.model, source, loaded.label_names, tokenizer, plan.training.seed, report)

@@ -12,6 +12,7 @@ from typing import Any
 
 from core import process
 from core.presets import PRESETS, SAMPLE
+from core.scheduler import wants
 from core.settings import Settings
 from core.store import Progress, Store
 
@@ -22,25 +23,30 @@ class Synthetic:
     """One run of this process's making. It is the run's worker as far as anybody can see."""
 
     def __init__(
-        self, store: Store, settings: Settings, name: str = "A run", spec: dict[str, Any] | None = None
+        self,
+        store: Store,
+        settings: Settings,
+        name: str = "A run",
+        spec: dict[str, Any] | None = None,
+        *,
+        kind: str = "train",
     ) -> None:
         self._store, self._settings = store, settings
         self._random = random.Random(7)
+        self._kind = kind
         self.spec = spec or PRESETS[SAMPLE].spec.model_dump(mode="json")
-        # Submitted as what no scheduler starts, until this process has taken it up.
-        self.id = store.submit("train", name, self.spec)
+        self.id = store.submit(kind, name, self.spec)
         self.token = 1 + random.randrange(2**40)
         self.seen = 0
-        self._status = "queued"
         self._claim()
 
     def _claim(self) -> None:
         me = process.identity()
         with self._store.atomic() as db:
             db.execute(
-                "UPDATE runs SET status='starting', token=?, attempt=1, resource='cpu', host=?, boot=?, pid=?,"
+                "UPDATE runs SET status='starting', token=?, attempt=1, resource=?, host=?, boot=?, pid=?,"
                 " pid_started=?, phase='Starting' WHERE id=?",
-                (self.token, me.host, me.boot, me.pid, me.started, self.id),
+                (self.token, wants(self.spec, self._kind), me.host, me.boot, me.pid, me.started, self.id),
             )
 
     def working(self) -> Synthetic:
@@ -70,7 +76,7 @@ class Synthetic:
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / "worker.log").open("a") as log:
             log.writelines(f"{line}\n" for line in lines)
-        self._status = self._store.write(self.id, self.token, Progress("Training", step, of, 4 * step / of), metrics)
+        self._store.write(self.id, self.token, Progress("Training", step, of, 4 * step / of), metrics)
 
     def say(self, text: str, level: str = "info") -> None:
         event = (time.time(), "message", {"text": text, "level": level, "code": ""})

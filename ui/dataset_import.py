@@ -5,9 +5,10 @@ from __future__ import annotations
 import streamlit as st
 
 from core.data.prepared import Prepared, find_prepared, is_quick, prepare
-from core.errors import TunedeckError, WrongStatus
+from core.errors import PathError, TunedeckError, WrongStatus
 from core.naming import dataset_name
 from core.plan import same_source, source_only
+from core.settings import allowed_path
 from core.spec import DataSpec, build
 from core.store import Run
 from ui import dataset_reading, resources
@@ -33,7 +34,7 @@ def opened_or_importing(data: DataSpec) -> Prepared | None:
         prepared = opened(data)
     except TunedeckError as error:
         show_error(error, title=f"{plain(dataset_name(data))} cannot be opened")
-        if data.source == "file":
+        if _is_there(data):
             dataset_reading.show(data, None)
         return None
     if prepared is None:
@@ -90,9 +91,17 @@ def _show_failure(data: DataSpec, run: Run) -> None:
         if run.detail:
             with st.expander("Details"):
                 st.code(run.detail, language=None)
-        if data.source == "file":
+        if _is_there(data):
             dataset_reading.show(data, None)
     st.button("Try again", icon=":material/refresh:", key="retry_import", on_click=start_import, args=(data,))
+
+
+def _is_there(data: DataSpec) -> bool:
+    """Whether there is a file that might be read differently."""
+    try:
+        return data.source == "file" and allowed_path(resources.settings(), data.path).exists()
+    except (PathError, OSError):
+        return False
 
 
 @st.fragment(run_every=WATCH_EVERY_S)

@@ -14,6 +14,7 @@ from ui.components import plain, show_error
 
 LABEL_CHARACTERS = 60
 MOST_SPLITS = 4
+FEW = 15  # of very many labels
 
 
 def show(column: str | None, prepared: Prepared, split: str) -> None:
@@ -27,7 +28,7 @@ def show(column: str | None, prepared: Prepared, split: str) -> None:
         if len(prepared.splits) > 1 and st.toggle("Compare splits", key="compare_splits"):
             splits = list(prepared.splits)[:MOST_SPLITS]
     try:
-        counts = {name: _counts(prepared.fingerprint, name, column, prepared) for name in splits}
+        counts = {name: counted(column, prepared, name) for name in splits}
     except TunedeckError as error:
         show_error(error)
         return
@@ -36,10 +37,19 @@ def show(column: str | None, prepared: Prepared, split: str) -> None:
         sentence.caption("This split has no rows.")
         return
     sentence.markdown(_said(first), width="content")
+    many = bool((first["label"] == browse.OTHER).any())
+    if many:
+        st.caption(f"The {FEW} most frequent:")
     st.plotly_chart(
-        label_bars(counts, shares=len(splits) > 1), key="label_bars", config={"displayModeBar": False},
+        label_bars(counts, shares=len(splits) > 1, most=FEW if many else browse.MAX_LABELS + 2, without=browse.OTHER),
+        key="label_bars", config={"displayModeBar": False},
         alt=f"How often each label of {column} occurs",
     )  # fmt: skip
+
+
+def counted(column: str, prepared: Prepared, split: str) -> pd.DataFrame:
+    """How often each label occurs in a split, as `browse.label_counts` has it; remembered. Raises DataError."""
+    return _counts(prepared.fingerprint, split, column, prepared)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)

@@ -8,6 +8,7 @@ browser loads it once.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import plotly
@@ -83,10 +84,23 @@ _CHART = st.components.v2.component(
 CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"]}
 
 
-def live_chart(figure: go.Figure, *, key: str, alt: str) -> None:
-    """Draw a figure with a fixed `layout.height`; one with the same key is changed in place. alt: what it shows."""
+@dataclass(frozen=True)
+class Drawing:
+    """A figure ready to be sent. height: in pixels"""
+
+    figure: str
+    height: int
+
+
+def drawing(figure: go.Figure) -> Drawing:
+    """A figure with a fixed `layout.height`, made ready once for any number of ticks."""
     height, figure.layout.template = figure.layout.height, None  # Streamlit's, which only its own element can read
-    data = {"figure": figure.to_json(), "height": height, "config": CONFIG, "alt": alt, "library": _library_address()}
+    return Drawing(figure.to_json(), height)
+
+
+def live_chart(drawn: Drawing, *, key: str, alt: str) -> None:
+    """Show a drawing; another one with the same key changes the chart in place. alt: what it shows, in words."""
+    data = {"figure": drawn.figure, "height": drawn.height, "config": CONFIG, "alt": alt, "library": _library_address()}
     _CHART(data=data, key=key)
 
 

@@ -60,7 +60,7 @@ def delete_dialog(runs: Sequence[Run], leave: bool = False) -> None:
     st.markdown(f"{named}{more}")
     if working := [run for run in runs if run.status in ACTIVE]:
         st.warning(f"{counted(len(working), 'run')} of these still work; stop them first. They are left as they are.")
-    what = "The model, its predictions, the curves and the log go with it."
+    what = f"The model, its predictions, the curves and the log go with {'it' if len(runs) == 1 else 'them'}."
     st.caption(f"{what} This frees {size(freed)}; it cannot be undone.")
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep", key="delete_no"):

@@ -14,7 +14,7 @@ from core.store import Run
 from core.wording import METRIC_MEANINGS, counted, metric_title, score, sentence, size
 from ui import resources
 from ui.components import plain
-from ui.live_chart import live_chart
+from ui.live_chart import drawing, live_chart
 
 SIDE_BY_SIDE = 7
 
@@ -84,7 +84,7 @@ def by_class(report: dict[str, Any]) -> None:
         st.markdown("**Confusion matrix**" if len(labels) <= MOST_CLASSES else "**Most frequent mistakes**")
         if len(labels) <= MOST_CLASSES:
             chart = confusion_figure(labels, counts)
-            live_chart(chart, key="chart_confusion", alt="Predicted against true classes")
+            live_chart(drawing(chart), key="chart_confusion", alt="Predicted against true classes")
             st.caption("Rows are true classes; blue is right, orange is wrong; shares are of a row.")
         else:
             _mistakes(labels, counts)

@@ -4,18 +4,34 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core import plan
 from core.data.prepared import Prepared
-from core.errors import Problem, SpecError
+from core.errors import DataError, Problem, SpecError
 from core.naming import dataset_name
 from core.spec import DataSpec
 from core.wording import counted
-from ui import pages, spec_form, state
+from ui import dataset_labels, pages, spec_form, state
 from ui.components import plain
 
 ICONS = {"sample": ":material/star:", "file": ":material/description:", "hub": ":material/cloud_download:"}
 
 
-def show(form: state.Form, data: DataSpec, prepared: Prepared | None, problems: list[Problem]) -> None:
+def check_labels(data: DataSpec, prepared: Prepared) -> tuple[list[Problem], list[Problem]]:
+    """What is wrong with the label column by its values, and what is doubtful."""
+    split, _ = plan.splits_used(data, prepared)
+    column = data.label_column or prepared.label_guess
+    if split is None or column is None or prepared.column(column) is None:
+        return [], []  # said elsewhere
+    try:
+        problem, doubt = plan.label_problem(column, dataset_labels.counted(column, prepared, split))
+    except DataError as error:
+        return [plan.data_problem(error)], []
+    return [problem] if problem else [], [doubt] if doubt else []
+
+
+def show(
+    form: state.Form, data: DataSpec, prepared: Prepared | None, problems: list[Problem], advice: list[Problem]
+) -> None:
     """data: where the examples come from; prepared: the opened dataset, None if it is not here yet."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         title = prepared.title if prepared else dataset_name(data)
@@ -31,6 +47,7 @@ def show(form: state.Form, data: DataSpec, prepared: Prepared | None, problems: 
     with label:
         guess = (prepared.label_guess or "") if prepared else ""
         spec_form.field(form, "data.label_column", problems, names=names, placeholder=guess, after=share)
+        spec_form.show_advice("data.label_column", advice)
     with examples:
         spec_form.field(form, "data.max_train_examples", problems, placeholder="All", after=share)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import streamlit as st
 
@@ -15,7 +16,8 @@ from core.spec import DataSpec, RunSpec, build, get_field, spec_fields
 _DATA, _DRAFT, _DRAFT_PRESET, _VIEWS, _FORM, _RECENT, _SOURCE, _UPLOADS, _NOTICE = (
     "data", "draft", "draft_preset", "run_views", "form", "recent_data", "data_source", "uploads", "notice",
 )  # fmt: skip
-_SELECTED, _QUESTION = "selected_runs", "question"
+T = TypeVar("T")
+_SELECTED, _QUESTION, _CURVES = "selected_runs", "question", "curves"
 RECENT_DATASETS = 6
 
 
@@ -198,3 +200,12 @@ def ask(dialog: str, ids: list[str]) -> None:
 
 def take_question() -> tuple[str, list[str]] | None:
     return cast("tuple[str, list[str]] | None", st.session_state.pop(_QUESTION, None))
+
+
+def curves(run_id: str, version: object, draw: Callable[[], T]) -> T:
+    """The charts of a run, drawn anew only if there is something new to draw; those of one run are remembered."""
+    held = cast("tuple[object, T] | None", st.session_state.get(_CURVES))
+    if held is None or held[0] != (run_id, version):
+        held = ((run_id, version), draw())
+        st.session_state[_CURVES] = held
+    return held[1]

@@ -1,4 +1,4 @@
-"""The order of examples: seeded per epoch, so that an epoch can be repeated exactly, and with batches of like lengths."""
+"""The order of examples: seeded per epoch, so that one can be repeated exactly, with batches of like lengths."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from torch.utils.data import Sampler
 MEGABATCH = 50
 
 
-def training_batches(lengths: Sequence[int] | np.ndarray, batch_size: int, rng: np.random.Generator) -> list[np.ndarray]:
+def training_batches(
+    lengths: Sequence[int] | np.ndarray, batch_size: int, rng: np.random.Generator
+) -> list[np.ndarray]:
     """All indices of `lengths` in batches of like lengths, in random order; an incomplete batch comes last.
 
     Unlike in the Trainer's own grouping, the batches are shuffled too: with long texts always before short ones, what
@@ -84,7 +86,7 @@ class EpochSampler(Sampler[int]):
 class EvalSampler(Sampler[int]):
     """Every index once, in batches of like lengths; ends early, after at least one batch, once `stop()` says so."""
 
-    def __init__(self, lengths: Sequence[int], batch_size: int, stop: Callable[[], bool]) -> None:
+    def __init__(self, lengths: Sequence[int] | np.ndarray, batch_size: int, stop: Callable[[], bool]) -> None:
         self.batches = evaluation_batches(lengths, batch_size)
         self.stop = stop
         self.cut_short = False
@@ -98,4 +100,3 @@ class EvalSampler(Sampler[int]):
 
     def __len__(self) -> int:
         return sum(len(batch) for batch in self.batches)
-

@@ -172,7 +172,7 @@ class Watcher(TrainerCallback):
 
     def on_epoch_end(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         control.should_log = True  # before an evaluation, so that a diverged model is not evaluated
-        if control.should_training_stop and state.global_step < state.max_steps or self.diverged_at:
+        if (control.should_training_stop and state.global_step < state.max_steps) or self.diverged_at:
             control.should_evaluate = control.should_save = False  # ended within the epoch; a stop has saved already
 
     def on_log(
@@ -180,7 +180,7 @@ class Watcher(TrainerCallback):
     ) -> None:
         if logs is None or "loss" not in logs:
             return
-        values = {name: logs[name] for name in ("loss", "learning_rate", "grad_norm") if name in logs}
+        values: dict[str, float] = {name: logs[name] for name in ("loss", "learning_rate", "grad_norm") if name in logs}
         values |= self._speed(args.logging_steps)
         self._tell(values, state)
         logger.info("step %d of %d: %s", state.global_step, state.max_steps, _in_words(values))

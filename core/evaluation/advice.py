@@ -35,7 +35,9 @@ def _stopped(report: dict[str, Any], history: dict[str, Any]) -> str:
         return ""
     part = report["examples"] < report["eval_examples"]
     judged = f" It was judged on {report['examples']:,} of {report['eval_examples']:,} examples." if part else ""
-    return f"Training ended after {history['steps']:,} of {history['total_steps']:,} steps; let it run to the end.{judged}"
+    return (
+        f"Training ended after {history['steps']:,} of {history['total_steps']:,} steps; let it run to the end.{judged}"
+    )
 
 
 def _not_learned(spec: RunSpec, report: dict[str, Any]) -> str:
@@ -44,10 +46,11 @@ def _not_learned(spec: RunSpec, report: dict[str, Any]) -> str:
     if value > baseline + max(0.02, 1.5 * _standard_error(report)):
         return ""
     rate = spec.training.learning_rate
-    usual = "about 5e-4" if spec.model.name == "scratch" else "2e-5 to 5e-5"
+    usual = "about 1e-3" if spec.model.name == "scratch" else "2e-5 to 5e-5"
     return (
-        f"The model is hardly better than always answering {report['baseline']['label']!r}. Train for more epochs, check "
-        f"the learning rate ({rate:g}; {usual} is usual), and look at some examples: do the labels follow from the texts?"
+        f"The model is hardly better than always answering {report['baseline']['label']!r}. Train for more epochs, "
+        f"check the learning rate ({rate:g}; {usual} is usual), and look at some examples: do the labels follow from "
+        "the texts?"
     )
 
 
@@ -57,8 +60,8 @@ def _overfitted(spec: RunSpec, evaluations: list[dict[str, Any]]) -> str:
         return ""
     best = evaluations[losses.index(min(losses))]
     return (
-        f"The evaluation loss was lowest after {best['epoch']:.3g} epochs and has risen since: the model began to learn "
-        "the training examples by heart. Train for fewer epochs, or with more examples, weight decay or a lower "
+        f"The evaluation loss was lowest after {best['epoch']:.3g} epochs and has risen since: the model began to "
+        "learn the training examples by heart. Train for fewer epochs, or with more examples, weight decay or a lower "
         "learning rate."
     )
 
@@ -101,7 +104,11 @@ def _scratch(spec: RunSpec) -> str:
 
 def _few_examples(report: dict[str, Any]) -> str:
     count = report["train_examples"]
-    return f"{count:,} training examples are few; more of them are the surest way to a better model." if count < 1000 else ""
+    return (
+        f"{count:,} training examples are few; more of them are the surest way to a better model."
+        if count < 1000
+        else ""
+    )
 
 
 def _uncertain(report: dict[str, Any]) -> str:

@@ -39,9 +39,7 @@ class ClassMetric(evaluate.Metric):
             description=self.title,
             citation="",
             inputs_description="predictions and references: class ids",
-            features=datasets.Features(
-                {"predictions": datasets.Value("int64"), "references": datasets.Value("int64")}
-            ),
+            features=datasets.Features({"predictions": datasets.Value("int64"), "references": datasets.Value("int64")}),
         )
 
     def _compute(self, *, predictions: Any = None, references: Any = None, **_: Any) -> dict[str, float]:

@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from core.figures.style import COLORS, INDIGO, ORANGE, axis, figure, safe
 
+MOST_LABELS = 50
 MOST_UPRIGHT = 8  # more labels, or longer ones, lie
 LONGEST_UPRIGHT = 12
 LABEL_CHARACTERS = 40
@@ -17,9 +18,15 @@ BARS = 48
 TAIL = 0.995  # the share of the texts that the axis of a histogram reaches; a few very long ones would squeeze the rest
 
 
-def label_bars(counts: Mapping[str, pd.DataFrame], *, shares: bool) -> go.Figure:
-    """Bars per label. `counts`: split → columns label and count; shares: of each split, else numbers of rows."""
-    labels = list(dict.fromkeys(label for frame in counts.values() for label in frame["label"].astype(str)))
+def label_bars(
+    counts: Mapping[str, pd.DataFrame], *, shares: bool, most: int = MOST_LABELS, without: str | None = None
+) -> go.Figure:
+    """Bars per label. `counts`: split → columns label and count.
+
+    shares: of each split, else numbers of rows; most: how many labels; without: one that gets no bar but counts
+    """
+    known = dict.fromkeys(label for frame in counts.values() for label in frame["label"].astype(str))
+    labels = [label for label in known if label != without][:most]
     lying = len(labels) > MOST_UPRIGHT or max(map(len, labels), default=0) > LONGEST_UPRIGHT
     traces = [
         _label_trace(split, frame, labels, color, lying=lying, shares=shares, alone=len(counts) == 1)

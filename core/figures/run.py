@@ -31,7 +31,7 @@ def loss_figure(
         _line(evaluation, "Evaluation", ORANGE, width=2.2, digits=".4f", points=True),
     ]
     if long:
-        traces.append(_line(training, "Each step", INDIGO, opacity=0.28, width=1, hoverinfo="skip"))
+        traces.append(_line(training, "Each step", INDIGO, opacity=0.4, width=1, hoverinfo="skip"))
     return figure(traces, title=title, x="Step", y="Loss", height=360, revision=revision, yaxis=axis("Loss", nticks=6))
 
 

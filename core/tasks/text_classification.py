@@ -76,7 +76,9 @@ def encode(loaded: Loaded, spec: RunSpec, tokenizer: Any, report: Reporter, cach
         raise DataError("there are no training examples; choose another split or a larger share", "data.train_split")
     splits, truncated, tokens = {}, {}, {}
     for split in ("train", "eval"):
-        encoder = _Encoder(loaded.text_columns, tokenizer, spec.model.max_length, len(loaded.dataset[split]), split, report)
+        encoder = _Encoder(
+            loaded.text_columns, tokenizer, spec.model.max_length, len(loaded.dataset[split]), split, report
+        )
         splits[split] = _map(loaded.dataset[split], encoder, cache, split)
         truncated[split] = encoder.truncated / max(1, encoder.done)
         tokens[split] = int(sum(splits[split]["length"]))

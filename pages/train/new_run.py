@@ -17,6 +17,9 @@ except TunedeckError as error:
 advice = plan.advice(spec) if spec is not None else []
 if spec is not None:
     problems = [*problems, *plan.problems(spec, prepared, resources.settings())]
+    if prepared is not None:
+        wrong, doubtful = spec_data.check_labels(spec.data, prepared)
+        problems, advice = [*problems, *wrong], [*advice, *doubtful]
 
 st.title("New run")
 if notice := state.take_notice():
@@ -27,7 +30,7 @@ with settings:
     spec_summary.choose_preset(form)
     with st.container(border=True):
         st.markdown("##### Dataset")
-        spec_data.show(form, data, prepared, problems)
+        spec_data.show(form, data, prepared, problems, advice)
     with st.container(border=True):
         st.markdown("##### Model")
         spec_model.choose(form, problems)

@@ -18,8 +18,11 @@ def body(was_busy: bool) -> None:
             type="search", live=True, width=320,
         )  # fmt: skip
         group = st.pills("Status", list(run_table.GROUPS), label_visibility="collapsed", key="runs_group")
-        imports = st.toggle("Dataset imports", key="runs_imports", help="Also list downloads and large files read in.")
-    runs = resources.store().runs(kind=None if imports else "train")
+        runs = resources.store().runs()
+        imports = any(run.kind != "train" for run in runs) and st.toggle(
+            "Dataset imports", key="runs_imports", help="Also list downloads and large files read in."
+        )
+    runs = runs if imports else [run for run in runs if run.kind == "train"]
     if was_busy != any(run.status in ("queued", *ACTIVE) for run in runs):
         st.rerun()  # look more or less often from now on
     shown = run_table.matching(runs, words or "", group)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -12,17 +10,8 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
 
 from core.settings import Settings
-from tests.browser.steps import PROJECT, Dashboard
+from tests.browser.steps import ARGUMENTS, PROJECT, Dashboard, chromium
 
-ARGUMENTS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
 REPORTS = pytest.StashKey[dict[str, pytest.TestReport]]()
 
 
@@ -38,14 +27,8 @@ def dashboard(settings: Settings) -> Iterator[Dashboard]:
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
-    program = next((found for name in names if name and (found := shutil.which(name))), None)
-    if program is None:
-        pytest.fail(
-            "there is no Chromium for the browser tests: install chromium (.ci/run does), or name it in CHROMIUM"
-        )
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
+        started = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
         yield started
         started.close()
 

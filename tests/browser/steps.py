@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,9 +24,18 @@ from core.settings import Settings
 from core.store import ACTIVE, Run, Store
 
 PROJECT = Path(__file__).resolve().parents[2]
+ARGUMENTS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
 T = TypeVar("T")
 
-TRAINING_S = 420.0  # for a run of the sample, on a slow machine that does other things too
+TRAINING_S = 1200.0  # for a run of the sample, on a slow machine that does other things too
 
 
 def until(look: Callable[[], T], timeout_s: float = 30.0, what: str = "") -> T:
@@ -37,6 +47,14 @@ def until(look: Callable[[], T], timeout_s: float = 30.0, what: str = "") -> T:
             return seen
         assert time.monotonic() < end, f"not within {timeout_s:.0f} s: {what or look}"
         time.sleep(0.1)
+
+
+def chromium() -> str:
+    """The browser's program."""
+    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
+    program = next((found for name in names if name and (found := shutil.which(name))), None)
+    assert program is not None, "there is no Chromium: install chromium (.ci/run does), or name it in CHROMIUM"
+    return program
 
 
 class Dashboard:

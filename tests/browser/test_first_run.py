@@ -11,7 +11,7 @@ from playwright.sync_api import Page, expect
 from core.results import model_folder
 from tests.browser.steps import TRAINING_S, Dashboard, button, main_score, points, settled, status, step, until
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
 
 
 def test_from_the_first_page_to_a_finished_run(dashboard: Dashboard, new_page: Callable[[], Page]) -> None:

@@ -76,7 +76,9 @@ def test_unbalanced_classes_are_mentioned(prepare: Any, make_loaded: Any, record
     assert any(code == "class-imbalance" and "'good' has 1" in text for text, _, code in recorder.messages)
 
 
-def test_twice_the_same_and_in_a_file(prepare: Any, make_loaded: Any, recorder: Any, tmp_path: Path, monkeypatch: Any) -> None:
+def test_twice_the_same_and_in_a_file(
+    prepare: Any, make_loaded: Any, recorder: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
     loaded = make_loaded(50, 10)
     setup = prepare(loaded)
     monkeypatch.setattr(task, "MAX_ROWS_IN_MEMORY", 20)

@@ -64,7 +64,8 @@ def test_suggestions_are_names() -> None:
 def test_pages_can_ask_about_models_without_heavy_imports(tiny_bert: Path) -> None:
     code = (
         "import sys; from pathlib import Path; from core import models; models.check_folder(Path(sys.argv[1]), 32);"
-        "print([m for m in ('torch', 'transformers', 'tokenizers', 'datasets', 'evaluate', 'sklearn') if m in sys.modules])"
+        "heavy = ('torch', 'transformers', 'tokenizers', 'datasets', 'evaluate', 'sklearn');"
+        "print([m for m in heavy if m in sys.modules])"
     )
     out = subprocess.run([sys.executable, "-c", code, tiny_bert], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
@@ -149,7 +150,9 @@ def test_positions_that_no_token_uses_do_not_count() -> None:
     assert models.position_limit({"model_type": "t5"}) is None
 
 
-@pytest.mark.parametrize(("kind", "sentence"), [("vit", "cannot classify texts"), ("nothing-known", "cannot load a model of type")])
+@pytest.mark.parametrize(
+    ("kind", "sentence"), [("vit", "cannot classify texts"), ("nothing-known", "cannot load a model of type")]
+)
 def test_an_architecture_without_text_classification(copy: Path, recorder: Any, kind: str, sentence: str) -> None:
     edit(copy, model_type=kind)
     with pytest.raises(ModelError, match=sentence):
@@ -170,7 +173,7 @@ def test_a_broken_file_and_weights_that_do_not_fit(copy: Path, recorder: Any) ->
         load(copy, recorder)
     weights.write_bytes(whole)
     edit(copy, hidden_size=64)
-    with pytest.raises(ModelError, match="do not fit its config.json"):
+    with pytest.raises(ModelError, match="do not fit its config"):
         load(copy, recorder)
 
 
@@ -212,7 +215,11 @@ def test_devices_that_are_not_here_are_refused(monkeypatch: Any) -> None:
     assert device.choose(ExecutionSpec()).kind == "cpu"
     assert device.choose(ExecutionSpec()).precision == "fp32"
     assert device.choose(ExecutionSpec(precision="bf16")).precision == "bf16"
-    for wanted, field in ((ExecutionSpec(device="cuda"), "device"), (ExecutionSpec(device="mps"), "device"), (ExecutionSpec(precision="fp16"), "precision")):
+    for wanted, field in (
+        (ExecutionSpec(device="cuda"), "device"),
+        (ExecutionSpec(device="mps"), "device"),
+        (ExecutionSpec(precision="fp16"), "precision"),
+    ):
         with pytest.raises(SpecError) as caught:
             device.choose(wanted)
         assert caught.value.problems[0].field == f"execution.{field}"

@@ -153,33 +153,23 @@ def test_a_diverged_run_says_what_to_change(prepare: Any, recorder: Any) -> None
     with pytest.raises(ModelError, match=r"no longer a number at step 1\b.*0\.0005"):
         run(setup)
     assert not (setup.run_dir / "model").exists()
-    with pytest.raises(ModelError, match="no numbers.*40 of 40 examples"):
+    with pytest.raises(ModelError, match=r"no numbers.*40 of 40 examples"):
         evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)
 
 
-def test_a_run_that_diverges_late_falls_back_to_its_best(prepare: Any, recorder: Any) -> None:
+def test_a_run_that_diverges_late_falls_back_to_its_best(prepare: Any, recorder: Any, monkeypatch: Any) -> None:
     setup = prepare(training__num_train_epochs=2)
 
-    class Breaker(trainer.TrainerCallback):
-        def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
-            if state.global_step == 32:
-                with torch.no_grad():
-                    setup.model.classifier.bias.fill_(math.nan)
+    watch = trainer.Watcher.on_step_end
 
-    original = trainer.Watcher
+    def watch_and_break(self: Any, args: Any, state: Any, control: Any, **more: Any) -> None:
+        watch(self, args, state, control, **more)
+        if state.global_step == 32:
+            with torch.no_grad():
+                setup.model.classifier.bias.fill_(math.nan)
 
-    class WatcherAndBreaker(original):  # type: ignore[misc, valid-type]
-        on_substep_end = Breaker.on_substep_end
-
-        def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            super().on_step_end(args, state, control, **kwargs)
-            Breaker.on_step_end(self, args, state, control)  # type: ignore[arg-type]
-
-    trainer.Watcher = WatcherAndBreaker  # type: ignore[misc]
-    try:
-        run(setup)
-    finally:
-        trainer.Watcher = original  # type: ignore[misc]
+    monkeypatch.setattr(trainer.Watcher, "on_step_end", watch_and_break)
+    run(setup)
     assert "diverged" in recorder.codes
     assert all(torch.isfinite(v).all() for v in weights(setup.model).values() if v.is_floating_point())
     assert evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)["metrics"]["accuracy"] > 0.2
@@ -239,7 +229,10 @@ def test_a_model_without_a_padding_token(prepare: Any, recorder: Any, tmp_path: 
 
     base = scratch.tokenizer(["word1 word2 good1 bad1 middling1"] * 3, 32)
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=base.backend_tokenizer, eos_token="[SEP]", unk_token="[UNK]", model_input_names=["input_ids", "attention_mask"]
+        tokenizer_object=base.backend_tokenizer,
+        eos_token="[SEP]",
+        unk_token="[UNK]",
+        model_input_names=["input_ids", "attention_mask"],
     )
     models.save(
         GPT2Model(GPT2Config(vocab_size=len(base), n_embd=32, n_layer=1, n_head=2, n_positions=64)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -27,9 +28,14 @@ def store() -> Store:
     return Store(from_environment().store_path)
 
 
+def keyed(page: AppTest, key: str) -> Any:
+    """A widget of a kind that the test's own accessors do not type."""
+    return page.get_by_key(key)
+
+
 def file_page(app: Open) -> AppTest:
     page = app(PAGE)
-    page.get_by_key("dataset_kind").set_value("file").run()
+    keyed(page, "dataset_kind").set_value("file").run()
     assert not page.exception
     return page
 
@@ -64,8 +70,8 @@ def test_rows_are_reached_at_any_depth(app: Open) -> None:
     goto = next(box for box in page.number_input if box.label == "Go to row")
     goto.set_value(3_977).run()
     assert page.dataframe[0].value.index[0] == 3_950
-    size = next(box for box in page.get("segmented_control") if box.label == "Rows per page")
-    size.set_value(100).run()
+    boxes: list[Any] = list(page.get("segmented_control"))
+    next(box for box in boxes if box.label == "Rows per page").set_value(100).run()
     assert page.dataframe[0].value.index[0] == 0 and len(page.dataframe[0].value) == 100
 
 
@@ -238,7 +244,7 @@ def test_a_large_file_is_opened_by_a_run_that_can_be_cancelled(app: Open, tmp_pa
 
 def test_a_dataset_of_the_hub_is_offered_and_asked_for(app: Open) -> None:
     page = app(PAGE)
-    page.get_by_key("dataset_kind").set_value("hub").run()
+    keyed(page, "dataset_kind").set_value("hub").run()
     page.text_input(key="hub_name").set_value("nyu-mll/glue")
     page.text_input(key="hub_config").set_value("cola")
     next(b for b in page.button if b.label == "Open").click().run()
@@ -249,18 +255,18 @@ def test_a_dataset_of_the_hub_is_offered_and_asked_for(app: Open) -> None:
 def test_datasets_of_the_session_come_back(app: Open) -> None:
     page = file_page(app)
     upload(page, "reviews.csv", REVIEWS)
-    page.get_by_key("dataset_kind").set_value("sample").run()
+    keyed(page, "dataset_kind").set_value("sample").run()
     assert page.header[0].value == "Sample reviews"
-    page.get_by_key("dataset_kind").set_value("file").run()
+    keyed(page, "dataset_kind").set_value("file").run()
     assert page.header[0].value == "reviews\\.csv"
 
 
 def test_recent_datasets_are_offered_and_the_fields_follow(app: Open) -> None:
     page = app(PAGE)
-    page.get_by_key("dataset_kind").set_value("hub").run()
+    keyed(page, "dataset_kind").set_value("hub").run()
     page.text_input(key="hub_name").set_value("dair-ai/emotion")
     next(b for b in page.button if b.label == "Open").click().run()
-    page.get_by_key("dataset_kind").set_value("sample").run()
-    assert page.get_by_key("recent_dataset").options == ["dair\\-ai/emotion"]
-    page.get_by_key("dataset_kind").set_value("hub").run()
+    keyed(page, "dataset_kind").set_value("sample").run()
+    assert keyed(page, "recent_dataset").options == ["dair\\-ai/emotion"]
+    keyed(page, "dataset_kind").set_value("hub").run()
     assert page.text_input(key="hub_name").value == "dair-ai/emotion"

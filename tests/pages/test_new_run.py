@@ -1,13 +1,14 @@
 """The form of a run: made from the spec, kept over page changes, refused where it is wrong."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.presets import PRESETS, SAMPLE
 from core.settings import from_environment
-from core.spec import DataSpec, RunSpec, build, get_field, replace, spec_fields, to_yaml
+from core.spec import DataSpec, ReadSpec, RunSpec, build, get_field, replace, spec_fields, to_yaml
 from core.store import Store
 
 Open = Callable[..., AppTest]
@@ -180,7 +181,7 @@ def test_columns_that_do_not_exist_are_said(app: Open) -> None:
     )
     page.switch_page(f"pages/{PAGE}.py").run()
     said = page.warning[0].value.replace("\\", "")
-    assert "no column 'stars'" in said and "no split 'nope'" in said and "'text', 'label'" in said
+    assert "no column 'stars'" in said and "no split 'nope'" in said and "text, label" in said
 
 
 def test_seldom_meant_settings_are_pointed_out_but_allowed(app: Open) -> None:
@@ -207,3 +208,27 @@ def test_all_values_of_a_spec_survive_the_form(app: Open) -> None:
     assert read == spec and not problems
     assert all(get_field(read, path) == get_field(spec, path) for path, _ in spec_fields())
     assert start(page) == spec
+
+
+@pytest.mark.parametrize(
+    ("values", "said", "starts"),
+    [(["same"] * 60, "nothing to learn", False), ([str(i) for i in range(60)], "more than 50 different", True)],
+)
+def test_the_labels_are_looked_at_before_anything_starts(
+    app: Open, tmp_path: Path, values: list[str], said: str, starts: bool
+) -> None:
+    rows = "".join(f"some words here {i},{value}\n" for i, value in enumerate(values))
+    (tmp_path / "data.csv").write_text("text,label\n" + rows)
+    page = app()
+    data = DataSpec(
+        source="file",
+        path=str(tmp_path / "data.csv"),
+        text_columns=("text",),
+        label_column="label",
+        read=ReadSpec(header=True),
+    )
+    page.session_state["draft"] = RunSpec(data=data)
+    page.switch_page(f"pages/{PAGE}.py").run()
+    shown = [*(m.value for m in page.markdown), *(c.value for c in page.caption)]
+    assert any(said in text for text in shown)
+    assert page.button(key="start").disabled is not starts

@@ -1,6 +1,7 @@
 """The first page: one click to a run, two other ways, and what was done last."""
 
 from collections.abc import Callable
+from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
@@ -48,7 +49,8 @@ def test_latest_runs_are_listed(app: Open) -> None:
     for number in range(7):
         store().submit("train", f"Run *{number}*", PRESETS[SAMPLE].spec.model_dump(mode="json"))
     page = app()
-    links = [link.label for link in page.get("page_link")]
+    found: list[Any] = list(page.get("page_link"))
+    links = [link.label for link in found]
     assert [label for label in links if "Run" in label and "\\*6\\*" in label]
     assert sum("\\*" in label for label in links) == 5
     assert not any("How it goes" in heading.value for heading in page.subheader)

@@ -1,0 +1,87 @@
+"""Photographs every page in light and dark for the README: `make screenshots`. Trains for real; takes a few minutes.
+
+A run that works, one that has finished, one that was stopped and one that failed, all of the sample data, in a home
+folder of their own that is thrown away.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
+
+from core import settings as settings_module  # noqa: E402
+from core.presets import PRESETS, SAMPLE  # noqa: E402
+from core.spec import replace  # noqa: E402
+from tests.browser.steps import ARGUMENTS, Dashboard, chromium, points, settled, until  # noqa: E402
+
+SIZE = {"width": 1440, "height": 900}
+SCHEMES = ("light", "dark")
+
+
+def submit(dashboard: Dashboard, name: str, **changes: object) -> str:
+    spec = replace(PRESETS[SAMPLE].spec, {f"training.{field}": value for field, value in changes.items()})
+    return dashboard.store.submit("train", name, spec.model_dump(mode="json"))
+
+
+def ended(dashboard: Dashboard, run: str) -> None:
+    until(lambda: dashboard.store.run(run).is_final, 1800, f"run {run} ends")
+
+
+def photograph(browser: Browser, address: str, name: str, whole: bool = False) -> None:
+    """One page in both colour schemes; `whole` for all of its height."""
+    for scheme in SCHEMES:
+        context = browser.new_context(viewport=SIZE, color_scheme=scheme, locale="en-GB")  # type: ignore[arg-type]
+        page = context.new_page()
+        page.goto(address)
+        complete(page)
+        page.screenshot(path=ROOT / "docs" / f"{name}-{scheme}.png", full_page=whole)
+        context.close()
+        sys.stdout.write(f"docs/{name}-{scheme}.png\n")
+
+
+def complete(page: Page) -> None:
+    """Wait until everything is drawn: the script has run, no placeholder is left, charts have their lines."""
+    settled(page)
+    until(lambda: not page.locator("[data-testid=stSkeleton]").count(), 30, "placeholders are gone")
+    until(lambda: not page.locator(".live-chart:not(.js-plotly-plot)").count(), 30, "charts are drawn")
+    page.wait_for_timeout(1500)  # fonts and animations
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
+        os.environ["TUNEDECK_HOME"] = home
+        dashboard = Dashboard(settings_module.from_environment())
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+        try:
+            dashboard.start()
+            photograph(browser, dashboard.url(), "start")
+            failing = submit(dashboard, "Far too high a learning rate", learning_rate=1.0, num_train_epochs=1.0)
+            short = submit(dashboard, "Sample reviews · one epoch", num_train_epochs=1.0)
+            for run in (failing, short):
+                ended(dashboard, run)
+            finished = submit(dashboard, "Sample reviews · scratch")
+            ended(dashboard, finished)
+            working = submit(dashboard, "Sample reviews · smaller steps", learning_rate=3e-4, num_train_epochs=6.0)
+            submit(dashboard, "Sample reviews · label smoothing", label_smoothing_factor=0.1)
+            photograph(browser, dashboard.url(f"run?run={finished}"), "run")
+            photograph(browser, dashboard.url("datasets"), "datasets")
+            photograph(browser, dashboard.url("new_run"), "new_run")
+            photograph(browser, dashboard.url("runs"), "runs")
+            watch = browser.new_page()
+            watch.goto(dashboard.url(f"run?run={working}"))
+            until(lambda: points(watch, "metrics") >= 3, 1800, "three evaluations")
+            photograph(browser, dashboard.url(f"run?run={working}"), "run_live")
+        finally:
+            dashboard.close()
+            browser.close()
+
+
+if __name__ == "__main__":
+    main()

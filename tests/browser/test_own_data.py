@@ -1,0 +1,66 @@
+"""A person's own file: uploaded, looked at, trained on; and a form that says what is wrong where it is wrong."""
+
+from __future__ import annotations
+
+import random
+import re
+
+import pytest
+from playwright.sync_api import FilePayload, Page, expect
+
+from tests.browser.steps import TRAINING_S, Dashboard, button, main_score, settled, status, until
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
+
+GOOD, BAD = "lovely warm tasty friendly quick", "cold rude slow stale dirty"
+
+
+def reviews(count: int) -> bytes:
+    """A CSV with quoted commas and line breaks, from which anything learns."""
+    rng = random.Random(3)
+    lines = ["review,verdict"]
+    for number in range(count):
+        good = number % 2 == 0
+        words = rng.choices((GOOD if good else BAD).split(), k=6)
+        lines.append(f'"{", ".join(words[:3])}\n{" ".join(words[3:])}",{"good" if good else "bad"}')
+    return "\n".join(lines).encode()
+
+
+def test_a_bad_value_is_explained_beside_its_field(dashboard: Dashboard, page: Page) -> None:
+    page.goto(dashboard.url("new_run"))
+    settled(page)
+    rate = page.get_by_label("Learning rate", exact=True)
+    rate.fill("7")
+    rate.press("Enter")
+    problem = page.get_by_text("the most is 1").first
+    expect(problem).to_be_visible()
+    field, words = rate.bounding_box(), problem.bounding_box()
+    assert field is not None and words is not None
+    assert 0 < words["y"] - field["y"] < 100 and abs(words["x"] - field["x"]) < 120, "it stands under the field"
+    expect(page.get_by_role("button", name="Start training")).to_be_disabled()
+    rate.fill("0.001")
+    rate.press("Enter")
+    expect(page.get_by_role("button", name="Start training")).to_be_enabled()
+    assert not dashboard.store.runs()
+
+
+def test_an_uploaded_file_is_trained_on(dashboard: Dashboard, page: Page) -> None:
+    page.goto(dashboard.url("datasets"))
+    settled(page)
+    page.get_by_text("Your own file").click()
+    file: FilePayload = {"name": "reviews.csv", "mimeType": "text/csv", "buffer": reviews(400)}
+    page.locator("input[type=file]").set_input_files(file)
+    expect(page.get_by_role("heading", name="reviews.csv")).to_be_visible()
+    expect(page.get_by_text("400 rows")).to_be_visible()
+    button(page, "Train on this dataset").click()
+    page.wait_for_url(re.compile("/new_run"))
+    start = page.get_by_role("button", name="Start training")
+    expect(start).to_be_enabled()
+    start.click()
+    page.wait_for_url(re.compile(r"/run\?run="))
+    until(lambda: status(page) == "Finished", TRAINING_S, "the run finishes")
+    run = dashboard.only_run()
+    assert run.spec["data"]["text_columns"] == ["review"] and run.spec["data"]["label_column"] == "verdict"
+    accuracy, baseline = main_score(page)
+    print(f"accuracy {accuracy}, baseline {baseline}")
+    assert accuracy > baseline + 0.2

@@ -1,0 +1,88 @@
+"""What a spec amounts to, before it starts: it must agree with what the run then does."""
+
+from pathlib import Path
+
+import pytest
+
+from core import plan
+from core.data.load import load
+from core.data.prepared import prepare
+from core.presets import PRESETS, SAMPLE
+from core.settings import Settings
+from core.spec import DataSpec, RunSpec, replace
+
+SPEC = PRESETS[SAMPLE].spec
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"data.max_train_examples": 100, "data.max_eval_examples": 40},
+        {"data.train_split": "test"},
+        {"training.num_train_epochs": 0.5, "training.gradient_accumulation_steps": 4},
+    ],
+)
+def test_examples_are_those_that_are_loaded(settings: Settings, changes: dict[str, object]) -> None:
+    spec = replace(SPEC, changes)
+    outlook = plan.outlook(spec, prepare(spec.data, settings))
+    loaded = load(spec.data, settings)
+    assert outlook is not None
+    assert (outlook.train, outlook.evaluation) == (len(loaded.dataset["train"]), len(loaded.dataset["eval"]))
+
+
+def test_a_part_is_held_out_where_there_is_one_split(settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "one.csv"
+    file.write_text("text,label\n" + "".join(f"words in row {i},{'ab'[i % 2]}\n" for i in range(200)))
+    spec = RunSpec(data=DataSpec(source="file", path=str(file)))
+    outlook = plan.outlook(spec, prepare(spec.data, settings))
+    loaded = load(spec.data, settings)
+    assert outlook is not None and outlook.held_out
+    assert (outlook.train, outlook.evaluation) == (len(loaded.dataset["train"]), len(loaded.dataset["eval"]))
+
+
+def test_steps_are_whole_and_counted_with_accumulation(settings: Settings) -> None:
+    spec = replace(
+        SPEC,
+        {
+            "data.max_train_examples": 100,
+            "training.per_device_train_batch_size": 8,
+            "training.gradient_accumulation_steps": 2,
+            "training.num_train_epochs": 3,
+        },
+    )
+    outlook = plan.outlook(spec, prepare(spec.data, settings))
+    assert outlook is not None and outlook.steps == 21  # 13 batches, 7 steps, 3 epochs
+
+
+def test_a_fitting_spec_has_no_problems(settings: Settings, minilm: Path) -> None:
+    spec = replace(SPEC, {"model.name": str(minilm)})
+    assert plan.problems(spec, prepare(spec.data, settings), settings) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"data.label_column": "none"}, "data.label_column"),
+        ({"data.text_columns": ["none"]}, "data.text_columns"),
+        ({"data.train_split": "none"}, "data.train_split"),
+        ({"data.eval_split": "none"}, "data.eval_split"),
+        ({"data.eval_split": "train"}, "data.eval_split"),
+        ({"model.name": "./none"}, "model.name"),
+    ],
+)
+def test_what_would_fail_is_said(settings: Settings, changes: dict[str, object], field: str) -> None:
+    spec = replace(SPEC, changes)
+    assert [p.field for p in plan.problems(spec, prepare(spec.data, settings), settings)] == [field]
+
+
+def test_a_text_longer_than_the_model_takes_is_said(settings: Settings, minilm: Path) -> None:
+    spec = replace(SPEC, {"model.name": str(minilm), "model.max_length": 4096})
+    (problem,) = plan.problems(spec, None, settings)
+    assert problem.field == "model.max_length" and "512" in problem.message
+
+
+def test_sources_are_the_same_whatever_is_chosen_of_them() -> None:
+    one = DataSpec(source="hub", path="x/y", text_columns=("a",), max_train_examples=5)
+    assert plan.same_source(one, DataSpec(source="hub", path="x/y", seed=1))
+    assert not plan.same_source(one, DataSpec(source="hub", path="x/y", config="c"))

@@ -1,0 +1,43 @@
+"""Words for numbers."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from core import wording
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(None, "–"), (0.4, "under 1 s"), (8.4, "8 s"), (59.7, "1 min"), (80, "1 min 20 s"), (7500, "2 h 5 min")],
+)
+def test_durations(seconds: float | None, said: str) -> None:
+    assert wording.duration(seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(None, "–"), (math.nan, "not a number"), (0, "0"), (5e-5, "5e-5"), (0.0123, "0.0123"), (123_456.7, "123,457")],
+)
+def test_numbers(value: float | None, said: str) -> None:
+    assert wording.number(value) == said
+
+
+def test_sizes_scores_and_counts() -> None:
+    assert [wording.size(n) for n in (812, 4_300, 3.4e6, 250e6, 1.2e9)] == [
+        "812 B",
+        "4.3 kB",
+        "3.4 MB",
+        "250 MB",
+        "1.2 GB",
+    ]
+    assert wording.score(0.61234) == "0.612" and wording.score(math.nan) == "not a number"
+    assert wording.counted(1, "run") == "1 run" and wording.counted(2000, "class", "classes") == "2,000 classes"
+
+
+def test_a_sentence_keeps_the_case_of_names() -> None:
+    assert wording.sentence("the disk is full") == "The disk is full."
+    assert wording.sentence("train.csv is empty") == "train.csv is empty."
+    assert wording.sentence("Really?") == "Really?"
