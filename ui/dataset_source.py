@@ -186,7 +186,7 @@ def _try_to_open(**fields: object) -> None:
 
 
 def _uploaded(key: str) -> None:
-    """Bring the upload to disk and let go of it: Streamlit would keep it in memory as long as the session lives."""
+    """Bring the upload to disk and let go of it."""
     file = state.widget(key)
     if file is None:
         return
@@ -199,7 +199,8 @@ def _uploaded(key: str) -> None:
         _open(data)
         dataset_import.start_if_needed(data)
         st.toast(f"{plain(file.name)} is here ({size(path.stat().st_size)}).", icon=":material/check:")
-    state.forget_upload()
+    finally:
+        state.forget_upload(file)
 
 
 def _hub_fields(data: DataSpec) -> dict[str, str]:

@@ -25,7 +25,9 @@ def show(spec: RunSpec | None, name: str) -> None:
         )  # fmt: skip
         with st.popover("Upload", icon=":material/upload:", key="yaml_popover"):
             key = state.upload_key("yaml")
-            st.file_uploader("A spec as YAML", ["yaml", "yml"], key=key, on_change=_uploaded, args=(key,))
+            st.file_uploader(
+                "A spec as YAML", ["yaml", "yml"], key=key, on_change=_uploaded, args=(key,), max_upload_size=1
+            )
     if spec is None:
         st.caption("Put the marked fields right first; then the whole spec is here to edit.")
         return
@@ -51,12 +53,12 @@ def _uploaded(key: str) -> None:
     file = state.widget(key)
     if file is None:
         return
-    state.forget_upload()
-    text = file.getvalue().decode("utf-8-sig", errors="replace")
+    name, text = file.name, file.getvalue().decode("utf-8-sig", errors="replace")
+    state.forget_upload(file)
     try:
         state.fill_form(from_yaml(text))
     except SpecError as error:
-        state.set_notice(f"{plain(file.name)} cannot be used: " + "; ".join(_lines(text, error)))
+        state.set_notice(f"{plain(name)} cannot be used: " + "; ".join(_lines(text, error)))
 
 
 def _lines(text: str, error: SpecError) -> list[str]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
 import streamlit as st
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
+from streamlit.typing import UploadedFile
 
 from core.plan import same_source, start_from
 from core.presets import PRESETS, SAMPLE
@@ -49,12 +52,18 @@ def set_source(kind: str) -> None:
 
 
 def upload_key(what: str) -> str:
-    """The key of an upload widget. A new one, after `forget_upload`, makes Streamlit let go of the file."""
+    """The key of an upload widget; a new and empty one after `forget_upload`."""
     return f"{what}_upload_{st.session_state.get(_UPLOADS, 0)}"
 
 
-def forget_upload() -> None:
+def forget_upload(file: UploadedFile) -> None:
+    """Empty the upload widgets and free the file's memory, which Streamlit holds as long as the session lives."""
     st.session_state[_UPLOADS] = st.session_state.get(_UPLOADS, 0) + 1
+    context = get_script_run_ctx()
+    assert context is not None, "there are uploads only in a script run"
+    if isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
+    file.close()
 
 
 def widget(key: str) -> Any:

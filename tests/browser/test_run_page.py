@@ -124,3 +124,16 @@ def test_names_and_labels_are_shown_as_they_are(dashboard: Dashboard, page: Page
     assert page.locator("[data-testid=stMain] img, [data-testid=stMain] .katex").count() == 0
     until(lambda: points(page, "confusion", 2) == 9)
     assert "<b>one</b>" in page.locator(".st-key-chart_confusion").inner_text()
+
+
+def test_nothing_is_fetched_from_elsewhere(dashboard: Dashboard, page: Page) -> None:
+    run = Synthetic(dashboard.store, dashboard.settings, "Stays here").working()
+    run.train(100, of=100)
+    run.finish()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    for path in ("", "datasets", "new_run", "runs", f"run?run={run.id}"):
+        page.goto(dashboard.url(path))
+        settled(page)
+    until(lambda: points(page) > 10, 30, "the charts are drawn")
+    assert not [url for url in asked if not url.startswith((dashboard.url(), "data:", "blob:"))]

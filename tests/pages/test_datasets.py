@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import random
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.testing.v1 import AppTest
 
 from core.data.prepared import QUICK_BYTES
@@ -80,6 +82,8 @@ def test_an_upload_is_read_kept_on_disk_and_let_go(app: Open, settings: Settings
     upload(page, "shop reviews.csv", REVIEWS)
     assert page.header[0].value == "shop reviews\\.csv"
     assert page.file_uploader[0].value is None
+    held = [o for o in gc.get_objects() if isinstance(o, MemoryUploadedFileManager)]
+    assert not any(files for manager in held for files in manager.file_storage.values()), "still in memory"
     data: DataSpec = page.session_state["data"]
     assert Path(data.path).is_relative_to(settings.uploads) and Path(data.path).read_text() == REVIEWS
     assert "230 rows" in said(page) and len(page.dataframe[0].value) == 50
