@@ -1,11 +1,11 @@
-"""Tunedeck's dashboard: navigation and bootstrap. The pages are in `pages/`, what they share in `ui/`."""
+"""Tunedeck's dashboard, for `streamlit run streamlit_app.py`. The script that it runs is ui/app.py.
+
+With a folder `pages/` beside the script, Streamlit takes the first visitor of a fresh server for one of its old kind of
+multipage app, and answers a link to any page but the first with "Page not found".
+"""
+
+from pathlib import Path
 
 import streamlit as st
 
-from ui import resources
-from ui.pages import DATASETS, NEW_RUN, RUN, RUNS, START
-
-st.set_page_config(page_title="Tunedeck", page_icon=":material/graphic_eq:", layout="wide")
-resources.scheduler()  # the background thread: once per process
-page = st.navigation({"": [START], "Data": [DATASETS], "Train": [NEW_RUN, RUNS, RUN]})
-page.run()
+app = st.App(Path(__file__).parent / "ui" / "app.py")

@@ -35,11 +35,11 @@ from core.store import Progress, Store
 
 PROJECT = Path(__file__).resolve().parent.parent
 PAGES = {
-    "start": "pages/start/start.py",
-    "datasets": "pages/data/datasets.py",
-    "new_run": "pages/train/new_run.py",
-    "runs": "pages/train/runs.py",
-    "run": "pages/train/run.py",
+    "start": "../pages/start/start.py",
+    "datasets": "../pages/data/datasets.py",
+    "new_run": "../pages/train/new_run.py",
+    "runs": "../pages/train/runs.py",
+    "run": "../pages/train/run.py",
 }
 TARGET_MS, TARGET_MB = 150.0, 350.0
 RUNS, ROWS = 200, 1_000_000
@@ -143,7 +143,7 @@ def script_runs(run_id: str, dataset: DataSpec, repetitions: int) -> dict[str, f
     os.chdir(PROJECT)
     medians = {}
     for name, script in PAGES.items():
-        app = AppTest.from_file(str(PROJECT / "streamlit_app.py"), default_timeout=60).run()
+        app = AppTest.from_file(str(PROJECT / "ui/app.py"), default_timeout=60).run()
         app.session_state["data"] = dataset
         if name == "run":
             app.query_params["run"] = run_id

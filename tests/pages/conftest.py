@@ -28,9 +28,9 @@ def app(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str],
     monkeypatch.setattr(Scheduler, "start", lambda self: None)
 
     def opened(page: str = "") -> AppTest:
-        test = AppTest.from_file(str(ROOT / "streamlit_app.py"), default_timeout=30).run()
+        test = AppTest.from_file(str(ROOT / "ui/app.py"), default_timeout=30).run()
         if page:
-            test.switch_page(f"pages/{page}.py").run()
+            test.switch_page(f"../pages/{page}.py").run()
         assert not test.exception
         return test
 

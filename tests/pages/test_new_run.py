@@ -98,8 +98,8 @@ def test_values_stay_while_another_page_is_looked_at(app: Open) -> None:
     page = app(PAGE)
     put(page, "training.num_train_epochs", 7.0)
     put(page, "training.learning_rate", "oops")
-    page.switch_page("pages/train/runs.py").run()
-    page.switch_page(f"pages/{PAGE}.py").run()
+    page.switch_page("../pages/train/runs.py").run()
+    page.switch_page(f"../pages/{PAGE}.py").run()
     assert field(page, "training.num_train_epochs").value == 7.0  # type: ignore[attr-defined]
     assert field(page, "training.learning_rate").value == "oops"  # type: ignore[attr-defined]
     put(page, "training.learning_rate", "2e-4")
@@ -134,7 +134,7 @@ def test_a_cloned_spec_is_taken_over_once(app: Open) -> None:
     page = app()
     spec = replace(PRESETS[SAMPLE].spec, {"training.seed": 7, "data.max_train_examples": 50})
     page.session_state["draft"] = spec
-    page.switch_page(f"pages/{PAGE}.py").run()
+    page.switch_page(f"../pages/{PAGE}.py").run()
     assert start(page) == spec
     assert page.session_state["draft"] is None
 
@@ -175,7 +175,7 @@ def test_an_uploaded_yaml_fills_the_form_and_is_let_go(app: Open) -> None:
 def test_a_dataset_that_is_gone_is_said(app: Open) -> None:
     page = app()
     page.session_state["draft"] = RunSpec(data=DataSpec(source="file", path="/no/such.csv"))
-    page.switch_page(f"pages/{PAGE}.py").run()
+    page.switch_page(f"../pages/{PAGE}.py").run()
     assert page.button(key="start").disabled and "/no/such.csv" in page.warning[0].value.replace("\\", "")
 
 
@@ -184,7 +184,7 @@ def test_columns_that_do_not_exist_are_said(app: Open) -> None:
     page.session_state["draft"] = replace(
         PRESETS[SAMPLE].spec, {"data.label_column": "stars", "data.train_split": "nope"}
     )
-    page.switch_page(f"pages/{PAGE}.py").run()
+    page.switch_page(f"../pages/{PAGE}.py").run()
     said = page.warning[0].value.replace("\\", "")
     assert "no column 'stars'" in said and "no split 'nope'" in said and "text, label" in said
 
@@ -205,7 +205,7 @@ def test_all_values_of_a_spec_survive_the_form(app: Open) -> None:
     }  # fmt: skip
     spec = replace(PRESETS[SAMPLE].spec, changes)
     page.session_state["draft"] = spec
-    page.switch_page(f"pages/{PAGE}.py").run()
+    page.switch_page(f"../pages/{PAGE}.py").run()
     from ui import spec_form
 
     held = page.session_state["form"]
@@ -233,7 +233,7 @@ def test_the_labels_are_looked_at_before_anything_starts(
         read=ReadSpec(header=True),
     )
     page.session_state["draft"] = RunSpec(data=data)
-    page.switch_page(f"pages/{PAGE}.py").run()
+    page.switch_page(f"../pages/{PAGE}.py").run()
     shown = [*(m.value for m in page.markdown), *(c.value for c in page.caption)]
     assert any(said in text for text in shown)
     assert page.button(key="start").disabled is not starts

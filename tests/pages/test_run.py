@@ -21,7 +21,7 @@ Open = Callable[..., AppTest]
 def open_run(app: Open, run_id: str) -> AppTest:
     page = app()
     page.query_params["run"] = run_id
-    page.switch_page("pages/train/run.py").run()
+    page.switch_page("../pages/train/run.py").run()
     assert not page.exception, page.exception
     return page
 

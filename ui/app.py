@@ -1,0 +1,13 @@
+"""The dashboard's script: navigation and bootstrap. The pages are in `pages/`, what they share in `ui/`."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from ui import resources
+from ui.pages import DATASETS, NEW_RUN, RUN, RUNS, START
+
+st.set_page_config(page_title="Tunedeck", page_icon=str(Path(__file__).parent / "icon.svg"), layout="wide")
+resources.scheduler()  # the background thread: once per process
+page = st.navigation({"": [START], "Data": [DATASETS], "Train": [NEW_RUN, RUNS, RUN]})
+page.run()
