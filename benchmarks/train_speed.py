@@ -24,12 +24,12 @@ from typing import Any
 
 from core.process import PROJECT, worker_environment
 
-ROWS, QUICK_ROWS = 1000, 128
+ROWS, QUICK_ROWS = 1000, 160
 MAX_LENGTH = 512
 BATCH = 8
 STEPS_PER_TURN = 4
 TARGET = 5.0
-PLAIN_WITHOUT = ("OMP_", "MKL_", "MALLOC_", "KMP_", "LD_PRELOAD")
+PLAIN_WITHOUT = ("OMP_", "MKL_", "MALLOC_", "GLIBC_", "KMP_", "LD_PRELOAD")
 
 
 def main(arguments: list[str]) -> int:

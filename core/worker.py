@@ -25,7 +25,7 @@ from core.files import write_text
 from core.settings import Settings, from_environment
 from core.store import Progress, Run, Store
 
-FLUSH_S = 0.3
+FLUSH_S = 0.5
 USAGE_S = 2.0
 GIVEN_UP = 70
 

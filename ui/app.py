@@ -7,7 +7,10 @@ import streamlit as st
 from ui import resources
 from ui.pages import DATASETS, NEW_RUN, RUN, RUNS, START
 
-st.set_page_config(page_title="Tunedeck", page_icon=str(Path(__file__).parent / "icon.svg"), layout="wide")
+HERE = Path(__file__).parent
+
+st.set_page_config(page_title="Tunedeck", page_icon=str(HERE / "icon.svg"), layout="wide")
+st.logo(str(HERE / "logo.svg"), size="large", icon_image=str(HERE / "icon.svg"))
 resources.scheduler()  # the background thread: once per process
 page = st.navigation({"": [START], "Data": [DATASETS], "Train": [NEW_RUN, RUNS, RUN]})
 page.run()
