@@ -23,7 +23,7 @@ PRESETS: dict[str, Preset] = {
     SAMPLE: Preset(
         "Sample reviews, from scratch",
         "A small new BERT learns to tell one to five stars from our own generated reviews.",
-        "Works offline. About half a minute on a laptop; it names the right one of five classes about three times in four.",
+        "Works offline. About half a minute on a laptop; it finds the right one of five classes three times in four.",
         RunSpec(
             data=DataSpec(source="sample", text_columns=("text",), label_column="label"),
             model=ModelSpec(name="scratch", max_length=128),

@@ -60,7 +60,7 @@ def test_a_dataset_and_a_model_of_the_hub(settings: Settings, hub: LoopbackHub, 
     status, result, errors = command("train", "-", env=env, stdin=spec)
     assert status == 0, errors
     assert (Path(result["model"]) / "model.safetensors").is_file()
-    assert not [r for r in hub.requests if r.path.endswith((".py", ".bin"))]
+    assert not [r for r in hub.requests if r.method == "GET" and r.path.endswith((".py", ".bin"))]
 
     status, result, errors = command("train", "-", "--set", "model.name=odd/pickled", env=env, stdin=spec)
     assert status == 1 and "pickled" in result["error"], errors
