@@ -13,17 +13,18 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from types import FrameType
 from typing import Any
 
 from core import spec as specs
-from core.errors import SpecError, TunedeckError
+from core.errors import SpecError, TunedeckError, WrongStatus
 from core.naming import run_name
 from core.run_view import RunView
-from core.scheduler import Scheduler, remove_run
+from core.scheduler import Scheduler, free_resource, remove_run
 from core.settings import Settings, allowed_path, from_environment, home_warning
-from core.store import Run, Store
+from core.store import ACTIVE, Run, Store
 
 POLL_S = 0.5
 
@@ -101,8 +102,8 @@ def _detach(run_id: str, store: Store, scheduler: Scheduler) -> tuple[dict[str, 
     """Wait until the run works, or until somebody else is known to start it when its turn comes."""
     while True:
         run = store.run(run_id)
-        others = store.runs(statuses=("starting", "running", "stopping"))
-        waits = bool(others) and run.status == "queued"
+        held = [other.resource for other in store.runs(statuses=ACTIVE) if other.id != run_id]
+        waits = run.status == "queued" and free_resource(run, held) is None
         if run.process is not None or run.is_final or waits:
             break
         time.sleep(POLL_S)
@@ -137,7 +138,8 @@ def _follow(run_id: str, store: Store, settings: Settings) -> tuple[dict[str, An
                 break
             if interrupts == 1 and run.stop_requested is None:
                 _say("Stopping after the current step; Ctrl-C again leaves the run to work on without this command.")
-                store.stop(run_id)
+                with suppress(WrongStatus):  # it ended in this moment
+                    store.stop(run_id)
             time.sleep(POLL_S)
     except KeyboardInterrupt:
         _say(f"Run {run_id} works on; `python -m core show {run_id}` tells how it is doing.")

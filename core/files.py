@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,7 +13,7 @@ from pathlib import Path
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
     """A temporary path beside `path` to write to; it takes the place of `path` when the block ends well."""
-    partial = path.with_name(f"{path.name}.partial")
+    partial = _partial(path)
     try:
         yield partial
         sync(partial)
@@ -31,8 +32,7 @@ def write_text(path: Path, text: str) -> None:
 @contextmanager
 def replace_folder(folder: Path) -> Iterator[Path]:
     """A new folder beside `folder` to fill; it takes the place of `folder` when the block ends well."""
-    partial = folder.with_name(f"{folder.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
+    partial = _partial(folder)
     partial.mkdir(parents=True)
     try:
         yield partial
@@ -44,6 +44,11 @@ def replace_folder(folder: Path) -> Iterator[Path]:
         sync(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _partial(path: Path) -> Path:
+    """A name that no other process uses, so that two that write the same file do not write into one another's."""
+    return path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
 
 
 def sync(path: Path) -> None:

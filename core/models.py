@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import re
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -61,7 +63,7 @@ def kind_of(name: str) -> Kind:
     """What `name` means: scratch, a folder here, or a Hub id. Raises ModelError for what can be none of them."""
     if name == "scratch":
         return "scratch"
-    if PATH_START.match(name) or Path(name).is_dir():
+    if PATH_START.match(name) or os.path.isdir(name):  # noqa: PTH112 - a Path raises for names that are none
         return "folder"
     if HUB_NAME.fullmatch(name) and ".." not in name and "--" not in name:
         return "hub"
@@ -89,7 +91,7 @@ def fetch(
         case "scratch":
             return None
         case "folder":
-            folder = allowed_path(settings, model.name)
+            folder = folder_of(model.name, settings)
         case "hub":
             from core import hub
 
@@ -98,15 +100,36 @@ def fetch(
     return folder
 
 
+def folder_of(name: str, settings: Settings) -> Path:
+    """The path of a model that is a folder; whether it is there is not looked at. Raises ModelError, PathError."""
+    with _opening(name):
+        return allowed_path(settings, name)
+
+
+@contextmanager
+def _opening(name: object) -> Iterator[None]:
+    """One sentence for whatever the system says of a path: too long, with a zero byte, not to be read, no such user."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{str(name)[:200]!r} cannot be opened ({_first_line(error)}); check the path and its permissions"
+        ) from None
+
+
 def check_folder(folder: Path, max_length: int | None = None, name: str = "") -> None:
     """Whether `folder` holds a model that can be trained here, by its file names and config alone.
 
     max_length: tokens per text, checked against what the model can take. name: what a person calls the model, if not
     by its folder. Raises ModelError.
     """
-    name = name or folder.name
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # noqa: PTH112 - a Path raises for names that are none
         raise ModelError(f"{folder} is not a folder; give the folder that has config.json and model.safetensors in it")
+    with _opening(folder):
+        _check_contents(folder, max_length, name or folder.name)
+
+
+def _check_contents(folder: Path, max_length: int | None, name: str) -> None:
     config = _read_config(folder)
     kind = config.get("model_type")
     if not kind:
@@ -147,8 +170,9 @@ def tokenizer_json(model: ModelSpec, settings: Settings) -> Path | None:
         case "scratch":
             return None
         case "folder":
-            path = allowed_path(settings, model.name) / "tokenizer.json"
-            return path if path.is_file() else None
+            path = folder_of(model.name, settings) / "tokenizer.json"
+            with _opening(model.name):
+                return path if path.is_file() else None
         case "hub":
             from core import hub
 

@@ -12,7 +12,7 @@ from core.data.files import split_of
 from core.data.load import choose_columns, choose_train
 from core.data.prepared import Prepared
 from core.errors import DataError, ModelError, PathError, Problem, TunedeckError
-from core.settings import Settings, allowed_path
+from core.settings import Settings
 from core.spec import DataSpec, RunSpec, TrainingSpec, replace
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def _data_problems(data: DataSpec, prepared: Prepared) -> list[Problem]:
 def _model_problems(spec: RunSpec, settings: Settings) -> list[Problem]:
     try:
         if models.kind_of(spec.model.name) == "folder":
-            models.check_folder(allowed_path(settings, spec.model.name), spec.model.max_length)
+            models.check_folder(models.folder_of(spec.model.name, settings), spec.model.max_length)
     except (ModelError, PathError) as error:
         field = "model.max_length" if "model.max_length" in str(error) else "model.name"
         return [Problem(field, str(error))]

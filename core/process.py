@@ -33,15 +33,26 @@ ALLOCATOR = {
 
 @lru_cache(maxsize=1)
 def boot_id() -> str:
-    """Names this boot of this machine."""
+    """Names this boot of this machine; empty where `_started` is a time of day, which tells boots apart by itself."""
     linux = Path("/proc/sys/kernel/random/boot_id")
-    return linux.read_text().strip() if linux.exists() else str(round(psutil.boot_time() / 60))
+    return linux.read_text().strip() if linux.exists() else ""
+
+
+def _started(process: psutil.Process) -> float:
+    """When a process started, in seconds: on Linux since boot, which no change of the clock moves."""
+    if sys.platform != "linux":
+        return process.create_time()
+    try:
+        stat = Path(f"/proc/{process.pid}/stat").read_bytes()
+    except (FileNotFoundError, ProcessLookupError):
+        raise psutil.NoSuchProcess(process.pid) from None
+    return int(stat.rpartition(b")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
 
 
 def identity(pid: int | None = None) -> ProcessId:
     """This process, or a running one. Raises psutil.NoSuchProcess."""
     process = psutil.Process(pid)
-    return ProcessId(socket.gethostname(), boot_id(), process.pid, process.create_time())
+    return ProcessId(socket.gethostname(), boot_id(), process.pid, _started(process))
 
 
 def is_here(process: ProcessId) -> bool:
@@ -59,7 +70,7 @@ def is_dead(process: ProcessId) -> bool:
 def _live(process: ProcessId) -> psutil.Process | None:
     try:
         found = psutil.Process(process.pid)
-        same = abs(found.create_time() - process.started) < 2.0  # the clock may be set between two looks
+        same = abs(_started(found) - process.started) < (0.05 if sys.platform == "linux" else 2.0)
         return found if same and found.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None
@@ -126,6 +137,8 @@ def worker_environment(resource: str, threads: int | None = None, settings: Sett
     """
     environment = {k: v for k, v in os.environ.items() if not k.startswith("STREAMLIT_")}
     count = str(threads or physical_cores())
+    visible = _visible_gpus()
+    gpu = resource.removeprefix("gpu:") if resource.startswith("gpu:") else ""
     environment |= {
         "OMP_NUM_THREADS": count,
         "MKL_NUM_THREADS": count,
@@ -138,7 +151,8 @@ def worker_environment(resource: str, threads: int | None = None, settings: Sett
         "PYTHONUNBUFFERED": "1",
         "PYTHONIOENCODING": "utf-8",
         "PYTHONUTF8": "1",
-        "CUDA_VISIBLE_DEVICES": resource.removeprefix("gpu:") if resource.startswith("gpu:") else "",
+        "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as nvidia-smi counts
+        "CUDA_VISIBLE_DEVICES": visible[int(gpu)] if gpu and visible else gpu,
     }
     for name, value in ALLOCATOR.items():
         environment.setdefault(name, value)
@@ -157,7 +171,7 @@ def physical_cores() -> int:
 
 @lru_cache(maxsize=1)
 def gpus() -> tuple[str, ...]:
-    """Names of the CUDA GPUs, asked of the driver so that no torch is imported. Empty without one."""
+    """Names of the CUDA GPUs that may be used, asked of the driver so that no torch is imported. Empty without one."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()
@@ -167,7 +181,17 @@ def gpus() -> tuple[str, ...]:
         ).stdout
     except (OSError, subprocess.SubprocessError):
         return ()
-    return tuple(line.strip() for line in out.splitlines() if line.strip())
+    names = [line.strip() for line in out.splitlines() if line.strip()]
+    visible = _visible_gpus()
+    if visible is not None:
+        names = [names[int(i)] if i.isdigit() and int(i) < len(names) else i for i in visible]
+    return tuple(names)
+
+
+def _visible_gpus() -> list[str] | None:
+    """What the operator's CUDA_VISIBLE_DEVICES leaves of the GPUs; None if it does not say."""
+    allowed = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return None if allowed is None else [i.strip() for i in allowed.split(",") if i.strip()]
 
 
 def log_tail(path: Path, lines: int = 20) -> str:
@@ -186,7 +210,7 @@ def cause_of_death(exit_code: int | None, log: str) -> str:
 
     exit_code: as subprocess has it (negative for a signal on POSIX), None if nobody was there to see it.
     """
-    if "No space left on device" in log or "[Errno 28]" in log:
+    if "No space left on device" in log or "[Errno 28]" in log or "is full; free some space" in log:
         return "The disk is full. Free some space, or delete old runs, and start again."
     if "out of memory" in log.lower() or "MemoryError" in log or "bad_alloc" in log:
         return "Memory ran out. Halve the batch size or the longest text, and start again."
@@ -205,5 +229,12 @@ def cause_of_death(exit_code: int | None, log: str) -> str:
             "Halve the batch size or the longest text, close other programs, and start again."
         )
     if exit_code < 0:
-        return f"The worker crashed with signal {-exit_code} ({signal.Signals(-exit_code).name}); its log may say more."
+        return f"The worker crashed with signal {-exit_code} ({_signal_name(-exit_code)}); its log may say more."
     return f"The worker ended with exit code {exit_code} without saying why; its log may say more."
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "real-time"

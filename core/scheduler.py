@@ -27,6 +27,7 @@ LEASE_S = 10.0
 POLL_S = 0.5
 COME_UP_S = 30.0
 TERMINATE_S = 10.0
+DELETED = ".deleted-"
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Scheduler:
         self._me = process.identity()
         self._lease: int | None = None
         self._renewed = 0.0
+        self._looked = time.monotonic()
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._watches: dict[int, _Watch] = {}
         self._wake = threading.Event()
@@ -92,13 +94,28 @@ class Scheduler:
 
     def tick(self) -> None:
         """One look at everything: keep the lease, look after working runs, start queued ones."""
+        self._excuse_own_absence()
         if not self._hold_lease():
             return
         working = self._store.runs(statuses=ACTIVE)
         for run in working:
-            self._look_after(run)
+            try:
+                self._look_after(run)
+            except StaleWrite:
+                raise
+            except Exception:
+                logger.exception("run %s could not be looked after; the others are", run.id)
         self._forget({run.token for run in working})
         self._start_queued()
+
+    def _excuse_own_absence(self) -> None:
+        """While this scheduler was frozen or asleep it did not look: no worker was silent then, and no stop overdue."""
+        now = time.monotonic()
+        if now - self._looked > 10 * self._poll_s + 5:
+            for watch in self._watches.values():
+                watch.changed = now
+                watch.stop_seen = now if watch.stop_seen is not None else None
+        self._looked = now
 
     def _hold_lease(self) -> bool:
         now = time.monotonic()
@@ -115,12 +132,9 @@ class Scheduler:
         return True
 
     def _sweep(self) -> None:
-        """Remove the folders of deleted runs that a crash left behind."""
-        runs = self._settings.home / "runs"
-        known = {run.id for run in self._store.runs(limit=10**9)}
-        for folder in runs.iterdir() if runs.is_dir() else ():
-            if folder.is_dir() and folder.name not in known and time.time() - folder.stat().st_mtime > 3600:
-                shutil.rmtree(folder, ignore_errors=True)
+        """Remove what is left of deleted runs whose deletion a crash cut short."""
+        for folder in (self._settings.home / "runs").glob(f"{DELETED}*"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     # Working runs
 
@@ -150,30 +164,35 @@ class Scheduler:
     def _bury(self, run: Run, watch: _Watch, exit_code: int | None) -> None:
         if self._store.run(run.id).status in FINAL:
             return  # it committed its own final state a moment ago
-        if run.process is not None:
+        folder = self._settings.run_dir(run.id)
+        tail = process.log_tail(folder / "worker.log")
+        if watch.terminated is None and run.status != "stopping":
+            ended = self._give_up(run, "lost", process.cause_of_death(exit_code, tail), tail)
+        elif (folder / "model" / "config.json").is_file():
+            ended = self._give_up(run, "stopped", "Stopped before it was judged; its model is kept.")
+        else:
+            ended = self._give_up(run, "stopped", "Stopped before it could save; there is no model.")
+        if ended and run.process is not None:
             process.signal_group(run.process, force=True)  # whatever it had started
-        if watch.terminated is not None or run.status == "stopping":
-            self._give_up(run, "stopped", "Stopped before it could save; there is no model.")
-            return
-        tail = process.log_tail(self._settings.run_dir(run.id) / "worker.log")
-        self._give_up(run, "lost", process.cause_of_death(exit_code, tail), tail)
 
     def _check_beat(self, run: Run, worker: ProcessId, watch: _Watch, now: float) -> None:
         if run.beats != watch.beats:
             watch.beats, watch.changed = run.beats, now
         elif now - watch.changed > self._settings.hung_after_s:
             silent = f"{self._settings.hung_after_s:.0f} s"
-            process.signal_group(worker, force=True)
             tail = process.log_tail(self._settings.run_dir(run.id) / "worker.log")
-            self._give_up(
-                run, "lost", f"The worker gave no sign of life for {silent} and was ended. Start it again.", tail
-            )
+            cause = f"The worker gave no sign of life for {silent} and was ended. Start it again."
+            if self._give_up(run, "lost", cause, tail):  # first: a scheduler that lost its lease kills nobody
+                process.signal_group(worker, force=True)
 
     def _press(self, run: Run, worker: ProcessId, watch: _Watch, now: float) -> None:
         """Ask, then tell, then force: a graceful stop that takes too long is ended from outside."""
         watch.stop_seen = watch.stop_seen or now
-        if now - watch.stop_seen < self._settings.stop_grace_s:
+        worked = (run.heartbeat or 0.0) - (run.started or 0.0)
+        step_s = worked / run.step if run.step and worked > 0 else 0.0
+        if now - watch.stop_seen < self._settings.stop_grace_s + 2 * step_s:  # the current step may be a long one
             return
+        self._store.renew_lease(self._held, self._lease_s)  # a scheduler that lost its lease kills nobody
         if watch.terminated is None:
             watch.terminated = now
             process.signal_group(worker, force=False)
@@ -185,8 +204,8 @@ class Scheduler:
                 run, "stopped", "Stopped, but its process does not die; restart the machine to free its memory."
             )
 
-    def _give_up(self, run: Run, status: str, error: str, detail: str = "") -> None:
-        self._store.give_up(self._held, run.id, run.token, status, error, detail)
+    def _give_up(self, run: Run, status: str, error: str, detail: str = "") -> bool:
+        return self._store.give_up(self._held, run.id, run.token, status, error, detail)
 
     def _forget(self, tokens: set[int]) -> None:
         for token in [t for t in self._watches if t not in tokens]:
@@ -202,7 +221,7 @@ class Scheduler:
             return
         held = [run.resource for run in self._store.runs(statuses=ACTIVE)]
         for run in reversed(queued):  # oldest first
-            resource = _free_resource(run, held)
+            resource = free_resource(run, held)
             if resource is None:
                 continue
             held.append(resource)
@@ -240,7 +259,7 @@ def wants(spec: dict[str, Any], kind: str) -> str:
     return "gpu" if device in ("auto", "cuda") and process.gpus() else "cpu"
 
 
-def _free_resource(run: Run, held: list[str | None]) -> str | None:
+def free_resource(run: Run, held: list[str | None]) -> str | None:
     """A free place for a run: one training per GPU, one on the CPU, light work by cores."""
     match wants(run.spec, run.kind):
         case "light":
@@ -256,6 +275,13 @@ def remove_run(store: Store, settings: Settings, run_id: str) -> None:
     """Delete a run with its files. Raises RunNotFound, WrongStatus; StoreError if some files would not go."""
     folder = settings.run_dir(run_id)
     store.delete(run_id)
-    shutil.rmtree(folder, ignore_errors=True)
-    if folder.exists():
-        raise StoreError(f"The run is deleted, but some of its files could not be removed; delete {folder} by hand.")
+    if not folder.exists():
+        return
+    leftover = folder.with_name(f"{DELETED}{run_id}")
+    try:
+        folder.rename(leftover)  # what a crash leaves from here on, the next scheduler removes
+    except OSError:  # on Windows, while somebody has a file of it open
+        leftover = folder
+    shutil.rmtree(leftover, ignore_errors=True)
+    if leftover.exists():
+        raise StoreError(f"The run is deleted, but some of its files could not be removed; delete {leftover} by hand.")

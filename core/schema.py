@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import apsw
 
 MIGRATIONS = (
@@ -71,7 +73,7 @@ MIGRATIONS = (
 
 def migrate(connection: apsw.Connection) -> None:
     """Bring a store to the newest schema. A store made by a newer Tunedeck is left alone, with an error."""
-    connection.execute("PRAGMA journal_mode = WAL")
+    _use_wal(connection)
     if _version(connection) == len(MIGRATIONS):
         return
     connection.execute("BEGIN IMMEDIATE")
@@ -83,6 +85,17 @@ def migrate(connection: apsw.Connection) -> None:
     except BaseException:
         connection.execute("ROLLBACK")
         raise
+
+
+def _use_wal(connection: apsw.Connection) -> None:
+    """SQLite does not wait for others when it switches to WAL: two first visitors at once would be refused."""
+    for _ in range(50):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except apsw.BusyError:
+            time.sleep(0.1)
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 def _version(connection: apsw.Connection) -> int:

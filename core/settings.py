@@ -11,7 +11,7 @@ from pathlib import Path
 import platformdirs
 import psutil
 
-from core.errors import PathError
+from core.errors import PathError, TunedeckError
 
 NETWORK_FILESYSTEMS = {
     "nfs",
@@ -75,21 +75,37 @@ class Settings:
 def from_environment() -> Settings:
     """The settings that TUNEDECK_* variables describe; the home folder is made if it is not there."""
     home = Path(os.environ.get("TUNEDECK_HOME") or platformdirs.user_data_dir("tunedeck", appauthor=False))
-    home = home.expanduser().resolve()
-    home.mkdir(parents=True, exist_ok=True)
+    try:
+        home = home.expanduser().resolve()
+        home.mkdir(parents=True, exist_ok=True)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise PathError(f"{home} cannot be Tunedeck's folder ({error}); set TUNEDECK_HOME to one of yours") from None
     roots = os.environ.get("TUNEDECK_ROOTS", "")
     return Settings(
         home=home,
         mode=os.environ.get("TUNEDECK_MODE", "local"),
         roots=tuple(Path(r).expanduser().resolve() for r in roots.split(os.pathsep) if r),
-        stop_grace_s=float(os.environ.get("TUNEDECK_STOP_GRACE_S", "60")),
-        hung_after_s=float(os.environ.get("TUNEDECK_HUNG_AFTER_S", "120")),
+        stop_grace_s=_seconds("TUNEDECK_STOP_GRACE_S", 60.0),
+        hung_after_s=_seconds("TUNEDECK_HUNG_AFTER_S", 120.0),
     )
+
+
+def _seconds(name: str, default: float) -> float:
+    text = os.environ.get(name) or str(default)
+    try:
+        return float(text)
+    except ValueError:
+        raise TunedeckError(f"{name} is {text!r}, which is no number of seconds; set it to one such as 60") from None
 
 
 def allowed_path(settings: Settings, path: str) -> Path:
     """`path` as an absolute path that this mode may read, links resolved. Raises PathError."""
-    resolved = Path(path).expanduser().resolve()
+    try:
+        resolved = Path(path).expanduser().resolve()
+        resolved.exists()  # what is too long or closed to us says so here
+    except (OSError, ValueError, RuntimeError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise PathError(f"{path[:100]!r} cannot be opened ({why}); check the path") from None
     if settings.mode == "local" or any(
         resolved.is_relative_to(root) for root in (settings.uploads.resolve(), *settings.roots)
     ):

@@ -258,7 +258,8 @@ class Store:
             db.execute(
                 "UPDATE runs SET status='starting', resource=?, attempt=attempt+1, token=?, claimed=?, host=NULL,"
                 " boot=NULL, pid=NULL, pid_started=NULL, beats=0, heartbeat=NULL, phase='Starting', step=0, total=0,"
-                " epoch=NULL, error=NULL, detail=NULL WHERE id=? AND status='queued'",
+                " epoch=NULL, started=NULL, stop_requested=NULL, error=NULL, detail=NULL"
+                " WHERE id=? AND status='queued'",
                 (resource, token, time.time(), run_id),
             )
             if db.changes() == 0:
@@ -277,7 +278,9 @@ class Store:
         with self.atomic() as db:
             _check_lease(db, lease)
             db.execute(
-                "UPDATE runs SET status='queued', token=0, resource=NULL WHERE id=? AND token=?", (run_id, token)
+                "UPDATE runs SET status='queued', token=0, resource=NULL"
+                " WHERE id=? AND token=? AND status='starting' AND pid IS NULL",
+                (run_id, token),
             )
             if db.changes():
                 _state_event(db, run_id, "queued", why="its worker never came up")
@@ -326,7 +329,7 @@ class Store:
             if progress is not None:
                 db.execute(
                     "UPDATE runs SET phase=?, step=?, total=?, epoch=? WHERE id=?",
-                    (progress.phase, progress.step, progress.total, progress.epoch, run_id),
+                    (_text(progress.phase), progress.step, progress.total, progress.epoch, run_id),
                 )
             ((attempt, status),) = db.execute("SELECT attempt, status FROM runs WHERE id=?", (run_id,))
             db.executemany(
@@ -396,7 +399,12 @@ def _number(value: float | None) -> float:
 
 
 def _clean_name(name: str) -> str:
-    return " ".join(name.split())[:200] or "Untitled"
+    return _text(" ".join(name.split())[:200]) or "Untitled"
+
+
+def _text(text: str) -> str:
+    """What of `text` can be stored: a file name's undecodable bytes come as lone surrogates, which UTF-8 has not."""
+    return text.encode("utf-8", "replace").decode("utf-8")
 
 
 def _run(db: apsw.Connection, run_id: str) -> Run:
@@ -440,7 +448,7 @@ def _end(
     db.execute(
         "UPDATE runs SET status=?, ended=?, error=?, detail=?, summary=? WHERE id=? AND token=?"
         " AND status IN ('starting','running','stopping')",
-        (status, time.time(), error or None, detail or None, json.dumps(summary), run_id, token),
+        (status, time.time(), _text(error) or None, _text(detail) or None, json.dumps(summary), run_id, token),
     )
     if db.changes() == 0:
         return False

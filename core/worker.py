@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import apsw
 import psutil
 
 from core import process, spec
@@ -28,6 +29,7 @@ from core.store import Progress, Run, Store
 FLUSH_S = 0.5
 USAGE_S = 2.0
 GIVEN_UP = 70
+COMMIT_TRIES = 5
 
 logger = logging.getLogger("tunedeck")
 
@@ -35,7 +37,7 @@ logger = logging.getLogger("tunedeck")
 def main(arguments: list[str]) -> int:
     run_id, token = arguments[0], int(arguments[1])
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout)
-    for chatty in ("httpx", "httpcore", "filelock", "fsspec"):
+    for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "filelock", "fsspec"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     settings = from_environment()
     store = Store(settings.store_path)
@@ -46,11 +48,19 @@ def main(arguments: list[str]) -> int:
         return GIVEN_UP
     report = RunWriter(store, run, token)
     status, error, detail, summary = _work(run, settings, report)
-    try:
-        report.close()
-        store.finish(run_id, token, status, error, detail, summary)
-    except StaleWrite:
-        return GIVEN_UP
+    report.end_thread()
+    for attempt in range(COMMIT_TRIES):
+        try:
+            report.flush()
+            store.finish(run_id, token, status, error, detail, summary)
+            break
+        except StaleWrite:
+            return GIVEN_UP
+        except (StoreError, apsw.Error) as trouble:  # a full disk, a busy store: the work is done and worth a wait
+            logger.warning("The final state could not be written: %s", trouble)
+            if attempt == COMMIT_TRIES - 1:
+                raise
+            time.sleep(3)
     return 0 if status in ("finished", "stopped") else 1
 
 
@@ -205,11 +215,10 @@ class RunWriter:
         logger.info("Checkpoint at step %d%s", step, " (best so far)" if best else "")
         self._event("checkpoint", {"name": path.name, "step": step, "best": best})
 
-    def close(self) -> None:
-        """Write what is left. Raises StaleWrite if the attempt was given up."""
+    def end_thread(self) -> None:
+        """Stop writing in the background; what is left to write is for `flush`."""
         self._closing.set()
         self._thread.join()
-        self._flush()
 
     def _event(self, kind: str, payload: dict[str, Any]) -> None:
         with self._lock:
@@ -219,7 +228,7 @@ class RunWriter:
         while not self._closing.wait(FLUSH_S):
             try:
                 self._measure_usage()
-                self._flush()
+                self.flush()
             except StaleWrite:
                 os._exit(GIVEN_UP)  # another attempt, or the verdict of the scheduler, has taken this one's place
             except StoreError as error:
@@ -227,7 +236,8 @@ class RunWriter:
             except Exception:
                 logger.exception("a batch could not be written; it is kept and tried again")
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Write what was gathered. Raises StaleWrite if the attempt was given up; what else fails keeps it gathered."""
         with self._lock:
             metrics, events = self._metrics, self._events
             progress = self._progress if self._changed else None

@@ -1,15 +1,17 @@
 """What a spec amounts to, before it starts: it must agree with what the run then does."""
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from core import plan
+from core import models, plan
 from core.data.load import load
 from core.data.prepared import prepare
+from core.errors import ModelError, PathError
 from core.presets import PRESETS, SAMPLE
 from core.settings import Settings
-from core.spec import DataSpec, RunSpec, replace
+from core.spec import DataSpec, ModelSpec, RunSpec, replace
 
 SPEC = PRESETS[SAMPLE].spec
 
@@ -86,3 +88,27 @@ def test_sources_are_the_same_whatever_is_chosen_of_them() -> None:
     one = DataSpec(source="hub", path="x/y", text_columns=("a",), max_train_examples=5)
     assert plan.same_source(one, DataSpec(source="hub", path="x/y", seed=1))
     assert not plan.same_source(one, DataSpec(source="hub", path="x/y", config="c"))
+
+
+UNOPENABLE = ["x" * 300, "/" + "x" * 300, "a\0b", "/a\0b", "~no-such-user/model"]
+
+
+@pytest.mark.parametrize("name", UNOPENABLE)
+def test_a_model_path_that_cannot_be_is_said_beside_its_field(settings: Settings, name: str) -> None:
+    (problem,) = plan.problems(replace(SPEC, {"model.name": name}), None, settings)
+    assert problem.field == "model.name"
+    with suppress(ModelError, PathError):  # as the tab of text lengths asks for it
+        assert models.tokenizer_json(ModelSpec(name=name), settings) is None
+
+
+def test_a_model_folder_that_may_not_be_read_is_said(
+    settings: Settings, minilm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refused)
+    (problem,) = plan.problems(replace(SPEC, {"model.name": str(minilm)}), None, settings)
+    assert problem.field == "model.name" and "check the path and its permissions" in problem.message
+    with pytest.raises(ModelError, match="Permission denied"):
+        models.tokenizer_json(ModelSpec(name=str(minilm)), settings)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -16,6 +18,7 @@ from core.run_view import RunView
 from core.settings import Settings
 from core.store import ProcessId, Progress, Store
 
+PROJECT = Path(__file__).resolve().parent.parent
 ELSEWHERE = ProcessId("another-host", "boot", 1, 0.0)
 
 
@@ -133,6 +136,21 @@ def test_names_are_one_line(store: Store) -> None:
     assert store.run(run_id).name.startswith("a b ccc") and len(store.run(run_id).name) == 200
     store.rename(run_id, " ")
     assert store.run(run_id).name == "Untitled"
+
+
+def test_what_utf8_has_not_is_stored_all_the_same(store: Store) -> None:
+    run_id, token = started(store, "caf\udce9")
+    store.write(run_id, token, Progress("Reading \udc83.csv", 1, 2, None))
+    store.finish(run_id, token, "failed", "\udc83.csv is broken")
+    assert store.run(run_id).error == "?.csv is broken" and store.run(run_id).name == "caf?"
+
+
+def test_many_open_a_new_store_at_once(tmp_path: Path) -> None:
+    code = "import sys; from pathlib import Path; from core.store import Store; Store(Path(sys.argv[1]))"
+    for number in range(3):
+        command = [sys.executable, "-c", code, str(tmp_path / str(number) / "store.sqlite3")]
+        children = [subprocess.Popen(command, cwd=PROJECT) for _ in range(4)]
+        assert [child.wait() for child in children] == [0] * 4
 
 
 def test_newest_first(store: Store) -> None:

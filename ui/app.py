@@ -4,13 +4,19 @@ from pathlib import Path
 
 import streamlit as st
 
+from core.errors import TunedeckError
 from ui import resources
+from ui.components import show_error
 from ui.pages import DATASETS, NEW_RUN, RUN, RUNS, START
 
 HERE = Path(__file__).parent
 
 st.set_page_config(page_title="Tunedeck", page_icon=str(HERE / "icon.svg"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large", icon_image=str(HERE / "icon.svg"))
-resources.scheduler()  # the background thread: once per process
+try:
+    resources.scheduler()  # the background thread: once per process
+except TunedeckError as error:
+    show_error(error, "Tunedeck cannot start")
+    st.stop()
 page = st.navigation({"": [START], "Data": [DATASETS], "Train": [NEW_RUN, RUNS, RUN]})
 page.run()

@@ -35,14 +35,22 @@ _FOUND_LATER = re.compile(r"(?<=:)(?=[\w+\-/]+:)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<
 
 def plain(text: str) -> str:
     """`text` so that Markdown shows it as it is: nothing bold, no link, formula, icon, emoji, HTML or second line."""
-    one_line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return _MARKS.sub(r"\\\1", _FOUND_LATER.sub("\u2060", one_line))
+    return _MARKS.sub(r"\\\1", _FOUND_LATER.sub("\u2060", _one_line(text)))
+
+
+def code(text: str) -> str:
+    """`text` as code in Markdown, on one line; a backtick in it, which would end the code, becomes a quote."""
+    return f"`{_one_line(text).replace('`', "'") or '?'}`"
+
+
+def _one_line(text: str) -> str:
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def show_error(error: TunedeckError, title: str | None = None) -> None:
     """The one place that turns an error of ours into words on a page."""
     if isinstance(error, SpecError) and len(error.problems) > 1:
-        lines = (f"- `{p.field}`: {plain(p.message)}" if p.field else f"- {plain(p.message)}" for p in error.problems)
+        lines = (f"- {code(p.field)}: {plain(p.message)}" if p.field else f"- {plain(p.message)}" for p in error.problems)
         st.error("\n".join(lines), title=title or "Some settings need a look", icon=":material/error:")
     else:
         st.error(plain(sentence(str(error))), title=title, icon=":material/error:")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.data.prepared import Prepared, find_prepared, is_quick, prepare
-from core.errors import PathError, TunedeckError, WrongStatus
+from core.errors import PathError, RunNotFound, TunedeckError, WrongStatus
 from core.naming import dataset_name
 from core.plan import same_source, source_only
 from core.settings import allowed_path
@@ -107,7 +107,10 @@ def _is_there(data: DataSpec) -> bool:
 @st.fragment(run_every=WATCH_EVERY_S)
 def _watch(run_id: str, name: str) -> None:
     """What an import is doing; the whole page runs again when it has ended."""
-    run = resources.store().run(run_id)
+    try:
+        run = resources.store().run(run_id)
+    except RunNotFound:  # deleted in another tab
+        st.rerun()
     if run.is_final:
         st.rerun()
     with st.container(border=True, gap="small"):
@@ -118,8 +121,8 @@ def _watch(run_id: str, name: str) -> None:
         if st.button("Cancel", icon=":material/close:", key="cancel_import", disabled=run.status == "stopping"):
             try:
                 resources.store().stop(run_id)
-            except WrongStatus:
-                pass  # it ended in the meantime
+            except (RunNotFound, WrongStatus):
+                pass  # it ended, or was deleted, in the meantime
             resources.scheduler().wake()
             st.rerun(scope="fragment")
 

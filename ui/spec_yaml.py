@@ -11,7 +11,7 @@ from core.errors import Problem, SpecError
 from core.spec import MAX_SPEC_CHARACTERS, RunSpec, from_yaml, to_yaml
 from core.wording import sentence
 from ui import state
-from ui.components import plain
+from ui.components import code, plain
 
 EDITOR_PX = 420
 
@@ -70,7 +70,7 @@ def _where(text: str, problem: Problem) -> str:
     if not problem.field:
         return ""
     line = _line_of(text, problem.field)
-    return f"`{problem.field}`" + (f" in line {line}: " if line else ": ")
+    return code(problem.field) + (f" in line {line}: " if line else ": ")
 
 
 def _line_of(text: str, path: str) -> int | None:

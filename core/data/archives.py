@@ -16,6 +16,7 @@ CHUNK = 1024 * 1024
 MAX_RATIO = 200  # unpacked to packed; texts compress to a third or a tenth
 RATIO_FROM = 256 * 1024**2  # below this many unpacked bytes, a high ratio harms nobody
 MAX_MEMBERS = 1000
+GZIP_RATIO = 20  # what a .gz is taken to unpack to, times its size, as it does not say
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, NotImplementedError)
 
 
@@ -35,6 +36,18 @@ def unpack(path: Path, kind: str, folder: Path, max_bytes: int) -> Path:
             f"{path.name} cannot be unpacked, it is damaged or incomplete ({error}); copy or download it again",
             "data.path",
         ) from None
+
+
+def unpacked_bytes(path: Path, kind: str) -> int:
+    """How many bytes a `.gz` or `.zip` file may unpack to, without unpacking it; 0 if it is broken."""
+    if kind == ".gz":
+        return path.stat().st_size * GZIP_RATIO
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = [m for m in archive.infolist() if is_data_name(m.filename)]
+    except BROKEN:
+        return 0
+    return sum(m.file_size * (GZIP_RATIO if m.filename.lower().endswith(".gz") else 1) for m in members)
 
 
 def _gunzip(path: Path, folder: Path, max_bytes: int) -> Path:

@@ -46,6 +46,10 @@ WESTERN = set("áàâäãåæçéèêëíìîïñóòôöõøœßúùûüýÿš�
 PUNCTUATION = set("‘’‚“”„–—…•™€£¥§©®°±·«»¿¡´¨ªº²³½¼¾\xa0†‰‹›")
 
 
+# Control characters that texts do not have: neither ends of lines and files, nor escapes, nor unusual delimiters.
+NOT_TEXT = bytes([0, *range(2, 9), *range(16, 26), 127])
+
+
 @dataclass(frozen=True)
 class Detected:
     """An encoding, how to treat bytes that break it (`strict` or `replace`), and the sentence for a person."""
@@ -56,7 +60,7 @@ class Detected:
 
 
 def detect(path: Path) -> Detected:
-    """The encoding of a text file. Reads all of it, in chunks; always comes to an answer."""
+    """The encoding of a text file. Reads all of it, in chunks. Raises DataError for what is no text."""
     with path.open("rb") as file:
         head = file.read(SAMPLE_BYTES)
     for bom, encoding in BOMS:
@@ -66,10 +70,26 @@ def detect(path: Path) -> Detected:
     if wide and invalid_at(path, wide) is None:
         return _settled(path, wide)
     if invalid_at(path, "utf-8") is None:
+        _check_text(path, head, 0.3)
         if b"\x1b$" in head and invalid_at(path, "iso2022_jp") is None:
             return _settled(path, "iso2022_jp")
         return _settled(path, "utf-8")
+    _check_text(path, head, 0.02)
     return _not_utf8(path, _non_ascii_lines(path))
+
+
+def _check_text(path: Path, head: bytes, most: float) -> None:
+    """Refuses a program, picture or the like: `most` is the share of control characters that a text may have.
+
+    A few are let pass, however short the text. Random bytes have seven in a hundred.
+    """
+    strange = len(head) - len(head.translate(None, NOT_TEXT))
+    if strange > max(3, most * len(head)):
+        raise DataError(
+            f"{path.name} is not a text file, it is full of control characters; choose a table of texts, or set its "
+            "encoding if it is one",
+            "data.path",
+        )
 
 
 def check(path: Path, encoding: str) -> Detected:

@@ -57,6 +57,7 @@ def _load(
         progress(f"Looking up {name}", None)
         listing = repo_files("dataset", name, revision)
         builder = _builder(listing, config)
+        _check_own_files(builder, listing)
         _fetch_files(builder, listing, revision, progress)
         return _build(builder, name)
     except hub_errors() as error:
@@ -147,6 +148,20 @@ def _unreadable(name: str, error: BaseException) -> DataError:
         "they are read can be set",
         "data.path",
     )
+
+
+def _check_own_files(builder: Any, listing: Listing) -> None:
+    """The card may name any file or address as data: of this machine, its network, or someone else's repository."""
+    name, commit, _ = listing
+    own = (f"hf://datasets/{name}@{commit}/", f"hf://datasets/{name}/")
+    for urls in builder.config.data_files.values():
+        for url in map(str, urls):
+            if not url.startswith(own) or "::" in url or ".." in url.split("/"):
+                raise DataError(
+                    f"{name!r} points to files outside its own repository, which are not opened here; "
+                    "choose another dataset",
+                    "data.path",
+                )
 
 
 def _fetch_files(builder: Any, listing: Listing, revision: str | None, progress: Progress) -> None:

@@ -21,7 +21,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from core.data import files
+from core.data import archives, files
 from core.errors import DataError, PathError
 from core.settings import Settings
 from core.spec import DataSpec
@@ -83,18 +83,20 @@ class Prepared:
 
 def prepare(data: DataSpec, settings: Settings, progress: Progress = ignore) -> Prepared:
     """The dataset as Parquet, from the cache or made now. Raises DataError, HubError, PathError."""
-    fingerprint = _fingerprint(data, settings)
-    found = _open(settings.datasets / fingerprint)
-    if found:
-        return found
+    try:
+        fingerprint = _fingerprint(data, settings)
+        return _open(settings.datasets / fingerprint) or _made(data, settings, fingerprint, progress)
+    except OSError as error:
+        raise _unwritable(error, settings) from error
+
+
+def _made(data: DataSpec, settings: Settings, fingerprint: str, progress: Progress) -> Prepared:
     temporary = settings.datasets / f".{fingerprint}-{uuid.uuid4().hex[:8]}"
     try:
         _sweep(settings.datasets)
         temporary.mkdir(parents=True)
         _make(data, settings, temporary, fingerprint, progress)
         _publish(temporary, settings.datasets / fingerprint)
-    except OSError as error:
-        raise _unwritable(error, settings) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     made = _open(settings.datasets / fingerprint)
@@ -106,7 +108,7 @@ def find_prepared(data: DataSpec, settings: Settings) -> Prepared | None:
     """The dataset if it was prepared before and its files have not changed since; reads no content, no network."""
     try:
         return _open(settings.datasets / _fingerprint(data, settings))
-    except (DataError, PathError):
+    except (DataError, PathError, OSError):  # the last: a file that went away while it was looked at
         return None
 
 
@@ -120,10 +122,17 @@ def is_quick(data: DataSpec, settings: Settings) -> bool:
         found = files.data_files(files.resolve(data.path, settings), settings)
         if find_prepared(data, settings):
             return True
-        sizes = {".parquet": 0.0 if len(found) == 1 else 0.5, ".gz": 4.0, ".zip": 4.0}
-        return sum(p.stat().st_size * sizes.get(p.suffix.lower(), 1.0) for p in found) <= QUICK_BYTES
+        return sum(_bytes_to_read(p, alone=len(found) == 1) for p in found) <= QUICK_BYTES
     except (DataError, PathError, OSError):
         return True
+
+
+def _bytes_to_read(path: Path, alone: bool) -> float:
+    """How many bytes of text a file amounts to, after unpacking. Raises DataError, OSError."""
+    kind = files.identify(path).kind
+    if kind in (".gz", ".zip"):
+        return archives.unpacked_bytes(path, kind)
+    return path.stat().st_size * ((0.0 if alone else 0.5) if kind == ".parquet" else 1.0)
 
 
 def _fingerprint(data: DataSpec, settings: Settings) -> str:

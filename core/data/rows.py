@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from core.data import labels, parquet
 from core.data.labels import Classes
+from core.files import write_text
 
 BATCH_ROWS = 20_000
 
@@ -61,7 +62,7 @@ class Reader:
             os.replace(partial, path)  # noqa: PTH105 - replaces on Windows too
         finally:
             partial.unlink(missing_ok=True)
-        done.write_text(json.dumps(asdict(self.lost)), encoding="utf-8")
+        write_text(done, json.dumps(asdict(self.lost)))
         return self.lost
 
     def _usable(self, batch: pa.RecordBatch, start: int) -> pa.RecordBatch:

@@ -182,6 +182,22 @@ def test_large_splits_go_through_a_mapped_file(loaded, monkeypatch):
     assert not list(large.prepared.folder.glob("*.arrow.*"))
 
 
+def test_a_count_of_lost_rows_that_was_cut_short_is_not_found_done(loaded, monkeypatch):
+    from core.data import load as load_module
+
+    def cut(path: Path, text: str, **how: Any) -> int:
+        with path.open("w") as file:
+            file.write(text[: len(text) // 2])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(load_module, "IN_MEMORY_BYTES", 0)
+    columns = {"text": texts(500), "label": [0, 1] * 250}
+    with monkeypatch.context() as full_disk, pytest.raises(OSError):
+        full_disk.setattr(Path, "write_text", cut)
+        loaded(columns)
+    assert not list(Path(loaded.home).rglob("*.arrow*.json")) and not list(loaded.home.rglob("*.partial"))
+
+
 N = 60
 WRONG: dict[str, tuple[Any, Any, str, str]] = {
     "no such text column": (

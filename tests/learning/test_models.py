@@ -57,6 +57,12 @@ def test_a_malformed_name_is_refused(name: str) -> None:
         models.kind_of(name)
 
 
+@pytest.mark.parametrize("name", ["x" * 300, "a\0b", "モ" * 200])
+def test_a_name_that_no_file_can_have_is_refused(name: str) -> None:
+    with pytest.raises(ModelError, match="is not a model: give scratch, a folder, or a Hub id"):
+        models.kind_of(name)
+
+
 def test_suggestions_are_names() -> None:
     assert {models.kind_of(name) for name, _ in models.SUGGESTIONS} == {"scratch", "hub"}
 

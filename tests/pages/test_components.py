@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+import yaml
 from streamlit.testing.v1 import AppTest
 
 Open = Callable[..., AppTest]
@@ -66,3 +67,33 @@ def test_errors_of_several_fields_are_a_list(app: Open) -> None:
     first, second = (error.value for error in page.error)
     assert first == "The file is empty\\."
     assert second.splitlines()[0].startswith("- `training.seed`: ") and "no \\*mapping\\*" in second
+
+
+HOSTILE = "x` ![a](http://e/i.png) `\n\n# y"
+
+
+def test_a_field_s_name_stays_in_its_code_span(app: Open) -> None:
+    def script() -> None:
+        from core.errors import Problem, SpecError
+        from tests.pages.test_components import HOSTILE
+        from ui.components import show_error
+
+        show_error(SpecError([Problem(HOSTILE, "not known"), Problem("training.seed", "not a number")]))
+
+    app()
+    page = AppTest.from_function(script).run()
+    assert not page.exception
+    assert page.error[0].value.splitlines()[0] == "- `x' ![a](http://e/i.png) ' # y`: not known"
+
+
+def test_a_field_s_name_in_a_spec_as_yaml_stays_in_its_code_span(app: Open) -> None:
+    app()
+    from core.errors import SpecError
+    from core.spec import from_yaml
+    from ui.spec_yaml import _lines
+
+    text = yaml.safe_dump({"training": {HOSTILE: 1}})
+    with pytest.raises(SpecError) as caught:
+        from_yaml(text)
+    (line,) = _lines(text, caught.value)
+    assert line.startswith("`training.x' ![a]") and line.count("`") == 2 + line.count("\\`")

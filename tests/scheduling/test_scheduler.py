@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -12,8 +13,8 @@ import psutil
 import pytest
 
 from core import process
-from core.errors import RunNotFound, WrongStatus
-from core.scheduler import Scheduler, remove_run
+from core.errors import RunNotFound, StaleWrite, WrongStatus
+from core.scheduler import Scheduler, _Watch, remove_run
 from core.settings import Settings
 from core.store import Store
 from tests.scheduling import counting
@@ -135,8 +136,68 @@ def test_delete_refuses_a_working_run_and_takes_the_files_of_an_ended_one(
         (1, "ModuleNotFoundError: No module named 'torch'", "make setup"),
         (1, "torch.OutOfMemoryError: CUDA out of memory", "batch size"),
         (None, "", "nobody saw"),
+        (-35 if os.name == "posix" else 35, "", "35"),
+        (1, "the final state: The disk that holds store is full; free some space", "disk is full"),
         (3, "", "exit code 3"),
     ],
 )
 def test_causes_are_plain_words(code: int | None, log: str, word: str) -> None:
     assert word in process.cause_of_death(code, log)
+
+
+def test_a_store_that_was_moved_away_takes_no_model_with_it(store: Store, settings: Settings) -> None:
+    """The files of runs that this store does not know are somebody's; only what a delete has marked is swept."""
+    kept, leftover = settings.run_dir("abcd1234ef") / "model", settings.home / "runs" / ".deleted-0123456789"
+    for folder in (kept, leftover):
+        folder.mkdir(parents=True)
+        os.utime(folder.parent, (0, 0))
+        os.utime(folder, (0, 0))
+    scheduler = Scheduler(store, settings)
+    scheduler.tick()
+    scheduler.close()
+    assert kept.is_dir() and not leftover.exists()
+
+
+def test_a_scheduler_that_lost_its_lease_kills_nobody(
+    store: Store, settings: Settings, start_dashboard: Callable[[], Dashboard]
+) -> None:
+    """It holds an old look at a run whose worker seems silent; the fence comes before the kill."""
+    start_dashboard()
+    run_id = store.submit("train", "healthy", {"steps": 200, "pause": 0.02})
+    run = wait_for(store, run_id, lambda r: r.step > 3)
+    stale = Scheduler(store, settings)
+    stale._lease = 1_000_000
+    watch = _Watch(run.beats, time.monotonic() - 1000)
+    assert run.process is not None
+    with pytest.raises(StaleWrite):
+        stale._check_beat(run, run.process, watch, time.monotonic())
+    with pytest.raises(StaleWrite):
+        stale._bury(run, watch, -9)
+    assert wait_for(store, run_id, lambda r: r.is_final).status == "finished"
+
+
+def test_a_stop_pressed_while_the_worker_comes_up_is_not_lost(store: Store) -> None:
+    lease = store.acquire_lease(process.identity(), 10.0, process.is_dead)
+    run_id = store.submit("train", "x", {})
+    assert lease is not None
+    token = store.claim(lease, run_id, "cpu")
+    assert token is not None
+    store.stop(run_id)
+    store.requeue(lease, run_id, token)
+    assert store.run(run_id).status == "stopping"
+    assert store.begin(run_id, token, process.identity()).status == "stopping"
+
+
+def test_a_clock_that_is_set_does_not_make_strangers_of_processes() -> None:
+    if sys.platform != "linux":
+        pytest.skip("elsewhere a process's start is a time of day")
+    booted = time.clock_gettime(time.CLOCK_BOOTTIME)
+    assert 0 < process.identity().started < booted < 10**8, "seconds since boot, which no clock change moves"
+
+
+def test_the_operators_choice_of_gpus_holds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3,5")
+    assert process.worker_environment("gpu:1")["CUDA_VISIBLE_DEVICES"] == "5"
+    assert process.worker_environment("cpu")["CUDA_VISIBLE_DEVICES"] == ""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    assert process.worker_environment("gpu:1")["CUDA_VISIBLE_DEVICES"] == "1"
