@@ -165,7 +165,16 @@ def server(home: Path) -> Iterator[tuple[str, psutil.Process]]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     child = subprocess.Popen(
-        [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(port)],
+        [
+            sys.executable,
+            "-m",
+            "streamlit",
+            "run",
+            "streamlit_app.py",
+            "--server.headless=true",
+            "--server.port",
+            str(port),
+        ],
         cwd=PROJECT,
         env=os.environ | {"TUNEDECK_HOME": str(home), "HF_HUB_OFFLINE": "1"},
         stdout=subprocess.DEVNULL,

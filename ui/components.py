@@ -40,7 +40,7 @@ def plain(text: str) -> str:
 
 def code(text: str) -> str:
     """`text` as code in Markdown, on one line; a backtick in it, which would end the code, becomes a quote."""
-    return f"`{_one_line(text).replace('`', "'") or '?'}`"
+    return "`" + (_one_line(text).replace("`", "'") or "?") + "`"
 
 
 def _one_line(text: str) -> str:
@@ -50,7 +50,9 @@ def _one_line(text: str) -> str:
 def show_error(error: TunedeckError, title: str | None = None) -> None:
     """The one place that turns an error of ours into words on a page."""
     if isinstance(error, SpecError) and len(error.problems) > 1:
-        lines = (f"- {code(p.field)}: {plain(p.message)}" if p.field else f"- {plain(p.message)}" for p in error.problems)
+        lines = (
+            f"- {code(p.field)}: {plain(p.message)}" if p.field else f"- {plain(p.message)}" for p in error.problems
+        )
         st.error("\n".join(lines), title=title or "Some settings need a look", icon=":material/error:")
     else:
         st.error(plain(sentence(str(error))), title=title, icon=":material/error:")

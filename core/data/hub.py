@@ -94,6 +94,8 @@ def _builder(listing: Listing, config: str | None) -> Any:
     except ValueError as error:
         if isinstance(error, hub_errors()):
             raise
+        if "Data files don't belong to" in str(error):
+            raise _outside(name) from None
         raise _config_problem(name, config, commit, error) from None
     if builder.hash != commit or _kind(builder) not in READABLE:
         raise _no_table(name, scripts)
@@ -152,16 +154,17 @@ def _unreadable(name: str, error: BaseException) -> DataError:
 
 def _check_own_files(builder: Any, listing: Listing) -> None:
     """The card may name any file or address as data: of this machine, its network, or someone else's repository."""
-    name, commit, _ = listing
-    own = (f"hf://datasets/{name}@{commit}/", f"hf://datasets/{name}/")
-    for urls in builder.config.data_files.values():
-        for url in map(str, urls):
-            if not url.startswith(own) or "::" in url or ".." in url.split("/"):
-                raise DataError(
-                    f"{name!r} points to files outside its own repository, which are not opened here; "
-                    "choose another dataset",
-                    "data.path",
-                )
+    own = f"hf://datasets/{listing.id}@"
+    urls = [str(url) for split in builder.config.data_files.values() for url in split]
+    if any(not url.startswith(own) or "::" in url or ".." in url.split("/") for url in urls):
+        raise _outside(listing.id)
+
+
+def _outside(name: str) -> DataError:
+    return DataError(
+        f"{name!r} points to files outside its own repository, which are not opened here; choose another dataset",
+        "data.path",
+    )
 
 
 def _fetch_files(builder: Any, listing: Listing, revision: str | None, progress: Progress) -> None:

@@ -12,6 +12,7 @@ from core.figures.style import axis, safe
 MOST_CLASSES = 30
 WRITTEN_UP_TO = 12
 LABEL_LENGTH = 22
+STRONG = 0.85  # a share whose colour is so strong, also on white, that only white words can be read on it
 
 RIGHT = [[0, "rgba(109,103,242,0.06)"], [1, "rgba(109,103,242,1)"]]
 WRONG = [[0, "rgba(139,144,165,0.05)"], [0.001, "rgba(236,122,28,0.05)"], [1, "rgba(236,122,28,1)"]]
@@ -32,7 +33,7 @@ def confusion_figure(labels: Sequence[str], counts: Sequence[Sequence[int]], hei
     # Markers nobody sees lie over the cells: they carry the hover text, and are what a click on a cell can name.
     traces.append(_cover(matrix, shares, names))
     if len(labels) <= WRITTEN_UP_TO:
-        traces += [_words(matrix, shares, shares <= 0.55), _words(matrix, shares, shares > 0.55, "#ffffff")]
+        traces += [_words(matrix, shares, shares <= STRONG), _words(matrix, shares, shares > STRONG, "#ffffff")]
     ticks = {
         "tickmode": "array",
         "tickvals": list(range(len(labels))),

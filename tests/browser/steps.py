@@ -77,7 +77,16 @@ class Dashboard:
         }
         with (self.settings.home / "dashboard.log").open("ab") as log:
             self.server = subprocess.Popen(
-                [sys.executable, "-m", "streamlit", "run", "streamlit_app.py", "--server.port", str(self.port)],
+                [
+                    sys.executable,
+                    "-m",
+                    "streamlit",
+                    "run",
+                    "streamlit_app.py",
+                    "--server.headless=true",
+                    "--server.port",
+                    str(self.port),
+                ],
                 cwd=PROJECT,
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import random
+import zlib
+
 import pytest
 
 from core.data import encoding
@@ -93,6 +96,40 @@ def test_damaged_utf8_stays_utf8(opened):
 
 def test_zero_bytes_are_not_utf16(tmp_path):
     assert encoding.detect(in_file(tmp_path, b"a\0b,c\nd,e\n" * 40)).encoding == "utf-8"
+
+
+PROGRAM = (
+    b"MZ\x90\0\x03\0\0\0\x04\0\0\0\xff\xff\0\0\xb8" + bytes(43) + b"\x80\0\0\0\x0e\x1f\xba\x0e\0\xb4\t\xcd!This is"
+)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        random.Random(1).randbytes(5_000),
+        b"text,label\n" + random.Random(2).randbytes(200_000),
+        zlib.compress(b"".join(b"row %d\n" % i for i in range(3_000))),
+        PROGRAM,
+        b"\x01\0\0\0\x02\0\0\0" * 500,
+        bytes(4_000),
+    ],
+)
+@pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
+def test_what_is_no_text_is_refused(opened, data, name):
+    with pytest.raises(DataError, match=f"{name} is not a text file") as caught:
+        opened(data, name)
+    assert caught.value.field == "data.path"
+
+
+@pytest.mark.parametrize("codec", ["utf-8", "cp1252", "utf-16-le"])
+def test_a_few_control_characters_are_let_pass(opened, codec):
+    prepared = opened("text,label\ncaf\xe9\0,1\nna\xefve \x07\x7f,0\n".encode(codec))
+    assert [label for _, label in values_of(prepared)] == [1, 0]
+    assert values_of(prepared)[0][0].startswith("caf\xe9")
+
+
+def test_an_unusual_delimiter_is_no_sign_of_a_program(tmp_path):
+    assert encoding.detect(in_file(tmp_path, b"caf\xe9\x011\x012\n" * 40)).encoding == "cp1252"
 
 
 def test_a_choice_is_kept_and_a_wrong_one_explained(opened):

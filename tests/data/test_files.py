@@ -7,6 +7,7 @@ import io
 import json
 import os
 import pickle
+import random
 import zipfile
 from dataclasses import replace
 
@@ -227,13 +228,36 @@ def test_large_files_are_not_quick(settings, tmp_path):
     assert not is_quick(DataSpec(source="hub", path="some/thing"), settings)
 
 
+def test_archives_count_with_what_they_unpack_to(settings, tmp_path):
+    text = b"text,label\n" + b"good words,1\n" * 1_000_000
+    for name, content, quick in [
+        ("large.zip", zipped({"a.csv": text}), False),
+        ("large.csv.gz", gzip.compress(bytes(random.Random(1).choices(b"ab,\n", k=2_500_000))), False),
+        ("misnamed.csv", zipped({"a.csv": text}), False),
+        ("inner.zip", zipped({"a.csv.gz": random.Random(1).randbytes(500_000)}), False),
+        ("small.zip", zipped({"a.csv": CSV, "photo.png": bytes(20_000_000)}), True),
+        ("small.csv.gz", gzip.compress(CSV), True),
+        ("broken.zip", zipped({"a.csv": text})[:-30], True),
+    ]:
+        (tmp_path / name).write_bytes(content)
+        assert is_quick(DataSpec(source="file", path=str(tmp_path / name)), settings) == quick, name
+
+
+def test_a_file_that_goes_away_while_it_is_looked_at(settings, tmp_path, monkeypatch):
+    spec = DataSpec(source="file", path=str(tmp_path))
+    monkeypatch.setattr("core.data.files.data_files", lambda path, settings: [tmp_path / "gone.csv"])
+    assert find_prepared(spec, settings) is None
+    with pytest.raises(DataError, match=r"cannot be read or kept .*gone.csv.*; check the path"):
+        prepare(spec, settings)
+
+
 def test_paths_that_are_none(settings, tmp_path):
     for path, sentence in [
         (str(tmp_path / "missing.csv"), "there is no file or folder"),
         ("a\0b", "cannot be opened"),
         (str(tmp_path), "no data file"),
     ]:
-        with pytest.raises(DataError, match=sentence):
+        with pytest.raises((DataError, PathError), match=sentence):
             prepare(DataSpec(source="file", path=path), settings)
         assert find_prepared(DataSpec(source="file", path=path), settings) is None
 

@@ -15,7 +15,7 @@ from streamlit.testing.v1 import AppTest
 from core.data.prepared import QUICK_BYTES
 from core.settings import Settings, from_environment
 from core.spec import DataSpec
-from core.store import Store
+from core.store import Run, Store
 
 Open = Callable[..., AppTest]
 PAGE = "data/datasets"
@@ -244,6 +244,28 @@ def test_a_large_file_is_opened_by_a_run_that_can_be_cancelled(app: Open, tmp_pa
     assert store().run(run.id).status == "stopped" and "was cancelled" in said(page)
     page.button(key="retry_import").click().run()
     assert len(store().runs()) == 2
+
+
+def test_an_import_that_is_deleted_in_another_tab_is_let_go(app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = app(PAGE)
+    keyed(page, "dataset_kind").set_value("hub").run()
+    page.text_input(key="hub_name").set_value("nyu-mll/glue")
+    next(b for b in page.button if b.label == "Open").click().run()
+    (run,) = store().runs()
+    asked: list[str] = []
+    real = Store.run
+
+    def gone(self: Store, run_id: str) -> Run:
+        if not asked:  # between the page's list of runs and the look at this one
+            asked.append(run_id)
+            self.stop(run_id)
+            self.delete(run_id)
+        return real(self, run_id)
+
+    monkeypatch.setattr(Store, "run", gone)
+    page.run()
+    assert asked == [run.id] and not page.exception
+    assert keyed(page, "start_import").label.endswith("Download")
 
 
 def test_a_dataset_of_the_hub_is_offered_and_asked_for(app: Open) -> None:
