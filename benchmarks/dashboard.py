@@ -215,8 +215,8 @@ def memory_of_server(home: Path, run_id: str, dataset: DataSpec) -> float:
 
 def open_dataset(page: Page, path: str) -> None:
     """What a person does on the Datasets page to open a file by its path."""
-    page.get_by_role("radio", name="File").or_(page.get_by_role("button", name="File")).first.click()
-    page.get_by_label("Path").first.fill(path)
+    page.get_by_text("Your own file").click()
+    page.get_by_label("Or the path of a file or folder on this computer").fill(path)
     page.keyboard.press("Enter")
     page.get_by_text("1,000,000").first.wait_for(timeout=60_000)
 
