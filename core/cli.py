@@ -20,6 +20,7 @@ from typing import Any
 
 from core import spec as specs
 from core.errors import SpecError, TunedeckError, WrongStatus
+from core.files import finite
 from core.naming import run_name
 from core.run_view import RunView
 from core.scheduler import Scheduler, free_resource, remove_run
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
         result, status = {"error": str(error)}, 2
         _say(str(error))
     if options.json:
-        print(json.dumps(_finite(result), ensure_ascii=False), flush=True)
+        print(json.dumps(finite(result), ensure_ascii=False), flush=True)
     return status
 
 
@@ -178,7 +179,7 @@ def _show(options: argparse.Namespace, store: Store, settings: Settings) -> tupl
     result = _result(store.run(options.run), settings)
     if not options.json:
         for name, value in result.items():
-            print(f"{name:<9} {value if not isinstance(value, dict) else json.dumps(_finite(value))}")
+            print(f"{name:<9} {value if not isinstance(value, dict) else json.dumps(finite(value))}")
     return result, 0
 
 
@@ -207,15 +208,6 @@ def _result(run: Run, settings: Settings | None) -> dict[str, Any]:
         "seconds": run.seconds,
         "error": run.error,
     }
-
-
-def _finite(value: Any) -> Any:
-    """JSON has no NaN: null instead."""
-    if isinstance(value, dict):
-        return {k: _finite(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _say(text: str) -> None:

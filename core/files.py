@@ -1,13 +1,18 @@
-"""Files that are either complete or not there: written under a temporary name, synced, then renamed."""
+"""Files that are either complete or not there: written under a temporary name, synced, then renamed.
+
+And what may stand in a JSON file.
+"""
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -60,3 +65,12 @@ def sync(path: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def finite(value: Any) -> Any:
+    """`value` with None for each number that JSON has not: NaN and the infinities."""
+    if isinstance(value, dict):
+        return {key: finite(v) for key, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import cast
 
 import streamlit as st
+from streamlit.typing import UploadedFile
 
 from core.data.uploads import save_upload
 from core.errors import SpecError, TunedeckError
@@ -22,7 +23,13 @@ KINDS = {
     "hub": ":material/cloud_download: Hugging Face Hub",
 }
 UPLOAD_TYPES = ["csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet", "gz", "zip"]
-HUB_EXAMPLES = ("yelp_review_full", "stanfordnlp/imdb", "fancyzhx/ag_news", "dair-ai/emotion", "nyu-mll/glue · cola")
+HUB_EXAMPLES = (
+    "Yelp/yelp_review_full",
+    "stanfordnlp/imdb",
+    "fancyzhx/ag_news",
+    "dair-ai/emotion",
+    "nyu-mll/glue · cola",
+)
 EXAMPLE = "text,label\nThe soup was cold and so was the welcome.,bad\nBest noodles in town!,good"
 RUNS_LOOKED_AT = 30
 MOST_RECENT = 6
@@ -188,8 +195,8 @@ def _try_to_open(**fields: object) -> None:
 def _uploaded(key: str) -> None:
     """Bring the upload to disk and let go of it."""
     file = state.widget(key)
-    if file is None:
-        return
+    if not isinstance(file, UploadedFile):
+        return  # let go already: a click in the same moment interrupts the run and has Streamlit tell of it twice
     try:
         path = save_upload(resources.settings(), file.name, file)
     except TunedeckError as error:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import math
 import time
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from core.engines.sampling import evaluation_batches
 from core.evaluation.advice import advise
 from core.evaluation.metrics import check_finite, cross_entropy, probabilities, score
 from core.events import Reporter
-from core.files import replace_file, write_text
+from core.files import finite, replace_file, write_text
 from core.spec import RunSpec
 from core.tasks.text_classification import Encoded
 
@@ -45,7 +44,7 @@ def evaluate_run(spec: RunSpec, encoded: Encoded, model: Any, run_dir: Path, rep
     result = summarise(spec, encoded, labels, logits)
     result |= {"device": device.title, "precision": device.precision}
     result["advice"] = advise(spec, result, _history(run_dir))
-    write_text(run_dir / "report.json", json.dumps(_json(result), ensure_ascii=False, indent=1))
+    write_text(run_dir / "report.json", json.dumps(finite(result), ensure_ascii=False, indent=1))
     logger.info("final evaluation of %d examples: %s", len(labels), result["metrics"])
     return result
 
@@ -134,12 +133,3 @@ def _history(run_dir: Path) -> dict[str, Any]:
     except FileNotFoundError:
         return {"steps": 0, "total_steps": 0, "best_step": None, "log": []}
     return history
-
-
-def _json(value: Any) -> Any:
-    """The same, with None for numbers that JSON does not have."""
-    if isinstance(value, dict):
-        return {name: _json(v) for name, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_json(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.uploaded_file_manager import DeletedFile
 from streamlit.testing.v1 import AppTest
 
 from core.data.prepared import QUICK_BYTES
@@ -87,6 +88,19 @@ def test_an_upload_is_read_kept_on_disk_and_let_go(app: Open, settings: Settings
     data: DataSpec = page.session_state["data"]
     assert Path(data.path).is_relative_to(settings.uploads) and Path(data.path).read_text() == REVIEWS
     assert "230 rows" in said(page) and len(page.dataframe[0].value) == 50
+
+
+def test_an_upload_that_is_told_of_twice_is_taken_once(app: Open, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A click interrupts the run that took it; Streamlit then calls again, with a file that is gone."""
+    page = file_page(app)
+    upload(page, "reviews.csv", REVIEWS)
+    from ui import dataset_source, state
+
+    with monkeypatch.context() as patch:
+        patch.setattr(state, "widget", lambda key: DeletedFile("gone"))
+        dataset_source._uploaded("dataset_upload_0")
+    page.run()
+    assert not page.exception and "230 rows" in said(page)
 
 
 @pytest.mark.parametrize(
