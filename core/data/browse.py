@@ -102,15 +102,6 @@ def texts(
     return _texts(prepared, split, columns, sample, seed)[0]
 
 
-def text_lengths(prepared: Prepared, split: str, columns: Sequence[str], sample: int = 2000, seed: int = 42) -> Lengths:
-    """Characters of the texts in some columns together, of at most `sample` rows drawn by a seed."""
-    import numpy as np
-
-    texts, sampled = _texts(prepared, split, columns, sample, seed)
-    values = np.array([sum(len(t) for t in row) for row in texts], dtype=np.int64)
-    return Lengths(values, _split(prepared, split).rows, sampled)
-
-
 def token_lengths(
     prepared: Prepared, split: str, columns: Sequence[str], tokenizer_json: Path, sample: int = 2000, seed: int = 42
 ) -> Lengths:

@@ -62,7 +62,7 @@ def test_hostile_names_of_columns_and_files(table):
             assert list(frame[name]) == [f"{i}-{row}" for row in range(10, 15)]
             assert browse.row(prepared, "train", 29)[name] == f"{i}-29"
             assert browse.label_counts(prepared, "train", name)["count"].sum() == 30
-        assert len(browse.text_lengths(prepared, "train", ["Text", "text"], sample=10).values) == 10
+        assert len(browse.texts(prepared, "train", ["Text", "text"], sample=10)) == 10
 
 
 def test_every_kind_of_value_is_shown(table):
@@ -130,25 +130,30 @@ def test_many_labels_are_summed_up(table):
 
 def test_lengths(table, minilm):
     prepared = table({"a": ["hello world"] * 3000, "b": ["日本"] * 2999 + [None]})
-    found = browse.text_lengths(prepared, "train", ["a", "b"], sample=1000)
-    assert found.sampled
-    assert (len(found.values), found.rows) == (1000, 3000)
-    assert set(found.values) <= {13, 11}
-    whole = browse.text_lengths(prepared, "train", ["a"], sample=5000)
+    found = browse.texts(prepared, "train", ["a", "b"], sample=1000)
+    assert len(found) == 1000
+    assert {sum(len(text) for text in row) for row in found} <= {13, 11}
+    part = browse.token_lengths(prepared, "train", ["a"], minilm / "tokenizer.json", sample=1000)
+    assert part.sampled
+    assert (len(part.values), part.rows) == (1000, 3000)
+    whole = browse.token_lengths(prepared, "train", ["a"], minilm / "tokenizer.json", sample=5000)
     assert not whole.sampled
-    assert whole.values.sum() == 33_000
+    assert whole.values.sum() == 12_000
     tokens = browse.token_lengths(prepared, "train", ["a"], minilm / "tokenizer.json", sample=50)
     assert set(tokens.values) == {4}  # with [CLS] and [SEP]
     pair = browse.token_lengths(prepared, "train", ["a", "b"], minilm / "tokenizer.json", sample=50)
     assert pair.values.min() >= 5
-    assert not np.array_equal(browse.text_lengths(prepared, "train", ["a"], seed=1).values, np.array([]))
     with pytest.raises(DataError, match="not a tokenizer"):
         browse.token_lengths(prepared, "train", ["a"], prepared.folder / "manifest.json")
 
 
+def lengths(rows):
+    return np.array([len(text) for row in rows for text in row])
+
+
 def test_sampled_rows_are_spread_and_seeded(table):
     prepared = table({"a": ["x" * (i % 2000) for i in range(20_000)]}, row_group_size=2000)
-    first, same, other = (browse.text_lengths(prepared, "train", ["a"], seed=s).values for s in (1, 1, 2))
+    first, same, other = (lengths(browse.texts(prepared, "train", ["a"], seed=s)) for s in (1, 1, 2))
     assert np.array_equal(first, same)
     assert not np.array_equal(first, other)
     assert 800 < first.mean() < 1200
@@ -178,7 +183,7 @@ def test_what_is_not_there(table):
         (lambda: browse.page(prepared, "nope", 0), "the splits are train"),
         (lambda: browse.row(prepared, "train", 1), "rows 0 to 0"),
         (lambda: browse.label_counts(prepared, "train", "nope"), "the columns are a"),
-        (lambda: browse.text_lengths(prepared, "train", ["nope"]), "the columns are a"),
+        (lambda: browse.texts(prepared, "train", ["nope"]), "the columns are a"),
     ]:
         with pytest.raises(DataError, match=sentence):
             call()
