@@ -18,6 +18,7 @@ from pydantic.fields import FieldInfo
 from core.errors import Problem, SpecError
 
 MAX_SPEC_CHARACTERS = 200_000
+MOST_CLASS_WEIGHT = 1000
 
 
 def setting(default: Any, title: str, reason: str = "", *, main: bool = False, **rules: Any) -> Any:
@@ -159,6 +160,19 @@ class TrainingSpec(Section):
     )
     """How the learning rate falls after the warm-up."""
 
+    class_weights: Literal["off", "balanced", "custom"] = setting(
+        "off", "Class weights", "Balanced data needs none, and shares stay honest."
+    )
+    """How much an example of each class counts in the loss: balanced lets each class count the same in all."""
+
+    custom_class_weights: dict[str, float] = setting(
+        {}, "Weight of each class", "A class that is not named counts 1.", max_length=1000
+    )
+    """With custom class weights: label and weight, such as spam: 5. Weights above 1 make the model find more of it."""
+
+    trainable_layers: int | None = setting(None, "Layers trained", "All of them, which learns most.", ge=0, le=1000)
+    """Empty trains the whole model; 0 only the head on a frozen encoder; 2 the head and the two layers next to it."""
+
     max_grad_norm: float = setting(1.0, "Gradient clipping", "TrainingArguments' default.", ge=0, le=1000)
     """Longer gradients are scaled down to this norm; 0 turns it off."""
 
@@ -170,6 +184,11 @@ class TrainingSpec(Section):
     )
     """group_by_length puts texts of like length in one batch; random shuffles only."""
 
+    max_tokens_per_batch: int | None = setting(
+        None, "Tokens per batch", "Batches of a fixed number of examples.", ge=64, le=10_000_000
+    )
+    """A batch takes as many texts of like length as fit this many tokens, not the batch size. PyTorch loop only."""
+
     eval_strategy: Literal["epoch", "steps", "no"] = setting("epoch", "Evaluate", "A curve without much cost.")
     """When to evaluate: after each epoch, every so many steps, or only at the end."""
 
@@ -179,6 +198,12 @@ class TrainingSpec(Section):
     logging_steps: int = setting(5, "Steps between points", "A smooth curve at little cost.", ge=1, le=100_000)
     """How often the loss, learning rate and gradient norm are recorded."""
 
+    save_strategy: Literal["epoch", "steps", "no"] = setting("epoch", "Save checkpoints", "A run can be resumed.")
+    """When to save what a run resumes from; with "Keep the best model", each new best is saved as well."""
+
+    save_steps: int = setting(100, "Steps between checkpoints", ge=1, le=1_000_000)
+    """With checkpoints by steps: how many."""
+
     save_total_limit: int = setting(2, "Checkpoints kept", "The best and the last.", ge=1, le=100)
     """Older checkpoints are deleted, never the best one."""
 
@@ -187,6 +212,22 @@ class TrainingSpec(Section):
 
     seed: int = setting(42, "Seed", "TrainingArguments' default.", ge=0, le=2**32 - 1)
     """Decides the new head's weights, dropout and the order of examples."""
+
+    @field_validator("custom_class_weights")
+    @classmethod
+    def _weights_count(cls, weights: dict[str, float]) -> dict[str, float]:
+        for label, weight in weights.items():
+            if not 0 < weight <= MOST_CLASS_WEIGHT:
+                raise ValueError(
+                    f"the weight of {label!r} is {weight:g}; it must be greater than 0 and at most {MOST_CLASS_WEIGHT}"
+                )
+        return weights
+
+    @model_validator(mode="after")
+    def _weights_are_given(self) -> Self:
+        if self.class_weights == "custom" and not self.custom_class_weights:
+            raise ValueError("the class weights are custom, but none is given; give some or choose balanced")
+        return self
 
 
 METRIC_NAMES = ("accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro", "matthews_correlation")
@@ -203,6 +244,12 @@ class EvaluationSpec(Section):
 
     metric_for_best_model: MetricName = setting("accuracy", "Main metric", "What most people mean by how good.")
     """The metric that decides which checkpoint is best and that lists show first."""
+
+    early_stopping_patience: int | None = setting(None, "Early stopping", "Trains to the end.", ge=1, le=1000)
+    """End the run after this many evaluations in a row without a better main metric. Empty trains to the end."""
+
+    early_stopping_threshold: float = setting(0.0, "Least improvement", "EarlyStoppingCallback's default.", ge=0, le=1)
+    """With early stopping: by how much the main metric must rise to count as better."""
 
     @model_validator(mode="after")
     def _main_is_computed(self) -> Self:
@@ -223,6 +270,9 @@ class ExecutionSpec(Section):
     precision: Literal["auto", "fp32", "bf16", "fp16"] = setting("auto", "Precision", "bf16 where the GPU has it.")
     """Number format of the computation; auto is bf16 on a GPU that has it, else fp32."""
 
+    torch_compile: bool = setting(False, "Compile the model", "Costs minutes; pays for long runs on a GPU.")
+    """Have torch.compile make faster kernels for this model before training. Not for the Keras engine."""
+
     threads: int | None = setting(None, "CPU threads", "One per physical core.", ge=1, le=512)
     """Threads for computing on the CPU."""
 
@@ -236,8 +286,11 @@ class RunSpec(Section):
     data: DataSpec = setting(DataSpec(), "Data")
     model: ModelSpec = setting(ModelSpec(), "Model")
 
-    engine: Literal["trainer"] = setting("trainer", "Engine", "The tutorial's first way.")
-    """What trains the model: the Transformers Trainer."""
+    engine: Literal["trainer", "torch", "keras"] = setting("trainer", "Engine", "The tutorial's first way.", main=True)
+    """What trains the model: the Transformers Trainer, a native PyTorch loop, or Keras on TensorFlow."""
+
+    keras_input: Literal["tf_data", "numpy"] = setting("tf_data", "Keras input", "Pads each batch only.", main=True)
+    """With the Keras engine: a tf.data pipeline that pads each batch, or whole arrays padded to the longest text."""
 
     training: TrainingSpec = setting(TrainingSpec(), "Training")
     evaluation: EvaluationSpec = setting(EvaluationSpec(), "Evaluation")

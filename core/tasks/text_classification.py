@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.errors import DataError
+from core.errors import DataError, Problem, SpecError
 from core.events import Reporter
 from core.spec import RunSpec
 
@@ -33,6 +34,7 @@ class Encoded:
     label_names: the classes in the order of their ids
     truncated: split -> share of examples that were cut to the longest text allowed
     tokens: split -> tokens in all
+    fingerprint: names the content of both splits; the same examples in the same order have the same
     """
 
     train: Dataset
@@ -42,6 +44,7 @@ class Encoded:
     truncated: dict[str, float]
     tokens: dict[str, int]
     pad_to: int | None
+    fingerprint: str
 
     def pad(self, examples: Sequence[dict[str, Any]], multiple_of: int | None = None) -> dict[str, np.ndarray]:
         """A batch: arrays of int64, (examples, longest length), and `labels` of (examples,).
@@ -90,6 +93,7 @@ def encode(loaded: Loaded, spec: RunSpec, tokenizer: Any, report: Reporter, cach
         truncated,
         tokens,
         spec.model.max_length if spec.model.padding == "max_length" else None,
+        _fingerprint(splits.values()),
     )
     _explain(encoded, spec, report)
     return encoded
@@ -147,6 +151,36 @@ def _map(dataset: Dataset, encoder: _Encoder, cache: Path | None, split: str) ->
         load_from_cache_file=False,
         new_fingerprint=f"encoded-{split}",  # else the tokenizer is pickled to find out whether it is the same
     )
+
+
+def _fingerprint(splits: Iterable[Dataset]) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    for split in splits:
+        for name in ("labels", "length", "input_ids"):
+            for chunk in split.data.column(name).chunks:
+                values = chunk.flatten() if name == "input_ids" else chunk
+                digest.update(values.to_numpy(zero_copy_only=False).tobytes())
+    return digest.hexdigest()
+
+
+def class_weights(spec: RunSpec, encoded: Encoded) -> np.ndarray | None:
+    """How much an example of each class counts in the loss: float32 (classes,), or None if all count the same.
+
+    Balanced as scikit-learn has it: examples / (classes x examples of the class), so their mean over the examples is 1.
+    Raises SpecError if a custom weight is for a class that is not there.
+    """
+    training, names = spec.training, encoded.label_names
+    match training.class_weights:
+        case "off":
+            return None
+        case "balanced":
+            counts = np.bincount(encoded.train["labels"], minlength=len(names))
+            return (len(encoded.train) / (len(names) * np.maximum(counts, 1))).astype(np.float32)
+        case "custom":
+            if unknown := [name for name in training.custom_class_weights if name not in names]:
+                message = f"there is no class {unknown[0]!r}; the classes are {', '.join(names[:20])}"
+                raise SpecError([Problem("training.custom_class_weights", message)])
+            return np.array([training.custom_class_weights.get(name, 1.0) for name in names], dtype=np.float32)
 
 
 def _explain(encoded: Encoded, spec: RunSpec, report: Reporter) -> None:

@@ -1,0 +1,57 @@
+"""Where a run resumes from: `checkpoints/checkpoint-<step>`, each complete or not there at all.
+
+What lies in one is its engine's own, and besides a `record.json` (see `core.engines.record`). Nothing here is pickled.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from core.files import replace_folder
+
+FOLDER = "checkpoints"
+RECORD = "record.json"
+
+
+def path_of(run_dir: Path, step: int) -> Path:
+    """Where the checkpoint of a step lies."""
+    return run_dir / FOLDER / f"checkpoint-{step}"
+
+
+def steps(run_dir: Path) -> list[int]:
+    """The steps of all complete checkpoints, ascending."""
+    found = (re.fullmatch(r"checkpoint-(\d+)", path.name) for path in (run_dir / FOLDER).glob("checkpoint-*"))
+    numbers = sorted(int(match[1]) for match in found if match)
+    return [step for step in numbers if (path_of(run_dir, step) / RECORD).is_file()]
+
+
+def latest(run_dir: Path) -> Path | None:
+    """The newest complete checkpoint; None if there is none."""
+    found = steps(run_dir)
+    return path_of(run_dir, found[-1]) if found else None
+
+
+@contextmanager
+def writing(run_dir: Path, step: int) -> Iterator[Path]:
+    """A folder to fill that becomes the checkpoint of `step` when the block ends well; synced to disk."""
+    (run_dir / FOLDER).mkdir(parents=True, exist_ok=True)
+    with replace_folder(path_of(run_dir, step)) as partial:
+        yield partial
+
+
+def prune(run_dir: Path, keep: int, best: int | None) -> None:
+    """Delete all but the newest `keep` checkpoints and the best, and what an interrupted writing left.
+
+    With `keep` of 1 the best one stays besides the newest: without it there is nothing to return to, without the
+    newest nothing to resume from.
+    """
+    kept = {*steps(run_dir)[-keep:], *([best] if best is not None else [])}
+    if best is not None and keep > 1 and len(kept) > keep:
+        kept.remove(min(kept - {best}))
+    for path in (run_dir / FOLDER).iterdir():
+        if path not in {path_of(run_dir, step) for step in kept}:
+            shutil.rmtree(path, ignore_errors=True)
