@@ -61,6 +61,6 @@ class Timetable:
             case "epoch":
                 return step in self.epoch_ends or self.ends(step)
             case "steps":
-                return step % every == 0
+                return step % every == 0 or self.ends(step)
             case _:
                 return False
