@@ -93,7 +93,7 @@ def start_a_run(page: Page, dashboard: Dashboard, engine: str, seed: int) -> flo
     since = time.time()
     start.click()
     store = dashboard.store
-    run = until(lambda: next((r for r in store.runs(kind="train", statuses=ACTIVE)), None), 60)
+    run = until(lambda: store.runs(kind="train", statuses=ACTIVE), 60)[0]
     until(lambda: store.run(run.id).step >= 1 or store.run(run.id).is_final, 300)
     seconds = time.time() - since
     assert store.run(run.id).spec["engine"] == engine and store.run(run.id).spec["training"]["seed"] == seed
