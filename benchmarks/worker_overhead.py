@@ -116,12 +116,11 @@ def bare(path: Path) -> float:
     """A plain Trainer over the same batches, without store, reports or anything else of ours around it."""
     import time
 
-    import numpy as np
     from transformers import PrinterCallback, Trainer, TrainerCallback
 
     from core import device, models, process
     from core.data.load import load
-    from core.engines.sampling import EpochSampler
+    from core.engines.sampling import EpochSampler, TrainingBatches
     from core.engines.trainer import arguments, to_tensors
     from core.settings import from_environment
     from core.tasks.text_classification import encode
@@ -138,7 +137,7 @@ def bare(path: Path) -> float:
 
     class SameOrder(Trainer):
         def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
-            return EpochSampler(lengths, self.args.train_batch_size, self.args.seed, by_length=True)
+            return EpochSampler(batches)
 
     class Clock(TrainerCallback):
         def __init__(self) -> None:
@@ -163,7 +162,7 @@ def bare(path: Path) -> float:
     texts = (text for column in loaded.text_columns for text in loaded.dataset["train"][column])
     tokenizer = models.load_tokenizer(spec.model, source, texts, report)
     encoded = encode(loaded, spec, tokenizer, report)
-    lengths = np.asarray(encoded.train["length"])
+    batches = TrainingBatches(encoded.train["length"], spec.training)
     network = models.load_model(spec.model, source, encoded.label_names, tokenizer, spec.training.seed, report)
     trainer = SameOrder(
         model=network,

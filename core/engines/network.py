@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,6 @@ from torch.nn import functional
 from core.device import Device
 from core.errors import ModelError, Problem, SpecError
 from core.spec import RunSpec
-
-NO_DECAY = ("bias", "norm")  # as the Trainer has it: neither biases nor normalisation layers are pulled to zero
 
 
 def freeze(model: Any, trainable_layers: int | None) -> None:
@@ -75,8 +74,38 @@ def load_weights(model: Any, checkpoint: Path) -> None:
     load_model(model, checkpoint / "model.safetensors")
 
 
-def is_out_of_memory(error: Exception) -> bool:
-    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+def decay_groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:
+    """The trainable parameters for an optimizer: biases and normalisation layers are not pulled to zero."""
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    return [
+        {"params": [p for p in trained if decays(p)], "weight_decay": weight_decay},
+        {"params": [p for p in trained if not decays(p)], "weight_decay": 0.0},
+    ]
+
+
+def decays(parameter: torch.Tensor) -> bool:
+    return parameter.ndim > 1  # biases and the weights of normalisation layers have one dimension
+
+
+def warmup_steps(spec: RunSpec, total: int) -> int:
+    """As TrainingArguments counts them: below 1, a share of all steps."""
+    wanted = spec.training.warmup_steps
+    return int(wanted) if wanted >= 1 else math.ceil(total * wanted)
+
+
+def explained(error: Exception, spec: RunSpec, device: Device) -> Exception:
+    """What to raise for an error of torch: a sentence, if it is one that a person can do something about."""
+    from torch._dynamo.exc import TorchDynamoException
+
+    if isinstance(error, TorchDynamoException):
+        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+        return ModelError(
+            f'torch.compile could not make kernels for this model here ({first}); turn off "Compile the model", or '
+            "install a C++ compiler"
+        )
+    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+        return out_of_memory(spec, device)
+    return error
 
 
 def out_of_memory(spec: RunSpec, device: Device) -> ModelError:

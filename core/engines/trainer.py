@@ -7,7 +7,7 @@ what a checkpoint is are decided as for the other engines.
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from core import models
 from core.device import Device, choose
 from core.engines import checkpoints, network
 from core.engines.record import Record
-from core.engines.sampling import EpochSampler, EvalSampler
+from core.engines.sampling import EpochSampler, EvalSampler, TrainingBatches
 from core.engines.timetable import Timetable
 from core.evaluation.metrics import compute_metrics
 from core.events import Reporter
@@ -48,8 +48,8 @@ def train(
     device = choose(spec.execution)
     network.freeze(model, spec.training.trainable_layers)
     loss = network.loss_function(spec, class_weights(spec, encoded), device)
-    batches = math.ceil(len(encoded.train) / spec.training.per_device_train_batch_size)
-    record = Record(spec, Timetable.of(spec, lambda epoch: batches), encoded.fingerprint, report)
+    batches = TrainingBatches(encoded.train["length"], spec.training)
+    record = Record(spec, Timetable.of(spec, batches.count), encoded.fingerprint, report)
     trainer = OurTrainer(
         model=model,
         args=arguments(spec, device, run_dir),
@@ -62,8 +62,7 @@ def train(
             outputs.logits, labels, num_items_in_batch
         ),
     )
-    trainer.lengths = {"train": np.asarray(encoded.train["length"]), "eval": np.asarray(encoded.eval["length"])}
-    trainer.by_length, trainer.record = spec.training.train_sampling_strategy == "group_by_length", record
+    trainer.batches, trainer.eval_lengths, trainer.record = batches, encoded.eval["length"], record
     watcher = Watcher(trainer, record, run_dir)
     trainer.compute_metrics = watcher.whole_evaluations_only(trainer.compute_metrics)
     for callback in (PrinterCallback, DefaultFlowCallback):
@@ -77,9 +76,7 @@ def train(
         else:
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
     except (MemoryError, RuntimeError) as error:
-        if not network.is_out_of_memory(error):
-            raise
-        raise network.out_of_memory(spec, device) from error
+        raise network.explained(error, spec, device) from error
     record.end(run_dir)
     if record.keeps_best and record.best_step is not None and record.best_step != record.step:
         network.load_weights(model, checkpoints.path_of(run_dir, record.best_step))
@@ -91,24 +88,22 @@ class OurTrainer(Trainer):
     """A Trainer that takes its examples in our order (its own grouping by length has no seed, so it cannot resume) and
     writes its checkpoints whole.
 
-    lengths: tokens of each example of `train` and `eval`; set before training, as are by_length and record
+    batches of training, eval_lengths (tokens of each example) and record are set before training
     """
 
-    lengths: dict[str, np.ndarray]
-    by_length: bool
+    batches: TrainingBatches
+    eval_lengths: Sequence[int]
     record: Record
     train_sampler: EpochSampler
     eval_sampler: EvalSampler
 
     def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
-        self.train_sampler = EpochSampler(
-            self.lengths["train"], self.args.train_batch_size, self.args.seed, self.by_length
-        )
+        self.train_sampler = EpochSampler(self.batches)
         return self.train_sampler
 
     def _get_eval_sampler(self, eval_dataset: Any) -> EvalSampler:
         self.eval_sampler = EvalSampler(
-            self.lengths["eval"], self.args.eval_batch_size, lambda: self.record.report.stop_requested
+            self.eval_lengths, self.args.eval_batch_size, lambda: self.record.report.stop_requested
         )
         return self.eval_sampler
 
@@ -217,4 +212,4 @@ class Watcher(TrainerCallback):
         sampler, per_step = self.trainer.train_sampler, args.train_batch_size * args.gradient_accumulation_steps
         start = self.record.timetable.place(self.record.step)[1] * per_step
         end = min(start + per_step, len(sampler))
-        return end - start, int(sampler.tokens_until[end] - sampler.tokens_until[start])
+        return end - start, sampler.tokens_until[end] - sampler.tokens_until[start]

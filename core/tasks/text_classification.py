@@ -46,6 +46,11 @@ class Encoded:
     pad_to: int | None
     fingerprint: str
 
+    @property
+    def columns(self) -> list[str]:
+        """What a model reads of the splits, and the labels."""
+        return [name for name in self.train.column_names if name not in ("length", "row")]
+
     def pad(self, examples: Sequence[dict[str, Any]], multiple_of: int | None = None) -> dict[str, np.ndarray]:
         """A batch: arrays of int64, (examples, longest length), and `labels` of (examples,).
 

@@ -1,0 +1,226 @@
+"""The native PyTorch engine: the loop that the tutorial writes by hand, from top to bottom.
+
+Steps, in the order that every engine has: device, data, loss, optimizer, record, resume, loop (with evaluation and
+checkpoints), best model, save.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.optim import AdamW
+from torch.utils.data import DataLoader
+from transformers import get_scheduler, set_seed
+
+from core import models
+from core.device import Device, choose
+from core.engines import checkpoints, network
+from core.engines.record import Record
+from core.engines.sampling import TrainingBatches, evaluation_batches
+from core.engines.timetable import Timetable
+from core.evaluation.metrics import METRICS, check_finite, cross_entropy
+from core.events import Reporter
+from core.spec import RunSpec
+from core.tasks.text_classification import Encoded, class_weights
+
+Batch = dict[str, torch.Tensor]
+STATE = "training_state.pt"
+
+
+def train(
+    spec: RunSpec, encoded: Encoded, model: Any, run_dir: Path, report: Reporter, resume: Path | None = None
+) -> None:
+    """Train `model` in place and write `run_dir/model`; checkpoints lie in `run_dir/checkpoints`.
+
+    A run that is asked to stop ends after the current step and keeps the model so far. `history.json` has all that
+    was logged. resume: a checkpoint of this run to go on from.
+    Raises ModelError if training diverged before there was a checkpoint, or memory ran out; DataError if the examples
+    are not those that the checkpoint's run had; SpecError for settings that this model cannot have.
+    """
+    device = choose(spec.execution)
+    try:
+        _train(spec, encoded, model, run_dir, report, resume, device)
+    except (MemoryError, RuntimeError) as error:
+        raise network.explained(error, spec, device) from error
+
+
+def _train(
+    spec: RunSpec, encoded: Encoded, model: Any, run_dir: Path, report: Reporter, resume: Path | None, device: Device
+) -> None:
+    training = spec.training
+    set_seed(training.seed)
+    network.freeze(model, training.trainable_layers)
+    model.to(device.kind)
+
+    batches = TrainingBatches(encoded.train["length"], training)
+    loss_of = network.loss_function(spec, class_weights(spec, encoded), device)
+
+    timetable = Timetable.of(spec, batches.count)
+    optimizer = AdamW(network.decay_groups(model, training.weight_decay), lr=training.learning_rate, fused=True)
+    lr_scheduler = get_scheduler(
+        training.lr_scheduler_type,
+        optimizer=optimizer,
+        num_warmup_steps=network.warmup_steps(spec, timetable.total),
+        num_training_steps=timetable.total,
+    )
+    scaler = torch.amp.GradScaler(device.kind, enabled=device.precision == "fp16")
+    state = TrainingState(model, optimizer, lr_scheduler, scaler, device)
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+    record = Record(spec, timetable, encoded.fingerprint, report)
+    if resume is not None:
+        record.resume(resume)
+        state.load(resume)
+
+    forward = torch.compile(model, dynamic=True) if spec.execution.torch_compile else model
+    total_loss, logged = torch.zeros((), device=device.kind), record.step
+    model.train()
+    record.begin()
+    for update in _updates(encoded, batches, record, device):
+        examples = sum(len(batch["labels"]) for batch in update)
+        tokens = sum(int(batch.pop("tokens")) for batch in update)
+        for batch in update:  # more than one where gradients are accumulated
+            batch = {name: values.to(device.kind, non_blocking=True) for name, values in batch.items()}
+            labels = batch.pop("labels")
+            with device.autocast():
+                outputs = forward(**batch)
+            loss = loss_of(outputs.logits, labels, examples)
+            scaler.scale(loss).backward()
+            total_loss += loss.detach()
+
+        scaler.unscale_(optimizer)
+        grad_norm = torch.nn.utils.clip_grad_norm_(trained, training.max_grad_norm or torch.inf)
+        (learning_rate, *_) = lr_scheduler.get_last_lr()
+        scaler.step(optimizer)
+        scaler.update()
+        lr_scheduler.step()
+        optimizer.zero_grad()
+
+        record.step_done(examples, tokens)
+        step, stopping = record.step, report.stop_requested and not timetable.ends(record.step)
+        if timetable.logs(step) or stopping:
+            mean_loss = total_loss.item() / (step - logged)  # only here does anything wait for the device
+            record.trained(mean_loss, float(learning_rate), grad_norm.item())
+            total_loss.zero_()
+            logged = step
+        if record.diverged_at is not None:
+            break
+        save = timetable.saves(step) or stopping
+        if timetable.evaluates(step) and not stopping:
+            metrics = evaluate(model, encoded, spec, device, report)
+            save |= report.stop_requested if metrics is None else record.evaluated(metrics)
+            model.train()
+        if save:
+            with checkpoints.writing(run_dir, step) as partial:
+                state.save(partial)
+                record.save(partial)
+            record.saved(run_dir)
+        if record.should_stop:
+            break
+
+    record.end(run_dir)
+    if record.keeps_best and record.best_step is not None and record.best_step != record.step:
+        network.load_weights(model, checkpoints.path_of(run_dir, record.best_step))
+    report.phase("Saving the model")
+    models.save(model, encoded.tokenizer, run_dir / "model")
+
+
+def evaluate(model: Any, encoded: Encoded, spec: RunSpec, device: Device, report: Reporter) -> dict[str, float] | None:
+    """`loss` (the mean over examples) and the spec's metrics of the evaluation split; None if a stop cut it short."""
+    report.phase("Evaluating")
+    batches = evaluation_batches(encoded.eval["length"], spec.training.per_device_eval_batch_size)
+    eval_dataloader = _dataloader(encoded, "eval", batches, device)
+    metrics = {name: METRICS[name]() for name in spec.evaluation.metrics}
+    total_loss = 0.0
+    model.eval()
+    for number, batch in enumerate(eval_dataloader):
+        if number and report.stop_requested:
+            return None
+        labels = batch.pop("labels").numpy()
+        del batch["tokens"]
+        with torch.no_grad(), device.autocast():
+            outputs = model(**{name: values.to(device.kind, non_blocking=True) for name, values in batch.items()})
+        logits = outputs.logits.float().cpu().numpy()
+        check_finite(logits)
+        total_loss += cross_entropy(logits, labels) * len(labels)
+        predictions = np.argmax(logits, axis=-1)
+        for metric in metrics.values():
+            metric.add_batch(predictions=predictions, references=labels)
+    values = {name: next(iter(metric.compute().values())) for name, metric in metrics.items()}
+    return {"loss": total_loss / len(encoded.eval)} | values
+
+
+def _updates(encoded: Encoded, batches: TrainingBatches, record: Record, device: Device) -> Iterator[tuple[Batch, ...]]:
+    """The batches of one update after the other, through all epochs, from where the record is."""
+    accumulation = batches.training.gradient_accumulation_steps
+    while not (record.timetable.ends(record.step) or record.stops_early):
+        epoch, done = record.timetable.place(record.step)
+        train_dataloader = iter(_dataloader(encoded, "train", batches.of(epoch)[done * accumulation :], device))
+        while update := tuple(islice(train_dataloader, accumulation)):
+            yield update
+
+
+def _dataloader(encoded: Encoded, split: str, batches: Sequence[np.ndarray], device: Device) -> DataLoader[Batch]:
+    dataset = getattr(encoded, split).with_format("torch", columns=encoded.columns)
+    return DataLoader(
+        dataset,
+        batch_sampler=[batch.tolist() for batch in batches],
+        collate_fn=_collate(encoded, device),
+        pin_memory=device.kind == "cuda",
+        generator=torch.Generator(),  # it draws a number for each epoch: not from what dropout draws from
+    )
+
+
+def _collate(encoded: Encoded, device: Device) -> Callable[[list[Batch]], Batch]:
+    """Pads the examples of a batch to its longest; `tokens` counts them without the padding."""
+
+    def collate(examples: list[Batch]) -> Batch:
+        padded = encoded.pad(examples, device.pad_to_multiple_of)
+        batch = {name: torch.from_numpy(values) for name, values in padded.items()}
+        return batch | {"tokens": torch.tensor(sum(len(example["input_ids"]) for example in examples))}
+
+    return collate
+
+
+@dataclass(frozen=True)
+class TrainingState:
+    """All that a resumed run needs to go on as if nothing had been, besides the record."""
+
+    model: Any
+    optimizer: torch.optim.Optimizer
+    lr_scheduler: Any
+    scaler: torch.amp.GradScaler
+    device: Device
+
+    def save(self, folder: Path) -> None:
+        """The weights as safetensors, the rest as tensors and numbers, which load without unpickling code."""
+        self.model.save_pretrained(folder)
+        torch.save(
+            {
+                "optimizer": self.optimizer.state_dict(),
+                "lr_scheduler": self.lr_scheduler.state_dict(),
+                "scaler": self.scaler.state_dict(),
+                "random": [generator.get_rng_state() for generator in self._generators],
+            },
+            folder / STATE,
+        )
+
+    def load(self, folder: Path) -> None:
+        network.load_weights(self.model, folder)
+        saved = torch.load(folder / STATE, weights_only=True, map_location="cpu")
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.lr_scheduler.load_state_dict(saved["lr_scheduler"])
+        self.scaler.load_state_dict(saved["scaler"])
+        for generator, state in zip(self._generators, saved["random"], strict=True):
+            generator.set_rng_state(state)
+
+    @property
+    def _generators(self) -> list[Any]:
+        """What dropout draws from: the CPU's and the GPU's module."""
+        return [torch, *([torch.get_device_module(self.device.kind)] if self.device.kind != "cpu" else [])]
