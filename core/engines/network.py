@@ -93,6 +93,21 @@ def warmup_steps(spec: RunSpec, total: int) -> int:
     return int(wanted) if wanted >= 1 else math.ceil(total * wanted)
 
 
+def schedule(spec: RunSpec, total: int) -> Callable[[int], float]:
+    """The learning rate of the update that follows `step` updates, for an engine that has no optimizer of torch."""
+    from transformers import get_scheduler
+
+    rate = spec.training.learning_rate
+    lr_scheduler = get_scheduler(
+        spec.training.lr_scheduler_type,
+        torch.optim.SGD([torch.zeros(1)], lr=rate),
+        num_warmup_steps=warmup_steps(spec, total),
+        num_training_steps=total,
+    )
+    factor = lr_scheduler.lr_lambdas[0]
+    return lambda step: rate * factor(step)
+
+
 def explained(error: Exception, spec: RunSpec, device: Device) -> Exception:
     """What to raise for an error of torch: a sentence, if it is one that a person can do something about."""
     from torch._dynamo.exc import TorchDynamoException

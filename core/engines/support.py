@@ -62,6 +62,8 @@ def _keras(spec: RunSpec, model_type: str | None) -> list[Problem]:
         )
     if spec.execution.device == "mps":
         found.append(Problem("execution.device", "Keras does not compute on Apple's GPU here; choose auto or cpu"))
+    if spec.execution.precision == "fp16":
+        found.append(Problem("execution.precision", "the Keras engine has no fp16; choose bf16 or fp32"))
     if spec.execution.torch_compile:
         found.append(Problem("execution.torch_compile", "this is for the PyTorch engines; turn it off with Keras"))
     return found

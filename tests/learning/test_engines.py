@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import math
+import weakref
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -359,6 +361,15 @@ def test_a_new_model_from_scratch(kind: str, prepare_for: Any, recorder: Any) ->
     run(setup)
     assert moved(before, weights(setup.model)) == set(before)
     assert (setup.run_dir / "model" / "model.safetensors").is_file()
+
+
+def test_memory_is_given_back(kind: str, prepare_for: Any) -> None:
+    setup = prepare_for(kind, training__num_train_epochs=0.2)
+    run(setup)
+    network = weakref.ref(setup.model)
+    del setup
+    gc.collect()
+    assert network() is None, "somebody still holds the model"
 
 
 def test_the_same_seed_gives_the_same_model(kind: str, prepare_for: Any) -> None:
