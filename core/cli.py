@@ -19,11 +19,12 @@ from types import FrameType
 from typing import Any
 
 from core import spec as specs
+from core.engines import support
 from core.errors import SpecError, TunedeckError, WrongStatus
 from core.files import finite
 from core.naming import run_name
 from core.run_view import RunView
-from core.scheduler import Scheduler, free_resource, remove_run
+from core.scheduler import Scheduler, free_resource, remove_run, resume_run
 from core.settings import Settings, allowed_path, from_environment, home_warning
 from core.store import ACTIVE, Run, Store
 
@@ -62,25 +63,45 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("spec", metavar="SPEC.yaml", help="a spec as the New run page writes it; - reads standard input")
     train.add_argument("--set", action="append", default=[], metavar="a.b=VALUE", help="change one field of the spec")
     train.add_argument("--name", help="what to call the run")
-    train.add_argument("--detach", action="store_true", help="return once the run has started, or is in the queue")
     command("runs", _runs, "List the runs, newest first.")
     for name, function, text in (
         ("show", _show, "Show one run."),
         ("stop", _stop, "Stop a run after its current step; its model is kept."),
+        (
+            "resume",
+            _resume,
+            "Go on with a run that ended early, from its last checkpoint, and wait.",
+        ),
         ("delete", _delete, "Delete a run that has ended, with its model and files."),
     ):
         command(name, function, text).add_argument("run", metavar="RUN", help="the id of the run")
+    for name in ("train", "resume"):
+        commands.choices[name].add_argument(
+            "--detach", action="store_true", help="return once the run has started, or is in the queue"
+        )
     return parser
 
 
 def _train(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
     spec = specs.replace(_read_spec(options.spec, settings), specs.parse_assignments(options.set))
+    if problems := support.problems(spec, None):
+        raise SpecError(problems)
     run_id = store.submit("train", options.name or run_name(spec), spec.model_dump(mode="json"))
     _say(f"Run {run_id} is queued.")
+    return _work_on(run_id, options.detach, store, settings)
+
+
+def _resume(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
+    step = resume_run(store, settings, options.run)
+    _say(f"Run {options.run} goes on after step {step:,}.")
+    return _work_on(options.run, options.detach, store, settings)
+
+
+def _work_on(run_id: str, detach: bool, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
     scheduler = Scheduler(store, settings)
     scheduler.start()
     try:
-        return _detach(run_id, store, scheduler) if options.detach else _follow(run_id, store, settings)
+        return _detach(run_id, store, scheduler) if detach else _follow(run_id, store, settings)
     finally:
         scheduler.close()
 

@@ -30,7 +30,7 @@ from core.hub_errors import (
 
 __all__ = [
     "Progress",
-    "cached_tokenizer_json",
+    "cached_file",
     "explain",
     "fetch_model",
     "fetch_tokenizer_json",
@@ -232,13 +232,13 @@ def _no_weights(name: str, files: list[str]) -> str:
     return f"{name!r} has no model.safetensors, the form in which Tunedeck loads weights; choose another model"
 
 
-def cached_tokenizer_json(name: str, revision: str | None = None) -> Path | None:
-    """A model's tokenizer.json if it is in the cache; else None. No network."""
+def cached_file(name: str, file: str, revision: str | None = None) -> Path | None:
+    """A file of a model, such as tokenizer.json, if it is in the cache; else None. No network."""
     from huggingface_hub import try_to_load_from_cache
 
     if hub_id_problem(name) or revision_problem(revision):
         return None
-    found = try_to_load_from_cache(name, "tokenizer.json", revision=revision)
+    found = try_to_load_from_cache(name, file, revision=revision)
     return Path(found) if isinstance(found, str) else None
 
 
@@ -249,7 +249,7 @@ def fetch_tokenizer_json(name: str, revision: str | None = None) -> Path:
     the Hub does not answer.
     """
     check(name, revision)
-    if cached := cached_tokenizer_json(name, revision):
+    if cached := cached_file(name, "tokenizer.json", revision):
         return cached
     token()
     try:

@@ -14,10 +14,10 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from core import scratch
-from core.errors import ModelError
+from core.errors import ModelError, PathError
 from core.events import Reporter
 from core.files import replace_folder
 from core.settings import Settings, allowed_path
@@ -27,16 +27,47 @@ logger = logging.getLogger(__name__)
 
 Kind = Literal["scratch", "folder", "hub"]
 
-SUGGESTIONS: tuple[tuple[str, str], ...] = (
-    ("scratch", "A small new BERT trained on your data alone: no download, seconds per run, modest accuracy."),
-    ("google-bert/bert-base-cased", "The tutorial's model: English, keeps upper and lower case. 436 MB."),
-    ("distilbert/distilbert-base-uncased", "English, nearly as good as BERT in half the time. 268 MB."),
-    ("answerdotai/ModernBERT-base", "English, newer and stronger, long texts of up to 8,192 tokens. 599 MB."),
-    ("sentence-transformers/all-MiniLM-L6-v2", "English, small and quick: the choice for a CPU. 91 MB."),
-    ("FacebookAI/xlm-roberta-base", "100 languages, also mixed ones. 1.1 GB."),
-    ("distilbert/distilbert-base-multilingual-cased", "104 languages, lighter than XLM-RoBERTa. 542 MB."),
-    ("sbintuitions/modernbert-ja-130m", "Japanese, needs no word splitter. 531 MB."),
-)
+
+class Suggestion(NamedTuple):
+    """name: as a spec has it; model_type: of its config.json; note: one line for a person."""
+
+    name: str
+    model_type: str
+    note: str
+
+
+SUGGESTIONS = (
+    Suggestion(
+        "scratch", "bert", "A small new BERT trained on your data alone: no download, seconds per run, modest accuracy."
+    ),
+    Suggestion(
+        "google-bert/bert-base-cased", "bert", "The tutorial's model: English, keeps upper and lower case. 436 MB."
+    ),
+    Suggestion(
+        "distilbert/distilbert-base-uncased", "distilbert", "English, nearly as good as BERT in half the time. 268 MB."
+    ),
+    Suggestion(
+        "answerdotai/ModernBERT-base",
+        "modernbert",
+        "English, newer and stronger, long texts of up to 8,192 tokens. 599 MB.",
+    ),
+    Suggestion(
+        "sentence-transformers/all-MiniLM-L6-v2", "bert", "English, small and quick: the choice for a CPU. 91 MB."
+    ),
+    Suggestion(
+        "FacebookAI/xlm-roberta-base", "xlm-roberta",
+        "100 languages, also mixed ones. 1.1 GB.",
+    ),
+    Suggestion(
+        "distilbert/distilbert-base-multilingual-cased",
+        "distilbert",
+        "104 languages, lighter than XLM-RoBERTa. 542 MB.",
+    ),
+    Suggestion(
+        "sbintuitions/modernbert-ja-130m", "modernbert",
+        "Japanese, needs no word splitter. 531 MB.",
+    ),
+)  # fmt: skip
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 PATH_START = re.compile(r"[.~/\\]|[A-Za-z]:[\\/]")
@@ -160,6 +191,31 @@ def position_limit(config: dict[str, Any]) -> int | None:
     return limit
 
 
+def model_type(folder: Path | None) -> str:
+    """The `model_type` of a checked folder's config.json; that of our new models for None (scratch)."""
+    return "bert" if folder is None else str(_read_config(folder)["model_type"])
+
+
+def known_type(name: str, revision: str | None, settings: Settings) -> str | None:
+    """The `model_type` of a model as a spec names it, if it can be told in a moment and without the network."""
+    try:
+        match kind_of(name):
+            case "scratch":
+                return model_type(None)
+            case "folder":
+                folder = folder_of(name, settings)
+                check_folder(folder)
+                return model_type(folder)
+            case "hub":
+                from core import hub
+
+                config = hub.cached_file(name, "config.json", revision)
+                suggested = (s.model_type for s in SUGGESTIONS if s.name == name and revision is None)
+                return model_type(config.parent) if config else next(suggested, None)
+    except (ModelError, PathError):
+        return None
+
+
 def tokenizer_json(model: ModelSpec, settings: Settings) -> Path | None:
     """The model's `tokenizer.json` if it lies on this machine, for the `tokenizers` library; no network.
 
@@ -176,7 +232,7 @@ def tokenizer_json(model: ModelSpec, settings: Settings) -> Path | None:
         case "hub":
             from core import hub
 
-            return hub.cached_tokenizer_json(model.name, model.revision)
+            return hub.cached_file(model.name, "tokenizer.json", model.revision)
 
 
 def load_tokenizer(model: ModelSpec, folder: Path | None, texts: Iterable[str], report: Reporter) -> Any:

@@ -11,6 +11,7 @@ from core.data import browse
 from core.data.files import split_of
 from core.data.load import choose_columns, choose_train
 from core.data.prepared import Prepared
+from core.engines import support
 from core.errors import DataError, ModelError, PathError, Problem, TunedeckError
 from core.settings import Settings
 from core.spec import DataSpec, RunSpec, TrainingSpec, replace
@@ -154,6 +155,8 @@ def _data_problems(data: DataSpec, prepared: Prepared) -> list[Problem]:
 
 
 def _model_problems(spec: RunSpec, settings: Settings) -> list[Problem]:
+    if found := support.problems(spec, models.known_type(spec.model.name, spec.model.revision, settings)):
+        return found
     try:
         if models.kind_of(spec.model.name) == "folder":
             models.check_folder(models.folder_of(spec.model.name, settings), spec.model.max_length)

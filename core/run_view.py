@@ -34,7 +34,10 @@ class RunView:
 
     def update(self, store: Store, settings: Settings) -> Run:
         """Fetch what is new. Raises RunNotFound."""
-        self.run = store.run(self.run_id)  # first: what a final state promises is then already there to fetch
+        run = store.run(self.run_id)  # first: what a final state promises is then already there to fetch
+        if self.run is not None and run.attempt != self.run.attempt:  # a resumed run measures some steps anew
+            self.points, self._metric_cursor = {}, 0
+        self.run = run
         while metrics := store.metrics_since(self.run_id, self._metric_cursor):
             for metric in metrics:
                 self.points.setdefault(metric.name, {})[metric.step] = (metric.epoch, metric.time, metric.value)
@@ -43,7 +46,7 @@ class RunView:
             self.events.extend(events)
             self._event_cursor = events[-1].id
         self._read_log(settings)
-        return self.run
+        return run
 
     def _read_log(self, settings: Settings) -> None:
         path = settings.run_dir(self.run_id) / "worker.log"

@@ -19,9 +19,10 @@ from typing import Any
 import psutil
 
 from core import process
-from core.errors import StaleWrite, StoreError
+from core.engines import checkpoints
+from core.errors import StaleWrite, StoreError, WrongStatus
 from core.settings import Settings
-from core.store import ACTIVE, FINAL, ProcessId, Run, Store
+from core.store import ACTIVE, FINAL, RESUMABLE, ProcessId, Run, Store
 
 LEASE_S = 10.0
 POLL_S = 0.5
@@ -269,6 +270,25 @@ def free_resource(run: Run, held: list[str | None]) -> str | None:
         case _:
             free = [f"gpu:{i}" for i in range(len(process.gpus())) if f"gpu:{i}" not in held]
             return free[0] if free else None
+
+
+def resume_point(run: Run, settings: Settings) -> int | None:
+    """The step that a run would go on after; None if it cannot: it works, has finished or left no checkpoint."""
+    if run.kind != "train" or run.status not in RESUMABLE:
+        return None
+    found = checkpoints.steps(settings.run_dir(run.id))
+    return found[-1] if found else None
+
+
+def resume_run(store: Store, settings: Settings, run_id: str) -> int:
+    """Queue a run to go on from its last checkpoint, and return the step of that. Raises RunNotFound, WrongStatus."""
+    run = store.run(run_id)
+    step = resume_point(run, settings)
+    if step is None:
+        why = "it left no checkpoint" if run.status in RESUMABLE else f"it is {run.status}"
+        raise WrongStatus(f"Run {run_id} cannot be resumed: {why}. Change and run again starts a new one.")
+    store.resume(run_id, step)
+    return step
 
 
 def remove_run(store: Store, settings: Settings, run_id: str) -> None:

@@ -24,6 +24,7 @@ from core.schema import MIGRATIONS, migrate
 
 ACTIVE = ("starting", "running", "stopping")
 FINAL = ("finished", "stopped", "failed", "lost")
+RESUMABLE = ("stopped", "failed", "lost")
 BUSY_TIMEOUT_MS = 15_000
 
 
@@ -160,6 +161,23 @@ class Store:
                 db.execute("UPDATE runs SET status='stopping', stop_requested=? WHERE id=?", (now, run_id))
                 _state_event(db, run_id, "stopping")
             return _run(db, run_id)
+
+    def resume(self, run_id: str, step: int) -> None:
+        """Queue a run again that ended before its work was done, to go on after `step`.
+
+        What was measured after that step comes anew and is removed. Raises WrongStatus if it works or has finished.
+        """
+        with self.atomic() as db:
+            run = _run(db, run_id)
+            if run.status not in RESUMABLE:
+                raise WrongStatus(f"Run {run_id} is {run.status}; only one that ended early can be resumed.")
+            db.execute(
+                "UPDATE runs SET status='queued', token=0, resource=NULL, ended=NULL, error=NULL, detail=NULL,"
+                " summary=NULL, stop_requested=NULL WHERE id=?",
+                (run_id,),
+            )
+            db.execute("DELETE FROM metrics WHERE run=? AND step>?", (run_id, step))
+            _state_event(db, run_id, "queued", step=step)
 
     def rename(self, run_id: str, name: str) -> None:
         with self.atomic() as db:

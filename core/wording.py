@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from itertools import pairwise
+from typing import Any
 
 METRIC_TITLES = {
     "loss": "Loss",
@@ -25,7 +27,20 @@ METRIC_MEANINGS = {
     "matthews_correlation": "Agreement of prediction and truth: 1 is perfect, 0 is no better than chance.",
 }
 
-ENGINE_TITLES = {"trainer": "Trainer", "keras": "Keras", "torch": "PyTorch loop"}
+ENGINE_TITLES = {"trainer": "Trainer", "torch": "PyTorch loop", "keras": "Keras"}
+ENGINE_MEANINGS = {
+    "trainer": "The Transformers Trainer: the tutorial's first way, and the one that most people use.",
+    "torch": "A training loop in plain PyTorch, the tutorial's last way; can fill its batches by tokens.",
+    "keras": "Keras on TensorFlow trains with model.fit; the result is saved as a Transformers model all the same.",
+}
+KERAS_INPUTS = {"tf_data": "tf.data", "numpy": "NumPy"}
+
+
+def engine_title(spec: dict[str, Any]) -> str:
+    """What trains, or trained, by a run's spec: "Trainer", "Keras (tf.data)"; empty if it names none."""
+    title = ENGINE_TITLES.get(spec.get("engine", ""), "")
+    way = KERAS_INPUTS.get(spec.get("keras_input", ""), "")
+    return f"{title} ({way})" if spec.get("engine") == "keras" and way else title
 
 
 def metric_title(name: str) -> str:
@@ -108,3 +123,9 @@ def sentence(text: str) -> str:
     starts_a_name = re.match(r"[a-z]+[._/\\\d]", text)  # a path, a file or a field keeps its case
     text = text if starts_a_name else text[0].upper() + text[1:]
     return text if text[-1] in ".!?…:" else text + "."
+
+
+def listed(names: Iterable[str]) -> str:
+    """ "BERT, DistilBERT and ALBERT"."""
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last

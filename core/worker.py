@@ -6,6 +6,7 @@ state. Everything it prints lands in the run's worker.log.
 
 from __future__ import annotations
 
+import importlib
 import logging
 import os
 import sys
@@ -20,7 +21,7 @@ import apsw
 import psutil
 
 from core import process, spec
-from core.errors import StaleWrite, StoreError, TunedeckError
+from core.errors import SpecError, StaleWrite, StoreError, TunedeckError
 from core.events import Level
 from core.files import write_text
 from core.settings import Settings, from_environment
@@ -105,10 +106,11 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     report.phase("Loading libraries")
     from core import device, models
     from core.data.load import load
-    from core.engines import trainer
+    from core.engines import checkpoints, support
     from core.evaluation.report import evaluate_run
     from core.tasks import text_classification as task
 
+    engine = importlib.import_module(support.ENGINES[plan.engine])
     device.choose(plan.execution)  # refuses what this machine lacks before anything else is done
     device.set_threads(plan.execution.threads or process.physical_cores())
 
@@ -120,6 +122,8 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
 
     report.phase("Loading the model")
     source = models.fetch(plan.model, settings, report.fraction, report.message)
+    if problems := support.problems(plan, models.model_type(source)):
+        raise SpecError(problems)
     texts = (text for column in loaded.text_columns for text in loaded.dataset["train"][column])
     tokenizer = models.load_tokenizer(plan.model, source, texts, report)
     model = models.load_model(plan.model, source, loaded.label_names, tokenizer, plan.training.seed, report)
@@ -130,7 +134,7 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     report.check_stop()
 
     report.phase("Training")
-    trainer.train(plan, encoded, model, folder, report)
+    engine.train(plan, encoded, model, folder, report, checkpoints.latest(folder))
 
     report.phase("Evaluating")
     result = evaluate_run(plan, encoded, model, folder, report)

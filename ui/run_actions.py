@@ -8,7 +8,7 @@ import streamlit as st
 
 from core import results
 from core.errors import RunNotFound, SpecError, StoreError, TunedeckError, WrongStatus
-from core.scheduler import remove_run
+from core.scheduler import remove_run, resume_run
 from core.spec import build
 from core.store import ACTIVE, Run
 from core.wording import counted, size
@@ -23,6 +23,16 @@ def stop(run_id: str) -> None:
     try:
         resources.store().stop(run_id)
     except (WrongStatus, RunNotFound):
+        return
+    resources.scheduler().wake()
+
+
+def resume(run_id: str) -> None:
+    """Go on from the last checkpoint; what keeps it from that is said on the page."""
+    try:
+        resume_run(resources.store(), resources.settings(), run_id)
+    except (WrongStatus, RunNotFound) as error:
+        state.set_notice(str(error))
         return
     resources.scheduler().wake()
 

@@ -11,9 +11,10 @@ from core import results
 from core.errors import SpecError
 from core.naming import dataset_name, model_name
 from core.run_view import RunView
+from core.scheduler import resume_point
 from core.spec import DataSpec, build
 from core.store import Run
-from core.wording import ENGINE_TITLES, counted, duration, metric_title, number, rough_duration, score
+from core.wording import counted, duration, engine_title, metric_title, number, rough_duration, score
 from ui import pages, resources, run_actions
 from ui.components import clock, plain, status_badge
 
@@ -23,6 +24,12 @@ def title(run: Run) -> None:
     st.page_link(pages.RUNS, label="All runs", icon=":material/arrow_back:")
     with st.container(horizontal=True, vertical_alignment="center", key="run_title"):
         st.title(plain(run.name), anchor=False, width="stretch")
+        if (step := resume_point(run, resources.settings())) is not None:
+            st.button(
+                "Resume", icon=":material/resume:", key="run_resume", type="primary",
+                help=f"Goes on after step {step:,}, where the last checkpoint is, with the same settings.",
+                on_click=run_actions.resume, args=(run.id,),
+            )  # fmt: skip
         again = run.kind == "train" and st.button(
             "Change and run again", icon=":material/content_copy:", key="run_again",
             help="Opens the New run page with this run's settings.",
@@ -56,7 +63,7 @@ def subject(run: Run) -> str:
     if run.kind == "train":
         model = model_name(str(run.spec.get("model", {}).get("name", "?")))
         model = "a new small BERT" if model == "scratch" else model
-        parts = [f"{plain(model)} on {parts[0]}", ENGINE_TITLES.get(run.spec.get("engine", ""), "")]
+        parts = [f"{plain(model)} on {parts[0]}", engine_title(run.spec)]
     ended = run.is_final and run.ended is not None and run.started is not None
     parts.append(f"started {clock(run.started)}" if run.started else f"submitted {clock(run.created)}")
     if ended:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from core.naming import model_name
 from core.store import ACTIVE, Run
-from core.wording import ENGINE_TITLES, counted, metric_title
+from core.wording import counted, engine_title, metric_title
 from ui import pages, run_actions, state
 from ui.components import STATUS, local_timezone
 from ui.run_header import dataset_of
@@ -109,7 +109,7 @@ def _frame(runs: Sequence[Run]) -> pd.DataFrame:
             "duration": pd.to_timedelta([run.seconds for run in runs], unit="s").floor("s"),
             "created": created,
             "examples": pd.array([s.get("train_examples") for s in summaries], dtype="Int64"),
-            "engine": [ENGINE_TITLES.get(run.spec.get("engine", ""), KINDS.get(run.kind, run.kind)) for run in runs],
+            "engine": [engine_title(run.spec) or KINDS.get(run.kind, run.kind) for run in runs],
         }
     )
 
@@ -132,7 +132,7 @@ def _columns(ids: list[str]) -> dict[str, Any]:
         "duration": config.NumberColumn("Duration", format="compact", width=80),
         "created": config.DatetimeColumn("Created", format="D MMM YY, HH:mm", width=130),
         "examples": config.NumberColumn("Examples", format="localized", help="Trained on.", width=80),
-        "engine": config.TextColumn("Engine", width=70),
+        "engine": config.TextColumn("Engine", width=110),
     }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core import plan
+from core.data import browse
 from core.data.prepared import Prepared
 from core.errors import DataError, Problem, SpecError
 from core.naming import dataset_name
@@ -27,6 +28,20 @@ def check_labels(data: DataSpec, prepared: Prepared) -> tuple[list[Problem], lis
     except DataError as error:
         return [plan.data_problem(error)], []
     return [problem] if problem else [], [doubt] if doubt else []
+
+
+def classes(data: DataSpec, prepared: Prepared | None) -> list[str]:
+    """The classes of the training split, as far as they are known and few enough to list."""
+    split, column = plan.splits_used(data, prepared)[0] if prepared else None, None
+    if prepared is not None:
+        column = data.label_column or prepared.label_guess
+    if prepared is None or split is None or column is None or prepared.column(column) is None:
+        return []
+    try:
+        labels = dataset_labels.counted(column, prepared, split)["label"]
+    except DataError:
+        return []
+    return [name for name in labels if name not in (browse.EMPTY, browse.OTHER)]
 
 
 def show(

@@ -7,11 +7,12 @@ import types
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Literal, Union, cast, get_args, get_origin
 
+import pandas as pd
 import streamlit as st
 from pydantic.fields import FieldInfo
 
 from core.errors import Problem, SpecError
-from core.spec import METRIC_NAMES, RunSpec, build, spec_fields
+from core.spec import METRIC_NAMES, MOST_CLASS_WEIGHT, RunSpec, build, spec_fields
 from core.wording import metric_title, sentence
 from ui import state
 from ui.components import plain
@@ -21,7 +22,18 @@ PAIR = 2
 WORDS = {
     "no": "only at the end", "cpu": "CPU", "cuda": "CUDA GPU", "mps": "Apple GPU (mps)",
     "max_length": "to full length", "group_by_length": "by length",
+    "tf_data": "tf.data, each batch padded", "numpy": "NumPy, whole arrays",
 }  # fmt: skip
+# What a field needs to mean anything: another field with one of these values, or with any.
+NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
+    "keras_input": ("engine", ("keras",)),
+    "training.custom_class_weights": ("training.class_weights", ("custom",)),
+    "training.max_tokens_per_batch": ("engine", ("torch",)),
+    "training.eval_steps": ("training.eval_strategy", ("steps",)),
+    "training.save_steps": ("training.save_strategy", ("steps",)),
+    "evaluation.early_stopping_threshold": ("evaluation.early_stopping_patience", ()),
+    "execution.torch_compile": ("engine", ("trainer", "torch")),
+}
 
 
 def read(form: state.Form) -> tuple[RunSpec | None, list[Problem]]:
@@ -51,9 +63,17 @@ def is_main(path: str) -> bool:
     return bool(cast("dict[str, Any]", FIELDS[path].json_schema_extra)["main"])
 
 
+def is_void(path: str, values: dict[str, Any]) -> bool:
+    """Whether other fields make this one mean nothing; a value that is not the default is still shown."""
+    if path not in NEEDS or values[path] not in (FIELDS[path].get_default(), None):
+        return False
+    other, wanted = NEEDS[path]
+    return values[other] not in wanted if wanted else values[other] is None
+
+
 def is_wide(path: str) -> bool:
     """Whether a field wants a row of its own."""
-    return get_origin(_kind(path)[0]) is tuple
+    return get_origin(_kind(path)[0]) in (tuple, dict)
 
 
 def has_choice(path: str) -> bool:
@@ -129,6 +149,8 @@ def _widget(
         st.selectbox(label, options, options.index(value), format_func=_word, **common)
     elif get_origin(kind) is tuple:
         _several(label, kind, value or (), names, common, empty)
+    elif get_origin(kind) is dict:
+        _weights(path, value or {}, names or ())
     elif names is not None:
         chosen = [*names, *([value] if value is not None and value not in names else [])]
         state.begin_with(common["key"], value)
@@ -159,6 +181,39 @@ def _several(
     st.multiselect(
         label, options, value, max_selections=PAIR, accept_new_options=names is None, placeholder=empty, **common
     )
+
+
+def _weights(path: str, value: dict[str, float], classes: Sequence[str]) -> None:
+    """A table of classes and numbers; those that are not 1 count."""
+    key = state.form().key(path)
+    base = state.widget(f"{key}_base")
+    if base is None:
+        base = {name: value.get(name, 1.0) for name in [*classes, *value]}
+        state.remember(f"{key}_base", base)
+    st.markdown(title(path), help=help_text(path))
+    st.data_editor(
+        pd.DataFrame({"class": pd.array(list(base), dtype="str"), "weight": list(base.values())}, dtype=None),
+        key=key, hide_index=True, num_rows="dynamic", width=420, height=min(38 + 35 * (len(base) + 1), 320),
+        on_change=_keep_weights, args=(path, key),
+        column_config={
+            "class": st.column_config.TextColumn("Class", required=True, width=260),
+            "weight": st.column_config.NumberColumn(
+                "Weight", required=True, default=1.0, min_value=0.001, max_value=MOST_CLASS_WEIGHT, format="%g"
+            ),
+        },
+    )  # fmt: skip
+
+
+def _keep_weights(path: str, key: str) -> None:
+    """Into the form goes what the table holds: its rows as they came, and what was changed, added and deleted."""
+    edits = state.widget(key)
+    rows = [{"class": name, "weight": weight} for name, weight in state.widget(f"{key}_base").items()]
+    for number, changes in edits["edited_rows"].items():
+        rows[int(number)] |= changes
+    rows = [row for number, row in enumerate(rows) if number not in edits["deleted_rows"]] + edits["added_rows"]
+    state.form().values[path] = {
+        row["class"]: row["weight"] for row in rows if row.get("class") and row.get("weight") not in (None, 1)
+    }
 
 
 def _keep(path: str, key: str, after: Callable[[], None] | None) -> None:
@@ -214,6 +269,8 @@ def _shown(value: Any) -> str:
             return "on" if value else "off"
         case float():
             return re.sub(r"e([+-])0*", r"e\1", f"{value:g}").replace("e+", "e")
+        case dict():
+            return ", ".join(f"{name}: {weight:g}" for name, weight in value.items())
         case tuple() | list():
             return ", ".join(_word(v) for v in value)
         case _:

@@ -10,7 +10,7 @@ from core.wording import number
 from ui import resources, spec_form, state
 from ui.components import plain
 
-NOTES = dict(models.SUGGESTIONS)
+NOTES = {name: note for name, _, note in models.SUGGESTIONS}
 RUNS_LOOKED_AT = 30
 
 

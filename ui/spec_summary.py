@@ -8,11 +8,12 @@ import streamlit as st
 
 from core import plan, process
 from core.data.prepared import Prepared
+from core.engines.support import KERAS_TYPES
 from core.errors import Problem
 from core.naming import run_name
 from core.presets import PRESETS
 from core.spec import RunSpec
-from core.wording import counted, sentence
+from core.wording import ENGINE_MEANINGS, ENGINE_TITLES, counted, listed, sentence
 from ui import spec_data, spec_form, state
 from ui.components import plain
 
@@ -44,9 +45,28 @@ def main_settings(form: state.Form, problems: list[Problem], advice: list[Proble
             spec_form.show_advice(path, advice)
 
 
+def choose_engine(form: state.Form, problems: list[Problem]) -> None:
+    """What trains: three ways to the same result, and for Keras how the texts reach it."""
+    key, engine = form.key("engine"), str(form.values["engine"])
+    choice, way = st.columns([2.2, 1.3], vertical_alignment="bottom")
+    with choice:
+        st.segmented_control(
+            spec_form.title("engine"), list(ENGINE_TITLES), default=engine, required=True, key=key,
+            format_func=lambda name: ENGINE_TITLES[name], help=spec_form.help_text("engine"),
+            on_change=_keep_engine, args=(key,),
+        )  # fmt: skip
+    if engine == "keras":
+        with way:
+            spec_form.field(form, "keras_input", problems)
+    st.caption(ENGINE_MEANINGS[engine] + (f" It takes {listed(KERAS_TYPES.values())}." if engine == "keras" else ""))
+    spec_form.show_problems("engine", problems)
+
+
 def advanced(form: state.Form, prepared: Prepared | None, problems: list[Problem], advice: list[Problem]) -> None:
     """All fields that are not shown elsewhere, by section."""
     paths = [p for p in spec_form.FIELDS if not _is_elsewhere(p) and spec_form.has_choice(p)]
+    marks = {problem.field for problem in problems}
+    paths = [p for p in paths if p in marks or not spec_form.is_void(p, form.values)]
     marked = sum(problem.field in paths for problem in problems)
     label = "Advanced" + (f" :red[· {counted(marked, 'setting')} to look at]" if marked else "")
     with st.expander(label, icon=":material/tune:", expanded=marked > 0):
@@ -63,7 +83,9 @@ def advanced(form: state.Form, prepared: Prepared | None, problems: list[Problem
 
 
 def _advanced_field(form: state.Form, path: str, prepared: Prepared | None, problems: list[Problem]) -> None:
-    if not path.startswith("data."):
+    if path == "training.custom_class_weights":
+        spec_form.field(form, path, problems, names=spec_data.classes(state.data(), prepared))
+    elif not path.startswith("data."):
         spec_form.field(form, path, problems)
     elif prepared is None or not path.endswith("_split"):
         spec_form.field(form, path, problems, after=spec_data.share)
@@ -139,6 +161,10 @@ def _use_preset(key: str) -> None:
     name = state.widget(key)
     if name in PRESETS:
         state.fill_form(PRESETS[name].spec, name)
+
+
+def _keep_engine(key: str) -> None:
+    state.form().values["engine"] = state.widget(key)
 
 
 def _keep_name(key: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from core.errors import Problem
 from core.spec import RunSpec
+from core.wording import listed
 
 # Engine name -> module with `train(spec, encoded, model, run_dir, report, resume)`.
 ENGINES = {
@@ -52,11 +53,10 @@ def _early_stopping(spec: RunSpec) -> list[Problem]:
 def _keras(spec: RunSpec, model_type: str | None) -> list[Problem]:
     found = []
     if model_type is not None and model_type not in KERAS_TYPES:
-        *others, last = KERAS_TYPES.values()
         found.append(
             Problem(
                 "model.name",
-                f"the Keras engine takes {', '.join(others)} and {last}, but this model is of type {model_type!r}; "
+                f"the Keras engine takes {listed(KERAS_TYPES.values())}, but this model is of type {model_type!r}; "
                 "choose the Trainer or the PyTorch loop, or another model",
             )
         )

@@ -36,6 +36,7 @@ with settings:
         spec_model.choose(form, problems)
     with st.container(border=True):
         st.markdown("##### Training")
+        spec_summary.choose_engine(form, problems)
         spec_summary.main_settings(form, problems, advice)
     spec_summary.advanced(form, prepared, problems, advice)
     with st.expander("As YAML", icon=":material/code:", key="as_yaml", on_change="rerun") as yaml_part:

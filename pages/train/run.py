@@ -47,4 +47,6 @@ except (RunNotFound, PathError):
     )
     st.stop()
 run_header.title(run)
+if notice := state.take_notice():
+    st.error(notice, icon=":material/error:")
 st.fragment(body, run_every=None if run.is_final else EVERY_S)(view, not run.is_final)

@@ -48,16 +48,16 @@ def prepare(name: str, config: str | None = None, revision: str | None = None) -
 def tokenizer_json(name: str, revision: str | None = None) -> dict[str, Any]:
     from core import hub
 
-    before = hub.cached_tokenizer_json(name, revision)
+    before = hub.cached_file(name, "tokenizer.json", revision)
     fetched = hub.fetch_tokenizer_json(name, revision)
-    after = hub.cached_tokenizer_json(name, revision)
+    after = hub.cached_file(name, "tokenizer.json", revision)
     return {"before": before, "fetched": fetched, "after": after, "datasets": "datasets" in sys.modules}
 
 
 def cached_tokenizer_json(name: str, revision: str | None = None) -> Path | None:
     from core import hub
 
-    return hub.cached_tokenizer_json(name, revision)
+    return hub.cached_file(name, "tokenizer.json", revision)
 
 
 def token() -> str | None:
@@ -108,7 +108,7 @@ def light_import() -> dict[str, Any]:
     memory, start = process.memory_info().rss, time.perf_counter()
     from core import hub
 
-    hub.cached_tokenizer_json("tiny/bert")
+    hub.cached_file("tiny/bert", "tokenizer.json")
     seconds = time.perf_counter() - start
     heavy = {"torch", "transformers", "datasets", "tensorflow", "pandas", "pyarrow"} & set(sys.modules)
     return {"seconds": seconds, "bytes": process.memory_info().rss - memory, "heavy": heavy}
