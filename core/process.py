@@ -135,7 +135,9 @@ def worker_environment(resource: str, threads: int | None = None, settings: Sett
 
     resource: `cpu`, `gpu:0` or `light`; threads: for computing on the CPU, one per physical core if None.
     """
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("STREAMLIT_")}
+    # USE_TF and the like would have the libraries take TensorFlow, or torch, for absent.
+    dropped = ("STREAMLIT_", "USE_TF", "USE_TORCH", "USE_JAX")
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(dropped)}
     count = str(threads or physical_cores())
     visible = _visible_gpus()
     gpu = resource.removeprefix("gpu:") if resource.startswith("gpu:") else ""
@@ -145,7 +147,6 @@ def worker_environment(resource: str, threads: int | None = None, settings: Sett
         "TOKENIZERS_PARALLELISM": "true",
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "KERAS_BACKEND": "tensorflow",
-        "USE_TF": "0",  # transformers and datasets need not look for it
         "HF_HUB_DISABLE_TELEMETRY": "1",
         "HF_HUB_DISABLE_PROGRESS_BARS": "0",
         "PYTHONUNBUFFERED": "1",

@@ -6,6 +6,7 @@ pretrained model does better wherever one can be had.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
@@ -23,7 +24,7 @@ def train_wordpiece(texts: Iterable[str]) -> Any:
     Accents and the voicing marks of Japanese kana are kept, unlike in BERT's own uncased tokenizer: without them
     different words become one.
     """
-    from tokenizers import Tokenizer, decoders, normalizers, pre_tokenizers, processors, trainers
+    from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers, processors
     from tokenizers.models import WordPiece
 
     tokenizer = Tokenizer(WordPiece(unk_token="[UNK]", max_input_chars_per_word=500))
@@ -32,17 +33,9 @@ def train_wordpiece(texts: Iterable[str]) -> Any:
     )
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     tokenizer.decoder = decoders.WordPiece()
-    trainer = trainers.WordPieceTrainer(
-        vocab_size=VOCABULARY,
-        min_frequency=2,
-        limit_alphabet=VOCABULARY // 2,
-        special_tokens=list(SPECIAL_TOKENS),
-        show_progress=False,
-    )
-    tokenizer.train_from_iterator((text[:MAX_CHARACTERS] for text in islice(texts, MAX_TEXTS)), trainer)
-    tokenizer.model = WordPiece(
-        _with_all_positions(tokenizer.get_vocab()), unk_token="[UNK]", max_input_chars_per_word=500
-    )
+    vocabulary = _vocabulary(tokenizer, [text[:MAX_CHARACTERS] for text in islice(texts, MAX_TEXTS)])
+    tokenizer.model = WordPiece(vocabulary, unk_token="[UNK]", max_input_chars_per_word=500)
+    tokenizer.add_special_tokens([AddedToken(token, special=True) for token in SPECIAL_TOKENS])
     cls, sep = tokenizer.token_to_id("[CLS]"), tokenizer.token_to_id("[SEP]")
     tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS]:0 $A:0 [SEP]:0",
@@ -50,6 +43,34 @@ def train_wordpiece(texts: Iterable[str]) -> Any:
         special_tokens=[("[CLS]", cls), ("[SEP]", sep)],
     )
     return tokenizer
+
+
+def _vocabulary(tokenizer: Any, texts: list[str]) -> dict[str, int]:
+    """Token -> id: the same for the same texts, in any process.
+
+    The trainer numbers characters as its hash table gives out the words, and breaks ties by these numbers, so that each
+    process would learn another vocabulary. Given to it beforehand, they are in order.
+    """
+    from tokenizers import Tokenizer, trainers
+    from tokenizers.models import WordPiece
+
+    counts: Counter[str] = Counter()
+    for text in texts:
+        counts.update(tokenizer.normalizer.normalize_str(text))
+    alphabet = sorted(sorted(counts, key=lambda c: (-counts[c], c))[: VOCABULARY // 2])
+    alphabet = [character for character in alphabet if not character.isspace()]
+    inside = [f"##{character}" for character in alphabet if not _is_ideograph(character)]
+    trained = Tokenizer(WordPiece(unk_token="[UNK]"))
+    trained.normalizer, trained.pre_tokenizer = tokenizer.normalizer, tokenizer.pre_tokenizer
+    trainer = trainers.WordPieceTrainer(
+        vocab_size=VOCABULARY,
+        min_frequency=2,
+        limit_alphabet=0,
+        special_tokens=[*SPECIAL_TOKENS, *alphabet, *inside],
+        show_progress=False,
+    )
+    trained.train_from_iterator(texts, trainer)
+    return _with_all_positions(trained.get_vocab())
 
 
 def _with_all_positions(vocabulary: dict[str, int]) -> dict[str, int]:
@@ -60,10 +81,14 @@ def _with_all_positions(vocabulary: dict[str, int]) -> dict[str, int]:
     """
     vocabulary = dict(vocabulary)
     for character in sorted({t.removeprefix("##") for t in vocabulary if len(t.removeprefix("##")) == 1}):
-        if not "\u3400" <= character <= "\u9fff":
+        if not _is_ideograph(character):
             for form in (character, f"##{character}"):
                 vocabulary.setdefault(form, len(vocabulary))
     return vocabulary
+
+
+def _is_ideograph(character: str) -> bool:
+    return "\u3400" <= character <= "\u9fff"
 
 
 def tokenizer(texts: Iterable[str], max_length: int) -> Any:

@@ -55,6 +55,8 @@ def test_train_show_list_delete(settings: Settings, tmp_path: Path) -> None:
     assert status == 0 and shown["metrics"] == result["metrics"]
     status, _, errors = run("stop", result["run"])
     assert status == 2 and "already ended" in errors
+    status, _, errors = run("resume", result["run"])
+    assert status == 2 and "it is finished" in errors
     status, deleted, _ = run("delete", result["run"])
     assert status == 0 and deleted["deleted"] and not settings.run_dir(result["run"]).exists()
     assert run("runs")[1]["runs"] == []
@@ -67,7 +69,9 @@ def test_train_show_list_delete(settings: Settings, tmp_path: Path) -> None:
         (("train", "-"), "training: {seed: -1}", ["training.seed", "-1", "least is 0"]),
         (("train", "-"), "not yaml: [", ["not YAML"]),
         (("train", "-", "--set", "training.sed=1"), "{}", ["training.sed", "no such field"]),
+        (("train", "-", "--set", "engine=keras", "--set", "execution.precision=fp16"), "{}", ["fp16", "bf16 or fp32"]),
         (("show", "nonsense"), "", ["nonsense", "Runs page"]),
+        (("resume", "nonsense"), "", ["nonsense", "Runs page"]),
         (("delete", "../../etc"), "", ["../../etc"]),
     ],
 )

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from core import process
+from core.scheduler import Scheduler
 from core.settings import Settings
 from core.store import Run, Store
 from tests.hub_server.server import LoopbackHub
@@ -89,6 +90,63 @@ def test_kill_in_the_middle_of_training_then_the_next_run_works(settings: Settin
     kept = {m.step: m.value for m in store.metrics_since(before.id) if m.name == "loss"}
     assert committed.items() <= kept.items()
     assert process.is_dead(before.process)
+
+
+STEADY = """
+data: {source: sample, text_columns: [text], label_column: label, max_train_examples: 160, max_eval_examples: 32}
+model: {name: scratch, max_length: 32}
+training: {num_train_epochs: 15, logging_steps: 1, learning_rate: 1e-4, save_strategy: steps, save_steps: 7}
+execution: {threads: 1}
+"""
+
+
+@pytest.mark.parametrize("kind", ["trainer", "torch", "keras-tf_data", "keras-numpy"])
+def test_a_killed_run_resumes_to_the_same_end(kind: str, settings: Settings) -> None:
+    """kill -9 at a random step; then the `resume` command. Nothing is measured twice, and the losses are the same."""
+    engine, _, keras_input = kind.partition("-")
+    chosen = ["--set", f"engine={engine}", *(["--set", f"keras_input={keras_input}"] if keras_input else [])]
+    store, env = Store(settings.store_path), dict(os.environ)
+    status, undisturbed, errors = command("train", "-", *chosen, env=env, stdin=STEADY)
+    assert status == 0, errors
+
+    moment = random.Random(kind).randint(10, 120)
+    status, started, errors = command("train", "-", "--detach", *chosen, env=env, stdin=STEADY)
+    assert status == 0, errors
+    before = wait_for_step(store, started["run"], moment)
+    assert before.process is not None
+    psutil.Process(before.process.pid).kill()
+    reached = max(m.step for m in store.metrics_since(before.id) if m.name == "loss")
+    until_lost(store, settings, before.id)
+    status, resumed, errors = command("resume", before.id, env=env)
+    print(f"{kind}: killed at step >= {moment} (had told of {reached}); {errors.splitlines()[:2]}")
+    assert (status, resumed["status"]) == (0, "finished"), errors
+    assert "goes on after step" in errors and "Resumed after step" in errors
+    assert store.run(before.id).attempt == 2
+
+    tolerance = 1e-3 if engine == "keras" else 1e-9
+    losses = [
+        {(m.name, m.step): m.value for m in store.metrics_since(run) if m.name in ("loss", "eval_loss", "grad_norm")}
+        for run in (undisturbed["run"], before.id)
+    ]
+    assert losses[0].keys() == losses[1].keys()
+    for point, value in losses[0].items():
+        assert losses[1][point] == pytest.approx(value, rel=tolerance, abs=tolerance), point
+    names = [(m.name, m.step) for m in store.metrics_since(before.id)]
+    assert len(names) == len(set(names))
+    assert resumed["metrics"]["loss"] == pytest.approx(undisturbed["metrics"]["loss"], abs=tolerance)
+
+
+def until_lost(store: Store, settings: Settings, run_id: str) -> None:
+    """Any scheduler finds that the worker is dead."""
+    scheduler = Scheduler(store, settings)
+    scheduler.start()
+    try:
+        end = time.monotonic() + 30
+        while store.run(run_id).status != "lost":
+            assert time.monotonic() < end, store.run(run_id)
+            time.sleep(0.05)
+    finally:
+        scheduler.close()
 
 
 def test_stop_in_the_middle_of_training_keeps_a_model_that_loads(settings: Settings) -> None:

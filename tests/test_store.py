@@ -125,6 +125,35 @@ def test_stop_and_delete_follow_the_status(store: Store) -> None:
     assert store.metrics_since(run_id) == [] and store.events_since(run_id) == []
 
 
+def test_a_run_that_ended_early_is_resumed(store: Store, settings: Settings) -> None:
+    """What was measured after the checkpoint goes, so that nothing is there twice; a watcher sees it go."""
+    run_id, token = started(store)
+    view = RunView(run_id)
+    store.write(
+        run_id, token, Progress("Training", 9, 20, 0.5), [("loss", s, None, 1.0, 1.0 / s) for s in range(1, 10)]
+    )
+    with pytest.raises(WrongStatus, match="only one that ended early"):
+        store.resume(run_id, 5)
+    lease = store.acquire_lease(identity(), 10.0, is_dead)
+    assert lease is not None and store.give_up(lease, run_id, token, "lost", "gone", "trace")
+    assert len(view.update(store, settings).error or "") and len(view.series("loss")) == 9
+
+    store.resume(run_id, 5)
+    run = store.run(run_id)
+    assert (run.status, run.error, run.ended, run.summary) == ("queued", None, None, {})
+    assert [m.step for m in store.metrics_since(run_id)] == [1, 2, 3, 4, 5]
+    again = store.claim(lease, run_id, "cpu")
+    assert again is not None and store.begin(run_id, again, identity()).attempt == 2
+    store.write(run_id, again, metrics=[("loss", 6, None, 2.0, 7.0)])
+    view.update(store, settings)
+    assert list(view.series("loss")["step"]) == [1, 2, 3, 4, 5, 6]
+    with pytest.raises(StaleWrite):
+        store.write(run_id, token, metrics=[("loss", 7, None, 2.0, 7.0)])
+    store.finish(run_id, again, "finished")
+    with pytest.raises(WrongStatus, match="is finished"):
+        store.resume(run_id, 5)
+
+
 def test_unknown_ids_are_not_found(store: Store) -> None:
     for call in (store.run, store.stop, store.delete, lambda i: store.rename(i, "x")):
         with pytest.raises(RunNotFound):

@@ -15,6 +15,7 @@ import torch
 
 from core import device, models, scratch
 from core.errors import ModelError, PathError, SpecError
+from core.process import PROJECT
 from core.settings import Settings
 from core.spec import ExecutionSpec, ModelSpec
 
@@ -199,6 +200,22 @@ def test_a_classifier_with_other_classes_gets_a_new_head(copy: Path, recorder: A
 def test_the_head_depends_on_the_seed_alone(tiny_bert: Path, recorder: Any) -> None:
     heads = [load(tiny_bert, recorder).classifier.weight for _ in range(2)]
     assert torch.equal(*heads)
+
+
+def test_every_process_builds_the_same_vocabulary() -> None:
+    """Else a run could not be repeated, nor go on in another process. With ties, and more characters than fit."""
+    code = """
+import hashlib, random
+from core import scratch
+draw = random.Random(0)
+characters = [chr(0x4E00 + i) for i in range(4000)] + list("abcdefgh")
+words = ["".join(draw.choices(characters, k=draw.randint(2, 9))) for _ in range(4000)]
+texts = [" ".join(draw.choices(words, k=20)) for _ in range(160)]
+print(hashlib.sha256(str(sorted(scratch.train_wordpiece(texts).get_vocab().items())).encode()).hexdigest())
+"""
+    run = [sys.executable, "-c", code]
+    found = {subprocess.run(run, cwd=PROJECT, capture_output=True, text=True, check=True).stdout for _ in range(3)}
+    assert len(found) == 1 and len(found.pop()) > 60
 
 
 def test_scratch_is_small_and_takes_any_text(recorder: Any) -> None:

@@ -52,7 +52,7 @@ def test_every_field_of_the_spec_has_its_place(app: Open) -> None:
 
     for path, _ in spec_fields():
         shown = spec_form.is_main(path) or spec_form.has_choice(path)
-        assert shown or path in ("task", "engine"), path
+        assert shown or path == "task", path
         assert spec_form.help_text(path), path
     assert all(any(path.startswith(e) for path, _ in spec_fields()) for e in spec_summary.ELSEWHERE)
 
@@ -201,7 +201,9 @@ def test_all_values_of_a_spec_survive_the_form(app: Open) -> None:
     changes = {
         "training.learning_rate": 2.5e-5, "training.warmup_steps": 0.06, "training.lr_scheduler_type": "cosine",
         "evaluation.metrics": ["accuracy", "f1_macro"], "execution.threads": 3, "data.validation_fraction": 0.25,
-        "training.load_best_model_at_end": False, "data.train_split": "train",
+        "training.load_best_model_at_end": False, "data.train_split": "train", "engine": "keras",
+        "keras_input": "numpy", "training.class_weights": "custom", "training.custom_class_weights": {"1 star": 2.5},
+        "training.trainable_layers": 0, "evaluation.early_stopping_patience": 3, "training.save_strategy": "steps",
     }  # fmt: skip
     spec = replace(PRESETS[SAMPLE].spec, changes)
     page.session_state["draft"] = spec
@@ -213,6 +215,52 @@ def test_all_values_of_a_spec_survive_the_form(app: Open) -> None:
     assert read == spec and not problems
     assert all(get_field(read, path) == get_field(spec, path) for path, _ in spec_fields())
     assert start(page) == spec
+
+
+def test_the_engine_is_chosen_with_what_only_it_has(app: Open) -> None:
+    page = app(PAGE)
+    held = page.session_state["form"]
+    shown = lambda path: held.key(path) in {w.key for w in [*page.selectbox, *page.number_input, *page.toggle]}  # noqa: E731
+    assert not shown("keras_input") and not shown("training.max_tokens_per_batch")
+    put(page, "engine", "torch")
+    assert shown("training.max_tokens_per_batch") and shown("execution.torch_compile")
+    put(page, "engine", "keras")
+    assert shown("keras_input") and not shown("execution.torch_compile")
+    assert any("BERT, DistilBERT, ALBERT, RoBERTa and XLM-RoBERTa" in c.value for c in page.caption)
+    put(page, "keras_input", "numpy")
+    spec = start(page)
+    assert (spec.engine, spec.keras_input) == ("keras", "numpy")
+
+
+def test_a_model_that_keras_cannot_take_is_refused_with_the_other_engines(app: Open) -> None:
+    page = app(PAGE)
+    put(page, "engine", "keras")
+    put(page, "model.name", "answerdotai/ModernBERT-base")
+    said = page.warning[0].value.replace("\\", "")
+    assert "'modernbert'" in said and "choose the Trainer or the PyTorch loop" in said
+    assert page.button(key="start").disabled
+    put(page, "engine", "torch")
+    assert not page.warning and not page.button(key="start").disabled
+
+
+def test_fields_that_mean_nothing_are_not_asked(app: Open) -> None:
+    page = app(PAGE)
+    held = page.session_state["form"]
+    assert held.key("training.eval_steps") not in {w.key for w in page.number_input}
+    put(page, "training.eval_strategy", "steps")
+    put(page, "training.eval_steps", 7)
+    put(page, "training.eval_strategy", "epoch")
+    assert field(page, "training.eval_steps").value == 7, "what was set is not hidden"  # type: ignore[attr-defined]
+
+
+def test_class_weights_are_a_table_of_the_classes(app: Open) -> None:
+    page = app(PAGE)
+    put(page, "training.class_weights", "custom")
+    assert "none is given" in page.warning[0].value
+    key = page.session_state["form"].key("training.custom_class_weights")
+    assert list(page.session_state[f"{key}_base"]) == ["1 star", "2 stars", "3 stars", "4 stars", "5 stars"]
+    write(page, "training.custom_class_weights", {"5 stars": 3.0})
+    assert start(page).training.custom_class_weights == {"5 stars": 3.0}
 
 
 @pytest.mark.parametrize(
