@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -115,15 +116,45 @@ def start_worker(
     run_id: str, token: int, resource: str, threads: int | None, settings: Settings
 ) -> subprocess.Popen[bytes]:
     """Start a worker in a session of its own; all it prints goes to the run's worker.log. Raises OSError."""
+    environment = worker_environment(resource, threads, settings)
+    return _start([run_id, str(token)], worker_log(run_id, settings), environment, subprocess.DEVNULL)
+
+
+def start_spare(settings: Settings, *, with_keras: bool) -> subprocess.Popen[bytes]:
+    """Start a worker that imports what a run needs and then waits for `hand_over`. Raises OSError."""
+    log = settings.home / "spare.log"
+    log.unlink(missing_ok=True)
+    arguments = ["--spare", *(["--keras"] if with_keras else [])]
+    return _start(arguments, log, worker_environment("cpu", None, settings), subprocess.PIPE)
+
+
+def hand_over(
+    child: subprocess.Popen[bytes], run_id: str, token: int, resource: str, threads: int | None, settings: Settings
+) -> None:
+    """Give a waiting worker its run. Raises OSError if it is gone."""
+    environment = worker_environment(resource, threads, settings)
+    told = {name: environment[name] for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
+    message = {"run": run_id, "token": token, "log": str(worker_log(run_id, settings)), "environment": told}
+    assert child.stdin is not None
+    with child.stdin as pipe:
+        pipe.write(json.dumps(message).encode() + b"\n")
+
+
+def worker_log(run_id: str, settings: Settings) -> Path:
+    """Where a run's worker writes what it prints; its folder is made."""
     folder = settings.run_dir(run_id)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "worker.log").open("ab") as log:
+    return folder / "worker.log"
+
+
+def _start(arguments: list[str], log: Path, environment: dict[str, str], stdin: int) -> subprocess.Popen[bytes]:
+    with log.open("ab") as out:
         return subprocess.Popen(
-            [sys.executable, "-m", WORKER, run_id, str(token)],
+            [sys.executable, "-m", WORKER, *arguments],
             cwd=PROJECT,
-            env=worker_environment(resource, threads, settings),
-            stdin=subprocess.DEVNULL,
-            stdout=log,
+            env=environment,
+            stdin=stdin,
+            stdout=out,
             stderr=subprocess.STDOUT,
             start_new_session=not WINDOWS,
             creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),

@@ -22,6 +22,7 @@ from core import process
 from core.engines import checkpoints
 from core.errors import StaleWrite, StoreError, WrongStatus
 from core.settings import Settings
+from core.spare import Spare
 from core.store import ACTIVE, FINAL, RESUMABLE, ProcessId, Run, Store
 
 LEASE_S = 10.0
@@ -48,8 +49,18 @@ class _Watch:
 class Scheduler:
     """One per process. `start` makes the thread, `close` ends it and leaves the workers to work on."""
 
-    def __init__(self, store: Store, settings: Settings, *, poll_s: float = POLL_S, lease_s: float = LEASE_S) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        *,
+        poll_s: float = POLL_S,
+        lease_s: float = LEASE_S,
+        keep_spare: bool = False,
+    ) -> None:
+        """keep_spare: whether a worker waits ready; for processes that live long."""
         self._store, self._settings = store, settings
+        self._spare = Spare(settings) if keep_spare and settings.spare_worker else None
         self._poll_s, self._lease_s = poll_s, lease_s
         self._me = process.identity()
         self._lease: int | None = None
@@ -78,6 +89,8 @@ class Scheduler:
         self._wake.set()
         if self._thread.is_alive():
             self._thread.join(timeout=self._lease_s)
+        if self._spare is not None:
+            self._spare.close()
         if self._lease is not None:
             self._store.release_lease(self._lease)
             self._lease = None
@@ -108,6 +121,8 @@ class Scheduler:
                 logger.exception("run %s could not be looked after; the others are", run.id)
         self._forget({run.token for run in working})
         self._start_queued()
+        if self._spare is not None and not any(r.kind == "train" for r in self._store.runs(statuses=ACTIVE)):
+            self._spare.keep()
 
     def _excuse_own_absence(self) -> None:
         """While this scheduler was frozen or asleep it did not look: no worker was silent then, and no stop overdue."""
@@ -234,7 +249,10 @@ class Scheduler:
             return
         threads = run.spec.get("execution", {}).get("threads")
         try:
-            child = process.start_worker(run.id, token, resource, threads, self._settings)
+            waiting = (
+                self._spare.take(run.id, token, resource, threads) if self._spare and run.kind == "train" else None
+            )
+            child = waiting or process.start_worker(run.id, token, resource, threads, self._settings)
         except OSError as error:
             reason = error.strerror or "unknown error"
             self._store.give_up(self._held, run.id, token, "failed", f"The worker could not be started: {reason}.")

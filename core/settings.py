@@ -40,6 +40,7 @@ class Settings:
     roots: folders whose files may be opened in every mode
     stop_grace_s: seconds a stopped run may take to end its step and save before it is terminated
     hung_after_s: seconds without a heartbeat after which a worker is given up
+    spare_worker: whether a dashboard keeps a worker ready, so that a run starts at once; about 1 GB of memory
     max_upload_bytes: the largest upload
     max_unpacked_bytes: the most that an archive may unpack to
     """
@@ -49,6 +50,7 @@ class Settings:
     roots: tuple[Path, ...] = ()
     stop_grace_s: float = 60.0
     hung_after_s: float = 120.0
+    spare_worker: bool = True
     max_upload_bytes: int = 1024 * 1024**2
     max_unpacked_bytes: int = 8 * 1024**3
 
@@ -87,6 +89,7 @@ def from_environment() -> Settings:
         roots=tuple(Path(r).expanduser().resolve() for r in roots.split(os.pathsep) if r),
         stop_grace_s=_seconds("TUNEDECK_STOP_GRACE_S", 60.0),
         hung_after_s=_seconds("TUNEDECK_HUNG_AFTER_S", 120.0),
+        spare_worker=_switch("TUNEDECK_SPARE_WORKER", True),
     )
 
 
@@ -96,6 +99,13 @@ def _seconds(name: str, default: float) -> float:
         return float(text)
     except ValueError:
         raise TunedeckError(f"{name} is {text!r}, which is no number of seconds; set it to one such as 60") from None
+
+
+def _switch(name: str, default: bool) -> bool:
+    text = os.environ.get(name, "").strip().lower()
+    if text in ("", "on", "off", "1", "0", "true", "false"):
+        return text in ("on", "1", "true") if text else default
+    raise TunedeckError(f"{name} is {text!r}, which is neither on nor off; set it to one of them")
 
 
 def allowed_path(settings: Settings, path: str) -> Path:

@@ -1,4 +1,4 @@
-"""The worker: one process, one run. `python -m core.worker RUN TOKEN`.
+"""The worker: one process, one run. `python -m core.worker RUN TOKEN`, or `--spare` to wait for one ready.
 
 Reads top to bottom as the main path of a run: take up the attempt, load, encode, train, evaluate, commit the final
 state. Everything it prints lands in the run's worker.log.
@@ -7,6 +7,7 @@ state. Everything it prints lands in the run's worker.log.
 from __future__ import annotations
 
 import importlib
+import json
 import logging
 import os
 import sys
@@ -31,6 +32,13 @@ FLUSH_S = 0.5
 USAGE_S = 2.0
 GIVEN_UP = 70
 COMMIT_TRIES = 5
+
+# What a run imports, some of it late and by name.
+READY: tuple[str, ...] = (
+    "core.data.load", "core.engines.torch_loop", "core.engines.trainer", "core.evaluation.report", "core.scratch",
+    "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto",
+    "transformers.models.bert.modeling_bert", "transformers.tokenization_utils_tokenizers",
+)  # fmt: skip
 
 logger = logging.getLogger("tunedeck")
 
@@ -63,6 +71,26 @@ def main(arguments: list[str]) -> int:
                 raise
             time.sleep(3)
     return 0 if status in ("finished", "stopped") else 1
+
+
+def wait_ready(arguments: list[str]) -> int:
+    """Import what a run needs and wait for one line of JSON that names it; the end of the input ends the wait."""
+    warm(with_keras="--keras" in arguments)
+    line = sys.stdin.readline()
+    if not line:
+        return 0
+    message = json.loads(line)
+    os.environ.update(message["environment"])
+    with Path(message["log"]).open("ab") as log:
+        for stream in (1, 2):
+            os.dup2(log.fileno(), stream)
+    return main([message["run"], message["token"]])
+
+
+def warm(*, with_keras: bool) -> None:
+    """Imports alone: whatever computes, opens a store or reads data is for the run."""
+    for module in (*READY, *(["core.engines.keras_fit"] if with_keras else [])):
+        importlib.import_module(module)
 
 
 def _work(run: Run, settings: Settings, report: RunWriter) -> tuple[str, str, str, dict[str, Any]]:
@@ -133,7 +161,7 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     encoded = task.encode(loaded, plan, tokenizer, report, folder / "encoded")
     report.check_stop()
 
-    report.phase("Training")
+    report.phase("Preparing to train")
     engine.train(plan, encoded, model, folder, report, checkpoints.latest(folder))
 
     report.phase("Evaluating")
@@ -171,7 +199,7 @@ class RunWriter:
         self._stop = threading.Event()
         if run.status == "stopping":
             self._stop.set()
-        self._closing = threading.Event()
+        self._closing, self._wake = threading.Event(), threading.Event()
         self._self = psutil.Process()
         self._self.cpu_percent()
         self._usage_at = time.monotonic()
@@ -203,8 +231,11 @@ class RunWriter:
 
     def progress(self, step: int, total: int, epoch: float | None = None) -> None:
         with self._lock:
+            first = step > 0 and self._progress.step == 0
             self._progress = Progress(self._progress.phase, step, total, epoch)
             self._changed = True
+        if first:
+            self._wake.set()  # that it learns is worth telling at once
 
     def metrics(self, values: dict[str, float], step: int, epoch: float | None = None) -> None:
         now = time.time()
@@ -222,6 +253,7 @@ class RunWriter:
     def end_thread(self) -> None:
         """Stop writing in the background; what is left to write is for `flush`."""
         self._closing.set()
+        self._wake.set()
         self._thread.join()
 
     def _event(self, kind: str, payload: dict[str, Any]) -> None:
@@ -229,7 +261,9 @@ class RunWriter:
             self._events.append((time.time(), kind, payload))
 
     def _loop(self) -> None:
-        while not self._closing.wait(FLUSH_S):
+        while not self._closing.is_set():
+            self._wake.wait(FLUSH_S)
+            self._wake.clear()
             try:
                 self._measure_usage()
                 self.flush()
@@ -275,4 +309,4 @@ class RunWriter:
 KINDS: dict[str, Callable[[Run, Settings, RunWriter], dict[str, Any]]] = {"train": train, "import": import_data}
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(wait_ready(sys.argv[2:]) if sys.argv[1] == "--spare" else main(sys.argv[1:]))

@@ -22,6 +22,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("TUNEDECK_HOME", str(folder))
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.delenv("HF_TOKEN", raising=False)
+    monkeypatch.setenv("TUNEDECK_SPARE_WORKER", "off")  # a test that is about it turns it on
     return folder
 
 

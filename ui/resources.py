@@ -22,6 +22,6 @@ def store() -> Store:
 @st.cache_resource(show_spinner=False)
 def scheduler() -> Scheduler:
     """The thread that starts and supervises runs; this dashboard's one."""
-    thread = Scheduler(store(), settings())
+    thread = Scheduler(store(), settings(), keep_spare=True)
     thread.start()
     return thread

@@ -11,7 +11,7 @@ import sys
 import time
 from typing import Any
 
-from core import process, worker
+from core import process, spare, worker
 from core.scheduler import Scheduler
 from core.settings import Settings, from_environment
 from core.store import Run, Store
@@ -44,7 +44,8 @@ def dashboard() -> None:
     """What a dashboard's background thread does, until it is killed. Runs its ticks quickly so that tests are quick."""
     settings = from_environment()
     process.WORKER = MODULE
-    scheduler = Scheduler(Store(settings.store_path), settings, poll_s=0.05, lease_s=2.0)
+    spare.FIRST_AFTER_S = 0.0
+    scheduler = Scheduler(Store(settings.store_path), settings, poll_s=0.05, lease_s=2.0, keep_spare=True)
     scheduler.start()
     print("up", flush=True)
     while True:
@@ -56,4 +57,5 @@ if __name__ == "__main__":
         dashboard()
     else:
         worker.KINDS["train"] = count
-        sys.exit(worker.main(sys.argv[1:]))
+        worker.READY = ()
+        sys.exit(worker.wait_ready([]) if sys.argv[1] == "--spare" else worker.main(sys.argv[1:]))
