@@ -95,6 +95,11 @@ def outlook(spec: RunSpec, prepared: Prepared) -> Outlook | None:
     return Outlook(train, evaluation, math.ceil(per_epoch * training.num_train_epochs), eval_split is None)
 
 
+def whole_arrays(examples: int, spec: RunSpec) -> int:
+    """Bytes that the Keras engine's NumPy input takes at most: three arrays of int32, and once more while it learns."""
+    return 2 * 3 * 4 * examples * spec.model.max_length
+
+
 def problems(spec: RunSpec, prepared: Prepared | None, settings: Settings) -> list[Problem]:
     """What would make this run fail, as far as it can be seen in a moment and without the network."""
     return [*(_data_problems(spec.data, prepared) if prepared else ()), *_model_problems(spec, settings)]

@@ -67,6 +67,11 @@ class Settings:
         """Prepared datasets: a folder of Parquet files each, named by content and reading."""
         return self.home / "datasets"
 
+    @property
+    def encoded(self) -> Path:
+        """Token ids of datasets that were tokenised, by content and settings; safe to delete."""
+        return self.home / "encoded"
+
     def run_dir(self, run_id: str) -> Path:
         """The folder of a run's files. Raises PathError for an id that is none (it may come from a link)."""
         if not re.fullmatch(r"[a-z0-9]{4,40}", run_id):

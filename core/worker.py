@@ -158,7 +158,7 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     report.check_stop()
 
     report.phase("Tokenising")
-    encoded = task.encode(loaded, plan, tokenizer, report, folder / "encoded")
+    encoded = task.encode(loaded, plan, tokenizer, report, settings.encoded)
     report.check_stop()
 
     report.phase("Preparing to train")

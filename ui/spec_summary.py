@@ -13,7 +13,7 @@ from core.errors import Problem
 from core.naming import run_name
 from core.presets import PRESETS
 from core.spec import RunSpec
-from core.wording import ENGINE_MEANINGS, ENGINE_TITLES, counted, listed, sentence
+from core.wording import ENGINE_MEANINGS, ENGINE_TITLES, counted, listed, sentence, size
 from ui import spec_data, spec_form, state
 from ui.components import plain
 
@@ -122,6 +122,8 @@ def show_outlook(spec: RunSpec | None, prepared: Prepared | None) -> None:
             f":material/fact_check: {outlook.evaluation:,} to be judged on{held_out}",
             f":material/steps: {outlook.steps:,} steps",
         ]
+        if spec.engine == "keras" and spec.keras_input == "numpy":
+            lines.append(f":material/data_array: Up to {size(plan.whole_arrays(outlook.train, spec))} for whole arrays")
     st.markdown("  \n".join(lines))
 
 

@@ -14,14 +14,13 @@ import numpy as np
 from core.errors import DataError, Problem, SpecError
 from core.events import Reporter
 from core.spec import RunSpec
+from core.tasks import token_cache
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
     from core.data.load import Loaded
 
-# A dataset of more examples is encoded to a file instead of to memory.
-MAX_ROWS_IN_MEMORY = 100_000
 TITLES = {"train": "training", "eval": "evaluation"}
 
 
@@ -77,31 +76,55 @@ class Encoded:
 def encode(loaded: Loaded, spec: RunSpec, tokenizer: Any, report: Reporter, cache: Path | None = None) -> Encoded:
     """Tokenise both splits of `loaded`, cut to the longest text allowed. Deterministic.
 
-    cache: a folder for the token ids of large datasets, which otherwise stay in memory.
+    cache: a folder for token ids, where they are also looked for first; without it they stay in memory
     Raises DataError if there is nothing to train on.
     """
     if not loaded.dataset["train"].num_rows:
         raise DataError("there are no training examples; choose another split or a larger share", "data.train_split")
-    splits, truncated, tokens = {}, {}, {}
-    for split in ("train", "eval"):
-        encoder = _Encoder(
-            loaded.text_columns, tokenizer, spec.model.max_length, len(loaded.dataset[split]), split, report
-        )
-        splits[split] = _map(loaded.dataset[split], encoder, cache, split)
-        truncated[split] = encoder.truncated / max(1, encoder.done)
-        tokens[split] = int(sum(splits[split]["length"]))
+    if cache is None:
+        splits, truncated = _tokenise(loaded, spec, tokenizer, report, None)
+    else:
+        name = token_cache.key(loaded.dataset, loaded.text_columns, tokenizer, {"max_length": spec.model.max_length})
+        if (kept := token_cache.get(cache, name)) is None:
+            token_cache.put(cache, name, lambda folder: _to_files(loaded, spec, tokenizer, report, folder))
+            kept = token_cache.get(cache, name)
+        else:
+            report.message("These texts were tokenised before with the same settings, which is used again.")
+        assert kept is not None, "it was written a moment ago"
+        splits, truncated = kept
     encoded = Encoded(
         splits["train"],
         splits["eval"],
         tuple(loaded.label_names),
         tokenizer,
         truncated,
-        tokens,
+        {split: int(sum(rows["length"])) for split, rows in splits.items()},
         spec.model.max_length if spec.model.padding == "max_length" else None,
         _fingerprint(splits.values()),
     )
     _explain(encoded, spec, report)
     return encoded
+
+
+def _tokenise(
+    loaded: Loaded, spec: RunSpec, tokenizer: Any, report: Reporter, folder: Path | None
+) -> tuple[dict[str, Dataset], dict[str, float]]:
+    """Both splits, and of each the share that was cut. folder: for files, else it stays in memory"""
+    splits, truncated = {}, {}
+    for split in ("train", "eval"):
+        encoder = _Encoder(
+            loaded.text_columns, tokenizer, spec.model.max_length, len(loaded.dataset[split]), split, report
+        )
+        splits[split] = _map(loaded.dataset[split], encoder, folder, split)
+        truncated[split] = encoder.truncated / max(1, encoder.done)
+    return splits, truncated
+
+
+def _to_files(
+    loaded: Loaded, spec: RunSpec, tokenizer: Any, report: Reporter, folder: Path
+) -> tuple[dict[str, int], dict[str, float]]:
+    splits, truncated = _tokenise(loaded, spec, tokenizer, report, folder)
+    return {split: len(rows) for split, rows in splits.items()}, truncated
 
 
 class _Encoder:
@@ -136,23 +159,20 @@ class _Encoder:
         return len(whole["input_ids"]) > self.max_length
 
 
-def _map(dataset: Dataset, encoder: _Encoder, cache: Path | None, split: str) -> Dataset:
+def _map(dataset: Dataset, encoder: _Encoder, folder: Path | None, split: str) -> Dataset:
     from datasets import Features, List, Value, disable_progress_bars
 
     disable_progress_bars()
     ids = {"input_ids": "int32", "token_type_ids": "int8", "attention_mask": "int8"}
     features = {name: List(Value(kind)) for name, kind in ids.items() if name in encoder.tokenizer.model_input_names}
     features |= {"labels": Value("int64"), "length": Value("int32"), "row": Value("int64")}
-    to_file = cache is not None and dataset.num_rows > MAX_ROWS_IN_MEMORY
-    if cache is not None and to_file:
-        cache.mkdir(parents=True, exist_ok=True)
     return dataset.map(
         encoder,
         batched=True,
         remove_columns=dataset.column_names,
         features=Features(features),
-        keep_in_memory=not to_file,
-        cache_file_name=str(cache / f"{split}.arrow") if cache is not None and to_file else None,
+        keep_in_memory=folder is None,
+        cache_file_name=str(folder / f"{split}.arrow") if folder is not None else None,
         load_from_cache_file=False,
         new_fingerprint=f"encoded-{split}",  # else the tokenizer is pickled to find out whether it is the same
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 import torch
 
 from core.errors import DataError
+from core.spec import replace
 from core.tasks import text_classification as task
+from core.tasks import token_cache
 
 
 def logits(setup: Any, batch: dict[str, np.ndarray]) -> np.ndarray:
@@ -76,16 +79,99 @@ def test_unbalanced_classes_are_mentioned(prepare: Any, make_loaded: Any, record
     assert any(code == "class-imbalance" and "'good' has 1" in text for text, _, code in recorder.messages)
 
 
-def test_twice_the_same_and_in_a_file(
-    prepare: Any, make_loaded: Any, recorder: Any, tmp_path: Path, monkeypatch: Any
+def encode(setup: Any, loaded: Any, report: Any, cache: Path, **changes: Any) -> Any:
+    spec = replace(setup.spec, {path.replace("__", "."): value for path, value in changes.items()})
+    return task.encode(loaded, spec, setup.encoded.tokenizer, report, cache)
+
+
+def used_again(report: Any) -> bool:
+    return any("used again" in text for text, _, _ in report.messages)
+
+
+def test_what_was_tokenised_is_used_again(
+    prepare: Any, make_loaded: Any, new_recorder: Any, tmp_path: Path, monkeypatch: Any
 ) -> None:
     loaded = make_loaded(50, 10)
+    setup, cache = prepare(loaded), tmp_path / "encoded"
+    first = encode(setup, loaded, report := new_recorder(), cache, model__max_length=20)
+    assert not used_again(report) and "truncated" in report.codes
+    assert first.train.cache_files and first.fingerprint != setup.encoded.fingerprint
+
+    monkeypatch.setattr(task, "_Encoder", None)  # nothing is tokenised any more
+    again = encode(setup, make_loaded(50, 10), report := new_recorder(), cache, model__max_length=20, training__seed=9)
+    assert used_again(report) and "truncated" in report.codes, "what is to be known is said again"
+    assert again.fingerprint == first.fingerprint
+    assert again.train.to_dict() == first.train.to_dict()
+    assert (again.truncated, again.tokens) == (first.truncated, first.tokens)
+
+
+def test_other_content_or_settings_are_tokenised_anew(
+    prepare: Any, make_loaded: Any, new_recorder: Any, tmp_path: Path
+) -> None:
+    texts, labels = ["word1 good1", "bad2 word3", "word4"], [2, 0, 1]
+    loaded = make_loaded((texts, labels), (texts, labels))
+    setup, cache = prepare(loaded), tmp_path / "encoded"
+    encode(setup, loaded, new_recorder(), cache)
+    others = [
+        (make_loaded((texts[::-1], labels), (texts, labels)), {}),
+        (make_loaded((texts, labels[::-1]), (texts, labels)), {}),
+        (make_loaded((texts, labels), (texts[:2], labels[:2])), {}),
+        (loaded, {"model__max_length": 8}),
+    ]
+    for other, changes in others:
+        encode(setup, other, report := new_recorder(), cache, **changes)
+        assert not used_again(report)
+    shuffled = make_loaded((texts, labels), (texts, labels))
+    shuffled.dataset["train"] = shuffled.dataset["train"].select([1, 0, 2])
+    encode(setup, shuffled, report := new_recorder(), cache)
+    assert not used_again(report), "the order counts too"
+    encode(setup, loaded, report := new_recorder(), cache)
+    assert used_again(report)
+    setup.encoded.tokenizer.add_tokens(["good1"])
+    encode(setup, loaded, report := new_recorder(), cache)
+    assert not used_again(report), "another tokenizer"
+
+
+@pytest.mark.parametrize("damage", ["train.arrow", "eval.arrow", "info.json"])
+def test_what_is_damaged_is_made_anew(
+    damage: str, prepare: Any, make_loaded: Any, new_recorder: Any, tmp_path: Path
+) -> None:
+    loaded = make_loaded(50, 10)
+    setup, cache = prepare(loaded), tmp_path / "encoded"
+    whole = encode(setup, loaded, new_recorder(), cache).train.to_dict()
+    (folder,) = cache.iterdir()
+    (folder / damage).write_bytes((folder / damage).read_bytes()[: -(folder / damage).stat().st_size // 2])
+    again = encode(setup, loaded, report := new_recorder(), cache)
+    assert not used_again(report) and again.train.to_dict() == whole
+    encode(setup, loaded, report := new_recorder(), cache)
+    assert used_again(report)
+
+
+def test_what_was_not_used_for_longest_goes_first(
+    prepare: Any, make_loaded: Any, new_recorder: Any, tmp_path: Path, monkeypatch: Any
+) -> None:
+    loaded, cache = make_loaded(50, 10), tmp_path / "encoded"
     setup = prepare(loaded)
-    monkeypatch.setattr(task, "MAX_ROWS_IN_MEMORY", 20)
-    again = task.encode(loaded, setup.spec, setup.encoded.tokenizer, recorder, tmp_path / "encoded")
-    assert again.train.to_dict() == setup.encoded.train.to_dict()
-    assert (tmp_path / "encoded" / "train.arrow").is_file()
-    assert again.train.cache_files and not again.eval.cache_files
+    kept: list[Path] = []
+    for number, length in enumerate((10, 11, 12)):
+        encode(setup, loaded, new_recorder(), cache, model__max_length=length)
+        (new,) = set(cache.iterdir()) - set(kept)
+        kept.append(new)
+        os.utime(new, (number, number))
+    encode(setup, loaded, new_recorder(), cache, model__max_length=10)
+    size = sum(file.stat().st_size for file in kept[0].iterdir())
+    monkeypatch.setattr(token_cache, "MOST_BYTES", 2.5 * size)
+    encode(setup, loaded, new_recorder(), cache, model__max_length=13)
+    left = set(cache.iterdir())
+    assert kept[0] in left and kept[1] not in left and kept[2] not in left and len(left) == 2
+
+
+def test_a_stop_while_tokenising_leaves_nothing(prepare: Any, make_loaded: Any, recorder: Any, tmp_path: Path) -> None:
+    setup = prepare()
+    recorder.stop_requested = True
+    with pytest.raises(InterruptedError):
+        task.encode(make_loaded(), setup.spec, setup.encoded.tokenizer, recorder, tmp_path / "encoded")
+    assert not list((tmp_path / "encoded").iterdir())
 
 
 def test_a_stop_while_encoding(prepare: Any, make_loaded: Any, recorder: Any) -> None:
