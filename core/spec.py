@@ -170,7 +170,7 @@ class TrainingSpec(Section):
     )
     """With custom class weights: label and weight, such as spam: 5. Weights above 1 make the model find more of it."""
 
-    trainable_layers: int | None = setting(None, "Layers trained", "All of them, which learns most.", ge=0, le=1000)
+    trainable_layers: int | None = setting(None, "Layers trained", "All of them.", ge=0, le=1000)
     """Empty trains the whole model; 0 only the head on a frozen encoder; 2 the head and the two layers next to it."""
 
     max_grad_norm: float = setting(1.0, "Gradient clipping", "TrainingArguments' default.", ge=0, le=1000)
