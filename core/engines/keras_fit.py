@@ -26,6 +26,7 @@ from core.engines import checkpoints, network
 from core.engines.record import Record
 from core.engines.sampling import TrainingBatches, evaluation_batches
 from core.engines.timetable import Timetable
+from core.engines.vocabulary import Vocabulary
 from core.errors import DataError, Problem, SpecError
 from core.evaluation.metrics import check_finite, cross_entropy, score
 from core.events import Reporter
@@ -51,8 +52,18 @@ def train(
     not fit the memory; SpecError for settings that this model or machine cannot have.
     """
     device = _device(spec, report)
+    keras.utils.set_random_seed(spec.training.seed)
+    network.freeze(model, spec.training.trainable_layers)
+    vocabulary = Vocabulary(model, encoded, spec.training)
     try:
-        _train(spec, encoded, model, run_dir, report, resume, device)
+        with vocabulary.only_used():
+            _train(spec, encoded, model, run_dir, report, resume, device, vocabulary)
+        report.phase("Saving the model")
+        keras_weights.compute_as_keras(model)
+        models.save(model, encoded.tokenizer, run_dir / "model")
+        classifier = keras_weights.build(model)
+        keras_weights.to_keras(model, classifier)
+        classifier.save(run_dir / KERAS_FILE)
     except (MemoryError, tf.errors.ResourceExhaustedError) as error:
         raise network.out_of_memory(spec, device) from error
     finally:
@@ -60,17 +71,22 @@ def train(
 
 
 def _train(
-    spec: RunSpec, encoded: Encoded, model: Any, run_dir: Path, report: Reporter, resume: Path | None, device: Device
+    spec: RunSpec,
+    encoded: Encoded,
+    model: Any,
+    run_dir: Path,
+    report: Reporter,
+    resume: Path | None,
+    device: Device,
+    vocabulary: Vocabulary,
 ) -> None:
     training = spec.training
-    keras.utils.set_random_seed(training.seed)
-    network.freeze(model, training.trainable_layers)
     classifier = keras_weights.build(model, POLICIES[device.precision])
     keras_weights.to_keras(model, classifier)
 
     encoded.tokenizer.padding_side = "right"  # Keras counts positions from the left
     batches = TrainingBatches(encoded.train["length"], training)
-    pad = Padding(encoded, classifier.backbone.max_sequence_length)
+    pad = Padding(encoded, vocabulary, classifier.backbone.max_sequence_length)
     data_of = WholeArrays(encoded, pad, report) if spec.keras_input == "numpy" else Pipeline(encoded, pad)
     timetable = Timetable.of(spec, batches.count)
 
@@ -99,11 +115,7 @@ def _train(
     record.end(run_dir)
     if record.keeps_best and record.best_step is not None and record.best_step != record.step:
         _load(learner, checkpoints.path_of(run_dir, record.best_step))
-    report.phase("Saving the model")
     keras_weights.to_torch(classifier, model)
-    keras_weights.compute_as_keras(model)
-    models.save(model, encoded.tokenizer, run_dir / "model")
-    classifier.save(run_dir / KERAS_FILE)
 
 
 class Learner(keras.Model):
@@ -319,6 +331,7 @@ class Padding:
     """Examples to a batch as Keras reads it; no wider than `most`, the positions that the model has."""
 
     encoded: Encoded
+    vocabulary: Vocabulary
     most: int
 
     def __call__(
@@ -327,7 +340,7 @@ class Padding:
         """Inputs, each (examples, width) of int32, and labels, (examples,)."""
         longest = self.encoded.pad_to or max(len(example["input_ids"]) for example in examples)
         width = width or min(-(-longest // BUCKET) * BUCKET, self.most)
-        batch = replace(self.encoded, pad_to=width).pad(examples)
+        batch = self.vocabulary.renumber(replace(self.encoded, pad_to=width).pad(examples))
         labels = batch.pop("labels")
         batch.setdefault("token_type_ids", np.zeros_like(batch["input_ids"]))
         return {NAMES[name]: values.astype(np.int32) for name, values in batch.items()}, labels

@@ -24,12 +24,14 @@ from core.engines import checkpoints, network
 from core.engines.record import Record
 from core.engines.sampling import TrainingBatches, evaluation_batches
 from core.engines.timetable import Timetable
+from core.engines.vocabulary import Vocabulary
 from core.evaluation.metrics import METRICS, check_finite, cross_entropy
 from core.events import Reporter
 from core.spec import RunSpec
 from core.tasks.text_classification import Encoded, class_weights
 
 Batch = dict[str, torch.Tensor]
+Collate = Callable[[list[Batch]], Batch]
 STATE = "training_state.pt"
 
 
@@ -44,18 +46,29 @@ def train(
     are not those that the checkpoint's run had; SpecError for settings that this model cannot have.
     """
     device = choose(spec.execution)
+    set_seed(spec.training.seed)
+    network.freeze(model, spec.training.trainable_layers)
+    vocabulary = Vocabulary(model, encoded, spec.training)
     try:
-        _train(spec, encoded, model, run_dir, report, resume, device)
+        with vocabulary.only_used():
+            _train(spec, encoded, model, run_dir, report, resume, device, vocabulary)
     except (MemoryError, RuntimeError) as error:
         raise network.explained(error, spec, device) from error
+    report.phase("Saving the model")
+    models.save(model, encoded.tokenizer, run_dir / "model")
 
 
 def _train(
-    spec: RunSpec, encoded: Encoded, model: Any, run_dir: Path, report: Reporter, resume: Path | None, device: Device
+    spec: RunSpec,
+    encoded: Encoded,
+    model: Any,
+    run_dir: Path,
+    report: Reporter,
+    resume: Path | None,
+    device: Device,
+    vocabulary: Vocabulary,
 ) -> None:
     training = spec.training
-    set_seed(training.seed)
-    network.freeze(model, training.trainable_layers)
     model.to(device.kind)
 
     batches = TrainingBatches(encoded.train["length"], training)
@@ -82,7 +95,8 @@ def _train(
     total_loss, logged = torch.zeros((), device=device.kind), record.step
     model.train()
     record.begin()
-    for update in _updates(encoded, batches, record, device):
+    collate = _collate(encoded, device, vocabulary)
+    for update in _updates(encoded, batches, record, device, collate):
         examples = sum(len(batch["labels"]) for batch in update)
         tokens = sum(int(batch.pop("tokens")) for batch in update)
         for batch in update:  # more than one where gradients are accumulated
@@ -113,7 +127,7 @@ def _train(
             break
         save = timetable.saves(step) or stopping
         if timetable.evaluates(step) and not stopping:
-            metrics = evaluate(model, encoded, spec, device, report)
+            metrics = evaluate(model, encoded, spec, device, report, collate)
             save |= report.stop_requested if metrics is None else record.evaluated(metrics)
             model.train()
         if save:
@@ -127,15 +141,15 @@ def _train(
     record.end(run_dir)
     if record.keeps_best and record.best_step is not None and record.best_step != record.step:
         network.load_weights(model, checkpoints.path_of(run_dir, record.best_step))
-    report.phase("Saving the model")
-    models.save(model, encoded.tokenizer, run_dir / "model")
 
 
-def evaluate(model: Any, encoded: Encoded, spec: RunSpec, device: Device, report: Reporter) -> dict[str, float] | None:
+def evaluate(
+    model: Any, encoded: Encoded, spec: RunSpec, device: Device, report: Reporter, collate: Collate
+) -> dict[str, float] | None:
     """`loss` (the mean over examples) and the spec's metrics of the evaluation split; None if a stop cut it short."""
     report.phase("Evaluating")
     batches = evaluation_batches(encoded.eval["length"], spec.training.per_device_eval_batch_size)
-    eval_dataloader = _dataloader(encoded, "eval", batches, device)
+    eval_dataloader = _dataloader(encoded, "eval", batches, device, collate)
     metrics = {name: METRICS[name]() for name in spec.evaluation.metrics}
     total_loss = 0.0
     model.eval()
@@ -156,32 +170,37 @@ def evaluate(model: Any, encoded: Encoded, spec: RunSpec, device: Device, report
     return {"loss": total_loss / len(encoded.eval)} | values
 
 
-def _updates(encoded: Encoded, batches: TrainingBatches, record: Record, device: Device) -> Iterator[tuple[Batch, ...]]:
+def _updates(
+    encoded: Encoded, batches: TrainingBatches, record: Record, device: Device, collate: Collate
+) -> Iterator[tuple[Batch, ...]]:
     """The batches of one update after the other, through all epochs, from where the record is."""
     accumulation = batches.training.gradient_accumulation_steps
     while not (record.timetable.ends(record.step) or record.stops_early):
         epoch, done = record.timetable.place(record.step)
-        train_dataloader = iter(_dataloader(encoded, "train", batches.of(epoch)[done * accumulation :], device))
+        rest = batches.of(epoch)[done * accumulation :]
+        train_dataloader = iter(_dataloader(encoded, "train", rest, device, collate))
         while update := tuple(islice(train_dataloader, accumulation)):
             yield update
 
 
-def _dataloader(encoded: Encoded, split: str, batches: Sequence[np.ndarray], device: Device) -> DataLoader[Batch]:
+def _dataloader(
+    encoded: Encoded, split: str, batches: Sequence[np.ndarray], device: Device, collate: Collate
+) -> DataLoader[Batch]:
     dataset = getattr(encoded, split).with_format("torch", columns=encoded.columns)
     return DataLoader(
         dataset,
         batch_sampler=[batch.tolist() for batch in batches],
-        collate_fn=_collate(encoded, device),
+        collate_fn=collate,
         pin_memory=device.kind == "cuda",
         generator=torch.Generator(),  # it draws a number for each epoch: not from what dropout draws from
     )
 
 
-def _collate(encoded: Encoded, device: Device) -> Callable[[list[Batch]], Batch]:
+def _collate(encoded: Encoded, device: Device, vocabulary: Vocabulary) -> Collate:
     """Pads the examples of a batch to its longest; `tokens` counts them without the padding."""
 
     def collate(examples: list[Batch]) -> Batch:
-        padded = encoded.pad(examples, device.pad_to_multiple_of)
+        padded = vocabulary.renumber(encoded.pad(examples, device.pad_to_multiple_of))
         batch = {name: torch.from_numpy(values) for name, values in padded.items()}
         return batch | {"tokens": torch.tensor(sum(len(example["input_ids"]) for example in examples))}
 

@@ -7,7 +7,7 @@ what a checkpoint is are decided as for the other engines.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,7 @@ from core.engines import checkpoints, network
 from core.engines.record import Record
 from core.engines.sampling import EpochSampler, EvalSampler, TrainingBatches
 from core.engines.timetable import Timetable
+from core.engines.vocabulary import Vocabulary
 from core.evaluation.metrics import compute_metrics
 from core.events import Reporter
 from core.spec import RunSpec
@@ -48,12 +49,32 @@ def train(
     device = choose(spec.execution)
     network.freeze(model, spec.training.trainable_layers)
     loss = network.loss_function(spec, class_weights(spec, encoded), device)
+    vocabulary = Vocabulary(model, encoded, spec.training)
+    with vocabulary.only_used():
+        _train(spec, encoded, model, run_dir, report, resume, device, loss, vocabulary)
+    report.phase("Saving the model")
+    models.save(model, encoded.tokenizer, run_dir / "model")
+
+
+def _train(
+    spec: RunSpec,
+    encoded: Encoded,
+    model: Any,
+    run_dir: Path,
+    report: Reporter,
+    resume: Path | None,
+    device: Device,
+    loss: Callable[..., torch.Tensor],
+    vocabulary: Vocabulary,
+) -> None:
     batches = TrainingBatches(encoded.train["length"], spec.training)
     record = Record(spec, Timetable.of(spec, batches.count), encoded.fingerprint, report)
     trainer = OurTrainer(
         model=model,
         args=arguments(spec, device, run_dir),
-        data_collator=lambda examples: to_tensors(encoded.pad(examples, device.pad_to_multiple_of)),
+        data_collator=lambda examples: to_tensors(
+            vocabulary.renumber(encoded.pad(examples, device.pad_to_multiple_of))
+        ),
         train_dataset=encoded.train,
         eval_dataset=encoded.eval,
         processing_class=encoded.tokenizer,
@@ -80,8 +101,6 @@ def train(
     record.end(run_dir)
     if record.keeps_best and record.best_step is not None and record.best_step != record.step:
         network.load_weights(model, checkpoints.path_of(run_dir, record.best_step))
-    report.phase("Saving the model")
-    models.save(model, encoded.tokenizer, run_dir / "model")
 
 
 class OurTrainer(Trainer):

@@ -15,6 +15,7 @@ from core import spec as spec_module
 from core.engines import keras_fit
 from core.engines.sampling import TrainingBatches
 from core.engines.support import problems
+from core.engines.vocabulary import Vocabulary
 from core.errors import DataError, SpecError
 
 assert keras_hub
@@ -28,7 +29,7 @@ def test_the_keras_file_answers_as_the_model_does(prepare: Any) -> None:
     setup = prepare(engine="keras", training__num_train_epochs=0.5)
     train(setup)
     classifier = keras.saving.load_model(setup.run_dir / "model.keras", safe_mode=True, compile=False)
-    inputs, _ = keras_fit.Padding(setup.encoded, 64)(list(setup.encoded.eval))
+    inputs, _ = padding(setup)(list(setup.encoded.eval))
     batch = setup.encoded.pad(list(setup.encoded.eval))
     batch.pop("labels")
     with torch.no_grad():
@@ -36,10 +37,15 @@ def test_the_keras_file_answers_as_the_model_does(prepare: Any) -> None:
     np.testing.assert_allclose(np.asarray(classifier(inputs)), logits.numpy(), atol=1e-4)
 
 
+def padding(setup: Any) -> keras_fit.Padding:
+    """Of the whole vocabulary."""
+    return keras_fit.Padding(setup.encoded, Vocabulary(setup.model, setup.encoded, setup.spec.training), 64)
+
+
 @pytest.mark.parametrize("data_of", [keras_fit.WholeArrays, keras_fit.Pipeline])
 def test_both_inputs_give_the_same_examples_in_the_same_order(data_of: Any, prepare: Any) -> None:
     setup = prepare(training__seed=5)
-    pad = keras_fit.Padding(setup.encoded, 64)
+    pad = padding(setup)
     whole = data_of is keras_fit.WholeArrays
     data = data_of(setup.encoded, pad, *([setup.report] if whole else []))
     batches = TrainingBatches(setup.encoded.train["length"], setup.spec.training).of(2)[3:]
