@@ -36,8 +36,6 @@ from core.tasks.text_classification import Encoded, class_weights
 POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16"}
 NAMES = {"input_ids": "token_ids", "attention_mask": "padding_mask", "token_type_ids": "segment_ids"}
 STATE, KERAS_FILE = "state.npz", "model.keras"
-# Widths of batches are multiples of this, so that few shapes occur. Measured: 16 costs short texts a third.
-BUCKET = 8
 
 
 def train(
@@ -56,7 +54,7 @@ def train(
     network.freeze(model, spec.training.trainable_layers)
     vocabulary = Vocabulary(model, encoded, spec.training)
     try:
-        with vocabulary.only_used():
+        with vocabulary.only_used(model):
             _train(spec, encoded, model, run_dir, report, resume, device, vocabulary)
         report.phase("Saving the model")
         keras_weights.compute_as_keras(model)
@@ -310,7 +308,7 @@ class Pipeline:
     def __call__(self, batches: list[np.ndarray], batch_size: int) -> Any:
         in_order = self.encoded.train.select_columns(self.encoded.columns).select(np.concatenate(batches))
         # to_tf_dataset takes a width that its test batches share for the only one; so its two differ.
-        widths = chain((self.pad.most, self.pad.most + BUCKET), repeat(None))
+        widths = chain((self.pad.most, self.pad.most + 1), repeat(None))
 
         def collate(examples: list[dict[str, Any]]) -> dict[str, np.ndarray]:
             inputs, labels = self.pad(examples, next(widths))
@@ -326,6 +324,12 @@ def _inputs_and_labels(batch: dict[str, Any]) -> tuple[dict[str, Any], Any]:
     return {name: values for name, values in batch.items() if name != "labels"}, batch["labels"]
 
 
+def bucket(length: int) -> int:
+    """The width of a batch: one of eight in each doubling, so that few shapes occur and at most an eighth is added."""
+    step = max(1, 2 ** (length.bit_length() - 4))
+    return -(-length // step) * step
+
+
 @dataclass(frozen=True)
 class Padding:
     """Examples to a batch as Keras reads it; no wider than `most`, the positions that the model has."""
@@ -339,7 +343,7 @@ class Padding:
     ) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """Inputs, each (examples, width) of int32, and labels, (examples,)."""
         longest = self.encoded.pad_to or max(len(example["input_ids"]) for example in examples)
-        width = width or min(-(-longest // BUCKET) * BUCKET, self.most)
+        width = width or min(bucket(longest), self.most)
         batch = self.vocabulary.renumber(replace(self.encoded, pad_to=width).pad(examples))
         labels = batch.pop("labels")
         batch.setdefault("token_type_ids", np.zeros_like(batch["input_ids"]))

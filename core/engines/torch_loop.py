@@ -50,7 +50,7 @@ def train(
     network.freeze(model, spec.training.trainable_layers)
     vocabulary = Vocabulary(model, encoded, spec.training)
     try:
-        with vocabulary.only_used():
+        with vocabulary.only_used(model):
             _train(spec, encoded, model, run_dir, report, resume, device, vocabulary)
     except (MemoryError, RuntimeError) as error:
         raise network.explained(error, spec, device) from error

@@ -50,7 +50,7 @@ def train(
     network.freeze(model, spec.training.trainable_layers)
     loss = network.loss_function(spec, class_weights(spec, encoded), device)
     vocabulary = Vocabulary(model, encoded, spec.training)
-    with vocabulary.only_used():
+    with vocabulary.only_used(model):
         _train(spec, encoded, model, run_dir, report, resume, device, loss, vocabulary)
     report.phase("Saving the model")
     models.save(model, encoded.tokenizer, run_dir / "model")

@@ -31,46 +31,45 @@ class Vocabulary:
     """
 
     def __init__(self, model: Any, encoded: Encoded, training: TrainingSpec) -> None:
-        self.model = model
-        self.whole: nn.Embedding = model.get_input_embeddings()
-        self.rows = self._rows(encoded, training)
+        whole = model.get_input_embeddings()
+        self.rows = _rows(model.config.model_type, whole, encoded, training)
         if self.rows is not None:
-            self.numbers = np.zeros(self.whole.num_embeddings, dtype=np.int64)
+            self.numbers = np.zeros(whole.num_embeddings, dtype=np.int64)
             self.numbers[self.rows] = np.arange(len(self.rows))
 
-    def _rows(self, encoded: Encoded, training: TrainingSpec) -> np.ndarray | None:
-        kind = self.model.config.model_type
-        frozen = not self.whole.weight.requires_grad
-        if kind not in TYPES | PADDING_COUNTS or frozen or training.weight_decay:  # decay pulls at unused rows too
-            return None
-        used = np.zeros(self.whole.num_embeddings, dtype=bool)
-        padding = {encoded.tokenizer.pad_token_id, self.whole.padding_idx} - {None}
-        for token in padding:
-            used[: token + 1 if kind in PADDING_COUNTS else 0] = True
-            used[token] = True
-        for split in (encoded.train, encoded.eval):
-            for ids in split.data.column("input_ids").chunks:
-                used[ids.flatten().to_numpy()] = True
-        rows = np.flatnonzero(used)
-        return rows if len(rows) < MOST_USED * len(used) else None
-
     @contextmanager
-    def only_used(self) -> Iterator[None]:
+    def only_used(self, model: Any) -> Iterator[None]:
         """Within it the model has these rows alone and takes batches that `renumber` made."""
         if self.rows is None:
             yield
             return
-        whole = self.whole
+        whole = model.get_input_embeddings()
         padding = None if whole.padding_idx is None else int(self.numbers[whole.padding_idx])
         part = nn.Embedding(len(self.rows), whole.embedding_dim, padding, _weight=whole.weight.detach()[self.rows])
-        self.model.set_input_embeddings(part)
+        model.set_input_embeddings(part)
         try:
             yield
         finally:
             with torch.no_grad():
                 whole.weight[self.rows] = part.weight.to(whole.weight.device)
-            self.model.set_input_embeddings(whole.to(part.weight.device))
+            model.set_input_embeddings(whole.to(part.weight.device))
 
     def renumber(self, batch: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """A padded batch with the numbers of the rows as input_ids."""
         return batch if self.rows is None else batch | {"input_ids": self.numbers[batch["input_ids"]]}
+
+
+def _rows(kind: str, whole: nn.Embedding, encoded: Encoded, training: TrainingSpec) -> np.ndarray | None:
+    frozen = not whole.weight.requires_grad
+    if kind not in TYPES | PADDING_COUNTS or frozen or training.weight_decay:  # decay pulls at unused rows too
+        return None
+    used = np.zeros(whole.num_embeddings, dtype=bool)
+    padding = {encoded.tokenizer.pad_token_id, whole.padding_idx} - {None}
+    for token in padding:
+        used[: token + 1 if kind in PADDING_COUNTS else 0] = True
+        used[token] = True
+    for split in (encoded.train, encoded.eval):
+        for ids in split.data.column("input_ids").chunks:
+            used[ids.flatten().to_numpy()] = True
+    rows = np.flatnonzero(used)
+    return rows if len(rows) < MOST_USED * len(used) else None

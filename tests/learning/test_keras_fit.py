@@ -39,7 +39,8 @@ def test_the_keras_file_answers_as_the_model_does(prepare: Any) -> None:
 
 def padding(setup: Any) -> keras_fit.Padding:
     """Of the whole vocabulary."""
-    return keras_fit.Padding(setup.encoded, Vocabulary(setup.model, setup.encoded, setup.spec.training), 64)
+    training = spec_module.replace(setup.spec, {"training.weight_decay": 0.1}).training
+    return keras_fit.Padding(setup.encoded, Vocabulary(setup.model, setup.encoded, training), 64)
 
 
 @pytest.mark.parametrize("data_of", [keras_fit.WholeArrays, keras_fit.Pipeline])
@@ -60,7 +61,13 @@ def test_both_inputs_give_the_same_examples_in_the_same_order(data_of: Any, prep
     if whole:
         assert len(widths) == 1
     else:
-        assert len(widths) > 2 and max(width % keras_fit.BUCKET for width in widths) == 0
+        assert len(widths) > 2 and all(keras_fit.bucket(width) == width for width in widths)
+
+
+def test_batches_have_few_widths_and_little_padding() -> None:
+    widths = [keras_fit.bucket(length) for length in range(1, 513)]
+    assert all(length <= width <= max(16, 1.125 * length) for length, width in enumerate(widths, 1))
+    assert len(set(widths)) < 60
 
 
 def test_whole_arrays_tell_their_size_before_they_are_made(prepare: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,6 +103,6 @@ def test_each_type_answers_the_same(config: Any, prepare: Any, few: Any) -> None
         return logits
 
     expected = answer(inputs)
-    with used.only_used():
+    with used.only_used(model):
         torch.testing.assert_close(answer(used.renumber(inputs)), expected)
     torch.testing.assert_close(answer(inputs), expected)
