@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,7 @@ class Silent:
     def last(self, name: str) -> float:
         return [values[name] for _, values in self.points if name in values][-1]
 
+    def restore(self, log: Sequence[Mapping[str, float | None]]) -> None: ...
     def fraction(self, text: str, done: float | None = None) -> None: ...
     def phase(self, text: str) -> None: ...
     def message(self, text: str, level: str = "info", code: str = "") -> None: ...

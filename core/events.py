@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
@@ -25,6 +26,12 @@ class Reporter(Protocol):
 
         Names: `loss`, `learning_rate`, `grad_norm`, `examples_per_second`, `tokens_per_second` for training;
         `eval_loss` and `eval_<metric>` for evaluation. A number that is not finite is recorded as it is.
+        """
+
+    def restore(self, log: Sequence[Mapping[str, float | None]]) -> None:
+        """Metrics of an earlier attempt, each with its `step` and `epoch`: those are written that were never told.
+
+        A killed worker takes the last ones with it, though the checkpoint after them is there. None is not a number.
         """
 
     def message(self, text: str, level: Level = "info", code: str = "") -> None:

@@ -226,6 +226,11 @@ class Store:
             )
             return [Metric(i, name, step, epoch, when, _number(value)) for i, name, step, epoch, when, value in rows]
 
+    def measured(self, run_id: str) -> set[tuple[str, int]]:
+        """The name and the step of each metric of a run."""
+        with self._connection() as db:
+            return set(db.execute("SELECT name, step FROM metrics WHERE run=?", (run_id,)))
+
     def events_since(self, run_id: str, cursor: int = 0, limit: int = 5_000) -> list[Event]:
         """The events written after `cursor`, oldest first."""
         with self._connection() as db:

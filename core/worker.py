@@ -9,12 +9,13 @@ from __future__ import annotations
 import importlib
 import json
 import logging
+import math
 import os
 import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -241,6 +242,18 @@ class RunWriter:
         now = time.time()
         with self._lock:
             self._metrics.extend((name, step, epoch, now, float(value)) for name, value in values.items())
+
+    def restore(self, log: Sequence[Mapping[str, float | None]]) -> None:
+        try:
+            told = self._store.measured(self._run.id)
+        except StoreError as error:
+            logger.warning("%s Metrics of the earlier attempt may be missing.", error)
+            return
+        for entry in log:
+            step, epoch = int(entry["step"] or 0), entry["epoch"]
+            lost = {name for name in entry.keys() - {"step", "epoch"} if (name, step) not in told}
+            values = {name: math.nan if value is None else value for name, value in entry.items()}
+            self.metrics({name: values[name] for name in lost}, step, epoch)
 
     def message(self, text: str, level: Level = "info", code: str = "") -> None:
         logger.info("%s", text)

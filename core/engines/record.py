@@ -52,6 +52,7 @@ class Record:
         self.step, self.best_step, self.without_improvement = saved["step"], saved["best_step"], saved["without"]
         self.best_value = -math.inf if saved["best_value"] is None else saved["best_value"]
         self.log = saved["log"]
+        self.report.restore(self.log)
         self.report.message(f"Resumed after step {self.step:,} of {self.timetable.total:,}.")
 
     def begin(self) -> None:

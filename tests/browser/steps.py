@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import psutil
-from playwright.sync_api import Locator, Page
+from playwright.sync_api import Locator, Page, TimeoutError
 
 from core import process
 from core.settings import Settings
@@ -144,6 +144,21 @@ def settled(page: Page) -> Page:
 
 def button(page: Page, name: str) -> Locator:
     return page.get_by_role("button", name=name, exact=False).first
+
+
+def choose(page: Page, field: str, option: str) -> None:
+    """Take an option of a select box; a script run that ends meanwhile may close its list, so it is opened again."""
+    wanted = page.get_by_role("option", name=re.compile(option))
+
+    def listed() -> bool:
+        page.get_by_role("combobox", name=re.compile(field)).click()
+        try:
+            wanted.click(timeout=3_000)
+        except TimeoutError:
+            return False
+        return True
+
+    until(listed, 60, f"{field} offers {option}")
 
 
 def status(page: Page) -> str:

@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from core.results import model_folder
 from core.store import Run
-from tests.browser.steps import TRAINING_S, Dashboard, button, main_score, points, settled, status, step, until
+from tests.browser.steps import TRAINING_S, Dashboard, button, choose, main_score, points, settled, status, step, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
 
@@ -27,8 +27,7 @@ def new_run(page: Page, dashboard: Dashboard, kind: str, examples: int) -> None:
     settled(page)
     page.get_by_role("radio", name=TITLES[engine]).click()
     if keras_input == "numpy":
-        page.get_by_role("combobox", name=re.compile("Keras input")).click()
-        page.get_by_role("option", name=re.compile("NumPy")).click()
+        choose(page, "Keras input", "NumPy")
         expect(page.get_by_text("for whole arrays")).to_be_visible()
     page.get_by_role("spinbutton", name="Training examples").fill(str(examples))
     page.keyboard.press("Tab")
@@ -97,8 +96,7 @@ def test_class_weights_are_typed_into_a_table(dashboard: Dashboard, page: Page) 
     new_run(page, dashboard, "trainer", 200)
     page.get_by_text("Advanced").first.click()
     page.get_by_role("tab", name="Training").click()
-    page.get_by_role("combobox", name=re.compile("Class weights")).click()
-    page.get_by_role("option", name="custom").click()
+    choose(page, "Class weights", "custom")
     expect(page.get_by_text("none is given").first).to_be_visible()
     table = page.get_by_test_id("stDataFrame")
     table.click(position={"x": 380, "y": 35 * 5 + 17})  # the fifth row's weight

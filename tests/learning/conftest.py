@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
@@ -50,6 +50,8 @@ class Recorder:
 
     def metrics(self, values: dict[str, float], step: int, epoch: float | None = None) -> None:
         self.points.append((step, dict(values)))
+
+    def restore(self, log: Sequence[Mapping[str, float | None]]) -> None: ...
 
     def message(self, text: str, level: str = "info", code: str = "") -> None:
         self.messages.append((text, level, code))
