@@ -118,22 +118,14 @@ def bare(path: Path) -> float:
 
     from transformers import PrinterCallback, Trainer, TrainerCallback
 
+    from benchmarks.training import Silent
     from core import device, models, process
     from core.data.load import load
     from core.engines.sampling import EpochSampler, TrainingBatches
     from core.engines.trainer import arguments, to_tensors
+    from core.engines.vocabulary import Vocabulary
     from core.settings import from_environment
     from core.tasks.text_classification import encode
-
-    class Silent:
-        stop_requested = False
-
-        def phase(self, text: str) -> None: ...
-        def progress(self, step: int, total: int, epoch: float | None = None) -> None: ...
-        def metrics(self, values: dict[str, float], step: int, epoch: float | None = None) -> None: ...
-        def message(self, text: str, level: str = "info", code: str = "") -> None: ...
-        def checkpoint(self, path: Path, step: int, best: bool) -> None: ...
-        def check_stop(self) -> None: ...
 
     class SameOrder(Trainer):
         def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
@@ -164,15 +156,17 @@ def bare(path: Path) -> float:
     encoded = encode(loaded, spec, tokenizer, report)
     batches = TrainingBatches(encoded.train["length"], spec.training)
     network = models.load_model(spec.model, source, encoded.label_names, tokenizer, spec.training.seed, report)
+    vocabulary = Vocabulary(network, encoded, spec.training)
     trainer = SameOrder(
         model=network,
         args=arguments(spec, device.choose(spec.execution), settings.home / "bare"),
-        data_collator=lambda examples: to_tensors(encoded.pad(examples)),
+        data_collator=lambda examples: to_tensors(vocabulary.renumber(encoded.pad(examples))),
         train_dataset=encoded.train,
         callbacks=[clock],
     )
     trainer.remove_callback(PrinterCallback)
-    trainer.train()
+    with vocabulary.only_used(network):
+        trainer.train()
     (first, since), (last, until) = clock.seen[0], clock.seen[-1]
     return (last - first) * spec.training.per_device_train_batch_size / (until - since)
 
