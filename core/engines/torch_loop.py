@@ -20,7 +20,7 @@ from transformers import get_scheduler, set_seed
 
 from core import models
 from core.device import Device, choose
-from core.engines import checkpoints, network
+from core.engines import checkpoints, cpu_dropout, network
 from core.engines.record import Record
 from core.engines.sampling import TrainingBatches, evaluation_batches
 from core.engines.timetable import Timetable
@@ -50,7 +50,7 @@ def train(
     network.freeze(model, spec.training.trainable_layers)
     vocabulary = Vocabulary(model, encoded, spec.training)
     try:
-        with vocabulary.only_used(model):
+        with vocabulary.only_used(model), cpu_dropout.used(model, device, spec.execution.torch_compile):
             _train(spec, encoded, model, run_dir, report, resume, device, vocabulary)
     except (MemoryError, RuntimeError) as error:
         raise network.explained(error, spec, device) from error

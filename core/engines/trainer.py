@@ -25,7 +25,7 @@ from transformers import (
 
 from core import models
 from core.device import Device, choose
-from core.engines import checkpoints, network
+from core.engines import checkpoints, cpu_dropout, network
 from core.engines.record import Record
 from core.engines.sampling import EpochSampler, EvalSampler, TrainingBatches
 from core.engines.timetable import Timetable
@@ -50,7 +50,7 @@ def train(
     network.freeze(model, spec.training.trainable_layers)
     loss = network.loss_function(spec, class_weights(spec, encoded), device)
     vocabulary = Vocabulary(model, encoded, spec.training)
-    with vocabulary.only_used(model):
+    with vocabulary.only_used(model), cpu_dropout.used(model, device, spec.execution.torch_compile):
         _train(spec, encoded, model, run_dir, report, resume, device, loss, vocabulary)
     report.phase("Saving the model")
     models.save(model, encoded.tokenizer, run_dir / "model")
