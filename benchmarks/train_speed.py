@@ -96,7 +96,7 @@ def run_side(options: argparse.Namespace) -> None:
 
 
 def result_of(speeds: dict[str, float], options: argparse.Namespace) -> dict[str, Any]:
-    """Each of ours over each opponent; the value is the smallest ratio to the recipe, or to another opponent if it does not run."""
+    """Each of ours over each opponent; the value is the smallest ratio to the recipe, or the next opponent."""
     pairs = [(ours, other) for ours in PYTORCH for other in OTHERS] + [KERAS]
     ratios = {
         f"{ours} / {other}": {
