@@ -116,8 +116,11 @@ def wait_for_spare(dashboard: Dashboard) -> None:
     server = psutil.Process(dashboard.server.pid)
 
     def idle() -> bool:
-        children = [c for c in server.children(recursive=True) if "--spare" in c.cmdline()]
-        return bool(children) and children[0].cpu_percent(interval=1.0) < 1 and children[0].memory_info().rss > 3e8
+        try:
+            children = [c for c in server.children(recursive=True) if "--spare" in c.cmdline()]
+            return bool(children) and children[0].cpu_percent(interval=1.0) < 1 and children[0].memory_info().rss > 3e8
+        except psutil.NoSuchProcess:  # one that ended while it was looked at
+            return False
 
     until(idle, 180, "a spare worker is ready")
 
