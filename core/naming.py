@@ -8,14 +8,15 @@ from core.spec import DataSpec, RunSpec
 
 
 def dataset_name(data: DataSpec) -> str:
-    """A short name: "Sample reviews", "train.csv", "yelp_review_full", "glue/cola"."""
+    """A short name: "Sample reviews", "train.csv", "yelp_review_full", "glue/cola", "train.csv (prepared)"."""
     match data.source:
         case "sample":
-            return "Sample reviews"
+            name = "Sample reviews"
         case "file":
-            return PurePath(data.path.rstrip("/\\").replace("\\", "/")).name or data.path
+            name = PurePath(data.path.rstrip("/\\").replace("\\", "/")).name or data.path
         case _:
-            return f"{data.path}/{data.config}" if data.config else data.path
+            name = f"{data.path}/{data.config}" if data.config else data.path
+    return f"{name} (prepared)" if data.steps else name
 
 
 def model_name(name: str) -> str:

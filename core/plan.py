@@ -45,9 +45,16 @@ def same_source(one: DataSpec, other: DataSpec) -> bool:
     return source_only(one) == source_only(other)
 
 
+def same_origin(one: DataSpec, other: DataSpec) -> bool:
+    """Whether two specs begin with the same dataset, whatever is then done to it."""
+    return same_source(one.model_copy(update={"steps": ()}), other.model_copy(update={"steps": ()}))
+
+
 def source_only(data: DataSpec) -> DataSpec:
-    """The spec of the whole dataset: where it is and how it is read, without a choice of columns, splits or rows."""
-    return DataSpec(source=data.source, path=data.path, config=data.config, revision=data.revision, read=data.read)
+    """The spec of the whole dataset: where it is, how it is read and prepared, without a choice of columns or rows."""
+    return DataSpec(
+        source=data.source, path=data.path, config=data.config, revision=data.revision, read=data.read, steps=data.steps
+    )
 
 
 def suggested(model: str) -> dict[str, Any]:

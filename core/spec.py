@@ -12,24 +12,15 @@ from collections.abc import Iterable
 from typing import Any, Literal, Self, cast
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 
 from core.errors import Problem, SpecError
+from core.section import Section, setting
+from core.steps import Step
 
 MAX_SPEC_CHARACTERS = 200_000
 MOST_CLASS_WEIGHT = 1000
-
-
-def setting(default: Any, title: str, reason: str = "", *, main: bool = False, **rules: Any) -> Any:
-    """A spec field: its default, its title, why that default, and its bounds in pydantic's terms."""
-    return Field(default, title=title, json_schema_extra={"reason": reason, "main": main}, **rules)
-
-
-class Section(BaseModel):
-    """What all parts of a spec share: frozen, no unknown fields, the sentence under a field is its description."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
 
 
 class ReadSpec(Section):
@@ -65,6 +56,9 @@ class DataSpec(Section):
 
     read: ReadSpec = setting(ReadSpec(), "Reading")
     """How to read a text file, where the detection is to be overruled."""
+
+    steps: tuple[Step, ...] = setting((), "Preparation", "The data as it is.", max_length=50)
+    """What is done to the dataset before it is used, one step after the other."""
 
     train_split: str | None = setting(None, "Training split", "train where there is one.", max_length=200)
     """The split to train on."""

@@ -187,6 +187,16 @@ def import_data(run: Run, settings: Settings, report: RunWriter) -> dict[str, An
     return {"fingerprint": prepared.fingerprint, "rows": {name: split.rows for name, split in prepared.splits.items()}}
 
 
+def inspect_data(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """Look for what in a dataset will hurt a model; the findings are kept with the dataset."""
+    from core.data.prepared import prepare
+    from core.data.problems import inspect
+
+    data: spec.DataSpec = spec.build(run.spec, spec.DataSpec)
+    found = inspect(prepare(data, settings, report.fraction), data, report.fraction)
+    return {"findings": len(found)}
+
+
 class RunWriter:
     """The worker's Reporter: gathers what is said and writes it in batches, a heartbeat with each."""
 
@@ -319,7 +329,9 @@ class RunWriter:
         self.metrics(usage, step)
 
 
-KINDS: dict[str, Callable[[Run, Settings, RunWriter], dict[str, Any]]] = {"train": train, "import": import_data}
+KINDS: dict[str, Callable[[Run, Settings, RunWriter], dict[str, Any]]] = {
+    "train": train, "import": import_data, "inspect": inspect_data,
+}  # fmt: skip
 
 if __name__ == "__main__":
     sys.exit(wait_ready(sys.argv[2:]) if sys.argv[1] == "--spare" else main(sys.argv[1:]))

@@ -8,9 +8,9 @@ import pytest
 
 from core.errors import SpecError
 from core.presets import PRESETS
+from core.section import Section
 from core.spec import (
     RunSpec,
-    Section,
     build,
     from_yaml,
     get_field,

@@ -50,6 +50,11 @@ def choose(data: DataSpec, prepared: Prepared) -> str:
     return split
 
 
+def set_split(split: str, prepared: Prepared) -> None:
+    """Look at this split; before its widget is on the page."""
+    state.remember(_key("split", prepared), split)
+
+
 def _split(prepared: Prepared) -> str:
     """One of the splits; side by side while they are few."""
     splits = list(prepared.splits)

@@ -5,16 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from core.data.prepared import Prepared, find_prepared, is_quick, prepare
-from core.errors import PathError, RunNotFound, TunedeckError, WrongStatus
+from core.errors import PathError, TunedeckError
 from core.naming import dataset_name
 from core.plan import same_source, source_only
 from core.settings import allowed_path
 from core.spec import DataSpec, build
 from core.store import Run
-from ui import dataset_reading, resources
+from ui import dataset_reading, light_run, resources
 from ui.components import plain, show_error
 
-WATCH_EVERY_S = 1.0
 IMPORTS_LOOKED_AT = 30
 
 
@@ -65,7 +64,7 @@ def _show_import(data: DataSpec) -> None:
     elif run.is_final:
         _show_failure(data, run)
     else:
-        _watch(run.id, dataset_name(data))
+        light_run.watch(run.id, f"Opening {dataset_name(data)}")
 
 
 def _latest_import(data: DataSpec) -> Run | None:
@@ -83,16 +82,9 @@ def _offer(data: DataSpec) -> None:
 
 
 def _show_failure(data: DataSpec, run: Run) -> None:
-    name = plain(dataset_name(data))
-    if run.status == "stopped":
-        st.info(f"Opening {name} was cancelled.", icon=":material/block:")
-    else:
-        show_error(TunedeckError(run.error or "it ended without a word"), title=f"{name} cannot be opened")
-        if run.detail:
-            with st.expander("Details"):
-                st.code(run.detail, language=None)
-        if _is_there(data):
-            dataset_reading.show(data, None)
+    light_run.show_failure(run, f"Opening {dataset_name(data)}")
+    if run.status != "stopped" and _is_there(data):
+        dataset_reading.show(data, None)
     st.button("Try again", icon=":material/refresh:", key="retry_import", on_click=start_import, args=(data,))
 
 
@@ -102,33 +94,3 @@ def _is_there(data: DataSpec) -> bool:
         return data.source == "file" and allowed_path(resources.settings(), data.path).exists()
     except (PathError, OSError):
         return False
-
-
-@st.fragment(run_every=WATCH_EVERY_S)
-def _watch(run_id: str, name: str) -> None:
-    """What an import is doing; the whole page runs again when it has ended."""
-    try:
-        run = resources.store().run(run_id)
-    except RunNotFound:  # deleted in another tab
-        st.rerun()
-    if run.is_final:
-        st.rerun()
-    with st.container(border=True, gap="small"):
-        st.markdown(f"**Opening {plain(name)}**")
-        phase = "Waiting for its turn" if run.status == "queued" else run.phase or "Starting"
-        st.progress(_share(phase), text=plain(phase))
-        st.caption("You can leave this page; it goes on by itself.")
-        if st.button("Cancel", icon=":material/close:", key="cancel_import", disabled=run.status == "stopping"):
-            try:
-                resources.store().stop(run_id)
-            except (RunNotFound, WrongStatus):
-                pass  # it ended, or was deleted, in the meantime
-            resources.scheduler().wake()
-            st.rerun(scope="fragment")
-
-
-def _share(phase: str) -> float:
-    """How far a phase such as "Downloading (45%)" says it is."""
-    head, _, tail = phase.rpartition("(")
-    digits = tail.removesuffix("%)")
-    return min(1.0, int(digits) / 100) if head and digits.isdigit() else 0.0

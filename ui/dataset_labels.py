@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pandas as pd
 import streamlit as st
 
 from core.data import browse
 from core.data.prepared import Prepared
 from core.errors import TunedeckError
-from core.figures.data import label_bars
+from core.figures.data import bar_labels, label_bars
+from core.steps import Condition
 from core.wording import shortened
+from ui import dataset_columns, dataset_view, state
 from ui.components import plain, show_error
 
 LABEL_CHARACTERS = 60
@@ -40,11 +44,28 @@ def show(column: str | None, prepared: Prepared, split: str) -> None:
     many = bool((first["label"] == browse.OTHER).any())
     if many:
         st.caption(f"The {FEW} most frequent:")
+    most = FEW if many else browse.MAX_LABELS + 2
+    key = f"label_bars_{prepared.fingerprint}_{dataset_view.turn(prepared)}"
     st.plotly_chart(
-        label_bars(counts, shares=len(splits) > 1, most=FEW if many else browse.MAX_LABELS + 2, without=browse.OTHER),
-        key="label_bars", config={"displayModeBar": False},
-        alt=f"How often each label of {column} occurs",
+        label_bars(counts, shares=len(splits) > 1, most=most, without=browse.OTHER), key=key,
+        config={"displayModeBar": False}, alt=f"How often each label of {column} occurs", selection_mode="points",
+        on_select=partial(_clicked, key, bar_labels(counts, most, browse.OTHER), column, prepared, splits),
     )  # fmt: skip
+    st.caption("Click a bar to see its rows.")
+
+
+def _clicked(key: str, labels: list[str], column: str, prepared: Prepared, splits: list[str]) -> None:
+    """Show the rows of the label whose bar was clicked."""
+    points = (state.widget(key) or {}).get("selection", {}).get("points", [])
+    if not points:
+        return
+    label = labels[int(points[0]["point_index"])]
+    split = splits[int(points[0]["curve_number"])]
+    missing = label == browse.EMPTY
+    condition = Condition(column=column, op="missing") if missing else Condition(column=column, values=(label,))
+    dataset_columns.set_split(split, prepared)
+    dataset_view.add(condition, prepared, split)
+    state.show_dataset_tab(state.ROWS_TAB)
 
 
 def counted(column: str, prepared: Prepared, split: str) -> pd.DataFrame:

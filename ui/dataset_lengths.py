@@ -6,7 +6,7 @@ import numpy as np
 import streamlit as st
 
 from core import hub, models
-from core.data import browse
+from core.data import tokens
 from core.data.prepared import Prepared
 from core.data.tokens import tokenizer_for
 from core.errors import TunedeckError
@@ -61,7 +61,7 @@ def _keep(key: str) -> None:
     form.values["model.max_length"] = state.widget(key)
 
 
-def _lengths(data: DataSpec, prepared: Prepared, split: str, model: ModelSpec) -> browse.Lengths | None:
+def _lengths(data: DataSpec, prepared: Prepared, split: str, model: ModelSpec) -> tokens.Lengths | None:
     """Token lengths of a sample of rows; None if the model's tokenizer is not here."""
     with st.spinner("Counting tokens"):
         path = tokenizer_for(model, prepared, split, data.text_columns, resources.settings())
@@ -74,13 +74,13 @@ def _lengths(data: DataSpec, prepared: Prepared, split: str, model: ModelSpec) -
 @st.cache_data(max_entries=16, show_spinner=False)
 def _counted(
     fingerprint: str, split: str, columns: tuple[str, ...], stamp: str, _path: str, _prepared: Prepared
-) -> browse.Lengths:
+) -> tokens.Lengths:
     from pathlib import Path
 
-    return browse.token_lengths(_prepared, split, columns, Path(_path), SAMPLE)
+    return tokens.token_lengths(_prepared, split, columns, Path(_path), SAMPLE)
 
 
-def _show_lengths(lengths: browse.Lengths, max_length: int, model: ModelSpec) -> None:
+def _show_lengths(lengths: tokens.Lengths, max_length: int, model: ModelSpec) -> None:
     values = lengths.values
     cut = float(np.mean(values > max_length))
     median, nearly_all = (int(v) for v in np.quantile(values, (0.5, 0.95)))

@@ -10,7 +10,7 @@ from streamlit.typing import UploadedFile
 from core.data.uploads import save_upload
 from core.errors import SpecError, TunedeckError
 from core.naming import dataset_name
-from core.plan import same_source
+from core.plan import same_origin
 from core.spec import DataSpec, build
 from core.store import Run
 from core.wording import sentence, size
@@ -123,7 +123,7 @@ def _hub() -> None:
 
 def _recent() -> None:
     """What this session, and the latest runs, worked on."""
-    listed = [d for d in _recently() if not same_source(d, state.data())]
+    listed = [d for d in _recently() if not same_origin(d, state.data())]
     if not listed:
         return
     st.menu_button(
@@ -136,7 +136,7 @@ def _recently() -> list[DataSpec]:
     found = list(state.recent_data())
     for run in resources.store().runs(limit=RUNS_LOOKED_AT):
         data = _data_of(run)
-        if data is not None and not any(same_source(data, other) for other in found):
+        if data is not None and not any(same_origin(data, other) for other in found):
             found.append(data)
     return found[: MOST_RECENT + 1]
 

@@ -10,6 +10,7 @@ from core.data.prepared import Prepared
 from core.errors import DataError, Problem, SpecError
 from core.naming import dataset_name
 from core.spec import DataSpec
+from core.steps import step_words
 from core.wording import counted
 from ui import dataset_labels, pages, spec_form, state
 from ui.components import plain
@@ -53,6 +54,9 @@ def show(
         st.markdown(f"{ICONS[data.source]} **{plain(title)}**", width="content")
         st.page_link(pages.DATASETS, label="Look at it or change it", icon=":material/arrow_forward:")
     st.caption(_size(prepared))
+    if data.steps:
+        done = "  \n".join(f"{number}. {plain(step_words(step))}" for number, step in enumerate(data.steps, 1))
+        st.caption(f"Prepared in {counted(len(data.steps), 'step')}:  \n{done}")
     spec_form.show_problems("data", problems)
     names = [c.name for c in prepared.columns] if prepared else None
     text, label, examples = st.columns([2, 1.3, 1.2])

@@ -18,7 +18,7 @@ from ui import spec_data, spec_form, state
 from ui.components import plain
 
 # What the Datasets page chooses.
-ELSEWHERE = ("data.source", "data.path", "data.config", "data.revision", "data.read")
+ELSEWHERE = ("data.source", "data.path", "data.config", "data.revision", "data.read", "data.steps")
 MOST_NAME = 200
 FIELD_PX = 150
 

@@ -11,7 +11,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.typing import UploadedFile
 
-from core.plan import same_source, start_from
+from core.plan import same_origin, same_source, start_from
 from core.presets import PRESETS, SAMPLE
 from core.run_view import RunView
 from core.spec import DataSpec, RunSpec, build, get_field, spec_fields
@@ -19,6 +19,7 @@ from core.spec import DataSpec, RunSpec, build, get_field, spec_fields
 _DATA, _DRAFT, _DRAFT_PRESET, _VIEWS, _FORM, _RECENT, _SOURCE, _UPLOADS, _NOTICE = (
     "data", "draft", "draft_preset", "run_views", "form", "recent_data", "data_source", "uploads", "notice",
 )  # fmt: skip
+DATASET_TABS, ROWS_TAB = "dataset_tabs", ":material/table_rows: Rows"
 T = TypeVar("T")
 _SELECTED, _QUESTION, _CURVES = "selected_runs", "question", "curves"
 RECENT_DATASETS = 6
@@ -33,7 +34,7 @@ def set_data(chosen: DataSpec) -> None:
     """Look at this dataset; the New run page takes it over."""
     st.session_state[_DATA] = chosen
     set_source(chosen.source)
-    others = [d for d in recent_data() if not same_source(d, chosen)]
+    others = [d for d in recent_data() if not same_origin(d, chosen)]
     st.session_state[_RECENT] = [chosen, *others][:RECENT_DATASETS]
 
 
@@ -74,6 +75,11 @@ def widget(key: str) -> Any:
 def set_notice(text: str) -> None:
     """A sentence (Markdown) from a callback, for the page that runs after it."""
     st.session_state[_NOTICE] = text
+
+
+def show_dataset_tab(label: str) -> None:
+    """Open a tab of the Datasets page; for callbacks, which run before their page does."""
+    st.session_state[DATASET_TABS] = label
 
 
 def take_notice() -> str | None:

@@ -6,10 +6,13 @@ fetches its rows, however many there are before them.
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Iterator, Sequence
+import re
+import threading
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +20,7 @@ import pyarrow as pa
 
 from core.data import parquet
 from core.data.prepared import Prepared, Split
+from core.data.view import View, hits, order_sql, where_sql
 from core.errors import DataError
 
 if TYPE_CHECKING:
@@ -25,12 +29,16 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CELL_CHARACTERS = 300
+BEFORE_HIT, MARKS = 40, "«»"
 MAX_PAGE = 1000
 MAX_LABELS = 50
 OTHER = "(other)"
 EMPTY = "(empty)"
 ROW = "file_row_number"  # a column that DuckDB adds to a Parquet file
-
+WHOLE = View()
+VIEWS, VIEW_FORMAT, MOST_VIEWS = "views", 1, 40
+MATCH_ROWS = 100_000
+MOST_S = 60.0
 
 CONFIG: dict[str, Any] = {
     "threads": 2,
@@ -41,24 +49,103 @@ CONFIG: dict[str, Any] = {
 }
 
 
-@dataclass(frozen=True)
-class Lengths:
-    """Lengths of texts in characters or tokens; `sampled` if they are those of some rows only, out of `rows`."""
-
-    values: np.ndarray
-    rows: int
-    sampled: bool
+def rows(prepared: Prepared, split: str, numbers: Sequence[int], found: re.Pattern[str] | None = None) -> pd.DataFrame:
+    """Some rows by their numbers, in that order, as `page` shows them; texts with a hit begin near it, and mark it."""
+    wanted = [int(number) for number in numbers][:MAX_PAGE]
+    frame = _rows(_split(prepared, split), f"n IN ({', '.join(map(str, wanted))})" if wanted else "false").loc[wanted]
+    return _cells(frame, prepared, found)
 
 
-def page(prepared: Prepared, split: str, offset: int, limit: int = 50) -> pd.DataFrame:
-    """Rows `offset` to `offset + limit` of a split, indexed by row number; long cells are cut with an ellipsis."""
+def page(prepared: Prepared, split: str, offset: int, limit: int = 50, view: View = WHOLE) -> pd.DataFrame:
+    """Rows `offset` to `offset + limit` of a view, indexed by row number; long cells are cut with an ellipsis."""
     part = _split(prepared, split)
     first, count = max(0, offset), min(max(0, limit), MAX_PAGE)
-    frame = _rows(part, first, count)
+    if view.is_whole:
+        frame = _rows(part, f"n BETWEEN {first} AND {first + count - 1}")
+    else:
+        return rows(prepared, split, matching(prepared, split, view)[first : first + count].tolist(), hits(view))
+    return _cells(frame, prepared)
+
+
+def _cells(frame: pd.DataFrame, prepared: Prepared, found: re.Pattern[str] | None = None) -> pd.DataFrame:
     for column in prepared.columns:
         if column.name in frame:
-            frame[column.name] = [_cell(v, column.names) for v in frame[column.name]]
+            values = list(frame[column.name])
+            if found is not None and column.kind == "text":
+                values = [_excerpt(v, found) if isinstance(v, str) else v for v in values]
+            frame[column.name] = [_cell(v, column.names) for v in values]
     return frame
+
+
+def _excerpt(text: str, found: re.Pattern[str]) -> str:
+    hit = found.search(text)
+    if hit is None:
+        return text
+    start = 0 if hit.start() <= BEFORE_HIT else text.rfind(" ", 0, hit.start() - BEFORE_HIT // 2) + 1
+    marked = found.sub(lambda match: f"{MARKS[0]}{match[0]}{MARKS[1]}", text[start : start + 2 * CELL_CHARACTERS])
+    return f"…{marked}" if start else marked
+
+
+def matching(prepared: Prepared, split: str, view: View) -> np.ndarray:
+    """The numbers of the rows that a view shows, in its order, (rows,) of uint32 or uint64.
+
+    Found once, then kept in a file beside the dataset and mapped: any page of the view is a slice of it. Raises
+    DataError for what the dataset has not, and if it takes longer than MOST_S.
+    """
+    import numpy as np
+
+    part = _split(prepared, split)
+    key = json.dumps([VIEW_FORMAT, split, str(part.path), view.model_dump(mode="json")])
+    path = prepared.folder / VIEWS / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
+    try:
+        found: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError):
+        found = _matching(prepared, part, view)
+        _keep_view(path, found)
+    return found
+
+
+def _matching(prepared: Prepared, part: Split, view: View) -> np.ndarray:
+    import numpy as np
+
+    kind = np.uint32 if part.rows < 2**32 else np.uint64
+
+    def sql(columns: dict[str, str]) -> tuple[str, list[Any]]:
+        where, parameters = where_sql(view, prepared, columns)
+        return f"SELECT n FROM data WHERE {where} ORDER BY {order_sql(view, prepared, columns)}", parameters
+
+    found = [numbers.astype(kind) for (numbers,) in query(prepared, part.name, sql, MOST_S)]
+    return np.concatenate(found) if found else np.empty(0, kind)
+
+
+def query(
+    prepared: Prepared, split: str, sql: Callable[[dict[str, str]], tuple[str, list[Any]]], most_s: float | None = None
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """The result of a query of ours over the view `data`, as arrays per column, a part after the other.
+
+    sql: from column → how it is selected, the query and its parameters. Raises DataError.
+    """
+    part = _split(prepared, split)
+    with _connection(part, spill=prepared.folder / VIEWS, most_s=most_s) as (connection, columns):
+        text, parameters = sql(columns)
+        for batch in connection.sql(text, params=parameters).to_arrow_reader(MATCH_ROWS):
+            yield tuple(column.to_numpy(zero_copy_only=False) for column in batch.columns)
+
+
+def _keep_view(path: Path, rows: np.ndarray) -> None:
+    """For the next page and the next visit; without it both are slower, so that a full disk is no error."""
+    import numpy as np
+
+    partial = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}.npy")
+    try:
+        path.parent.mkdir(exist_ok=True)
+        np.save(partial, rows, allow_pickle=False)
+        partial.replace(path)
+        older = sorted(path.parent.glob("[!.]*.npy"), key=lambda p: p.stat().st_mtime, reverse=True)
+        for old in older[MOST_VIEWS:]:
+            old.unlink(missing_ok=True)
+    except OSError:
+        partial.unlink(missing_ok=True)
 
 
 def row(prepared: Prepared, split: str, number: int) -> dict[str, Any]:
@@ -66,7 +153,7 @@ def row(prepared: Prepared, split: str, number: int) -> dict[str, Any]:
     part = _split(prepared, split)
     if not 0 <= number < part.rows:
         raise DataError(f"there is no row {number:,}; {split} has rows 0 to {part.rows - 1:,}")
-    frame = _rows(part, number, 1)
+    frame = _rows(part, f"n = {number}")
     return {c.name: _value(frame[c.name].iloc[0], c.names) for c in prepared.columns if c.name in frame}
 
 
@@ -99,31 +186,13 @@ def texts(
     prepared: Prepared, split: str, columns: Sequence[str], sample: int = 2000, seed: int = 42
 ) -> list[list[str]]:
     """The texts in some columns, row by row, of at most `sample` rows drawn by a seed."""
-    return _texts(prepared, split, columns, sample, seed)[0]
+    return sample_texts(prepared, split, columns, sample, seed)[0]
 
 
-def token_lengths(
-    prepared: Prepared, split: str, columns: Sequence[str], tokenizer_json: Path, sample: int = 2000, seed: int = 42
-) -> Lengths:
-    """Tokens, special ones included, that the texts become with a tokenizer, before any truncation."""
-    import numpy as np
-    from tokenizers import Tokenizer
-
-    texts, sampled = _texts(prepared, split, columns, sample, seed)
-    try:
-        tokenizer = Tokenizer.from_file(str(tokenizer_json))
-    except Exception as error:  # the library raises plain Exception
-        raise DataError(f"{tokenizer_json.name} is not a tokenizer that can be read ({error})", "model.name") from None
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    encoded = tokenizer.encode_batch([tuple(row) if len(row) == 2 else row[0] for row in texts])
-    return Lengths(np.array([len(e.ids) for e in encoded], dtype=np.int64), _split(prepared, split).rows, sampled)
-
-
-def _texts(
+def sample_texts(
     prepared: Prepared, split: str, columns: Sequence[str], sample: int, seed: int
 ) -> tuple[list[list[str]], bool]:
-    """The texts of some rows, drawn evenly over the split: row groups are not read where no row is wanted."""
+    """The texts of some rows and whether they are not all; drawn evenly, without reading what lies between them."""
     import numpy as np
 
     part = _split(prepared, split)
@@ -152,17 +221,26 @@ def _texts(
 
 
 @contextmanager
-def _connection(part: Split) -> Iterator[tuple[duckdb.DuckDBPyConnection, dict[str, str]]]:
+def _connection(
+    part: Split, spill: Path | None = None, most_s: float | None = MOST_S
+) -> Iterator[tuple[duckdb.DuckDBPyConnection, dict[str, str]]]:
     """A connection with one view, `data`, and no way to anything else; and the view's name for each column.
 
     The view calls columns c0, c1, … and the row number `n`, so that no column name can mean something else (DuckDB
-    takes Text and text for the same). Raises DataError if the file cannot be read.
+    takes Text and text for the same). spill: a folder for what a sort cannot hold in memory. Raises DataError if the
+    file cannot be read, a regular expression is none, or it takes longer than `most_s`.
     """
     import duckdb
 
     with parquet.open_file(part.path) as file:
         schema = file.schema_arrow
-    connection = duckdb.connect(":memory:", config=CONFIG)
+    if spill is not None:
+        spill.mkdir(exist_ok=True)
+    connection = duckdb.connect(":memory:", config=CONFIG | {"temp_directory": str(spill or "")})
+    watch = threading.Timer(most_s or 0, connection.interrupt)
+    watch.daemon = True
+    if most_s is not None:
+        watch.start()
     try:
         path = _literal(str(part.path))
         connection.execute(f"SET allowed_paths = [{path}]")
@@ -174,16 +252,25 @@ def _connection(part: Split) -> Iterator[tuple[duckdb.DuckDBPyConnection, dict[s
             f"CREATE VIEW data({', '.join([*columns, 'n'])}) AS SELECT *, {number} FROM read_parquet({path})"
         )
         yield connection, dict(zip(schema.names, map(_readable, columns, schema), strict=True))
+    except duckdb.InterruptException:
+        raise DataError(
+            f"this takes longer than {most_s:.0f} seconds on {part.rows:,} rows; narrow it with a filter first"
+        ) from None
+    except duckdb.InvalidInputException as error:
+        raise DataError(f"this cannot be looked for ({_first_line(error)}); check the pattern") from None
     except duckdb.OutOfMemoryException:
         raise DataError(
             f"{part.path.name} has too many different or too long values for this; choose another column"
         ) from None
     except duckdb.Error as error:
-        raise DataError(
-            f"{part.path.name} cannot be read ({str(error).splitlines()[0][:200]}); prepare it again"
-        ) from None
+        raise DataError(f"{part.path.name} cannot be read ({_first_line(error)}); prepare it again") from None
     finally:
+        watch.cancel()
         connection.close()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0].partition("Error: ")[2][:200] or type(error).__name__
 
 
 def _readable(column: str, field: pa.Field) -> str:
@@ -194,11 +281,10 @@ def _readable(column: str, field: pa.Field) -> str:
     return column if plain or pa.types.is_binary(field.type) else f"CAST({column} AS VARCHAR)"
 
 
-def _rows(part: Split, first: int, count: int) -> pd.DataFrame:
+def _rows(part: Split, where: str) -> pd.DataFrame:
     import pandas as pd
 
     with _connection(part) as (connection, columns):
-        where = f"n BETWEEN {first} AND {first + count - 1}"
         rows = connection.execute(
             f"SELECT n, {', '.join(columns.values())} FROM data WHERE {where} ORDER BY n"
         ).fetchall()

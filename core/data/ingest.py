@@ -12,10 +12,11 @@ from core.data import archives, delimited, files, guess, jsonfiles, parquet
 from core.data.columns import common_kind, retype, together
 from core.data.delimited import TextFile
 from core.data.files import JSON_SUFFIXES, TEXT_SUFFIXES, Source
-from core.data.prepared import Column, Progress
+from core.data.prepared import Column, Prepared, Progress
 from core.errors import DataError
 from core.settings import Settings
 from core.spec import DataSpec, ReadSpec
+from core.steps import step_words
 
 
 @dataclass
@@ -73,6 +74,21 @@ def files_of(data: DataSpec, settings: Settings, folder: Path, progress: Progres
     _read_parquet(by_split, folder, paths, progress)
     shutil.rmtree(folder / "unpacked", ignore_errors=True)
     return _described(made, {name: paths[name] for name in by_split}, folder)
+
+
+def by_step(prepared: Prepared, step: Any, folder: Path, progress: Progress) -> Made:
+    """What a step makes of a prepared dataset."""
+    from core.data import transform
+
+    made = Made(prepared.title, reading=prepared.reading, notes=list(prepared.notes))
+    paths, names = transform.apply(prepared, step, folder, progress)
+    _described(made, paths, folder, names)
+    made.notes.append(f"{step_words(step)}: {sum(s['rows'] for s in made.splits):,} rows.")
+    there = {column.name for column in made.columns}
+    made.text_guess = tuple(name for name in prepared.text_guess if name in there) or made.text_guess
+    if prepared.label_guess in there:
+        made.label_guess = prepared.label_guess
+    return made
 
 
 def _sources(path: Path, settings: Settings, unpacked: Path, progress: Progress) -> tuple[Path, list[Source]]:

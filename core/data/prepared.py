@@ -26,8 +26,10 @@ from core.errors import DataError, PathError
 from core.settings import Settings
 from core.spec import DataSpec
 
+STEPS_FORMAT = 1  # raise it when a step does something else than it did
 FORMAT = 1  # raise it when prepared folders of older versions must not be used any more
 QUICK_BYTES = 8 * 1024 * 1024  # of text; about a second
+QUICK_ROWS, QUICK_NEAR_ROWS = 200_000, 6_000
 STALE_S = 24 * 3600
 
 Progress = Callable[[str, float | None], None]
@@ -114,6 +116,8 @@ def find_prepared(data: DataSpec, settings: Settings) -> Prepared | None:
 
 def is_quick(data: DataSpec, settings: Settings) -> bool:
     """Whether `prepare` takes less than about a second. Also True when it will fail at once. Raises nothing."""
+    if data.steps:
+        return find_prepared(data, settings) is not None or _steps_are_quick(data, settings)
     if data.source == "sample":
         return True
     if data.source == "hub":
@@ -125,6 +129,20 @@ def is_quick(data: DataSpec, settings: Settings) -> bool:
         return sum(_bytes_to_read(p, alone=len(found) == 1) for p in found) <= QUICK_BYTES
     except (DataError, PathError, OSError):
         return True
+
+
+def _steps_are_quick(data: DataSpec, settings: Settings) -> bool:
+    whole = until_step(data, 0)
+    found = find_prepared(whole, settings)
+    if found is None:
+        return is_quick(whole, settings)
+    rows = sum(split.rows for split in found.splits.values())
+    try:
+        size = sum(split.path.stat().st_size for split in found.splits.values())
+    except OSError:
+        return True
+    near = any(getattr(step, "match", "") == "near" for step in data.steps)
+    return size <= QUICK_BYTES and rows <= (QUICK_NEAR_ROWS if near else QUICK_ROWS)
 
 
 def _bytes_to_read(path: Path, alone: bool) -> float:
@@ -151,13 +169,17 @@ def _fingerprint(data: DataSpec, settings: Settings) -> str:
             stat = file.stat()
             key.append([str(file), stat.st_size, stat.st_mtime_ns])
         key.append(data.read.model_dump())
+    if data.steps:
+        key += [STEPS_FORMAT, [step.model_dump(mode="json") for step in data.steps]]
     return hashlib.sha256(json.dumps(key, ensure_ascii=True).encode()).hexdigest()[:24]
 
 
 def _make(data: DataSpec, settings: Settings, folder: Path, fingerprint: str, progress: Progress) -> None:
     from core.data import ingest
 
-    if data.source == "sample":
+    if data.steps:
+        made = _made_by_steps(data, settings, folder, progress)
+    elif data.source == "sample":
         made = ingest.sample(folder, progress)
     elif data.source == "hub":
         made = ingest.hub(data, folder, progress)
@@ -169,6 +191,30 @@ def _make(data: DataSpec, settings: Settings, folder: Path, fingerprint: str, pr
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _made_by_steps(data: DataSpec, settings: Settings, folder: Path, progress: Progress) -> Any:
+    """The steps, from the longest beginning of them that was prepared before."""
+    from core.data import ingest
+
+    done, before = len(data.steps), None
+    while before is None and done:
+        done -= 1
+        before = find_prepared(until_step(data, done), settings)
+    before = before or prepare(until_step(data, 0), settings, progress)
+    for number in range(done, len(data.steps)):
+        into = folder if number == len(data.steps) - 1 else folder / f"step-{number}"
+        into.mkdir(exist_ok=True)
+        made = ingest.by_step(before, data.steps[number], into, progress)
+        before = _prepared({"fingerprint": before.fingerprint, **json.loads(json.dumps(asdict(made)))}, into)
+    for number in range(done, len(data.steps) - 1):
+        shutil.rmtree(folder / f"step-{number}", ignore_errors=True)
+    return made
+
+
+def until_step(data: DataSpec, count: int) -> DataSpec:
+    """The dataset after its first steps only."""
+    return data.model_copy(update={"steps": data.steps[:count]})
 
 
 def _publish(temporary: Path, folder: Path) -> None:
@@ -187,9 +233,13 @@ def _open(folder: Path) -> Prepared | None:
         tree = json.loads((folder / "manifest.json").read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
-    splits = {s["name"]: Split(s["name"], folder / s["path"], s["rows"]) for s in tree["splits"]}
-    if tree["format"] != FORMAT or not all(s.path.is_file() for s in splits.values()):
+    found = _prepared(tree, folder)
+    if tree["format"] != FORMAT or not all(s.path.is_file() for s in found.splits.values()):
         return None
+    return found
+
+
+def _prepared(tree: dict[str, Any], folder: Path) -> Prepared:
     columns = tuple(
         Column(c["name"], c["kind"], c["nulls"], tuple(c["names"]) if c["names"] else None) for c in tree["columns"]
     )
@@ -197,7 +247,7 @@ def _open(folder: Path) -> Prepared | None:
         fingerprint=tree["fingerprint"],
         folder=folder,
         title=tree["title"],
-        splits=splits,
+        splits={s["name"]: Split(s["name"], folder / s["path"], s["rows"]) for s in tree["splits"]},
         columns=columns,
         notes=tuple(tree["notes"]),
         reading=tree["reading"],

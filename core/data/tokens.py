@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from core import models, scratch
 from core.data import browse
@@ -14,7 +16,30 @@ from core.files import write_text
 from core.settings import Settings
 from core.spec import ModelSpec
 
+if TYPE_CHECKING:
+    import numpy as np
+    from tokenizers import Encoding, Tokenizer
+
 SCRATCH_TEXTS = 5_000
+UNKNOWN = ("[UNK]", "<unk>", "<|unk|>")
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Lengths of texts in characters or tokens; `sampled` if they are those of some rows only, out of `rows`."""
+
+    values: np.ndarray
+    rows: int
+    sampled: bool
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token of a text as a model sees it; `cut` if the text is too long for it to be read."""
+
+    text: str
+    kind: Literal["word", "special", "unknown"]
+    cut: bool
 
 
 def tokenizer_for(
@@ -35,3 +60,56 @@ def tokenizer_for(
             raise DataError("all texts in these columns are empty; choose another text column", "data.text_columns")
         write_text(path, scratch.train_wordpiece(words).to_str())
     return path
+
+
+def token_lengths(
+    prepared: Prepared, split: str, columns: Sequence[str], tokenizer_json: Path, sample: int = 2000, seed: int = 42
+) -> Lengths:
+    """Tokens, special ones included, that the texts become with a tokenizer, before any truncation."""
+    import numpy as np
+
+    texts, sampled = browse.sample_texts(prepared, split, columns, sample, seed)
+    pairs = [tuple(row) if len(row) == 2 else row[0] for row in texts]
+    encoded = open_tokenizer(tokenizer_json).encode_batch(pairs)
+    return Lengths(np.array([len(e.ids) for e in encoded], dtype=np.int64), prepared.splits[split].rows, sampled)
+
+
+def tokens_of(texts: Sequence[str], tokenizer_json: Path, max_length: int) -> list[Token]:
+    """The tokens of a text, or of a pair, special ones included; those beyond `max_length` are marked as cut.
+
+    Raises DataError if the file is no tokenizer.
+    """
+    tokenizer = open_tokenizer(tokenizer_json)
+    first, second = texts[0], texts[1] if len(texts) > 1 else None
+    whole = tokenizer.encode(first, second)
+    tokenizer.enable_truncation(max_length)
+    left = _lengths(tokenizer.encode(first, second))
+    result = []
+    for text, special, sequence in zip(whole.tokens, whole.special_tokens_mask, whole.sequence_ids, strict=True):
+        kind: Literal["word", "special", "unknown"] = "special" if special else "unknown" if text in UNKNOWN else "word"
+        if sequence is not None:
+            left[sequence] = left.get(sequence, 0) - 1
+        result.append(Token(text, kind, sequence is not None and left[sequence] < 0))
+    return result
+
+
+def open_tokenizer(tokenizer_json: Path) -> Tokenizer:
+    """A tokenizer that neither cuts nor pads. Raises DataError."""
+    from tokenizers import Tokenizer
+
+    try:
+        tokenizer = Tokenizer.from_file(str(tokenizer_json))
+    except Exception as error:  # the library raises plain Exception
+        raise DataError(f"{tokenizer_json.name} is not a tokenizer that can be read ({error})", "model.name") from None
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _lengths(encoding: Encoding) -> dict[int, int]:
+    """How many tokens each text of a pair has, special ones not counted."""
+    found: dict[int, int] = {}
+    for sequence in encoding.sequence_ids:
+        if sequence is not None:
+            found[sequence] = found.get(sequence, 0) + 1
+    return found

@@ -25,8 +25,7 @@ def label_bars(
 
     shares: of each split, else numbers of rows; most: how many labels; without: one that gets no bar but counts
     """
-    known = dict.fromkeys(label for frame in counts.values() for label in frame["label"].astype(str))
-    labels = [label for label in known if label != without][:most]
+    labels = bar_labels(counts, most, without)
     lying = len(labels) > MOST_UPRIGHT or max(map(len, labels), default=0) > LONGEST_UPRIGHT
     traces = [
         _label_trace(split, frame, labels, color, lying=lying, shares=shares, alone=len(counts) == 1)
@@ -48,6 +47,12 @@ def label_bars(
         yaxis=names if lying else values,
     )
     return made.update_layout(margin={"l": 8, "r": 40 if lying else 12, "t": 32 if len(counts) > 1 else 16, "b": 8})
+
+
+def bar_labels(counts: Mapping[str, pd.DataFrame], most: int = MOST_LABELS, without: str | None = None) -> list[str]:
+    """The labels that `label_bars` draws, in the order of its bars."""
+    known = dict.fromkeys(label for frame in counts.values() for label in frame["label"].astype(str))
+    return [label for label in known if label != without][:most]
 
 
 def _label_trace(

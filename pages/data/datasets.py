@@ -8,15 +8,19 @@ from ui import (
     dataset_import,
     dataset_labels,
     dataset_lengths,
+    dataset_prepare,
+    dataset_problems,
     dataset_reading,
     dataset_rows,
     dataset_source,
+    dataset_view,
     pages,
     state,
 )
 from ui.components import plain
 
 st.title("Datasets")
+linked = dataset_view.follow_link()
 dataset_source.choose()
 if dataset_source.waits_for_choice():
     st.stop()
@@ -31,17 +35,22 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
     with st.container(width="content", gap=None):
         st.header(plain(prepared.title), anchor=False, width="content")
         rows = sum(part.rows for part in prepared.splits.values())
-        st.caption(f"{counted(rows, 'row')} · {counted(len(prepared.columns), 'column')}")
+        steps = f" · {counted(len(data.steps), 'step')} of preparation" if data.steps else ""
+        st.caption(f"{counted(rows, 'row')} · {counted(len(prepared.columns), 'column')}{steps}")
     if st.button("Train on this dataset", type="primary", icon=":material/arrow_forward:", key="train_on_this"):
         dataset_columns.carry_over(data)
         st.switch_page(pages.NEW_RUN)
 
+if linked is not None:
+    dataset_view.take_link(linked, prepared)
 split = dataset_columns.choose(data, prepared)
+dataset_view.write_link(data, prepared, split)
 
-rows_tab, labels_tab, lengths_tab, columns_tab, reading_tab = st.tabs(
-    [":material/table_rows: Rows", ":material/bar_chart: Labels", ":material/straighten: Text lengths",
-     ":material/view_column: Columns", ":material/find_in_page: How it was read"],
-    key="dataset_tabs", on_change="rerun",
+rows_tab, labels_tab, lengths_tab, columns_tab, problems_tab, prepare_tab, reading_tab = st.tabs(
+    [state.ROWS_TAB, ":material/bar_chart: Labels", ":material/straighten: Text lengths",
+     ":material/view_column: Columns", ":material/troubleshoot: Problems", ":material/construction: Prepare",
+     ":material/find_in_page: How it was read"],
+    key=state.DATASET_TABS, on_change="rerun",
 )  # fmt: skip
 if rows_tab.open:
     with rows_tab:
@@ -55,6 +64,12 @@ if lengths_tab.open:
 if columns_tab.open:
     with columns_tab:
         dataset_columns.table(data, prepared)
+if problems_tab.open:
+    with problems_tab:
+        dataset_problems.show(data, prepared)
+if prepare_tab.open:
+    with prepare_tab:
+        dataset_prepare.show(data, prepared, split)
 if reading_tab.open:
     with reading_tab:
         dataset_reading.show(data, prepared)

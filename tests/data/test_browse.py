@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data import browse
+from core.data import browse, tokens
 from core.data.prepared import prepare
 from core.errors import DataError
 from core.spec import DataSpec
@@ -133,18 +133,18 @@ def test_lengths(table, minilm):
     found = browse.texts(prepared, "train", ["a", "b"], sample=1000)
     assert len(found) == 1000
     assert {sum(len(text) for text in row) for row in found} <= {13, 11}
-    part = browse.token_lengths(prepared, "train", ["a"], minilm / "tokenizer.json", sample=1000)
+    part = tokens.token_lengths(prepared, "train", ["a"], minilm / "tokenizer.json", sample=1000)
     assert part.sampled
     assert (len(part.values), part.rows) == (1000, 3000)
-    whole = browse.token_lengths(prepared, "train", ["a"], minilm / "tokenizer.json", sample=5000)
+    whole = tokens.token_lengths(prepared, "train", ["a"], minilm / "tokenizer.json", sample=5000)
     assert not whole.sampled
     assert whole.values.sum() == 12_000
-    tokens = browse.token_lengths(prepared, "train", ["a"], minilm / "tokenizer.json", sample=50)
-    assert set(tokens.values) == {4}  # with [CLS] and [SEP]
-    pair = browse.token_lengths(prepared, "train", ["a", "b"], minilm / "tokenizer.json", sample=50)
+    few = tokens.token_lengths(prepared, "train", ["a"], minilm / "tokenizer.json", sample=50)
+    assert set(few.values) == {4}  # with [CLS] and [SEP]
+    pair = tokens.token_lengths(prepared, "train", ["a", "b"], minilm / "tokenizer.json", sample=50)
     assert pair.values.min() >= 5
     with pytest.raises(DataError, match="not a tokenizer"):
-        browse.token_lengths(prepared, "train", ["a"], prepared.folder / "manifest.json")
+        tokens.token_lengths(prepared, "train", ["a"], prepared.folder / "manifest.json")
 
 
 def lengths(rows):

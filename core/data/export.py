@@ -1,0 +1,126 @@
+"""A prepared split as a file to take away: Parquet as it is, or CSV that a spreadsheet opens without harm."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from core.data import parquet
+from core.data.columns import COMPRESSION
+from core.data.prepared import Prepared
+
+FORMULA = r"^[=+\-@\t\r]"  # what a spreadsheet takes for the beginning of a formula
+NUMBER = r"^[+-]?[0-9.]+$"
+BATCH_ROWS = 20_000
+SUFFIXES = {"csv": ".csv", "parquet": ".parquet"}
+
+
+def export(prepared: Prepared, split: str, form: str) -> Path:
+    """The split as "csv" or "parquet", with the names of classes in place of their numbers; made once.
+
+    In CSV (UTF-8 with a byte order mark, so that spreadsheets read it as such) an apostrophe goes before text that a
+    spreadsheet would take for a formula.
+    """
+    path = prepared.folder / "exports" / f"{_file_name(split)}{SUFFIXES[form]}"
+    if path.is_file():
+        return path
+    path.parent.mkdir(exist_ok=True)
+    partial = path.with_name(f".{uuid.uuid4().hex[:8]}{path.suffix}")
+    try:
+        tables = _tables(prepared, split)
+        first = next(tables)
+        if form == "csv":
+            _to_csv(first, tables, partial)
+        else:
+            with pq.ParquetWriter(partial, first.schema, compression=COMPRESSION) as writer:
+                writer.write_table(first)
+                for table in tables:
+                    writer.write_table(table)
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+    return path
+
+
+def harmless(text: str) -> str:
+    """`text` for a cell of a spreadsheet."""
+    return pc.if_else(_formula(pa.array([text])), pa.array([f"'{text}"]), pa.array([text]))[0].as_py()
+
+
+def _tables(prepared: Prepared, split: str) -> Iterator[pa.Table]:
+    """The rows, at least one table; without the note on classes, whose names are in the rows."""
+    with parquet.open_file(prepared.splits[split].path) as file:
+        schema = file.schema_arrow.remove_metadata()
+        found = False
+        for batch in file.iter_batches(batch_size=BATCH_ROWS):
+            found = True
+            yield _named(pa.Table.from_batches([batch]).replace_schema_metadata(None), prepared)
+        if not found:
+            yield _named(schema.empty_table(), prepared)
+
+
+def _named(table: pa.Table, prepared: Prepared) -> pa.Table:
+    for at, name in enumerate(table.column_names):
+        column = prepared.column(name)
+        if column is not None and column.names:
+            numbers = table.column(at)
+            inside = pc.if_else(pc.greater_equal(numbers, 0), numbers, pa.scalar(None, numbers.type))
+            table = table.set_column(at, name, pc.take(pa.array(column.names), inside))
+    return table
+
+
+def _to_csv(first: pa.Table, others: Iterator[pa.Table], path: Path) -> None:
+    schema = _flat(first).schema
+    header = pa.schema([(harmless(name), pa.string()) for name in schema.names])
+    with path.open("wb") as out:
+        out.write(b"\xef\xbb\xbf")
+        names = pa_csv.WriteOptions(include_header=True)
+        with pa_csv.CSVWriter(out, header, write_options=names):
+            pass
+        with pa_csv.CSVWriter(out, schema, write_options=pa_csv.WriteOptions(include_header=False)) as writer:
+            writer.write_table(_flat(first))
+            for table in others:
+                writer.write_table(_flat(table))
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """Lists and the like as JSON, texts so that they are no formulas."""
+    arrays = []
+    for values in table.columns:
+        kind = values.type
+        if pa.types.is_dictionary(kind):
+            values, kind = parquet.plain(values), kind.value_type
+        if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            values = pa.array([None if v is None else _json(v) for v in values.to_pylist()], pa.string())
+        if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):
+            values = pc.if_else(_formula(values), pc.binary_join_element_wise("'", values, ""), values)
+        arrays.append(values)
+    return pa.table(arrays, names=table.column_names)
+
+
+def _formula(values: Any) -> Any:
+    starts, number = pc.match_substring_regex(values, FORMULA), pc.match_substring_regex(values, NUMBER)
+    return pc.and_not(starts, number)
+
+
+def _json(value: Any) -> str:
+    import json
+
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    return json.dumps(
+        value, ensure_ascii=False, default=lambda v: f"{len(v):,} bytes" if isinstance(v, bytes) else str(v)
+    )
+
+
+def _file_name(split: str) -> str:
+    from core.data.ingest import name_of
+
+    return name_of(split) or "split"

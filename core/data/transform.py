@@ -1,0 +1,498 @@
+"""The steps of a spec done to a prepared dataset: each finds which rows stay and what their values become.
+
+    step ── plan() ──► Change per new split: source, rows that stay (a mask), what each batch becomes
+    Change ── apply() ──► Parquet, batch after batch: memory holds masks, never texts
+
+A step is planned alike for its preview and for its making, so that the one shows what the other does.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.data import browse, parquet
+from core.data.columns import COMPRESSION
+from core.data.prepared import Column, Prepared, Progress, ignore
+from core.data.view import conditions_sql
+from core.errors import DataError
+from core.steps import (
+    CleanText,
+    Columns,
+    Deduplicate,
+    Divide,
+    DropConflicts,
+    DropLeaks,
+    Filter,
+    MapLabels,
+    Rename,
+    Subset,
+    step_words,
+)
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+BATCH_ROWS = 20_000
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2060\ufeff]")
+EXAMPLES = 20
+
+Values = Callable[["pa.Table"], "pa.Table"]
+
+
+@dataclass
+class Change:
+    """A split of the result: rows of the sources, in their order.
+
+    keep: for each source split a mask of the rows that stay; None keeps all
+    values: what the batches of its rows become
+    """
+
+    name: str
+    keep: dict[str, np.ndarray | None]
+    values: Values | None = None
+
+
+@dataclass
+class Plan:
+    """What a step does: the splits of its result, the classes that columns then have, and a sentence on it."""
+
+    changes: list[Change]
+    names: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Preview:
+    """before, after: rows per split; removed, changed: numbers of some rows of `split` that a step touches."""
+
+    before: dict[str, int]
+    after: dict[str, int]
+    split: str
+    removed: tuple[int, ...]
+    changed: tuple[tuple[str, str], ...]
+    note: str
+
+
+def plan(prepared: Prepared, step: Any, progress: Progress = ignore) -> Plan:
+    """What a step does to this dataset. Raises DataError if it cannot be done, or leaves nothing."""
+    splits = _splits(prepared, step)
+    match step:
+        case Filter():
+            keep = {name: _true_of(prepared, name, step) for name in splits}
+            made = _kept(prepared, keep)
+        case Columns():
+            _existing(prepared, step.keep)
+            made = _each(prepared, lambda table: table.select([n for n in step.keep if n in table.column_names]))
+        case Rename():
+            made = _renamed(prepared, step)
+        case MapLabels():
+            made = _mapped(prepared, step, splits)
+        case CleanText():
+            _existing(prepared, step.columns)
+            made = _each(prepared, lambda table: _cleaned(table, step), splits)
+        case Deduplicate():
+            columns = step.columns or tuple(c.name for c in prepared.columns)
+            _existing(prepared, columns)
+            keep = {name: _first_of_each(prepared, name, columns, step, progress) for name in splits}
+            made = _kept(prepared, keep)
+        case DropConflicts():
+            _existing(prepared, (*step.columns, step.label))
+            made = _kept(prepared, {name: _without_conflicts(prepared, name, step) for name in splits})
+        case DropLeaks():
+            _existing(prepared, step.columns)
+            made = _kept(prepared, {step.split: _without_leaks(prepared, step, progress)})
+        case Subset():
+            made = _kept(prepared, {name: _drawn(prepared.splits[name].rows, step) for name in splits})
+        case Divide():
+            made = _divided(prepared, step)
+        case _:
+            raise AssertionError(step)
+    if not any(_rows(prepared, change) for change in made.changes):
+        raise DataError(f"no row is left after this step: {step_words(step)}; change it or leave it out", "data.steps")
+    return made
+
+
+def apply(
+    prepared: Prepared, step: Any, folder: Path, progress: Progress = ignore
+) -> tuple[dict[str, Path], dict[str, tuple[str, ...]]]:
+    """Does a step and writes each split of the result to the folder; a split without rows is left out.
+
+    Returns split → Parquet file, and column → class names. Raises DataError.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    made = plan(prepared, step, progress)
+    total = sum(_rows(prepared, change) for change in made.changes) or 1
+    done = 0
+    paths: dict[str, Path] = {}
+    for number, change in enumerate(made.changes):
+        if not _rows(prepared, change):
+            continue
+        path = folder / f"{number}.parquet"
+        writer: pq.ParquetWriter | None = None
+        try:
+            for table in _tables(prepared, change):
+                made_of = change.values(table) if change.values else table
+                if writer is None:
+                    plain = made_of.schema.remove_metadata()  # the note there is about what was
+                    writer = pq.ParquetWriter(path, plain, compression=COMPRESSION)
+                columns = [made_of.column(f.name).cast(f.type) for f in writer.schema]
+                writer.write_table(pa.Table.from_arrays(columns, schema=writer.schema))
+                done += len(table)
+                progress(f"Preparing: {step_words(step)[:80]}", min(1.0, done / total))
+        finally:
+            if writer is not None:
+                writer.close()
+        paths[change.name] = path
+    names = {c.name: c.names for c in prepared.columns} | made.names
+    return paths, {name: found for name, found in names.items() if found}
+
+
+def preview(prepared: Prepared, step: Any) -> Preview:
+    """What a step would do, with examples from the split that it touches most. Raises DataError."""
+    import numpy as np
+
+    made = plan(prepared, step)
+    after = {change.name: _rows(prepared, change) for change in made.changes}
+    before = {name: part.rows for name, part in prepared.splits.items()}
+    most = next(iter(prepared.splits))
+    removed: tuple[int, ...] = ()
+    losing = {c.name: m for c in made.changes if (m := c.keep.get(c.name)) is not None and c.name in before}
+    if losing and not isinstance(step, Divide):
+        most = max(losing, key=lambda name: int((~losing[name]).sum()))
+        removed = tuple(int(n) for n in np.flatnonzero(~losing[most])[:EXAMPLES])
+    return Preview(before, after, most, removed, _changed(prepared, step, made), made.note)
+
+
+def _splits(prepared: Prepared, step: Any) -> list[str]:
+    wanted = [*getattr(step, "splits", ()), *([step.split] if getattr(step, "split", "") else [])]
+    for name in wanted:
+        if name not in prepared.splits:
+            listed = ", ".join(prepared.splits)
+            raise DataError(f"there is no split {name!r} for this step; the splits are {listed}", "data.steps")
+    return wanted or list(prepared.splits)
+
+
+def _existing(prepared: Prepared, columns: Iterable[str]) -> None:
+    for name in columns:
+        if prepared.column(name) is None:
+            listed = ", ".join(c.name for c in prepared.columns)
+            raise DataError(f"there is no column {name!r} for this step; the columns are {listed}", "data.steps")
+
+
+def _kept(prepared: Prepared, keep: dict[str, np.ndarray]) -> Plan:
+    return Plan([Change(name, {name: keep.get(name)}) for name in prepared.splits])
+
+
+def _each(prepared: Prepared, values: Values, splits: Sequence[str] | None = None) -> Plan:
+    touched = prepared.splits if splits is None else splits
+    return Plan([Change(name, {name: None}, values if name in touched else None) for name in prepared.splits])
+
+
+def _rows(prepared: Prepared, change: Change) -> int:
+    return sum(prepared.splits[s].rows if m is None else int(m.sum()) for s, m in change.keep.items())
+
+
+def _tables(prepared: Prepared, change: Change) -> Iterable[pa.Table]:
+    """The rows of a change's sources that stay, in tables of bounded size."""
+    import pyarrow as pa
+
+    for split, mask in change.keep.items():
+        at = 0
+        with parquet.open_file(prepared.splits[split].path) as file:
+            for batch in file.iter_batches(batch_size=BATCH_ROWS):
+                table = pa.Table.from_batches([batch])
+                if mask is not None:
+                    table = table.filter(pa.array(mask[at : at + len(batch)]))
+                at += len(batch)
+                if len(table):
+                    yield table
+
+
+def _true_of(prepared: Prepared, split: str, step: Filter) -> np.ndarray:
+    def sql(columns: dict[str, str]) -> tuple[str, list[Any]]:
+        where, parameters = conditions_sql(step.where, prepared, columns)
+        return f"SELECT n FROM data WHERE {where}", parameters
+
+    return _mask(prepared, split, sql)
+
+
+def _mask(prepared: Prepared, split: str, sql: Callable[[dict[str, str]], tuple[str, list[Any]]]) -> np.ndarray:
+    """True for the rows whose numbers a query returns."""
+    import numpy as np
+
+    mask = np.zeros(prepared.splits[split].rows, dtype=bool)
+    for (numbers,) in browse.query(prepared, split, sql):
+        mask[numbers] = True
+    return mask
+
+
+def _renamed(prepared: Prepared, step: Rename) -> Plan:
+    _existing(prepared, step.names)
+    new = [step.names.get(c.name, c.name) for c in prepared.columns]
+    if twice := [name for name in new if new.count(name) > 1]:
+        raise DataError(f"two columns would be called {twice[0]!r}; choose another name", "data.steps")
+    made = _each(prepared, lambda t: t.rename_columns([step.names.get(n, n) for n in t.column_names]))
+    made.names = {step.names.get(c.name, c.name): c.names for c in prepared.columns}
+    return made
+
+
+def _mapped(prepared: Prepared, step: MapLabels, splits: Sequence[str]) -> Plan:
+    """Classes keep their order; a new name takes the place of its first old one."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    _existing(prepared, [step.column])
+    column = prepared.column(step.column)
+    assert column is not None
+    if column.kind in ("list", "other"):
+        raise DataError(f"{step.column!r} holds {column.kind} values, not labels", "data.steps")
+    if column.names:
+        unknown = [old for old in step.labels if old not in column.names]
+        if unknown:
+            listed = ", ".join(column.names[:20])
+            raise DataError(f"{unknown[0]!r} is no class of {step.column!r}; the classes are {listed}", "data.steps")
+        if set(splits) != set(prepared.splits):
+            raise DataError("classes are renamed in all splits or in none; leave the splits empty", "data.steps")
+        names = tuple(dict.fromkeys(step.labels.get(name, name) for name in column.names))
+        numbers = pa.array([names.index(step.labels.get(name, name)) for name in column.names], pa.int64())
+
+    def values(table: pa.Table) -> pa.Table:
+        at = table.column_names.index(step.column) if step.column in table.column_names else None
+        if at is None:
+            return table
+        old = parquet.plain(table.column(at))
+        if column.names:
+            inside = pc.if_else(pc.greater_equal(old, 0), old, pa.scalar(None, old.type))
+            new = pc.fill_null(pc.take(numbers, inside), -1)
+        else:
+            texts = _labels_as_text(old, column)
+            known, new_names = pa.array(list(step.labels)), pa.array(list(step.labels.values()), pa.string())
+            as_written, trimmed = (pc.index_in(t, known) for t in (texts, pc.utf8_trim_whitespace(texts)))
+            new = pc.coalesce(pc.take(new_names, as_written), pc.take(new_names, trimmed), texts)
+        return table.set_column(at, step.column, new)
+
+    made = _each(prepared, values, splits)
+    if column.names:
+        made.names = {step.column: names}
+    return made
+
+
+def _labels_as_text(values: Any, column: Column) -> Any:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if column.kind == "float":  # 1.0 is the label 1
+        whole = pc.all(pc.equal(pc.floor(values), values), skip_nulls=True).as_py()
+        return pc.cast(pc.cast(values, pa.int64()) if whole else values, pa.string())
+    return pc.cast(values, pa.string())
+
+
+def _cleaned(table: pa.Table, step: CleanText) -> pa.Table:
+    import pyarrow as pa
+
+    for name in step.columns:
+        at = table.column_names.index(name) if name in table.column_names else None
+        if at is None:
+            continue
+        values = parquet.plain(table.column(at))
+        if not pa.types.is_string(values.type) and not pa.types.is_large_string(values.type):
+            raise DataError(f"{name!r} holds no text to repair; choose a text column", "data.steps")
+        made = [None if text is None else clean(text, step) for text in values.to_pylist()]
+        table = table.set_column(at, name, pa.array(made, values.type))
+    return table
+
+
+def clean(text: str, step: CleanText) -> str:
+    """One text repaired."""
+    if step.fix_encoding and not text.isascii():
+        from ftfy import fix_encoding
+
+        text = fix_encoding(text)
+    return CONTROL.sub("", text) if step.remove_control else text
+
+
+def same_sql(columns: Sequence[str], names: dict[str, str], prepared: Prepared) -> str:
+    """A key that is the same for rows whose columns are, but for case and blanks of texts; 64 bits of it."""
+    parts = []
+    for name in columns:
+        column = prepared.column(name)
+        text = f"CAST({names[name]} AS VARCHAR)"
+        if column is not None and column.kind == "text":
+            text = f"lower(trim(regexp_replace({text}, '\\s+', ' ', 'g')))"
+        parts.append(f"coalesce({text}, '')")
+    return f"md5_number_lower(concat_ws(chr(31), {', '.join(parts)}))"
+
+
+def _first_of_each(
+    prepared: Prepared, split: str, columns: Sequence[str], step: Deduplicate, progress: Progress
+) -> np.ndarray:
+    import numpy as np
+
+    if step.match == "near":
+        from core.data.near import groups
+
+        mask = np.ones(prepared.splits[split].rows, dtype=bool)
+        for group in groups(prepared, [split], columns, step.threshold, progress):
+            mask[[number for _, number in sorted(group)[1:]]] = False
+        return mask
+    return _mask(
+        prepared,
+        split,
+        lambda names: (f"SELECT min(n) FROM data GROUP BY {same_sql(columns, names, prepared)}", []),
+    )
+
+
+def _without_conflicts(prepared: Prepared, split: str, step: DropConflicts) -> np.ndarray:
+    def sql(names: dict[str, str]) -> tuple[str, list[Any]]:
+        key, label = same_sql(step.columns, names, prepared), names[step.label]
+        bad = f"SELECT {key} FROM data GROUP BY 1 HAVING count(DISTINCT {label}) > 1"
+        return f"SELECT n FROM data WHERE {key} NOT IN ({bad})", []
+
+    return _mask(prepared, split, sql)
+
+
+def _without_leaks(prepared: Prepared, step: DropLeaks, progress: Progress) -> np.ndarray:
+    import numpy as np
+
+    others = [name for name in prepared.splits if name != step.split]
+    if not others:
+        raise DataError(f"{step.split!r} is the only split, so nothing can be in another one", "data.steps")
+    mask = np.ones(prepared.splits[step.split].rows, dtype=bool)
+    if step.match == "near":
+        from core.data.near import groups
+
+        for group in groups(prepared, [step.split, *others], step.columns, step.threshold, progress):
+            if any(split != step.split for split, _ in group):
+                mask[[number for split, number in group if split == step.split]] = False
+        return mask
+    keys = lambda names: same_sql(step.columns, names, prepared)  # noqa: E731
+    elsewhere = np.concatenate(
+        [k for name in others for (k,) in browse.query(prepared, name, lambda c: (f"SELECT {keys(c)} FROM data", []))]
+    )
+    for numbers, here in browse.query(prepared, step.split, lambda c: (f"SELECT n, {keys(c)} FROM data", [])):
+        mask[numbers[np.isin(here, elsewhere)]] = False
+    return mask
+
+
+def _drawn(rows: int, step: Subset) -> np.ndarray:
+    import numpy as np
+
+    mask = np.zeros(rows, dtype=bool)
+    mask[np.random.default_rng(step.seed).choice(rows, min(rows, step.rows), replace=False)] = True
+    return mask
+
+
+def _divided(prepared: Prepared, step: Divide) -> Plan:
+    """Each row of the divided splits to one part; the other splits stay, and none of them may have a part's name."""
+    import numpy as np
+
+    if step.column:
+        _existing(prepared, [step.column])
+    sources = [step.split] if step.split else list(prepared.splits)
+    others = [name for name in prepared.splits if name not in sources]
+    if clash := [name for name in step.parts if name in others]:
+        raise DataError(f"there is already a split {clash[0]!r}; give the part another name", "data.steps")
+    rows = [prepared.splits[name].rows for name in sources]
+    values = _codes_of(prepared, sources, step.column) if step.column and step.by != "random" else None
+    parts = _assigned(sum(rows), values, step)
+    starts = np.cumsum([0, *rows])
+    changes = [
+        Change(name, {s: parts[a:b] == number for s, a, b in zip(sources, starts, starts[1:], strict=False)})
+        for number, name in enumerate(step.parts)
+    ]
+    empty = [c.name for c in changes if not _rows(prepared, c)]
+    if empty:
+        raise DataError(f"the part {empty[0]!r} would have no row; give it a larger share", "data.steps")
+    return Plan([*changes, *(Change(name, {name: None}) for name in others)])
+
+
+def _codes_of(prepared: Prepared, sources: Sequence[str], column: str) -> np.ndarray:
+    """For each row the place of its value among the sorted different values; missing ones come last."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = []
+    for split in sources:
+        with parquet.open_file(prepared.splits[split].path) as file:
+            if column not in file.schema_arrow.names:
+                raise DataError(f"the split {split!r} has no column {column!r}; choose another", "data.steps")
+            found.append(parquet.plain(file.read(columns=[column]).column(0)))
+    try:
+        together = pa.chunked_array([chunk for values in found for chunk in values.chunks], found[0].type)
+        ranks = pc.rank(together, sort_keys="ascending", tiebreaker="dense")
+    except (pa.ArrowException, TypeError):
+        raise DataError(f"the values of {column!r} have no order; choose another column", "data.steps") from None
+    return np.asarray(ranks, dtype=np.int64) - 1
+
+
+def _assigned(rows: int, values: np.ndarray | None, step: Divide) -> np.ndarray:
+    """The number of each row's part."""
+    import numpy as np
+
+    rng = np.random.default_rng(step.seed)
+    ends = np.cumsum(list(step.parts.values()))
+    parts = np.empty(rows, dtype=np.int8)
+
+    def share_out(order: np.ndarray) -> None:
+        places = (np.arange(len(order)) + 0.5) / max(1, len(order))
+        parts[order] = np.minimum(np.searchsorted(ends, places), len(ends) - 1)
+
+    if step.by == "time":
+        assert values is not None
+        share_out(np.argsort(values, kind="stable"))
+    elif step.by == "group":
+        assert values is not None
+        _share_groups(values, ends, rng, parts)
+    elif step.by == "stratified":
+        assert values is not None
+        shuffled = rng.permutation(rows)
+        # Spread each class evenly over the order that is then cut: every part gets its share of each class.
+        by_class = shuffled[np.argsort(values[shuffled], kind="stable")]
+        counts = np.bincount(values)
+        starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        within = np.arange(rows) - np.repeat(starts, counts)
+        position = (within + rng.random(len(counts)).repeat(counts)) / np.repeat(counts, counts)
+        share_out(by_class[np.argsort(position, kind="stable")])
+    else:
+        share_out(rng.permutation(rows))
+    return parts
+
+
+def _share_groups(values: np.ndarray, ends: np.ndarray, rng: np.random.Generator, parts: np.ndarray) -> None:
+    """Whole groups, drawn in a random order; each goes to the part that is farthest below its share."""
+    import numpy as np
+
+    counts = np.bincount(values)
+    wanted = np.diff(np.concatenate([[0.0], ends])) * len(values)
+    filled = np.zeros(len(ends))
+    of_group = np.empty(len(counts), dtype=np.int8)
+    for group in rng.permutation(len(counts)):
+        of_group[group] = int(np.argmax((wanted - filled) / wanted))
+        filled[of_group[group]] += counts[group]
+    parts[:] = of_group[values]
+
+
+def _changed(prepared: Prepared, step: Any, made: Plan) -> tuple[tuple[str, str], ...]:
+    """Some values before and after, for a step that changes texts."""
+    if not isinstance(step, CleanText):
+        return ()
+    found: list[tuple[str, str]] = []
+    for split in _splits(prepared, step):
+        for table in _tables(prepared, Change(split, {split: None})):
+            for name in step.columns:
+                if name not in table.column_names:
+                    continue
+                for text in parquet.plain(table.column(name)).to_pylist():
+                    if isinstance(text, str) and (new := clean(text, step)) != text:
+                        found.append((text, new))
+                        if len(found) == EXAMPLES:
+                            return tuple(found)
+    return tuple(found)

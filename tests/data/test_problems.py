@@ -1,0 +1,115 @@
+"""What is found in a dataset that was made to have it, and nothing in one that is fine; remedies that work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from core.data.prepared import Prepared, prepare
+from core.data.problems import Finding, find_inspection, inspect
+from core.settings import Settings
+from core.spec import DataSpec, build
+
+LONG = "the waiter brought the wrong order twice and then argued with us about the bill for ten long minutes"
+Look = Callable[..., dict[str, Finding]]
+
+
+def texts(count: int, what: str = "row") -> list[str]:
+    """Texts that have nothing in common."""
+    return [" ".join(f"{what}{i}w{j}" for j in range(8)) for i in range(count)]
+
+
+@pytest.fixture
+def look(tmp_path: Path, settings: Settings) -> Look:
+    """`look({split: columns}, steps)`: the findings by their kind."""
+
+    def found(splits: dict[str, dict[str, Any]], steps: Any = ()) -> dict[str, Finding]:
+        folder = tmp_path / "data"
+        folder.mkdir(exist_ok=True)
+        for name, columns in splits.items():
+            pq.write_table(pa.table(columns), folder / f"{name}.parquet")
+        tree = {"source": "file", "path": str(folder), "text_columns": ["t"], "label_column": "label", "steps": steps}
+        data: DataSpec = build(tree, DataSpec)
+        prepared: Prepared = prepare(data, settings)
+        made = inspect(prepared, data)
+        assert find_inspection(prepared, data) == made
+        assert len({f.kind + f.split for f in made}) == len(made)
+        return {f.kind: f for f in made}
+
+    return found
+
+
+def fine(count: int = 40) -> dict[str, Any]:
+    return {"t": texts(count), "label": ["good", "poor"] * (count // 2)}
+
+
+def changed(place: int, text: str | None = None, label: str | None = None) -> dict[str, Any]:
+    data = fine()
+    if text is not None:
+        data["t"][place] = text
+    if label is not None:
+        data["label"][place] = label
+    return data
+
+
+def test_nothing_is_wrong(look: Look) -> None:
+    test = {"t": texts(10, "test"), "label": ["good", "poor"] * 5}
+    assert look({"train": fine(), "test": test}) == {}
+
+
+CASES: dict[str, tuple[dict[str, dict[str, Any]], int, tuple[int, ...]]] = {
+    "empty": ({"train": changed(3, " \u3000")}, 1, (3,)),
+    "long": ({"train": changed(4, "x " * 4_000)}, 1, (4,)),
+    "duplicates": ({"train": changed(2, texts(1)[0].upper() + " ")}, 1, (2,)),
+    "near-duplicates": ({"train": {"t": [*texts(38), LONG, f"{LONG} later"], "label": fine()["label"]}}, 1, (39,)),
+    "conflicts": ({"train": changed(1, texts(1)[0])}, 2, (0, 1)),
+    "leak": ({"train": fine(), "test": {"t": [*texts(1), "new one"], "label": ["good", "poor"]}}, 1, (0,)),
+    "near-leak": (
+        {"train": changed(0, LONG), "test": {"t": ["new one", f"{LONG} later"], "label": ["good", "poor"]}}, 1, (1,),
+    ),
+    "encoding": ({"train": changed(7, "le cafÃ© Ã©tait trÃ¨s bon")}, 1, (7,)),
+    "replacement": ({"train": changed(8, "le caf\ufffd")}, 1, (8,)),
+    "control": ({"train": changed(9, "nul\x00 and zero\u200bwidth")}, 1, (9,)),
+    "unlabelled": ({"train": {"t": texts(40), "label": [None, *fine()["label"][1:]]}}, 1, (0,)),
+    "label-case": ({"train": changed(5, label="Good ")}, 1, ()),
+    "label-spelling": (
+        {"train": {"t": texts(60), "label": ["positive", "negative"] * 29 + ["postive", "negative"]}}, 1, (),
+    ),
+    "rare": ({"train": changed(6, label="strange")}, 1, ()),
+    "imbalance": ({"train": {"t": texts(60), "label": ["good"] * 50 + ["poor"] * 10}}, 50, ()),
+    "telltale": (
+        {"train": {"t": [f"{t} good" if i % 2 == 0 else t for i, t in enumerate(texts(40))], "label": fine()["label"]}},
+        20, tuple(range(0, 40, 2)),
+    ),
+    "constant": ({"train": {**fine(), "shop": ["A"] * 40}}, 1, ()),
+    "ids": ({"train": {**fine(), "id": list(range(40))}}, 1, ()),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_each_problem_is_found_and_its_remedy_works(kind: str, look: Look) -> None:
+    splits, count, rows = CASES[kind]
+    found = look(splits)
+    assert kind in found, found
+    finding = found[kind]
+    assert (finding.count, finding.rows) == (count, rows)
+    assert finding.title and finding.text.endswith(".") and bool(finding.steps) == bool(finding.remedy)
+    if finding.steps:
+        assert kind not in look(splits, list(finding.steps)), "the remedy removes the problem"
+
+
+def test_three_stars_are_no_misspelt_four_stars(look: Look) -> None:
+    labels = ["3 stars"] * 29 + ["4 stars"] + ["3 stars"] * 30
+    assert "label-spelling" not in look({"train": {"t": texts(60), "label": labels}})
+
+
+def test_hostile_names_and_labels(look: Look, tmp_path: Path, settings: Settings) -> None:
+    nasty = "x'; DROP TABLE data; --"
+    data = {"t": texts(40), "label": [nasty, "it's"] * 20, 'a"b': ["same"] * 40}
+    found = look({"train": data})
+    assert set(found) == {"constant"}

@@ -1,0 +1,135 @@
+"""What in the dataset will hurt a model, with rows to see and a remedy to apply."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.data import browse
+from core.data.prepared import QUICK_BYTES, QUICK_NEAR_ROWS, Prepared
+from core.data.problems import Finding, find_inspection, inspect
+from core.errors import SpecError, TunedeckError
+from core.plan import same_source
+from core.spec import DataSpec, build
+from core.store import Run
+from core.wording import counted
+from ui import dataset_prepare, light_run, resources
+from ui.components import plain, show_error
+
+LOOKS = {
+    "high": (":material/error:", "red", "will mislead you"),
+    "medium": (":material/warning:", "orange", "worth a look"),
+    "low": (":material/info:", "blue", "good to know"),
+}
+RUNS_LOOKED_AT = 30
+TITLE = "Looking for problems"
+
+
+def show(data: DataSpec, prepared: Prepared) -> None:
+    """The findings; or the way to them, where looking takes a while."""
+    found = find_inspection(prepared, data)
+    if found is None and _is_quick(prepared):
+        try:
+            with st.spinner(TITLE):
+                found = inspect(prepared, data)
+        except TunedeckError as error:
+            show_error(error)
+            return
+    if found is None:
+        _show_run(data)
+        return
+    if not found:
+        st.success("Nothing was found that would hurt a model.", icon=":material/check_circle:")
+    else:
+        st.markdown(
+            f"**{counted(len(found), 'finding')}.** A remedy becomes a step of preparation; your file stays as it is."
+        )
+    for number, finding in enumerate(found):
+        _show(finding, number, data, prepared)
+    st.caption(
+        "Looked for: copies, near copies, the same text with different labels, texts in training and evaluation both, "
+        "rare, misspelt and missing labels, broken encoding, invisible characters, empty and endless texts, constant "
+        "columns."
+        + ("" if _near_was_looked_for(prepared) else " Near copies are looked for among up to 1,000,000 rows only.")
+    )
+
+
+def _is_quick(prepared: Prepared) -> bool:
+    rows = sum(part.rows for part in prepared.splits.values())
+    try:
+        size = sum(part.path.stat().st_size for part in prepared.splits.values())
+    except OSError:
+        return True
+    return rows <= QUICK_NEAR_ROWS and size <= QUICK_BYTES
+
+
+def _near_was_looked_for(prepared: Prepared) -> bool:
+    from core.data.problems import NEAR_ROWS
+
+    return sum(part.rows for part in prepared.splits.values()) <= NEAR_ROWS
+
+
+def _show_run(data: DataSpec) -> None:
+    run = _latest(data)
+    if run is not None and not run.is_final:
+        light_run.watch(run.id, TITLE)
+        return
+    if run is not None and run.status != "finished":
+        light_run.show_failure(run, TITLE)
+    with st.container(border=True, gap="small"):
+        st.markdown("**Is something in this data that will hurt a model?**")
+        st.caption(
+            "Copies, contradictions, leaks between training and evaluation, misspelt labels, broken encoding and more. "
+            "All rows are read, in the background: seconds for some thousands, minutes for a million."
+        )
+        label = "Look again" if run is not None else "Look for problems"
+        st.button(
+            label, type="primary", icon=":material/troubleshoot:", key="start_inspect", on_click=_start, args=(data,)
+        )
+
+
+def _start(data: DataSpec) -> None:
+    resources.store().submit("inspect", TITLE, data.model_dump(mode="json"))
+    resources.scheduler().wake()
+
+
+def _latest(data: DataSpec) -> Run | None:
+    for run in resources.store().runs(kind="inspect", limit=RUNS_LOOKED_AT):
+        try:
+            other = build(run.spec, DataSpec)
+        except SpecError:
+            continue
+        same = (other.text_columns, other.label_column) == (data.text_columns, data.label_column)
+        if same and same_source(other, data):
+            return run
+    return None
+
+
+def _show(finding: Finding, number: int, data: DataSpec, prepared: Prepared) -> None:
+    icon, color, meaning = LOOKS[finding.severity]
+    with st.container(border=True, gap="small", key=f"finding_{finding.kind}_{number}"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown(f":{color}[{icon}] **{plain(finding.title)}** :{color}-badge[{meaning}]", width="content")
+            if finding.steps and st.button(
+                plain(finding.remedy), key=f"remedy_{number}", icon=":material/healing:",
+                help="Shows first what it would do.",
+            ):  # fmt: skip
+                dataset_prepare.preview_dialog(finding.steps, data, prepared)
+        st.markdown(plain(finding.text) + (" Looked for in a part of the rows only." if finding.sampled else ""))
+        if finding.rows:
+            shown = (
+                "Rows"
+                if len(finding.rows) == finding.count
+                else f"The first {len(finding.rows)} of {finding.count:,} rows"
+            )
+            with st.expander(shown, on_change="rerun", key=f"finding_rows_{number}") as rows:
+                if rows.open:
+                    _rows(finding, prepared)
+
+
+def _rows(finding: Finding, prepared: Prepared) -> None:
+    try:
+        frame = browse.rows(prepared, finding.split, finding.rows)
+    except TunedeckError as error:
+        show_error(error)
+        return
+    st.dataframe(frame, alt=f"Rows of {finding.split}: {finding.title}")

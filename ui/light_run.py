@@ -1,0 +1,53 @@
+"""Light work in the background, watched where it was asked for: opening a dataset, looking for problems."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.errors import RunNotFound, TunedeckError, WrongStatus
+from core.store import Run
+from ui import resources
+from ui.components import plain, show_error
+
+WATCH_EVERY_S = 1.0
+
+
+@st.fragment(run_every=WATCH_EVERY_S)
+def watch(run_id: str, title: str) -> None:
+    """What a run is doing, with a way to cancel it; the whole page runs again when it has ended."""
+    try:
+        run = resources.store().run(run_id)
+    except RunNotFound:  # deleted in another tab
+        st.rerun()
+    if run.is_final:
+        st.rerun()
+    with st.container(border=True, gap="small"):
+        st.markdown(f"**{plain(title)}**")
+        phase = "Waiting for its turn" if run.status == "queued" else run.phase or "Starting"
+        st.progress(_share(phase), text=plain(phase))
+        st.caption("You can leave this page; it goes on by itself.")
+        if st.button("Cancel", icon=":material/close:", key=f"cancel_{run.kind}", disabled=run.status == "stopping"):
+            try:
+                resources.store().stop(run_id)
+            except (RunNotFound, WrongStatus):
+                pass  # it ended, or was deleted, in the meantime
+            resources.scheduler().wake()
+            st.rerun(scope="fragment")
+
+
+def show_failure(run: Run, title: str) -> None:
+    """Why a run did not come to its end."""
+    if run.status == "stopped":
+        st.info(f"{plain(title)} was cancelled.", icon=":material/block:")
+        return
+    show_error(TunedeckError(run.error or "it ended without a word"), title=f"{plain(title)} did not work")
+    if run.detail:
+        with st.expander("Details"):
+            st.code(run.detail, language=None)
+
+
+def _share(phase: str) -> float:
+    """How far a phase such as "Downloading (45%)" says it is."""
+    head, _, tail = phase.rpartition("(")
+    digits = tail.removesuffix("%)")
+    return min(1.0, int(digits) / 100) if head and digits.isdigit() else 0.0
