@@ -279,5 +279,8 @@ def step_words(step: Any) -> str:
             return f"Keep {step.rows:,} rows of each split{where}, drawn with seed {step.seed}"
         case _:
             parts = ", ".join(f"{name} {share:.0%}" for name, share in step.parts.items())
-            column = f" {step.column}" if step.column and step.by != "random" else ""
-            return f"Split {step.split or 'all rows'} into {parts}: {step.by}{column}"
+            how = {
+                "stratified": f"in the same proportions of {step.column}", "random": "at random",
+                "group": f"keeping the same {step.column} together", "time": f"in the order of {step.column}",
+            }[step.by]  # fmt: skip
+            return f"Split {step.split or 'all rows'} into {parts}, {how}"

@@ -73,7 +73,7 @@ def _cells(frame: pd.DataFrame, prepared: Prepared, found: re.Pattern[str] | Non
             values = list(frame[column.name])
             if found is not None and column.kind == "text":
                 values = [_excerpt(v, found) if isinstance(v, str) else v for v in values]
-            frame[column.name] = [_cell(v, column.names) for v in values]
+            frame[column.name] = [cell(v, column.names) for v in values]
     return frame
 
 
@@ -177,7 +177,7 @@ def label_counts(prepared: Prepared, split: str, column: str) -> pd.DataFrame:
     elif found.names or found.kind in ("integer", "float", "boolean"):
         top.sort(key=lambda pair: (pair[0] is None, pair[0]))
     labels = [
-        OTHER if v is OTHER else EMPTY if _value(v, found.names) is None else _cell(v, found.names) for v, _ in top
+        OTHER if v is OTHER else EMPTY if _value(v, found.names) is None else cell(v, found.names) for v, _ in top
     ]
     return pd.DataFrame({"label": labels, "count": [n for _, n in top]})
 
@@ -312,9 +312,10 @@ def _value(value: Any, names: tuple[str, ...] | None) -> Any:
     return value
 
 
-def _cell(value: Any, names: tuple[str, ...] | None) -> Any:
+def cell(value: Any, names: tuple[str, ...] | None = None) -> Any:
     """A value as a table shows it: numbers as they are, everything else as short text."""
     value = _value(value, names)
+    value = value.tolist() if hasattr(value, "tolist") else value  # a list, as pandas has it
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, (bytes, bytearray)):

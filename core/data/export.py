@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,7 +39,8 @@ def export(prepared: Prepared, split: str, form: str) -> Path:
         tables = _tables(prepared, split)
         first = next(tables)
         if form == "csv":
-            _to_csv(first, tables, partial)
+            with partial.open("wb") as out:
+                write_csv(first, tables, out)
         else:
             with pq.ParquetWriter(partial, first.schema, compression=COMPRESSION) as writer:
                 writer.write_table(first)
@@ -76,18 +79,23 @@ def _named(table: pa.Table, prepared: Prepared) -> pa.Table:
     return table
 
 
-def _to_csv(first: pa.Table, others: Iterator[pa.Table], path: Path) -> None:
+def csv_of(path: Path) -> bytes:
+    """A small Parquet file as CSV, without harm to spreadsheets."""
+    out = io.BytesIO()
+    write_csv(pq.read_table(path), iter(()), out)
+    return out.getvalue()
+
+
+def write_csv(first: pa.Table, others: Iterator[pa.Table], out: BinaryIO) -> None:
     schema = _flat(first).schema
     header = pa.schema([(harmless(name), pa.string()) for name in schema.names])
-    with path.open("wb") as out:
-        out.write(b"\xef\xbb\xbf")
-        names = pa_csv.WriteOptions(include_header=True)
-        with pa_csv.CSVWriter(out, header, write_options=names):
-            pass
-        with pa_csv.CSVWriter(out, schema, write_options=pa_csv.WriteOptions(include_header=False)) as writer:
-            writer.write_table(_flat(first))
-            for table in others:
-                writer.write_table(_flat(table))
+    out.write(b"\xef\xbb\xbf")
+    with pa_csv.CSVWriter(out, header, write_options=pa_csv.WriteOptions(include_header=True)):
+        pass
+    with pa_csv.CSVWriter(out, schema, write_options=pa_csv.WriteOptions(include_header=False)) as writer:
+        writer.write_table(_flat(first))
+        for table in others:
+            writer.write_table(_flat(table))
 
 
 def _flat(table: pa.Table) -> pa.Table:
@@ -111,8 +119,6 @@ def _formula(values: Any) -> Any:
 
 
 def _json(value: Any) -> str:
-    import json
-
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
     return json.dumps(

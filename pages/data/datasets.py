@@ -13,6 +13,7 @@ from ui import (
     dataset_reading,
     dataset_rows,
     dataset_source,
+    dataset_sql,
     dataset_view,
     pages,
     state,
@@ -46,10 +47,10 @@ if linked is not None:
 split = dataset_columns.choose(data, prepared)
 dataset_view.write_link(data, prepared, split)
 
-rows_tab, labels_tab, lengths_tab, columns_tab, problems_tab, prepare_tab, reading_tab = st.tabs(
+rows_tab, labels_tab, lengths_tab, columns_tab, problems_tab, prepare_tab, sql_tab, reading_tab = st.tabs(
     [state.ROWS_TAB, ":material/bar_chart: Labels", ":material/straighten: Text lengths",
      ":material/view_column: Columns", ":material/troubleshoot: Problems", ":material/construction: Prepare",
-     ":material/find_in_page: How it was read"],
+     ":material/database: SQL", ":material/find_in_page: How it was read"],
     key=state.DATASET_TABS, on_change="rerun",
 )  # fmt: skip
 if rows_tab.open:
@@ -70,6 +71,9 @@ if problems_tab.open:
 if prepare_tab.open:
     with prepare_tab:
         dataset_prepare.show(data, prepared, split)
+if sql_tab.open:
+    with sql_tab:
+        dataset_sql.show(data, prepared)
 if reading_tab.open:
     with reading_tab:
         dataset_reading.show(data, prepared)
