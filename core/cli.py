@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -27,6 +28,7 @@ from core.run_view import RunView
 from core.scheduler import Scheduler, free_resource, remove_run, resume_run
 from core.settings import Settings, allowed_path, from_environment, home_warning
 from core.store import ACTIVE, Run, Store
+from core.wording import profile_lines
 
 POLL_S = 0.5
 
@@ -75,6 +77,15 @@ def _parser() -> argparse.ArgumentParser:
         ("delete", _delete, "Delete a run that has ended, with its model and files."),
     ):
         command(name, function, text).add_argument("run", metavar="RUN", help="the id of the run")
+    profile = command("profile", _profile, "Tell what is in a dataset.")
+    profile.add_argument("data", metavar="DATA", help="a file, a folder with train and test files, a Hub id, or sample")
+    profile.add_argument("--config", help="the Hub dataset's configuration")
+    profile.add_argument(
+        "--text", action="append", default=[], metavar="COLUMN", help="a text column; guessed if not given"
+    )
+    profile.add_argument("--label", metavar="COLUMN", help="the label column; guessed if not given")
+    profile.add_argument("--model", default="scratch", metavar="NAME", help="whose tokens to count")
+    profile.add_argument("--exact", action="store_true", help="count the tokens of all rows, not of a sample")
     for name in ("train", "resume"):
         commands.choices[name].add_argument(
             "--detach", action="store_true", help="return once the run has started, or is in the queue"
@@ -181,6 +192,31 @@ def _progress_line(run: Run, view: RunView) -> str:
     if (value := view.last("eval_loss")) is not None:
         line += f", evaluation loss {value:.4f}"
     return line
+
+
+def _profile(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
+    from core.data.profile import profile_of
+
+    source, path = "hub", options.data
+    if options.data == "sample":
+        source, path = "sample", ""
+    elif Path(options.data).expanduser().exists():
+        source = "file"
+    data = {"source": source, "path": path, "config": options.config, "text_columns": options.text,
+            "label_column": options.label}  # fmt: skip
+    spec = specs.build({"data": data, "model": {"name": options.model}, "exact": options.exact}, specs.ProfileSpec)
+    shown = ""
+
+    def progress(text: str, share: float | None) -> None:
+        nonlocal shown
+        if text != shown:
+            shown = text
+            _say(text)
+
+    made = profile_of(spec, settings, progress)
+    if not options.json:
+        print("\n".join(profile_lines(made)))
+    return made, 0
 
 
 def _runs(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:

@@ -216,6 +216,22 @@ def known_type(name: str, revision: str | None, settings: Settings) -> str | Non
         return None
 
 
+def known_limit(model: ModelSpec, settings: Settings) -> int | None:
+    """How many tokens a model can take, if it says so and can be told without the network."""
+    try:
+        match kind_of(model.name):
+            case "folder":
+                return position_limit(_read_config(folder_of(model.name, settings)))
+            case "hub":
+                from core import hub
+
+                path = hub.cached_file(model.name, "config.json", model.revision)
+                return position_limit(_read_config(path.parent)) if path else None
+    except (ModelError, PathError):
+        pass
+    return None
+
+
 def tokenizer_json(model: ModelSpec, settings: Settings) -> Path | None:
     """The model's `tokenizer.json` if it lies on this machine, for the `tokenizers` library; no network.
 

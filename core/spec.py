@@ -291,6 +291,16 @@ class RunSpec(Section):
     execution: ExecutionSpec = setting(ExecutionSpec(), "Execution")
 
 
+class ProfileSpec(Section):
+    """What a profile of a dataset is made from."""
+
+    data: DataSpec = setting(DataSpec(), "Data")
+    model: ModelSpec = setting(ModelSpec(), "Model")
+
+    exact: bool = setting(False, "All tokens", "A sample tells as much in a fraction of the time.")
+    """Count the tokens of all rows, not of a sample of 100,000."""
+
+
 def spec_fields(model: type[Section] = RunSpec, prefix: str = "") -> Iterable[tuple[str, FieldInfo]]:
     """Every leaf field of a spec with its dotted path, in order: what forms and documentation are made from."""
     for name, info in model.model_fields.items():

@@ -129,3 +129,44 @@ def listed(names: Iterable[str]) -> str:
     """ "BERT, DistilBERT and ALBERT"."""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
+
+
+def profile_lines(made: dict[str, Any]) -> list[str]:
+    """A profile of a dataset, as `core.data.profile` makes it, for a terminal."""
+    lines = [
+        f"{made['title']}: text {', '.join(made['text_columns']) or 'none'}, label {made['label_column'] or 'none'}"
+    ]
+    for name, split in made["splits"].items():
+        lines.append(f"\n{name}: {counted(split['rows'], 'row')}")
+        if labels := split.get("labels"):
+            shown = ", ".join(f"{entry['label']} {entry['rows']:,}" for entry in labels[:12])
+            lines.append(f"  labels     {shown}{' …' if len(labels) > 12 else ''}")
+        for column, text in split["texts"].items():
+            for unit in ("characters", "words"):
+                lengths = text[unit]
+                lines.append(
+                    f"  {unit:<10} {column}: median {number(lengths['median'])}, 95% up to {number(lengths['p95'])}, "
+                    f"longest {number(lengths['max'])}; {counted(text['empty'], 'text')} empty"
+                )
+        if tokens := split.get("tokens"):
+            of = (
+                "all rows"
+                if tokens["rows"] == tokens["of"]
+                else f"a sample of {tokens['rows']:,} of {tokens['of']:,} rows"
+            )
+            cut = ", ".join(f"{length} cuts {share:.1%}" for length, share in tokens["cut"].items() if share)
+            lines.append(
+                f"  tokens     median {number(tokens['median'])}, 95% up to {number(tokens['p95'])} ({of}); "
+                f"{tokens['unknown']:.2%} unknown; {cut or 'nothing is cut at 32'}"
+            )
+        if languages := split.get("languages"):
+            shown = ", ".join(
+                f"{code} {n / languages['rows']:.0%}" for code, n in list(languages["counts"].items())[:5]
+            )
+            lines.append(f"  languages  {shown} (of {languages['rows']:,} rows)")
+        for column, values in split["columns"].items():
+            if values["missing"]:
+                lines.append(f"  missing    {column}: {values['missing']:,}")
+    if made["recommended_max_length"]:
+        lines.append(f"\nA longest text of {made['recommended_max_length']} tokens cuts few or no texts.")
+    return lines

@@ -197,6 +197,14 @@ def inspect_data(run: Run, settings: Settings, report: RunWriter) -> dict[str, A
     return {"findings": len(found)}
 
 
+def profile_data(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """What is in a dataset, in numbers; they are kept with the dataset."""
+    from core.data.profile import profile_of
+
+    made = profile_of(spec.build(run.spec, spec.ProfileSpec), settings, report.fraction)
+    return {"rows": made["rows"], "recommended_max_length": made["recommended_max_length"]}
+
+
 class RunWriter:
     """The worker's Reporter: gathers what is said and writes it in batches, a heartbeat with each."""
 
@@ -330,7 +338,7 @@ class RunWriter:
 
 
 KINDS: dict[str, Callable[[Run, Settings, RunWriter], dict[str, Any]]] = {
-    "train": train, "import": import_data, "inspect": inspect_data,
+    "train": train, "import": import_data, "inspect": inspect_data, "profile": profile_data,
 }  # fmt: skip
 
 if __name__ == "__main__":

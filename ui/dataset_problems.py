@@ -5,14 +5,12 @@ from __future__ import annotations
 import streamlit as st
 
 from core.data import browse
-from core.data.prepared import QUICK_BYTES, QUICK_NEAR_ROWS, Prepared
-from core.data.problems import Finding, find_inspection, inspect
-from core.errors import SpecError, TunedeckError
-from core.plan import same_source
-from core.spec import DataSpec, build
-from core.store import Run
+from core.data.prepared import Prepared
+from core.data.problems import NEAR_ROWS, Finding, find_inspection
+from core.errors import TunedeckError
+from core.spec import DataSpec
 from core.wording import counted
-from ui import dataset_prepare, light_run, resources
+from ui import dataset_prepare, light_run
 from ui.components import plain, show_error
 
 LOOKS = {
@@ -20,22 +18,21 @@ LOOKS = {
     "medium": (":material/warning:", "orange", "worth a look"),
     "low": (":material/info:", "blue", "good to know"),
 }
-RUNS_LOOKED_AT = 30
+MOST_AT_ONCE = 100_000  # rows that are looked at without being asked
 TITLE = "Looking for problems"
 
 
 def show(data: DataSpec, prepared: Prepared) -> None:
     """The findings; or the way to them, where looking takes a while."""
     found = find_inspection(prepared, data)
-    if found is None and _is_quick(prepared):
-        try:
-            with st.spinner(TITLE):
-                found = inspect(prepared, data)
-        except TunedeckError as error:
-            show_error(error)
-            return
     if found is None:
-        _show_run(data)
+        rows = sum(part.rows for part in prepared.splits.values())
+        light_run.work_on(
+            "inspect", TITLE, data.model_dump(mode="json"), at_once=rows <= MOST_AT_ONCE, button="Look for problems",
+            offer="**Is something in this data that will hurt a model?** Copies, contradictions, leaks between "
+            f"training and evaluation, misspelt labels, broken encoding and more. All {rows:,} rows are read: seconds "
+            "for some thousands, minutes for a million.",
+        )  # fmt: skip
         return
     if not found:
         st.success("Nothing was found that would hurt a model.", icon=":material/check_circle:")
@@ -53,55 +50,8 @@ def show(data: DataSpec, prepared: Prepared) -> None:
     )
 
 
-def _is_quick(prepared: Prepared) -> bool:
-    rows = sum(part.rows for part in prepared.splits.values())
-    try:
-        size = sum(part.path.stat().st_size for part in prepared.splits.values())
-    except OSError:
-        return True
-    return rows <= QUICK_NEAR_ROWS and size <= QUICK_BYTES
-
-
 def _near_was_looked_for(prepared: Prepared) -> bool:
-    from core.data.problems import NEAR_ROWS
-
     return sum(part.rows for part in prepared.splits.values()) <= NEAR_ROWS
-
-
-def _show_run(data: DataSpec) -> None:
-    run = _latest(data)
-    if run is not None and not run.is_final:
-        light_run.watch(run.id, TITLE)
-        return
-    if run is not None and run.status != "finished":
-        light_run.show_failure(run, TITLE)
-    with st.container(border=True, gap="small"):
-        st.markdown("**Is something in this data that will hurt a model?**")
-        st.caption(
-            "Copies, contradictions, leaks between training and evaluation, misspelt labels, broken encoding and more. "
-            "All rows are read, in the background: seconds for some thousands, minutes for a million."
-        )
-        label = "Look again" if run is not None else "Look for problems"
-        st.button(
-            label, type="primary", icon=":material/troubleshoot:", key="start_inspect", on_click=_start, args=(data,)
-        )
-
-
-def _start(data: DataSpec) -> None:
-    resources.store().submit("inspect", TITLE, data.model_dump(mode="json"))
-    resources.scheduler().wake()
-
-
-def _latest(data: DataSpec) -> Run | None:
-    for run in resources.store().runs(kind="inspect", limit=RUNS_LOOKED_AT):
-        try:
-            other = build(run.spec, DataSpec)
-        except SpecError:
-            continue
-        same = (other.text_columns, other.label_column) == (data.text_columns, data.label_column)
-        if same and same_source(other, data):
-            return run
-    return None
 
 
 def _show(finding: Finding, number: int, data: DataSpec, prepared: Prepared) -> None:

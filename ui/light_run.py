@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from core.errors import RunNotFound, TunedeckError, WrongStatus
@@ -10,6 +12,7 @@ from ui import resources
 from ui.components import plain, show_error
 
 WATCH_EVERY_S = 1.0
+RUNS_LOOKED_AT = 30
 
 
 @st.fragment(run_every=WATCH_EVERY_S)
@@ -51,3 +54,31 @@ def _share(phase: str) -> float:
     head, _, tail = phase.rpartition("(")
     digits = tail.removesuffix("%)")
     return min(1.0, int(digits) / 100) if head and digits.isdigit() else 0.0
+
+
+def work_on(kind: str, title: str, spec: dict[str, Any], *, at_once: bool, offer: str, button: str) -> None:
+    """What there is to see while a result is not there: the run that makes it, why it failed, or the way to start it.
+
+    at_once: start it without being asked; offer: a sentence on what it takes
+    """
+    runs = resources.store().runs(kind=kind, limit=RUNS_LOOKED_AT)
+    run = next((run for run in runs if run.spec == spec), None)
+    if run is None and at_once:
+        start(kind, title, spec)
+        st.rerun()
+    if run is not None and not run.is_final:
+        watch(run.id, title)
+        return
+    if run is not None and run.status != "finished":  # finished: its result is not kept any more
+        show_failure(run, title)
+    with st.container(border=True, gap="small"):
+        st.markdown(offer)
+        st.button(
+            button if run is None else "Try again", type="primary", key=f"start_{kind}", on_click=start,
+            args=(kind, title, spec),
+        )  # fmt: skip
+
+
+def start(kind: str, title: str, spec: dict[str, Any]) -> None:
+    resources.store().submit(kind, title, spec)
+    resources.scheduler().wake()

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from core.figures.style import COLORS, INDIGO, ORANGE, axis, figure, safe
+from core.figures.style import COLORS, INDIGO, ORANGE, TEAL, axis, figure, safe
 
 MOST_LABELS = 50
 MOST_UPRIGHT = 8  # more labels, or longer ones, lie
@@ -120,6 +120,40 @@ def length_histogram(lengths: np.ndarray, max_length: int, unit: str = "tokens")
     )
     made.update_xaxes(range=[0, edges[-1]])
     return made.update_layout(margin={"l": 8, "r": 12, "t": 44, "b": 8}, barmode="overlay")
+
+
+def cut_shares(cut: Mapping[str, Mapping[str, float]], recommended: int | None) -> go.Figure:
+    """The share of texts that each longest length cuts off, a bar per split. `cut`: split → length → share."""
+    traces = [
+        go.Bar(
+            name=safe(split),
+            x=[f"{int(length):,}" for length in shares],
+            y=list(shares.values()),
+            marker={"color": color, "cornerradius": 4},
+            text=[f"{share:.1%}" if share >= 0.0005 else "0" for share in shares.values()],
+            textposition="outside",
+            cliponaxis=False,
+            hovertemplate="%{x} tokens cut %{y:.1%} of the texts<extra>" + safe(split) + "</extra>",
+        )
+        for (split, shares), color in zip(cut.items(), _colors(len(cut)), strict=True)
+    ]
+    made = figure(
+        traces,
+        title="",
+        x="Longest text in tokens",
+        y="Texts cut off",
+        height=320,
+        hovermode="closest",
+        bargap=0.25,
+        xaxis=axis("Longest text in tokens", type="category", showgrid=False),
+        yaxis=axis("Texts cut off", tickformat=".0%", rangemode="tozero"),
+    )
+    if recommended is not None:
+        made.add_annotation(
+            text="recommended", x=f"{recommended:,}", y=1.0, yref="paper", yanchor="bottom", showarrow=False,
+            font={"color": TEAL},
+        )  # fmt: skip
+    return made.update_layout(margin={"l": 8, "r": 12, "t": 32, "b": 8})
 
 
 def _edges(lengths: np.ndarray, max_length: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from ui import (
     dataset_lengths,
     dataset_prepare,
     dataset_problems,
+    dataset_profile,
     dataset_reading,
     dataset_rows,
     dataset_source,
@@ -47,9 +48,9 @@ if linked is not None:
 split = dataset_columns.choose(data, prepared)
 dataset_view.write_link(data, prepared, split)
 
-rows_tab, labels_tab, lengths_tab, columns_tab, problems_tab, prepare_tab, sql_tab, reading_tab = st.tabs(
+rows_tab, labels_tab, lengths_tab, profile_tab, problems_tab, prepare_tab, sql_tab, reading_tab = st.tabs(
     [state.ROWS_TAB, ":material/bar_chart: Labels", ":material/straighten: Text lengths",
-     ":material/view_column: Columns", ":material/troubleshoot: Problems", ":material/construction: Prepare",
+     ":material/analytics: Profile", ":material/troubleshoot: Problems", ":material/construction: Prepare",
      ":material/database: SQL", ":material/find_in_page: How it was read"],
     key=state.DATASET_TABS, on_change="rerun",
 )  # fmt: skip
@@ -62,9 +63,9 @@ if labels_tab.open:
 if lengths_tab.open:
     with lengths_tab:
         dataset_lengths.show(data, prepared, split)
-if columns_tab.open:
-    with columns_tab:
-        dataset_columns.table(data, prepared)
+if profile_tab.open:
+    with profile_tab:
+        dataset_profile.show(data, prepared)
 if problems_tab.open:
     with problems_tab:
         dataset_problems.show(data, prepared)

@@ -22,7 +22,7 @@ Open = Callable[..., AppTest]
 PAGE = "data/datasets"
 LABELS = ":material/bar_chart: Labels"
 LENGTHS = ":material/straighten: Text lengths"
-COLUMNS = ":material/view_column: Columns"
+PROFILE = ":material/analytics: Profile"
 READING = ":material/find_in_page: How it was read"
 REVIEWS = "text,stars,shop\n" + "".join(f"Review number {i} of this shop,{i % 5 + 1},A\n" for i in range(230))
 
@@ -183,7 +183,7 @@ def test_lengths_of_a_model_folder(app: Open, minilm: Path) -> None:
 def test_columns_are_listed(app: Open) -> None:
     page = file_page(app)
     upload(page, "reviews.csv", REVIEWS.replace("Review number 7 of this shop", ""))
-    tab(page, COLUMNS)
+    tab(page, PROFILE)
     table = page.dataframe[0].value.set_index("Column")
     assert list(table.index) == ["text", "stars", "shop"]
     assert table.loc["text", "Missing"] == 1 and table.loc["stars", "Used as"] == "Label"
@@ -218,7 +218,7 @@ def test_names_and_values_are_shown_as_they_are(app: Open) -> None:
     tab(page, READING)
     page.selectbox(key="read_header").set_value(True)
     next(b for b in page.button if b.label == "Read again").click().run()
-    for name in (LABELS, LENGTHS, COLUMNS):
+    for name in (LABELS, LENGTHS, PROFILE):
         tab(page, name)
     assert not page.exception
     assert list(page.dataframe[0].value["Column"]) == [text, label]

@@ -1,0 +1,282 @@
+"""What is in a dataset, in numbers: per split, so that splits can be compared. Each number says how many rows it is of.
+
+Counts, nulls, characters and words are of all rows; languages and tokens of a sample, tokens of all rows on request.
+Kept with the dataset, by the columns and the tokenizer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core import hub, models
+from core.data import browse, parquet
+from core.data.prepared import Column, Prepared, Progress, ignore, prepare
+from core.data.tokens import UNKNOWN, open_tokenizer, tokenizer_for
+from core.files import write_text
+from core.settings import Settings
+from core.spec import ProfileSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+VERSION = 1  # raise it when something else is computed than before
+TOKEN_SAMPLE, LANGUAGE_SAMPLE = 100_000, 2_000
+LANGUAGE_CHARACTERS = 500  # of a text; enough to tell
+LENGTHS = (32, 64, 128, 256, 384, 512, 1024)
+MOST_CUT = 0.05  # of the texts, at the recommended length
+TOP = 10
+BATCH = 2_000
+SCRIPTS = {
+    "Latin": r"\p{Latin}", "Han": r"\p{Han}", "Kana": r"[\p{Hiragana}\p{Katakana}]", "Hangul": r"\p{Hangul}",
+    "Cyrillic": r"\p{Cyrillic}", "Greek": r"\p{Greek}", "Arabic": r"\p{Arabic}", "Hebrew": r"\p{Hebrew}",
+    "Devanagari": r"\p{Devanagari}", "Thai": r"\p{Thai}", "Emoji": r"[\x{1F300}-\x{1FAFF}\x{2600}-\x{27BF}]",
+}  # fmt: skip
+QUANTILES = {"median": 0.5, "p95": 0.95, "p99": 0.99}
+
+
+def profile_of(spec: ProfileSpec, settings: Settings, progress: Progress = ignore) -> dict[str, Any]:
+    """The profile of a dataset for a model; the dataset is opened and its columns guessed if need be.
+
+    Raises DataError, HubError, ModelError, PathError.
+    """
+    prepared = prepare(spec.data, settings, progress)
+    texts = spec.data.text_columns or prepared.text_guess
+    label = spec.data.label_column or (prepared.label_guess if prepared.label_guess not in texts else None)
+    split = next(name for name, part in prepared.splits.items() if part.rows)
+    tokenizer = tokenizer_for(spec.model, prepared, split, texts, settings) if texts else None
+    if tokenizer is None and texts and models.kind_of(spec.model.name) == "hub":
+        progress("Fetching the tokenizer", None)
+        tokenizer = hub.fetch_tokenizer_json(spec.model.name, spec.model.revision)
+    most = models.known_limit(spec.model, settings)
+    return profile(prepared, texts, label, tokenizer, most, spec.exact, progress)
+
+
+def profile(
+    prepared: Prepared,
+    texts: Sequence[str],
+    label: str | None,
+    tokenizer: Path | None,
+    most_positions: int | None = None,
+    exact: bool = False,
+    progress: Progress = ignore,
+) -> dict[str, Any]:
+    """The profile as plain data; kept for `find_profile`.
+
+    tokenizer: a tokenizer.json, or None for no tokens; most_positions: of the model; exact: tokens of all rows
+    """
+    splits: dict[str, Any] = {}
+    names = [name for name, part in prepared.splits.items() if part.rows]
+    for number, split in enumerate(names):
+
+        def tick(text: str, share: float | None, number: int = number, split: str = split) -> None:
+            progress(f"{text} of {split}", None if share is None else (number + share) / len(names))
+
+        splits[split] = _split(prepared, split, texts, label, tokenizer, exact, tick)
+    made = {
+        "version": VERSION, "title": prepared.title,
+        "rows": {name: part.rows for name, part in prepared.splits.items()},
+        "text_columns": list(texts), "label_column": label, "splits": splits,
+        "recommended_max_length": _recommended(splits, most_positions),
+    }  # fmt: skip
+    write_text(_path(prepared, texts, label, tokenizer, exact), json.dumps(made, ensure_ascii=True))
+    return made
+
+
+def find_profile(
+    prepared: Prepared, texts: Sequence[str], label: str | None, tokenizer: Path | None
+) -> dict[str, Any] | None:
+    """What `profile` computed before, of all rows if it did that; None if it did not."""
+    for exact in (True, False):
+        try:
+            found: dict[str, Any] = json.loads(
+                _path(prepared, texts, label, tokenizer, exact).read_text(encoding="utf-8")
+            )
+            return found
+        except (OSError, ValueError):
+            continue
+    return None
+
+
+def _path(prepared: Prepared, texts: Sequence[str], label: str | None, tokenizer: Path | None, exact: bool) -> Path:
+    stamp = f"{tokenizer}:{tokenizer.stat().st_mtime_ns}" if tokenizer else ""
+    key = json.dumps([VERSION, list(texts), label, stamp, exact])
+    return prepared.folder / f"profile-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
+
+
+def _split(
+    prepared: Prepared,
+    split: str,
+    texts: Sequence[str],
+    label: str | None,
+    tokenizer: Path | None,
+    exact: bool,
+    progress: Progress,
+) -> dict[str, Any]:
+    with parquet.open_file(prepared.splits[split].path) as file:
+        kinds = {field.name: field.type for field in file.schema_arrow}
+    here = [column for column in prepared.columns if column.name in kinds]
+    read = [name for name in texts if name in kinds]
+    columns = {}
+    for number, column in enumerate(here):
+        progress("Looking at the columns", 0.4 * number / len(here))
+        columns[column.name] = _column(prepared, split, column, str(kinds[column.name]))
+    made: dict[str, Any] = {"rows": prepared.splits[split].rows, "columns": columns, "texts": {}}
+    for name in read:
+        progress("Measuring the texts", 0.45)
+        made["texts"][name] = _text(prepared, split, name)
+    if label in kinds:
+        counts = browse.label_counts(prepared, split, str(label))
+        made["labels"] = [
+            {"label": str(name), "rows": int(n)} for name, n in zip(counts["label"], counts["count"], strict=True)
+        ]
+    if read:
+        progress("Telling the languages", 0.5)
+        made["languages"] = _languages(prepared, split, read)
+    if read and len(read) == len(texts) and tokenizer is not None:
+        made["tokens"] = _tokens(prepared, split, read, tokenizer, exact, progress)
+    return made
+
+
+def _column(prepared: Prepared, split: str, column: Column, arrow: str) -> dict[str, Any]:
+    """Missing and different values of any column, the range of numbers, the commonest values of the rest."""
+    plain = column.kind not in ("list", "other")
+    measures = ["count(*) FILTER (WHERE {} IS NULL)"]
+    if plain:
+        measures.append("approx_count_distinct({})")
+    if column.kind in ("integer", "float"):
+        measures += ["min({})", "max({})", "avg({})", "median({})"]
+    values = _row(prepared, split, column.name, measures)
+    made: dict[str, Any] = {"kind": column.kind, "type": arrow, "missing": int(values[0])}
+    if plain:
+        made["distinct"] = int(values[1])
+    if column.kind in ("integer", "float"):
+        made |= dict(zip(("min", "max", "mean", "median"), values[2:], strict=True))
+    elif plain and made["distinct"] <= browse.MAX_LABELS:
+        counts = browse.label_counts(prepared, split, column.name).sort_values("count", ascending=False)
+        made["top"] = [
+            {"value": str(value), "rows": int(n)} for value, n in zip(counts["label"], counts["count"], strict=True)
+        ][:TOP]
+    else:
+        made["holds"] = _media(arrow)
+    return made
+
+
+def _media(arrow: str) -> str:
+    """What a column of structures or bytes probably holds."""
+    if "bytes" in arrow and "path" in arrow:
+        return "images or sounds, as files in the cells"
+    if arrow in ("binary", "large_binary"):
+        return "bytes"
+    return ""
+
+
+def _row(prepared: Prepared, split: str, column: str, measures: Sequence[str]) -> list[Any]:
+    """Several numbers about a column from one pass."""
+    for values in browse.query(
+        prepared, split, lambda names: (f"SELECT {', '.join(measures).replace('{}', names[column])} FROM data", [])
+    ):
+        return [None if value[0] is None or value[0] != value[0] else value[0].item() for value in values]
+    raise AssertionError("an aggregate has one row")
+
+
+def _text(prepared: Prepared, split: str, name: str) -> dict[str, Any]:
+    """Lengths in characters and words, and in how many texts each script occurs."""
+    text = "CAST({} AS VARCHAR)"
+    words = f"len(string_split_regex(trim({text}), '\\s+'))"
+    blank = f"trim(coalesce({text}, ''), ' \t\r\n\u3000') = ''"
+    measures = [f"count(*) FILTER (WHERE {blank})"]
+    for unit in (f"length({text})", words):
+        measures += [f"min({unit})", f"avg({unit})", f"max({unit})"]
+        measures += [f"quantile_cont({unit}, {share})" for share in QUANTILES.values()]
+    empty, *lengths = _row(prepared, split, name, measures)
+    names = ("min", "mean", "max", *QUANTILES)
+    sample = f"(SELECT {{}} AS t FROM data USING SAMPLE reservoir({TOKEN_SAMPLE} ROWS) REPEATABLE (42))"
+    found = [f"count(*) FILTER (WHERE regexp_matches(t, '{pattern}'))" for pattern in SCRIPTS.values()]
+    (row,) = browse.query(
+        prepared, split,
+        lambda columns: (
+            f"SELECT count(*), {', '.join(found)} FROM {sample.replace('{}', text.replace('{}', columns[name]))}", [],
+        ),
+    )  # fmt: skip
+    looked, *counts = (int(value[0]) for value in row)
+    return {
+        "empty": int(empty or 0),
+        "characters": dict(zip(names, lengths[:6], strict=True)),
+        "words": dict(zip(names, lengths[6:], strict=True)),
+        "scripts": {script: n for script, n in zip(SCRIPTS, counts, strict=True) if n},
+        "scripts_of_rows": looked,
+    }
+
+
+def _languages(prepared: Prepared, split: str, texts: Sequence[str]) -> dict[str, Any]:
+    """The languages of a sample, the commonest first; texts without letters have none."""
+    from py3langid.langid import MODEL_FILE, LanguageIdentifier
+
+    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
+    rows, _ = browse.sample_texts(prepared, split, texts, LANGUAGE_SAMPLE, 42)
+    found: Counter[str] = Counter()
+    for row in rows:
+        text = " ".join(row)[:LANGUAGE_CHARACTERS]
+        found[str(identifier.classify(text)[0]) if any(c.isalpha() for c in text) else "none"] += 1
+    return {"rows": len(rows), "counts": dict(found.most_common())}
+
+
+def _tokens(
+    prepared: Prepared, split: str, texts: Sequence[str], path: Path, exact: bool, progress: Progress
+) -> dict[str, Any]:
+    """Lengths in tokens, what each longest length would cut, and how well the vocabulary fits."""
+    import numpy as np
+
+    tokenizer = open_tokenizer(path)
+    unknown = {number for name in UNKNOWN if (number := tokenizer.token_to_id(name)) is not None}
+    total = prepared.splits[split].rows
+    wanted = total if exact else min(total, TOKEN_SAMPLE)
+    lengths: list[np.ndarray] = []
+    used: set[int] = set()
+    strange = done = 0
+    for rows in _batches(prepared, split, texts, wanted):
+        encoded = tokenizer.encode_batch([tuple(row) if len(row) == 2 else row[0] for row in rows])
+        lengths.append(np.array([len(e.ids) for e in encoded], dtype=np.int64))
+        ids = np.concatenate([np.asarray(e.ids, dtype=np.int64) for e in encoded]) if encoded else np.empty(0, np.int64)
+        strange += int(np.isin(ids, list(unknown)).sum())
+        used.update(np.unique(ids).tolist())
+        done += len(rows)
+        progress("Counting tokens", 0.55 + 0.45 * min(1.0, done / wanted))
+    values = np.concatenate(lengths) if lengths else np.zeros(1, np.int64)
+    return {
+        "rows": done, "of": total, "min": int(values.min()), "mean": float(values.mean()), "max": int(values.max()),
+        **{name: float(np.quantile(values, share)) for name, share in QUANTILES.items()},
+        "cut": {str(length): float((values > length).mean()) for length in LENGTHS},
+        "fits_95": int(np.quantile(values, 1 - MOST_CUT)),
+        "unknown": strange / max(1, int(values.sum())),
+        "vocabulary_used": len(used), "vocabulary": tokenizer.get_vocab_size(),
+    }  # fmt: skip
+
+
+def _batches(prepared: Prepared, split: str, texts: Sequence[str], wanted: int) -> Any:
+    """Texts of all rows one batch after the other, or of a sample."""
+    total = prepared.splits[split].rows
+    if wanted < total:
+        rows, _ = browse.sample_texts(prepared, split, texts, wanted, 42)
+        for start in range(0, len(rows), BATCH):
+            yield rows[start : start + BATCH]
+        return
+    with parquet.open_file(prepared.splits[split].path) as file:
+        for batch in file.iter_batches(batch_size=BATCH, columns=list(texts)):
+            columns = [parquet.plain(batch.column(name)).to_pylist() for name in texts]
+            yield [["" if v is None else str(v) for v in row] for row in zip(*columns, strict=True)]
+
+
+def _recommended(splits: dict[str, Any], most_positions: int | None) -> int | None:
+    """The least of LENGTHS that cuts at most MOST_CUT of the texts of any split, or the most that a model has."""
+    counted = [split["tokens"] for split in splits.values() if "tokens" in split]
+    if not counted:
+        return None
+    allowed = [n for n in LENGTHS if most_positions is None or n <= most_positions] or [LENGTHS[0]]
+    fits = [n for n in allowed if all(tokens["cut"][str(n)] <= MOST_CUT for tokens in counted)]
+    return fits[0] if fits else allowed[-1]
