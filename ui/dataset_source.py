@@ -14,7 +14,7 @@ from core.plan import same_origin
 from core.spec import DataSpec, build
 from core.store import Run
 from core.wording import sentence, size
-from ui import dataset_import, resources, state
+from ui import dataset_hub, dataset_import, resources, state
 from ui.components import plain
 
 KINDS = {
@@ -112,13 +112,27 @@ def _file() -> None:
 def _hub() -> None:
     for key, value in _hub_fields(state.data()).items():
         state.begin_with(key, value)
+    dataset_hub.search()
     with st.form("dataset_hub", border=False):
-        name, config, revision, button = st.columns([3, 1.5, 1.5, 1], vertical_alignment="bottom")
+        name, config, revision, look, button = st.columns([3, 1.4, 1.4, 0.9, 0.9], vertical_alignment="bottom")
         name.text_input("Dataset", key="hub_name", placeholder="owner/name, such as dair-ai/emotion")
         config.text_input("Configuration", key="hub_config", placeholder="The only one")
         revision.text_input("Revision", key="hub_revision", placeholder="The newest")
-        button.form_submit_button("Open", on_click=_open_hub, width="stretch")
+        look.form_submit_button(
+            "Look", on_click=_look_at_hub, width="stretch", help="What it is, before downloading it"
+        )
+        button.form_submit_button("Open", on_click=_open_hub, width="stretch", type="primary")
     st.pills("Well-known ones", HUB_EXAMPLES, key="hub_example", on_change=_open_example)
+    if looked := state.widget("hub_looked"):
+        dataset_hub.look(*looked)
+
+
+def _look_at_hub() -> None:
+    name = str(state.widget("hub_name") or "").strip()
+    if name:
+        state.remember("hub_looked", (name, str(state.widget("hub_revision") or "").strip() or None))
+    else:
+        state.set_notice("Give the id of a dataset first.")
 
 
 def _recent() -> None:
@@ -152,6 +166,7 @@ def _data_of(run: Run) -> DataSpec | None:
 def _open(data: DataSpec) -> None:
     """Look at this dataset, and have the fields say so. For callbacks: the fields are not on the page yet."""
     state.set_data(data)
+    state.remember("hub_looked", None)
     if data.source == "hub":
         for key, value in _hub_fields(data).items():
             state.remember(key, value)

@@ -40,6 +40,7 @@ RARE, TOO_RARE = 10, 2  # rows of a class
 MAJORITY = 0.8
 LONG_TIMES, LONG_CHARACTERS = 20, 5_000
 SAMPLED_TEXTS = 100_000
+COLUMNS_AT_ONCE = 50
 MOST_LABELS_COMPARED = 200
 ALIKE = 0.85
 TELLTALE = 0.5  # of the rows of a class
@@ -462,14 +463,26 @@ def _telltales(
             )  # fmt: skip
 
 
+def _distinct(prepared: Prepared, split: str, columns: Sequence[str]) -> list[int]:
+    """About how many different values each column has."""
+    found: list[int] = []
+    for start in range(0, len(columns), COLUMNS_AT_ONCE):
+        part = columns[start : start + COLUMNS_AT_ONCE]
+
+        def query(names: dict[str, str], part: Sequence[str] = part) -> tuple[str, list[Any]]:
+            return f"SELECT {', '.join(f'approx_count_distinct({names[n]})' for n in part)} FROM data", []
+
+        (values,) = browse.query(prepared, split, query)
+        found += [int(value[0]) for value in values]
+    return found
+
+
 def _columns(prepared: Prepared, used: Sequence[str]) -> Iterator[Finding]:
     constant, ids = [], []
     split = max(prepared.splits, key=lambda name: prepared.splits[name].rows)
     rows = prepared.splits[split].rows
-    for column in prepared.columns:
-        if column.kind in ("list", "other") or not _has(prepared, split, [column.name]):
-            continue
-        distinct = _value(prepared, split, column.name, "approx_count_distinct({})")
+    plain = [c for c in prepared.columns if c.kind not in ("list", "other") and _has(prepared, split, [c.name])]
+    for column, distinct in zip(plain, _distinct(prepared, split, [c.name for c in plain]), strict=True):
         if distinct <= 1 and rows > 1:
             constant.append(column.name)
         elif column.name not in used and column.kind in ("integer", "text") and distinct > 0.95 * rows and rows >= 20:

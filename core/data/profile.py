@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ LENGTHS = (32, 64, 128, 256, 384, 512, 1024)
 MOST_CUT = 0.05  # of the texts, at the recommended length
 TOP = 10
 BATCH = 2_000
+COLUMNS_AT_ONCE = 50
 SCRIPTS = {
     "Latin": r"\p{Latin}", "Han": r"\p{Han}", "Kana": r"[\p{Hiragana}\p{Katakana}]", "Hangul": r"\p{Hangul}",
     "Cyrillic": r"\p{Cyrillic}", "Greek": r"\p{Greek}", "Arabic": r"\p{Arabic}", "Hebrew": r"\p{Hebrew}",
@@ -121,10 +122,10 @@ def _split(
         kinds = {field.name: field.type for field in file.schema_arrow}
     here = [column for column in prepared.columns if column.name in kinds]
     read = [name for name in texts if name in kinds]
-    columns = {}
-    for number, column in enumerate(here):
-        progress("Looking at the columns", 0.4 * number / len(here))
-        columns[column.name] = _column(prepared, split, column, str(kinds[column.name]))
+    columns: dict[str, Any] = {}
+    for start in range(0, len(here), COLUMNS_AT_ONCE):
+        progress("Looking at the columns", 0.4 * start / len(here))
+        columns |= _columns(prepared, split, here[start : start + COLUMNS_AT_ONCE], kinds)
     made: dict[str, Any] = {"rows": prepared.splits[split].rows, "columns": columns, "texts": {}}
     for name in read:
         progress("Measuring the texts", 0.45)
@@ -142,27 +143,33 @@ def _split(
     return made
 
 
-def _column(prepared: Prepared, split: str, column: Column, arrow: str) -> dict[str, Any]:
+def _columns(prepared: Prepared, split: str, columns: Sequence[Column], kinds: dict[str, Any]) -> dict[str, Any]:
     """Missing and different values of any column, the range of numbers, the commonest values of the rest."""
-    plain = column.kind not in ("list", "other")
-    measures = ["count(*) FILTER (WHERE {} IS NULL)"]
-    if plain:
-        measures.append("approx_count_distinct({})")
+    measures = {column.name: _measures(column) for column in columns}
+    values = iter(_row(prepared, split, measures))
+    result = {}
+    for column in columns:
+        found = {name: next(values) for name in measures[column.name]}
+        missing, distinct = int(found.pop("missing")), found.pop("distinct", None)
+        made: dict[str, Any] = {"kind": column.kind, "type": str(kinds[column.name]), "missing": missing, **found}
+        if distinct is not None:
+            made["distinct"] = int(distinct)
+        if column.kind not in ("integer", "float", "list", "other") and made["distinct"] <= browse.MAX_LABELS:
+            counts = browse.label_counts(prepared, split, column.name).sort_values("count", ascending=False)
+            made["top"] = [
+                {"value": str(value), "rows": int(n)} for value, n in zip(counts["label"], counts["count"], strict=True)
+            ][:TOP]
+        result[column.name] = made | {"holds": _media(made["type"])}
+    return result
+
+
+def _measures(column: Column) -> dict[str, str]:
+    """What is measured of a column, by name; `{}` is the column."""
+    made = {"missing": "count(*) FILTER (WHERE {} IS NULL)"}
+    if column.kind not in ("list", "other"):
+        made["distinct"] = "approx_count_distinct({})"
     if column.kind in ("integer", "float"):
-        measures += ["min({})", "max({})", "avg({})", "median({})"]
-    values = _row(prepared, split, column.name, measures)
-    made: dict[str, Any] = {"kind": column.kind, "type": arrow, "missing": int(values[0])}
-    if plain:
-        made["distinct"] = int(values[1])
-    if column.kind in ("integer", "float"):
-        made |= dict(zip(("min", "max", "mean", "median"), values[2:], strict=True))
-    elif plain and made["distinct"] <= browse.MAX_LABELS:
-        counts = browse.label_counts(prepared, split, column.name).sort_values("count", ascending=False)
-        made["top"] = [
-            {"value": str(value), "rows": int(n)} for value, n in zip(counts["label"], counts["count"], strict=True)
-        ][:TOP]
-    else:
-        made["holds"] = _media(arrow)
+        made |= {"min": "min({})", "max": "max({})", "mean": "avg({})", "median": "median({})"}
     return made
 
 
@@ -175,13 +182,15 @@ def _media(arrow: str) -> str:
     return ""
 
 
-def _row(prepared: Prepared, split: str, column: str, measures: Sequence[str]) -> list[Any]:
-    """Several numbers about a column from one pass."""
-    for values in browse.query(
-        prepared, split, lambda names: (f"SELECT {', '.join(measures).replace('{}', names[column])} FROM data", [])
-    ):
-        return [None if value[0] is None or value[0] != value[0] else value[0].item() for value in values]
-    raise AssertionError("an aggregate has one row")
+def _row(prepared: Prepared, split: str, measures: Mapping[str, Mapping[str, str]]) -> list[Any]:
+    """Numbers about columns from one pass over them. measures: column → name → SQL, in which `{}` is the column."""
+
+    def sql(names: dict[str, str]) -> tuple[str, list[Any]]:
+        parts = [part.replace("{}", names[column]) for column, inner in measures.items() for part in inner.values()]
+        return f"SELECT {', '.join(parts)} FROM data", []
+
+    (values,) = browse.query(prepared, split, sql)
+    return [None if value[0] is None or value[0] != value[0] else value[0].item() for value in values]
 
 
 def _text(prepared: Prepared, split: str, name: str) -> dict[str, Any]:
@@ -193,7 +202,7 @@ def _text(prepared: Prepared, split: str, name: str) -> dict[str, Any]:
     for unit in (f"length({text})", words):
         measures += [f"min({unit})", f"avg({unit})", f"max({unit})"]
         measures += [f"quantile_cont({unit}, {share})" for share in QUANTILES.values()]
-    empty, *lengths = _row(prepared, split, name, measures)
+    empty, *lengths = _row(prepared, split, {name: dict(zip(measures, measures, strict=True))})
     names = ("min", "mean", "max", *QUANTILES)
     sample = f"(SELECT {{}} AS t FROM data USING SAMPLE reservoir({TOKEN_SAMPLE} ROWS) REPEATABLE (42))"
     found = [f"count(*) FILTER (WHERE regexp_matches(t, '{pattern}'))" for pattern in SCRIPTS.values()]

@@ -112,3 +112,24 @@ def light_import() -> dict[str, Any]:
     seconds = time.perf_counter() - start
     heavy = {"torch", "transformers", "datasets", "tensorflow", "pandas", "pyarrow"} & set(sys.modules)
     return {"seconds": seconds, "bytes": process.memory_info().rss - memory, "heavy": heavy}
+
+
+def find_datasets(words: str) -> dict[str, Any]:
+    from core import hub_browse
+
+    found, answered = hub_browse.search(words)
+    return {"found": {f.name: f.here for f in found}, "answered": answered}
+
+
+def look(name: str, revision: str | None = None) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from core import hub_browse
+
+    return asdict(hub_browse.look(name, revision))
+
+
+def preview(name: str, file: str) -> list[dict[str, Any]]:
+    from core import hub_browse
+
+    return hub_browse.preview(hub_browse.look(name), file)

@@ -107,10 +107,14 @@ class Repo:
         return path.endswith(LARGE_SUFFIXES)
 
     def card(self, commit: str) -> dict[str, Any]:
-        """The YAML header of README.md."""
+        """The YAML header of README.md; empty if it is none."""
         readme = self.commits[commit].get("README.md")
         parts = readme.content.decode().split("---\n") if readme else []
-        return (yaml.safe_load(parts[1]) or {}) if len(parts) > 2 and not parts[0] else {}
+        try:
+            header = yaml.safe_load(parts[1]) if len(parts) > 2 and not parts[0] else {}
+        except yaml.YAMLError:
+            header = {}
+        return header if isinstance(header, dict) else {}
 
     def info(self, commit: str, blobs: bool = False) -> dict[str, Any]:
         """What /api/models/… and /api/datasets/… answer; `blobs` adds sizes."""
