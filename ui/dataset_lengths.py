@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import streamlit as st
 
@@ -13,17 +15,26 @@ from core.errors import TunedeckError
 from core.figures.data import length_histogram
 from core.naming import model_name
 from core.spec import DataSpec, ModelSpec
-from ui import resources, spec_form, spec_model, state
+from core.steps import Condition
+from ui import dataset_view, resources, spec_form, spec_model, state
 from ui.components import plain, show_error
 
 SAMPLE = 2_000
 SLIDER_TOP = 512
+CHARACTERS = "Characters"
+UNITS = ("Tokens", CHARACTERS)
 
 
 def show(data: DataSpec, prepared: Prepared, split: str) -> None:
     """The histogram for the model and longest text of the New run page, which can be changed here too."""
     if not data.text_columns:
         st.info("Choose the text column above to see how long its texts are.", icon=":material/straighten:")
+        return
+    unit = st.segmented_control(
+        "Count", UNITS, default=UNITS[0], required=True, key="lengths_unit", label_visibility="collapsed"
+    )
+    if unit == CHARACTERS:
+        _show_characters(data, prepared, split)
         return
     form = state.form()
     chosen, longest = st.columns(2, gap="medium")
@@ -43,6 +54,55 @@ def show(data: DataSpec, prepared: Prepared, split: str) -> None:
         st.caption("This split has no texts.")
     else:
         _show_lengths(lengths, max_length, model)
+
+
+def _show_characters(data: DataSpec, prepared: Prepared, split: str) -> None:
+    """The histogram of characters, of which a bar is a filter too."""
+    column = data.text_columns[0]
+    if len(data.text_columns) > 1:
+        column = st.selectbox("Text", data.text_columns, key="lengths_column")
+    try:
+        with st.spinner("Measuring the texts"):
+            lengths = _characters(prepared.fingerprint, split, column, prepared)
+    except TunedeckError as error:
+        show_error(error)
+        return
+    if not len(lengths.values):
+        st.caption("This split has no texts.")
+        return
+    values = lengths.values
+    median, nearly_all = (int(v) for v in np.quantile(values, (0.5, 0.95)))
+    st.markdown(
+        f"Half of the texts have up to {median:,} characters, 95% up to {nearly_all:,}; "
+        f"the longest has {values.max():,}."
+    )
+    key = f"character_histogram_{prepared.fingerprint}_{dataset_view.turn(prepared)}"
+    st.plotly_chart(
+        length_histogram(values, None, "characters"), key=key, config={"displayModeBar": False},
+        alt=f"Characters per text of {column}", selection_mode="points",
+        on_select=partial(_clicked, key, column, prepared, split),
+    )  # fmt: skip
+    st.caption(f"{_of(lengths)}. Click a bar to see its rows.")
+
+
+def _clicked(key: str, column: str, prepared: Prepared, split: str) -> None:
+    """Show the rows whose lengths are in the bar that was clicked."""
+    points = (state.widget(key) or {}).get("selection", {}).get("points", [])
+    if points:
+        low, high = points[0]["customdata"][:2]
+        dataset_view.add(Condition(column=column, op="length", low=float(low), high=float(high)), prepared, split)
+        state.show_dataset_tab(state.ROWS_TAB)
+
+
+@st.cache_data(max_entries=8, show_spinner=False)
+def _characters(fingerprint: str, split: str, column: str, _prepared: Prepared) -> tokens.Lengths:
+    return tokens.character_lengths(_prepared, split, column)
+
+
+def _of(lengths: tokens.Lengths) -> str:
+    if lengths.sampled:
+        return f"A sample of {len(lengths.values):,} of {lengths.rows:,} rows"
+    return f"All {lengths.rows:,} rows"
 
 
 def _slider(form: state.Form) -> int:
@@ -92,9 +152,10 @@ def _show_lengths(lengths: tokens.Lengths, max_length: int, model: ModelSpec) ->
         length_histogram(values, max_length), key="length_histogram", config={"displayModeBar": False},
         alt=f"Tokens per text; {cut:.0%} are longer than {max_length}",
     )  # fmt: skip
-    rows = f"A sample of {len(values):,} of {lengths.rows:,} rows" if lengths.sampled else f"All {lengths.rows:,} rows"
     how = "tokenised as a new vocabulary from these texts would" if model.name == "scratch" else "tokenised as"
-    st.caption(f"{rows}, {how}{'' if model.name == 'scratch' else ' ' + plain(model_name(model.name)) + ' does'}.")
+    st.caption(
+        f"{_of(lengths)}, {how}{'' if model.name == 'scratch' else ' ' + plain(model_name(model.name)) + ' does'}."
+    )
 
 
 def _percent(share: float) -> str:

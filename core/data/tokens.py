@@ -74,6 +74,23 @@ def token_lengths(
     return Lengths(np.array([len(e.ids) for e in encoded], dtype=np.int64), prepared.splits[split].rows, sampled)
 
 
+def character_lengths(prepared: Prepared, split: str, column: str, most: int = 1_000_000, seed: int = 42) -> Lengths:
+    """Characters of the texts of a column: of all rows up to `most`, else of so many drawn by a seed."""
+    import numpy as np
+
+    rows = prepared.splits[split].rows
+    sample = "" if rows <= most else f" USING SAMPLE reservoir({most} ROWS) REPEATABLE ({seed})"
+
+    def sql(names: dict[str, str]) -> tuple[str, list[str]]:
+        if column not in names:
+            raise DataError(f"the split {split!r} has no column {column!r}; choose another")
+        return f"SELECT coalesce(length(CAST({names[column]} AS VARCHAR)), 0) FROM data{sample}", []
+
+    parts = [values for (values,) in browse.query(prepared, split, sql)]
+    found = np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
+    return Lengths(found, rows, rows > most)
+
+
 def tokens_of(texts: Sequence[str], tokenizer_json: Path, max_length: int) -> list[Token]:
     """The tokens of a text, or of a pair, special ones included; those beyond `max_length` are marked as cut.
 

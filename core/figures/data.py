@@ -78,12 +78,17 @@ def _label_trace(
     )
 
 
-def length_histogram(lengths: np.ndarray, max_length: int, unit: str = "tokens") -> go.Figure:
-    """How many texts have which length, what truncation cuts in another colour, and a line where it cuts."""
-    edges = _edges(lengths, max_length)
+def length_histogram(lengths: np.ndarray, max_length: int | None, unit: str = "tokens") -> go.Figure:
+    """How many texts have which length, what truncation cuts in another colour, and a line where it cuts, if it does.
+
+    Each bar has its least and its most in `customdata`.
+    """
+    edges = _edges(lengths, max_length or 0)
     counts, _ = np.histogram(np.minimum(lengths, edges[-1]), bins=edges)
     left, right = edges[:-1], edges[1:]
-    cut = left >= max_length
+    last = right - 1
+    last[-1] = max(last[-1], lengths.max(initial=0))  # the last bar has all that is longer
+    cut = left >= (edges[-1] if max_length is None else max_length)
     traces = [
         go.Bar(
             name=name,
@@ -91,7 +96,7 @@ def length_histogram(lengths: np.ndarray, max_length: int, unit: str = "tokens")
             y=counts[part],
             width=(right - left)[part],
             marker={"color": color, "line": {"width": 0}},
-            customdata=np.column_stack([left[part], right[part] - 1]),
+            customdata=np.column_stack([left[part], last[part]]),
             hovertemplate=f"%{{customdata[0]:,d}} to %{{customdata[1]:,d}} {unit}: %{{y:,d}} texts<extra></extra>",
         )
         for name, color, part in (("Read whole", INDIGO, ~cut), ("Cut off", ORANGE, cut))
@@ -105,21 +110,26 @@ def length_histogram(lengths: np.ndarray, max_length: int, unit: str = "tokens")
         hovermode="closest",
         showlegend=False,
     )
-    inside = max_length <= edges[-1]
+    made.update_xaxes(range=[0, edges[-1]])
+    made.update_layout(margin={"l": 8, "r": 12, "t": 44, "b": 8}, barmode="overlay")
+    return made if max_length is None else _with_cut(made, max_length, int(edges[-1]))
+
+
+def _with_cut(made: go.Figure, max_length: int, end: int) -> go.Figure:
+    inside = max_length <= end
     if inside:
         made.add_vline(max_length, line={"color": ORANGE, "width": 2, "dash": "dash"})
     made.add_annotation(
         text=f"cut at {max_length:,}" + ("" if inside else " →"),
-        x=min(max_length, edges[-1]),
-        xanchor="center" if inside and max_length < 0.9 * edges[-1] else "right",
+        x=min(max_length, end),
+        xanchor="center" if inside and max_length < 0.9 * end else "right",
         y=1.0,
         yref="paper",
         yanchor="bottom",
         showarrow=False,
         font={"color": ORANGE},
     )
-    made.update_xaxes(range=[0, edges[-1]])
-    return made.update_layout(margin={"l": 8, "r": 12, "t": 44, "b": 8}, barmode="overlay")
+    return made
 
 
 def cut_shares(cut: Mapping[str, Mapping[str, float]], recommended: int | None) -> go.Figure:
