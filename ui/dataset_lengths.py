@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 
 import numpy as np
@@ -89,7 +90,8 @@ def _clicked(key: str, column: str, prepared: Prepared, split: str) -> None:
     """Show the rows whose lengths are in the bar that was clicked."""
     points = (state.widget(key) or {}).get("selection", {}).get("points", [])
     if points:
-        low, high = points[0]["customdata"][:2]
+        drawn = points[0]["customdata"]  # which comes as a mapping by place
+        low, high, *_ = drawn.values() if isinstance(drawn, Mapping) else drawn
         dataset_view.add(Condition(column=column, op="length", low=float(low), high=float(high)), prepared, split)
         state.show_dataset_tab(state.ROWS_TAB)
 

@@ -66,7 +66,7 @@ def _spec(data: DataSpec, model: ModelSpec, *, exact: bool) -> dict[str, Any]:
 
 
 def _texts(found: dict[str, Any]) -> None:
-    st.subheader("Lengths", anchor=False)
+    st.markdown("##### Lengths")
     rows = []
     for split, part in found["splits"].items():
         measures = [
@@ -75,7 +75,8 @@ def _texts(found: dict[str, Any]) -> None:
             for unit in ("characters", "words")
         ]
         if tokens := part.get("tokens"):
-            measures.append((" + ".join(found["text_columns"]), "tokens", tokens, None))
+            empty = min(text["empty"] for text in part["texts"].values())
+            measures.append((" + ".join(found["text_columns"]), "tokens", tokens, empty))
         for column, unit, lengths, empty in measures:
             rows.append(
                 {
@@ -98,7 +99,7 @@ def _tokens(found: dict[str, Any], data: DataSpec, model: ModelSpec) -> None:
             icon=":material/cloud_download:",
         )
         return
-    st.subheader("What a longest text cuts off", anchor=False)
+    st.markdown("##### What a longest text cuts off")
     best = found["recommended_max_length"]
     form = state.form()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -141,7 +142,7 @@ def _use(length: int) -> None:
 
 
 def _languages(found: dict[str, Any]) -> None:
-    st.subheader("Languages and scripts", anchor=False)
+    st.markdown("##### Languages and scripts")
     shares: dict[str, dict[str, float]] = {}
     scripts: dict[str, dict[str, float]] = {}
     looked = []
@@ -163,7 +164,7 @@ def _languages(found: dict[str, Any]) -> None:
 
 
 def _columns(found: dict[str, Any]) -> None:
-    st.subheader("Values of the columns", anchor=False)
+    st.markdown("##### Values of the columns")
     rows = []
     for split, part in found["splits"].items():
         for name, column in part["columns"].items():

@@ -158,9 +158,10 @@ def cut_shares(cut: Mapping[str, Mapping[str, float]], recommended: int | None) 
         xaxis=axis("Longest text in tokens", type="category", showgrid=False),
         yaxis=axis("Texts cut off", tickformat=".0%", rangemode="tozero"),
     )
-    if recommended is not None:
-        made.add_annotation(
-            text="recommended", x=f"{recommended:,}", y=1.0, yref="paper", yanchor="bottom", showarrow=False,
+    lengths = [int(length) for length in next(iter(cut.values()), {})]
+    if recommended in lengths:
+        made.add_annotation(  # by its place: a category that looks like a number is taken for one
+            text="recommended", x=lengths.index(recommended), y=1.0, yref="paper", yanchor="bottom", showarrow=False,
             font={"color": TEAL},
         )  # fmt: skip
     return made.update_layout(margin={"l": 8, "r": 12, "t": 32, "b": 8})

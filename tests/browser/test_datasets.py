@@ -73,6 +73,21 @@ def test_browse_the_sample(dashboard: Dashboard, page: Page) -> None:
     expect(page.locator(".st-key-whole_row")).to_contain_text("1 star")
 
 
+def test_a_bar_of_lengths_is_a_filter(dashboard: Dashboard, page: Page) -> None:
+    page.goto(dashboard.url("datasets"))
+    settled(page)
+    tab(page, "Text lengths")
+    page.get_by_text("Characters", exact=True).click()
+    said(page, r"Click a bar to see its rows")
+    page.locator(".js-plotly-plot .bars path").nth(5).click(force=True)
+    low, high = map(int, said(page, r"text has from (\d+) to (\d+) characters").groups())
+    said(page, r"[\d,]+ rows? of 4,000 found")
+    assert low < high
+    open_row(page)
+    text = page.locator(".st-key-whole_row [data-testid=stText]").first.inner_text()
+    assert low <= len(text) <= high
+
+
 def test_sql_over_the_sample(dashboard: Dashboard, page: Page) -> None:
     page.goto(dashboard.url("datasets"))
     settled(page)
