@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from core.section import Section, setting
+from core.wording import listed
 
 LONG_TEXT, NAME = 2000, 1000  # characters
 SHARE_SLACK = 1e-6
@@ -122,6 +123,9 @@ class CleanText(_Step):
 
     remove_control: bool = setting(True, "Remove control characters")
     """Leave out characters that nobody sees; tabs and line ends stay."""
+
+    remove_markup: bool = setting(False, "Remove HTML")
+    """Turn what is left of a web page into text: &amp; and #39; into & and ', tags such as <br /> into a blank."""
 
 
 class Deduplicate(_Step):
@@ -266,7 +270,8 @@ def step_words(step: Any) -> str:
             return f"Rename labels of {step.column}: " + ", ".join(f"{a} → {b}" for a, b in step.labels.items()) + where
         case CleanText():
             done = ["repair the encoding"] * step.fix_encoding + ["remove control characters"] * step.remove_control
-            return f"{' and '.join(done).capitalize()} of {', '.join(step.columns)}{where}"
+            done += ["remove HTML"] * step.remove_markup or ["nothing"] * (not done)
+            return f"{listed(done).capitalize().replace('html', 'HTML')} of {', '.join(step.columns)}{where}"
         case Deduplicate():
             same = f"nearly the same ({step.threshold:.0%})" if step.match == "near" else "the same"
             return f"Keep one of the rows with {same} {', '.join(step.columns) or 'values'}{where}"

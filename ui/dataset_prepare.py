@@ -283,6 +283,7 @@ def _clean_text(key: str, data: DataSpec, prepared: Prepared, split: str) -> dic
         "columns": columns,
         "fix_encoding": st.toggle("Repair the encoding (cafÃ© becomes café)", True, key=f"{key}_encoding"),
         "remove_control": st.toggle("Remove characters that nobody sees", True, key=f"{key}_control"),
+        "remove_markup": st.toggle("Remove HTML (&amp; and #39; become & and ')", False, key=f"{key}_markup"),
     }
 
 

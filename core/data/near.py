@@ -1,7 +1,8 @@
 """Texts that are nearly the same: MinHash signatures, candidates by banding, and a check of each on its text.
 
 Similarity is Jaccard's: the share of common shingles among all of two texts. A shingle is three words in a row, or, in
-texts of few words and in scripts without blanks, four characters.
+texts of few words and in scripts without blanks, four characters. The shortest texts are only compared as a whole: of
+three words, one makes another sentence.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 MOST_ROWS = 3_000_000
 PERMUTATIONS = 128
 RECALL = 0.98  # of pairs that are just as similar as asked for
-WORDS, CHARACTERS, FEW_WORDS = 3, 4, 5
+WORDS, CHARACTERS, FEW_WORDS, FEW_CHARACTERS = 3, 4, 5, 16
 BATCH_ROWS = 10_000
 MOST_LEADERS = 8  # in one bucket: texts that others are compared with
 
@@ -67,6 +68,8 @@ def shingles(text: str) -> set[str]:
     words = text.split()
     if len(words) >= FEW_WORDS:
         return {" ".join(words[i : i + WORDS]) for i in range(len(words) - WORDS + 1)}
+    if len(text) < FEW_CHARACTERS or text.isascii():
+        return {text}
     return {text[i : i + CHARACTERS] for i in range(max(1, len(text) - CHARACTERS + 1))}
 
 

@@ -34,7 +34,7 @@ from core.steps import (
 )
 from core.wording import counted, listed, shortened
 
-VERSION = 1  # raise it when something else is found than before
+VERSION = 2  # raise it when something else is found than before
 EXAMPLES = 20
 RARE, TOO_RARE = 10, 2  # rows of a class
 MAJORITY = 0.8
@@ -46,6 +46,7 @@ ALIKE = 0.85
 TELLTALE = 0.5  # of the rows of a class
 NEAR_ROWS = 1_000_000
 # What text looks like that was read in a wrong encoding; ftfy then says whether it was.
+MARKUP = r"(?i)&(amp|lt|gt|quot|nbsp|apos|#\d+);|#\d{2,4};|\bquot;|</?(br|p|div|span|li|td|font|strong)( [^<>]*)?/?>"
 UNSEEN = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\x{200b}\x{2060}\x{feff}]"  # transform.CONTROL for DuckDB
 BROKEN = "[ÃÂâ€ðï¿]|\ufffd|縺|繧|譁|蜿"
 
@@ -321,6 +322,14 @@ def _characters(prepared: Prepared, texts: Sequence[str]) -> Iterator[Finding]:
                     "medium", len(lost), split, tuple(lost[:EXAMPLES]),
                     dump_steps(Filter(where=(Condition(column=name, op="contains", values=("\ufffd",), negate=True),))),
                     "Drop them", looked == SAMPLED_TEXTS,
+                )  # fmt: skip
+            count, found = _numbers(prepared, split, _about(name, f"regexp_matches(CAST({{}} AS VARCHAR), '{MARKUP}')"))
+            if count:
+                yield Finding(
+                    "markup", f"{counted(count, 'text')} of {split} with HTML in them",
+                    "Tags and codes such as &amp; and #39; are left of a web page; to a model they are words.",
+                    "medium" if count > 0.01 * prepared.splits[split].rows else "low", count, split, found,
+                    dump_steps(CleanText(columns=(name,), remove_markup=True)), "Make plain text of it",
                 )  # fmt: skip
             count, found = _numbers(prepared, split, _about(name, f"regexp_matches(CAST({{}} AS VARCHAR), '{UNSEEN}')"))
             if count:

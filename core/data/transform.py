@@ -8,6 +8,7 @@ A step is planned alike for its preview and for its making, so that the one show
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 
 BATCH_ROWS = 20_000
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2060\ufeff]")
+LOST = re.compile(r"(?:^|[ &])(#\d{2,4}|quot|amp|lt|gt|nbsp|apos);")  # the & of some has become a blank
+TAGS = re.compile(
+    r"</?(?:a|b|br|div|em|font|h[1-6]|hr|i|img|li|ol|p|span|strong|table|td|th|tr|u|ul)\b[^<>]*>", re.IGNORECASE
+)
 EXAMPLES = 20
 
 Values = Callable[["pa.Table"], "pa.Table"]
@@ -315,7 +320,16 @@ def clean(text: str, step: CleanText) -> str:
         from ftfy import fix_encoding
 
         text = fix_encoding(text)
-    return CONTROL.sub("", text) if step.remove_control else text
+    if step.remove_control:
+        text = CONTROL.sub("", text)
+    return plain_text(text) if step.remove_markup else text
+
+
+def plain_text(text: str) -> str:
+    """`text` without HTML: entities as their characters, also those that have lost their &, and tags as blanks."""
+    if "<" in text:
+        text = TAGS.sub(" ", text)
+    return html.unescape(LOST.sub(r"&\1;", text)) if ";" in text else text
 
 
 def same_sql(columns: Sequence[str], names: dict[str, str], prepared: Prepared) -> str:

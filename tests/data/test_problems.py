@@ -73,6 +73,7 @@ CASES: dict[str, tuple[dict[str, dict[str, Any]], int, tuple[int, ...]]] = {
         {"train": changed(0, LONG), "test": {"t": ["new one", f"{LONG} later"], "label": ["good", "poor"]}}, 1, (1,),
     ),
     "encoding": ({"train": changed(7, "le cafÃ© Ã©tait trÃ¨s bon")}, 1, (7,)),
+    "markup": ({"train": changed(7, "it wasn #39;t good<br />at &amp;c")}, 1, (7,)),
     "replacement": ({"train": changed(8, "le caf\ufffd")}, 1, (8,)),
     "control": ({"train": changed(9, "nul\x00 and zero\u200bwidth")}, 1, (9,)),
     "unlabelled": ({"train": {"t": texts(40), "label": [None, *fine()["label"][1:]]}}, 1, (0,)),
