@@ -1,7 +1,8 @@
 """What is in a dataset, in numbers: per split, so that splits can be compared. Each number says how many rows it is of.
 
 Counts, nulls, characters and words are of all rows; languages and tokens of a sample, tokens of all rows on request.
-Kept with the dataset, by the columns and the tokenizer.
+Counts of different values, and medians of very long columns, are estimates. Kept with the dataset, by the columns and
+the tokenizer.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ LENGTHS = (32, 64, 128, 256, 384, 512, 1024)
 MOST_CUT = 0.05  # of the texts, at the recommended length
 TOP = 10
 BATCH = 2_000
-COLUMNS_AT_ONCE = 50
+COLUMNS_AT_ONCE, EXACT_MEDIAN_ROWS = 50, 1_000_000
 SCRIPTS = {
     "Latin": r"\p{Latin}", "Han": r"\p{Han}", "Kana": r"[\p{Hiragana}\p{Katakana}]", "Hangul": r"\p{Hangul}",
     "Cyrillic": r"\p{Cyrillic}", "Greek": r"\p{Greek}", "Arabic": r"\p{Arabic}", "Hebrew": r"\p{Hebrew}",
@@ -145,7 +146,8 @@ def _split(
 
 def _columns(prepared: Prepared, split: str, columns: Sequence[Column], kinds: dict[str, Any]) -> dict[str, Any]:
     """Missing and different values of any column, the range of numbers, the commonest values of the rest."""
-    measures = {column.name: _measures(column) for column in columns}
+    exact = prepared.splits[split].rows <= EXACT_MEDIAN_ROWS
+    measures = {column.name: _measures(column, exact) for column in columns}
     values = iter(_row(prepared, split, measures))
     result = {}
     for column in columns:
@@ -163,13 +165,14 @@ def _columns(prepared: Prepared, split: str, columns: Sequence[Column], kinds: d
     return result
 
 
-def _measures(column: Column) -> dict[str, str]:
-    """What is measured of a column, by name; `{}` is the column."""
+def _measures(column: Column, exact: bool) -> dict[str, str]:
+    """What is measured of a column, by name; `{}` is the column. An exact median holds all values in memory."""
     made = {"missing": "count(*) FILTER (WHERE {} IS NULL)"}
     if column.kind not in ("list", "other"):
         made["distinct"] = "approx_count_distinct({})"
     if column.kind in ("integer", "float"):
-        made |= {"min": "min({})", "max": "max({})", "mean": "avg({})", "median": "median({})"}
+        made |= {"min": "min({})", "max": "max({})", "mean": "avg({})"}
+        made["median"] = "median({})" if exact else "approx_quantile({}, 0.5)"
     return made
 
 
@@ -190,7 +193,14 @@ def _row(prepared: Prepared, split: str, measures: Mapping[str, Mapping[str, str
         return f"SELECT {', '.join(parts)} FROM data", []
 
     (values,) = browse.query(prepared, split, sql)
-    return [None if value[0] is None or value[0] != value[0] else value[0].item() for value in values]
+    return [_number(value[0]) for value in values]
+
+
+def _number(value: Any) -> Any:
+    """A number or a list of them, as JSON has it."""
+    if hasattr(value, "tolist"):
+        value = value.tolist()
+    return None if isinstance(value, float) and value != value else value
 
 
 def _text(prepared: Prepared, split: str, name: str) -> dict[str, Any]:
@@ -198,28 +208,31 @@ def _text(prepared: Prepared, split: str, name: str) -> dict[str, Any]:
     text = "CAST({} AS VARCHAR)"
     words = f"len(string_split_regex(trim({text}), '\\s+'))"
     blank = f"trim(coalesce({text}, ''), ' \t\r\n\u3000') = ''"
+    shares = ", ".join(map(str, QUANTILES.values()))
     measures = [f"count(*) FILTER (WHERE {blank})"]
-    for unit in (f"length({text})", words):
-        measures += [f"min({unit})", f"avg({unit})", f"max({unit})"]
-        measures += [f"quantile_cont({unit}, {share})" for share in QUANTILES.values()]
-    empty, *lengths = _row(prepared, split, {name: dict(zip(measures, measures, strict=True))})
-    names = ("min", "mean", "max", *QUANTILES)
+    for unit in (f"length({text})::INTEGER", f"{words}::INTEGER"):
+        measures += [f"min({unit})", f"avg({unit})", f"max({unit})", f"quantile_cont({unit}, [{shares}])"]
+    empty, *found = _row(prepared, split, {name: dict(zip(measures, measures, strict=True))})
+    lengths = {unit: _lengths(*found[at : at + 4]) for unit, at in (("characters", 0), ("words", 4))}
     sample = f"(SELECT {{}} AS t FROM data USING SAMPLE reservoir({TOKEN_SAMPLE} ROWS) REPEATABLE (42))"
-    found = [f"count(*) FILTER (WHERE regexp_matches(t, '{pattern}'))" for pattern in SCRIPTS.values()]
+    occurs = [f"count(*) FILTER (WHERE regexp_matches(t, '{pattern}'))" for pattern in SCRIPTS.values()]
     (row,) = browse.query(
         prepared, split,
         lambda columns: (
-            f"SELECT count(*), {', '.join(found)} FROM {sample.replace('{}', text.replace('{}', columns[name]))}", [],
+            f"SELECT count(*), {', '.join(occurs)} FROM {sample.replace('{}', text.replace('{}', columns[name]))}", [],
         ),
     )  # fmt: skip
     looked, *counts = (int(value[0]) for value in row)
     return {
         "empty": int(empty or 0),
-        "characters": dict(zip(names, lengths[:6], strict=True)),
-        "words": dict(zip(names, lengths[6:], strict=True)),
+        **lengths,
         "scripts": {script: n for script, n in zip(SCRIPTS, counts, strict=True) if n},
         "scripts_of_rows": looked,
     }
+
+
+def _lengths(least: Any, mean: Any, most: Any, quantiles: Any) -> dict[str, Any]:
+    return {"min": least, "mean": mean, "max": most} | dict(zip(QUANTILES, quantiles or [None] * 3, strict=True))
 
 
 def _languages(prepared: Prepared, split: str, texts: Sequence[str]) -> dict[str, Any]:
