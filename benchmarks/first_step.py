@@ -82,8 +82,7 @@ def start_a_run(page: Page, dashboard: Dashboard, engine: str, seed: int) -> flo
     settled(page)
     page.get_by_role("radio", name=TITLES[engine]).or_(page.get_by_role("button", name=TITLES[engine])).first.click()
     settled(page)
-    seed_field = page.get_by_label("Seed", exact=True)
-    until(lambda: seed_field.count() <= 1, 30, "the form that was there before is gone")
+    seed_field = page.get_by_label("Seed", exact=True).last  # the form that was there before may be on its way out
     if not seed_field.is_visible():
         page.get_by_text("Advanced").first.click()
         page.get_by_role("tab", name="Training").click()
