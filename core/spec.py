@@ -411,6 +411,10 @@ def _problem(error: Any, kind: type[Section]) -> Problem:
             message = f"there is no such field; check its spelling ({', '.join(_siblings(kind, names))})"
         case "literal_error":
             message = f"{value} is not one of {context['expected']}"
+        case "union_tag_invalid":
+            message = f"{context['tag']!r} is not one of {context['expected_tags']}"
+        case "union_tag_not_found":
+            message = f"{value} does not say what it is; give it a {context['discriminator'].strip(chr(39))}"
         case "greater_than":
             message = f"{value} is too small; it must be greater than {context['gt']}"
         case "greater_than_equal":

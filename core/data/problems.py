@@ -8,12 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from difflib import SequenceMatcher
 from itertools import combinations
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from core.data import browse
 from core.data.load import choose_train
@@ -33,6 +33,9 @@ from core.steps import (
     dump_steps,
 )
 from core.wording import counted, listed, shortened
+
+if TYPE_CHECKING:
+    import numpy as np
 
 VERSION = 2  # raise it when something else is found than before
 EXAMPLES = 20
@@ -121,14 +124,20 @@ def _path(prepared: Prepared, data: DataSpec) -> Path:
     return prepared.folder / f"problems-{hashlib.sha256(key.encode()).hexdigest()[:16]}.json"
 
 
-def _numbers(prepared: Prepared, split: str, where: Callable[[dict[str, str]], str]) -> tuple[int, tuple[int, ...]]:
-    """How many rows a condition is true of, and the first of them."""
+def _counted(found: Iterable[np.ndarray]) -> tuple[int, tuple[int, ...]]:
+    """How many row numbers there are, and the first of them."""
     count = 0
     first: list[int] = []
-    for (numbers,) in browse.query(prepared, split, lambda names: (f"SELECT n FROM data WHERE {where(names)}", [])):
+    for numbers in found:
         count += len(numbers)
-        first += numbers[: max(0, EXAMPLES - len(first))].tolist()
+        first = sorted([*first, *numbers[:EXAMPLES].tolist()])[:EXAMPLES]
     return count, tuple(first)
+
+
+def _numbers(prepared: Prepared, split: str, where: Callable[[dict[str, str]], str]) -> tuple[int, tuple[int, ...]]:
+    """How many rows a condition is true of, and the first of them."""
+    query: Query = lambda names: (f"SELECT n FROM data WHERE {where(names)}", [])  # noqa: E731
+    return _counted(numbers for (numbers,) in browse.query(prepared, split, query))
 
 
 def _about(column: str, template: str) -> Callable[[dict[str, str]], str]:
@@ -182,25 +191,16 @@ def _lengths(prepared: Prepared, texts: Sequence[str]) -> Iterator[Finding]:
 def _copies(prepared: Prepared, texts: Sequence[str]) -> Iterator[Finding]:
     for split in _each(prepared, texts):
 
-        def query(names: dict[str, str]) -> tuple[str, list[Any]]:
-            key = same_sql(texts, names, prepared)
-            first = f"SELECT {key} AS k, min(n) AS first FROM data GROUP BY 1 HAVING count(*) > 1"
-            return (
-                f"SELECT d.n FROM (SELECT n, {key} AS k FROM data) d JOIN ({first}) f ON d.k = f.k WHERE d.n > f.first",
-                [],
-            )
+        def where(names: dict[str, str]) -> str:
+            return f"n NOT IN (SELECT min(n) FROM data GROUP BY {same_sql(texts, names, prepared)})"
 
-        count = 0
-        rows: list[int] = []
-        for (numbers,) in browse.query(prepared, split, query):
-            count += len(numbers)
-            rows += numbers[: max(0, EXAMPLES - len(rows))].tolist()
+        count, rows = _numbers(prepared, split, where)
         if count:
             share = count / prepared.splits[split].rows
             yield Finding(
                 "duplicates", f"{counted(count, 'copy', 'copies')} of other rows in {split}",
                 "What occurs twice counts twice: in training it is learned by heart, in evaluation it makes the score "
-                "too sure.", "medium" if share > 0.01 else "low", count, split, tuple(sorted(rows)),
+                "too sure.", "medium" if share > 0.01 else "low", count, split, rows,
                 dump_steps(Deduplicate(columns=tuple(texts), splits=(split,))), "Keep one of each",
             )  # fmt: skip
 
@@ -217,16 +217,13 @@ def _leaks(prepared: Prepared, texts: Sequence[str], train: str) -> Iterator[Fin
             continue
         if seen is None:
             seen = np.unique(np.concatenate([keys for _, keys in browse.query(prepared, train, key)]))
-        rows: list[int] = []
-        for numbers, keys in browse.query(prepared, split, key):
-            rows += numbers[np.isin(keys, seen)].tolist()
-        if rows:
+        count, rows = _counted(numbers[np.isin(keys, seen)] for numbers, keys in browse.query(prepared, split, key))
+        if count:
             yield Finding(
-                "leak", f"{counted(len(rows), 'text')} of {split} also in {train}",
+                "leak", f"{counted(count, 'text')} of {split} also in {train}",
                 f"The model has read them with their labels, so the score on {split} is too good "
-                f"({len(rows) / prepared.splits[split].rows:.1%} of it).", "high", len(rows), split,
-                tuple(sorted(rows)[:EXAMPLES]), dump_steps(DropLeaks(columns=tuple(texts), split=train)),
-                f"Drop them from {train}",
+                f"({count / prepared.splits[split].rows:.1%} of it).", "high", count, split, rows,
+                dump_steps(DropLeaks(columns=tuple(texts), split=train)), f"Drop them from {train}",
             )  # fmt: skip
 
 
@@ -463,12 +460,12 @@ def _telltales(
             selected = names[label] if column.names else f"CAST({names[label]} AS VARCHAR)"
             return f"SELECT n FROM data WHERE {selected} = ? AND ({found})", [value, *[name.lower()] * len(texts)]
 
-        rows = [number for (numbers,) in browse.query(prepared, split, query) for number in numbers.tolist()]
-        if len(rows) >= max(3, TELLTALE * rows_of_class):
+        count, rows = _counted(numbers for (numbers,) in browse.query(prepared, split, query))
+        if count >= max(3, TELLTALE * rows_of_class):
             yield Finding(
-                "telltale", f"{len(rows) / rows_of_class:.0%} of the “{shortened(name, 40)}” texts hold that word",
+                "telltale", f"{count / rows_of_class:.0%} of the “{shortened(name, 40)}” texts hold that word",
                 f"If the word gives {label} away, a model learns it and nothing else, and fails where it is missing.",
-                "medium", len(rows), split, tuple(rows[:EXAMPLES]),
+                "medium", count, split, rows,
             )  # fmt: skip
 
 

@@ -246,7 +246,8 @@ def test_a_step_that_cannot_be_done_leaves_nothing(
 @pytest.mark.parametrize(
     ("step", "says"),
     [
-        ({"step": "explode"}, "step"),
+        ({"step": "explode"}, "'explode' is not one of 'filter'"),
+        ({"rows": 5}, "does not say what it is; give it a step"),
         ({"step": "filter", "where": []}, "at least 1 item"),
         ({"step": "split", "parts": {"a": 0.5, "b": 0.4}, "by": "random"}, "add up to 0.9"),
         ({"step": "split", "parts": {"a": 1.5, "b": -0.5}, "by": "random"}, "between 0 and 1"),

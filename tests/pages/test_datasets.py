@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -310,3 +311,48 @@ def test_recent_datasets_are_offered_and_the_fields_follow(app: Open) -> None:
     assert keyed(page, "recent_dataset").options == ["dair\\-ai/emotion"]
     keyed(page, "dataset_kind").set_value("hub").run()
     assert page.text_input(key="hub_name").value == "dair-ai/emotion"
+
+
+def linked(app: Open, **parameters: str) -> AppTest:
+    """The page as a link opens it."""
+    page = app(PAGE)
+    page.query_params.clear()
+    for name, value in parameters.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    return page
+
+
+def test_a_link_opens_the_dataset_the_split_and_the_view(app: Open) -> None:
+    view = '{"where":[{"column":"label","values":["5 stars"]}],"sort":"text"}'
+    page = linked(app, source="sample", split="test", view=view)
+    rows = page.dataframe[0].value
+    assert set(rows["label"]) == {"5 stars"} and "of 1,000" in said(page)
+    assert list(rows["text"]) == sorted(rows["text"])
+    assert any("label is 5 stars" in b.label.replace("\\", "") for b in page.button)
+
+    steps = '[{"step":"subset","rows":100},{"step":"rename","names":{"text":"review"}}]'
+    page = linked(app, source="sample", steps=steps)
+    assert "200 rows" in said(page) and "2 steps of preparation" in said(page)
+    assert "review" in page.dataframe[0].value.columns
+
+
+@pytest.mark.parametrize(
+    ("parameters", "says"),
+    [
+        ({"source": "sample", "view": "{"}, "not readable"),
+        ({"source": "sample", "view": '{"sort":"nobody"}'}, "no column 'nobody' to sort by"),
+        ({"source": "sample", "view": '{"where":[{"column":"label","values":["9 stars"]}]}'}, "no class of 'label'"),
+        ({"source": "sample", "steps": '[{"step":"explode"}]'}, "'explode' is not one of"),
+        ({"source": "sample", "steps": '[{"step":"columns","keep":["x"]}]'}, "no column 'x'"),
+        ({"source": "teapot"}, "'teapot' is not one of"),
+        ({"source": "hub"}, "no dataset is named"),
+        ({"source": "file", "path": "/nobody/was/here.csv"}, "here.csv"),
+        ({"source": "sample", "split": "<script>"}, "5,000 rows"),
+    ],
+)
+def test_a_hostile_link_gets_a_sentence(parameters: dict[str, str], says: str, app: Open) -> None:
+    page = linked(app, **parameters)
+    shown = said(page) + " ".join(str(error.value) for error in page.error)
+    assert re.search(says, shown), shown
