@@ -71,7 +71,11 @@ def main() -> None:
             working = submit(dashboard, "Sample reviews · smaller steps", learning_rate=3e-4, num_train_epochs=6.0)
             submit(dashboard, "Sample reviews · label smoothing", label_smoothing_factor=0.1)
             photograph(browser, dashboard.url(f"run?run={finished}"), "run")
-            photograph(browser, dashboard.url("datasets"), "datasets")
+            photograph(
+                browser,
+                dashboard.url("datasets?source=sample&split=train&view=%7B%22search%22%3A%22burger%22%7D"),
+                "datasets",
+            )
             photograph(browser, dashboard.url("new_run"), "new_run")
             photograph(browser, dashboard.url("runs"), "runs")
             watch = browser.new_page()
