@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from core.data import parquet
 from core.data.columns import COMPRESSION
+from core.data.ingest import name_of
 from core.data.prepared import Prepared
 
 FORMULA = r"^[=+\-@\t\r]"  # what a spreadsheet takes for the beginning of a formula
@@ -30,7 +31,8 @@ def export(prepared: Prepared, split: str, form: str) -> Path:
     In CSV (UTF-8 with a byte order mark, so that spreadsheets read it as such) an apostrophe goes before text that a
     spreadsheet would take for a formula.
     """
-    path = prepared.folder / "exports" / f"{_file_name(split)}{SUFFIXES[form]}"
+    place = list(prepared.splits).index(split)  # two splits in Japanese may have the same name for a file
+    path = prepared.folder / "exports" / f"{place}-{name_of(split)}{SUFFIXES[form]}"
     if path.is_file():
         return path
     path.parent.mkdir(exist_ok=True)
@@ -124,9 +126,3 @@ def _json(value: Any) -> str:
     return json.dumps(
         value, ensure_ascii=False, default=lambda v: f"{len(v):,} bytes" if isinstance(v, bytes) else str(v)
     )
-
-
-def _file_name(split: str) -> str:
-    from core.data.ingest import name_of
-
-    return name_of(split) or "split"

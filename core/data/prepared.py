@@ -26,7 +26,7 @@ from core.errors import DataError, PathError
 from core.settings import Settings
 from core.spec import DataSpec
 
-STEPS_FORMAT = 1  # raise it when a step does something else than it did
+STEPS_FORMAT = 2  # raise it when a step does something else than it did
 FORMAT = 1  # raise it when prepared folders of older versions must not be used any more
 QUICK_BYTES = 8 * 1024 * 1024  # of text; about a second
 QUICK_ROWS, QUICK_NEAR_ROWS = 200_000, 6_000

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from core.data import browse
 from core.data.load import choose_train
 from core.data.prepared import Prepared, Progress, ignore
-from core.data.transform import CONTROL, same_sql
+from core.data.transform import CONTROL, conflicts_sql, copies_sql, text_keys
 from core.files import write_text
 from core.spec import DataSpec
 from core.steps import (
@@ -37,7 +37,7 @@ from core.wording import counted, listed, shortened
 if TYPE_CHECKING:
     import numpy as np
 
-VERSION = 2  # raise it when something else is found than before
+VERSION = 3  # raise it when something else is found than before
 EXAMPLES = 20
 RARE, TOO_RARE = 10, 2  # rows of a class
 MAJORITY = 0.8
@@ -48,9 +48,9 @@ MOST_LABELS_COMPARED = 200
 ALIKE = 0.85
 TELLTALE = 0.5  # of the rows of a class
 NEAR_ROWS = 1_000_000
-# What text looks like that was read in a wrong encoding; ftfy then says whether it was.
 MARKUP = r"(?i)&(amp|lt|gt|quot|nbsp|apos|#\d+);|#\d{2,4};|\bquot;|</?(br|p|div|span|li|td|font|strong)( [^<>]*)?/?>"
 UNSEEN = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\x{200b}\x{2060}\x{feff}]"  # transform.CONTROL for DuckDB
+# What text looks like that was read in a wrong encoding; ftfy then says whether it was.
 BROKEN = "[ÃÂâ€ðï¿]|\ufffd|縺|繧|譁|蜿"
 
 BLANK = "trim(coalesce(CAST({} AS VARCHAR), ''), ' \t\r\n\u3000') = ''"
@@ -192,7 +192,7 @@ def _copies(prepared: Prepared, texts: Sequence[str]) -> Iterator[Finding]:
     for split in _each(prepared, texts):
 
         def where(names: dict[str, str]) -> str:
-            return f"n NOT IN (SELECT min(n) FROM data GROUP BY {same_sql(texts, names, prepared)})"
+            return copies_sql(texts, names, prepared)
 
         count, rows = _numbers(prepared, split, where)
         if count:
@@ -210,7 +210,7 @@ def _leaks(prepared: Prepared, texts: Sequence[str], train: str) -> Iterator[Fin
 
     if train not in _each(prepared, texts):
         return
-    key = _keys(prepared, texts)
+    key = text_keys(prepared, texts)
     seen: np.ndarray | None = None
     for split in _each(prepared, texts):
         if split == train:
@@ -266,13 +266,8 @@ def _near(prepared: Prepared, texts: Sequence[str], train: str, progress: Progre
             )  # fmt: skip
 
 
-def _keys(prepared: Prepared, texts: Sequence[str]) -> Query:
-    """Row numbers, and keys that are the same for the same texts."""
-    return lambda names: (f"SELECT n, {same_sql(texts, names, prepared)} FROM data", [])
-
-
 def _exact_keys(prepared: Prepared, texts: Sequence[str], splits: Sequence[str]) -> dict[tuple[str, int], int]:
-    key = _keys(prepared, texts)
+    key = text_keys(prepared, texts)
     return {
         (split, number): value
         for split in splits
@@ -350,9 +345,7 @@ def _conflicts(prepared: Prepared, texts: Sequence[str], label: str) -> Iterator
     for split in _each(prepared, [*texts, label]):
 
         def where(names: dict[str, str]) -> str:
-            key = same_sql(texts, names, prepared)
-            bad = f"SELECT {key} FROM data GROUP BY 1 HAVING count(DISTINCT {names[label]}) > 1"
-            return f"{key} IN ({bad})"
+            return conflicts_sql(texts, label, names, prepared)
 
         count, rows = _numbers(prepared, split, where)
         if count:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.data import browse, parquet
 from core.data.columns import COMPRESSION
-from core.data.prepared import Column, Prepared, Progress, ignore
+from core.data.prepared import Prepared, Progress, ignore
 from core.data.view import conditions_sql
 from core.errors import DataError
 from core.steps import (
@@ -268,6 +268,14 @@ def _mapped(prepared: Prepared, step: MapLabels, splits: Sequence[str]) -> Plan:
         names = tuple(dict.fromkeys(step.labels.get(name, name) for name in column.names))
         numbers = pa.array([names.index(step.labels.get(name, name)) for name in column.names], pa.int64())
 
+    whole = column.kind == "float" and _is_whole(prepared, step.column)
+
+    def texts(table: pa.Table) -> pa.Table:
+        at = table.column_names.index(step.column) if step.column in table.column_names else None
+        if at is None:
+            return table
+        return table.set_column(at, step.column, _labels_as_text(parquet.plain(table.column(at)), whole))
+
     def values(table: pa.Table) -> pa.Table:
         at = table.column_names.index(step.column) if step.column in table.column_names else None
         if at is None:
@@ -277,26 +285,36 @@ def _mapped(prepared: Prepared, step: MapLabels, splits: Sequence[str]) -> Plan:
             inside = pc.if_else(pc.greater_equal(old, 0), old, pa.scalar(None, old.type))
             new = pc.fill_null(pc.take(numbers, inside), -1)
         else:
-            texts = _labels_as_text(old, column)
+            as_text = _labels_as_text(old, whole)
             known, new_names = pa.array(list(step.labels)), pa.array(list(step.labels.values()), pa.string())
-            as_written, trimmed = (pc.index_in(t, known) for t in (texts, pc.utf8_trim_whitespace(texts)))
-            new = pc.coalesce(pc.take(new_names, as_written), pc.take(new_names, trimmed), texts)
+            as_written, trimmed = (pc.index_in(t, known) for t in (as_text, pc.utf8_trim_whitespace(as_text)))
+            new = pc.coalesce(pc.take(new_names, as_written), pc.take(new_names, trimmed), as_text)
         return table.set_column(at, step.column, new)
 
     made = _each(prepared, values, splits)
     if column.names:
         made.names = {step.column: names}
+    else:  # the column is text from here on, in every split
+        for change in made.changes:
+            change.values = change.values or texts
     return made
 
 
-def _labels_as_text(values: Any, column: Column) -> Any:
+def _is_whole(prepared: Prepared, column: str) -> bool:
+    """Whether a column of floats holds whole numbers only: then 1.0 is the label 1, in all batches and splits."""
+
+    def sql(names: dict[str, str]) -> tuple[str, list[Any]]:
+        return f"SELECT n FROM data WHERE {names[column]} <> floor({names[column]}) LIMIT 1", []
+
+    here = [name for name, part in prepared.splits.items() if column in parquet.open_file(part.path).schema_arrow.names]
+    return not any(len(numbers) for name in here for (numbers,) in browse.query(prepared, name, sql))
+
+
+def _labels_as_text(values: Any, whole: bool) -> Any:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if column.kind == "float":  # 1.0 is the label 1
-        whole = pc.all(pc.equal(pc.floor(values), values), skip_nulls=True).as_py()
-        return pc.cast(pc.cast(values, pa.int64()) if whole else values, pa.string())
-    return pc.cast(values, pa.string())
+    return pc.cast(pc.cast(values, pa.int64()) if whole else values, pa.string())
 
 
 def _cleaned(table: pa.Table, step: CleanText) -> pa.Table:
@@ -333,7 +351,10 @@ def plain_text(text: str) -> str:
 
 
 def same_sql(columns: Sequence[str], names: dict[str, str], prepared: Prepared) -> str:
-    """A key that is the same for rows whose columns are, but for case and blanks of texts; 64 bits of it."""
+    """A key that is the same for rows whose columns are, but for case and blanks of texts; 64 bits of it.
+
+    Rows in which all of the columns are empty have none (NULL): nothing is like nothing.
+    """
     parts = []
     for name in columns:
         column = prepared.column(name)
@@ -341,7 +362,8 @@ def same_sql(columns: Sequence[str], names: dict[str, str], prepared: Prepared) 
         if column is not None and column.kind == "text":
             text = f"lower(trim(regexp_replace({text}, '\\s+', ' ', 'g')))"
         parts.append(f"coalesce({text}, '')")
-    return f"md5_number_lower(concat_ws(chr(31), {', '.join(parts)}))"
+    empty = " AND ".join(f"{part} = ''" for part in parts)
+    return f"CASE WHEN {empty} THEN NULL ELSE md5_number_lower(concat_ws(chr(31), {', '.join(parts)})) END"
 
 
 def _first_of_each(
@@ -356,20 +378,28 @@ def _first_of_each(
         for group in groups(prepared, [split], columns, step.threshold, progress):
             mask[[number for _, number in sorted(group)[1:]]] = False
         return mask
-    return _mask(
-        prepared,
-        split,
-        lambda names: (f"SELECT min(n) FROM data GROUP BY {same_sql(columns, names, prepared)}", []),
+    return ~_mask(
+        prepared, split, lambda names: (f"SELECT n FROM data WHERE {copies_sql(columns, names, prepared)}", [])
     )
+
+
+def copies_sql(columns: Sequence[str], names: dict[str, str], prepared: Prepared) -> str:
+    """True of the rows that are the same as an earlier one."""
+    key = same_sql(columns, names, prepared)
+    return f"{key} IS NOT NULL AND n NOT IN (SELECT min(n) FROM data GROUP BY {key})"
 
 
 def _without_conflicts(prepared: Prepared, split: str, step: DropConflicts) -> np.ndarray:
     def sql(names: dict[str, str]) -> tuple[str, list[Any]]:
-        key, label = same_sql(step.columns, names, prepared), names[step.label]
-        bad = f"SELECT {key} FROM data GROUP BY 1 HAVING count(DISTINCT {label}) > 1"
-        return f"SELECT n FROM data WHERE {key} NOT IN ({bad})", []
+        return f"SELECT n FROM data WHERE {conflicts_sql(step.columns, step.label, names, prepared)}", []
 
-    return _mask(prepared, split, sql)
+    return ~_mask(prepared, split, sql)
+
+
+def conflicts_sql(columns: Sequence[str], label: str, names: dict[str, str], prepared: Prepared) -> str:
+    """True of the rows whose texts occur with another label too."""
+    key = same_sql(columns, names, prepared)
+    return f"{key} IN (SELECT {key} FROM data GROUP BY 1 HAVING count(DISTINCT {names[label]}) > 1)"
 
 
 def _without_leaks(prepared: Prepared, step: DropLeaks, progress: Progress) -> np.ndarray:
@@ -386,13 +416,21 @@ def _without_leaks(prepared: Prepared, step: DropLeaks, progress: Progress) -> n
             if any(split != step.split for split, _ in group):
                 mask[[number for split, number in group if split == step.split]] = False
         return mask
-    keys = lambda names: same_sql(step.columns, names, prepared)  # noqa: E731
-    elsewhere = np.concatenate(
-        [k for name in others for (k,) in browse.query(prepared, name, lambda c: (f"SELECT {keys(c)} FROM data", []))]
-    )
-    for numbers, here in browse.query(prepared, step.split, lambda c: (f"SELECT n, {keys(c)} FROM data", [])):
+    keys = text_keys(prepared, step.columns)
+    found = [k for name in others for _, k in browse.query(prepared, name, keys)]
+    elsewhere = np.concatenate(found) if found else np.empty(0, np.uint64)
+    for numbers, here in browse.query(prepared, step.split, keys):
         mask[numbers[np.isin(here, elsewhere)]] = False
     return mask
+
+
+def text_keys(prepared: Prepared, columns: Sequence[str]) -> Callable[[dict[str, str]], tuple[str, list[Any]]]:
+    """A query for row numbers, and keys that are the same for the same texts; without rows that are empty."""
+
+    def sql(names: dict[str, str]) -> tuple[str, list[Any]]:
+        return f"SELECT n, k FROM (SELECT n, {same_sql(columns, names, prepared)} AS k FROM data) WHERE k NOTNULL", []
+
+    return sql
 
 
 def _drawn(rows: int, step: Subset) -> np.ndarray:

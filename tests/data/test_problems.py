@@ -114,3 +114,10 @@ def test_hostile_names_and_labels(look: Look, tmp_path: Path, settings: Settings
     data = {"t": texts(40), "label": [nasty, "it's"] * 20, 'a"b': ["same"] * 40}
     found = look({"train": data})
     assert set(found) == {"constant"}
+
+
+def test_empty_texts_are_no_copies_leaks_or_contradictions(look: Look) -> None:
+    data = fine()
+    data["t"][0:3] = ["", " ", ""]
+    found = look({"train": data, "test": {"t": ["", *texts(3, "test")], "label": ["good", "poor", "good", "poor"]}})
+    assert not {"duplicates", "leak", "conflicts"} & set(found) and found["empty"].count in (1, 3)

@@ -106,7 +106,7 @@ def test_what_is_left_of_a_web_page(text: str, plain: str) -> None:
 def test_exact_copies(make: Make) -> None:
     texts = ["One two", "one  TWO ", "three", "three", None, None]
     made = make({"train": {"t": texts, "n": [1, 2, 3, 3, 4, 5]}}, {"step": "deduplicate", "columns": ["t"]})
-    assert column(made, "n") == [1, 3, 4]
+    assert column(made, "n") == [1, 3, 4, 5]
     whole = make({"train": {"t": texts, "n": [1, 2, 3, 3, 4, 5]}}, {"step": "deduplicate"})
     assert column(whole, "n") == [1, 2, 3, 4, 5], "with no column named, all must be the same"
 
@@ -338,3 +338,34 @@ def test_exports_name_the_classes(settings: Settings) -> None:
     made = prepare(DataSpec(), settings)
     table = pq.read_table(export(made, "test", "parquet"))
     assert set(table.column("label").to_pylist()) == {"1 star", "2 stars", "3 stars", "4 stars", "5 stars"}
+
+
+def test_splits_in_other_scripts_are_exported_apart(make: Make) -> None:
+    made = make({"日本": {"t": ["京都"]}, "中国": {"t": ["北京"]}})
+    assert {name: pq.read_table(export(made, name, "parquet")).to_pylist()[0]["t"] for name in made.splits} == {
+        "日本": "京都", "中国": "北京",
+    }  # fmt: skip
+
+
+def test_labels_that_are_numbers_read_alike_in_all_batches_and_splits(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transform, "BATCH_ROWS", 2)
+    step = {"step": "map_labels", "column": "l", "labels": {"1": "bad", "1.0": "bad"}, "splits": ["train"]}
+    made = make({"train": {"l": [1.0, 2.0, 2.5, 1.0]}, "test": {"l": [2.0]}}, step)
+    assert column(made, "l") == ["bad", "2", "2.5", "bad"] or column(made, "l") == ["bad", "2.0", "2.5", "bad"]
+    assert len({len(v) for v in [*column(made, "l")[1:2], *column(made, "l", "test")]}) == 1
+    whole = make({"train": {"l": [1.0, 2.0, 3.0]}, "test": {"l": [2.0]}}, step)
+    assert column(whole, "l") == ["bad", "2", "3"] and column(whole, "l", "test") == ["2"]
+
+
+def test_empty_texts_are_not_like_one_another(make: Make) -> None:
+    splits = {"train": {"t": ["", " ", None, "a b", "A  b"], "l": [0, 1, 1, 0, 1]}, "test": {"t": [" "], "l": [0]}}
+    for step in (
+        {"step": "deduplicate", "columns": ["t"]},
+        {"step": "drop_conflicts", "columns": ["t"], "label": "l"},
+        {"step": "drop_leaks", "columns": ["t"], "split": "train"},
+    ):
+        kept = column(make(splits, step), "t")
+        assert kept[:3] == ["", " ", None], step
+        assert len(kept) == {"deduplicate": 4, "drop_conflicts": 3, "drop_leaks": 5}[str(step["step"])]
