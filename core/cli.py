@@ -21,14 +21,16 @@ from typing import Any
 
 from core import spec as specs
 from core.engines import support
-from core.errors import SpecError, TunedeckError, WrongStatus
+from core.errors import RunNotFound, SpecError, TunedeckError, WrongStatus
+from core.evaluation.specs import EvaluateSpec
 from core.files import finite
 from core.naming import run_name
+from core.results import read_evaluation
 from core.run_view import RunView
 from core.scheduler import Scheduler, free_resource, remove_run, resume_run
 from core.settings import Settings, allowed_path, from_environment, home_warning
 from core.store import ACTIVE, Run, Store
-from core.wording import profile_lines
+from core.wording import evaluation_lines, profile_lines
 
 POLL_S = 0.5
 
@@ -77,6 +79,14 @@ def _parser() -> argparse.ArgumentParser:
         ("delete", _delete, "Delete a run that has ended, with its model and files."),
     ):
         command(name, function, text).add_argument("run", metavar="RUN", help="the id of the run")
+    evaluate = command("evaluate", _evaluate, "Judge a model on a split, and wait for the result.")
+    evaluate.add_argument("model", metavar="MODEL", help="the id of a run, a model folder, or a Hub id")
+    evaluate.add_argument("--split", default="", help="the split; that the run was evaluated on if not given")
+    evaluate.add_argument("--data", help="another dataset: a file, a folder, a Hub id, or sample")
+    evaluate.add_argument("--config", help="the Hub dataset's configuration")
+    evaluate.add_argument("--text", action="append", default=[], metavar="COLUMN", help="a text column of --data")
+    evaluate.add_argument("--label", metavar="COLUMN", help="the label column of --data")
+    evaluate.add_argument("--examples", type=int, help="judge on so many examples, drawn at random")
     profile = command("profile", _profile, "Tell what is in a dataset.")
     profile.add_argument("data", metavar="DATA", help="a file, a folder with train and test files, a Hub id, or sample")
     profile.add_argument("--config", help="the Hub dataset's configuration")
@@ -194,16 +204,41 @@ def _progress_line(run: Run, view: RunView) -> str:
     return line
 
 
+def _evaluate(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
+    subject = _subject(options.model, store)
+    data = None
+    if options.data:
+        data = _data(options.data, options.config, options.text, options.label)
+    tree = {"model": subject, "data": data, "split": options.split, "max_examples": options.examples}
+    spec: EvaluateSpec = specs.build(tree, EvaluateSpec)
+    run_id = store.submit("evaluate", f"Evaluating {options.model}", spec.model_dump(mode="json"))
+    result, status = _work_on(run_id, False, store, settings)
+    if status == 0 and not options.json:
+        print("\n".join(evaluation_lines(read_evaluation(settings.run_dir(run_id)) or {})))
+    return result | {"folder": str(settings.run_dir(run_id))}, status
+
+
+def _subject(model: str, store: Store) -> dict[str, Any]:
+    """What a person means by a model: the id of a run if there is one, else a folder or a Hub id."""
+    try:
+        return {"run": store.run(model).id}
+    except RunNotFound:
+        return {"name": model}
+
+
+def _data(path: str, config: str | None, texts: list[str], label: str | None) -> dict[str, Any]:
+    """What a person means by a dataset: the sample, a file or folder that is there, else a Hub id."""
+    source = "sample" if path == "sample" else "file" if Path(path).expanduser().exists() else "hub"
+    return {
+        "source": source, "path": "" if source == "sample" else path, "config": config, "text_columns": texts,
+        "label_column": label,
+    }  # fmt: skip
+
+
 def _profile(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
     from core.data.profile import profile_of
 
-    source, path = "hub", options.data
-    if options.data == "sample":
-        source, path = "sample", ""
-    elif Path(options.data).expanduser().exists():
-        source = "file"
-    data = {"source": source, "path": path, "config": options.config, "text_columns": options.text,
-            "label_column": options.label}  # fmt: skip
+    data = _data(options.data, options.config, options.text, options.label)
     spec = specs.build({"data": data, "model": {"name": options.model}, "exact": options.exact}, specs.ProfileSpec)
     shown = ""
 

@@ -281,16 +281,12 @@ def load_model(
     folder: what `fetch` returned. label_names: the classes in the order of their ids. Raises ModelError.
     """
     from transformers import set_seed
-    from transformers.utils import logging as transformers_logging
 
     labels = {
         "id2label": dict(enumerate(label_names)),
         "label2id": {name: i for i, name in enumerate(label_names)},
         "problem_type": "single_label_classification",
     }
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the Hub's bars have a switch of their own in the environment
-        transformers_logging.disable_progress_bar()
     set_seed(seed)
     if folder is None:
         network = scratch.model(len(tokenizer), model.max_length, tokenizer.pad_token_id, labels)
@@ -299,6 +295,44 @@ def load_model(
         network = _load_pretrained(folder, labels, tokenizer, report)
     network.config.pad_token_id = tokenizer.pad_token_id
     return network.eval()
+
+
+def load_trained(folder: Path, title: str) -> Any:
+    """A classifier as it was saved, with its own head, in float32. Raises ModelError if it has none or is damaged."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    _check_architecture(folder)
+    with _quiet():
+        try:
+            network, info = AutoModelForSequenceClassification.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True,
+                weights_only=True, output_loading_info=True,
+            )  # fmt: skip
+        except Exception as error:  # whatever the library makes of a broken file
+            raise ModelError(f"the model {title} cannot be loaded: {_first_line(error)}") from error
+    if info["missing_keys"]:
+        raise ModelError(
+            f"{title} has no trained head ({sorted(info['missing_keys'])[0]} is missing), so it cannot classify yet; "
+            "train it first, or choose one that was trained for classification"
+        )
+    return network
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the library's table of new and unused weights, which alarms."""
+    from transformers.utils import logging as transformers_logging
+
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the Hub's bars have a switch of their own in the environment
+        transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
 
 
 def save(model: Any, tokenizer: Any, folder: Path) -> None:
@@ -365,27 +399,23 @@ def _add_padding(tokenizer: Any, folder: Path, report: Reporter) -> None:
 def _load_pretrained(folder: Path, labels: dict[str, Any], tokenizer: Any, report: Reporter) -> Any:
     import torch
     from transformers import AutoModelForSequenceClassification
-    from transformers.utils import logging as transformers_logging
 
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # its table of new and unused weights alarms; _check_loaded explains
-    try:
-        network, info = AutoModelForSequenceClassification.from_pretrained(
-            folder,
-            **labels,
-            num_labels=len(labels["id2label"]),
-            dtype=torch.float32,  # master weights: lower precision, where chosen, comes from autocast
-            use_safetensors=True,
-            trust_remote_code=False,
-            local_files_only=True,
-            weights_only=True,
-            ignore_mismatched_sizes=True,  # a head for other classes is made anew; all else is checked below
-            output_loading_info=True,
-        )
-    except Exception as error:  # a broken file, a config that fits no weights: whatever the library makes of it
-        raise ModelError(f"the model in {folder} cannot be loaded: {_first_line(error)}") from error
-    finally:
-        transformers_logging.set_verbosity(verbosity)
+    with _quiet():  # _check_loaded explains
+        try:
+            network, info = AutoModelForSequenceClassification.from_pretrained(
+                folder,
+                **labels,
+                num_labels=len(labels["id2label"]),
+                dtype=torch.float32,  # master weights: lower precision, where chosen, comes from autocast
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                weights_only=True,
+                ignore_mismatched_sizes=True,  # a head for other classes is made anew; all else is checked below
+                output_loading_info=True,
+            )
+        except Exception as error:  # a broken file, a config that fits no weights: whatever the library makes of it
+            raise ModelError(f"the model in {folder} cannot be loaded: {_first_line(error)}") from error
     _check_loaded(folder, network, info, report)
     rows = network.get_input_embeddings().weight.shape[0]
     if len(tokenizer) > rows:

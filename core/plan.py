@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core import models
 from core.data import browse
 from core.data.files import split_of
-from core.data.load import choose_columns, choose_train
+from core.data.load import choose_columns, choose_train, set_aside
 from core.data.prepared import Prepared
 from core.engines import support
 from core.errors import DataError, ModelError, PathError, Problem, TunedeckError
@@ -18,6 +19,8 @@ from core.spec import DataSpec, RunSpec, TrainingSpec, replace
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from core.store import Holdout
 
 LEAST_CLASSES = 2
 
@@ -67,9 +70,10 @@ def start_from(data: DataSpec) -> RunSpec:
     return replace(RunSpec(data=data), SCRATCH)
 
 
-def splits_used(data: DataSpec, prepared: Prepared) -> tuple[str | None, str | None]:
+def splits_used(data: DataSpec, prepared: Prepared, aside: Collection[str] = ()) -> tuple[str | None, str | None]:
     """The training and evaluation split of a run; None for one that does not exist or, the latter, is held out.
 
+    aside: splits that are final tests.
     Not looked at: whether a split that was not named has labels; the run passes over one that has none.
     """
     try:
@@ -78,15 +82,20 @@ def splits_used(data: DataSpec, prepared: Prepared) -> tuple[str | None, str | N
         return None, None
     if data.eval_split:
         return train, data.eval_split if data.eval_split in prepared.splits else None
-    others = sorted(name for name in prepared.splits if name != train)
+    others = sorted(name for name in prepared.splits if name != train and name not in aside)
     found = (name for kind in ("validation", "test") for name in others if split_of(name) == kind)
     return train, next(found, None)
 
 
-def outlook(spec: RunSpec, prepared: Prepared) -> Outlook | None:
+def final_tests(data: DataSpec, prepared: Prepared, holdouts: Sequence[Holdout]) -> set[str]:
+    """The splits that are set aside."""
+    return set_aside(prepared, data.text_columns or prepared.text_guess, holdouts)
+
+
+def outlook(spec: RunSpec, prepared: Prepared, holdouts: Sequence[Holdout] = ()) -> Outlook | None:
     """How much a run will do; None if its training split does not exist."""
     data, training = spec.data, spec.training
-    train_split, eval_split = splits_used(data, prepared)
+    train_split, eval_split = splits_used(data, prepared, final_tests(data, prepared, holdouts))
     if train_split is None:
         return None
     train = prepared.splits[train_split].rows
@@ -107,9 +116,11 @@ def whole_arrays(examples: int, spec: RunSpec) -> int:
     return 2 * 3 * 4 * examples * spec.model.max_length
 
 
-def problems(spec: RunSpec, prepared: Prepared | None, settings: Settings) -> list[Problem]:
+def problems(
+    spec: RunSpec, prepared: Prepared | None, settings: Settings, holdouts: Sequence[Holdout] = ()
+) -> list[Problem]:
     """What would make this run fail, as far as it can be seen in a moment and without the network."""
-    return [*(_data_problems(spec.data, prepared) if prepared else ()), *_model_problems(spec, settings)]
+    return [*(_data_problems(spec.data, prepared, holdouts) if prepared else ()), *_model_problems(spec, settings)]
 
 
 def advice(spec: RunSpec) -> list[Problem]:
@@ -147,14 +158,18 @@ def data_problem(error: TunedeckError) -> Problem:
     return Problem((error.field if isinstance(error, DataError) else "") or "data", str(error))
 
 
-def _data_problems(data: DataSpec, prepared: Prepared) -> list[Problem]:
+def _data_problems(data: DataSpec, prepared: Prepared, holdouts: Sequence[Holdout]) -> list[Problem]:
     found = []
     for choose in (choose_columns, choose_train):
         try:
             choose(prepared, data, [])
         except DataError as error:
             found.append(data_problem(error))
-    train, evaluation = splits_used(data, prepared)
+    aside = final_tests(data, prepared, holdouts)
+    train, evaluation = splits_used(data, prepared, aside)
+    for field, split in (("data.train_split", train), ("data.eval_split", data.eval_split)):
+        if split in aside:
+            found.append(Problem(field, f"{split!r} is set aside as the final test; choose another split"))
     if data.eval_split and train is not None:
         if evaluation is None:
             listed = ", ".join(prepared.splits)

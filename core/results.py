@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from core import scheduler
+from core.files import write_text
 from core.store import ACTIVE, Run, Store
+
+CALIBRATION = "calibration.json"  # in a model's folder
+MOST_TEMPERATURE = 100.0
 
 
 def read_report(folder: Path) -> dict[str, Any] | None:
@@ -18,6 +22,15 @@ def read_report(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError):
         return None
     return report if isinstance(report, dict) and isinstance(report.get("metrics"), dict) else None
+
+
+def read_evaluation(folder: Path) -> dict[str, Any] | None:
+    """What an evaluation found (see `core.evaluation.evaluate`); None if there is nothing, or it cannot be read."""
+    try:
+        found = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and "metrics" in found else None
 
 
 def model_folder(folder: Path) -> Path | None:
@@ -60,3 +73,20 @@ def load_code(model: Path) -> str:
         f"tokenizer = AutoTokenizer.from_pretrained({str(model)!r})\n"
         f"model = AutoModelForSequenceClassification.from_pretrained({str(model)!r})"
     )
+
+
+def read_temperature(model: Path) -> float:
+    """What the logits of a model in this folder are divided by; 1, which changes nothing, if none was saved."""
+    try:
+        value = float(json.loads((model / CALIBRATION).read_text(encoding="utf-8"))["temperature"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 1.0
+    return value if MOST_TEMPERATURE >= value >= 1 / MOST_TEMPERATURE else 1.0
+
+
+def save_temperature(model: Path, temperature: float) -> None:
+    """Keep with a model what its logits are to be divided by; 1 removes it."""
+    if temperature == 1.0:
+        (model / CALIBRATION).unlink(missing_ok=True)
+    else:
+        write_text(model / CALIBRATION, json.dumps({"temperature": temperature}))

@@ -10,7 +10,7 @@ MIGRATIONS = (
     """
     CREATE TABLE runs (
         id TEXT PRIMARY KEY,
-        kind TEXT NOT NULL,                 -- train, import
+        kind TEXT NOT NULL,                 -- train, import, inspect, profile, evaluate, …
         owner TEXT NOT NULL,
         name TEXT NOT NULL,
         status TEXT NOT NULL,               -- queued starting running stopping finished stopped failed lost
@@ -66,6 +66,21 @@ MIGRATIONS = (
         holder TEXT NOT NULL,               -- JSON: host, boot, pid, pid_started
         token INTEGER NOT NULL,             -- grows with each new holder
         expires REAL NOT NULL
+    ) STRICT;
+    """,
+    """
+    CREATE TABLE holdouts (                 -- final tests: see core/data/holdout.py
+        content TEXT PRIMARY KEY,
+        title TEXT NOT NULL,
+        split TEXT NOT NULL,
+        rows INTEGER NOT NULL,
+        created REAL NOT NULL
+    ) STRICT;
+    CREATE TABLE looks (                    -- evaluations on one; they outlive the run that made them
+        content TEXT NOT NULL REFERENCES holdouts (content) ON DELETE CASCADE,
+        run TEXT NOT NULL,
+        time REAL NOT NULL,
+        UNIQUE (content, run)
     ) STRICT;
     """,
 )

@@ -113,6 +113,18 @@ class Progress:
     epoch: float | None
 
 
+@dataclass(frozen=True)
+class Holdout:
+    """A final test. content: names its texts; title, split: where they were first seen; rows: how many; looks: at it"""
+
+    content: str
+    title: str
+    split: str
+    rows: int
+    created: float
+    looks: int
+
+
 COLUMNS = ", ".join(f.name for f in fields(Run))
 
 
@@ -192,7 +204,37 @@ class Store:
                 raise WrongStatus(f"Run {run_id} is still {run.status}; stop it before deleting it.")
             db.execute("DELETE FROM runs WHERE id=?", (run_id,))
 
+    def set_aside(self, content: str, title: str, split: str, rows: int) -> None:
+        """Make a split a final test; it stays the one that it is if it is one already."""
+        with self.atomic() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO holdouts (content, title, split, rows, created) VALUES (?,?,?,?,?)",
+                (content, _text(title), _text(split), rows, time.time()),
+            )
+
+    def give_back(self, content: str) -> None:
+        """Let a final test be an ordinary split again; its looks are forgotten."""
+        with self.atomic() as db:
+            db.execute("DELETE FROM holdouts WHERE content=?", (content,))
+
+    def look(self, content: str, run_id: str) -> None:
+        """Count an evaluation on a final test, once per run of kind evaluate."""
+        with self.atomic() as db:
+            db.execute(
+                "INSERT OR IGNORE INTO looks (content, run, time) SELECT content, ?, ? FROM holdouts WHERE content=?",
+                (run_id, time.time(), content),
+            )
+
     # Readers
+
+    def holdouts(self, before: float | None = None) -> list[Holdout]:
+        """The final tests, the newest first. before: only those set aside by then, in seconds since 1970"""
+        query = (
+            "SELECT content, title, split, rows, created, (SELECT count(*) FROM looks l WHERE l.content = h.content)"
+            " FROM holdouts h WHERE created <= ? ORDER BY created DESC"
+        )
+        with self._connection() as db:
+            return [Holdout(*row) for row in db.execute(query, (math.inf if before is None else before,))]
 
     def run(self, run_id: str) -> Run:
         """Raises RunNotFound."""

@@ -170,3 +170,29 @@ def profile_lines(made: dict[str, Any]) -> list[str]:
     if made["recommended_max_length"]:
         lines.append(f"\nA longest text of {made['recommended_max_length']} tokens cuts few or no texts.")
     return lines
+
+
+def evaluation_lines(found: dict[str, Any]) -> list[str]:
+    """An evaluation, as `core.evaluation.evaluate` makes it, for a terminal."""
+    if not found:
+        return []
+    baseline = found["baselines"]
+    bag = baseline.get("bag_of_words", {}).get("metrics", {})
+    lines = [f"{found['title']} on {counted(found['examples'], 'example')} of {found['split']}"]
+    for name in found["metric_names"]:
+        low, high = found["intervals"][name]
+        beside = f"majority {score(baseline['majority']['metrics'][name])}"
+        beside += f", bag of words {score(bag[name])}" if bag else ""
+        lines.append(
+            f"  {metric_title(name):<22} {score(found['metrics'][name])}  ({score(low)} to {score(high)}; {beside})"
+        )
+    lines.append(f"  {'Calibration error':<22} {found['calibration']['ece']:.3f}")
+    for group in found["slices"]["worst"][:3]:
+        lines.append(
+            f"  hard: {group['name']}: accuracy {group['accuracy']:.3f} on {counted(group['count'], 'example')}"
+        )
+    if suspected := found.get("label_errors", {}).get("count"):
+        lines.append(f"  {counted(suspected, 'label')} may be wrong")
+    if test := found.get("final_test"):
+        lines.append(f"  This final test has been looked at {counted(test['looks'], 'time')}.")
+    return lines

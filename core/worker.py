@@ -24,6 +24,7 @@ import psutil
 
 from core import process, spec
 from core.errors import SpecError, StaleWrite, StoreError, TunedeckError
+from core.evaluation.specs import EvaluateSpec
 from core.events import Level
 from core.files import write_text
 from core.settings import Settings, from_environment
@@ -136,6 +137,7 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     from core import device, models
     from core.data.load import load
     from core.engines import checkpoints, support
+    from core.evaluation import predictions
     from core.evaluation.report import evaluate_run
     from core.tasks import text_classification as task
 
@@ -144,7 +146,7 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     device.set_threads(plan.execution.threads or process.physical_cores())
 
     report.phase("Loading the data")
-    loaded = load(plan.data, settings, report.fraction)
+    loaded = load(plan.data, settings, report.fraction, report.store.holdouts(before=run.created))
     for note in loaded.notes:
         report.message(note)
     report.check_stop()
@@ -166,7 +168,8 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     engine.train(plan, encoded, model, folder, report, checkpoints.latest(folder))
 
     report.phase("Evaluating")
-    result = evaluate_run(plan, encoded, model, folder, report)
+    ids = predictions.text_ids(zip(*(loaded.dataset["eval"][name] for name in loaded.text_columns), strict=True))
+    result = evaluate_run(plan, encoded, model, folder, report, ids)
     main = result["main_metric"]
     return {
         "main_metric": main,
@@ -205,11 +208,19 @@ def profile_data(run: Run, settings: Settings, report: RunWriter) -> dict[str, A
     return {"rows": made["rows"], "recommended_max_length": made["recommended_max_length"]}
 
 
+def evaluate_model(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """A model judged on examples: predictions, and all numbers that the Evaluate page shows."""
+    report.phase("Loading libraries")
+    from core.evaluation.evaluate import evaluate
+
+    return evaluate(spec.build(run.spec, EvaluateSpec), run, settings, report)
+
+
 class RunWriter:
     """The worker's Reporter: gathers what is said and writes it in batches, a heartbeat with each."""
 
     def __init__(self, store: Store, run: Run, token: int) -> None:
-        self._store, self._run, self._token = store, run, token
+        self.store, self._run, self._token = store, run, token
         self._lock = threading.Lock()
         self._progress = Progress("Starting", 0, 0, None)
         self._changed = True
@@ -263,7 +274,7 @@ class RunWriter:
 
     def restore(self, log: Sequence[Mapping[str, float | None]]) -> None:
         try:
-            told = self._store.measured(self._run.id)
+            told = self.store.measured(self._run.id)
         except StoreError as error:
             logger.warning("%s Metrics of the earlier attempt may be missing.", error)
             return
@@ -312,7 +323,7 @@ class RunWriter:
             progress = self._progress if self._changed else None
             self._metrics, self._events, self._changed = [], [], False
         try:
-            status = self._store.write(self._run.id, self._token, progress, metrics, events)
+            status = self.store.write(self._run.id, self._token, progress, metrics, events)
         except StaleWrite:
             raise
         except Exception:
@@ -339,6 +350,7 @@ class RunWriter:
 
 KINDS: dict[str, Callable[[Run, Settings, RunWriter], dict[str, Any]]] = {
     "train": train, "import": import_data, "inspect": inspect_data, "profile": profile_data,
+    "evaluate": evaluate_model,
 }  # fmt: skip
 
 if __name__ == "__main__":

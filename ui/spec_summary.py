@@ -14,7 +14,7 @@ from core.naming import run_name
 from core.presets import PRESETS
 from core.spec import RunSpec
 from core.wording import ENGINE_MEANINGS, ENGINE_TITLES, counted, listed, sentence, size
-from ui import spec_data, spec_form, state
+from ui import resources, spec_data, spec_form, state
 from ui.components import plain
 
 # What the Datasets page chooses.
@@ -90,7 +90,8 @@ def _advanced_field(form: state.Form, path: str, prepared: Prepared | None, prob
     elif prepared is None or not path.endswith("_split"):
         spec_form.field(form, path, problems, after=spec_data.share)
     else:
-        train, evaluation = plan.splits_used(state.data(), prepared)
+        aside = plan.final_tests(state.data(), prepared, resources.store().holdouts())
+        train, evaluation = plan.splits_used(state.data(), prepared, aside)
         used = (train if path == "data.train_split" else evaluation) or "A part of the training split"
         spec_form.field(
             form, path, problems, names=list(prepared.splits), placeholder=f"{used} (automatic)", after=spec_data.share
@@ -115,7 +116,7 @@ def show_outlook(spec: RunSpec | None, prepared: Prepared | None) -> None:
     lines = [f":material/memory: {plain(_device(spec))}"]
     if prepared is None:
         lines.append(":material/dataset: The dataset is fetched first")
-    elif (outlook := plan.outlook(spec, prepared)) is not None:
+    elif (outlook := plan.outlook(spec, prepared, resources.store().holdouts())) is not None:
         held_out = ", held out" if outlook.held_out else ""
         lines += [
             f":material/school: {outlook.train:,} examples to learn from",

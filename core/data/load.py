@@ -9,14 +9,14 @@ holds all its texts at once.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from core.data import holdout, parquet, rows
 from core.data import labels as label_rules
-from core.data import parquet, rows
 from core.data.files import split_of
 from core.data.labels import Classes
 from core.data.prepared import Prepared, Progress, Split, ignore, prepare
@@ -27,6 +27,8 @@ from core.spec import DataSpec
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset, DatasetDict
+
+    from core.store import Holdout
 
 LABEL, ROW = "label", "row"
 IN_MEMORY_BYTES = 256 * 1024 * 1024
@@ -39,11 +41,13 @@ class Loaded:
 
     dataset: splits "train" and "eval"; columns: the texts under their names, `label` (ClassLabel) and `row` (int64,
     the row number in the split it came from); notes: sentences on what was chosen, dropped and held out
+    source_columns: the texts' columns as the dataset calls them
     train_split, eval_split: the splits of the source that the two parts come from
     """
 
     dataset: DatasetDict
     text_columns: tuple[str, ...]
+    source_columns: tuple[str, ...]
     label_column: str
     label_names: list[str]
     prepared: Prepared
@@ -52,8 +56,11 @@ class Loaded:
     eval_split: str
 
 
-def load(data: DataSpec, settings: Settings, progress: Progress = ignore) -> Loaded:
-    """The dataset that a spec describes, ready for a task. Raises DataError, HubError, PathError."""
+def load(data: DataSpec, settings: Settings, progress: Progress = ignore, holdouts: Sequence[Holdout] = ()) -> Loaded:
+    """The dataset that a spec describes, ready for a task. Raises DataError, HubError, PathError.
+
+    holdouts: final tests, which neither train nor choose anything
+    """
     from datasets import DatasetDict
 
     prepared = prepare(data, settings, progress)
@@ -61,8 +68,16 @@ def load(data: DataSpec, settings: Settings, progress: Progress = ignore) -> Loa
     notes: list[str] = []
     texts, label = choose_columns(prepared, data, notes)
     train_split = choose_train(prepared, data, notes)
+    aside = set_aside(prepared, texts, holdouts)
+    for name, field in ((train_split, "data.train_split"), (data.eval_split, "data.eval_split")):
+        if name in aside:
+            raise DataError(
+                f"the split {name!r} is set aside as the final test, so that nothing is trained or tuned on it; "
+                "choose another split, or take it back on the Evaluate page",
+                field,
+            )
     classes = label_rules.classes(prepared, train_split, label)
-    eval_split = choose_eval(prepared, data, train_split, texts, label, classes, notes)
+    eval_split = choose_eval(prepared, data, train_split, texts, label, classes, notes, aside)
     train = _part(prepared, train_split, texts, label, classes, notes)
     _check_classes_left(train, classes.names, label, "data.label_column")
     if eval_split is None:
@@ -76,6 +91,7 @@ def load(data: DataSpec, settings: Settings, progress: Progress = ignore) -> Loa
     return Loaded(
         dataset=DatasetDict({"train": train, "eval": evaluation}),
         text_columns=tuple(map(_in_dataset, texts)),
+        source_columns=tuple(texts),
         label_column=label,
         label_names=list(classes.names),
         prepared=prepared,
@@ -141,6 +157,7 @@ def choose_eval(
     label: str,
     classes: Classes,
     notes: list[str],
+    aside: Collection[str] = (),
 ) -> str | None:
     """The split to evaluate on; None if a part of the training split is to be held out. Raises DataError."""
     names = list(prepared.splits)
@@ -159,11 +176,51 @@ def choose_eval(
         return data.eval_split
     for kind in ("validation", "test"):
         for name in sorted(n for n in names if n != train_split and split_of(n) == kind):
+            if name in aside:
+                notes.append(f"The split {name} is set aside as the final test; this run does not look at it.")
+                continue
             if label_rules.usable(prepared, name, [*texts, label], label, classes):
                 notes.append(f"Evaluating on the split {name}.")
                 return name
             notes.append(f"The split {name} has no labels to evaluate with, so it is not used.")
     return None
+
+
+def set_aside(prepared: Prepared, texts: Sequence[str], holdouts: Sequence[Holdout]) -> set[str]:
+    """The splits that are final tests."""
+    return {name for name in prepared.splits if holdout.find(prepared, name, texts, holdouts)}
+
+
+@dataclass(frozen=True)
+class Part:
+    """One split alone. examples: as in `Loaded`; source_columns: the texts' columns as the dataset calls them"""
+
+    examples: Dataset
+    text_columns: tuple[str, ...]
+    source_columns: tuple[str, ...]
+    label_column: str
+    label_names: tuple[str, ...]
+    prepared: Prepared
+    notes: tuple[str, ...]
+
+
+def load_split(
+    data: DataSpec, split: str, settings: Settings, progress: Progress = ignore, like: str | None = None
+) -> Part:
+    """One split with labels. Raises DataError.
+
+    like: the split whose labels say which classes there are; the split itself if None
+    """
+    prepared = prepare(data, settings, progress)
+    notes: list[str] = []
+    texts, label = choose_columns(prepared, data, notes)
+    if split not in prepared.splits:
+        listed = ", ".join(prepared.splits)
+        raise DataError(f"{prepared.title} has no split {split!r}; its splits are {listed}", "split")
+    classes = label_rules.classes(prepared, like or split, label)
+    part = _part(prepared, split, texts, label, classes, notes)
+    columns = tuple(map(_in_dataset, texts))
+    return Part(part, columns, tuple(texts), label, classes.names, prepared, tuple(notes))
 
 
 def _part(

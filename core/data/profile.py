@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -235,16 +236,22 @@ def _lengths(least: Any, mean: Any, most: Any, quantiles: Any) -> dict[str, Any]
     return {"min": least, "mean": mean, "max": most} | dict(zip(QUANTILES, quantiles or [None] * 3, strict=True))
 
 
-def _languages(prepared: Prepared, split: str, texts: Sequence[str]) -> dict[str, Any]:
-    """The languages of a sample, the commonest first; texts without letters have none."""
+@cache
+def _identifier() -> Any:
     from py3langid.langid import MODEL_FILE, LanguageIdentifier
 
-    identifier = LanguageIdentifier.from_model_file(MODEL_FILE)
+    return LanguageIdentifier.from_model_file(MODEL_FILE)
+
+
+def language_of(text: str) -> str:
+    """The code of a text's language, such as en; "none" if it has no letters."""
+    return str(_identifier().classify(text)[0]) if any(c.isalpha() for c in text) else "none"
+
+
+def _languages(prepared: Prepared, split: str, texts: Sequence[str]) -> dict[str, Any]:
+    """The languages of a sample, the commonest first; texts without letters have none."""
     rows, _ = browse.sample_texts(prepared, split, texts, LANGUAGE_SAMPLE, 42)
-    found: Counter[str] = Counter()
-    for row in rows:
-        text = " ".join(row)[:LANGUAGE_CHARACTERS]
-        found[str(identifier.classify(text)[0]) if any(c.isalpha() for c in text) else "none"] += 1
+    found = Counter(language_of(" ".join(row)[:LANGUAGE_CHARACTERS]) for row in rows)
     return {"rows": len(rows), "counts": dict(found.most_common())}
 
 

@@ -28,7 +28,8 @@ from core.engines.sampling import TrainingBatches, evaluation_batches
 from core.engines.timetable import Timetable
 from core.engines.vocabulary import Vocabulary
 from core.errors import DataError, Problem, SpecError
-from core.evaluation.metrics import check_finite, cross_entropy, score
+from core.evaluation.metrics import check_finite, score
+from core.evaluation.statistics import cross_entropy
 from core.events import Reporter
 from core.spec import RunSpec
 from core.tasks.text_classification import Encoded, class_weights

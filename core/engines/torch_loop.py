@@ -25,7 +25,8 @@ from core.engines.record import Record
 from core.engines.sampling import TrainingBatches, evaluation_batches
 from core.engines.timetable import Timetable
 from core.engines.vocabulary import Vocabulary
-from core.evaluation.metrics import METRICS, check_finite, cross_entropy
+from core.evaluation.metrics import METRICS, check_finite
+from core.evaluation.statistics import cross_entropy
 from core.events import Reporter
 from core.spec import RunSpec
 from core.tasks.text_classification import Encoded, class_weights

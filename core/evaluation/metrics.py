@@ -16,6 +16,7 @@ import numpy as np
 from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, precision_score, recall_score
 
 from core.errors import ModelError
+from core.evaluation.statistics import cross_entropy
 
 
 class ClassMetric(evaluate.Metric):
@@ -120,17 +121,3 @@ def check_finite(logits: np.ndarray) -> None:
             f"the model's answers are no numbers (NaN) for {broken:,} of {len(logits):,} examples: training diverged. "
             "Divide the learning rate by ten, or choose fp32 as precision, and train again"
         )
-
-
-def probabilities(logits: np.ndarray) -> np.ndarray:
-    """Softmax over the classes: (examples, classes) to the same shape, float64."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    powers = np.exp(shifted)
-    return powers / powers.sum(axis=-1, keepdims=True)
-
-
-def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Mean negative log probability of the true classes, in nats."""
-    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
-    log_sum = np.log(np.exp(shifted).sum(axis=-1))
-    return float(np.mean(log_sum - shifted[np.arange(len(labels)), labels]))

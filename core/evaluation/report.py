@@ -1,7 +1,6 @@
 """The final word on a run: predictions for every evaluation example, and the numbers drawn from them.
 
-`predictions.parquet`: row (its number in the evaluation split), label and prediction (class ids), logits and
-probabilities (a list of numbers per example, one per class). `report.json`: what `evaluate_run` returns.
+`predictions.parquet`: see `core.evaluation.predictions`. `report.json`: what `evaluate_run` returns.
 """
 
 from __future__ import annotations
@@ -17,10 +16,12 @@ import torch
 
 from core.device import Device, choose
 from core.engines.sampling import evaluation_batches
+from core.evaluation import predictions
 from core.evaluation.advice import advise
-from core.evaluation.metrics import check_finite, cross_entropy, probabilities, score
+from core.evaluation.metrics import check_finite, score
+from core.evaluation.statistics import cross_entropy
 from core.events import Reporter
-from core.files import finite, replace_file, write_text
+from core.files import finite, write_text
 from core.spec import RunSpec
 from core.tasks.text_classification import Encoded
 
@@ -30,8 +31,17 @@ logger = logging.getLogger(__name__)
 SECONDS_AFTER_STOP = 15.0
 
 
-def evaluate_run(spec: RunSpec, encoded: Encoded, model: Any, run_dir: Path, report: Reporter) -> dict[str, Any]:
+def evaluate_run(
+    spec: RunSpec,
+    encoded: Encoded,
+    model: Any,
+    run_dir: Path,
+    report: Reporter,
+    text_ids: np.ndarray | None = None,
+) -> dict[str, Any]:
     """Judge `model` on the evaluation examples; writes predictions.parquet and report.json and returns the latter.
+
+    text_ids: of the evaluation examples, in their order; without them the row numbers stand for the texts
 
     A run asked to stop is judged on the examples that a few seconds allow, chosen at random; `examples` says how many.
     Raises ModelError if the model's answers are no numbers.
@@ -40,7 +50,10 @@ def evaluate_run(spec: RunSpec, encoded: Encoded, model: Any, run_dir: Path, rep
     indices, logits = predict(model, encoded, spec.training.per_device_eval_batch_size, device, report)
     check_finite(logits)
     labels = np.asarray(encoded.eval["labels"], dtype=np.int64)[indices]
-    write_predictions(run_dir / "predictions.parquet", np.asarray(encoded.eval["row"])[indices], labels, logits)
+    rows = np.asarray(encoded.eval["row"])[indices]
+    ids = rows.astype(np.uint64) if text_ids is None else text_ids[indices]
+    made = predictions.Predictions(encoded.label_names, rows, ids, labels, logits)
+    predictions.write(run_dir / predictions.NAME, made)
     result = summarise(spec, encoded, labels, logits)
     result |= {"device": device.title, "precision": device.precision}
     result["advice"] = advise(spec, result, _history(run_dir))
@@ -75,24 +88,6 @@ def predict(
     order = np.concatenate(done)
     back = np.argsort(order)
     return order[back], np.concatenate(logits)[back]
-
-
-def write_predictions(path: Path, rows: np.ndarray, labels: np.ndarray, logits: np.ndarray) -> None:
-    """One line per example; complete or not there at all."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    table = pa.table(
-        {
-            "row": pa.array(rows, pa.int64()),
-            "label": pa.array(labels, pa.int64()),
-            "prediction": pa.array(logits.argmax(axis=-1), pa.int64()),
-            "logits": pa.array(list(logits), pa.list_(pa.float32())),
-            "probabilities": pa.array(list(probabilities(logits).astype(np.float32)), pa.list_(pa.float32())),
-        }
-    )
-    with replace_file(path) as partial:
-        pq.write_table(table, partial)
 
 
 def summarise(spec: RunSpec, encoded: Encoded, labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:

@@ -55,22 +55,29 @@ class Encoded:
 
         Padded to the longest of the batch, or to the full length if the spec says so; then up to `multiple_of`.
         """
-        width = self.pad_to or max(len(e["input_ids"]) for e in examples)
-        if multiple_of:
-            width = -(-width // multiple_of) * multiple_of
-        fill = {"input_ids": self.tokenizer.pad_token_id, "token_type_ids": self.tokenizer.pad_token_type_id}
-        left = self.tokenizer.padding_side == "left"
-        batch: dict[str, np.ndarray] = {}
-        for name in ("input_ids", "attention_mask", "token_type_ids"):
-            if name not in examples[0]:
-                continue
-            batch[name] = np.full((len(examples), width), fill.get(name, 0), dtype=np.int64)
-            for line, example in zip(batch[name], examples, strict=True):
-                ids = example[name]
-                line[width - len(ids) if left else 0 : width if left else len(ids)] = ids
-        if "labels" in examples[0]:
-            batch["labels"] = np.array([e["labels"] for e in examples], dtype=np.int64)
-        return batch
+        return pad(examples, self.tokenizer, self.pad_to, multiple_of)
+
+
+def pad(
+    examples: Sequence[dict[str, Any]], tokenizer: Any, width: int | None = None, multiple_of: int | None = None
+) -> dict[str, np.ndarray]:
+    """Examples of token ids as one batch, filled up to `width`, or to the longest of them."""
+    width = width or max(len(e["input_ids"]) for e in examples)
+    if multiple_of:
+        width = -(-width // multiple_of) * multiple_of
+    fill = {"input_ids": tokenizer.pad_token_id, "token_type_ids": tokenizer.pad_token_type_id}
+    left = tokenizer.padding_side == "left"
+    batch: dict[str, np.ndarray] = {}
+    for name in ("input_ids", "attention_mask", "token_type_ids"):
+        if name not in examples[0]:
+            continue
+        batch[name] = np.full((len(examples), width), fill.get(name, 0), dtype=np.int64)
+        for line, example in zip(batch[name], examples, strict=True):
+            ids = example[name]
+            line[width - len(ids) if left else 0 : width if left else len(ids)] = ids
+    if "labels" in examples[0]:
+        batch["labels"] = np.array([e["labels"] for e in examples], dtype=np.int64)
+    return batch
 
 
 def encode(loaded: Loaded, spec: RunSpec, tokenizer: Any, report: Reporter, cache: Path | None = None) -> Encoded:

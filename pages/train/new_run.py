@@ -16,7 +16,7 @@ except TunedeckError as error:
     problems = [*problems, plan.data_problem(error)]
 advice = plan.advice(spec) if spec is not None else []
 if spec is not None:
-    problems = [*problems, *plan.problems(spec, prepared, resources.settings())]
+    problems = [*problems, *plan.problems(spec, prepared, resources.settings(), resources.store().holdouts())]
     if prepared is not None:
         wrong, doubtful = spec_data.check_labels(spec.data, prepared)
         problems, advice = [*problems, *wrong], [*advice, *doubtful]

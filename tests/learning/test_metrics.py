@@ -11,7 +11,9 @@ import torch
 from sklearn import metrics as sk
 
 from core.errors import ModelError
-from core.evaluation.metrics import METRICS, compute_metrics, cross_entropy, probabilities, score
+from core.evaluation.metrics import METRICS, compute_metrics, score
+from core.evaluation.predictions import softmax
+from core.evaluation.statistics import cross_entropy
 from core.spec import METRIC_NAMES
 
 EXPECTED = {
@@ -67,7 +69,7 @@ def test_compute_metrics_takes_logits_and_their_loss_is_pytorchs() -> None:
     values = compute_metrics(("accuracy",))(((logits.numpy(), "more"), labels.numpy()))
     assert values["accuracy"] == pytest.approx(float((logits.argmax(-1) == labels).float().mean()))
     assert values["loss"] == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)), rel=1e-5)
-    np.testing.assert_allclose(probabilities(logits.numpy()), logits.softmax(-1).numpy(), atol=1e-6)
+    np.testing.assert_allclose(softmax(logits.numpy()), logits.softmax(-1).numpy(), atol=1e-6)
     assert np.isfinite(cross_entropy(np.array([[1e4, -1e4]]), np.array([1])))
 
 

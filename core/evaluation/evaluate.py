@@ -1,0 +1,283 @@
+"""An evaluation, from its spec to predictions.parquet and evaluation.json, which is all that a page reads.
+
+    model ── examples ── predictions (those of the training run, or made now) ── analysis
+
+What is tuned (temperature, thresholds) comes from the examples that a run was evaluated on while it trained; on any
+other split it is applied, never fitted.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from core import spec as specs
+from core.data import holdout, load
+from core.data.files import split_of
+from core.errors import DataError
+from core.evaluation import analysis, baselines, label_errors, predictions, slices, statistics
+from core.evaluation.metrics import check_finite
+from core.evaluation.predictions import Predictions
+from core.evaluation.specs import EvaluateSpec
+from core.files import finite, write_text
+from core.inference import Classifier, find_subject
+from core.settings import Settings
+from core.spec import METRIC_NAMES, DataSpec, RunSpec
+from core.store import Holdout, Run
+from core.wording import counted
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from core.worker import RunWriter
+
+NAME = "evaluation.json"
+VERSION = 1
+CLASS_NUMBER = "LABEL_"
+
+
+@dataclass(frozen=True)
+class Examples:
+    """What a model is judged on, and what it learned from.
+
+    kind: validation (the run chose its best by them), test, training, or other
+    train: texts and class ids of the training examples; None for a model made elsewhere
+    """
+
+    part: load.Part
+    split: str
+    kind: str
+    train: tuple[list[str], np.ndarray] | None
+
+
+def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """Raises DataError, HubError, ModelError, PathError, RunNotFound."""
+    trained = report.store.run(spec.model.run) if spec.model.run else None
+    folder = settings.run_dir(run.id)
+    holdouts = report.store.holdouts()
+    report.phase("Loading the data")
+    examples = _examples(spec, trained, settings, report, holdouts)
+    report.check_stop()
+    found, notes, title = _predictions(spec, trained, examples, settings, report)
+    predictions.write(folder / predictions.NAME, found)
+    report.check_stop()
+
+    final = _final_test(examples, holdouts, run, report)
+    made = _analysed(found, examples, trained, settings, report)
+    made |= {
+        "version": VERSION, "title": title, "kind": examples.kind, "notes": notes, "split": examples.split,
+        "dataset": {"title": examples.part.prepared.title, "fingerprint": examples.part.prepared.fingerprint},
+        "data": _data(spec, trained).model_dump(mode="json"), "final_test": final,
+        "text_columns": list(examples.part.source_columns), "label_column": examples.part.label_column,
+    }  # fmt: skip
+    write_text(folder / NAME, json.dumps(finite(made), ensure_ascii=False))
+    main = made["main_metric"]
+    return {
+        "main_metric": main, "value": made["metrics"][main], "metrics": made["metrics"], "examples": made["examples"],
+        "title": title, "split": examples.split, "kind": examples.kind, "dataset": examples.part.prepared.title,
+    }  # fmt: skip
+
+
+def _data(spec: EvaluateSpec, trained: Run | None) -> DataSpec:
+    if spec.data is not None:
+        return spec.data
+    assert trained is not None, "the spec was validated"
+    return cast(RunSpec, specs.build(trained.spec)).data
+
+
+def _examples(
+    spec: EvaluateSpec, trained: Run | None, settings: Settings, report: RunWriter, holdouts: list[Holdout]
+) -> Examples:
+    data = _data(spec, trained)
+    like, learned, loaded = None, None, None
+    if trained is not None:
+        of_run = cast(RunSpec, specs.build(trained.spec)).data
+        loaded = load.load(of_run, settings, report.fraction, report.store.holdouts(before=trained.created))
+        learned = _joined(loaded.dataset["train"], loaded.text_columns), _labels(loaded.dataset["train"])
+        if not spec.split or (spec.data is None and spec.split == loaded.eval_split != loaded.train_split):
+            part = load.Part(
+                loaded.dataset["eval"], loaded.text_columns, loaded.source_columns, loaded.label_column,
+                tuple(loaded.label_names), loaded.prepared, (),
+            )  # fmt: skip
+            return Examples(part, loaded.eval_split, "validation", learned)
+        like = loaded.train_split if spec.data is None else None
+    part = load.load_split(data, spec.split, settings, report.fraction, like)
+    for note in part.notes:
+        report.message(note)
+    if spec.max_examples is not None and spec.max_examples < len(part.examples):
+        chosen = part.examples.shuffle(seed=data.seed).select(range(spec.max_examples))
+        part = dataclasses.replace(part, examples=chosen)
+    kind = "other"
+    if loaded is not None and part.prepared.fingerprint == loaded.prepared.fingerprint:
+        kind = "training" if spec.split == loaded.train_split else "test"
+    elif holdout.find(part.prepared, spec.split, part.source_columns, holdouts):
+        kind = "test"
+    return Examples(part, spec.split, kind, learned)
+
+
+def _joined(rows: Dataset, columns: Sequence[str]) -> list[str]:
+    """One text per example: of a pair, both."""
+    return ["\n".join(texts) for texts in zip(*(rows[column] for column in columns), strict=True)]
+
+
+def _labels(rows: Dataset) -> np.ndarray:
+    return np.asarray(rows["label"], dtype=np.int64)
+
+
+def _predictions(
+    spec: EvaluateSpec, trained: Run | None, examples: Examples, settings: Settings, report: RunWriter
+) -> tuple[Predictions, list[str], str]:
+    """Those that the training run left if they are of these examples, else new ones."""
+    part, names = examples.part, examples.part.label_names
+    texts = list(zip(*(part.examples[column] for column in part.text_columns), strict=True))
+    rows = np.asarray(part.examples["row"], dtype=np.int64)
+    ids = predictions.text_ids(texts)
+    if trained is not None and examples.kind == "validation" and spec.model.max_length is None:
+        kept = _kept(settings.run_dir(trained.id) / predictions.NAME, names, rows, ids)
+        if kept is not None:
+            return kept, [], trained.name
+    report.phase("Loading the model")
+    folder, max_length, title = find_subject(spec.model, settings, report.fraction)
+    model = Classifier(folder, max_length, title)
+    known, notes = matched(model.names, names, title)
+    labels = np.array(known)[_labels(part.examples)]
+    usable = np.flatnonzero(labels >= 0)
+    if not len(usable):
+        raise DataError(
+            f"{title} knows the classes {', '.join(model.names[:10])}, of which {part.prepared.title} has none "
+            f"({', '.join(names[:10])}); rename the labels under Prepare",
+            "data.label_column",
+        )
+    if len(usable) < len(labels):
+        notes.append(f"{counted(len(labels) - len(usable), 'example')} with a class it does not know were left out.")
+    report.phase("Predicting")
+    logits = model.logits([texts[i] for i in usable], report.fraction)
+    check_finite(logits)
+    for note in notes:
+        report.message(note)
+    return Predictions(model.names, rows[usable], ids[usable], labels[usable], logits), notes, title
+
+
+def _kept(path: Path, names: tuple[str, ...], rows: np.ndarray, ids: np.ndarray) -> Predictions | None:
+    try:
+        found = predictions.read(path)
+    except (OSError, ValueError, KeyError):
+        return None
+    known = dict(zip(rows.tolist(), ids.tolist(), strict=True))
+    same = all(
+        known.get(row) == number for row, number in zip(found.rows.tolist(), found.text_ids.tolist(), strict=True)
+    )
+    return found if same and found.names == names else None
+
+
+def matched(model: tuple[str, ...], data: tuple[str, ...], title: str) -> tuple[list[int], list[str]]:
+    """For each class of the data the model's number of it, -1 if it has none; and what to say about it.
+
+    By name, whatever the case; by number where the model has no names (LABEL_0 …) and both have as many classes.
+    """
+    numbers = {name.strip().casefold(): i for i, name in enumerate(model)}
+    found = [numbers.get(name.strip().casefold(), -1) for name in data]
+    if max(found) >= 0:
+        return found, []
+    nameless = all(name == f"{CLASS_NUMBER}{i}" for i, name in enumerate(model))
+    plain = all(name.lstrip("-").isdigit() for name in (*model, *data))
+    if len(model) == len(data) and (nameless or plain):
+        pairs = ", ".join(f"{a} is {b}" for a, b in zip(model[:5], data[:5], strict=False))
+        return list(range(len(data))), [f"{title} has no names for its classes; they are taken in order: {pairs}."]
+    return found, []
+
+
+def _final_test(examples: Examples, holdouts: list[Holdout], run: Run, report: RunWriter) -> dict[str, Any] | None:
+    """Count a look at a final test. A test split of the run's dataset that nothing has seen becomes one."""
+    if examples.kind not in ("test", "other"):
+        return None
+    prepared, split, texts = examples.part.prepared, examples.split, examples.part.source_columns
+    found = holdout.find(prepared, split, texts, holdouts)
+    if found is None and examples.kind == "test" and split_of(split) == "test":
+        content, rows = holdout.content_of(prepared, split, texts)
+        report.store.set_aside(content, prepared.title, split, rows)
+        report.message(
+            f"The split {split} is set aside as the final test from now on: no run trains or chooses by it.",
+            level="notice",
+            code="set-aside",
+        )
+        found = holdout.find(prepared, split, texts, report.store.holdouts())
+    if found is None:
+        return None
+    report.store.look(found.content, run.id)
+    looks = next(h.looks for h in report.store.holdouts() if h.content == found.content)
+    return {"content": found.content, "looks": looks, "title": found.title, "split": found.split}
+
+
+def _analysed(
+    found: Predictions, examples: Examples, trained: Run | None, settings: Settings, report: RunWriter
+) -> dict[str, Any]:
+    names: tuple[str, ...] = METRIC_NAMES
+    main = "accuracy"
+    if trained is not None:
+        judged = cast(RunSpec, specs.build(trained.spec)).evaluation
+        names, main = judged.metrics, judged.metric_for_best_model
+    report.phase("Measuring")
+    part = examples.part
+    place = {row: i for i, row in enumerate(part.examples["row"])}
+    whole = _joined(part.examples, part.text_columns)
+    texts = [whole[place[row]] for row in found.rows.tolist()]
+    made: dict[str, Any] = {
+        "examples": len(found), "labels": list(found.names), "metric_names": list(names), "main_metric": main,
+        **analysis.headline(names, found),
+    }  # fmt: skip
+    report.fraction("Drawing curves", 0.1)
+    made["curves"] = analysis.curves(found)
+    tuned = _tuned(trained, examples, settings)
+    made["tuned"] = tuned
+    made["calibration"] = analysis.calibration(found, tuned["temperature"] if tuned else None)
+    made["confidence"] = analysis.confidence(found)
+    made["mistakes"] = analysis.mistakes(found)
+    report.fraction("Looking for texts that were in training", 0.3)
+    learned = examples.train
+    seen = np.zeros(len(found), dtype=bool)
+    if learned is not None and examples.kind != "training":
+        known = set(map(_normal, learned[0]))
+        seen = np.fromiter((_normal(text) in known for text in texts), dtype=bool, count=len(texts))
+        made["overlap"] = analysis.overlap(found, seen, names)
+    if examples.kind != "training":
+        report.fraction("Looking for labels that may be wrong", 0.4)
+        made["label_errors"] = label_errors.suspected(found, ~seen)
+    report.fraction("Looking for groups that it finds hard", 0.5)
+    groups = slices.groups_of(
+        texts, found.labels, found.names, found.rows, part.prepared, examples.split,
+        (*part.source_columns, part.label_column), report.phase,
+    )  # fmt: skip
+    made["slices"] = slices.find(groups, ~found.right, found.rows)
+    report.fraction("Comparing with simple models", 0.7)
+    made["baselines"] = baselines.baselines(
+        names, learned, texts, found.labels, found.predicted, len(found.names), report.phase
+    )
+    return made
+
+
+def _normal(text: str) -> bytes:
+    """The same for texts that are so but for case and blanks."""
+    return hashlib.blake2b(" ".join(text.lower().split()).encode("utf-8", "replace"), digest_size=8).digest()
+
+
+def _tuned(trained: Run | None, examples: Examples, settings: Settings) -> dict[str, Any] | None:
+    """Temperature and thresholds of the run's own evaluation examples, for use on others; None if these are they."""
+    if trained is None or examples.kind == "validation":
+        return None
+    try:
+        found = predictions.read(settings.run_dir(trained.id) / predictions.NAME)
+    except (OSError, ValueError, KeyError):
+        return None
+    return {
+        "temperature": statistics.fit_temperature(found.logits, found.labels),
+        "thresholds": {str(c["label"]): analysis.best_threshold(c) for c in analysis.curves(found)},
+        "examples": len(found),
+    }

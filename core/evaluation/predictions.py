@@ -1,0 +1,124 @@
+"""What a model answered, as data: one line per example, in Parquet, never with the texts.
+
+Columns: row (its number in the split), text_id (a hash of its text, the same in every dataset), label (class id, -1
+without one), prediction, confidence, logits and probabilities (lists of one number per class).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core.files import replace_file
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NAME = "predictions.parquet"
+GROUP = 100_000
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """rows, labels: int64 (examples,); text_ids: uint64 (examples,); logits: float32 (examples, classes)"""
+
+    names: tuple[str, ...]
+    rows: np.ndarray
+    text_ids: np.ndarray
+    labels: np.ndarray
+    logits: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """Softmax of the logits: float32 (examples, classes)."""
+        return softmax(self.logits)
+
+    @cached_property
+    def predicted(self) -> np.ndarray:
+        """Class ids; of equal logits the first, as argmax has it."""
+        import numpy as np
+
+        return np.asarray(self.logits.argmax(axis=1), dtype=np.int64)
+
+    @cached_property
+    def confidence(self) -> np.ndarray:
+        """The probability of the predicted class."""
+        import numpy as np
+
+        return np.asarray(self.probabilities[np.arange(len(self)), self.predicted])
+
+    @cached_property
+    def right(self) -> np.ndarray:
+        return self.predicted == self.labels
+
+    def take(self, places: np.ndarray) -> Predictions:
+        return Predictions(
+            self.names, self.rows[places], self.text_ids[places], self.labels[places], self.logits[places]
+        )
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities over the last axis, float32; computed in place of one array of the logits' size."""
+    import numpy as np
+
+    powers = np.asarray(logits, dtype=np.float32) - logits.max(axis=-1, keepdims=True)
+    np.exp(powers, out=powers)
+    powers /= powers.sum(axis=-1, keepdims=True)
+    return powers
+
+
+def text_ids(texts: Iterable[Sequence[str]]) -> np.ndarray:
+    """A number for each example's texts, 64 bits of a hash: uint64 (examples,)."""
+    import numpy as np
+
+    found = [hashlib.blake2b("\x1f".join(row).encode("utf-8", "replace"), digest_size=8).digest() for row in texts]
+    return np.frombuffer(b"".join(found), dtype="<u8").astype(np.uint64)
+
+
+def write(path: Path, found: Predictions) -> None:
+    """Complete or not there at all."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    def lists(values: np.ndarray) -> Any:
+        return pa.FixedSizeListArray.from_arrays(pa.array(values.reshape(-1), pa.float32()), values.shape[1])
+
+    table = pa.table(
+        {
+            "row": pa.array(found.rows, pa.int64()),
+            "text_id": pa.array(found.text_ids, pa.uint64()),
+            "label": pa.array(found.labels, pa.int64()),
+            "prediction": pa.array(found.predicted, pa.int64()),
+            "confidence": pa.array(found.confidence, pa.float32()),
+            "logits": lists(found.logits),
+            "probabilities": lists(found.probabilities),
+        }
+    ).replace_schema_metadata({"labels": json.dumps(found.names)})
+    with replace_file(path) as partial:
+        pq.write_table(table, partial, row_group_size=GROUP)
+
+
+def read(path: Path) -> Predictions:
+    """What `write` wrote. Raises OSError if there is nothing, or nothing of the kind."""
+    import numpy as np
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, columns=["row", "text_id", "label", "logits"], memory_map=False)
+    names = json.loads((table.schema.metadata or {}).get(b"labels", b"[]"))
+    logits = table.column("logits").combine_chunks().flatten().to_numpy(zero_copy_only=False)
+    columns = {name: table.column(name).to_numpy() for name in ("row", "text_id", "label")}
+    return Predictions(
+        tuple(names),
+        columns["row"],
+        columns["text_id"],
+        columns["label"],
+        np.asarray(logits, dtype=np.float32).reshape(len(table), -1),
+    )

@@ -1,0 +1,179 @@
+"""Groups of examples on which a model errs more than chance explains: by length, label, language, form and columns.
+
+Each group, and each pair of groups of different kinds, is tested against the rest: how likely is it that so many of
+the errors fall into it (hypergeometric, one-sided)? The p-values are corrected for how many were tried (Benjamini and
+Hochberg, 1995).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from core.data import parquet
+from core.data.prepared import Column, Prepared
+
+LEAST, LEAST_SHARE = 20, 0.005  # of examples in a group
+MOST_VALUES, MOST_GROUPS, MOST_CLASSES = 20, 120, 30
+PARTS = 4  # of a range of numbers
+LANGUAGES_OF, LANGUAGE_CHARACTERS = 100_000, 300
+WORSE = 0.02  # by how much a pair must exceed both of its groups
+KEPT, ROWS_KEPT = 40, 100
+SIGNIFICANT = 0.05
+
+FORMS: dict[str, re.Pattern[str]] = {
+    "a question mark": re.compile(r"[?？]"),
+    "an exclamation mark": re.compile(r"[!！]"),
+    "a digit": re.compile(r"\d"),
+    "a link": re.compile(r"https?://|www\."),
+    "a word in capitals": re.compile(r"\b[A-Z]{3,}\b"),
+    "a negation": re.compile(r"\b(?:not|no|never|none|cannot)\b|n't\b|ない|ません", re.IGNORECASE),
+    "more than one paragraph": re.compile(r"\n\s*\n|\\n\\n"),
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """kind: what it is a group by, such as "length"; name: in words; mask: which examples, bool (examples,)"""
+
+    kind: str
+    name: str
+    mask: np.ndarray
+
+
+def find(groups: Sequence[Group], wrong: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+    """All groups with their error rates, and the worst of them and of their pairs.
+
+    wrong: bool (examples,); rows: row numbers. Returns `tried`, `groups` and `worst`, each with name, count, errors,
+    accuracy, coverage, p, and q (p corrected).
+    """
+    least = max(LEAST, int(LEAST_SHARE * len(wrong)))
+    usable = [g for g in groups if least <= g.mask.sum() < len(wrong)][:MOST_GROUPS]
+    bits = [np.packbits(g.mask) for g in usable]
+    errors = np.packbits(wrong)
+    found: list[tuple[tuple[int, ...], int, int]] = [
+        ((i,), int(g.mask.sum()), int(np.bitwise_count(bits[i] & errors).sum())) for i, g in enumerate(usable)
+    ]
+    for a in range(len(usable)):
+        for b in range(a + 1, len(usable)):
+            if usable[a].kind != usable[b].kind:
+                both = bits[a] & bits[b]
+                count = int(np.bitwise_count(both).sum())
+                if count >= least and count < min(found[a][1], found[b][1]):
+                    found.append(((a, b), count, int(np.bitwise_count(both & errors).sum())))
+    entries = _tested(found, usable, int(wrong.sum()), len(wrong))
+    worst = _worst(entries, found)
+    for entry, places in worst:
+        mask = np.logical_and.reduce([usable[i].mask for i in places]) & wrong
+        entry["rows"] = rows[mask][:ROWS_KEPT].tolist()
+    return {"tried": len(found), "groups": entries[: len(usable)], "worst": [entry for entry, _ in worst]}
+
+
+def _tested(
+    found: Sequence[tuple[tuple[int, ...], int, int]], groups: Sequence[Group], errors: int, total: int
+) -> list[dict[str, Any]]:
+    from scipy.stats import false_discovery_control, hypergeom
+
+    if not found:
+        return []
+    counts, wrong = (np.array([entry[i] for entry in found]) for i in (1, 2))
+    p = np.clip(hypergeom.sf(wrong - 1, total, errors, counts), 0, 1)
+    q = false_discovery_control(p)
+    return [
+        {
+            "name": " and ".join(groups[i].name for i in places), "kind": " + ".join(groups[i].kind for i in places),
+            "count": count, "errors": bad, "accuracy": 1 - bad / count, "coverage": count / total,
+            "p": float(p[n]), "q": float(q[n]),
+        }
+        for n, (places, count, bad) in enumerate(found)
+    ]  # fmt: skip
+
+
+def _worst(
+    entries: list[dict[str, Any]], found: Sequence[tuple[tuple[int, ...], int, int]]
+) -> list[tuple[dict[str, Any], tuple[int, ...]]]:
+    """Those beyond chance, the least accurate first; a pair only if it is worse than each of its two groups."""
+    chosen = []
+    for entry, (places, _, _) in zip(entries, found, strict=True):
+        if entry["q"] > SIGNIFICANT:
+            continue
+        if len(places) == 2 and any(entry["accuracy"] > entries[i]["accuracy"] - WORSE for i in places):
+            continue
+        chosen.append((entry, places))
+    return sorted(chosen, key=lambda pair: (pair[0]["accuracy"], -pair[0]["count"]))[:KEPT]
+
+
+def groups_of(
+    texts: Sequence[str],
+    labels: np.ndarray,
+    names: Sequence[str],
+    rows: np.ndarray,
+    prepared: Prepared,
+    split: str,
+    without: Sequence[str],
+    say: Callable[[str], None],
+) -> list[Group]:
+    """The groups to look at. rows: of the split; without: its columns that are texts or the label."""
+    say("Looking for groups that it finds hard")
+    lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
+    made = _ranges("length", "text", lengths, unit=" characters")
+    if len(names) <= MOST_CLASSES:
+        made += [Group("label", f"class {name}", labels == i) for i, name in enumerate(names)]
+    made += [
+        Group("form", f"text with {what}", np.fromiter((bool(pattern.search(t)) for t in texts), bool, len(texts)))
+        for what, pattern in FORMS.items()
+    ]
+    made += _languages(texts)
+    for column in prepared.columns:
+        if column.name not in without:
+            made += _column(prepared, split, column, rows)
+    return made
+
+
+def _languages(texts: Sequence[str]) -> list[Group]:
+    from core.data.profile import language_of
+
+    if len(texts) > LANGUAGES_OF:
+        return []  # a tenth of a millisecond each
+    found = np.array([language_of(text[:LANGUAGE_CHARACTERS]) for text in texts])
+    return [Group("language", f"language {code}", found == code) for code in sorted(set(found.tolist()) - {"none"})]
+
+
+def _column(prepared: Prepared, split: str, column: Column, rows: np.ndarray) -> list[Group]:
+    import pyarrow.compute as pc
+
+    with parquet.open_file(prepared.splits[split].path) as file:
+        if column.kind in ("list", "other") or column.name not in file.schema_arrow.names:
+            return []
+        values = parquet.plain(file.read(columns=[column.name]).column(0))
+    if column.kind in ("integer", "float") and pc.count_distinct(values).as_py() > MOST_VALUES:
+        numbers = values.cast("float64").to_numpy(zero_copy_only=False)[rows]
+        return _ranges(column.name, column.name, numbers)
+    counts = pc.value_counts(values)
+    if not 2 <= len(counts) <= MOST_VALUES:
+        return []
+    held = values.to_numpy(zero_copy_only=False)[rows]
+    groups = []
+    for value in (entry["values"].as_py() for entry in counts):
+        if value is not None:
+            shown = column.names[value] if column.names and 0 <= value < len(column.names) else value
+            groups.append(Group(column.name, f"{column.name} {shown}"[:120], np.asarray(held == value, dtype=bool)))
+    return groups
+
+
+def _ranges(kind: str, name: str, numbers: np.ndarray, unit: str = "") -> list[Group]:
+    """Quarters of the examples by a number."""
+    known = numbers[np.isfinite(numbers)] if numbers.dtype.kind == "f" else numbers
+    if not len(known):
+        return []
+    edges = np.unique(np.quantile(known, np.linspace(0, 1, PARTS + 1)))
+    made = []
+    for low, high in pairwise(edges.tolist()):
+        inside = (numbers >= low) & (numbers <= high if high == edges[-1] else numbers < high)
+        made.append(Group(kind, f"{name} of {low:,.6g} to {high:,.6g}{unit}", inside))
+    return made

@@ -1,0 +1,92 @@
+"""What evaluating, predicting and comparing are made from: which model, on which examples."""
+
+from __future__ import annotations
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from core.section import Section, setting
+from core.spec import DataSpec
+
+
+class Subject(Section):
+    """The model that is judged or asked: one that a run left, or any folder or Hub id."""
+
+    run: str = setting("", "Run", max_length=40)
+    """The id of the training run whose model it is. Empty for a model that was not trained here."""
+
+    name: str = setting("", "Model", max_length=1000)
+    """A Hub id or a local folder of a model that classifies texts. Empty for a run's model."""
+
+    revision: str | None = setting(None, "Model revision", max_length=200)
+    """The Hub model's branch, tag or commit. Empty takes the newest."""
+
+    max_length: int | None = setting(None, "Longest text in tokens", "What the model was trained with.", ge=8, le=8192)
+    """Longer texts are cut off after this many tokens."""
+
+    @model_validator(mode="after")
+    def _one(self) -> Self:
+        if bool(self.run) == bool(self.name):
+            raise ValueError("name either a run or a model, not both and not neither")
+        return self
+
+
+class EvaluateSpec(Section):
+    """A model judged on the examples of one split."""
+
+    model: Subject = setting(..., "Model")
+
+    data: DataSpec | None = setting(None, "Data")
+    """The dataset. Empty for the one that the run was trained on."""
+
+    split: str = setting("", "Split", max_length=200)
+    """The split whose examples are used. Empty for those that the run was evaluated on while it trained."""
+
+    max_examples: int | None = setting(None, "Examples", "All of them.", ge=1)
+    """Judge on this many examples, chosen by shuffling with the data's seed. Empty takes all."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.data is None and not self.model.run:
+            raise ValueError("a model that was not trained here has no dataset of its own; give one in data")
+        if self.data is not None and not self.split:
+            raise ValueError("name the split of the dataset to judge on")
+        return self
+
+
+class PredictSpec(Section):
+    """The classes of texts that nobody has labelled."""
+
+    model: Subject = setting(..., "Model")
+    data: DataSpec = setting(..., "Data")
+
+    split: str = setting("", "Split", max_length=200)
+    """The split to predict. Empty for all of them, one after the other."""
+
+    form: Literal["csv", "parquet"] = setting("csv", "Format")
+    """The format of the file with the predictions."""
+
+
+class RobustnessSpec(Section):
+    """An evaluation's examples with typos, other case and the like, and what that costs."""
+
+    evaluation: str = setting(..., "Evaluation", min_length=1, max_length=40)
+    """The id of the evaluation whose model and examples are used."""
+
+    examples: int = setting(500, "Examples", "Shares certain to about two points.", ge=10, le=100_000)
+    """So many of them, chosen by shuffling."""
+
+
+class CompareSpec(Section):
+    """Models side by side on the examples that all of them were judged on."""
+
+    evaluations: tuple[str, ...] = setting(..., "Evaluations", min_length=2, max_length=12)
+    """The ids of the evaluations; each is compared with the first."""
+
+
+class NeighboursSpec(Section):
+    """The training texts as a run's own model sees them, to find those that are nearest to a text."""
+
+    run: str = setting(..., "Run", min_length=1, max_length=40)
+    """The id of the training run."""

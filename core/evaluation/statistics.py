@@ -1,0 +1,195 @@
+"""How sure a number is, and whether two differ: what a page says beside every figure.
+
+Metrics of predicted classes depend on the confusion matrix alone. To draw examples with replacement is then to draw
+its cells from a multinomial distribution: the same bootstrap (Efron and Tibshirani, 1993), at a cost that does not
+grow with the examples. Means over classes are over those that occur in a draw, as scikit-learn has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+DRAWS = 2000
+LEVEL = 0.95
+CHUNK = 4_000_000  # cells drawn at a time
+
+Marginals = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def metric_values(name: str, right: np.ndarray, support: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    """A metric from counts per class, for many draws at once: each argument (draws, classes), the result (draws,).
+
+    right: examples of a class that are predicted as such; support: of the class; predicted: as the class
+    """
+    right, support, predicted = (np.asarray(values, dtype=np.float64) for values in (right, support, predicted))
+    total = np.maximum(support.sum(axis=1), 1)
+    if name == "accuracy":
+        return right.sum(axis=1) / total
+    if name == "matthews_correlation":
+        return _matthews(right, support, predicted, total)
+    precision, recall = _over(right, predicted), _over(right, support)
+    f1 = _over(2 * right, support + predicted)
+    if name == "f1_weighted":
+        return (f1 * support).sum(axis=1) / total
+    present = (support + predicted) > 0
+    each = {"f1_macro": f1, "precision_macro": precision, "recall_macro": recall}[name]
+    return (each * present).sum(axis=1) / np.maximum(present.sum(axis=1), 1)
+
+
+def _over(above: np.ndarray, below: np.ndarray) -> np.ndarray:
+    return np.divide(above, below, out=np.zeros_like(above), where=below > 0)
+
+
+def _matthews(right: np.ndarray, support: np.ndarray, predicted: np.ndarray, total: np.ndarray) -> np.ndarray:
+    """Gorodkin's correlation for any number of classes; 0 where one side has one class only."""
+    cross = right.sum(axis=1) * total - (support * predicted).sum(axis=1)
+    spread = (total**2 - (support**2).sum(axis=1)) * (total**2 - (predicted**2).sum(axis=1))
+    return _over(cross, np.sqrt(np.maximum(spread, 0)))
+
+
+def marginals(cells: np.ndarray, true: np.ndarray, predicted: np.ndarray, classes: int) -> Marginals:
+    """Counts per class of draws: cells (draws, cells), each cell of a true and a predicted class."""
+    return (
+        _summed(cells * (true == predicted), true, classes),
+        _summed(cells, true, classes),
+        _summed(cells, predicted, classes),
+    )
+
+
+def _summed(cells: np.ndarray, group: np.ndarray, classes: int) -> np.ndarray:
+    order = np.argsort(group, kind="stable")
+    present, starts = np.unique(group[order], return_index=True)
+    summed = np.zeros((len(cells), classes), dtype=np.int64)
+    if len(present):
+        summed[:, present] = np.add.reduceat(cells[:, order], starts, axis=1)
+    return summed
+
+
+def draws(counts: np.ndarray, seed: int = 0, count: int = DRAWS) -> Iterator[np.ndarray]:
+    """Bootstrap samples of examples that fall into cells with these counts: (some draws, cells), again and again."""
+    rng = np.random.default_rng(seed)
+    step = max(1, CHUNK // max(1, len(counts)))
+    shares = counts / counts.sum()
+    for start in range(0, count, step):
+        yield rng.multinomial(int(counts.sum()), shares, size=min(step, count - start))
+
+
+def intervals(
+    names: Sequence[str], labels: np.ndarray, predicted: np.ndarray, classes: int, seed: int = 0
+) -> dict[str, tuple[float, float]]:
+    """The 95 % bootstrap interval (percentiles) of each metric of these class ids."""
+    cells, counts = np.unique(labels * classes + predicted, return_counts=True)
+    true, found = cells // classes, cells % classes
+    drawn = [marginals(some, true, found, classes) for some in draws(counts, seed)]
+    return {name: _percentiles(np.concatenate([metric_values(name, *m) for m in drawn])) for name in names}
+
+
+def paired_difference(
+    names: Sequence[str], labels: np.ndarray, first: np.ndarray, second: np.ndarray, classes: int, seed: int = 0
+) -> dict[str, dict[str, float]]:
+    """Second minus first on the same examples: value, low and high (95 %, paired bootstrap), and p, two-sided.
+
+    p is twice the smaller share of draws on either side of zero: at least 1 / draws, as a draw more would have it.
+    """
+    cells, counts = np.unique((labels * classes + first) * classes + second, return_counts=True)
+    true, one, two = cells // classes**2, cells // classes % classes, cells % classes
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in names}
+    for some in draws(counts, seed):
+        a, b = marginals(some, true, one, classes), marginals(some, true, two, classes)
+        for name in names:
+            drawn[name].append(metric_values(name, *b) - metric_values(name, *a))
+    whole = counts[None, :]
+    a, b = marginals(whole, true, one, classes), marginals(whole, true, two, classes)
+    result = {}
+    for name in names:
+        values = np.concatenate(drawn[name])
+        low, high = _percentiles(values)
+        tail = min((values <= 0).sum(), (values >= 0).sum())
+        result[name] = {
+            "value": float(metric_values(name, *b)[0] - metric_values(name, *a)[0]),
+            "low": low, "high": high, "p": float(min(1.0, 2 * (tail + 1) / (len(values) + 1))),
+        }  # fmt: skip
+    return result
+
+
+def _percentiles(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def mcnemar(first_right: np.ndarray, second_right: np.ndarray) -> dict[str, float]:
+    """McNemar's exact test on paired answers: gains, losses (second against first) and p, two-sided."""
+    from scipy.stats import binomtest
+
+    gains = int((second_right & ~first_right).sum())
+    losses = int((first_right & ~second_right).sum())
+    p = binomtest(gains, gains + losses, 0.5).pvalue if gains + losses else 1.0
+    return {"gains": gains, "losses": losses, "p": float(p)}
+
+
+def share_interval(count: int, of: int) -> tuple[float, float]:
+    """Wilson's 95 % interval of a share."""
+    from scipy.stats import binomtest
+
+    found = binomtest(count, of, 0.5).proportion_ci(LEVEL, method="wilson") if of else None
+    return (float(found.low), float(found.high)) if found else (0.0, 1.0)
+
+
+# Calibration
+
+
+def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> list[dict[str, float]]:
+    """Examples in bins of equal width by confidence, (a, b]: from, to, count, mean confidence, share that is right."""
+    edges = np.linspace(0, 1, bins + 1)
+    place = np.clip(np.digitize(confidence, edges, right=True) - 1, 0, bins - 1)
+    counts = np.bincount(place, minlength=bins)
+    sums = np.bincount(place, weights=confidence.astype(np.float64), minlength=bins)
+    hits = np.bincount(place, weights=right.astype(np.float64), minlength=bins)
+    return [
+        {
+            "from": float(edges[i]), "to": float(edges[i + 1]), "count": int(n),
+            "confidence": float(sums[i] / n), "accuracy": float(hits[i] / n),
+        }
+        for i, n in enumerate(counts) if n
+    ]  # fmt: skip
+
+
+def expected_calibration_error(bins: Sequence[dict[str, float]]) -> float:
+    """The mean gap between confidence and accuracy, weighted by examples (Guo et al., 2017)."""
+    total = sum(b["count"] for b in bins)
+    return sum(b["count"] * abs(b["confidence"] - b["accuracy"]) for b in bins) / total if total else 0.0
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The divisor of the logits with the least cross-entropy (Guo et al., 2017), between 0.05 and 20."""
+    from scipy.optimize import minimize_scalar
+
+    if len(labels) > 200_000:
+        chosen = np.random.default_rng(0).choice(len(labels), 200_000, replace=False)
+        logits, labels = logits[chosen], labels[chosen]
+
+    def loss(log_temperature: float) -> float:
+        return cross_entropy(logits / np.exp(log_temperature), labels)
+
+    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-4})
+    return float(np.exp(found.x))
+
+
+def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean negative log probability of the true classes, in nats."""
+    shifted = logits.astype(np.float64) - logits.max(axis=-1, keepdims=True)
+    log_sum = np.log(np.exp(shifted).sum(axis=-1))
+    return float(np.mean(log_sum - shifted[np.arange(len(labels)), labels]))
+
+
+def cross_fitted(logits: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The logits of each half divided by the temperature of the other: what calibration does to unseen examples."""
+    half = np.random.default_rng(0).permutation(len(labels)) % 2 == 0
+    calibrated = np.array(logits, dtype=np.float32)
+    if len(labels) < 2:
+        return calibrated
+    for one, other in ((half, ~half), (~half, half)):
+        calibrated[one] /= fit_temperature(logits[other], labels[other])
+    return calibrated
