@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from core import device, models, process
+from core import models, process
+from core.device import choose, set_threads
 from core.errors import ModelError
 from core.evaluation.specs import Subject
 from core.results import read_temperature
@@ -25,8 +26,10 @@ from core.tasks.text_classification import pad
 AT_ONCE = 4096  # texts tokenised and sorted together
 TOKENS, GPU_TOKENS = 2048, 32_768  # of a batch
 MOST_TEXTS = 128  # of a batch
+FEW_TOKENS = 128
 LONGEST = 512  # for a model that names no limit
 
+DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 Progress = Callable[[str, float | None], None]
 
 
@@ -40,15 +43,15 @@ class Classifier:
     names: its classes in the order of their ids; temperature: what its logits are divided by before the softmax
     """
 
-    def __init__(self, folder: Path, max_length: int | None = None, title: str = "", execution: Any = None) -> None:
+    def __init__(
+        self, folder: Path, max_length: int | None = None, title: str = "", *, device: DeviceName = "auto"
+    ) -> None:
         """Raises ModelError for a folder that holds no trained classifier."""
         from transformers import AutoTokenizer
 
         models.check_folder(folder, max_length, title)
         self.folder, self.title = folder, title or folder.name
-        self.device = device.choose(execution or ExecutionSpec())
-        if self.device.kind == "cpu":
-            device.set_threads(process.physical_cores())
+        self.device = choose(ExecutionSpec(device=device))
         try:
             self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         except Exception as error:  # the library raises whatever its many tokenizers do
@@ -78,7 +81,7 @@ class Classifier:
         made = np.empty((len(texts), len(self.names)), dtype=np.float32)
         for start in range(0, len(texts), AT_ONCE):
             examples = self.encode(texts[start : start + AT_ONCE])
-            for places in self._batches([len(e["input_ids"]) for e in examples]):
+            for places in self.batches([len(e["input_ids"]) for e in examples]):
                 outputs = self.forward(self.batch([examples[i] for i in places]))
                 made[start + places] = outputs.logits.float().cpu().numpy()
                 progress("Predicting", (start + len(examples) * 0.5) / len(texts))
@@ -89,10 +92,14 @@ class Classifier:
         return {name: torch.from_numpy(values).to(self.device.kind) for name, values in padded.items()}
 
     def forward(self, inputs: dict[str, torch.Tensor], **more: Any) -> Any:
+        """The model's outputs. A short text is answered by one thread: to wait for another takes longer than to help."""
+        if self.device.kind == "cpu":
+            small = inputs["input_ids"].numel() <= FEW_TOKENS
+            set_threads(1 if small else process.physical_cores())
         with torch.inference_mode(), self.device.autocast():
             return self.model(**inputs, **more)
 
-    def _batches(self, lengths: Sequence[int]) -> list[np.ndarray]:
+    def batches(self, lengths: Sequence[int]) -> list[np.ndarray]:
         """Places of texts of like length, the longest first: memory runs out at once or never."""
         order = np.argsort(-np.asarray(lengths), kind="stable")
         budget = TOKENS if self.device.kind == "cpu" else GPU_TOKENS

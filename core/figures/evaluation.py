@@ -18,8 +18,10 @@ RIGHT = [[0, "rgba(109,103,242,0.06)"], [1, "rgba(109,103,242,1)"]]
 WRONG = [[0, "rgba(139,144,165,0.05)"], [0.001, "rgba(236,122,28,0.05)"], [1, "rgba(236,122,28,1)"]]
 
 
-def confusion_figure(labels: Sequence[str], counts: Sequence[Sequence[int]], height: int | None = None) -> go.Figure:
-    """Rows are the true classes, columns the predicted ones; the colour is the share of the row.
+def confusion_figure(
+    labels: Sequence[str], counts: Sequence[Sequence[int]], height: int | None = None, normalised: bool = True
+) -> go.Figure:
+    """Rows are the true classes, columns the predicted ones; the colour is the share of the row, or the count.
 
     What is right is in one colour, what is wrong in another. With up to twelve classes each cell says its count and
     share; with more, hovering does. counts: (classes, classes), true by predicted; at most 30 classes.
@@ -29,11 +31,13 @@ def confusion_figure(labels: Sequence[str], counts: Sequence[Sequence[int]], hei
     shares = np.divide(matrix, totals, out=np.zeros_like(matrix), where=totals > 0)
     diagonal = np.eye(len(labels), dtype=bool)
     names = [safe(label) for label in labels]
-    traces = [_cells(shares, diagonal, RIGHT), _cells(shares, ~diagonal, WRONG)]
+    strength = shares if normalised else matrix / max(1.0, float(matrix.max()))
+    traces = [_cells(strength, diagonal, RIGHT), _cells(strength, ~diagonal, WRONG)]
     # Markers nobody sees lie over the cells: they carry the hover text, and are what a click on a cell can name.
     traces.append(_cover(matrix, shares, names))
     if len(labels) <= WRITTEN_UP_TO:
-        traces += [_words(matrix, shares, shares <= STRONG), _words(matrix, shares, shares > STRONG, "#ffffff")]
+        strong = strength > STRONG
+        traces += [_words(matrix, shares, ~strong), _words(matrix, shares, strong, "#ffffff")]
     ticks = {
         "tickmode": "array",
         "tickvals": list(range(len(labels))),

@@ -1,0 +1,75 @@
+"""The training examples that a model finds most like a text: by the mean of its last hidden layer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+
+from core import spec as specs
+from core.data import load
+from core.evaluation.specs import NeighboursSpec, Subject
+from core.files import replace_file
+from core.settings import Settings
+from core.spec import RunSpec
+
+if TYPE_CHECKING:
+    from core.inference import Classifier
+    from core.worker import RunWriter
+
+NAME = "training_vectors.npz"  # in the folder of the training run
+MOST = 5_000  # training examples
+NEAREST = 5
+
+
+def embed(
+    model: Classifier, texts: Sequence[Sequence[str]], progress: Callable[[str, float | None], None]
+) -> np.ndarray:
+    """Vectors of length 1: float32 (texts, hidden size)."""
+    examples = model.encode(texts)
+    made: np.ndarray | None = None
+    for number, places in enumerate(batches := model.batches([len(e["input_ids"]) for e in examples])):
+        inputs = model.batch([examples[i] for i in places])
+        hidden = model.forward(inputs, output_hidden_states=True).hidden_states[-1].float()
+        mask = inputs["attention_mask"].unsqueeze(-1)
+        vectors = ((hidden * mask).sum(1) / mask.sum(1)).cpu().numpy()
+        made = np.empty((len(texts), vectors.shape[1]), np.float32) if made is None else made
+        made[places] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        progress("Reading the training texts", (number + 1) / len(batches))
+    return np.empty((0, 0), np.float32) if made is None else made
+
+
+def keep(spec: NeighboursSpec, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """Write the vectors of a run's training examples beside its model; of many, some drawn by a seed."""
+    from core.inference import open_subject
+
+    trained = report.store.run(spec.run)
+    data = cast(RunSpec, specs.build(trained.spec)).data
+    loaded = load.load(data, settings, report.fraction, report.store.holdouts(before=trained.created))
+    train = loaded.dataset["train"]
+    if len(train) > MOST:
+        train = train.select(np.sort(np.random.default_rng(0).permutation(len(train))[:MOST]))
+    texts = list(zip(*(train[column] for column in loaded.text_columns), strict=True))
+    model = open_subject(Subject(run=spec.run), settings, report.fraction)
+    vectors = embed(model, texts, report.fraction)
+    with replace_file(settings.run_dir(trained.id) / NAME) as partial, partial.open("wb") as file:
+        np.savez(
+            file, vectors=vectors.astype(np.float16), rows=np.asarray(train["row"]), labels=np.asarray(train["label"]),
+            split=np.array(loaded.train_split),
+        )  # fmt: skip
+    return {"examples": len(texts)}
+
+
+def nearest(model: Classifier, folder: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """The training examples nearest to one text: row, label, similarity (cosine); empty if no vectors were kept."""
+    try:
+        with np.load(folder / NAME, allow_pickle=False) as kept:
+            vectors, rows, labels = (kept[name] for name in ("vectors", "rows", "labels"))
+    except (OSError, ValueError, KeyError):
+        return []
+    (vector,) = embed(model, [texts], lambda text, share: None)
+    likeness = vectors.astype(np.float32) @ vector
+    order = np.argsort(-likeness, kind="stable")[:NEAREST]
+    return [{"row": int(rows[i]), "label": int(labels[i]), "similarity": float(likeness[i])} for i in order]

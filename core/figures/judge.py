@@ -1,0 +1,193 @@
+"""Figures of an evaluation: intervals beside baselines, ROC and precision-recall, thresholds, calibration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import plotly.graph_objects as go
+
+from core.figures.style import AMBER, COLORS, GREY, INDIGO, ORANGE, TEAL, axis, figure, safe
+from core.wording import metric_title
+
+MOST_LINES = 6
+
+
+def intervals_figure(names: Sequence[str], series: Mapping[str, Mapping[str, Any]]) -> go.Figure:
+    """Each metric as a point with its 95 % interval, model and baselines side by side.
+
+    series: who -> {"metrics": name -> value, "intervals": name -> (low, high), if known}; at most three
+    """
+    traces = []
+    shown = list(reversed(names))
+    for place, (who, found) in enumerate(series.items()):
+        values = [found["metrics"].get(name) for name in shown]
+        known = found.get("intervals", {})
+        spans = [known.get(name, (value, value)) for name, value in zip(shown, values, strict=True)]
+        color, symbol = ((INDIGO, "circle"), (AMBER, "diamond"), (GREY, "line-ns"))[place % 3]
+        offset = (0.0, -0.2, -0.36)[place % 3]
+        traces.append(
+            go.Scatter(
+                x=values, y=[i + offset for i in range(len(shown))], name=safe(who), mode="markers",
+                marker={"size": 11 if place == 0 else 8, "color": color, "symbol": symbol,
+                        "line": {"width": 2 if place == 2 else 0, "color": color}},
+                error_x={"type": "data", "symmetric": False, "color": color, "thickness": 1.6, "width": 4,
+                         "array": [_gap(high, v) for (_, high), v in zip(spans, values, strict=True)],
+                         "arrayminus": [_gap(v, low) for (low, _), v in zip(spans, values, strict=True)]},
+                customdata=[[low, high] for low, high in spans], text=[metric_title(name) for name in shown],
+                hovertemplate="%{text}: <b>%{x:.3f}</b> (%{customdata[0]:.3f} to %{customdata[1]:.3f})",
+            )
+        )  # fmt: skip
+    y = axis("", tickmode="array", tickvals=list(range(len(shown))), ticktext=[metric_title(n) for n in shown])
+    chart = figure(
+        traces, title="Metrics with their 95% intervals", x="Score", y="", height=110 + 44 * len(shown), yaxis=y,
+        hovermode="closest",
+    )  # fmt: skip
+    return chart.update_layout(legend={"y": -0.22}, xaxis={"showgrid": True, "gridcolor": "rgba(139,144,165,0.22)"})
+
+
+def _gap(high: float | None, low: float | None) -> float:
+    return 0.0 if high is None or low is None else max(0.0, high - low)
+
+
+def roc_figure(curves: Sequence[Mapping[str, Any]], labels: Sequence[str], chosen: int | None = None) -> go.Figure:
+    """True against false alarms for each class; up to six lines, the chosen class first."""
+    lines = [_line(c, "roc", labels, f"AUC {c['auc']:.3f}", place) for place, c in enumerate(_few(curves, chosen))]
+    chance = go.Scatter(
+        x=[0, 1], y=[0, 1], mode="lines", line={"color": GREY, "dash": "dot", "width": 1}, name="Chance",
+        hoverinfo="skip",
+    )  # fmt: skip
+    return figure(
+        [*lines, chance], title="ROC", x="False alarms: share of the other classes", y="Found: share of the class",
+        height=400, hovermode="closest", xaxis=axis("False alarms, of the others", range=[-0.02, 1.02]),
+        yaxis=axis("Found, of the class", range=[-0.02, 1.02]),
+    )  # fmt: skip
+
+
+def pr_figure(curves: Sequence[Mapping[str, Any]], labels: Sequence[str], chosen: int | None = None) -> go.Figure:
+    """Precision against recall for each class."""
+    few = _few(curves, chosen)
+    lines = [_line(c, "pr", labels, f"AP {c['average_precision']:.3f}", place) for place, c in enumerate(few)]
+    return figure(
+        lines, title="Precision and recall", x="", y="", height=400, hovermode="closest", showlegend=True,
+        xaxis=axis("Recall: found, of the class", range=[-0.02, 1.02]),
+        yaxis=axis("Precision: right, of the found", range=[-0.02, 1.04]),
+    )  # fmt: skip
+
+
+def _few(curves: Sequence[Mapping[str, Any]], chosen: int | None) -> list[Mapping[str, Any]]:
+    drawn = [c for c in curves if c["auc"] is not None]
+    first = [c for c in drawn if c["label"] == chosen]
+    return [*first, *(c for c in drawn if c["label"] != chosen)][:MOST_LINES]
+
+
+def _line(curve: Mapping[str, Any], kind: str, labels: Sequence[str], score: str, place: int) -> go.Scatter:
+    x, y = curve[kind]
+    name = safe(labels[curve["label"]], 26)
+    return go.Scatter(
+        x=x, y=y, name=f"{name} · {score}", mode="lines", opacity=1 if place == 0 else 0.65,
+        line={"color": COLORS[place % len(COLORS)], "width": 2.6 if place == 0 else 1.6},
+        hovertemplate=name + ": %{x:.3f}, %{y:.3f}<extra></extra>",
+    )  # fmt: skip
+
+
+def threshold_figure(
+    thresholds: Sequence[float], rates: Mapping[str, Sequence[float | None]], chosen: float, tuned: float | None
+) -> go.Figure:
+    """Precision, recall and F1 of a class against the threshold. rates: name -> a value per threshold"""
+    traces = [
+        go.Scatter(
+            x=list(thresholds), y=list(values), name=name, mode="lines", line={"color": color, "width": 2.2},
+            hovertemplate="%{y:.3f}",
+        )
+        for (name, values), color in zip(rates.items(), (TEAL, ORANGE, INDIGO), strict=True)
+    ]  # fmt: skip
+    chart = figure(traces, title="What the threshold does", x="", y="", height=360)
+    chart.update_layout(
+        xaxis=axis("Threshold: least probability to call it this class", range=[0, 1], showgrid=False),
+        yaxis=axis("", range=[-0.02, 1.04]),
+    )
+    chart.add_vline(chosen, line={"color": INDIGO, "width": 1.5})
+    if tuned is not None:
+        chart.add_vline(tuned, line={"color": GREY, "width": 1.2, "dash": "dash"})
+        chart.add_annotation(
+            x=tuned, y=1.03, text="tuned", showarrow=False, yanchor="bottom", font={"size": 11, "color": GREY}
+        )
+    return chart
+
+
+def reliability_figure(before: Sequence[Mapping[str, float]], after: Sequence[Mapping[str, float]]) -> go.Figure:
+    """The share that is right against confidence, before and after a temperature; on the diagonal both are equal."""
+    perfect = go.Scatter(
+        x=[0, 1], y=[0, 1], mode="lines", name="Perfect", line={"color": GREY, "dash": "dot", "width": 1.2},
+        hoverinfo="skip",
+    )  # fmt: skip
+    traces = [perfect, _bins(before, "As trained", INDIGO), _bins(after, "With temperature", ORANGE)]
+    return figure(
+        traces, title="Is it as right as it is sure?", x="", y="", height=400, hovermode="closest",
+        xaxis=axis("Confidence", range=[-0.02, 1.02]), yaxis=axis("Share that is right", range=[-0.02, 1.04]),
+    )  # fmt: skip
+
+
+def _bins(bins: Sequence[Mapping[str, float]], name: str, color: str) -> go.Scatter:
+    most = max((b["count"] for b in bins), default=1)
+    return go.Scatter(
+        x=[b["confidence"] for b in bins], y=[b["accuracy"] for b in bins], name=name, mode="lines+markers",
+        customdata=[[b["from"], b["to"], b["count"]] for b in bins],
+        marker={"color": color, "size": [5 + 15 * (b["count"] / most) ** 0.5 for b in bins], "opacity": 0.85},
+        line={"color": color, "width": 1.4},
+        hovertemplate=(
+            f"{name}, confidence %{{customdata[0]:.2f}} to %{{customdata[1]:.2f}}: %{{y:.1%}} right of "
+            "%{customdata[2]:,}<extra></extra>"
+        ),
+    )  # fmt: skip
+
+
+def confidence_figure(edges: Sequence[float], right: Sequence[int], wrong: Sequence[int]) -> go.Figure:
+    """How many right and wrong answers there are at each confidence."""
+    middles = [(a + b) / 2 for a, b in pairwise(edges)]
+    width = edges[1] - edges[0]
+    traces = [
+        go.Bar(x=middles, y=list(counts), name=name, marker_color=color, width=width, hovertemplate="%{y:,}")
+        for name, counts, color in (("Right", right, INDIGO), ("Wrong", wrong, ORANGE))
+    ]
+    return figure(
+        traces, title="How sure it is", x="Confidence", y="Examples", height=320, barmode="stack", bargap=0.04
+    )
+
+
+def robustness_figure(kinds: Sequence[Mapping[str, Any]]) -> go.Figure:
+    """What each disturbance costs, in points of accuracy, with its interval."""
+    shown = list(reversed(kinds))
+    bars = go.Bar(
+        x=[k["change"] for k in shown], y=[k["title"] for k in shown], orientation="h",
+        marker_color=[ORANGE if k["change"] < 0 else TEAL for k in shown],
+        error_x={"type": "data", "symmetric": False, "color": GREY, "thickness": 1.4,
+                 "array": [k["high"] - k["change"] for k in shown],
+                 "arrayminus": [k["change"] - k["low"] for k in shown]},
+        hovertemplate="%{y}: %{x:+.3f}<extra></extra>",
+    )  # fmt: skip
+    return figure(
+        [bars],
+        title="Change of accuracy",
+        x="Points of accuracy",
+        y="",
+        height=120 + 40 * len(shown),
+        hovermode="closest",
+    )
+
+
+def agreement_figure(names: Sequence[str], shares: Sequence[Sequence[float]]) -> go.Figure:
+    """How often two models give the same answer."""
+    ticks = [safe(name, 24) for name in names]
+    cells = go.Heatmap(
+        z=[list(row) for row in shares], x=list(range(len(names))), y=list(range(len(names))), zmin=0, zmax=1,
+        colorscale=[[0, "rgba(109,103,242,0.05)"], [1, "rgba(109,103,242,0.75)"]], showscale=False, xgap=2, ygap=2,
+        text=[[f"{v:.1%}" for v in row] for row in shares], texttemplate="%{text}", hoverinfo="skip",
+    )  # fmt: skip
+    places: dict[str, Any] = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": ticks}
+    chart = figure([cells], title="How often they agree", x="", y="", height=140 + 52 * len(names))
+    return chart.update_layout(
+        xaxis=axis("", **places, showgrid=False), yaxis=axis("", **places, showgrid=False, autorange="reversed")
+    )
