@@ -92,7 +92,7 @@ class Classifier:
         return {name: torch.from_numpy(values).to(self.device.kind) for name, values in padded.items()}
 
     def forward(self, inputs: dict[str, torch.Tensor], **more: Any) -> Any:
-        """The model's outputs. A short text is answered by one thread: to wait for another takes longer than to help."""
+        """The model's outputs. One thread answers a short text: waiting for another takes longer than it helps."""
         if self.device.kind == "cpu":
             small = inputs["input_ids"].numel() <= FEW_TOKENS
             set_threads(1 if small else process.physical_cores())

@@ -24,7 +24,7 @@ import psutil
 
 from core import process, spec
 from core.errors import SpecError, StaleWrite, StoreError, TunedeckError
-from core.evaluation.specs import EvaluateSpec
+from core.evaluation.specs import EvaluateSpec, NeighboursSpec
 from core.events import Level
 from core.files import write_text
 from core.settings import Settings, from_environment
@@ -216,6 +216,14 @@ def evaluate_model(run: Run, settings: Settings, report: RunWriter) -> dict[str,
     return evaluate(spec.build(run.spec, EvaluateSpec), run, settings, report)
 
 
+def keep_neighbours(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """The training texts of a run as its model sees them."""
+    report.phase("Loading libraries")
+    from core.evaluation.neighbours import keep
+
+    return keep(spec.build(run.spec, NeighboursSpec), settings, report)
+
+
 class RunWriter:
     """The worker's Reporter: gathers what is said and writes it in batches, a heartbeat with each."""
 
@@ -351,6 +359,7 @@ class RunWriter:
 KINDS: dict[str, Callable[[Run, Settings, RunWriter], dict[str, Any]]] = {
     "train": train, "import": import_data, "inspect": inspect_data, "profile": profile_data,
     "evaluate": evaluate_model,
+    "neighbours": keep_neighbours,
 }  # fmt: skip
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from ui import resources
 from ui.components import plain, show_error
 
 WATCH_EVERY_S = 1.0
-RUNS_LOOKED_AT = 30
+RUNS_LOOKED_AT = 100
 
 
 @st.fragment(run_every=WATCH_EVERY_S)
@@ -56,13 +56,21 @@ def _share(phase: str) -> float:
     return min(1.0, int(digits) / 100) if head and digits.isdigit() else 0.0
 
 
-def work_on(kind: str, title: str, spec: dict[str, Any], *, at_once: bool, offer: str, button: str) -> None:
+def latest(kind: str, spec: dict[str, Any], since: float = 0.0) -> Run | None:
+    """The newest run of this kind with this spec that was asked for after `since` (seconds since 1970)."""
+    runs = resources.store().runs(kind=kind, limit=RUNS_LOOKED_AT)
+    return next((run for run in runs if run.spec == spec and run.created >= since), None)
+
+
+def work_on(
+    kind: str, title: str, spec: dict[str, Any], *, at_once: bool, offer: str, button: str, key: str = "",
+    since: float = 0.0,
+) -> None:  # fmt: skip
     """What there is to see while a result is not there: the run that makes it, why it failed, or the way to start it.
 
-    at_once: start it without being asked; offer: a sentence on what it takes
+    at_once: start it without being asked; offer: a sentence on what it takes; since: see `latest`
     """
-    runs = resources.store().runs(kind=kind, limit=RUNS_LOOKED_AT)
-    run = next((run for run in runs if run.spec == spec), None)
+    run = latest(kind, spec, since)
     if run is None and at_once:
         start(kind, title, spec)
         st.rerun()
@@ -74,7 +82,7 @@ def work_on(kind: str, title: str, spec: dict[str, Any], *, at_once: bool, offer
     with st.container(border=True, gap="small"):
         st.markdown(offer)
         st.button(
-            button if run is None else "Try again", type="primary", key=f"start_{kind}", on_click=start,
+            button if run is None else "Try again", type="primary", key=f"start_{kind}_{key}", on_click=start,
             args=(kind, title, spec),
         )  # fmt: skip
 

@@ -11,3 +11,4 @@ DATASETS = st.Page(_FOLDER / "data/datasets.py", title="Datasets", icon=":materi
 NEW_RUN = st.Page(_FOLDER / "train/new_run.py", title="New run", icon=":material/add_circle:", url_path="new_run")
 RUNS = st.Page(_FOLDER / "train/runs.py", title="Runs", icon=":material/list:", url_path="runs")
 RUN = st.Page(_FOLDER / "train/run.py", title="Run", icon=":material/monitoring:", url_path="run", visibility="hidden")
+EVALUATE = st.Page(_FOLDER / "results/evaluate.py", title="Evaluate", icon=":material/fact_check:", url_path="evaluate")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from core.playground import Playground
 from core.scheduler import Scheduler
 from core.settings import Settings, from_environment
 from core.store import Store
@@ -25,3 +26,9 @@ def scheduler() -> Scheduler:
     thread = Scheduler(store(), settings(), keep_spare=True)
     thread.start()
     return thread
+
+
+@st.cache_resource(show_spinner=False)
+def playground() -> Playground:
+    """The process that keeps models warm; started by the first question."""
+    return Playground(settings())

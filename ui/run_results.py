@@ -90,10 +90,11 @@ def by_class(report: dict[str, Any]) -> None:
             _mistakes(labels, counts)
     with right:
         st.markdown("**Class by class**")
-        _classes(report["per_class"])
+        class_table(report["per_class"], "run_classes")
 
 
-def _classes(per_class: list[dict[str, Any]]) -> None:
+def class_table(per_class: list[dict[str, Any]], key: str) -> None:
+    """Precision, recall, F1 and examples of each class."""
     table = pd.DataFrame(per_class, columns=["label", "f1", "precision", "recall", "support"])
     st.dataframe(
         table,
@@ -117,7 +118,7 @@ def _classes(per_class: list[dict[str, Any]]) -> None:
             ),
             "support": st.column_config.NumberColumn("Examples", format="localized", width="small"),
         },
-        key="run_classes",
+        key=key,
         alt="Precision, recall and F1 of each class",
     )
 
