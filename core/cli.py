@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shutil
 import signal
 import sys
 import time
@@ -22,7 +23,7 @@ from typing import Any
 from core import spec as specs
 from core.engines import support
 from core.errors import RunNotFound, SpecError, TunedeckError, WrongStatus
-from core.evaluation.specs import EvaluateSpec
+from core.evaluation.specs import EvaluateSpec, PredictSpec
 from core.files import finite
 from core.naming import run_name
 from core.results import read_evaluation
@@ -87,6 +88,13 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--text", action="append", default=[], metavar="COLUMN", help="a text column of --data")
     evaluate.add_argument("--label", metavar="COLUMN", help="the label column of --data")
     evaluate.add_argument("--examples", type=int, help="judge on so many examples, drawn at random")
+    predict = command("predict", _predict, "Predict the classes of a file's texts, and wait for the result.")
+    predict.add_argument("model", metavar="MODEL", help="the id of a run, a model folder, or a Hub id")
+    predict.add_argument("data", metavar="FILE", help="a file, a folder, a Hub id, or sample")
+    predict.add_argument("--out", required=True, metavar="OUT", help="the file to write: .csv or .parquet")
+    predict.add_argument("--split", default="", help="the split; all of them if not given")
+    predict.add_argument("--config", help="the Hub dataset's configuration")
+    predict.add_argument("--text", action="append", default=[], metavar="COLUMN", help="a text column")
     profile = command("profile", _profile, "Tell what is in a dataset.")
     profile.add_argument("data", metavar="DATA", help="a file, a folder with train and test files, a Hub id, or sample")
     profile.add_argument("--config", help="the Hub dataset's configuration")
@@ -216,6 +224,25 @@ def _evaluate(options: argparse.Namespace, store: Store, settings: Settings) -> 
     if status == 0 and not options.json:
         print("\n".join(evaluation_lines(read_evaluation(settings.run_dir(run_id)) or {})))
     return result | {"folder": str(settings.run_dir(run_id))}, status
+
+
+def _predict(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
+    out = Path(options.out).expanduser()
+    form = out.suffix.lower().removeprefix(".")
+    data = _data(options.data, options.config, options.text, None)
+    tree = {"model": _subject(options.model, store), "data": data, "split": options.split, "form": form}
+    if form not in ("csv", "parquet"):
+        raise TunedeckError(f"{options.out!r} is neither a .csv nor a .parquet file; give --out one of these endings")
+    if not out.parent.is_dir():
+        raise TunedeckError(f"there is no folder {str(out.parent)!r} to write {out.name} to; make it first")
+    spec: PredictSpec = specs.build(tree, PredictSpec)
+    run_id = store.submit("predict", f"Predicting {options.data}", spec.model_dump(mode="json"))
+    result, status = _work_on(run_id, False, store, settings)
+    summary = store.run(run_id).summary
+    if status == 0 and summary:
+        shutil.copyfile(settings.run_dir(run_id) / summary["file"], out)
+        _say(f"{summary['rows']:,} rows are in {out}.")
+    return result | {"out": str(out), **summary}, status
 
 
 def _subject(model: str, store: Store) -> dict[str, Any]:

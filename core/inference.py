@@ -81,10 +81,12 @@ class Classifier:
         made = np.empty((len(texts), len(self.names)), dtype=np.float32)
         for start in range(0, len(texts), AT_ONCE):
             examples = self.encode(texts[start : start + AT_ONCE])
+            done = start
             for places in self.batches([len(e["input_ids"]) for e in examples]):
                 outputs = self.forward(self.batch([examples[i] for i in places]))
                 made[start + places] = outputs.logits.float().cpu().numpy()
-                progress("Predicting", (start + len(examples) * 0.5) / len(texts))
+                done += len(places)
+                progress("Predicting", done / len(texts))
         return made
 
     def batch(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:

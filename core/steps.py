@@ -111,6 +111,32 @@ class MapLabels(_Step):
     """Old label: new label. A label that is not named stays as it is."""
 
 
+class CorrectLabels(_Step):
+    """Put labels right, and leave out rows, that somebody has looked at."""
+
+    step: Literal["correct_labels"] = "correct_labels"
+    columns: tuple[str, ...] = setting(..., "Text columns", min_length=1, max_length=2)
+    """The columns with the text."""
+
+    label: str = setting(..., "Label column", max_length=NAME)
+    """The column with the label."""
+
+    labels: dict[str, str] = setting({}, "New labels", max_length=10_000)
+    """Text id: its label. A text id is the hash of a text, as predictions have it; where the row lies is no matter."""
+
+    drop: tuple[str, ...] = setting((), "Left out", max_length=10_000)
+    """The ids of texts that are left out."""
+
+    @model_validator(mode="after")
+    def _of_texts(self) -> Self:
+        if not self.labels and not self.drop:
+            raise ValueError("no label is put right and no row left out; name at least one text id")
+        for number in (*self.labels, *self.drop):
+            if not (number.isascii() and number.isdigit() and int(number) < 2**64):
+                raise ValueError(f"{number[:40]!r} is no text id; an id is a number of up to 20 digits")
+        return self
+
+
 class CleanText(_Step):
     """Repair texts."""
 
@@ -218,7 +244,17 @@ class Divide(Section):
 
 
 Step = Annotated[
-    Filter | Columns | Rename | MapLabels | CleanText | Deduplicate | DropConflicts | DropLeaks | Subset | Divide,
+    Filter
+    | Columns
+    | Rename
+    | MapLabels
+    | CorrectLabels
+    | CleanText
+    | Deduplicate
+    | DropConflicts
+    | DropLeaks
+    | Subset
+    | Divide,
     Field(discriminator="step"),
 ]
 
@@ -268,6 +304,10 @@ def step_words(step: Any) -> str:
             return "Rename " + ", ".join(f"{old} to {new}" for old, new in step.names.items())
         case MapLabels():
             return f"Rename labels of {step.column}: " + ", ".join(f"{a} → {b}" for a, b in step.labels.items()) + where
+        case CorrectLabels():
+            done = [f"correct {step.label} of {len(step.labels):,}"] * bool(step.labels)
+            done += [f"leave out {len(step.drop):,}"] * bool(step.drop)
+            return f"{listed(done).capitalize()} by text{where}"
         case CleanText():
             done = ["repair the encoding"] * step.fix_encoding + ["remove control characters"] * step.remove_control
             done += ["remove HTML"] * step.remove_markup or ["nothing"] * (not done)

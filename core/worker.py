@@ -24,7 +24,7 @@ import psutil
 
 from core import process, spec
 from core.errors import SpecError, StaleWrite, StoreError, TunedeckError
-from core.evaluation.specs import EvaluateSpec, NeighboursSpec
+from core.evaluation.specs import CompareSpec, EvaluateSpec, NeighboursSpec, PredictSpec, RobustnessSpec
 from core.events import Level
 from core.files import write_text
 from core.settings import Settings, from_environment
@@ -136,8 +136,8 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     report.phase("Loading libraries")
     from core import device, models
     from core.data.load import load
+    from core.data.text_ids import text_ids
     from core.engines import checkpoints, support
-    from core.evaluation import predictions
     from core.evaluation.report import evaluate_run
     from core.tasks import text_classification as task
 
@@ -168,7 +168,7 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     engine.train(plan, encoded, model, folder, report, checkpoints.latest(folder))
 
     report.phase("Evaluating")
-    ids = predictions.text_ids(zip(*(loaded.dataset["eval"][name] for name in loaded.text_columns), strict=True))
+    ids = text_ids(zip(*(loaded.dataset["eval"][name] for name in loaded.text_columns), strict=True))
     result = evaluate_run(plan, encoded, model, folder, report, ids)
     main = result["main_metric"]
     return {
@@ -214,6 +214,30 @@ def evaluate_model(run: Run, settings: Settings, report: RunWriter) -> dict[str,
     from core.evaluation.evaluate import evaluate
 
     return evaluate(spec.build(run.spec, EvaluateSpec), run, settings, report)
+
+
+def predict_file(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """A file with what a model says to each of its rows."""
+    report.phase("Loading libraries")
+    from core.evaluation.batch import predict
+
+    return predict(spec.build(run.spec, PredictSpec), run, settings, report)
+
+
+def compare_models(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """Models side by side on the same examples."""
+    report.phase("Loading libraries")
+    from core.evaluation.compare import compare
+
+    return compare(spec.build(run.spec, CompareSpec), run, settings, report)
+
+
+def check_robustness(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """What disturbed texts cost a model."""
+    report.phase("Loading libraries")
+    from core.evaluation.robustness import check
+
+    return check(spec.build(run.spec, RobustnessSpec), run, settings, report)
 
 
 def keep_neighbours(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
@@ -357,10 +381,16 @@ class RunWriter:
 
 
 KINDS: dict[str, Callable[[Run, Settings, RunWriter], dict[str, Any]]] = {
-    "train": train, "import": import_data, "inspect": inspect_data, "profile": profile_data,
+    "train": train,
+    "import": import_data,
+    "inspect": inspect_data,
+    "profile": profile_data,
     "evaluate": evaluate_model,
+    "predict": predict_file,
+    "compare": compare_models,
+    "robustness": check_robustness,
     "neighbours": keep_neighbours,
-}  # fmt: skip
+}
 
 if __name__ == "__main__":
     sys.exit(wait_ready(sys.argv[2:]) if sys.argv[1] == "--spare" else main(sys.argv[1:]))

@@ -7,7 +7,7 @@ import streamlit as st
 from core.errors import TunedeckError
 from ui import resources
 from ui.components import show_error
-from ui.pages import DATASETS, EVALUATE, NEW_RUN, RUN, RUNS, START
+from ui.pages import COMPARE, DATASETS, EVALUATE, NEW_RUN, PLAYGROUND, RUN, RUNS, START
 
 HERE = Path(__file__).parent
 
@@ -18,5 +18,12 @@ try:
 except TunedeckError as error:
     show_error(error, "Tunedeck cannot start")
     st.stop()
-page = st.navigation({"": [START], "Data": [DATASETS], "Train": [NEW_RUN, RUNS, RUN], "Results": [EVALUATE]})
+page = st.navigation(
+    {
+        "": [START],
+        "Data": [DATASETS],
+        "Train": [NEW_RUN, RUNS, RUN],
+        "Results": [EVALUATE, COMPARE, PLAYGROUND],
+    }
+)
 page.run()

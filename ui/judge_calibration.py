@@ -30,10 +30,17 @@ def show(judged: Judged) -> None:
             config={"displayModeBar": False}, alt="Right and wrong answers by confidence",
         )  # fmt: skip
         with st.grid(2, min_column_width=150, key="judge_ece"):
-            st.metric("Calibration error", f"{found['ece']:.3f}", help="ECE with 15 bins of equal width.", border=True)
+            st.metric(
+                "Calibration error",
+                f"{found['ece']:.3f}",
+                help="ECE with 15 bins of equal width.",
+                border=True,
+                height="stretch",
+            )
             st.metric(
                 "With temperature", f"{found['after']['ece']:.3f}", f"{found['after']['ece'] - found['ece']:+.3f}",
-                delta_color="inverse", border=True, help="The same with the logits divided by the temperature.",
+                delta_color="inverse", border=True, height="stretch",
+                help="The same with the logits divided by the temperature.",
             )  # fmt: skip
         _temperature(judged, found["temperature"])
 

@@ -14,6 +14,7 @@ from core.wording import counted, shortened
 from ui import judge_examples, state
 from ui.components import plain
 from ui.judged import Judged
+from ui.live_chart import clicked, drawing, live_chart
 
 CELL = "judge_cell"
 
@@ -28,10 +29,8 @@ def confusion(judged: Judged) -> None:
             key="judge_confusion_by",
         )  # fmt: skip
         key = f"{CELL}_{judged.run.id}"
-        st.plotly_chart(
-            confusion_figure(labels, counts, normalised=by != "Count"), key=key, selection_mode="points",
-            on_select=partial(_clicked, key), config={"displayModeBar": False}, alt="Predicted against true classes",
-        )  # fmt: skip
+        chart = drawing(confusion_figure(labels, counts, normalised=by != "Count"))
+        live_chart(chart, key=key, alt="Predicted against true classes", on_click=partial(_clicked, key))
         st.caption(
             "**How to read it:** each row is a true class and shows where its examples went; blue is right, orange "
             "is wrong. **Click a cell to read its examples.**"
@@ -42,9 +41,8 @@ def confusion(judged: Judged) -> None:
 
 
 def _clicked(key: str) -> None:
-    points = (state.widget(key) or {}).get("selection", {}).get("points", [])
-    if points:
-        state.remember(f"{key}_chosen", (int(points[0]["y"]), int(points[0]["x"])))
+    if (point := clicked(key)) is not None:
+        state.remember(f"{key}_chosen", (int(point["y"]), int(point["x"])))
 
 
 def _frequent(judged: Judged) -> tuple[int, int] | None:

@@ -76,10 +76,10 @@ def _threshold(judged: Judged, curve: dict[str, Any]) -> None:
             ("F1", "The balance of both."),
         ):
             value = at[what][place]
-            st.metric(what, "–" if np.isnan(value) else f"{value:.3f}", help=help_text, border=True)
+            st.metric(what, "–" if np.isnan(value) else f"{value:.3f}", help=help_text, border=True, height="stretch")
         found, alarms = curve["found"][place], curve["alarms"][place]
         st.metric("Called so", f"{found + alarms:,}", f"{alarms:,} false alarms", delta_color="off", delta_arrow="off",
-                  border=True)  # fmt: skip
+                  border=True, height="stretch")  # fmt: skip
     shown = {what: [None if np.isnan(v) else float(v) for v in values] for what, values in at.items()}
     st.plotly_chart(
         threshold_figure(THRESHOLDS.tolist(), shown, threshold, tuned), key="judge_threshold_chart",

@@ -83,11 +83,12 @@ def _headline(found: dict[str, Any]) -> None:
             st.metric(
                 f"**{metric_title(name)}**" if name == names[0] else metric_title(name), score(found["metrics"][name]),
                 f"{score(low)} to {score(high)}", delta_color="off", delta_arrow="off",
-                help=METRIC_MEANINGS.get(name), border=True,
+                help=METRIC_MEANINGS.get(name), border=True, height="stretch",
             )  # fmt: skip
         ece = found["calibration"]["ece"]
         st.metric(
             "Calibration error", f"{ece:.3f}", _trust(ece), delta_color="off", delta_arrow="off", border=True,
+            height="stretch",
             help="The mean gap between how sure the model is and how often it is right (ECE, 15 bins).",
         )  # fmt: skip
 

@@ -128,10 +128,16 @@ def _measure(judged: Judged, view: View, key: str) -> None:
     chance = lookup.chance(errors, count, int((~right).sum()), len(rows))
     with st.grid(3, min_column_width=150, key=f"{key}_figures"):
         st.metric("Accuracy", f"{1 - errors / count:.3f}", f"{1 - errors / count - right.mean():+.3f} against all",
-                  border=True)  # fmt: skip
+                  border=True, height="stretch")  # fmt: skip
         st.metric("Examples", f"{count:,}", f"{count / len(rows):.1%} of all", delta_color="off", delta_arrow="off",
-                  border=True)  # fmt: skip
-        st.metric("Chance", f"{chance:.2g}", border=True, help="How likely so many errors, or more, would be by luck.")
+                  border=True, height="stretch")  # fmt: skip
+        st.metric(
+            "Chance",
+            f"{chance:.2g}",
+            border=True,
+            height="stretch",
+            help="How likely so many errors, or more, would be by luck.",
+        )
     if errors:
         wrong = rows[inside & ~right][: lookup.MOST].tolist()
         judge_examples.table(lookup.of_rows(judged.predictions, wrong), judged, f"{key}_mistakes")

@@ -8,13 +8,17 @@ browser loads it once.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import plotly
 import plotly.graph_objects as go
 import streamlit as st
 from streamlit.components.v1 import declare_component
+
+from ui import state
 
 # Only for its address: it lets the browser fetch a file of an installed package.
 _LIBRARY = declare_component("plotly", path=Path(plotly.__file__).parent / "package_data")
@@ -58,7 +62,17 @@ function hold(chart) {
   window.addEventListener("pointerup", () => setTimeout(() => { chart.held = false; draw(chart) }, 300), { once: true })
 }
 
-export default function ({ data, parentElement }) {
+// A click on a point, told as its place; Plotly drops what was listened to when the chart is purged.
+function listen(chart, setTriggerValue) {
+  if (!chart.wanted.clicks || chart.listens) return
+  chart.listens = true
+  chart.on("plotly_click", event => {
+    const point = event.points[0]
+    setTriggerValue("clicked", { x: point.x, y: point.y, curve: point.curveNumber, point: point.pointNumber })
+  })
+}
+
+export default function ({ data, parentElement, setTriggerValue }) {
   const chart = parentElement.querySelector(".live-chart")
   chart.wanted = data
   chart.style.height = `${data.height}px`
@@ -66,10 +80,10 @@ export default function ({ data, parentElement }) {
   chart.setAttribute("aria-label", data.alt)
   chart.onpointerdown = () => hold(chart)
   library(data.library).then(
-    () => draw(chart),
+    () => { draw(chart); listen(chart, setTriggerValue) },
     () => { chart.textContent = "The chart library could not be loaded; reload the page." },
   )
-  return () => window.Plotly && window.Plotly.purge(chart)
+  return () => { chart.listens = false; window.Plotly && window.Plotly.purge(chart) }
 }
 """
 
@@ -98,10 +112,26 @@ def drawing(figure: go.Figure) -> Drawing:
     return Drawing(figure.to_json(), height)
 
 
-def live_chart(drawn: Drawing, *, key: str, alt: str) -> None:
-    """Show a drawing; another one with the same key changes the chart in place. alt: what it shows, in words."""
-    data = {"figure": drawn.figure, "height": drawn.height, "config": CONFIG, "alt": alt, "library": _library_address()}
-    _CHART(data=data, key=key)
+def live_chart(drawn: Drawing, *, key: str, alt: str, on_click: Callable[[], None] | None = None) -> None:
+    """Show a drawing; another one with the same key changes the chart in place. alt: what it shows, in words.
+
+    on_click: called after a click on a point, before the page runs; `clicked(key)` says on which
+    """
+    data = {
+        "figure": drawn.figure, "height": drawn.height, "config": CONFIG, "alt": alt, "library": _library_address(),
+        "clicks": on_click is not None,
+    }  # fmt: skip
+    if on_click is None:
+        _CHART(data=data, key=key)
+    else:
+        _CHART(data=data, key=key, on_clicked_change=on_click)
+
+
+def clicked(key: str) -> dict[str, Any] | None:
+    """The point that was just clicked in a chart: x, y, curve and point, its numbers. For its `on_click`."""
+    found = state.widget(key)
+    point = found.get("clicked") if found is not None else None
+    return dict(point) if point else None
 
 
 def _library_address() -> str:

@@ -12,3 +12,7 @@ NEW_RUN = st.Page(_FOLDER / "train/new_run.py", title="New run", icon=":material
 RUNS = st.Page(_FOLDER / "train/runs.py", title="Runs", icon=":material/list:", url_path="runs")
 RUN = st.Page(_FOLDER / "train/run.py", title="Run", icon=":material/monitoring:", url_path="run", visibility="hidden")
 EVALUATE = st.Page(_FOLDER / "results/evaluate.py", title="Evaluate", icon=":material/fact_check:", url_path="evaluate")
+COMPARE = st.Page(_FOLDER / "results/compare.py", title="Compare", icon=":material/compare_arrows:", url_path="compare")
+PLAYGROUND = st.Page(
+    _FOLDER / "results/playground.py", title="Playground", icon=":material/forum:", url_path="playground"
+)

@@ -19,7 +19,7 @@ from core.spec import DataSpec, RunSpec, build, get_field, spec_fields
 _DATA, _DRAFT, _DRAFT_PRESET, _VIEWS, _FORM, _RECENT, _SOURCE, _UPLOADS, _NOTICE = (
     "data", "draft", "draft_preset", "run_views", "form", "recent_data", "data_source", "uploads", "notice",
 )  # fmt: skip
-DATASET_TABS, ROWS_TAB = "dataset_tabs", ":material/table_rows: Rows"
+DATASET_TABS, ROWS_TAB, PREPARE_TAB = "dataset_tabs", ":material/table_rows: Rows", ":material/construction: Prepare"
 T = TypeVar("T")
 _SELECTED, _QUESTION, _CURVES = "selected_runs", "question", "curves"
 RECENT_DATASETS = 6

@@ -38,20 +38,24 @@ def export(prepared: Prepared, split: str, form: str) -> Path:
     path.parent.mkdir(exist_ok=True)
     partial = path.with_name(f".{uuid.uuid4().hex[:8]}{path.suffix}")
     try:
-        tables = _tables(prepared, split)
-        first = next(tables)
-        if form == "csv":
-            with partial.open("wb") as out:
-                write_csv(first, tables, out)
-        else:
-            with pq.ParquetWriter(partial, first.schema, compression=COMPRESSION) as writer:
-                writer.write_table(first)
-                for table in tables:
-                    writer.write_table(table)
+        write(tables(prepared, split), form, partial)
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
     return path
+
+
+def write(parts: Iterator[pa.Table], form: str, path: Path) -> None:
+    """Tables of one schema, at least one, to a file, "csv" or "parquet"."""
+    first = next(parts)
+    if form == "csv":
+        with path.open("wb") as out:
+            write_csv(first, parts, out)
+        return
+    with pq.ParquetWriter(path, first.schema, compression=COMPRESSION) as writer:
+        writer.write_table(first)
+        for table in parts:
+            writer.write_table(table)
 
 
 def harmless(text: str) -> str:
@@ -59,12 +63,12 @@ def harmless(text: str) -> str:
     return pc.if_else(_formula(pa.array([text])), pa.array([f"'{text}"]), pa.array([text]))[0].as_py()
 
 
-def _tables(prepared: Prepared, split: str) -> Iterator[pa.Table]:
-    """The rows, at least one table; without the note on classes, whose names are in the rows."""
+def tables(prepared: Prepared, split: str, rows: int = BATCH_ROWS) -> Iterator[pa.Table]:
+    """The rows, at least one table of up to `rows`; classes by their names."""
     with parquet.open_file(prepared.splits[split].path) as file:
         schema = file.schema_arrow.remove_metadata()
         found = False
-        for batch in file.iter_batches(batch_size=BATCH_ROWS):
+        for batch in file.iter_batches(batch_size=rows):
             found = True
             yield _named(pa.Table.from_batches([batch]).replace_schema_metadata(None), prepared)
         if not found:

@@ -104,18 +104,30 @@ def load(data: DataSpec, settings: Settings, progress: Progress = ignore, holdou
 def choose_columns(prepared: Prepared, data: DataSpec, notes: list[str]) -> tuple[tuple[str, ...], str]:
     """The text columns and the label column: those of the spec, else the guess. Raises DataError."""
     existing = ", ".join(c.name for c in prepared.columns)
-    for name, where in [
-        *((t, "data.text_columns") for t in data.text_columns),
-        (data.label_column, "data.label_column"),
-    ]:
-        if name is not None and prepared.column(name) is None:
-            raise DataError(f"{prepared.title} has no column {name!r}; its columns are {existing}", where)
-    texts = data.text_columns or tuple(t for t in prepared.text_guess if t != data.label_column)
+    if data.label_column is not None and prepared.column(data.label_column) is None:
+        raise DataError(
+            f"{prepared.title} has no column {data.label_column!r}; its columns are {existing}", "data.label_column"
+        )
+    texts = choose_texts(prepared, data)
     label = data.label_column or (prepared.label_guess if prepared.label_guess not in texts else None)
-    if not texts:
-        raise DataError(f"no column looks like text; choose one of {existing}", "data.text_columns")
     if label is None:
         raise DataError(f"no column looks like a label; choose one of {existing}", "data.label_column")
+    if not data.text_columns:
+        notes.append(f"Text from {' and '.join(texts)}, guessed from the columns.")
+    if data.label_column is None:
+        notes.append(f"Label from {label}, guessed from the columns.")
+    return texts, label
+
+
+def choose_texts(prepared: Prepared, data: DataSpec) -> tuple[str, ...]:
+    """The text columns: those of the spec, else the guess. Raises DataError."""
+    existing = ", ".join(c.name for c in prepared.columns)
+    for name in data.text_columns:
+        if prepared.column(name) is None:
+            raise DataError(f"{prepared.title} has no column {name!r}; its columns are {existing}", "data.text_columns")
+    texts = data.text_columns or tuple(t for t in prepared.text_guess if t != data.label_column)
+    if not texts:
+        raise DataError(f"no column looks like text; choose one of {existing}", "data.text_columns")
     for name in texts:
         column = prepared.column(name)
         if column and column.kind in ("list", "other"):
@@ -123,11 +135,7 @@ def choose_columns(prepared: Prepared, data: DataSpec, notes: list[str]) -> tupl
                 f"the column {name!r} holds no plain text but {column.kind} values; choose another of {existing}",
                 "data.text_columns",
             )
-    if not data.text_columns:
-        notes.append(f"Text from {' and '.join(texts)}, guessed from the columns.")
-    if data.label_column is None:
-        notes.append(f"Label from {label}, guessed from the columns.")
-    return texts, label
+    return texts
 
 
 def choose_train(prepared: Prepared, data: DataSpec, notes: list[str]) -> str:

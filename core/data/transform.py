@@ -17,12 +17,15 @@ from typing import TYPE_CHECKING, Any
 
 from core.data import browse, parquet
 from core.data.columns import COMPRESSION
+from core.data.prepared import Column as DataColumn
 from core.data.prepared import Prepared, Progress, ignore
+from core.data.text_ids import text_ids
 from core.data.view import conditions_sql
 from core.errors import DataError
 from core.steps import (
     CleanText,
     Columns,
+    CorrectLabels,
     Deduplicate,
     Divide,
     DropConflicts,
@@ -97,6 +100,8 @@ def plan(prepared: Prepared, step: Any, progress: Progress = ignore) -> Plan:
             made = _renamed(prepared, step)
         case MapLabels():
             made = _mapped(prepared, step, splits)
+        case CorrectLabels():
+            made = _corrected(prepared, step, splits)
         case CleanText():
             _existing(prepared, step.columns)
             made = _each(prepared, lambda table: _cleaned(table, step), splits)
@@ -317,6 +322,67 @@ def _labels_as_text(values: Any, whole: bool) -> Any:
     return pc.cast(pc.cast(values, pa.int64()) if whole else values, pa.string())
 
 
+def _corrected(prepared: Prepared, step: CorrectLabels, splits: Sequence[str]) -> Plan:
+    """Rows are known by the hash of their texts."""
+    import numpy as np
+    import pyarrow as pa
+
+    _existing(prepared, (*step.columns, step.label))
+    column = prepared.column(step.label)
+    assert column is not None
+    new = {int(number): _label_value(label, column) for number, label in step.labels.items()}
+    gone = np.array([int(number) for number in step.drop], dtype=np.uint64)
+
+    def values(table: pa.Table) -> pa.Table:
+        if step.label not in table.column_names:
+            return table
+        ids = _ids(table, step.columns)
+        if not new or not np.isin(ids, np.fromiter(new, np.uint64, len(new))).any():
+            return table
+        at = table.column_names.index(step.label)
+        old = parquet.plain(table.column(at))
+        labels = [new.get(number, value) for number, value in zip(ids.tolist(), old.to_pylist(), strict=True)]
+        return table.set_column(at, step.label, pa.array(labels, old.type))
+
+    made = _each(prepared, values, splits)
+    for change in made.changes:
+        if change.name in splits and len(gone):
+            tables = _tables(prepared, Change(change.name, {change.name: None}))
+            found = [~np.isin(_ids(table, step.columns), gone) for table in tables]
+            change.keep = {change.name: np.concatenate(found) if found else np.ones(0, dtype=bool)}
+    return made
+
+
+def _ids(table: pa.Table, columns: Sequence[str]) -> np.ndarray:
+    import pyarrow as pa
+
+    texts = [parquet.plain(table.column(name)).cast(pa.string()).to_pylist() for name in columns]
+    return text_ids([text or "" for text in row] for row in zip(*texts, strict=True))
+
+
+def _label_value(label: str, column: DataColumn) -> Any:
+    """A label as its column holds it. Raises DataError."""
+    if column.names:
+        if label not in column.names:
+            listed = ", ".join(column.names[:20])
+            raise DataError(f"{label!r} is no class of {column.name!r}; the classes are {listed}", "data.steps")
+        return column.names.index(label)
+    try:
+        match column.kind:
+            case "integer":
+                return int(label)
+            case "float":
+                return float(label)
+            case "boolean":
+                return {"true": True, "false": False}[label.lower()]
+            case _:
+                return label
+    except (ValueError, KeyError):
+        raise DataError(
+            f"{label!r} is no value of {column.name!r}, which holds {column.kind} values", "data.steps"
+        ) from None
+
+
 def _cleaned(table: pa.Table, step: CleanText) -> pa.Table:
     import pyarrow as pa
 
@@ -533,7 +599,9 @@ def _share_groups(values: np.ndarray, ends: np.ndarray, rng: np.random.Generator
 
 
 def _changed(prepared: Prepared, step: Any, made: Plan) -> tuple[tuple[str, str], ...]:
-    """Some values before and after, for a step that changes texts."""
+    """Some values before and after, for a step that changes texts or labels."""
+    if isinstance(step, CorrectLabels):
+        return _changed_labels(prepared, step, made)
     if not isinstance(step, CleanText):
         return ()
     found: list[tuple[str, str]] = []
@@ -547,4 +615,20 @@ def _changed(prepared: Prepared, step: Any, made: Plan) -> tuple[tuple[str, str]
                         found.append((text, new))
                         if len(found) == EXAMPLES:
                             return tuple(found)
+    return tuple(found)
+
+
+def _changed_labels(prepared: Prepared, step: CorrectLabels, made: Plan) -> tuple[tuple[str, str], ...]:
+    column = prepared.column(step.label)
+    found: list[tuple[str, str]] = []
+    for change in made.changes:
+        for table in _tables(prepared, Change(change.name, {change.name: None})):
+            if change.values is None or step.label not in table.column_names:
+                continue
+            pairs = [parquet.plain(t.column(step.label)).to_pylist() for t in (table, change.values(table))]
+            texts = parquet.plain(table.column(step.columns[0])).to_pylist()
+            for old, new, text in zip(*pairs, texts, strict=True):
+                if old != new and len(found) < EXAMPLES:
+                    shown = [browse.cell(value, column.names if column else None) for value in (old, new)]
+                    found.append((f"{shown[0]}: {text}", f"{shown[1]}: {text}"))
     return tuple(found)

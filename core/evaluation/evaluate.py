@@ -21,6 +21,7 @@ import numpy as np
 from core import spec as specs
 from core.data import holdout, load
 from core.data.files import split_of
+from core.data.text_ids import text_ids
 from core.errors import DataError
 from core.evaluation import analysis, baselines, label_errors, predictions, slices, statistics
 from core.evaluation.metrics import check_finite
@@ -138,7 +139,7 @@ def _predictions(
     part, names = examples.part, examples.part.label_names
     texts = list(zip(*(part.examples[column] for column in part.text_columns), strict=True))
     rows = np.asarray(part.examples["row"], dtype=np.int64)
-    ids = predictions.text_ids(texts)
+    ids = text_ids(texts)
     if trained is not None and examples.kind == "validation" and spec.model.max_length is None:
         kept = _kept(settings.run_dir(trained.id) / predictions.NAME, names, rows, ids)
         if kept is not None:

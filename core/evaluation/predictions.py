@@ -6,9 +6,7 @@ without one), prediction, confidence, logits and probabilities (lists of one num
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -73,14 +71,6 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     np.exp(powers, out=powers)
     powers /= powers.sum(axis=-1, keepdims=True)
     return powers
-
-
-def text_ids(texts: Iterable[Sequence[str]]) -> np.ndarray:
-    """A number for each example's texts, 64 bits of a hash: uint64 (examples,)."""
-    import numpy as np
-
-    found = [hashlib.blake2b("\x1f".join(row).encode("utf-8", "replace"), digest_size=8).digest() for row in texts]
-    return np.frombuffer(b"".join(found), dtype="<u8").astype(np.uint64)
 
 
 def write(path: Path, found: Predictions) -> None:

@@ -7,7 +7,9 @@ from ui import (
     judge_choose,
     judge_confusion,
     judge_curves,
+    judge_labels,
     judge_overview,
+    judge_robustness,
     judge_slices,
     pages,
     state,
@@ -50,9 +52,10 @@ st.markdown(
     f"**{plain(found['title'])}** on {found['examples']:,} examples of “{plain(found['split'])}”, "
     f"{plain(found['dataset']['title'])}"
 )
-overview, confusion, mistakes, curves, calibration, slices = st.tabs(
+overview, confusion, mistakes, curves, calibration, slices, labels, robustness = st.tabs(
     [":material/verified: Verdict", ":material/grid_on: Confusion", ":material/error: Mistakes",
-     ":material/show_chart: Curves and threshold", ":material/balance: Calibration", ":material/groups: Groups"],
+     ":material/show_chart: Curves", ":material/balance: Calibration", ":material/groups: Groups",
+     ":material/label: Label errors", ":material/shield: Robustness"],
     key="judge_tabs", on_change="rerun",
 )  # fmt: skip
 for tab, view in (
@@ -62,6 +65,8 @@ for tab, view in (
     (curves, judge_curves.show),
     (calibration, judge_calibration.show),
     (slices, judge_slices.show),
+    (labels, judge_labels.show),
+    (robustness, judge_robustness.show),
 ):
     if tab.open:
         with tab:

@@ -1,0 +1,24 @@
+"""Labels that a person looked at and found right: they are not suspected again. Kept with the dataset."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+
+from core.data.prepared import Prepared
+from core.files import write_text
+
+NAME = "labels-reviewed.json"
+
+
+def reviewed(prepared: Prepared) -> set[str]:
+    """The text ids whose labels were found right."""
+    try:
+        return set(map(str, json.loads((prepared.folder / NAME).read_text(encoding="utf-8"))))
+    except (OSError, ValueError, TypeError):
+        return set()
+
+
+def keep(prepared: Prepared, text_ids: Iterable[str]) -> None:
+    """Raises OSError if it cannot be written."""
+    write_text(prepared.folder / NAME, json.dumps(sorted(reviewed(prepared) | set(text_ids))))

@@ -1,0 +1,110 @@
+"""A file with predictions: every row as it was, and beside it the class, its probability, and that of each class.
+
+Goes through the file part by part; memory holds one part, whatever the size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+
+from core.data import export, parquet
+from core.data.load import choose_texts
+from core.data.prepared import Prepared, prepare
+from core.errors import DataError
+from core.evaluation.predictions import softmax
+from core.evaluation.specs import PredictSpec
+from core.files import replace_file
+from core.inference import Classifier, open_subject
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from core.store import Run
+    from core.worker import RunWriter
+
+PART = 8192
+NAMES = {"csv": "predictions.csv", "parquet": "predictions.parquet"}
+PREDICTION, CONFIDENCE, PROBABILITY, SPLIT = "prediction", "confidence", "p_", "split"
+
+
+def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """Writes predictions.csv or predictions.parquet into the run's folder.
+
+    A row without text gets no prediction. Raises DataError, HubError, ModelError, PathError, RunNotFound.
+    """
+    report.phase("Loading the data")
+    prepared = prepare(spec.data, settings, report.fraction)
+    texts = choose_texts(prepared, spec.data)
+    splits = _splits(prepared, spec.split, texts)
+    report.phase("Loading the model")
+    model = open_subject(spec.model, settings, report.fraction)
+    path = settings.run_dir(run.id) / NAMES[spec.form]
+    total = sum(prepared.splits[name].rows for name in splits)
+    told = {"rows": 0, "empty": 0}
+    counts = np.zeros(len(model.names), dtype=np.int64)
+    report.phase("Predicting")
+
+    def answered() -> Iterator[pa.Table]:
+        for split in splits:
+            for table in export.tables(prepared, split, PART):
+
+                def tick(text: str, share: float | None, done: int = told["rows"], rows: int = len(table)) -> None:
+                    report.fraction(text, (done + (share or 0) * rows) / max(1, total))
+
+                made, predicted = _answered(table, texts, model, split if len(splits) > 1 else None, tick)
+                told["rows"] += len(table)
+                told["empty"] += int((predicted < 0).sum())
+                counts[:] += np.bincount(predicted[predicted >= 0], minlength=len(counts))
+                yield made
+
+    with replace_file(path) as partial:
+        export.write(answered(), spec.form, partial)
+    named = dict(zip(model.names, counts.tolist(), strict=True))
+    return told | {"counts": named, "file": path.name, "title": model.title, "dataset": prepared.title}
+
+
+def _splits(prepared: Prepared, wanted: str, texts: tuple[str, ...]) -> list[str]:
+    if wanted and wanted not in prepared.splits:
+        raise DataError(f"there is no split {wanted!r}; the splits are {', '.join(prepared.splits)}", "split")
+    names = [wanted] if wanted else [name for name, part in prepared.splits.items() if part.rows]
+    for name in names:
+        with parquet.open_file(prepared.splits[name].path) as file:
+            if missing := [text for text in texts if text not in file.schema_arrow.names]:
+                raise DataError(f"the split {name!r} has no column {missing[0]!r}; choose one split", "split")
+    return names
+
+
+def _answered(
+    table: pa.Table, columns: tuple[str, ...], model: Classifier, split: str | None, progress: Any
+) -> tuple[pa.Table, np.ndarray]:
+    """The rows with what the model says; class ids, -1 for a row without text or without a number for an answer."""
+    texts = [parquet.plain(table.column(name)).cast(pa.string()).to_pylist() for name in columns]
+    rows = [tuple(text or "" for text in row) for row in zip(*texts, strict=True)]
+    places = np.flatnonzero([all(text.strip() for text in row) for row in rows])
+    predicted = np.full(len(rows), -1, dtype=np.int64)
+    shares = np.full((len(rows), len(model.names)), np.nan, dtype=np.float32)
+    if len(places):
+        logits = model.logits([rows[i] for i in places], progress) / model.temperature
+        shares[places] = softmax(logits)
+        sound = places[np.isfinite(shares[places]).all(axis=1)]
+        predicted[sound] = shares[sound].argmax(axis=1)
+    found = pa.array([model.names[i] if i >= 0 else None for i in predicted.tolist()], pa.string())
+    blank = predicted < 0
+    added: list[tuple[str, Any]] = [(SPLIT, pa.array([split] * len(rows), pa.string()))] if split else []
+    added += [(PREDICTION, found), (CONFIDENCE, pa.array(np.nanmax(np.nan_to_num(shares), axis=1), mask=blank))]
+    added += [(f"{PROBABILITY}{name}", pa.array(shares[:, i], mask=blank)) for i, name in enumerate(model.names)]
+    for name, values in added:
+        table = table.append_column(_free(name, table.column_names), values)
+    return table, predicted
+
+
+def _free(name: str, taken: list[str]) -> str:
+    """A name that no column has: prediction, prediction_2, …"""
+    number, made = 1, name
+    while made in taken:
+        number += 1
+        made = f"{name}_{number}"
+    return made

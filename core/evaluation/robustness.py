@@ -1,0 +1,138 @@
+"""What typos, other case and the like cost: an evaluation's examples, disturbed, and answered again."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core import spec as specs
+from core.errors import ModelError
+from core.evaluation import predictions, statistics
+from core.evaluation.specs import EvaluateSpec, RobustnessSpec
+from core.files import finite, write_text
+from core.results import read_evaluation
+from core.settings import Settings
+from core.spec import DataSpec
+
+if TYPE_CHECKING:
+    from core.store import Run
+    from core.worker import RunWriter
+
+NAME = "robustness.json"
+TYPO_SHARE = 0.1  # of the words
+EXAMPLES_KEPT = 30
+SHOWN_CHARACTERS = 400
+PUNCTUATION = re.compile(r"[^\w\s]|_")
+
+
+def typos(text: str, draw: random.Random) -> str:
+    """In a tenth of the words, and in at least one, two neighbouring letters are swapped, or one is lost or doubled."""
+    words = re.split(r"(\s+)", text)
+    long = [i for i, word in enumerate(words) if len(word) > 2]
+    for i in draw.sample(long, min(len(long), max(1, round(TYPO_SHARE * len(long))))):
+        word, at = words[i], draw.randrange(len(words[i]) - 1)
+        words[i] = draw.choice(
+            [
+                word[:at] + word[at + 1] + word[at] + word[at + 2 :],
+                word[:at] + word[at + 1 :],
+                word[:at] + word[at] + word[at:],
+            ]
+        )
+    return "".join(words)
+
+
+def without_punctuation(text: str) -> str:
+    return " ".join(PUNCTUATION.sub(" ", text).split())
+
+
+def first_half(text: str) -> str:
+    """The first half of the words; of a text without blanks, of the characters."""
+    words = text.split()
+    return " ".join(words[: -(-len(words) // 2)]) if len(words) > 1 else text[: -(-len(text) // 2)]
+
+
+DISTURBANCES: dict[str, tuple[str, Callable[[str, random.Random], str]]] = {
+    "typos": ("Typos in a tenth of the words", typos),
+    "lower": ("all in small letters", lambda text, draw: text.lower()),
+    "upper": ("ALL IN CAPITALS", lambda text, draw: text.upper()),
+    "punctuation": ("No punctuation", lambda text, draw: without_punctuation(text)),
+    "half": ("The first half only", lambda text, draw: first_half(text)),
+    "spaces": ("Extra blanks", lambda text, draw: re.sub(r" ", "  ", f" {text} ")),
+}
+
+
+def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """Writes robustness.json: for each disturbance the change of accuracy with its interval, and answers it turned.
+
+    Raises DataError, HubError, ModelError, PathError, RunNotFound.
+    """
+    from core.data.load import load_split
+    from core.inference import open_subject
+
+    judged = report.store.run(spec.evaluation)
+    folder = settings.run_dir(judged.id)
+    found, evaluation = predictions.read(folder / predictions.NAME), read_evaluation(folder)
+    if evaluation is None:
+        raise ModelError(f"the evaluation {spec.evaluation} is not complete; evaluate the model again")
+    chosen = np.sort(np.random.default_rng(0).permutation(len(found))[: spec.examples])
+    found = found.take(chosen)
+    report.phase("Loading the data")
+    data: DataSpec = specs.build(evaluation["data"], DataSpec)
+    columns = {"text_columns": evaluation["text_columns"], "label_column": evaluation["label_column"]}
+    part = load_split(data.model_copy(update=columns), evaluation["split"], settings, report.fraction)
+    place = {row: i for i, row in enumerate(part.examples["row"])}
+    rows = part.examples.select([place[row] for row in found.rows.tolist()])
+    texts = list(zip(*(rows[column] for column in part.text_columns), strict=True))
+    report.phase("Loading the model")
+    model = open_subject(specs.build(judged.spec, EvaluateSpec).model, settings, report.fraction)
+    kinds = []
+    for number, (name, (title, disturb)) in enumerate(DISTURBANCES.items()):
+
+        def tick(text: str, share: float | None, number: int = number, title: str = title) -> None:
+            report.fraction(title, (number + (share or 0)) / len(DISTURBANCES))
+
+        draw = random.Random(number)
+        made = [tuple(disturb(text, draw) or text for text in row) for row in texts]
+        answers = model.logits(made, tick).argmax(axis=1)
+        kinds.append(_measured(name, title, found, np.asarray(answers, dtype=np.int64), texts, made))
+    result = {
+        "examples": len(found),
+        "accuracy": float(found.right.mean()),
+        "labels": list(found.names),
+        "kinds": kinds,
+    }
+    write_text(folder / NAME, json.dumps(finite(result), ensure_ascii=False))
+    return {"examples": len(found), "worst": min(kinds, key=lambda kind: kind["change"])["title"]}
+
+
+def _measured(
+    name: str,
+    title: str,
+    found: predictions.Predictions,
+    answers: np.ndarray,
+    texts: Sequence[Sequence[str]],
+    made: Sequence[Sequence[str]],
+) -> dict[str, Any]:
+    classes = len(found.names)
+    change = statistics.paired_difference(["accuracy"], found.labels, found.predicted, answers, classes)["accuracy"]
+    right = answers == found.labels
+    turned = np.flatnonzero(answers != found.predicted)
+    order = turned[np.argsort(right[turned], kind="stable")][:EXAMPLES_KEPT]  # what became wrong comes first
+    return {
+        "name": name, "title": title, "accuracy": float(right.mean()), "change": change["value"],
+        "low": change["low"], "high": change["high"], "turned": len(turned),
+        "mcnemar": statistics.mcnemar(found.right, right),
+        "examples": [
+            {
+                "row": int(found.rows[i]), "label": int(found.labels[i]), "before": int(found.predicted[i]),
+                "after": int(answers[i]), "text": " / ".join(texts[i])[:SHOWN_CHARACTERS],
+                "disturbed": " / ".join(made[i])[:SHOWN_CHARACTERS],
+            }
+            for i in order
+        ],
+    }  # fmt: skip

@@ -1,0 +1,26 @@
+"""Two or more models on the same examples: which is better, and is that sure?"""
+
+import streamlit as st
+
+from ui import compare_models, judged, pages, state
+from ui.components import empty_state
+
+st.title("Compare")
+if notice := state.take_notice():
+    st.error(notice, icon=":material/error:")
+runs = judged.evaluations()
+if len(runs) < 2:
+    empty_state(
+        "Nothing to compare yet" if not runs else "One more is needed",
+        "Evaluate two or more models on the same split; here they are compared on the same examples.",
+        icon=":material/compare_arrows:",
+        page=pages.EVALUATE,
+        label="Evaluate a model",
+    )
+    st.stop()
+chosen = compare_models.choose(runs)
+if len(chosen) < 2:
+    st.caption("Choose two or more evaluations on the same split. A final test is the fairest of them.")
+    st.stop()
+if (made := compare_models.found(chosen)) is not None:
+    compare_models.show(made, chosen)

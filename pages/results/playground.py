@@ -1,0 +1,39 @@
+"""Ask a model: type a text and see what it says and why, or give it a whole file."""
+
+import streamlit as st
+
+from ui import judged, pages, play_ask, play_batch, resources, state
+from ui.components import empty_state
+
+st.title("Playground")
+if notice := state.take_notice():
+    st.error(notice, icon=":material/error:")
+runs = judged.trained_models()
+if not runs and not state.widget("play_models"):
+    st.caption("You can also ask any model that classifies texts, by its folder or Hub id.")
+asked = play_ask.models(runs)
+if not asked:
+    if not runs:
+        empty_state(
+            "No model yet",
+            "Train one, or choose “Another” above to name a folder or a Hub id.",
+            icon=":material/forum:",
+            page=pages.NEW_RUN,
+            label="Train a model",
+        )
+    st.stop()
+resources.playground().warm()
+text, batch = st.tabs(
+    [":material/forum: Ask", ":material/upload_file: A whole file"], key="play_tabs", on_change="rerun"
+)
+if text.open:
+    with text:
+        texts = play_ask.question()
+        if texts:
+            play_ask.answers(asked, texts)
+            play_ask.history()
+        else:
+            st.caption("The model is kept warm while you are here; an answer takes milliseconds.")
+if batch.open:
+    with batch:
+        play_batch.show(asked)
