@@ -26,13 +26,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Answer:
-    """names: the classes; probabilities: [text][class]; seconds: in the model; total: as whoever asked felt it"""
+    """names: the classes; probabilities: [text][class]; total: seconds, as whoever asked felt it;
+    waking: how many of them it took to load the model
+    """
 
     names: tuple[str, ...]
     probabilities: list[list[float]]
     temperature: float
-    seconds: float
     total: float
+    waking: float
 
 
 class Playground:
@@ -56,8 +58,8 @@ class Playground:
         started = time.perf_counter()
         found = self._ask({"do": "predict", "model": subject.model_dump(), "texts": [list(row) for row in texts]})
         return Answer(
-            tuple(found["names"]), found["probabilities"], found["temperature"], found["seconds"],
-            time.perf_counter() - started,
+            tuple(found["names"]), found["probabilities"], found["temperature"],
+            time.perf_counter() - started, found["loaded_in"],
         )  # fmt: skip
 
     def explain(self, subject: Subject, text: Sequence[str], method: str, target: int | None = None) -> dict[str, Any]:

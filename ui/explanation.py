@@ -145,7 +145,7 @@ def probabilities(shares: Sequence[float], labels: Sequence[str], key: str, most
     st.dataframe(
         frame, hide_index=True, height="content", key=key, alt="The probability of each class",
         column_config={
-            "Class": st.column_config.TextColumn(width="medium"),
+            "Class": st.column_config.TextColumn(width="small"),
             "Probability": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f"),
         },
     )  # fmt: skip

@@ -77,7 +77,7 @@ def mistakes(judged: Judged) -> None:
     if not entries:
         st.success("No example was answered wrongly.", icon=":material/check_circle:")
         return
-    wrong = judged.found["examples"] - sum(row[i] for i, row in enumerate(judged.found["confusion"]))
+    wrong = round(judged.found["examples"] * (1 - judged.accuracy))
     st.markdown(f"**{counted(wrong, 'mistake')}**, those first that the model is surest of")
     st.caption(
         "**How to read it:** where it is very sure and yet wrong, look for a wrong label, for a kind of text that "

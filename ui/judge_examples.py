@@ -45,7 +45,7 @@ def table(entries: Sequence[dict[str, Any]], judged: Judged, key: str) -> None:
         frame, hide_index=True, height=min(TABLE_PX, 38 + 35 * len(frame)), key=key, on_select="rerun",
         selection_mode="single-row", alt="Judged examples",
         column_config={
-            **{name: st.column_config.TextColumn(width=700 // max(1, len(columns))) for name in columns},
+            **{name: st.column_config.TextColumn(width=560 // max(1, len(columns))) for name in columns},
             "True": st.column_config.TextColumn(width=120), "Predicted": st.column_config.TextColumn(width=120),
             "Confidence": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f", width=110),
         },

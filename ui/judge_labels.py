@@ -19,6 +19,7 @@ from ui.judged import Judged, dataset_of
 
 FIX, DROP, KEEP = "Fix", "Drop", "Keep"
 TABLE_PX = 520
+WEAK = 0.75  # accuracy
 
 
 def show(judged: Judged) -> None:
@@ -47,6 +48,12 @@ def show(judged: Judged) -> None:
         "does. Often the label is wrong, sometimes the text fits both, and sometimes the model simply errs: it is a "
         "list to read, not to obey. “Keep” takes a label off the list."
     )
+    accuracy = judged.accuracy
+    if accuracy < WEAK:
+        st.caption(
+            f":material/warning: This model is right on {accuracy:.0%} of the examples only, so most of what it doubts "
+            "will be its own errors. A better model makes a better list."
+        )
     if judged.found.get("final_test"):
         st.caption(":material/lock: These are examples of a final test: put labels right, but do not train on them.")
     _table(rows, judged, prepared)
@@ -78,7 +85,7 @@ def _table(rows: list[dict[str, Any]], judged: Judged, prepared: Prepared) -> No
                                                           help="Choose another class if neither is right."),
             "Label": st.column_config.TextColumn(width=120),
             "Probability of the label": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f"),
-            **{name: st.column_config.TextColumn(width=620 // len(columns)) for name in columns},
+            **{name: st.column_config.TextColumn(width=500 // len(columns)) for name in columns},
         },
     )  # fmt: skip
     decided = {what: [i for i, d in enumerate(edited["Decision"]) if d == what] for what in (FIX, DROP, KEEP)}

@@ -22,14 +22,13 @@ CHIP_CHARACTERS = 60
 
 def show(judged: Judged) -> None:
     found = judged.found["slices"]
-    overall = 1 - sum(row[i] for i, row in enumerate(judged.found["confusion"])) / judged.found["examples"]
     worst = found["worst"]
     if worst:
         first = worst[0]
         st.markdown(
             f"**{counted(len(worst), 'group')} harder than chance explains.** The hardest: “{plain(first['name'])}”, "
             f"{first['accuracy']:.1%} right on {counted(first['count'], 'example')} ({first['coverage']:.1%} of all), "
-            f"against {1 - overall:.1%} overall."
+            f"against {judged.accuracy:.1%} overall."
         )
         _worst(worst, judged)
     else:

@@ -21,6 +21,7 @@ from ui.components import plain, show_error
 
 WAYS = {"one": "One text", "pair": "A pair of texts", "lines": "Many, one per line"}
 MOST_CHARACTERS, HISTORY = 20_000, 20
+WAKING_S = 0.2
 OTHER = ":other"
 
 
@@ -92,7 +93,7 @@ def _answer(asked: Asked, texts: Sequence[tuple[str, ...]], place: int) -> None:
         _one(asked, texts[0], answer, place)
     else:
         _many(texts, answer, place)
-    said = f"{answer.total * 1000:,.0f} ms"
+    said = f"{answer.total * 1000:,.0f} ms" + (", to wake the model included" if answer.waking > WAKING_S else "")
     st.caption(said + (f" · temperature {answer.temperature:.2f}" if answer.temperature != 1 else ""))
 
 

@@ -58,7 +58,7 @@ def first_half(text: str) -> str:
 
 DISTURBANCES: dict[str, tuple[str, Callable[[str, random.Random], str]]] = {
     "typos": ("Typos in a tenth of the words", typos),
-    "lower": ("all in small letters", lambda text, draw: text.lower()),
+    "lower": ("All in small letters", lambda text, draw: text.lower()),
     "upper": ("ALL IN CAPITALS", lambda text, draw: text.upper()),
     "punctuation": ("No punctuation", lambda text, draw: without_punctuation(text)),
     "half": ("The first half only", lambda text, draw: first_half(text)),

@@ -56,6 +56,7 @@ def confusion_figure(
             "plot_bgcolor": "rgba(0,0,0,0)",
             "showlegend": False,
             "hovermode": "closest",
+            "hoverdistance": -1,  # the nearest cover is that of the cell, wherever in it the pointer is
             "xaxis": axis("Predicted", **ticks, tickangle=-40 if slanted else 0, range=[-0.5, len(labels) - 0.5]),
             "yaxis": axis("True", **ticks, range=[len(labels) - 0.5, -0.5]),
         },
