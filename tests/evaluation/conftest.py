@@ -1,0 +1,126 @@
+"""A small classifier that has learned something, predictions made by hand, and evaluations run in this process."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core import models, scratch
+from core.data.text_ids import text_ids
+from core.evaluation.predictions import Predictions
+from core.settings import Settings
+from core.store import Store
+from core.worker import KINDS, RunWriter
+
+LABELS = ("bad", "middling", "good")
+FILLER = [f"word{i}" for i in range(40)]
+
+
+def make_texts(count: int, seed: int) -> tuple[list[str], list[int]]:
+    """Texts of 4 to 30 words, one or two of which are the name of the class."""
+    draw = random.Random(seed)
+    texts, labels = [], []
+    for _ in range(count):
+        label = draw.randrange(len(LABELS))
+        words = [draw.choice(FILLER) for _ in range(draw.randrange(4, 30))]
+        for _ in range(draw.randrange(1, 3)):
+            words[draw.randrange(len(words))] = LABELS[label]
+        texts.append(" ".join(words))
+        labels.append(label)
+    return texts, labels
+
+
+@pytest.fixture(scope="session")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a BERT of two layers that knows the three classes by their names in the text."""
+    import torch
+    from transformers import set_seed
+
+    texts, labels = make_texts(600, 0)
+    tokenizer = scratch.tokenizer(texts, 48)
+    set_seed(0)
+    names = {"id2label": dict(enumerate(LABELS)), "label2id": {name: i for i, name in enumerate(LABELS)}}
+    model = scratch.model(len(tokenizer), 48, tokenizer.pad_token_id, names)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3)
+    model.train()
+    for step in range(40):
+        some = slice(step * 15, step * 15 + 15)
+        batch = tokenizer(texts[some], padding=True, truncation=True, max_length=48, return_tensors="pt")
+        torch.nn.functional.cross_entropy(model(**batch).logits, torch.tensor(labels[some])).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    folder = tmp_path_factory.mktemp("models") / "classifier"
+    models.save(model.eval(), tokenizer, folder)
+    return folder
+
+
+@pytest.fixture
+def reviews(tmp_path: Path) -> Callable[..., Path]:
+    """`reviews(train=200, test=60)`: a folder with a CSV per split, of texts that the classifier understands."""
+    import pandas as pd
+
+    def made(**counts: int) -> Path:
+        folder = tmp_path / "reviews"
+        folder.mkdir(exist_ok=True)
+        for seed, (split, count) in enumerate(counts.items(), 7):
+            texts, labels = make_texts(count, seed)
+            frame = pd.DataFrame(
+                {"text": texts, "label": [LABELS[i] for i in labels], "source": ["a", "b"] * (count // 2)}
+            )
+            frame.to_csv(folder / f"{split}.csv", index=False)
+        return folder
+
+    return made
+
+
+@pytest.fixture
+def store(settings: Settings) -> Store:
+    return Store(settings.store_path)
+
+
+@pytest.fixture
+def work(store: Store, settings: Settings) -> Callable[..., tuple[str, dict[str, Any]]]:
+    """`work(kind, spec)`: a run of this kind, done here and now; its id and its summary."""
+    from core import process
+
+    def done(kind: str, spec: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        run_id = store.submit(kind, kind, spec)
+        with store.atomic() as db:
+            db.execute("UPDATE runs SET status='starting', token=7, attempt=1 WHERE id=?", (run_id,))
+        run = store.begin(run_id, 7, process.identity())
+        settings.run_dir(run_id).mkdir(parents=True, exist_ok=True)
+        report = RunWriter(store, run, 7)
+        try:
+            summary = KINDS[kind](run, settings, report)
+        finally:
+            report.end_thread()
+        report.flush()
+        store.finish(run_id, 7, "finished", summary=summary)
+        return run_id, summary
+
+    return done
+
+
+def predictions(
+    labels: Any, logits: Any, names: tuple[str, ...] | None = None, texts: list[str] | None = None
+) -> Predictions:
+    """Predictions by hand."""
+    labels, logits = np.asarray(labels, dtype=np.int64), np.asarray(logits, dtype=np.float32)
+    count, classes = logits.shape
+    texts = texts or [f"text {i}" for i in range(count)]
+    return Predictions(
+        names or tuple(f"c{i}" for i in range(classes)), np.arange(count), text_ids([t] for t in texts), labels, logits
+    )
+
+
+def random_predictions(count: int, classes: int, seed: int = 0, skill: float = 1.5) -> Predictions:
+    draw = np.random.default_rng(seed)
+    labels = draw.integers(0, classes, count)
+    logits = draw.normal(size=(count, classes))
+    logits[np.arange(count), labels] += skill
+    return predictions(labels, logits)

@@ -1,0 +1,224 @@
+"""Every figure of the Evaluate page against scikit-learn on the same predictions, also where a class is missing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn import metrics as sk
+
+from core.errors import ModelError
+from core.evaluation import analysis, label_errors, lookup, predictions, slices
+from core.evaluation.baselines import baselines
+from core.evaluation.evaluate import matched
+from core.evaluation.metrics import check_finite
+from core.evaluation.predictions import Predictions, softmax
+from core.files import finite
+from core.spec import METRIC_NAMES
+from tests.evaluation import conftest as by_hand
+from tests.evaluation.conftest import random_predictions
+
+FOUND = random_predictions(400, 4)
+
+
+def test_predictions_come_back_from_disk(tmp_path: Path) -> None:
+    predictions.write(tmp_path / "p.parquet", FOUND)
+    back = predictions.read(tmp_path / "p.parquet")
+    assert back.names == FOUND.names
+    for name in ("rows", "text_ids", "labels", "logits"):
+        np.testing.assert_array_equal(getattr(back, name), getattr(FOUND, name))
+    np.testing.assert_allclose(FOUND.probabilities.sum(axis=1), 1, atol=1e-5)
+    row = int(FOUND.rows[5])
+    assert lookup.probabilities(tmp_path / "p.parquet", row) == pytest.approx(FOUND.probabilities[5].tolist())
+    rows, right = lookup.outcomes(tmp_path / "p.parquet")
+    assert right.mean() == pytest.approx(sk.accuracy_score(FOUND.labels, FOUND.predicted)) and len(rows) == 400
+    cell = lookup.cell(tmp_path / "p.parquet", 1, 2)
+    assert len(cell) == sk.confusion_matrix(FOUND.labels, FOUND.predicted)[1, 2]
+    assert [e["confidence"] for e in cell] == sorted((e["confidence"] for e in cell), reverse=True)
+
+
+def test_huge_logits_have_probabilities() -> None:
+    assert softmax(np.array([[1e30, -1e30, 0.0]], np.float32)).tolist() == [[1, 0, 0]]
+
+
+def test_headline_is_scikit_learns() -> None:
+    found = analysis.headline(METRIC_NAMES, FOUND)
+    truth, said = FOUND.labels, FOUND.predicted
+    assert found["metrics"]["accuracy"] == sk.accuracy_score(truth, said)
+    assert found["metrics"]["f1_macro"] == pytest.approx(sk.f1_score(truth, said, average="macro"))
+    assert found["metrics"]["loss"] == pytest.approx(sk.log_loss(truth, FOUND.probabilities.astype(float)), rel=1e-4)
+    assert found["confusion"] == sk.confusion_matrix(truth, said).tolist()
+    report = sk.classification_report(truth, said, target_names=FOUND.names, output_dict=True)
+    for entry in found["per_class"]:
+        assert entry["recall"] == pytest.approx(report[entry["label"]]["recall"])
+        assert entry["support"] == report[entry["label"]]["support"]
+
+
+def test_curves_are_scikit_learns() -> None:
+    for curve in analysis.curves(FOUND):
+        truth, shares = FOUND.labels == curve["label"], FOUND.probabilities[:, curve["label"]]
+        assert curve["auc"] == pytest.approx(sk.roc_auc_score(truth, shares))
+        assert curve["average_precision"] == pytest.approx(sk.average_precision_score(truth, shares))
+        x, y = curve["roc"]
+        assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1) and len(x) <= analysis.CURVE_POINTS + 2
+        assert np.trapezoid(y, x) == pytest.approx(curve["auc"], abs=0.005), "what is drawn is the curve"
+        for place in (0, 37, 100, 200):
+            called = shares >= np.float32(analysis.THRESHOLDS[place])
+            assert curve["found"][place] == (called & truth).sum()
+            assert curve["alarms"][place] == (called & ~truth).sum()
+        best = analysis.best_threshold(curve)
+        assert best is not None
+        at = sk.f1_score(truth, shares >= np.float32(best))
+        assert all(at >= sk.f1_score(truth, shares >= np.float32(t)) - 1e-9 for t in analysis.THRESHOLDS[::10])
+
+
+def test_ties_a_missing_class_and_a_single_example() -> None:
+    tied = by_hand.predictions([0, 1, 0, 1], np.zeros((4, 3)))
+    first, second, third = analysis.curves(tied)
+    assert first["auc"] == second["auc"] == 0.5, "no more than chance"
+    assert third["auc"] is None and third["average_precision"] is None and third["positives"] == 0
+    assert analysis.best_threshold(third) is None
+    assert tied.predicted.tolist() == [0, 0, 0, 0], "of equal logits the first, as argmax has it"
+    one = by_hand.predictions([1], [[0.2, 3.0]])
+    for made in (
+        analysis.headline(METRIC_NAMES, one), analysis.curves(one), analysis.calibration(one),
+        analysis.confidence(one), analysis.mistakes(one), analysis.overlap(one, np.array([False]), METRIC_NAMES),
+    ):  # fmt: skip
+        json.dumps(finite(made), allow_nan=False)
+    assert analysis.headline(METRIC_NAMES, one)["metrics"]["accuracy"] == 1
+    assert analysis.mistakes(one) == []
+    assert analysis.overlap(one, np.array([True]), METRIC_NAMES)["metrics_without"] == {}
+
+
+def test_answers_that_are_no_numbers_are_refused() -> None:
+    broken = FOUND.logits.copy()
+    broken[3, 1] = np.nan
+    with pytest.raises(ModelError, match=r"no numbers \(NaN\) for 1 of 400 examples"):
+        check_finite(broken)
+
+
+def test_calibration_uses_other_examples_temperature_as_it_is() -> None:
+    sure = Predictions(FOUND.names, FOUND.rows, FOUND.text_ids, FOUND.labels, FOUND.logits * 6)
+    here = analysis.calibration(sure)
+    assert here["temperature_from"] == "here" and here["temperature"] > 3 and here["after"]["ece"] < here["ece"] / 2
+    given = analysis.calibration(sure, 6.0)
+    assert given["temperature"] == 6.0 and given["temperature_from"] == "validation"
+    assert given["after"]["loss"] == pytest.approx(
+        analysis.statistics.cross_entropy(FOUND.logits, FOUND.labels), rel=1e-5
+    )
+
+
+def test_confidence_counts_everybody_once() -> None:
+    found = analysis.confidence(FOUND)
+    assert sum(found["right"]) == FOUND.right.sum() and sum(found["wrong"]) == (~FOUND.right).sum()
+
+
+def test_mistakes_are_the_surest_ones() -> None:
+    found = analysis.mistakes(FOUND)
+    assert all(e["label"] != e["prediction"] for e in found)
+    wrong = np.sort(FOUND.confidence[~FOUND.right])[::-1][: analysis.MISTAKES_KEPT]
+    assert [e["confidence"] for e in found] == pytest.approx(wrong.tolist())
+
+
+def test_planted_label_errors_are_found_and_only_among_fresh_examples() -> None:
+    clean = random_predictions(1_000, 3, skill=6)
+    labels = clean.labels.copy()
+    planted = np.arange(0, 60)
+    labels[planted] = (labels[planted] + 1) % 3
+    noisy = Predictions(clean.names, clean.rows, clean.text_ids, labels, clean.logits)
+    found = label_errors.suspected(noisy, np.ones(1_000, dtype=bool))
+    rows = {entry["row"] for entry in found["rows"]}
+    assert len(rows & set(planted.tolist())) >= 50 and len(rows) <= 75
+    entry = next(e for e in found["rows"] if e["row"] in planted)
+    assert entry["suggested"] == clean.labels[entry["row"]] and 0 <= entry["quality"] < 0.5
+    fresh = np.ones(1_000, dtype=bool)
+    fresh[planted] = False
+    assert not {e["row"] for e in label_errors.suspected(noisy, fresh)["rows"]} & set(planted.tolist())
+
+
+@pytest.mark.parametrize("labels", [[0] * 30, [0, 1]])
+def test_too_little_to_suspect_a_label(labels: list[int]) -> None:
+    found = by_hand.predictions(labels, np.random.default_rng(0).normal(size=(len(labels), 3)))
+    assert label_errors.suspected(found, np.ones(len(labels), dtype=bool))["rows"] == []
+
+
+def test_label_errors_with_a_class_that_no_example_has() -> None:
+    found = random_predictions(300, 3, skill=3)
+    two = found.take(np.flatnonzero(found.labels != 1))
+    assert all(e["suggested"] != 1 for e in label_errors.suspected(two, np.ones(len(two), dtype=bool))["rows"])
+
+
+def groups(count: int, hard: np.ndarray, seed: int = 0) -> list[slices.Group]:
+    draw = np.random.default_rng(seed)
+    made = [slices.Group("color", f"color {i}", draw.integers(0, 4, count) == i) for i in range(4)]
+    made += [slices.Group("size", f"size {i}", draw.integers(0, 3, count) == i) for i in range(3)]
+    return [*made, slices.Group("kind", "the hard ones", hard)]
+
+
+def test_a_hard_group_is_found_and_luck_is_not() -> None:
+    draw = np.random.default_rng(5)
+    hard = draw.random(2_000) < 0.1
+    wrong = draw.random(2_000) < np.where(hard, 0.6, 0.1)
+    found = slices.find(groups(2_000, hard), wrong, np.arange(2_000))
+    assert found["worst"] and all("the hard ones" in g["name"] for g in found["worst"])
+    first = next(g for g in found["worst"] if g["name"] == "the hard ones")
+    assert first["count"] == hard.sum() and first["errors"] == (hard & wrong).sum()
+    assert first["coverage"] == pytest.approx(hard.mean()) and first["accuracy"] == pytest.approx(
+        1 - wrong[hard].mean()
+    )
+    assert set(first["rows"]) <= set(np.flatnonzero(hard & wrong).tolist())
+
+
+def test_luck_alone_seldom_finds_a_group() -> None:
+    alarms = 0
+    for seed in range(30):
+        draw = np.random.default_rng(100 + seed)
+        wrong = draw.random(1_000) < 0.3
+        found = slices.find(groups(1_000, draw.random(1_000) < 0.2, seed), wrong, np.arange(1_000))
+        assert found["tried"] > 20
+        alarms += bool(found["worst"])
+    assert alarms <= 4, "of thirty datasets without any hard group"
+
+
+def test_groups_of_hardly_anything() -> None:
+    assert slices.find([], np.array([True]), np.array([0])) == {"tried": 0, "groups": [], "worst": []}
+    everything = [slices.Group("a", "all", np.ones(50, dtype=bool)), slices.Group("a", "few", np.arange(50) < 5)]
+    assert slices.find(everything, np.zeros(50, dtype=bool), np.arange(50))["tried"] == 0
+
+
+def test_baselines_learn_from_training_and_are_judged_on_the_same_examples() -> None:
+    texts, labels = by_hand.make_texts(500, 1)
+    train = texts[:400], np.array(labels[:400])
+    here = np.array(labels[400:])
+    found = baselines(METRIC_NAMES, train, texts[400:], here, here, 3, lambda text: None)
+    assert found["majority"]["label"] == np.bincount(train[1]).argmax()
+    bag = found["bag_of_words"]
+    assert bag["metrics"]["accuracy"] > 0.9 and bag["difference"]["accuracy"]["value"] >= 0
+    assert bag["train_examples"] == 400 and bag["examples"] == 100
+    alone = baselines(METRIC_NAMES, None, texts[400:], here, here, 3, lambda text: None)
+    assert "bag_of_words" not in alone and not alone["majority"]["from_training"]
+
+
+def test_the_bag_of_words_reads_scripts_without_blanks() -> None:
+    texts = [f"この店は{'最高' if i % 2 else '最悪'}でした。料理は{i}点です" for i in range(300)]
+    labels = np.arange(300) % 2
+    found = baselines(METRIC_NAMES, (texts[:200], labels[:200]), texts[200:], labels[200:], labels[200:], 2, print)
+    assert found["bag_of_words"]["metrics"]["accuracy"] == 1
+
+
+@pytest.mark.parametrize(
+    ("model", "data", "places"),
+    [
+        (("neg", "pos"), ("pos", "neg"), [1, 0]),
+        (("Negative", "POSITIVE"), ("negative", "positive"), [0, 1]),
+        (("LABEL_0", "LABEL_1"), ("bad", "good"), [0, 1]),
+        (("LABEL_0", "LABEL_1"), ("a", "b", "c"), [-1, -1, -1]),
+        (("0", "1", "2"), ("1", "2", "3"), [1, 2, -1]),
+        (("0", "1"), ("5", "6"), [0, 1]),
+        (("a", "b"), ("b", "c"), [1, -1]),
+    ],
+)
+def test_classes_are_matched_by_name(model: tuple[str, ...], data: tuple[str, ...], places: list[int]) -> None:
+    assert matched(model, data, "m")[0] == places

@@ -1,0 +1,138 @@
+"""Intervals, tests and calibration against scikit-learn and SciPy, and where there is hardly anything to measure."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from scipy import stats
+from sklearn import metrics as sk
+from sklearn.calibration import calibration_curve
+
+from core.evaluation import lookup, statistics
+from core.evaluation.metrics import score
+from core.evaluation.predictions import softmax
+from core.spec import METRIC_NAMES
+from tests.evaluation.conftest import random_predictions
+
+HARD = {
+    "usual": ([0, 0, 1, 1, 2, 2, 2], [0, 1, 1, 1, 2, 0, 2]),
+    "one class missing": ([0, 0, 2, 2], [0, 2, 2, 2]),
+    "a class only predicted": ([0, 0, 1], [0, 2, 1]),
+    "one class alone": ([1, 1, 1], [1, 1, 1]),
+    "one class, all wrong": ([1, 1], [0, 0]),
+    "a single example": ([2], [2]),
+    "a single wrong one": ([0], [1]),
+}
+
+
+@pytest.mark.parametrize("case", HARD)
+@pytest.mark.parametrize("name", METRIC_NAMES)
+def test_metrics_from_counts_are_scikit_learns(name: str, case: str) -> None:
+    labels, predicted = (np.array(values) for values in HARD[case])
+    right, support, found = (
+        np.bincount(values, minlength=3)[None, :] for values in (labels[labels == predicted], labels, predicted)
+    )
+    expected = score([name], predicted, labels)[name]
+    assert statistics.metric_values(name, right, support, found)[0] == pytest.approx(expected)
+
+
+def test_intervals_are_those_of_drawing_examples() -> None:
+    found = random_predictions(300, 4)
+    names = ("accuracy", "f1_macro", "matthews_correlation")
+    ours = statistics.intervals(names, found.labels, found.predicted, 4)
+    draw = np.random.default_rng(3)
+    drawn: dict[str, list[float]] = {name: [] for name in names}
+    for _ in range(1000):
+        some = draw.integers(0, 300, 300)
+        for name, value in score(names, found.predicted[some], found.labels[some]).items():
+            drawn[name].append(value)
+    for name in names:
+        low, high = np.quantile(drawn[name], [0.025, 0.975])
+        assert ours[name] == pytest.approx((low, high), abs=0.012), name
+    assert ours == statistics.intervals(names, found.labels, found.predicted, 4), "the same each time"
+
+
+@pytest.mark.parametrize("case", HARD)
+def test_intervals_hold_the_value(case: str) -> None:
+    labels, predicted = (np.array(values) for values in HARD[case])
+    values = score(METRIC_NAMES, predicted, labels)
+    for name, (low, high) in statistics.intervals(METRIC_NAMES, labels, predicted, 3).items():
+        assert low <= high and np.isfinite([low, high]).all()
+        assert low - 1e-9 <= values[name] <= high + 1e-9, name
+
+
+def test_intervals_of_many_classes_stay_small_in_memory() -> None:
+    found = random_predictions(5_000, 400, skill=3)
+    (low, high) = statistics.intervals(["f1_macro"], found.labels, found.predicted, 400)["f1_macro"]
+    assert 0 < low < high < 1
+
+
+def test_paired_differences_see_what_single_intervals_do_not() -> None:
+    draw = np.random.default_rng(0)
+    labels = draw.integers(0, 2, 2000)
+    first = np.where(draw.random(2000) < 0.8, labels, 1 - labels)
+    second = first.copy()
+    wrong = np.flatnonzero(first != labels)[:40]
+    second[wrong] = labels[wrong]
+    gap = statistics.paired_difference(["accuracy"], labels, first, second, 2)["accuracy"]
+    assert gap["value"] == pytest.approx(0.02) and 0 < gap["low"] < 0.02 < gap["high"] and gap["p"] < 0.01
+    one, two = (statistics.intervals(["accuracy"], labels, found, 2)["accuracy"] for found in (first, second))
+    assert one[1] > two[0], "their own intervals overlap"
+    same = statistics.paired_difference(["accuracy", "f1_macro"], labels, first, first, 2)
+    assert all(v["value"] == v["low"] == v["high"] == 0 and v["p"] == 1 for v in same.values())
+
+
+@pytest.mark.parametrize(("gains", "losses"), [(0, 0), (5, 0), (3, 9), (40, 41)])
+def test_mcnemar_is_the_binomial_test(gains: int, losses: int) -> None:
+    first = np.array([False] * gains + [True] * losses + [True, False] * 10)
+    second = np.array([True] * gains + [False] * losses + [True, False] * 10)
+    found = statistics.mcnemar(first, second)
+    assert (found["gains"], found["losses"]) == (gains, losses)
+    expected = stats.binomtest(gains, gains + losses).pvalue if gains + losses else 1.0
+    assert found["p"] == pytest.approx(expected)
+
+
+def test_reliability_is_scikit_learns() -> None:
+    found = random_predictions(2_000, 2)
+    bins = statistics.reliability(found.confidence, found.right, 10)
+    truth, shares = calibration_curve(found.right, found.confidence, n_bins=10)
+    assert [b["accuracy"] for b in bins] == pytest.approx(truth.tolist())
+    assert [b["confidence"] for b in bins] == pytest.approx(shares.tolist(), abs=1e-6)
+    assert sum(b["count"] for b in bins) == 2_000
+    by_hand = sum(b["count"] / 2_000 * abs(b["accuracy"] - b["confidence"]) for b in bins)
+    assert statistics.expected_calibration_error(bins) == pytest.approx(by_hand)
+
+
+def test_calibration_of_hardly_anything() -> None:
+    assert statistics.expected_calibration_error([]) == 0
+    (sure,) = statistics.reliability(np.array([1.0], np.float32), np.array([True]))
+    assert sure["to"] == 1 and sure["accuracy"] == 1
+    (low,) = statistics.reliability(np.array([0.0]), np.array([False]))
+    assert low["from"] == 0
+    assert statistics.cross_fitted(np.zeros((1, 2)), np.array([0])).shape == (1, 2)
+
+
+@pytest.mark.parametrize("true", [0.3, 1.0, 2.5])
+def test_the_temperature_that_was_put_in_is_found(true: float) -> None:
+    draw = np.random.default_rng(1)
+    honest = draw.normal(size=(20_000, 3)) * 2
+    labels = np.array([draw.choice(3, p=p) for p in softmax(honest).astype(float) / softmax(honest).sum(1)[:, None]])
+    assert statistics.fit_temperature(honest * true, labels) == pytest.approx(true, rel=0.05)
+
+
+def test_a_temperature_never_makes_the_loss_worse() -> None:
+    found = random_predictions(500, 5)
+    temperature = statistics.fit_temperature(found.logits, found.labels)
+    before = statistics.cross_entropy(found.logits, found.labels)
+    assert statistics.cross_entropy(found.logits / temperature, found.labels) <= before + 1e-9
+    assert before == pytest.approx(sk.log_loss(found.labels, softmax(found.logits).astype(float)), rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("errors", "count", "wrong", "total"), product((0, 1, 7, 20), (20, 60), (20, 33), (100, 5_000))
+)
+def test_chance_is_the_hypergeometric_tail(errors: int, count: int, wrong: int, total: int) -> None:
+    expected = stats.hypergeom.sf(errors - 1, total, wrong, count)
+    assert lookup.chance(errors, count, wrong, total) == pytest.approx(expected, rel=1e-6, abs=1e-12)
