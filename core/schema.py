@@ -74,6 +74,7 @@ MIGRATIONS = (
         title TEXT NOT NULL,
         split TEXT NOT NULL,
         rows INTEGER NOT NULL,
+        sketch TEXT NOT NULL,               -- JSON: its smallest text keys
         created REAL NOT NULL
     ) STRICT;
     CREATE TABLE looks (                    -- evaluations on one; they outlive the run that made them

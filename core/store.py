@@ -115,12 +115,16 @@ class Progress:
 
 @dataclass(frozen=True)
 class Holdout:
-    """A final test. content: names its texts; title, split: where they were first seen; rows: how many; looks: at it"""
+    """A final test. content: names its texts; title, split: where they were first seen; looks: evaluations on it
+
+    rows: different texts; sketch: the smallest keys of them
+    """
 
     content: str
     title: str
     split: str
     rows: int
+    sketch: tuple[int, ...]
     created: float
     looks: int
 
@@ -204,12 +208,12 @@ class Store:
                 raise WrongStatus(f"Run {run_id} is still {run.status}; stop it before deleting it.")
             db.execute("DELETE FROM runs WHERE id=?", (run_id,))
 
-    def set_aside(self, content: str, title: str, split: str, rows: int) -> None:
+    def set_aside(self, content: str, title: str, split: str, rows: int, sketch: Sequence[int]) -> None:
         """Make a split a final test; it stays the one that it is if it is one already."""
         with self.atomic() as db:
             db.execute(
-                "INSERT OR IGNORE INTO holdouts (content, title, split, rows, created) VALUES (?,?,?,?,?)",
-                (content, _text(title), _text(split), rows, time.time()),
+                "INSERT OR IGNORE INTO holdouts (content, title, split, rows, sketch, created) VALUES (?,?,?,?,?,?)",
+                (content, _text(title), _text(split), rows, json.dumps(list(sketch)), time.time()),
             )
 
     def give_back(self, content: str) -> None:
@@ -230,11 +234,13 @@ class Store:
     def holdouts(self, before: float | None = None) -> list[Holdout]:
         """The final tests, the newest first. before: only those set aside by then, in seconds since 1970"""
         query = (
-            "SELECT content, title, split, rows, created, (SELECT count(*) FROM looks l WHERE l.content = h.content)"
+            "SELECT content, title, split, rows, sketch, created,"
+            " (SELECT count(*) FROM looks l WHERE l.content = h.content)"
             " FROM holdouts h WHERE created <= ? ORDER BY created DESC"
         )
         with self._connection() as db:
-            return [Holdout(*row) for row in db.execute(query, (math.inf if before is None else before,))]
+            rows = db.execute(query, (math.inf if before is None else before,))
+            return [Holdout(c, t, s, n, tuple(json.loads(k)), when, looks) for c, t, s, n, k, when, looks in rows]
 
     def run(self, run_id: str) -> Run:
         """Raises RunNotFound."""

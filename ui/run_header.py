@@ -72,8 +72,10 @@ def subject(run: Run) -> str:
 
 
 def dataset_of(run: Run) -> str:
-    """The name of the dataset a run trains on, or imports."""
-    data = run.spec if run.kind == "import" else run.spec.get("data", {})
+    """The name of the dataset a run is about; of work that names none, its own name."""
+    data = run.spec if run.kind in ("import", "inspect") else run.spec.get("data")
+    if data is None:
+        return run.name
     try:
         return dataset_name(build(data, DataSpec))
     except SpecError:

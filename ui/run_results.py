@@ -12,7 +12,7 @@ from core import results
 from core.figures.evaluation import MOST_CLASSES, confusion_figure, frequent_mistakes
 from core.store import Run
 from core.wording import METRIC_MEANINGS, counted, metric_title, score, sentence, size
-from ui import resources
+from ui import pages, resources
 from ui.components import plain
 from ui.live_chart import drawing, live_chart
 
@@ -26,6 +26,8 @@ def show(run: Run) -> dict[str, Any] | None:
     ending(run)
     if report is not None:
         scores(report)
+        if results.model_folder(folder) is not None:
+            further(run)
         by_class(report)
         advice(report)
     model(folder)
@@ -62,6 +64,15 @@ def scores(report: dict[str, Any]) -> None:
     with st.grid(min(len(names), 3), min_column_width=150, key="run_scores"):
         for name in names:
             _score(name, values.get(name), compared.get(name), name == main)
+
+
+def further(run: Run) -> None:
+    """What to do with the model next."""
+    with st.container(horizontal=True, key="run_further"):
+        if st.button("Judge it in depth", icon=":material/fact_check:", key="run_evaluate"):
+            st.switch_page(pages.EVALUATE, query_params={"run": run.id})
+        if st.button("Try it", icon=":material/forum:", key="run_play"):
+            st.switch_page(pages.PLAYGROUND, query_params={"run": run.id})
 
 
 def _score(name: str, value: float | None, baseline: float | None, is_main: bool) -> None:

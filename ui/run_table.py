@@ -16,7 +16,16 @@ from ui import pages, run_actions, state
 from ui.components import STATUS, local_timezone
 from ui.run_header import dataset_of
 
-KINDS = {"train": "Training", "import": "Import"}
+KINDS = {
+    "import": "Import",
+    "inspect": "Problems",
+    "profile": "Profile",
+    "evaluate": "Evaluation",
+    "predict": "Predictions",
+    "compare": "Comparison",
+    "robustness": "Robustness",
+    "neighbours": "Neighbours",
+}
 GROUPS = {
     "Active": ("queued", *ACTIVE),
     "Finished": ("finished",),

@@ -1,7 +1,9 @@
 """Final tests: splits that were set aside, known again by their content.
 
 What is set aside never trains, chooses or tunes anything; every look at it is counted. Content means the texts, in any
-order and under any name: a copy of the file or another preparation of it is the same test.
+order and under any name: a copy of the file, another preparation of it, a part of it or a split that it was joined to
+is known again. Kept of it are its smallest text keys, a sketch that tells how much of it another split has (Broder,
+1997); keys are hashes, from which no text can be read.
 """
 
 from __future__ import annotations
@@ -14,37 +16,53 @@ from typing import TYPE_CHECKING
 from core.data import browse, parquet
 from core.data.prepared import Prepared
 from core.data.transform import text_keys
-from core.files import write_text
+from core.files import replace_file
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from core.store import Holdout
 
+SKETCH = 1024  # keys; a share is then known to about 1.5 points
+SHARE = 0.3  # of a final test that makes a split one
 
-def content_of(prepared: Prepared, split: str, texts: Sequence[str]) -> tuple[str, int]:
-    """The name of a split's texts and how many there are; kept with the dataset. Raises DataError."""
+
+def keys_of(prepared: Prepared, split: str, texts: Sequence[str]) -> np.ndarray:
+    """The different text keys of a split, ascending, uint64; kept with the dataset. Raises DataError."""
     import numpy as np
 
     key = hashlib.sha256(json.dumps([split, list(texts)]).encode()).hexdigest()[:16]
-    path = prepared.folder / f"content-{key}.json"
+    path = prepared.folder / f"keys-{key}.npy"
     try:
-        kept = json.loads(path.read_text(encoding="utf-8"))
-        return str(kept["content"]), int(kept["rows"])
-    except (OSError, ValueError, KeyError, TypeError):
+        kept: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        return kept
+    except (OSError, ValueError):
         pass
     found = [keys for _, keys in browse.query(prepared, split, text_keys(prepared, texts))]
-    keys = np.sort(np.concatenate(found).astype("<u8")) if found else np.empty(0, "<u8")
-    content = hashlib.blake2b(keys.tobytes(), digest_size=16).hexdigest()
-    write_text(path, json.dumps({"content": content, "rows": len(keys)}))
-    return content, len(keys)
+    keys = np.unique(np.concatenate(found)).astype(np.uint64) if found else np.empty(0, np.uint64)
+    with replace_file(path) as partial, partial.open("wb") as file:
+        np.save(file, keys, allow_pickle=False)
+    return keys
+
+
+def content_of(keys: np.ndarray) -> tuple[str, list[int]]:
+    """What names a split's texts, and its sketch."""
+    content = hashlib.blake2b(keys.astype("<u8").tobytes(), digest_size=16).hexdigest()
+    return content, keys[:SKETCH].tolist()
 
 
 def find(prepared: Prepared, split: str, texts: Sequence[str], among: Sequence[Holdout]) -> Holdout | None:
-    """The final test that a split is; None if it is none. Reads the split only if one could be it."""
+    """The final test that a split is, or has a good part of; None if there is none such."""
+    import numpy as np
+
     part = prepared.splits[split]
-    if not texts or not any(h.rows <= part.rows for h in among):
+    candidates = [h for h in among if part.rows >= SHARE * h.rows]
+    if not texts or not candidates:
         return None
     with parquet.open_file(part.path) as file:
         if not set(texts) <= set(file.schema_arrow.names):
             return None
-    content, _ = content_of(prepared, split, texts)
-    return next((h for h in among if h.content == content), None)
+    keys = keys_of(prepared, split, texts)
+    shares = [float(np.isin(np.array(h.sketch, np.uint64), keys).mean()) if h.sketch else 0.0 for h in candidates]
+    best = int(np.argmax(shares))
+    return candidates[best] if shares[best] >= SHARE else None

@@ -72,8 +72,9 @@ def load(data: DataSpec, settings: Settings, progress: Progress = ignore, holdou
     for name, field in ((train_split, "data.train_split"), (data.eval_split, "data.eval_split")):
         if name in aside:
             raise DataError(
-                f"the split {name!r} is set aside as the final test, so that nothing is trained or tuned on it; "
-                "choose another split, or take it back on the Evaluate page",
+                f"the split {name!r} is set aside as the final test, or has texts of it, so that nothing is trained or "
+                "tuned on it; choose another split, drop those texts under Prepare, or take the test back on the "
+                "Evaluate page",
                 field,
             )
     classes = label_rules.classes(prepared, train_split, label)

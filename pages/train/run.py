@@ -4,7 +4,7 @@ import streamlit as st
 
 from core.errors import PathError, RunNotFound
 from core.run_view import RunView
-from ui import pages, resources, run_curves, run_header, run_import, run_log, run_results, state
+from ui import pages, resources, run_curves, run_header, run_light, run_log, run_results, state
 from ui.components import empty_state
 
 EVERY_S = 1.0
@@ -19,8 +19,8 @@ def body(view: RunView, live: bool) -> None:
     if live and run.is_final:
         st.rerun()  # once more, with the results and without polling
     run_header.status_line(run)
-    if run.kind == "import":
-        run_import.show(view, run)
+    if run.kind != "train":
+        run_light.show(view, run)
         return
     report = run_results.show(run) if run.is_final else None
     if not run.is_final:

@@ -20,7 +20,7 @@ def body(was_busy: bool) -> None:
         group = st.pills("Status", list(run_table.GROUPS), label_visibility="collapsed", key="runs_group")
         runs = resources.store().runs()
         imports = any(run.kind != "train" for run in runs) and st.toggle(
-            "Dataset imports", key="runs_imports", help="Also list downloads and large files read in."
+            "Background work", key="runs_imports", help="Also list imports, evaluations, predictions and the like."
         )
     runs = runs if imports else [run for run in runs if run.kind == "train"]
     if was_busy != any(run.status in ("queued", *ACTIVE) for run in runs):

@@ -10,7 +10,7 @@ import pytest
 from sklearn import metrics as sk
 
 from core.errors import ModelError
-from core.evaluation import analysis, label_errors, lookup, predictions, slices
+from core.evaluation import analysis, label_errors, lookup, predictions, slices, statistics
 from core.evaluation.baselines import baselines
 from core.evaluation.evaluate import matched
 from core.evaluation.metrics import check_finite
@@ -105,9 +105,7 @@ def test_calibration_uses_other_examples_temperature_as_it_is() -> None:
     assert here["temperature_from"] == "here" and here["temperature"] > 3 and here["after"]["ece"] < here["ece"] / 2
     given = analysis.calibration(sure, 6.0)
     assert given["temperature"] == 6.0 and given["temperature_from"] == "validation"
-    assert given["after"]["loss"] == pytest.approx(
-        analysis.statistics.cross_entropy(FOUND.logits, FOUND.labels), rel=1e-5
-    )
+    assert given["after"]["loss"] == pytest.approx(statistics.cross_entropy(FOUND.logits, FOUND.labels), rel=1e-5)
 
 
 def test_confidence_counts_everybody_once() -> None:

@@ -1,0 +1,69 @@
+"""The process that keeps models warm: answers, errors in sentences, and a death that nobody notices."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from core.errors import ModelError, TunedeckError
+from core.evaluation.specs import Subject
+from core.inference import Classifier
+from core.playground import Playground
+from core.results import save_temperature
+from core.settings import Settings
+from tests.evaluation.conftest import LABELS
+
+
+@pytest.fixture
+def playground(settings: Settings) -> Iterator[Playground]:
+    made = Playground(settings)
+    yield made
+    made.close()
+
+
+def test_questions_and_answers(playground: Playground, classifier: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(classifier, folder)
+    subject = Subject(name=str(folder), max_length=48)
+    texts = [["word1 good"], ["BAD 日本\nword2"]]
+    answer = playground.predict(subject, texts)
+    assert answer.names == LABELS and [max(range(3), key=p.__getitem__) for p in answer.probabilities] == [2, 0]
+    model = Classifier(classifier, 48, device="cpu")
+    from core.evaluation.predictions import softmax
+
+    assert answer.probabilities[0] == pytest.approx(softmax(model.logits(texts))[0].tolist(), abs=1e-5)
+    found = playground.explain(subject, ["word1 good"], "occlusion")
+    assert max(found["words"], key=lambda word: word["score"])["start"] == 6
+
+    save_temperature(folder, 5.0)
+    softer = playground.predict(subject, texts)
+    assert softer.temperature == 5 and max(softer.probabilities[0]) < max(answer.probabilities[0]), "read anew"
+
+    child = playground._child
+    assert child is not None
+    child.kill()
+    child.wait()
+    assert playground.predict(subject, texts).probabilities == softer.probabilities, "it is started again"
+
+
+def test_errors_are_sentences_and_end_nothing(playground: Playground, classifier: Path, minilm: Path) -> None:
+    for subject, words in (
+        (Subject(name="/nowhere/at/all"), "is not a folder"),
+        (Subject(name=str(minilm)), "no trained head"),
+        (Subject(run="a1b2c3d4e5"), "There is no run"),
+    ):
+        with pytest.raises(ModelError, match=words):
+            playground.predict(subject, [["text"]])
+    child = playground._child
+    assert child is not None and child.poll() is None
+    good = Subject(name=str(classifier))
+    with pytest.raises(ModelError, match="could not be answered"):
+        playground.explain(good, ["text"], "occlusion", 17)
+    with pytest.raises(TunedeckError, match="at most 200 are answered at once"):
+        playground.predict(good, [["text"]] * 201)
+    with pytest.raises(TunedeckError, match="the most is 100,000"):
+        playground.predict(good, [["x" * 100_001]])
+    assert playground.predict(good, [["word1 good"]]).names == LABELS and playground._child is child

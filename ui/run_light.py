@@ -1,0 +1,53 @@
+"""The Run page of background work: imports, evaluations, predictions and the like."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.errors import SpecError
+from core.run_view import RunView
+from core.spec import DataSpec, build
+from core.store import Run
+from core.wording import counted
+from ui import pages, run_header, run_log, run_results, state
+from ui.components import plain
+
+
+def show(view: RunView, run: Run) -> None:
+    if not run.is_final:
+        run_header.progress(view, run)
+    elif run.status == "finished":
+        _done(run)
+    else:
+        run_results.ending(run)
+    run_log.notices(view)
+    run_log.log(view, run)
+
+
+def _done(run: Run) -> None:
+    """That it is done, and the way to what came of it."""
+    match run.kind:
+        case "import":
+            rows = run.summary.get("rows", {})
+            parts = ", ".join(f"{plain(str(name))} {counted(int(count), 'row')}" for name, count in rows.items())
+            st.success(f"The dataset is ready: {parts}." if parts else "The dataset is ready.", icon=":material/check:")
+            _browse(run)
+        case "evaluate":
+            st.success("The model is judged.", icon=":material/check:")
+            if st.button("See how it did", type="primary", icon=":material/fact_check:", key="light_evaluation"):
+                st.switch_page(pages.EVALUATE, query_params={"evaluation": run.id})
+        case "predict":
+            st.success(f"{counted(run.summary['rows'], 'row')} were predicted.", icon=":material/check:")
+            st.page_link(pages.PLAYGROUND, label="To the playground", icon=":material/forum:")
+        case _:
+            st.success("Done; its result is where it was asked for.", icon=":material/check:")
+
+
+def _browse(run: Run) -> None:
+    try:
+        data: DataSpec = build(run.spec, DataSpec)
+    except SpecError:
+        return
+    if st.button("Browse it", type="primary", icon=":material/table_view:", key="import_browse"):
+        state.set_data(data)
+        st.switch_page(pages.DATASETS)
