@@ -18,6 +18,7 @@ from core.store import Run
 from core.wording import counted, metric_title, score
 from ui import light_run, resources
 from ui.components import clock, plain, show_error
+from ui.live_chart import drawing, live_chart
 
 MOST = 12
 SURE = 0.05
@@ -67,23 +68,21 @@ def show(made: dict[str, Any], chosen: list[Run]) -> None:
         st.warning("One of them was trained on these examples, which decides nothing.", icon=":material/warning:")
     for pair, name in zip(made["pairs"], names[1:], strict=True):
         st.markdown(_verdict(pair, names[0], name, main))
+    st.dataframe(
+        _table(made, names, main), hide_index=True, key="compare_table", alt="Metrics of each model",
+        column_config={"Calibration error": st.column_config.NumberColumn(format="%.3f")},
+    )  # fmt: skip
     left, right = st.columns([1.6, 1], gap="medium")
     with left:
-        st.dataframe(
-            _table(made, names, main), hide_index=True, key="compare_table", alt="Metrics of each model",
-            column_config={"Calibration error": st.column_config.NumberColumn(format="%.3f")},
-        )  # fmt: skip
         if len(names) <= 3:
             series = dict(zip(names, made["models"], strict=True))
             st.plotly_chart(
                 intervals_figure(made["metric_names"], series), key="compare_intervals",
                 config={"displayModeBar": False}, alt="Metrics with their intervals",
             )  # fmt: skip
-    with right:
-        st.plotly_chart(
-            agreement_figure(names, made["agreement"]), key="compare_agreement", config={"displayModeBar": False},
-            alt="How often the models agree",
-        )  # fmt: skip
+    with right if len(names) <= 3 else left:
+        chart = drawing(agreement_figure(names, made["agreement"]))
+        live_chart(chart, key="compare_agreement", alt="How often the models agree")
         st.caption(
             f"All of them are wrong on {counted(made['all_wrong'], 'example')}: no choice between them helps there."
         )
@@ -142,8 +141,8 @@ def _examples(made: dict[str, Any], names: list[str]) -> None:
         )
     prepared = _prepared(made)
     wins, losses = st.tabs(
-        [f"Only {names[place + 1][:40]} is right · {len(pairs[place]['wins'])}",
-         f"Only {names[0][:40]} is right · {len(pairs[place]['losses'])}"], key=f"compare_tabs_{place}",
+        [f"Only {plain(names[place + 1][:40])} is right · {pairs[place]['mcnemar']['gains']:,}",
+         f"Only {plain(names[0][:40])} is right · {pairs[place]['mcnemar']['losses']:,}"], key=f"compare_tabs_{place}",
     )  # fmt: skip
     for tab, what in ((wins, "wins"), (losses, "losses")):
         with tab:
@@ -169,6 +168,8 @@ def _list(
     if not entries:
         st.caption("There is none.")
         return
+    if len(entries) < made["pairs"][place]["mcnemar"]["gains" if what == "wins" else "losses"]:
+        st.caption(f"The {len(entries):,} clearest.")
     labels = made["labels"]
     frame = pd.DataFrame(
         {

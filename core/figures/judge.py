@@ -184,10 +184,17 @@ def agreement_figure(names: Sequence[str], shares: Sequence[Sequence[float]]) ->
     cells = go.Heatmap(
         z=[list(row) for row in shares], x=list(range(len(names))), y=list(range(len(names))), zmin=0, zmax=1,
         colorscale=[[0, "rgba(109,103,242,0.05)"], [1, "rgba(109,103,242,0.75)"]], showscale=False, xgap=2, ygap=2,
-        text=[[f"{v:.1%}" for v in row] for row in shares], texttemplate="%{text}", hoverinfo="skip",
+        hoverinfo="skip",
     )  # fmt: skip
-    places: dict[str, Any] = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": ticks}
-    chart = figure([cells], title="How often they agree", x="", y="", height=140 + 52 * len(names))
+    places = [(row, column) for row in range(len(names)) for column in range(len(names))]
+    words = go.Scatter(
+        x=[column for _, column in places], y=[row for row, _ in places], mode="text", hoverinfo="skip",
+        text=[f"{shares[row][column]:.1%}" for row, column in places], textfont={"size": 12},
+    )  # fmt: skip
+    at: dict[str, Any] = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": ticks}
+    chart = figure(
+        [cells, words], title="How often they agree", x="", y="", height=140 + 52 * len(names), showlegend=False
+    )
     return chart.update_layout(
-        xaxis=axis("", **places, showgrid=False), yaxis=axis("", **places, showgrid=False, autorange="reversed")
+        xaxis=axis("", **at, showgrid=False), yaxis=axis("", **at, showgrid=False, autorange="reversed")
     )
