@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core import models
-from core.data import browse
+from core.data import browse, holdout
 from core.data.files import split_of
 from core.data.load import choose_columns, choose_train, set_aside
 from core.data.prepared import Prepared
@@ -88,8 +88,8 @@ def splits_used(data: DataSpec, prepared: Prepared, aside: Collection[str] = ())
 
 
 def final_tests(data: DataSpec, prepared: Prepared, holdouts: Sequence[Holdout]) -> set[str]:
-    """The splits that are set aside."""
-    return set_aside(prepared, data.text_columns or prepared.text_guess, holdouts)
+    """The splits that are set aside, as far as it can be seen in a moment."""
+    return set_aside(prepared, data.text_columns or prepared.text_guess, holdouts, holdout.PAGE_ROWS)
 
 
 def outlook(spec: RunSpec, prepared: Prepared, holdouts: Sequence[Holdout] = ()) -> Outlook | None:

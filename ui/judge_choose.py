@@ -181,7 +181,7 @@ def _holdout(trained: Run, split: str) -> Holdout | None:
     if spec is None or prepared is None or split not in prepared.splits:
         return None
     texts = spec.data.text_columns or prepared.text_guess
-    return holdout.find(prepared, split, texts, resources.store().holdouts())
+    return holdout.find(prepared, split, texts, resources.store().holdouts(), holdout.PAGE_ROWS)
 
 
 def by_link(run_id: str) -> Judged | None:

@@ -63,8 +63,8 @@ def _honesty(judged: Judged) -> None:
     elif kind == "validation":
         st.caption(
             ":material/info: The run chose its best checkpoint by these examples, so the figures are a little too "
-            "good. A final test, which nothing has seen, says the truth: choose a test split above, or set one aside "
-            "under Prepare on the Datasets page."
+            "good. A final test, which nothing has seen, says the truth: choose a test split above, or keep one for "
+            "the end on the New run page."
         )
     elif kind == "training":
         st.warning(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import streamlit as st
 
 from core import plan
-from core.data import browse
+from core.data import browse, holdout
+from core.data.files import split_of
 from core.data.prepared import Prepared
-from core.errors import DataError, Problem, SpecError
+from core.errors import DataError, Problem, SpecError, TunedeckError
 from core.naming import dataset_name
 from core.spec import DataSpec
 from core.steps import step_words
 from core.wording import counted
-from ui import dataset_labels, pages, spec_form, state
+from ui import dataset_labels, pages, resources, spec_form, state
 from ui.components import plain
 
 ICONS = {"sample": ":material/star:", "file": ":material/description:", "hub": ":material/cloud_download:"}
@@ -45,6 +46,32 @@ def classes(data: DataSpec, prepared: Prepared | None) -> list[str]:
     return [name for name in labels if name not in (browse.EMPTY, browse.OTHER)]
 
 
+def _final_test(data: DataSpec, prepared: Prepared) -> None:
+    """Whether a test split is kept for the end, and the way to do so."""
+    texts = [name for name in data.text_columns or prepared.text_guess if prepared.column(name) is not None]
+    holdouts = resources.store().holdouts()
+    for split in (name for name, part in prepared.splits.items() if part.rows and split_of(name) == "test"):
+        found = holdout.find(prepared, split, texts, holdouts, holdout.PAGE_ROWS)
+        with st.container(horizontal=True, vertical_alignment="center", key=f"final_test_{split}"):
+            if found is not None:
+                st.badge(f"{plain(split)} is the final test", icon=":material/lock:", color="violet")
+                st.caption("This run does not look at it; the Evaluate page judges on it at the end.", width="content")
+            elif texts:
+                st.button(
+                    f"Keep “{plain(split)}” as the final test", icon=":material/lock_open:", type="tertiary",
+                    key=f"keep_test_{split}", on_click=_set_aside, args=(prepared, split, texts),
+                    help="No run will train or choose its best by it; a part of the training split is held out "
+                    "for that. The Evaluate page then judges on examples that nothing has seen.",
+                )  # fmt: skip
+
+
+def _set_aside(prepared: Prepared, split: str, texts: list[str]) -> None:
+    try:
+        resources.store().set_aside(*holdout.described(prepared, split, texts))
+    except TunedeckError as error:
+        state.set_notice(plain(str(error)))
+
+
 def show(
     form: state.Form, data: DataSpec, prepared: Prepared | None, problems: list[Problem], advice: list[Problem]
 ) -> None:
@@ -57,6 +84,8 @@ def show(
     if data.steps:
         done = "  \n".join(f"{number}. {plain(step_words(step))}" for number, step in enumerate(data.steps, 1))
         st.caption(f"Prepared in {counted(len(data.steps), 'step')}:  \n{done}")
+    if prepared is not None:
+        _final_test(data, prepared)
     spec_form.show_problems("data", problems)
     names = [c.name for c in prepared.columns] if prepared else None
     text, label, examples = st.columns([2, 1.3, 1.2])

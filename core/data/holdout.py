@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 SKETCH = 1024  # keys; a share is then known to about 1.5 points
 SHARE = 0.3  # of a final test that makes a split one
+PAGE_ROWS = 500_000  # a second or two, once
 
 
 def keys_of(prepared: Prepared, split: str, texts: Sequence[str]) -> np.ndarray:
@@ -45,19 +46,25 @@ def keys_of(prepared: Prepared, split: str, texts: Sequence[str]) -> np.ndarray:
     return keys
 
 
-def content_of(keys: np.ndarray) -> tuple[str, list[int]]:
-    """What names a split's texts, and its sketch."""
+def described(prepared: Prepared, split: str, texts: Sequence[str]) -> tuple[str, str, str, int, list[int]]:
+    """A split for `Store.set_aside`: what names its texts, the dataset, the split, how many texts, their sketch."""
+    keys = keys_of(prepared, split, texts)
     content = hashlib.blake2b(keys.astype("<u8").tobytes(), digest_size=16).hexdigest()
-    return content, keys[:SKETCH].tolist()
+    return content, prepared.title, split, len(keys), keys[:SKETCH].tolist()
 
 
-def find(prepared: Prepared, split: str, texts: Sequence[str], among: Sequence[Holdout]) -> Holdout | None:
-    """The final test that a split is, or has a good part of; None if there is none such."""
+def find(
+    prepared: Prepared, split: str, texts: Sequence[str], among: Sequence[Holdout], most_rows: int | None = None
+) -> Holdout | None:
+    """The final test that a split is, or has a good part of; None if there is none such.
+
+    most_rows: a larger split is not read, for those who cannot wait; a worker reads all
+    """
     import numpy as np
 
     part = prepared.splits[split]
     candidates = [h for h in among if part.rows >= SHARE * h.rows]
-    if not texts or not candidates:
+    if not texts or not candidates or (most_rows is not None and part.rows > most_rows):
         return None
     with parquet.open_file(part.path) as file:
         if not set(texts) <= set(file.schema_arrow.names):

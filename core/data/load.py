@@ -195,9 +195,11 @@ def choose_eval(
     return None
 
 
-def set_aside(prepared: Prepared, texts: Sequence[str], holdouts: Sequence[Holdout]) -> set[str]:
-    """The splits that are final tests."""
-    return {name for name in prepared.splits if holdout.find(prepared, name, texts, holdouts)}
+def set_aside(
+    prepared: Prepared, texts: Sequence[str], holdouts: Sequence[Holdout], most_rows: int | None = None
+) -> set[str]:
+    """The splits that are final tests; most_rows: see `holdout.find`."""
+    return {name for name in prepared.splits if holdout.find(prepared, name, texts, holdouts, most_rows)}
 
 
 @dataclass(frozen=True)

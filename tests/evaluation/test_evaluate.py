@@ -89,9 +89,7 @@ def test_a_run_on_validation_and_test(work: Work, trained: str, settings: Settin
 
 def aside(store: Store, settings: Settings, folder: Path, split: str = "test") -> None:
     prepared = prepare(build(data_of(folder), DataSpec), settings)
-    keys = holdout.keys_of(prepared, split, ["text"])
-    content, sketch = holdout.content_of(keys)
-    store.set_aside(content, prepared.title, split, len(keys), sketch)
+    store.set_aside(*holdout.described(prepared, split, ["text"]))
 
 
 def test_a_final_test_trains_and_chooses_nothing(
