@@ -35,11 +35,15 @@ from core.store import Store
 
 ROWS, QUICK_ROWS, TRAIN_ROWS, CLASSES = 1_000_000, 100_000, 20_000, 20
 TARGET_S, VIEW_TARGET_S, TARGET_MB = 180.0, 1.0, 700.0
-TABS = (
-    ":material/verified: Verdict", ":material/grid_on: Confusion", ":material/error: Mistakes",
-    ":material/show_chart: Curves", ":material/balance: Calibration", ":material/groups: Groups",
-    ":material/label: Label errors",
-)  # fmt: skip
+TABS = {  # what is said there
+    ":material/verified: Verdict": "A bag of words",
+    ":material/grid_on: Confusion": "Click a cell",
+    ":material/error: Mistakes": "those first that the model is surest of",
+    ":material/show_chart: Curves": "A threshold for",
+    ":material/balance: Calibration": "Temperature",
+    ":material/groups: Groups": "groups and pairs of groups",
+    ":material/label: Label errors": "may be wrong",
+}
 
 
 def main(arguments: list[str]) -> int:
@@ -167,7 +171,7 @@ def page(trained: str) -> tuple[dict[str, float], float]:
     app.switch_page("../pages/results/evaluate.py").run()
     assert not app.exception, app.exception
     views, process, peak = {}, psutil.Process(), 0.0
-    for tab in TABS:
+    for tab, said in TABS.items():
         app.session_state["judge_tabs"] = tab
         seconds = []
         for _ in range(3):
@@ -175,10 +179,25 @@ def page(trained: str) -> tuple[dict[str, float], float]:
             app.run()
             seconds.append(time.perf_counter() - started)
             assert not app.exception, (tab, app.exception)
+            assert any(said in m.value for m in [*app.markdown, *app.caption]), f"{tab} does not say {said!r}"
             peak = max(peak, process.memory_info().rss / 1e6)
         views[tab] = statistics.median(seconds)
         print(f"{tab}: {seconds}", file=sys.stderr)
-    return views, peak
+    from core.evaluation import lookup
+    from core.results import read_evaluation
+    from core.settings import from_environment
+
+    settings = from_environment()
+    (judged,) = Store(settings.store_path).runs(kind="evaluate")
+    folder = settings.run_dir(judged.id)
+    assert read_evaluation(folder) is not None
+    started = time.perf_counter()
+    lookup.cell(folder / "predictions.parquet", 3, 4)
+    views["x: A cell's examples"] = time.perf_counter() - started
+    started = time.perf_counter()
+    lookup.outcomes(folder / "predictions.parquet")
+    views["x: A group of one's own"] = time.perf_counter() - started
+    return views, max(peak, process.memory_info().rss / 1e6)
 
 
 if __name__ == "__main__":
