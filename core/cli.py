@@ -248,7 +248,8 @@ def _predict(options: argparse.Namespace, store: Store, settings: Settings) -> t
 def _subject(model: str, store: Store) -> dict[str, Any]:
     """What a person means by a model: the id of a run if there is one, else a folder or a Hub id."""
     try:
-        return {"run": store.run(model).id}
+        run = store.run(model)
+        return {"run": run.id, "attempt": run.attempt}
     except RunNotFound:
         return {"name": model}
 

@@ -68,9 +68,9 @@ class Playground:
             {"do": "explain", "model": subject.model_dump(), "text": list(text), "method": method, "target": target}
         )
 
-    def nearest(self, run: str, text: Sequence[str]) -> list[dict[str, Any]]:
-        """The training examples most like a text; empty if the run's vectors were not made. Raises ModelError."""
-        found = self._ask({"do": "nearest", "model": Subject(run=run).model_dump(), "text": list(text)})
+    def nearest(self, subject: Subject, text: Sequence[str]) -> list[dict[str, Any]]:
+        """The training examples most like a text; empty before a run of kind neighbours. Raises ModelError."""
+        found = self._ask({"do": "nearest", "model": subject.model_dump(), "text": list(text)})
         return list(found["nearest"])
 
     def warm(self) -> None:

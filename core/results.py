@@ -90,3 +90,8 @@ def save_temperature(model: Path, temperature: float) -> None:
         (model / CALIBRATION).unlink(missing_ok=True)
     else:
         write_text(model / CALIBRATION, json.dumps({"temperature": temperature}))
+
+
+def vectors_of(folder: Path, attempt: int) -> Path:
+    """Where a run keeps how its model sees its training texts (see `core.evaluation.neighbours`)."""
+    return folder / f"training_vectors-{attempt}.npz"

@@ -113,9 +113,12 @@ def _ask(models: Models, model: Any, question: dict[str, Any]) -> dict[str, Any]
             return explain(model, question["text"], question["method"], question.get("target")) | {"names": model.names}
         case "nearest":
             from core.evaluation.neighbours import nearest
+            from core.results import vectors_of
 
-            folder = models.settings.run_dir(question["model"]["run"])
-            return {"nearest": nearest(model, folder, question["text"]), "names": model.names}
+            subject = question["model"]
+            folder = models.settings.run_dir(subject["run"])
+            found = nearest(model, vectors_of(folder, subject["attempt"]), question["text"])
+            return {"nearest": found, "names": model.names}
         case other:
             raise TunedeckError(f"{other!r} is nothing that can be asked")
 

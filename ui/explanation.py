@@ -12,10 +12,11 @@ from core.data import browse
 from core.data.prepared import Prepared, find_prepared
 from core.errors import SpecError, TunedeckError
 from core.evaluation.specs import NeighboursSpec, Subject
+from core.results import vectors_of
 from core.spec import RunSpec, build
 from core.store import Run
 from core.wording import shortened
-from ui import light_run, resources
+from ui import judged, light_run, resources
 from ui.components import plain, show_error
 
 METHODS = {"integrated_gradients": "Integrated gradients", "occlusion": "Occlusion"}
@@ -48,6 +49,11 @@ def highlights(subject: Subject, texts: Sequence[str], labels: Sequence[str], ke
         words = [word for word in found["words"] if word["part"] == part]
         st.markdown(_marked(text[:TEXT_CHARACTERS], words, most))
     st.caption(_said(found, labels))
+
+
+def forget() -> None:
+    """A model's temperature has changed, and with it every probability."""
+    _explained.clear()
 
 
 @st.cache_data(max_entries=64, show_spinner=False, ttl=3600)
@@ -100,9 +106,9 @@ def _said(found: dict[str, Any], labels: Sequence[str]) -> str:
 
 def nearest(trained: Run, texts: Sequence[str], key: str) -> None:
     """The training examples whose inner picture is most like this text's."""
-    spec = NeighboursSpec(run=trained.id).model_dump(mode="json")
+    spec = NeighboursSpec(run=trained.id, attempt=trained.attempt).model_dump(mode="json")
     folder = resources.settings().run_dir(trained.id)
-    if not (folder / "training_vectors.npz").is_file():
+    if not vectors_of(folder, trained.attempt).is_file():
         light_run.work_on(
             "neighbours", NEIGHBOURS, spec, at_once=False, button="Find the nearest training examples",
             offer="**Which training examples are most like it?** The model reads up to 5,000 of them once, in the "
@@ -110,7 +116,7 @@ def nearest(trained: Run, texts: Sequence[str], key: str) -> None:
         )  # fmt: skip
         return
     try:
-        found = resources.playground().nearest(trained.id, texts)
+        found = resources.playground().nearest(judged.subject_of(trained), texts)
         data = build(trained.spec, RunSpec).data
     except (TunedeckError, SpecError) as error:
         show_error(error)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core import results
 from core.figures.judge import confidence_figure, reliability_figure
-from ui import resources, state
+from ui import explanation, resources, state
 from ui.components import plain
 from ui.judged import Judged
 
@@ -75,5 +75,6 @@ def _save(judged: Judged, temperature: float) -> None:
     assert judged.trained is not None
     try:
         results.save_temperature(resources.settings().run_dir(judged.trained.id) / "model", temperature)
+        explanation.forget()
     except OSError as error:
         state.set_notice(f"The temperature could not be saved: {plain(str(error))}.")

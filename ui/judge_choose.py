@@ -51,7 +51,7 @@ def model(runs: list[Run]) -> Choice | None:
     )  # fmt: skip
     if chosen != OTHER_MODEL:
         run = named[chosen]
-        return Choice(Subject(run=run.id), run, run.name)
+        return Choice(judged.subject_of(run), run, run.name)
     name = st.text_input(
         "Folder or Hub id", key="judge_name", placeholder="distilbert/distilbert-base-uncased-finetuned-sst-2-english",
         max_chars=1000, help="A model that classifies texts; it need not have been trained here.",
@@ -138,13 +138,12 @@ def _split_of(choice: Choice, data: DataSpec, label: str) -> EvaluateSpec | None
 def evaluated(choice: Choice, spec: EvaluateSpec) -> Judged | None:
     """The evaluation; while there is none, what makes it."""
     tree = spec.model_dump(mode="json")
-    since = (choice.trained.ended or 0.0) if choice.trained is not None else 0.0
-    run = light_run.latest("evaluate", tree, since)
+    run = light_run.latest("evaluate", tree)
     if run is not None and run.status == "finished" and (found := judged.open_judged(run)) is not None:
         return found
     light_run.work_on(
         "evaluate", f"{TITLE} {choice.title}", tree, at_once=_is_free(choice, spec), offer=_offer(choice, spec),
-        button="Evaluate", since=since, key=choice.title,
+        button="Evaluate", key=choice.title,
     )  # fmt: skip
     return None
 

@@ -78,6 +78,11 @@ def trained_models() -> list[Run]:
     return [run for run in runs if results.model_folder(resources.settings().run_dir(run.id)) is not None]
 
 
+def subject_of(run: Run) -> Subject:
+    """The model that a run left, as it is now."""
+    return Subject(run=run.id, attempt=run.attempt)
+
+
 def dataset_of(judged: Judged) -> Prepared | None:
     """The dataset whose rows were judged; None if it is not here any more, or has changed."""
     try:

@@ -56,21 +56,20 @@ def _share(phase: str) -> float:
     return min(1.0, int(digits) / 100) if head and digits.isdigit() else 0.0
 
 
-def latest(kind: str, spec: dict[str, Any], since: float = 0.0) -> Run | None:
-    """The newest run of this kind with this spec that was asked for after `since` (seconds since 1970)."""
+def latest(kind: str, spec: dict[str, Any]) -> Run | None:
+    """The newest run of this kind with this spec."""
     runs = resources.store().runs(kind=kind, limit=RUNS_LOOKED_AT)
-    return next((run for run in runs if run.spec == spec and run.created >= since), None)
+    return next((run for run in runs if run.spec == spec), None)
 
 
 def work_on(
     kind: str, title: str, spec: dict[str, Any], *, at_once: bool, offer: str, button: str, key: str = "",
-    since: float = 0.0,
 ) -> None:  # fmt: skip
     """What there is to see while a result is not there: the run that makes it, why it failed, or the way to start it.
 
-    at_once: start it without being asked; offer: a sentence on what it takes; since: see `latest`
+    at_once: start it without being asked; offer: a sentence on what it takes
     """
-    run = latest(kind, spec, since)
+    run = latest(kind, spec)
     if run is None and at_once:
         start(kind, title, spec)
         st.rerun()

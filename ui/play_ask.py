@@ -16,7 +16,7 @@ from core.playground import Answer
 from core.serve import TEXTS
 from core.store import Run
 from core.wording import counted, shortened
-from ui import explanation, pages, resources, state
+from ui import explanation, judged, pages, resources, state
 from ui.components import plain, show_error
 
 WAYS = {"one": "One text", "pair": "A pair of texts", "lines": "Many, one per line"}
@@ -44,7 +44,7 @@ def models(runs: Sequence[Run]) -> list[Asked]:
         format_func=lambda key: "Another: a folder or Hub id" if key == OTHER else named[key].name,
         help="Up to three answer side by side.",
     )  # fmt: skip
-    made = [Asked(Subject(run=key), named[key].name, named[key]) for key in chosen if key in named]
+    made = [Asked(judged.subject_of(named[key]), named[key].name, named[key]) for key in chosen if key in named]
     if OTHER in chosen:
         name = st.text_input("Folder or Hub id", key="play_name", max_chars=1000).strip()
         made += [Asked(Subject(name=name), shortened(name, 60), None)] if name else []

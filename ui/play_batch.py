@@ -54,14 +54,13 @@ def show(asked: Sequence[Asked]) -> None:
     where = _where(data) | {"text_columns": texts}
     spec: PredictSpec = build({"model": model.subject.model_dump(), "data": where, "form": form}, PredictSpec)
     tree = spec.model_dump(mode="json")
-    since = (model.trained.ended or 0.0) if model.trained is not None else 0.0
-    run = light_run.latest(KIND, tree, since)
+    run = light_run.latest(KIND, tree)
     if run is not None and run.status == "finished" and (path := _file(run)) is not None:
         _result(run, path, tree)
         return
     rows = sum(part.rows for part in prepared.splits.values())
     light_run.work_on(
-        KIND, f"Predicting {prepared.title}", tree, at_once=False, button="Predict all", since=since, key="batch",
+        KIND, f"Predicting {prepared.title}", tree, at_once=False, button="Predict all", key="batch",
         offer=f"**{counted(rows, 'text')} of {plain(prepared.title)}**, answered by {plain(model.title)} in the "
         "background. Each row comes back as it was, with the class, its probability and that of every class.",
     )  # fmt: skip

@@ -12,6 +12,7 @@ from core import spec as specs
 from core.data import load
 from core.evaluation.specs import NeighboursSpec, Subject
 from core.files import replace_file
+from core.results import vectors_of
 from core.settings import Settings
 from core.spec import RunSpec
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from core.inference import Classifier
     from core.worker import RunWriter
 
-NAME = "training_vectors.npz"  # in the folder of the training run
 MOST = 5_000  # training examples
 NEAREST = 5
 
@@ -54,7 +54,7 @@ def keep(spec: NeighboursSpec, settings: Settings, report: RunWriter) -> dict[st
     texts = list(zip(*(train[column] for column in loaded.text_columns), strict=True))
     model = open_subject(Subject(run=spec.run), settings, report.fraction)
     vectors = embed(model, texts, report.fraction)
-    with replace_file(settings.run_dir(trained.id) / NAME) as partial, partial.open("wb") as file:
+    with replace_file(vectors_of(settings.run_dir(trained.id), spec.attempt)) as partial, partial.open("wb") as file:
         np.savez(
             file, vectors=vectors.astype(np.float16), rows=np.asarray(train["row"]), labels=np.asarray(train["label"]),
             split=np.array(loaded.train_split),
@@ -62,10 +62,10 @@ def keep(spec: NeighboursSpec, settings: Settings, report: RunWriter) -> dict[st
     return {"examples": len(texts)}
 
 
-def nearest(model: Classifier, folder: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """The training examples nearest to one text: row, label, similarity (cosine); empty if no vectors were kept."""
+def nearest(model: Classifier, path: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
+    """The training examples nearest to one text: row, label, similarity (cosine). path: what `keep` wrote, if it did."""
     try:
-        with np.load(folder / NAME, allow_pickle=False) as kept:
+        with np.load(path, allow_pickle=False) as kept:
             vectors, rows, labels = (kept[name] for name in ("vectors", "rows", "labels"))
     except (OSError, ValueError, KeyError):
         return []

@@ -25,6 +25,7 @@ LANGUAGES_OF, LANGUAGE_CHARACTERS = 100_000, 300
 WORSE = 0.02  # by how much a pair must exceed both of its groups
 KEPT, ROWS_KEPT = 40, 100
 SIGNIFICANT = 0.05
+SAME = 0.98  # of two groups
 
 FORMS: dict[str, re.Pattern[str]] = {
     "a question mark": re.compile(r"[?？]"),
@@ -129,10 +130,16 @@ def groups_of(
         for what, pattern in FORMS.items()
     ]
     made += _languages(texts)
+    classes = [g.mask for g in made if g.kind == "label"]
     for column in prepared.columns:
         if column.name not in without:
-            made += _column(prepared, split, column, rows)
+            made += [g for g in _column(prepared, split, column, rows) if not _is_class(g.mask, classes)]
     return made
+
+
+def _is_class(mask: np.ndarray, classes: Sequence[np.ndarray]) -> bool:
+    """Whether a group is a class by another name: a column that is a copy of the label says nothing new."""
+    return any((mask & of_class).sum() >= SAME * max(1, (mask | of_class).sum()) for of_class in classes)
 
 
 def _languages(texts: Sequence[str]) -> list[Group]:

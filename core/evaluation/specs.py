@@ -16,6 +16,9 @@ class Subject(Section):
     run: str = setting("", "Run", max_length=40)
     """The id of the training run whose model it is. Empty for a model that was not trained here."""
 
+    attempt: int = setting(0, "Attempt", ge=0, le=1_000_000)
+    """Which attempt of the run left the model: one that is resumed leaves another one."""
+
     name: str = setting("", "Model", max_length=1000)
     """A Hub id or a local folder of a model that classifies texts. Empty for a run's model."""
 
@@ -90,3 +93,6 @@ class NeighboursSpec(Section):
 
     run: str = setting(..., "Run", min_length=1, max_length=40)
     """The id of the training run."""
+
+    attempt: int = setting(0, "Attempt", ge=0, le=1_000_000)
+    """Which attempt of it left the model."""

@@ -16,6 +16,7 @@ from core.data import near, transform
 from core.data.export import export
 from core.data.load import load
 from core.data.prepared import Prepared, find_prepared, prepare, until_step
+from core.data.text_ids import text_ids
 from core.errors import DataError, SpecError
 from core.settings import Settings
 from core.spec import DataSpec, RunSpec, build, from_yaml, to_yaml
@@ -369,3 +370,35 @@ def test_empty_texts_are_not_like_one_another(make: Make) -> None:
         kept = column(make(splits, step), "t")
         assert kept[:3] == ["", " ", None], step
         assert len(kept) == {"deduplicate": 4, "drop_conflicts": 3, "drop_leaks": 5}[str(step["step"])]
+
+
+def test_labels_are_corrected_by_text(make: Make, settings: Settings) -> None:
+    texts = ["good one", "bad one", "good one", "other"]
+    one, two, three = (str(n) for n in text_ids([["good one"], ["bad one"], ["other"]]))
+    step = {"step": "correct_labels", "columns": ["t"], "label": "l", "labels": {one: "5", two: "1"}, "drop": [three]}
+    splits = {"train": {"t": texts, "l": [1, 5, 1, 3]}, "test": {"t": ["good one"], "l": [1]}}
+    made = make(splits, step)
+    assert column(made, "l") == [5, 1, 5] and column(made, "t") == texts[:3] and column(made, "l", "test") == [5]
+    only_test = make(splits, {**step, "splits": ["test"]})
+    assert column(only_test, "l") == [1, 5, 1, 3] and column(only_test, "l", "test") == [5]
+    whole = make(splits)
+    shown = transform.preview(whole, build({"steps": [step]}, DataSpec).steps[0])
+    assert shown.before == {"train": 4, "test": 1} and shown.after == {"train": 3, "test": 1} and shown.removed == (3,)
+    assert shown.changed[0] == ("1: good one", "5: good one")
+    with pytest.raises(DataError, match="'five' is no value of 'l', which holds integer values"):
+        make(splits, {**step, "labels": {one: "five"}})
+
+    reviews = prepare(DataSpec(), settings)
+    text = column(reviews, "text")[0]
+    number = str(text_ids([[text]])[0])
+    fixed = {"step": "correct_labels", "columns": ["text"], "label": "label", "labels": {number: "1 star"}}
+    made = prepare(build({"steps": [fixed]}, DataSpec), settings)
+    assert rows_of(made)[0]["label"] == 0
+    with pytest.raises(DataError, match="no class of 'label'; the classes are 1 star"):
+        prepare(build({"steps": [{**fixed, "labels": {number: "6 stars"}}]}, DataSpec), settings)
+
+
+@pytest.mark.parametrize("number", ["-1", "abc", "١٢", "99999999999999999999999", ""])
+def test_what_is_no_text_id(number: str) -> None:
+    with pytest.raises(SpecError, match="no text id"):
+        build({"steps": [{"step": "correct_labels", "columns": ["t"], "label": "l", "drop": [number]}]}, DataSpec)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from sklearn import metrics as sk
 
+from core.data.prepared import prepare
 from core.errors import ModelError
 from core.evaluation import analysis, label_errors, lookup, predictions, slices, statistics
 from core.evaluation.baselines import baselines
@@ -16,7 +20,8 @@ from core.evaluation.evaluate import matched
 from core.evaluation.metrics import check_finite
 from core.evaluation.predictions import Predictions, softmax
 from core.files import finite
-from core.spec import METRIC_NAMES
+from core.settings import Settings
+from core.spec import METRIC_NAMES, DataSpec
 from tests.evaluation import conftest as by_hand
 from tests.evaluation.conftest import random_predictions
 
@@ -220,3 +225,28 @@ def test_the_bag_of_words_reads_scripts_without_blanks() -> None:
 )
 def test_classes_are_matched_by_name(model: tuple[str, ...], data: tuple[str, ...], places: list[int]) -> None:
     assert matched(model, data, "m")[0] == places
+
+
+def test_groups_come_from_texts_labels_and_columns(tmp_path: Path, settings: Settings) -> None:
+    rows = 120
+    frame: dict[str, list[Any]] = {
+        "text": [f"{'WORD ' * (i % 7 + 1)}{'?' if i % 2 else ''} nicht gut {i}" for i in range(rows)],
+        "label": [i % 3 for i in range(rows)], "copy": [f"c{i % 3}" for i in range(rows)],
+        "source": [f"s{i % 4}" for i in range(rows)], "price": [i / 3 for i in range(rows)],
+        "id": [f"row {i}" for i in range(rows)], "list": [[1]] * rows,
+    }  # fmt: skip
+    pq.write_table(pa.table(frame), tmp_path / "d.parquet")
+    prepared = prepare(DataSpec(source="file", path=str(tmp_path / "d.parquet")), settings)
+    texts, labels = [str(t) for t in frame["text"]], np.array(frame["label"])
+    chosen = np.arange(0, rows, 1)
+    made = slices.groups_of(
+        texts, labels, ("a", "b", "c"), chosen, prepared, "train", ("text", "label"), lambda t: None
+    )
+    kinds = {group.kind for group in made}
+    assert kinds == {"length", "label", "form", "language", "source", "price"}, "no id, no list, no copy of the label"
+    question = next(g for g in made if g.name == "text with a question mark")
+    assert question.mask.tolist() == [i % 2 == 1 for i in range(rows)]
+    lengths = [g.mask for g in made if g.kind == "length"]
+    assert np.sum(lengths, axis=0).tolist() == [1] * rows, "each example is in one part of a range"
+    of_source = next(g for g in made if g.name == "source s1")
+    assert of_source.mask.tolist() == [i % 4 == 1 for i in range(rows)]

@@ -20,7 +20,7 @@ from core.errors import DataError, ModelError, SpecError
 from core.evaluation import predictions
 from core.evaluation.specs import CompareSpec, EvaluateSpec, PredictSpec, Subject
 from core.inference import Classifier
-from core.results import read_evaluation, read_temperature, save_temperature
+from core.results import read_evaluation, read_temperature, save_temperature, vectors_of
 from core.settings import Settings
 from core.spec import DataSpec, build
 from core.store import Store
@@ -299,11 +299,12 @@ def test_the_nearest_training_examples(work: Work, trained: str, settings: Setti
     from core.evaluation.neighbours import nearest
 
     model = Classifier(settings.run_dir(trained) / "model", 48, device="cpu")
-    assert nearest(model, settings.run_dir(trained), ["good"]) == [], "not before they were read"
-    _, summary = work("neighbours", {"run": trained})
+    path = vectors_of(settings.run_dir(trained), 1)
+    assert nearest(model, path, ["good"]) == [], "not before they were read"
+    _, summary = work("neighbours", {"run": trained, "attempt": 1})
     assert summary["examples"] == 120
     texts, labels = make_texts(120, 7)
-    found = nearest(model, settings.run_dir(trained), [texts[11]])
+    found = nearest(model, path, [texts[11]])
     assert found[0]["row"] == 11 and found[0]["similarity"] == pytest.approx(1, abs=2e-3)
     assert sorted(LABELS)[found[0]["label"]] == LABELS[labels[11]] and len(found) == 5
     assert [e["similarity"] for e in found] == sorted((e["similarity"] for e in found), reverse=True)

@@ -1,0 +1,81 @@
+"""The pages of results without a browser: what there is to see before anything was trained, judged or asked."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from core.settings import Settings
+from core.store import Store
+from tests.synthetic import Synthetic
+
+App = Callable[[str], AppTest]
+
+
+def words(page: AppTest) -> str:
+    return "\n".join(str(e.value) for e in [*page.markdown, *page.caption, *page.info, *page.error])
+
+
+def a_run(settings: Settings, name: str = "A run") -> str:
+    run = Synthetic(Store(settings.store_path), settings, name).working()
+    run.finish()
+    return run.id
+
+
+@pytest.mark.parametrize(
+    ("page", "said"),
+    [
+        ("results/evaluate", "Nothing to judge yet"),
+        ("results/compare", "Nothing to compare yet"),
+        ("results/playground", "No model yet"),
+    ],
+)
+def test_the_first_visit(app: App, page: str, said: str) -> None:
+    assert said in words(app(page))
+
+
+def test_a_finished_run_is_judged_without_being_asked(app: App, settings: Settings) -> None:
+    run = a_run(settings)
+    page = app("results/evaluate")
+    (queued,) = Store(settings.store_path).runs(kind="evaluate")
+    assert queued.spec["model"]["run"] == run and queued.spec["split"] == ""
+    assert "Waiting for its turn" in "\n".join([words(page), *(str(p.proto) for p in page.get("progress"))])
+    page.run()
+    assert len(Store(settings.store_path).runs(kind="evaluate")) == 1, "once is enough"
+
+
+def test_an_evaluation_older_than_its_model_does_not_count(app: App, settings: Settings) -> None:
+    store = Store(settings.store_path)
+    run = a_run(settings)
+    app("results/evaluate")
+    with store.atomic() as db:
+        db.execute("UPDATE runs SET attempt=attempt+1 WHERE id=?", (run,))
+    app("results/evaluate")
+    assert len(store.runs(kind="evaluate")) == 2, "the run was resumed in the meantime: its model is another one"
+
+
+@pytest.mark.parametrize("query", ["nonsense", "../../etc", "a1b2c3d4e5"])
+def test_links_that_lead_nowhere(app: App, settings: Settings, query: str) -> None:
+    a_run(settings)
+    page = app("results/evaluate")
+    page.query_params["evaluation"] = query
+    page.query_params["run"] = query
+    page.run()
+    assert not page.exception
+
+
+def test_hostile_texts_stay_texts_when_words_are_highlighted(app: App) -> None:
+    app("results/playground")
+    explanation: Any = importlib.import_module("ui.explanation")
+    text = "<script>x</script> **bold** :red[a] $x$ [l](http://e) good"
+    spans = [(0, 8), (19, 27), (28, 35), (36, 39), (40, 53), (54, 58)]
+    found = [
+        {"part": 0, "start": a, "end": b, "score": s} for (a, b), s in zip(spans, (1, -1, 0.3, 0, 0, 0.5), strict=True)
+    ]
+    made = explanation._marked(text, found, 1.0)
+    assert ":blue-background[**\\<script\\>**]" in made and ":orange-background[**" in made
+    assert "\\*\\*bold" in made and "\\:red\\[a\\]" in made and "\\$x\\$" in made and "\\[l\\]" in made
