@@ -63,7 +63,7 @@ def keep(spec: NeighboursSpec, settings: Settings, report: RunWriter) -> dict[st
 
 
 def nearest(model: Classifier, path: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
-    """The training examples nearest to one text: row, label, similarity (cosine). path: what `keep` wrote, if it did."""
+    """The training examples nearest to one text: row, label, similarity (cosine). path: what `keep` wrote."""
     try:
         with np.load(path, allow_pickle=False) as kept:
             vectors, rows, labels = (kept[name] for name in ("vectors", "rows", "labels"))
