@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, TimeoutError, expect
 
 from core.data.load import load
 from core.spec import DataSpec, build
@@ -27,9 +27,15 @@ def said(page: Page, pattern: str) -> re.Match[str]:
 
 
 def open_row(page: Page) -> None:
-    table = page.get_by_test_id("stDataFrame").first
-    table.click(position={"x": 15, "y": 52})  # the first row's box
-    page.locator(".st-key-whole_row").wait_for()
+    def opened() -> bool:
+        page.get_by_test_id("stDataFrame").first.click(position={"x": 15, "y": 52})  # the first row's box
+        try:
+            page.locator(".st-key-whole_row").wait_for(timeout=5_000)
+        except TimeoutError:  # another table has taken the place of the one that was clicked
+            return False
+        return True
+
+    until(opened, 60, "a row opens")
 
 
 def test_browse_the_sample(dashboard: Dashboard, page: Page) -> None:
