@@ -27,6 +27,7 @@ from core.errors import SpecError, StaleWrite, StoreError, TunedeckError
 from core.evaluation.specs import CompareSpec, EvaluateSpec, NeighboursSpec, PredictSpec, RobustnessSpec
 from core.events import Level
 from core.files import write_text
+from core.section import Section
 from core.settings import Settings, from_environment
 from core.store import Progress, Run, Store
 
@@ -208,44 +209,22 @@ def profile_data(run: Run, settings: Settings, report: RunWriter) -> dict[str, A
     return {"rows": made["rows"], "recommended_max_length": made["recommended_max_length"]}
 
 
-def evaluate_model(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
-    """A model judged on examples: predictions, and all numbers that the Evaluate page shows."""
+def judge(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """What is done with trained models: the function of `core.evaluation` for this kind of run, and its spec."""
+    module, function, kind = JUDGING[run.kind]
     report.phase("Loading libraries")
-    from core.evaluation.evaluate import evaluate
-
-    return evaluate(spec.build(run.spec, EvaluateSpec), run, settings, report)
-
-
-def predict_file(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
-    """A file with what a model says to each of its rows."""
-    report.phase("Loading libraries")
-    from core.evaluation.batch import predict
-
-    return predict(spec.build(run.spec, PredictSpec), run, settings, report)
+    work = getattr(importlib.import_module(f"core.evaluation.{module}"), function)
+    summary: dict[str, Any] = work(spec.build(run.spec, kind), run, settings, report)
+    return summary
 
 
-def compare_models(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
-    """Models side by side on the same examples."""
-    report.phase("Loading libraries")
-    from core.evaluation.compare import compare
-
-    return compare(spec.build(run.spec, CompareSpec), run, settings, report)
-
-
-def check_robustness(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
-    """What disturbed texts cost a model."""
-    report.phase("Loading libraries")
-    from core.evaluation.robustness import check
-
-    return check(spec.build(run.spec, RobustnessSpec), run, settings, report)
-
-
-def keep_neighbours(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
-    """The training texts of a run as its model sees them."""
-    report.phase("Loading libraries")
-    from core.evaluation.neighbours import keep
-
-    return keep(spec.build(run.spec, NeighboursSpec), settings, report)
+JUDGING: dict[str, tuple[str, str, type[Section]]] = {
+    "evaluate": ("evaluate", "evaluate", EvaluateSpec),
+    "predict": ("batch", "predict", PredictSpec),
+    "compare": ("compare", "compare", CompareSpec),
+    "robustness": ("robustness", "check", RobustnessSpec),
+    "neighbours": ("neighbours", "keep", NeighboursSpec),
+}
 
 
 class RunWriter:
@@ -381,16 +360,9 @@ class RunWriter:
 
 
 KINDS: dict[str, Callable[[Run, Settings, RunWriter], dict[str, Any]]] = {
-    "train": train,
-    "import": import_data,
-    "inspect": inspect_data,
-    "profile": profile_data,
-    "evaluate": evaluate_model,
-    "predict": predict_file,
-    "compare": compare_models,
-    "robustness": check_robustness,
-    "neighbours": keep_neighbours,
-}
+    "train": train, "import": import_data, "inspect": inspect_data, "profile": profile_data,
+    **dict.fromkeys(JUDGING, judge),
+}  # fmt: skip
 
 if __name__ == "__main__":
     sys.exit(wait_ready(sys.argv[2:]) if sys.argv[1] == "--spare" else main(sys.argv[1:]))

@@ -18,6 +18,7 @@ from core.spec import RunSpec
 
 if TYPE_CHECKING:
     from core.inference import Classifier
+    from core.store import Run
     from core.worker import RunWriter
 
 MOST = 5_000  # training examples
@@ -41,7 +42,7 @@ def embed(
     return np.empty((0, 0), np.float32) if made is None else made
 
 
-def keep(spec: NeighboursSpec, settings: Settings, report: RunWriter) -> dict[str, Any]:
+def keep(spec: NeighboursSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     """Write the vectors of a run's training examples beside its model; of many, some drawn by a seed."""
     from core.inference import open_subject
 

@@ -15,14 +15,15 @@ import pytest
 
 from core.process import PROJECT
 from core.settings import Settings
+from tests.hub_server.server import LoopbackHub
 
 pytestmark = pytest.mark.slow
 
 
-def command(*arguments: str, settings: Settings) -> tuple[int, dict[str, Any], str]:
+def command(*arguments: str, settings: Settings, **env: str) -> tuple[int, dict[str, Any], str]:
     done = subprocess.run(
         [sys.executable, "-m", "core", *arguments, "--json"], cwd=PROJECT, capture_output=True, text=True, timeout=300,
-        env=os.environ | {"TUNEDECK_HOME": str(settings.home)},
+        env=os.environ | {"TUNEDECK_HOME": str(settings.home)} | env,
     )  # fmt: skip
     return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr
 
@@ -54,3 +55,15 @@ def test_judge_and_predict(classifier: Path, reviews: Callable[..., Path], setti
 def test_bad_input_gets_a_sentence(arguments: tuple[str, ...], said: str, settings: Settings) -> None:
     status, result, _ = command(*arguments, settings=settings)
     assert status in (1, 2) and said in str(result["error"])
+
+
+def test_a_model_of_the_hub(
+    classifier: Path, reviews: Callable[..., Path], settings: Settings, hub: LoopbackHub, tmp_path: Path
+) -> None:
+    hub.model("me/judged", {path.name: path.read_bytes() for path in classifier.iterdir()})
+    env = hub.env(tmp_path / "hf")
+    data = ("--data", str(reviews(train=20, test=40)), "--split", "test")
+    status, result, said = command("evaluate", "me/judged", *data, settings=settings, **env)
+    assert status == 0 and result["metrics"]["accuracy"] > 0.8, said
+    status, result, _ = command("evaluate", "tiny/bert", *data, settings=settings, **env)
+    assert status == 1 and "no trained head" in result["error"]
