@@ -30,6 +30,7 @@ POLL_S = 0.5
 COME_UP_S = 30.0
 TERMINATE_S = 10.0
 DELETED = ".deleted-"
+ASKS_A_MODEL = ("evaluate", "predict", "robustness", "neighbours")
 
 logger = logging.getLogger(__name__)
 
@@ -279,14 +280,19 @@ def wants(spec: dict[str, Any], kind: str) -> str:
 
 
 def free_resource(run: Run, held: list[str | None]) -> str | None:
-    """A free place for a run: one training per GPU, one on the CPU, light work by cores."""
+    """A free place for a run: one training per GPU, one on the CPU, light work by cores.
+
+    What asks a model about many texts takes a GPU that nobody uses, but never waits for one.
+    """
+    free = [f"gpu:{i}" for i in range(len(process.gpus())) if f"gpu:{i}" not in held]
     match wants(run.spec, run.kind):
+        case "light" if run.kind in ASKS_A_MODEL and free:
+            return free[0]
         case "light":
             return "light" if held.count("light") < max(2, math.ceil((os.cpu_count() or 1) / 2)) else None
         case "cpu":
             return "cpu" if "cpu" not in held else None
         case _:
-            free = [f"gpu:{i}" for i in range(len(process.gpus())) if f"gpu:{i}" not in held]
             return free[0] if free else None
 
 

@@ -12,7 +12,7 @@ from ui import resources
 from ui.components import plain, show_error
 
 WATCH_EVERY_S = 1.0
-RUNS_LOOKED_AT = 100
+RUNS_LOOKED_AT = 500
 
 
 @st.fragment(run_every=WATCH_EVERY_S)

@@ -14,7 +14,7 @@ import pytest
 
 from core import process
 from core.errors import RunNotFound, StaleWrite, WrongStatus
-from core.scheduler import Scheduler, _Watch, remove_run
+from core.scheduler import Scheduler, _Watch, free_resource, remove_run
 from core.settings import Settings
 from core.store import Store
 from tests.scheduling import counting
@@ -201,3 +201,15 @@ def test_the_operators_choice_of_gpus_holds(monkeypatch: pytest.MonkeyPatch) -> 
     assert process.worker_environment("cpu")["CUDA_VISIBLE_DEVICES"] == ""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert process.worker_environment("gpu:1")["CUDA_VISIBLE_DEVICES"] == "1"
+
+
+def test_what_asks_a_model_takes_a_gpu_that_is_free_and_waits_for_none(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = {kind: store.run(store.submit(kind, kind, {})) for kind in ("evaluate", "predict", "profile", "train")}
+    monkeypatch.setattr(process, "gpus", lambda: ("one",))
+    assert free_resource(run["evaluate"], []) == free_resource(run["predict"], ["light"]) == "gpu:0"
+    assert free_resource(run["evaluate"], ["gpu:0"]) == free_resource(run["profile"], []) == "light"
+    assert free_resource(run["train"], ["gpu:0"]) is None, "a training waits for its GPU"
+    monkeypatch.setattr(process, "gpus", lambda: ())
+    assert free_resource(run["evaluate"], []) == "light" and free_resource(run["train"], []) == "cpu"
