@@ -136,7 +136,7 @@ def _examples(made: dict[str, Any], names: list[str]) -> None:
     if len(pairs) > 1:
         place = int(
             st.selectbox(
-                f"Against {names[0]}", range(len(pairs)), format_func=lambda i: names[i + 1], key="compare_pair"
+                f"Against {plain(names[0])}", range(len(pairs)), format_func=lambda i: names[i + 1], key="compare_pair"
             )
         )
     prepared = _prepared(made)

@@ -128,7 +128,7 @@ def _split_of(choice: Choice, data: DataSpec, label: str) -> EvaluateSpec | None
     names = [name for name, part in prepared.splits.items() if part.rows]
     preferred = next((name for name in names if _is_test(name)), names[0])
     split = st.selectbox(
-        f"{label} {dataset_name(data)}", names, names.index(preferred),
+        f"{label} {plain(dataset_name(data))}", names, names.index(preferred),
         key=f"judge_split_{choice.title}_{prepared.fingerprint}",
         help="The dataset is the one that the Datasets page shows; choose another one there.",
     )  # fmt: skip

@@ -75,7 +75,7 @@ def _source() -> DataSpec | None:
     here = state.data()
     chosen = st.segmented_control(
         "Texts from", ["upload", "dataset"], default="upload", required=True, key="play_batch_from",
-        format_func={"upload": "A file to upload", "dataset": f"The dataset {dataset_name(here)}"}.__getitem__,
+        format_func={"upload": "A file to upload", "dataset": f"The dataset {plain(dataset_name(here))}"}.__getitem__,
     )  # fmt: skip
     if chosen == "dataset":
         return here
