@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from core.data import browse, parquet
 from core.data.prepared import Prepared
-from core.data.transform import text_keys
+from core.data.repeats import text_keys
 from core.files import replace_file
 
 if TYPE_CHECKING:

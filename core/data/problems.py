@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from core.data import browse
+from core.data.clean import CONTROL
 from core.data.load import choose_train
 from core.data.prepared import Prepared, Progress, ignore
-from core.data.transform import CONTROL, conflicts_sql, copies_sql, text_keys
+from core.data.repeats import conflicts_sql, copies_sql, text_keys
 from core.files import write_text
 from core.spec import DataSpec
 from core.steps import (
@@ -49,7 +50,7 @@ ALIKE = 0.85
 TELLTALE = 0.5  # of the rows of a class
 NEAR_ROWS = 1_000_000
 MARKUP = r"(?i)&(amp|lt|gt|quot|nbsp|apos|#\d+);|#\d{2,4};|\bquot;|</?(br|p|div|span|li|td|font|strong)( [^<>]*)?/?>"
-UNSEEN = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\x{200b}\x{2060}\x{feff}]"  # transform.CONTROL for DuckDB
+UNSEEN = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x{9f}\x{200b}\x{2060}\x{feff}]"  # clean.CONTROL for DuckDB
 # What text looks like that was read in a wrong encoding; ftfy then says whether it was.
 BROKEN = "[ÃÂâ€ðï¿]|\ufffd|縺|繧|譁|蜿"
 

@@ -8,17 +8,18 @@ A step is planned alike for its preview and for its making, so that the one show
 
 from __future__ import annotations
 
-import html
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.data import browse, parquet
+from core.data.clean import clean
 from core.data.columns import COMPRESSION
+from core.data.divide import assigned, codes_of
 from core.data.prepared import Column as DataColumn
 from core.data.prepared import Prepared, Progress, ignore
+from core.data.repeats import first_of_each, mask_of, without_conflicts, without_leaks
 from core.data.text_ids import text_ids
 from core.data.view import conditions_sql
 from core.errors import DataError
@@ -42,11 +43,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 BATCH_ROWS = 20_000
-CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2060\ufeff]")
-LOST = re.compile(r"(?:^|[ &])(#\d{2,4}|quot|amp|lt|gt|nbsp|apos);")  # the & of some has become a blank
-TAGS = re.compile(
-    r"</?(?:a|b|br|div|em|font|h[1-6]|hr|i|img|li|ol|p|span|strong|table|td|th|tr|u|ul)\b[^<>]*>", re.IGNORECASE
-)
 EXAMPLES = 20
 
 Values = Callable[["pa.Table"], "pa.Table"]
@@ -108,14 +104,14 @@ def plan(prepared: Prepared, step: Any, progress: Progress = ignore) -> Plan:
         case Deduplicate():
             columns = step.columns or tuple(c.name for c in prepared.columns)
             _existing(prepared, columns)
-            keep = {name: _first_of_each(prepared, name, columns, step, progress) for name in splits}
+            keep = {name: first_of_each(prepared, name, columns, step, progress) for name in splits}
             made = _kept(prepared, keep)
         case DropConflicts():
             _existing(prepared, (*step.columns, step.label))
-            made = _kept(prepared, {name: _without_conflicts(prepared, name, step) for name in splits})
+            made = _kept(prepared, {name: without_conflicts(prepared, name, step) for name in splits})
         case DropLeaks():
             _existing(prepared, step.columns)
-            made = _kept(prepared, {step.split: _without_leaks(prepared, step, progress)})
+            made = _kept(prepared, {step.split: without_leaks(prepared, step, progress)})
         case Subset():
             made = _kept(prepared, {name: _drawn(prepared.splits[name].rows, step) for name in splits})
         case Divide():
@@ -230,17 +226,7 @@ def _true_of(prepared: Prepared, split: str, step: Filter) -> np.ndarray:
         where, parameters = conditions_sql(step.where, prepared, columns)
         return f"SELECT n FROM data WHERE {where}", parameters
 
-    return _mask(prepared, split, sql)
-
-
-def _mask(prepared: Prepared, split: str, sql: Callable[[dict[str, str]], tuple[str, list[Any]]]) -> np.ndarray:
-    """True for the rows whose numbers a query returns."""
-    import numpy as np
-
-    mask = np.zeros(prepared.splits[split].rows, dtype=bool)
-    for (numbers,) in browse.query(prepared, split, sql):
-        mask[numbers] = True
-    return mask
+    return mask_of(prepared, split, sql)
 
 
 def _renamed(prepared: Prepared, step: Rename) -> Plan:
@@ -398,107 +384,6 @@ def _cleaned(table: pa.Table, step: CleanText) -> pa.Table:
     return table
 
 
-def clean(text: str, step: CleanText) -> str:
-    """One text repaired."""
-    if step.fix_encoding and not text.isascii():
-        from ftfy import fix_encoding
-
-        text = fix_encoding(text)
-    if step.remove_control:
-        text = CONTROL.sub("", text)
-    return plain_text(text) if step.remove_markup else text
-
-
-def plain_text(text: str) -> str:
-    """`text` without HTML: entities as their characters, also those that have lost their &, and tags as blanks."""
-    if "<" in text:
-        text = TAGS.sub(" ", text)
-    return html.unescape(LOST.sub(r"&\1;", text)) if ";" in text else text
-
-
-def same_sql(columns: Sequence[str], names: dict[str, str], prepared: Prepared) -> str:
-    """A key that is the same for rows whose columns are, but for case and blanks of texts; 64 bits of it.
-
-    Rows in which all of the columns are empty have none (NULL): nothing is like nothing.
-    """
-    parts = []
-    for name in columns:
-        column = prepared.column(name)
-        text = f"CAST({names[name]} AS VARCHAR)"
-        if column is not None and column.kind == "text":
-            text = f"lower(trim(regexp_replace({text}, '\\s+', ' ', 'g')))"
-        parts.append(f"coalesce({text}, '')")
-    empty = " AND ".join(f"{part} = ''" for part in parts)
-    return f"CASE WHEN {empty} THEN NULL ELSE md5_number_lower(concat_ws(chr(31), {', '.join(parts)})) END"
-
-
-def _first_of_each(
-    prepared: Prepared, split: str, columns: Sequence[str], step: Deduplicate, progress: Progress
-) -> np.ndarray:
-    import numpy as np
-
-    if step.match == "near":
-        from core.data.near import groups
-
-        mask = np.ones(prepared.splits[split].rows, dtype=bool)
-        for group in groups(prepared, [split], columns, step.threshold, progress):
-            mask[[number for _, number in sorted(group)[1:]]] = False
-        return mask
-    return ~_mask(
-        prepared, split, lambda names: (f"SELECT n FROM data WHERE {copies_sql(columns, names, prepared)}", [])
-    )
-
-
-def copies_sql(columns: Sequence[str], names: dict[str, str], prepared: Prepared) -> str:
-    """True of the rows that are the same as an earlier one."""
-    key = same_sql(columns, names, prepared)
-    return f"{key} IS NOT NULL AND n NOT IN (SELECT min(n) FROM data GROUP BY {key})"
-
-
-def _without_conflicts(prepared: Prepared, split: str, step: DropConflicts) -> np.ndarray:
-    def sql(names: dict[str, str]) -> tuple[str, list[Any]]:
-        return f"SELECT n FROM data WHERE {conflicts_sql(step.columns, step.label, names, prepared)}", []
-
-    return ~_mask(prepared, split, sql)
-
-
-def conflicts_sql(columns: Sequence[str], label: str, names: dict[str, str], prepared: Prepared) -> str:
-    """True of the rows whose texts occur with another label too."""
-    key = same_sql(columns, names, prepared)
-    return f"{key} IN (SELECT {key} FROM data GROUP BY 1 HAVING count(DISTINCT {names[label]}) > 1)"
-
-
-def _without_leaks(prepared: Prepared, step: DropLeaks, progress: Progress) -> np.ndarray:
-    import numpy as np
-
-    others = [name for name in prepared.splits if name != step.split]
-    if not others:
-        raise DataError(f"{step.split!r} is the only split, so nothing can be in another one", "data.steps")
-    mask = np.ones(prepared.splits[step.split].rows, dtype=bool)
-    if step.match == "near":
-        from core.data.near import groups
-
-        for group in groups(prepared, [step.split, *others], step.columns, step.threshold, progress):
-            if any(split != step.split for split, _ in group):
-                mask[[number for split, number in group if split == step.split]] = False
-        return mask
-    keys = text_keys(prepared, step.columns)
-    found = [k for name in others for _, k in browse.query(prepared, name, keys)]
-    elsewhere = np.concatenate(found) if found else np.empty(0, np.uint64)
-    for numbers, here in browse.query(prepared, step.split, keys):
-        mask[numbers[np.isin(here, elsewhere)]] = False
-    return mask
-
-
-def text_keys(prepared: Prepared, columns: Sequence[str]) -> Callable[[dict[str, str]], tuple[str, list[Any]]]:
-    """A query for row numbers, and keys that are the same for the same texts; without rows that are empty."""
-
-    def sql(names: dict[str, str]) -> tuple[str, list[Any]]:
-        return f"SELECT n, k FROM (SELECT n, {same_sql(columns, names, prepared)} AS k FROM data) WHERE k NOTNULL", []
-
-    return sql
-
-
 def _drawn(rows: int, step: Subset) -> np.ndarray:
     import numpy as np
 
@@ -518,8 +403,8 @@ def _divided(prepared: Prepared, step: Divide) -> Plan:
     if clash := [name for name in step.parts if name in others]:
         raise DataError(f"there is already a split {clash[0]!r}; give the part another name", "data.steps")
     rows = [prepared.splits[name].rows for name in sources]
-    values = _codes_of(prepared, sources, step.column) if step.column and step.by != "random" else None
-    parts = _assigned(sum(rows), values, step)
+    values = codes_of(prepared, sources, step.column) if step.column and step.by != "random" else None
+    parts = assigned(sum(rows), values, step)
     starts = np.cumsum([0, *rows])
     changes = [
         Change(name, {s: parts[a:b] == number for s, a, b in zip(sources, starts, starts[1:], strict=False)})
@@ -529,73 +414,6 @@ def _divided(prepared: Prepared, step: Divide) -> Plan:
     if empty:
         raise DataError(f"the part {empty[0]!r} would have no row; give it a larger share", "data.steps")
     return Plan([*changes, *(Change(name, {name: None}) for name in others)])
-
-
-def _codes_of(prepared: Prepared, sources: Sequence[str], column: str) -> np.ndarray:
-    """For each row the place of its value among the sorted different values; missing ones come last."""
-    import numpy as np
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    found = []
-    for split in sources:
-        with parquet.open_file(prepared.splits[split].path) as file:
-            if column not in file.schema_arrow.names:
-                raise DataError(f"the split {split!r} has no column {column!r}; choose another", "data.steps")
-            found.append(parquet.plain(file.read(columns=[column]).column(0)))
-    try:
-        together = pa.chunked_array([chunk for values in found for chunk in values.chunks], found[0].type)
-        ranks = pc.rank(together, sort_keys="ascending", tiebreaker="dense")
-    except (pa.ArrowException, TypeError):
-        raise DataError(f"the values of {column!r} have no order; choose another column", "data.steps") from None
-    return np.asarray(ranks, dtype=np.int64) - 1
-
-
-def _assigned(rows: int, values: np.ndarray | None, step: Divide) -> np.ndarray:
-    """The number of each row's part."""
-    import numpy as np
-
-    rng = np.random.default_rng(step.seed)
-    ends = np.cumsum(list(step.parts.values()))
-    parts = np.empty(rows, dtype=np.int8)
-
-    def share_out(order: np.ndarray) -> None:
-        places = (np.arange(len(order)) + 0.5) / max(1, len(order))
-        parts[order] = np.minimum(np.searchsorted(ends, places), len(ends) - 1)
-
-    if step.by == "time":
-        assert values is not None
-        share_out(np.argsort(values, kind="stable"))
-    elif step.by == "group":
-        assert values is not None
-        _share_groups(values, ends, rng, parts)
-    elif step.by == "stratified":
-        assert values is not None
-        shuffled = rng.permutation(rows)
-        # Spread each class evenly over the order that is then cut: every part gets its share of each class.
-        by_class = shuffled[np.argsort(values[shuffled], kind="stable")]
-        counts = np.bincount(values)
-        starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
-        within = np.arange(rows) - np.repeat(starts, counts)
-        position = (within + rng.random(len(counts)).repeat(counts)) / np.repeat(counts, counts)
-        share_out(by_class[np.argsort(position, kind="stable")])
-    else:
-        share_out(rng.permutation(rows))
-    return parts
-
-
-def _share_groups(values: np.ndarray, ends: np.ndarray, rng: np.random.Generator, parts: np.ndarray) -> None:
-    """Whole groups, drawn in a random order; each goes to the part that is farthest below its share."""
-    import numpy as np
-
-    counts = np.bincount(values)
-    wanted = np.diff(np.concatenate([[0.0], ends])) * len(values)
-    filled = np.zeros(len(ends))
-    of_group = np.empty(len(counts), dtype=np.int8)
-    for group in rng.permutation(len(counts)):
-        of_group[group] = int(np.argmax((wanted - filled) / wanted))
-        filled[of_group[group]] += counts[group]
-    parts[:] = of_group[values]
 
 
 def _changed(prepared: Prepared, step: Any, made: Plan) -> tuple[tuple[str, str], ...]:

@@ -107,20 +107,25 @@ def _examples(
                 loaded.dataset["eval"], loaded.text_columns, loaded.source_columns, loaded.label_column,
                 tuple(loaded.label_names), loaded.prepared, (),
             )  # fmt: skip
-            return Examples(part, loaded.eval_split, "validation", learned)
+            return Examples(_some(part, spec, data), loaded.eval_split, "validation", learned)
         like = loaded.train_split if spec.data is None else None
     part = load.load_split(data, spec.split, settings, report.fraction, like)
     for note in part.notes:
         report.message(note)
-    if spec.max_examples is not None and spec.max_examples < len(part.examples):
-        chosen = part.examples.shuffle(seed=data.seed).select(range(spec.max_examples))
-        part = dataclasses.replace(part, examples=chosen)
+    part = _some(part, spec, data)
     kind = "other"
     if loaded is not None and part.prepared.fingerprint == loaded.prepared.fingerprint:
         kind = "training" if spec.split == loaded.train_split else "test"
     elif holdout.find(part.prepared, spec.split, part.source_columns, holdouts):
         kind = "test"
     return Examples(part, spec.split, kind, learned)
+
+
+def _some(part: load.Part, spec: EvaluateSpec, data: DataSpec) -> load.Part:
+    """As many of the examples as are asked for."""
+    if spec.max_examples is None or spec.max_examples >= len(part.examples):
+        return part
+    return dataclasses.replace(part, examples=part.examples.shuffle(seed=data.seed).select(range(spec.max_examples)))
 
 
 def _joined(rows: Dataset, columns: Sequence[str]) -> list[str]:
@@ -140,7 +145,8 @@ def _predictions(
     texts = list(zip(*(part.examples[column] for column in part.text_columns), strict=True))
     rows = np.asarray(part.examples["row"], dtype=np.int64)
     ids = text_ids(texts)
-    if trained is not None and examples.kind == "validation" and spec.model.max_length is None:
+    whole = spec.max_examples is None and spec.model.max_length is None
+    if trained is not None and examples.kind == "validation" and whole:
         kept = _kept(settings.run_dir(trained.id) / predictions.NAME, names, rows, ids)
         if kept is not None:
             return kept, [], trained.name

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data import near, transform
+from core.data import clean, near, transform
 from core.data.export import export
 from core.data.load import load
 from core.data.prepared import Prepared, find_prepared, prepare, until_step
@@ -101,7 +101,7 @@ def test_texts_are_repaired(make: Make) -> None:
     ],
 )
 def test_what_is_left_of_a_web_page(text: str, plain: str) -> None:
-    assert transform.plain_text(text) == plain
+    assert clean.plain_text(text) == plain
 
 
 def test_exact_copies(make: Make) -> None:

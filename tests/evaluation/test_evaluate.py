@@ -70,6 +70,8 @@ def test_a_run_on_validation_and_test(work: Work, trained: str, settings: Settin
     assert found["confusion"] == report["confusion"]
     assert found["calibration"]["temperature_from"] == "here" and found["tuned"] is None
     assert not store.holdouts(), "what chose the checkpoint is no final test"
+    few, _ = work("evaluate", EvaluateSpec(model=Subject(run=trained), max_examples=20).model_dump(mode="json"))
+    assert len(predictions.read(settings.run_dir(few) / predictions.NAME)) == 20
 
     spec = EvaluateSpec(model=Subject(run=trained), split="test").model_dump(mode="json")
     test, _ = work("evaluate", spec)
