@@ -7,7 +7,7 @@ import streamlit as st
 from core.errors import TunedeckError
 from ui import resources
 from ui.components import show_error
-from ui.pages import COMPARE, DATASETS, EVALUATE, NEW_RUN, PLAYGROUND, RUN, RUNS, START
+from ui.pages import COMPARE, DATASETS, EVALUATE, NEW_RUN, PLAYGROUND, RUN, RUNS, SHARE, START
 
 HERE = Path(__file__).parent
 
@@ -23,7 +23,7 @@ page = st.navigation(
         "": [START],
         "Data": [DATASETS],
         "Train": [NEW_RUN, RUNS, RUN],
-        "Results": [EVALUATE, COMPARE, PLAYGROUND],
+        "Results": [EVALUATE, COMPARE, PLAYGROUND, SHARE],
     }
 )
 page.run()

@@ -16,3 +16,4 @@ COMPARE = st.Page(_FOLDER / "results/compare.py", title="Compare", icon=":materi
 PLAYGROUND = st.Page(
     _FOLDER / "results/playground.py", title="Playground", icon=":material/forum:", url_path="playground"
 )
+SHARE = st.Page(_FOLDER / "results/share.py", title="Share", icon=":material/ios_share:", url_path="share")

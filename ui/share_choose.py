@@ -1,0 +1,26 @@
+"""Which run is shared: that of a link, or any that has ended with a model."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.store import Run
+from ui import state
+from ui.components import clock
+
+
+def run(runs: list[Run]) -> Run:
+    """One of `runs`, of which there is at least one; `?run=ID` says which."""
+    named = {run.id: run for run in runs}
+    linked = st.query_params.get("run", "")
+    if linked in named and state.widget("share_linked") != linked:
+        state.remember("share_linked", linked)
+        state.remember("share_run", linked)
+    if state.widget("share_run") not in named:
+        state.remember("share_run", runs[0].id)
+    chosen = st.selectbox(
+        "Run", list(named), key="share_run", format_func=lambda key: f"{named[key].name} · {clock(named[key].created)}"
+    )
+    if linked != chosen:
+        st.query_params["run"] = chosen
+    return named[chosen]
