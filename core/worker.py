@@ -137,19 +137,22 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     report.phase("Loading libraries")
     from core import device, models
     from core.data.load import load
-    from core.data.text_ids import text_ids
+    from core.data.text_ids import ids_of
     from core.engines import checkpoints, support
     from core.evaluation.report import evaluate_run
+    from core.sharing import environment
     from core.tasks import text_classification as task
 
     engine = importlib.import_module(support.ENGINES[plan.engine])
-    device.choose(plan.execution)  # refuses what this machine lacks before anything else is done
+    chosen = device.choose(plan.execution)  # refuses what this machine lacks before anything else is done
     device.set_threads(plan.execution.threads or process.physical_cores())
 
     report.phase("Loading the data")
     loaded = load(plan.data, settings, report.fraction, report.store.holdouts(before=run.created))
     for note in loaded.notes:
         report.message(note)
+    ids = {part: ids_of(rows, loaded.text_columns) for part, rows in loaded.dataset.items()}
+    environment.write(folder, plan, loaded, ids, chosen)
     report.check_stop()
 
     report.phase("Loading the model")
@@ -169,8 +172,7 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     engine.train(plan, encoded, model, folder, report, checkpoints.latest(folder))
 
     report.phase("Evaluating")
-    ids = text_ids(zip(*(loaded.dataset["eval"][name] for name in loaded.text_columns), strict=True))
-    result = evaluate_run(plan, encoded, model, folder, report, ids)
+    result = evaluate_run(plan, encoded, model, folder, report, ids["eval"])
     main = result["main_metric"]
     return {
         "main_metric": main,
