@@ -125,7 +125,7 @@ def begin(store: Store, run: str) -> Any:
 def submitted(settings: Settings, trained: str) -> str:
     from core.evaluation.specs import EvaluateSpec, Subject
 
-    spec = EvaluateSpec(model=Subject(run=trained)).model_dump(mode="json")
+    spec = EvaluateSpec(model=Subject(run=trained, attempt=1)).model_dump(mode="json")
     return Store(settings.store_path).submit("evaluate", "Judging a million", spec)
 
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from core import cli_sharing
 from core import spec as specs
 from core.engines import support
 from core.errors import RunNotFound, SpecError, TunedeckError, WrongStatus
@@ -104,6 +105,7 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_argument("--label", metavar="COLUMN", help="the label column; guessed if not given")
     profile.add_argument("--model", default="scratch", metavar="NAME", help="whose tokens to count")
     profile.add_argument("--exact", action="store_true", help="count the tokens of all rows, not of a sample")
+    cli_sharing.add(command, lambda run_id, store, settings: _work_on(run_id, False, store, settings), _say)
     for name in ("train", "resume"):
         commands.choices[name].add_argument(
             "--detach", action="store_true", help="return once the run has started, or is in the queue"

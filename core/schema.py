@@ -84,6 +84,9 @@ MIGRATIONS = (
         UNIQUE (content, run)
     ) STRICT;
     """,
+    """
+    ALTER TABLE runs ADD COLUMN imported TEXT;  -- JSON: the bundle that it came in; NULL is a run of this home's own
+    """,
 )
 
 

@@ -70,6 +70,8 @@ class Run:
     error: str | None
     detail: str | None
     summary: dict[str, Any] = field(default_factory=dict)
+    imported: dict[str, Any] | None = None
+    """Of a run that came in a bundle: see `core.sharing.importing`. Nothing about it can be changed."""
 
     @property
     def is_final(self) -> bool:
@@ -184,7 +186,7 @@ class Store:
         What was measured after that step comes anew and is removed. Raises WrongStatus if it works or has finished.
         """
         with self.atomic() as db:
-            run = _run(db, run_id)
+            run = _own(db, run_id)
             if run.status not in RESUMABLE:
                 raise WrongStatus(f"Run {run_id} is {run.status}; only one that ended early can be resumed.")
             db.execute(
@@ -197,8 +199,44 @@ class Store:
 
     def rename(self, run_id: str, name: str) -> None:
         with self.atomic() as db:
-            _run(db, run_id)
+            _own(db, run_id)
             db.execute("UPDATE runs SET name=? WHERE id=?", (_clean_name(name), run_id))
+
+    def import_runs(
+        self,
+        runs: Sequence[Run],
+        metrics: Iterable[tuple[str, str, int, float | None, float, float | None]],
+        events: Iterable[tuple[str, float, str, dict[str, Any]]],
+    ) -> None:
+        """Take in runs of a bundle that have ended, all or none; earlier imports of them are replaced.
+
+        metrics: run, name, step, epoch, time, value; events: run, time, kind, payload
+        Raises WrongStatus if one of them is this home's own.
+        """
+        with self.atomic() as db:
+            for run in runs:
+                assert run.imported is not None and run.is_final
+                rows = list(db.execute("SELECT imported FROM runs WHERE id=?", (run.id,)))
+                if rows and rows[0][0] is None:
+                    raise WrongStatus(f"Run {run.id} is here already, as a run of this home; nothing is imported.")
+                db.execute("DELETE FROM runs WHERE id=?", (run.id,))
+                values = vars(run) | {
+                    "name": _clean_name(run.name), "spec": json.dumps(run.spec), "summary": json.dumps(run.summary),
+                    "imported": json.dumps(run.imported),
+                }  # fmt: skip
+                db.execute(
+                    f"INSERT INTO runs ({COLUMNS}) VALUES ({','.join('?' * len(values))})",
+                    [values[f.name] for f in fields(Run)],
+                )
+            attempts = {run.id: run.attempt for run in runs}
+            db.executemany(
+                "INSERT OR REPLACE INTO metrics (run, attempt, name, step, epoch, time, value) VALUES (?,?,?,?,?,?,?)",
+                ((run, attempts[run], *metric) for run, *metric in metrics),
+            )
+            db.executemany(
+                "INSERT INTO events (run, attempt, time, kind, payload) VALUES (?,?,?,?,?)",
+                ((run, attempts[run], when, kind, json.dumps(payload)) for run, when, kind, payload in events),
+            )
 
     def delete(self, run_id: str) -> None:
         """Remove a run's record; its files are the caller's to remove afterwards. Raises WrongStatus while it works."""
@@ -485,9 +523,19 @@ def _run(db: apsw.Connection, run_id: str) -> Run:
     return _as_run(row)
 
 
+def _own(db: apsw.Connection, run_id: str) -> Run:
+    """A run that did not come in a bundle. Raises RunNotFound, WrongStatus."""
+    run = _run(db, run_id)
+    if run.imported is not None:
+        raise WrongStatus(f"Run {run_id} came in a bundle and is kept as it was; it can be looked at, or deleted.")
+    return run
+
+
 def _as_run(row: Sequence[Any]) -> Run:
     values = dict(zip((f.name for f in fields(Run)), row, strict=True))
-    return Run(**{**values, "spec": json.loads(values["spec"]), "summary": json.loads(values["summary"] or "{}")})
+    trees = {name: json.loads(values[name] or "{}") for name in ("spec", "summary")}
+    imported = json.loads(values["imported"]) if values["imported"] else None
+    return Run(**{**values, **trees, "imported": imported})
 
 
 def _state_event(db: apsw.Connection, run_id: str, status: str, **more: Any) -> None:

@@ -29,6 +29,7 @@ from core.events import Level
 from core.files import write_text
 from core.section import Section
 from core.settings import Settings, from_environment
+from core.sharing.specs import BundleSpec
 from core.store import Progress, Run, Store
 
 FLUSH_S = 0.5
@@ -212,20 +213,21 @@ def profile_data(run: Run, settings: Settings, report: RunWriter) -> dict[str, A
 
 
 def judge(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
-    """What is done with trained models: the function of `core.evaluation` for this kind of run, and its spec."""
+    """What is done with trained models: the function for this kind of run, its module below `core`, and its spec."""
     module, function, kind = JUDGING[run.kind]
     report.phase("Loading libraries")
-    work = getattr(importlib.import_module(f"core.evaluation.{module}"), function)
+    work = getattr(importlib.import_module(f"core.{module}"), function)
     summary: dict[str, Any] = work(spec.build(run.spec, kind), run, settings, report)
     return summary
 
 
 JUDGING: dict[str, tuple[str, str, type[Section]]] = {
-    "evaluate": ("evaluate", "evaluate", EvaluateSpec),
-    "predict": ("batch", "predict", PredictSpec),
-    "compare": ("compare", "compare", CompareSpec),
-    "robustness": ("robustness", "check", RobustnessSpec),
-    "neighbours": ("neighbours", "keep", NeighboursSpec),
+    "evaluate": ("evaluation.evaluate", "evaluate", EvaluateSpec),
+    "predict": ("evaluation.batch", "predict", PredictSpec),
+    "compare": ("evaluation.compare", "compare", CompareSpec),
+    "robustness": ("evaluation.robustness", "check", RobustnessSpec),
+    "neighbours": ("evaluation.neighbours", "keep", NeighboursSpec),
+    "bundle": ("sharing.bundle", "bundle", BundleSpec),
 }
 
 

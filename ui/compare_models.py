@@ -8,15 +8,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.data import browse
-from core.data.prepared import Prepared, find_prepared
-from core.errors import SpecError, TunedeckError
+from core.errors import TunedeckError
 from core.evaluation.specs import CompareSpec
 from core.figures.judge import agreement_figure, intervals_figure
-from core.spec import DataSpec, build
 from core.store import Run
 from core.wording import counted, metric_title, score
-from ui import light_run, resources
+from ui import judged, light_run, resources
 from ui.components import clock, plain, show_error
 from ui.live_chart import drawing, live_chart
 
@@ -139,22 +136,13 @@ def _examples(made: dict[str, Any], names: list[str]) -> None:
                 f"Against {plain(names[0])}", range(len(pairs)), format_func=lambda i: names[i + 1], key="compare_pair"
             )
         )
-    prepared = _prepared(made)
     wins, losses = st.tabs(
         [f"Only {plain(names[place + 1][:40])} is right · {pairs[place]['mcnemar']['gains']:,}",
          f"Only {plain(names[0][:40])} is right · {pairs[place]['mcnemar']['losses']:,}"], key=f"compare_tabs_{place}",
     )  # fmt: skip
     for tab, what in ((wins, "wins"), (losses, "losses")):
         with tab:
-            _list(pairs[place][what], made, names, place, prepared, what)
-
-
-def _prepared(made: dict[str, Any]) -> Prepared | None:
-    try:
-        found = find_prepared(build(made["data"], DataSpec), resources.settings())
-    except SpecError:
-        return None
-    return found if found is not None and found.fingerprint == made["dataset"]["fingerprint"] else None
+            _list(pairs[place][what], made, names, place, what)
 
 
 def _list(
@@ -162,7 +150,6 @@ def _list(
     made: dict[str, Any],
     names: list[str],
     place: int,
-    prepared: Prepared | None,
     what: str,
 ) -> None:
     if not entries:
@@ -177,12 +164,12 @@ def _list(
             names[0]: [labels[e["first"]] for e in entries], names[place + 1]: [labels[e["other"]] for e in entries],
         }
     )  # fmt: skip
-    if prepared is not None:
-        try:
-            texts = browse.rows(prepared, made["split"], [e["row"] for e in entries])
-        except TunedeckError as error:
-            show_error(error)
-            return
+    try:
+        texts = judged.texts_compared(made, [e["row"] for e in entries])
+    except TunedeckError as error:
+        show_error(error)
+        return
+    if texts is not None:
         for at, name in enumerate(made["text_columns"]):
             frame.insert(at, name, texts[name].to_numpy())
     st.dataframe(frame, hide_index=True, key=f"compare_{what}_{place}", alt="Examples on which they differ", height=380)

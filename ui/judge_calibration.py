@@ -53,7 +53,7 @@ def _temperature(judged: Judged, temperature: float) -> None:
         how = "fitted on the validation examples"
     st.markdown(f"**Temperature {temperature:.2f}**, {how}. It {which} all probabilities and changes no answer.")
     folder = resources.settings().run_dir(judged.trained.id) / "model" if judged.trained is not None else None
-    if folder is None or not (folder / "config.json").is_file():
+    if not judged.can_ask or folder is None or not (folder / "config.json").is_file():
         return
     saved = results.read_temperature(folder)
     if judged.found["kind"] not in ("validation", "test"):

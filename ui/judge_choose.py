@@ -73,6 +73,8 @@ def examples(choice: Choice) -> EvaluateSpec | None:
     data = state.data()
     if choice.trained is None:
         return _split_of(choice, data, "Examples of")
+    if choice.trained.imported is not None:
+        return _shared(choice.trained)
     spec = _spec_of(choice.trained)
     if spec is None:
         return None
@@ -90,6 +92,19 @@ def examples(choice: Choice) -> EvaluateSpec | None:
     if chosen == OTHER_DATA:
         return _split_of(choice, data, "Split of")
     return EvaluateSpec(model=choice.subject, split=str(chosen))
+
+
+def _shared(run: Run) -> EvaluateSpec | None:
+    """One of the evaluations that came with a run in its bundle."""
+    found = {r.id: r for r in judged.evaluations() if r.imported is not None and r.spec["model"]["run"] == run.id}
+    if not found:
+        st.caption("This run was shared without an evaluation.")
+        return None
+    chosen = st.selectbox(
+        "Examples", list(found), key=f"judge_shared_{run.id}",
+        format_func=lambda key: f"{found[key].summary.get('split', '?')} of {found[key].summary.get('dataset', '?')}",
+    )  # fmt: skip
+    return cast(EvaluateSpec, build(found[str(chosen)].spec, EvaluateSpec))
 
 
 def _spec_of(run: Run) -> RunSpec | None:

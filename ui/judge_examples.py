@@ -8,20 +8,18 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.data import browse
 from core.errors import TunedeckError
 from core.evaluation import lookup
 from core.wording import shortened
 from ui import explanation
 from ui.components import plain, show_error
-from ui.judged import Judged, dataset_of
+from ui.judged import Judged, texts_of, whole_texts
 
 TABLE_PX = 380
 
 
 def table(entries: Sequence[dict[str, Any]], judged: Judged, key: str) -> None:
     """entries: row, label, prediction, confidence of each example"""
-    prepared = dataset_of(judged)
     columns = judged.found["text_columns"]
     rows = [entry["row"] for entry in entries]
     frame = pd.DataFrame(
@@ -31,16 +29,19 @@ def table(entries: Sequence[dict[str, Any]], judged: Judged, key: str) -> None:
             "Confidence": [e["confidence"] for e in entries],
         }
     )
-    if prepared is not None:
-        try:
-            texts = browse.rows(prepared, judged.found["split"], rows)
-        except TunedeckError as error:
-            show_error(error)
-            return
+    try:
+        texts = texts_of(judged, rows)
+    except TunedeckError as error:
+        show_error(error)
+        return
+    if texts is not None:
         for place, name in enumerate(columns):
             frame.insert(place, name, texts[name].to_numpy())
-    else:
+    elif judged.can_ask:
         st.caption("The dataset is not here any more, or has changed, so the texts cannot be shown.")
+    else:
+        st.caption("The texts were not shared; rows are numbered as in the split that was judged.")
+        frame.insert(0, "Row", rows)
     event = st.dataframe(
         frame, hide_index=True, height=min(TABLE_PX, 38 + 35 * len(frame)), key=key, on_select="rerun",
         selection_mode="single-row", alt="Judged examples",
@@ -50,22 +51,20 @@ def table(entries: Sequence[dict[str, Any]], judged: Judged, key: str) -> None:
             "Confidence": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f", width=110),
         },
     )  # fmt: skip
-    if prepared is not None and event.selection.rows:
+    if texts is not None and event.selection.rows:
         whole(entries[event.selection.rows[0]], judged, key)
-    else:
-        st.caption("Select a row to read all of it and see which words made the model say so.")
+    elif texts is not None:
+        why = " and see which words made the model say so" if judged.can_ask else ""
+        st.caption(f"Select a row to read all of it{why}.")
 
 
 def whole(entry: dict[str, Any], judged: Judged, key: str) -> None:
     """One example: its text with highlights, its probabilities, and the training examples that are like it."""
-    prepared = dataset_of(judged)
-    assert prepared is not None, "only then is there a row to select"
     try:
-        values = browse.row(prepared, judged.found["split"], entry["row"])
+        texts = whole_texts(judged, entry["row"])
     except TunedeckError as error:
         show_error(error)
         return
-    texts = [str(values.get(name) or "") for name in judged.found["text_columns"]]
     with st.container(border=True, key=f"{key}_example"):
         true, said = (plain(shortened(judged.labels[entry[what]], 60)) for what in ("label", "prediction"))
         st.markdown(f"**Row {entry['row']:,}**: labelled “{true}”, predicted “{said}” ({entry['confidence']:.1%})")
@@ -75,6 +74,10 @@ def whole(entry: dict[str, Any], judged: Judged, key: str) -> None:
                 lookup.probabilities(judged.predictions, entry["row"]), judged.labels, f"{key}_shares"
             )
         with left:
-            explanation.highlights(judged.subject, texts, judged.labels, f"{key}_why")
-        if judged.trained is not None:
+            if judged.can_ask:
+                explanation.highlights(judged.subject, texts, judged.labels, f"{key}_why")
+            else:
+                for text in texts:
+                    st.markdown(plain(text))
+        if judged.can_ask and judged.trained is not None:
             explanation.nearest(judged.trained, texts, f"{key}_near")

@@ -15,7 +15,7 @@ from core.steps import CorrectLabels, dump_steps
 from core.wording import counted
 from ui import dataset_import, pages, state
 from ui.components import show_error
-from ui.judged import Judged, dataset_of
+from ui.judged import Judged, dataset_of, texts_of
 
 FIX, DROP, KEEP = "Fix", "Drop", "Keep"
 TABLE_PX = 520
@@ -29,6 +29,9 @@ def show(judged: Judged) -> None:
             "The model was trained on these examples, and believes their labels whatever they are: wrong ones can only "
             "be suspected among examples that it has not seen.", icon=":material/label_off:",
         )  # fmt: skip
+        return
+    if not judged.can_ask:
+        _shared(found, judged)
         return
     prepared = dataset_of(judged)
     if prepared is None:
@@ -57,6 +60,28 @@ def show(judged: Judged) -> None:
     if judged.found.get("final_test"):
         st.caption(":material/lock: These are examples of a final test: put labels right, but do not train on them.")
     _table(rows, judged, prepared)
+
+
+def _shared(found: dict[str, Any], judged: Judged) -> None:
+    """What a bundle tells of them: to read, not to decide."""
+    st.markdown(f"**{counted(found['count'], 'label')} of {found['of']:,} may be wrong** (confident learning).")
+    try:
+        texts = texts_of(judged, [row["row"] for row in found["rows"]])
+    except TunedeckError as error:
+        show_error(error)
+        return
+    frame = pd.DataFrame(
+        {
+            "Row": [row["row"] for row in found["rows"]],
+            "Label": [judged.labels[row["label"]] for row in found["rows"]],
+            "Suggested": [judged.labels[row["suggested"]] for row in found["rows"]],
+            "Probability of the label": [row["quality"] for row in found["rows"]],
+        }
+    )
+    if texts is not None:
+        for place, name in enumerate(judged.found["text_columns"]):
+            frame.insert(1 + place, name, texts[name].to_numpy(), allow_duplicates=True)
+    st.dataframe(frame, hide_index=True, height=min(TABLE_PX, 38 + 35 * len(frame)), alt="Labels that may be wrong")
 
 
 def _table(rows: list[dict[str, Any]], judged: Judged, prepared: Prepared) -> None:

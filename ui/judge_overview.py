@@ -44,7 +44,13 @@ def show(judged: Judged) -> None:
 def _honesty(judged: Judged) -> None:
     """What the examples were used for before, in a sentence."""
     found, kind = judged.found, judged.found["kind"]
-    if test := found.get("final_test"):
+    if (test := found.get("final_test")) and not judged.can_ask:
+        st.info(
+            f"**Final test.** Nothing was trained or tuned on these examples; temperature and thresholds come from the "
+            f"validation examples. When this was shared it had been looked at **{counted(test['looks'], 'time')}**.",
+            icon=":material/lock:",
+        )
+    elif test:
         left, right = st.columns([5, 1], vertical_alignment="center")
         looks = next((h.looks for h in resources.store().holdouts() if h.content == test["content"]), None)
         if looks is None:

@@ -20,6 +20,9 @@ EXAMPLES = 500
 
 def show(judged: Judged) -> None:
     found = _read(judged)
+    if found is None and not judged.can_ask:
+        st.info("Robustness was not checked before this was shared.", icon=":material/shield:")
+        return
     if found is None:
         spec = RobustnessSpec(evaluation=judged.run.id, examples=EXAMPLES).model_dump(mode="json")
         count = min(EXAMPLES, judged.found["examples"])
@@ -44,6 +47,9 @@ def show(judged: Judged) -> None:
         "**How to read it:** the same examples, disturbed; the thin line is the 95% interval of the change (paired "
         "bootstrap). If it crosses zero, the change may be luck."
     )
+    if not any(kind["examples"] for kind in kinds):
+        st.caption("The texts of the answers that changed were not shared.")
+        return
     chosen = st.selectbox("Answers that changed with", [k["title"] for k in kinds], key="judge_disturbance", width=360)
     _examples(next(k for k in kinds if k["title"] == chosen), found["labels"])
 

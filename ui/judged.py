@@ -6,12 +6,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from core import results
+from core.data import browse
 from core.data.prepared import Prepared, find_prepared
 from core.errors import RunNotFound, SpecError
 from core.evaluation.specs import EvaluateSpec, Subject
+from core.sharing import examples_file
 from core.spec import DataSpec, build
 from core.store import Run
 from ui import resources
@@ -41,6 +44,11 @@ class Judged:
     def accuracy(self) -> float:
         """The share of all examples that is right, whatever the main metric is."""
         return sum(row[i] for i, row in enumerate(self.found["confusion"])) / self.found["examples"]
+
+    @property
+    def can_ask(self) -> bool:
+        """Whether the model is here to be asked again: not if the evaluation came in a bundle."""
+        return self.run.imported is None
 
 
 def open_judged(run: Run) -> Judged | None:
@@ -78,16 +86,55 @@ def trained_models() -> list[Run]:
     return [run for run in runs if results.model_folder(resources.settings().run_dir(run.id)) is not None]
 
 
+def imported_runs() -> list[Run]:
+    """The training runs that came in a bundle with evaluations, newest first."""
+    judged = {run.spec["model"]["run"] for run in evaluations() if run.imported is not None}
+    runs = resources.store().runs(kind="train", limit=LOOKED_AT)
+    return [run for run in runs if run.imported is not None and run.id in judged]
+
+
 def subject_of(run: Run) -> Subject:
     """The model that a run left, as it is now."""
     return Subject(run=run.id, attempt=run.attempt)
 
 
 def dataset_of(judged: Judged) -> Prepared | None:
-    """The dataset whose rows were judged; None if it is not here any more, or has changed."""
+    """The dataset whose rows were judged; None if it is not here any more, or has changed, or came in a bundle."""
+    if judged.run.imported is not None:
+        return None
     try:
         prepared = find_prepared(build(judged.found["data"], DataSpec), resources.settings())
     except SpecError:
         return None
     same = prepared is not None and prepared.fingerprint == judged.found["dataset"]["fingerprint"]
     return prepared if same else None
+
+
+def texts_of(judged: Judged, rows: list[int]) -> pd.DataFrame | None:
+    """The texts of some judged rows, in their order: from the dataset, or from what came along in a bundle.
+
+    None if neither is there. Raises DataError.
+    """
+    prepared = dataset_of(judged)
+    if prepared is not None:
+        return browse.rows(prepared, judged.found["split"], rows)
+    return examples_file.read(judged.folder / examples_file.NAME, rows, judged.found["text_columns"])
+
+
+def texts_compared(made: dict[str, Any], rows: list[int]) -> pd.DataFrame | None:
+    """The texts of some examples of a comparison: those of the first model's evaluation. Raises DataError."""
+    try:
+        first = open_judged(resources.store().run(made["models"][0]["evaluation"]))
+    except RunNotFound:
+        first = None
+    return texts_of(first, rows) if first is not None else None
+
+
+def whole_texts(judged: Judged, row: int) -> list[str]:
+    """All of one example's texts; a pair has two. Raises DataError."""
+    prepared, columns = dataset_of(judged), judged.found["text_columns"]
+    if prepared is not None:
+        values = browse.row(prepared, judged.found["split"], row)
+        return [str(values.get(name) or "") for name in columns]
+    found = examples_file.read(judged.folder / examples_file.NAME, [row], columns)
+    return [] if found is None else [str(text) for text in found.iloc[0]]

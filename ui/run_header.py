@@ -30,12 +30,21 @@ def title(run: Run) -> None:
                 help=f"Goes on after step {step:,}, where the last checkpoint is, with the same settings.",
                 on_click=run_actions.resume, args=(run.id,),
             )  # fmt: skip
+        if run.imported is not None:
+            st.badge(
+                "Imported · read-only", icon=":material/inventory_2:", color="violet",
+                help=f"It came in the bundle {plain(str(run.imported.get('from', '')))} and is shown as it was.",
+            )  # fmt: skip
         again = run.kind == "train" and st.button(
             "Change and run again", icon=":material/content_copy:", key="run_again",
             help="Opens the New run page with this run's settings.",
         )  # fmt: skip
         more = st.menu_button(
-            "More", ["Rename", "Delete"], icon=":material/more_horiz:", key="run_more", type="tertiary"
+            "More",
+            ["Rename", "Delete"] if run.imported is None else ["Delete"],
+            icon=":material/more_horiz:",
+            key="run_more",
+            type="tertiary",
         )
     if again:
         run_actions.change_and_run_again(run)

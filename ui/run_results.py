@@ -12,7 +12,7 @@ from core import results
 from core.figures.evaluation import MOST_CLASSES, confusion_figure, frequent_mistakes
 from core.store import Run
 from core.wording import METRIC_MEANINGS, counted, metric_title, score, sentence, size
-from ui import pages, resources
+from ui import judged, pages, resources
 from ui.components import plain
 from ui.live_chart import drawing, live_chart
 
@@ -28,6 +28,8 @@ def show(run: Run) -> dict[str, Any] | None:
         scores(report)
         if results.model_folder(folder) is not None:
             further(run)
+        elif run in judged.imported_runs():
+            look_closer(run)
         by_class(report)
         advice(report)
     model(folder)
@@ -73,6 +75,12 @@ def further(run: Run) -> None:
             st.switch_page(pages.EVALUATE, query_params={"run": run.id})
         if st.button("Try it", icon=":material/forum:", key="run_play"):
             st.switch_page(pages.PLAYGROUND, query_params={"run": run.id})
+
+
+def look_closer(run: Run) -> None:
+    """What came with a run in its bundle."""
+    if st.button("Look at its evaluation", icon=":material/fact_check:", key="run_evaluation"):
+        st.switch_page(pages.EVALUATE, query_params={"run": run.id})
 
 
 def _score(name: str, value: float | None, baseline: float | None, is_main: bool) -> None:

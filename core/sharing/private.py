@@ -13,7 +13,7 @@ from typing import Any
 
 from core.errors import HubError
 from core.settings import Settings
-from core.spec import RunSpec, replace
+from core.spec import RunSpec
 
 HIDDEN = "[hidden]"
 SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL|COOKIE", re.IGNORECASE)
@@ -75,13 +75,7 @@ def _folders(settings: Settings) -> tuple[tuple[str, str], ...]:
 
 def public_spec(spec: RunSpec, settings: Settings) -> RunSpec:
     """A spec as others may see it: of a file or a model folder its name alone, without the way to it."""
-    changes: dict[str, Any] = {}
-    if spec.data.source == "file":
-        changes["data.path"] = _last(spec.data.path)
-    if is_folder(spec.model.name):
-        changes["model.name"] = _last(spec.model.name)
-    shown = replace(spec, changes)
-    return RunSpec.model_validate(clean(shown.model_dump(mode="json"), settings))
+    return RunSpec.model_validate(public(spec.model_dump(mode="json"), settings))
 
 
 def is_folder(name: str) -> bool:
@@ -92,3 +86,21 @@ def is_folder(name: str) -> bool:
 
 def _last(path: str) -> str:
     return PurePath(path.rstrip("/\\").replace("\\", "/")).name or "data"
+
+
+def public(tree: Any, settings: Settings) -> Any:
+    """A spec as a tree, or any part of one, as others may see it: see `public_spec`."""
+    return clean(_without_ways(tree), settings)
+
+
+def _without_ways(tree: Any) -> Any:
+    if isinstance(tree, list | tuple):
+        return [_without_ways(value) for value in tree]
+    if not isinstance(tree, dict):
+        return tree
+    made = {key: _without_ways(value) for key, value in tree.items()}
+    if made.get("source") == "file" and isinstance(made.get("path"), str):
+        made["path"] = _last(made["path"])
+    if "revision" in made and isinstance(name := made.get("name"), str) and name and is_folder(name):
+        made["name"] = _last(name)
+    return made

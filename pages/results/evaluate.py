@@ -20,7 +20,7 @@ from ui.components import empty_state, plain
 st.title("Evaluate")
 if notice := state.take_notice():
     st.error(notice, icon=":material/error:")
-runs = evaluations.trained_models()
+runs = [*evaluations.trained_models(), *evaluations.imported_runs()]
 linked = st.query_params.get("evaluation", "")
 judged = judge_choose.by_link(linked) if linked else None
 if judged is None:

@@ -68,10 +68,14 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def reviews(tmp_path: Path) -> Callable[..., Path]:
     """`reviews(train=200, test=60)`: a folder with a CSV per split, of texts that the classifier understands."""
+    return reviews_in(tmp_path)
+
+
+def reviews_in(place: Path) -> Callable[..., Path]:
     import pandas as pd
 
     def made(**counts: int) -> Path:
-        folder = tmp_path / "reviews"
+        folder = place / "reviews"
         folder.mkdir(exist_ok=True)
         for seed, (split, count) in enumerate(counts.items(), 7):
             texts, labels = make_texts(count, seed)
@@ -92,6 +96,10 @@ def store(settings: Settings) -> Store:
 @pytest.fixture
 def work(store: Store, settings: Settings) -> Callable[..., tuple[str, dict[str, Any]]]:
     """`work(kind, spec)`: a run of this kind, done here and now; its id and its summary."""
+    return worker_of(store, settings)
+
+
+def worker_of(store: Store, settings: Settings) -> Callable[..., tuple[str, dict[str, Any]]]:
     from core import process
 
     def done(kind: str, spec: dict[str, Any]) -> tuple[str, dict[str, Any]]:

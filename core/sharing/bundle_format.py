@@ -1,0 +1,336 @@
+"""What a result bundle is: version 1, as models that both sides hold it to.
+
+    bundle.json                    Manifest: the records of the runs, and each file's size and SHA-256
+    README.md report.html report.md  for people; never read again
+    runs/<id>/…                    what the result pages read, see FILES
+
+One bundle is one training run, with the evaluations of its model, their robustness checks and comparisons. Nothing in
+it is a pickle, a model's weights, a log or, unless it was asked for, a text of the dataset.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from core.errors import DataError
+
+FORMAT: Literal["tunedeck-bundle"] = "tunedeck-bundle"
+VERSION = 1
+MANIFEST = "bundle.json"
+FOR_PEOPLE = ("README.md", "report.html", "report.md")
+FILES: dict[str, tuple[str, ...]] = {
+    "train": ("spec.yaml", "environment.json", "report.json", "predictions.parquet", "metrics.parquet", "events.json"),
+    "evaluate": ("evaluation.json", "predictions.parquet", "robustness.json", "examples.parquet"),
+    "compare": ("comparison.json",),
+}
+MOST_FILES, MOST_RUNS = 2000, 500
+MOST_JSON_BYTES = 256 * 1024**2
+
+Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{4,40}$")]
+Name = Annotated[str, StringConstraints(max_length=200)]
+Label = Annotated[str, StringConstraints(max_length=10_000)]
+Count = Annotated[int, Field(ge=0, le=2**53)]
+Number = float | None
+Metrics = dict[Name, Number]
+Interval = tuple[Number, Number]
+Time = Annotated[float, Field(ge=0, le=1e11)]
+
+
+class Strict(BaseModel):
+    """No field too many."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Shape(BaseModel):
+    """What the pages read of a result; it may have more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
+
+
+class Summary(Strict):
+    """What lists show of a run that ended; of each kind some of it."""
+
+    main_metric: Name | None = None
+    value: Number = None
+    baseline: Number = None
+    metrics: Metrics = {}
+    train_examples: Count | None = None
+    eval_examples: Count | None = None
+    examples: Count | None = None
+    title: Label | None = None
+    split: Name | None = None
+    kind: Name | None = None
+    dataset: Label | None = None
+
+
+class Record(Strict):
+    """A run as the store has it, without whose it was and where it worked. Times: seconds since 1970"""
+
+    id: Id
+    kind: Literal["train", "evaluate", "compare"]
+    name: Name
+    status: Literal["finished", "stopped", "failed", "lost"]
+    spec: dict[str, Any]
+    created: Time
+    started: Time | None
+    ended: Time | None
+    attempt: Annotated[int, Field(ge=0, le=1_000_000)]
+    step: Count
+    total: Count
+    epoch: float | None
+    error: Annotated[str, StringConstraints(max_length=5000)] | None
+    summary: Summary
+
+
+class FileEntry(Strict):
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    bytes: Count
+
+
+class Manifest(Strict):
+    """runs: the training run first; texts: whether texts of the dataset are in it"""
+
+    format: Literal["tunedeck-bundle"] = FORMAT
+    version: Annotated[int, Field(ge=1)] = VERSION
+    tunedeck: Name
+    created: Time
+    texts: bool
+    runs: Annotated[tuple[Record, ...], Field(min_length=1, max_length=MOST_RUNS)]
+    files: Annotated[dict[str, FileEntry], Field(max_length=MOST_FILES)]
+
+    @model_validator(mode="after")
+    def _coherent(self) -> Self:
+        trained, *others = self.runs
+        if trained.kind != "train" or any(run.kind == "train" for run in others):
+            raise ValueError("the first run, and no other, must be a training run")
+        if len({run.id for run in self.runs}) < len(self.runs):
+            raise ValueError("two runs have the same id")
+        allowed = {f"runs/{run.id}/{name}" for run in self.runs for name in FILES[run.kind]} | set(FOR_PEOPLE)
+        if stray := sorted(set(self.files) - allowed):
+            raise ValueError(f"{stray[0][:120]!r} is no file of a bundle")
+        return self
+
+    @property
+    def trained(self) -> Record:
+        return self.runs[0]
+
+
+class PerClass(Shape):
+    label: Label
+    precision: float
+    recall: float
+    f1: float
+    support: Count
+
+
+class Majority(Shape):
+    label: Label | int
+    metrics: Metrics
+
+
+class ReportShape(Shape):
+    """report.json: see core.evaluation.report"""
+
+    examples: Count
+    train_examples: Count
+    metrics: Metrics
+    main_metric: Name
+    baseline: Majority
+    labels: list[Label]
+    per_class: list[PerClass]
+    confusion: list[list[Count]]
+    truncated: dict[str, float] = {}
+    advice: list[Label] = []
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _square(self.labels, self.per_class, self.confusion)
+        return self
+
+
+class Calibrated(Shape):
+    bins: list[dict[str, Number]]
+    ece: float
+    loss: Number = None
+
+
+class Calibration(Shape):
+    bins: list[dict[str, Number]]
+    ece: float
+    temperature: float
+    temperature_from: Literal["here", "validation"]
+    after: Calibrated
+
+
+class Confidence(Shape):
+    edges: list[float]
+    right: list[Count]
+    wrong: list[Count]
+
+
+class Answer(Shape):
+    row: Count
+    label: Annotated[int, Field(ge=-1, le=1_000_000)]
+    prediction: Count
+    confidence: float
+
+
+class Group(Shape):
+    name: Label
+    kind: Label
+    count: Count
+    errors: Count
+    accuracy: float
+    coverage: float
+    p: float
+    q: float
+    rows: list[Count] = []
+
+
+class Slices(Shape):
+    tried: Count
+    groups: list[Group]
+    worst: list[Group]
+
+
+class Curve(Shape):
+    label: Count
+    positives: Count
+    auc: Number
+    average_precision: Number
+    roc: tuple[list[float], list[float]] | None = None
+    pr: tuple[list[float], list[float]] | None = None
+    found: list[Count]
+    alarms: list[Count]
+
+
+class Dataset(Shape):
+    title: Label
+    fingerprint: Name
+
+
+class EvaluationShape(Shape):
+    """evaluation.json: see core.evaluation.evaluate"""
+
+    version: Literal[1]
+    title: Label
+    kind: Literal["validation", "test", "training", "other"]
+    notes: list[Label]
+    split: Name
+    dataset: Dataset
+    data: dict[str, Any]
+    final_test: dict[str, Any] | None
+    text_columns: list[Label]
+    label_column: Label
+    examples: Annotated[int, Field(ge=1)]
+    labels: Annotated[list[Label], Field(min_length=1)]
+    metric_names: Annotated[list[Name], Field(min_length=1)]
+    main_metric: Name
+    metrics: Metrics
+    intervals: dict[Name, Interval]
+    per_class: list[PerClass]
+    confusion: list[list[Count]]
+    curves: list[Curve]
+    calibration: Calibration
+    confidence: Confidence
+    mistakes: list[Answer]
+    slices: Slices
+    baselines: dict[str, dict[str, Any]]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        _square(self.labels, self.per_class, self.confusion)
+        if self.main_metric not in self.metric_names or not set(self.metric_names) <= self.intervals.keys():
+            raise ValueError("a metric has no value or no interval")
+        if any(max(a.label, a.prediction) >= len(self.labels) for a in self.mistakes):
+            raise ValueError("an answer is of a class that does not exist")
+        if any(c.label >= len(self.labels) for c in self.curves) or "majority" not in self.baselines:
+            raise ValueError("a curve or the baseline is missing")
+        return self
+
+
+class ComparisonShape(Shape):
+    """comparison.json: see core.evaluation.compare"""
+
+    examples: Count
+    of: list[Count]
+    labels: list[Label]
+    metric_names: Annotated[list[Name], Field(min_length=1)]
+    main_metric: Name
+    split: Name
+    dataset: Dataset
+    data: dict[str, Any]
+    text_columns: list[Label]
+    models: Annotated[list[dict[str, Any]], Field(min_length=2, max_length=12)]
+    pairs: list[dict[str, Any]]
+    agreement: list[list[float]]
+    all_wrong: Count
+
+
+class RobustnessShape(Shape):
+    """robustness.json: see core.evaluation.robustness"""
+
+    accuracy: float
+    examples: Count
+    labels: list[Label]
+    kinds: Annotated[list[dict[str, Any]], Field(min_length=1)]
+
+
+SHAPES: dict[str, type[Shape]] = {
+    "report.json": ReportShape, "evaluation.json": EvaluationShape, "comparison.json": ComparisonShape,
+    "robustness.json": RobustnessShape,
+}  # fmt: skip
+
+
+def _square(labels: list[str], per_class: list[PerClass], confusion: list[list[int]]) -> None:
+    if not len(labels) == len(per_class) == len(confusion) or any(len(row) != len(labels) for row in confusion):
+        raise ValueError("the classes of the tables are not the same")
+
+
+def parse_manifest(text: str, name: str) -> Manifest:
+    """Raises DataError for what is no bundle, is of a newer version, or breaks the format."""
+    tree = parse_json(text, name)
+    if not isinstance(tree, dict) or tree.get("format") != FORMAT:
+        raise DataError(f"{name} is not a result bundle of Tunedeck; make one on the Share page, or with `export`")
+    version = tree.get("version")
+    if isinstance(version, int) and version > VERSION:
+        raise DataError(f"{name} was made by a newer Tunedeck (format {version}, here {VERSION}); update this one")
+    try:
+        return Manifest.model_validate_json(text, strict=True)
+    except ValidationError as error:
+        raise DataError(f"{name} is not a valid bundle: {_first(error)}; export the run again") from None
+
+
+def check_shape(name: str, tree: Any, bundle: str) -> None:
+    """Raises DataError if a result file would not be one that the pages can read."""
+    try:
+        SHAPES[name].model_validate_json(json.dumps(tree), strict=True)
+    except ValidationError as error:
+        raise DataError(f"{bundle} has a {name} that is not valid: {_first(error)}; export the run again") from None
+
+
+def parse_json(text: str, name: str) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name} holds JSON that cannot be read ({str(error)[:80]}); export the run again") from None
+
+
+def read_json(path: Path, name: str) -> Any:
+    if path.stat().st_size > MOST_JSON_BYTES:
+        raise DataError(f"{name} holds a {path.name} of over {MOST_JSON_BYTES / 1024**2:,.0f} MB; export the run again")
+    try:
+        return parse_json(path.read_text(encoding="utf-8"), name)
+    except UnicodeDecodeError:
+        raise DataError(f"{name} holds a {path.name} that is not UTF-8; export the run again") from None
+
+
+def _first(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    place = ".".join(str(part) for part in first["loc"])[:80]
+    return f"{place}: {first['msg']}"[:200] if place else str(first["msg"])[:200]

@@ -1,0 +1,101 @@
+"""Zip files for others, the same bytes for the same content; and zip files from others, opened under limits."""
+
+from __future__ import annotations
+
+import errno
+import stat
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from core.errors import DataError
+from core.files import replace_file
+
+CHUNK = 1024 * 1024
+DATE = (2020, 1, 1, 0, 0, 0)
+STORED = (".safetensors", ".parquet", ".zip", ".onnx", ".keras")  # what compresses little, or not at all
+MAX_RATIO, RATIO_FROM = 200, 64 * 1024**2
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+
+
+def pack(folder: Path, path: Path, check_stop: Callable[[], None] = lambda: None) -> None:
+    """All regular files below `folder` as a zip at `path`, complete or not there. Links are left out."""
+    with replace_file(path) as partial, zipfile.ZipFile(partial, "w") as archive:
+        for file in sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()):
+            member = zipfile.ZipInfo(file.relative_to(folder).as_posix(), DATE)
+            member.compress_type = zipfile.ZIP_STORED if file.suffix in STORED else zipfile.ZIP_DEFLATED
+            member.external_attr = (stat.S_IFREG | 0o644) << 16
+            with file.open("rb") as source, archive.open(member, "w", force_zip64=True) as out:
+                while chunk := source.read(CHUNK):
+                    check_stop()
+                    out.write(chunk)
+
+
+def members(path: Path, most: int) -> dict[str, zipfile.ZipInfo]:
+    """The files in a zip by name. Raises DataError if it is none, is encrypted, or has links, doubles or too many."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            found = [m for m in archive.infolist() if not m.is_dir()]
+    except BROKEN as error:
+        raise DataError(f"{path.name} is not a whole zip file ({_first(error)}); copy or download it again") from None
+    if len(found) > most:
+        raise DataError(f"{path.name} holds {len(found):,} files; one like this has at most {most:,}")
+    for member in found:
+        if member.flag_bits & 1:
+            raise DataError(f"{path.name} is encrypted with a password; make one without a password")
+        if stat.S_ISLNK(member.external_attr >> 16):
+            raise DataError(
+                f"{path.name} holds a link ({member.filename[:80]!r}), which may lead anywhere; make one without links"
+            )
+    named = {m.filename: m for m in found}
+    if len(named) < len(found):
+        raise DataError(f"{path.name} holds two files of one name; make it anew")
+    return named
+
+
+def read(path: Path, name: str, max_bytes: int) -> bytes:
+    """One small file of a zip. Raises DataError."""
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open(name) as source:
+            content = source.read(max_bytes + 1)
+    except (KeyError, *BROKEN) as error:
+        raise DataError(f"{path.name} cannot be read, it is damaged ({_first(error)}); copy it again") from None
+    if len(content) > max_bytes:
+        raise DataError(f"{path.name} unpacks to more than it says, which is how a file made to fill a disk looks")
+    return content
+
+
+def extract(path: Path, names: Iterable[str], folder: Path, max_bytes: int) -> None:
+    """The files of these names into `folder`. Counts what really comes out. Raises DataError.
+
+    names: safe relative paths, as the caller has checked
+    """
+    left = max_bytes
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in names:
+                member = archive.getinfo(name)
+                target = folder / name
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with archive.open(member) as source, target.open("xb") as out:
+                    size = 0
+                    while chunk := source.read(CHUNK):
+                        size += len(chunk)
+                        left -= len(chunk)
+                        if left < 0 or (size > RATIO_FROM and size > MAX_RATIO * max(1, member.compress_size)):
+                            raise DataError(
+                                f"{path.name} unpacks to more than {max_bytes / 1024**2:,.0f} MB, or to over "
+                                f"{MAX_RATIO} times its size; that is how a file made to fill a disk looks"
+                            )
+                        out.write(chunk)
+    except KeyError as error:
+        raise DataError(f"{path.name} is not complete: {str(error)[:120]}") from None
+    except BROKEN as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise DataError(f"the disk is too full to unpack {path.name}; free some space and try again") from None
+        raise DataError(f"{path.name} cannot be unpacked, it is damaged ({_first(error)}); copy it again") from None
+
+
+def _first(error: BaseException) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:120]

@@ -1,0 +1,333 @@
+"""A run as a bundle, there and back: nothing is lost, nothing secret goes along, nothing else can come in."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.cli import main
+from core.errors import DataError, TunedeckError, WrongStatus
+from core.evaluation import predictions
+from core.results import read_evaluation, read_report
+from core.run_view import RunView
+from core.settings import Settings
+from core.sharing import bundle, examples_file
+from core.sharing.importing import import_bundle
+from core.store import Store
+from tests.evaluation.conftest import reviews_in, worker_of
+
+Work = Callable[..., tuple[str, dict[str, Any]]]
+SECRET = "s3cr3t-planted-in-the-environment"
+TOKEN = "hf_PlantedTokenOfNobody0123456789"
+
+
+@dataclass
+class Shared:
+    """A home with a run that was trained, evaluated, checked and compared. ids: by what they are"""
+
+    store: Store
+    settings: Settings
+    work: Work
+    ids: dict[str, str]
+
+    def bundle(self, run: str = "one", *, texts: bool) -> Path:
+        run_id, summary = self.work("bundle", {"run": self.ids[run], "attempt": 1, "texts": texts})
+        path = self.settings.run_dir(run_id) / bundle.NAME
+        assert summary["bytes"] == path.stat().st_size
+        return path
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
+    place = tmp_path_factory.mktemp("shared")
+    settings = Settings(home=place / "home")
+    settings.home.mkdir()
+    store = Store(settings.store_path)
+    work = worker_of(store, settings)
+    folder = reviews_in(place)(train=160, test=60)
+    spec = {
+        "data": {"source": "file", "path": str(folder), "text_columns": ["text"], "label_column": "label"},
+        "model": {"max_length": 32}, "execution": {"device": "cpu", "threads": 1},
+        "training": {"num_train_epochs": 1, "per_device_train_batch_size": 32, "learning_rate": 1e-3},
+    }  # fmt: skip
+    ids = {}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_TOKEN", TOKEN)
+        patch.setenv("DATABASE_PASSWORD", SECRET)
+        for name in ("one", "two"):
+            ids[name], _ = work("train", spec | {"training": spec["training"] | {"seed": len(ids)}})
+            ids[f"{name} judged"], _ = work("evaluate", {"model": {"run": ids[name], "attempt": 1}})
+        ids["robust"], _ = work("robustness", {"evaluation": ids["one judged"], "examples": 30})
+        ids["compared"], _ = work("compare", {"evaluations": [ids["one judged"], ids["two judged"]]})
+        yield Shared(store, settings, work, ids)
+
+
+@pytest.fixture
+def elsewhere(tmp_path: Path) -> tuple[Store, Settings]:
+    """An empty home on another machine."""
+    there = Settings(home=tmp_path / "elsewhere")
+    there.home.mkdir()
+    return Store(there.store_path), there
+
+
+def everything(path: Path) -> str:
+    """All that is in a zip, names too, as one text."""
+    with zipfile.ZipFile(path) as archive:
+        return "\n".join(f"{n}\n{archive.read(n).decode('utf-8', 'replace')}" for n in archive.namelist())
+
+
+def test_there_and_back(shared: Shared, elsewhere: tuple[Store, Settings]) -> None:
+    path = shared.bundle("one", texts=True)
+    there, home = elsewhere
+    run = import_bundle(path, there, home, "somebody")
+    before = shared.store.run(shared.ids["one"])
+    for name in ("id", "kind", "name", "status", "step", "total", "epoch", "summary", "created", "started", "ended"):
+        assert getattr(run, name) == getattr(before, name), name
+    assert run.owner == "somebody" and run.imported and run.imported["run"] == run.id
+
+    views = [RunView(run.id) for _ in range(2)]
+    views[0].update(shared.store, shared.settings)
+    views[1].update(there, home)
+    assert views[0].points.keys() == views[1].points.keys() and views[0].points["loss"]
+    for name, points in views[0].points.items():
+        assert all(
+            a == b or (math.isnan(a[2]) and math.isnan(b[2]))
+            for a, b in zip(points.values(), views[1].points[name].values(), strict=True)
+        )
+    assert [e.payload for e in views[0].events if e.kind == "checkpoint"] == [
+        e.payload for e in views[1].events if e.kind == "checkpoint"
+    ]
+    assert read_report(shared.settings.run_dir(run.id)) == read_report(home.run_dir(run.id))
+
+    judged = shared.ids["one judged"]
+    here, found = read_evaluation(shared.settings.run_dir(judged)), read_evaluation(home.run_dir(judged))
+    assert here is not None and found is not None
+    assert here.pop("data") | {"path": "reviews"} == found.pop("data") and here == found
+    assert (home.run_dir(judged) / "robustness.json").read_text() == (
+        shared.settings.run_dir(judged) / "robustness.json"
+    ).read_text()
+    old, new = (predictions.read(s.run_dir(judged) / predictions.NAME) for s in (shared.settings, home))
+    assert (old.logits == new.logits).all() and (old.text_ids == new.text_ids).all()
+    rows = new.rows[:5].tolist()
+    texts = examples_file.read(home.run_dir(judged) / examples_file.NAME, rows, ["text"])
+    assert texts is not None and texts.index.tolist() == rows and all(texts["text"].str.len() > 10)
+    assert {r.id for r in there.runs()} == {run.id, judged, shared.ids["compared"]}
+
+    import_bundle(shared.bundle("two", texts=True), there, home)  # it has the comparison too
+    assert {r.id for r in there.runs(kind="evaluate")} == {judged, shared.ids["two judged"]}
+    assert json.loads((home.run_dir(shared.ids["compared"]) / "comparison.json").read_text())["agreement"]
+
+
+def test_nothing_secret_goes_along(shared: Shared) -> None:
+    log = shared.settings.run_dir(shared.ids["one"]) / "worker.log"
+    log.write_text(f"{TOKEN}\n")
+    told = everything(shared.bundle("one", texts=False))
+    for secret in (TOKEN, SECRET, str(shared.settings.home.parent), str(shared.settings.home), "worker.log", "word17"):
+        assert secret not in told, secret
+    assert "word17" in everything(shared.bundle("one", texts=True)), "the texts, if they were asked for"
+
+
+def test_the_same_run_makes_the_same_bundle(shared: Shared) -> None:
+    one, two = (shared.bundle("one", texts=True).read_bytes() for _ in range(2))
+    assert one == two
+
+
+def test_what_came_in_a_bundle_is_read_only(shared: Shared, elsewhere: tuple[Store, Settings]) -> None:
+    path = shared.bundle("one", texts=False)
+    there, home = elsewhere
+    run = import_bundle(path, there, home)
+    assert import_bundle(path, there, home) == run, "once is enough"
+    for change in (lambda: there.rename(run.id, "Mine"), lambda: there.resume(run.id, 0)):
+        with pytest.raises(WrongStatus, match="came in a bundle"):
+            change()
+    with pytest.raises(WrongStatus, match="a run of this home"):
+        import_bundle(path, shared.store, shared.settings)
+    assert shared.store.run(run.id).imported is None
+    there.delete(run.id)
+    assert import_bundle(path, there, home).imported is not None, "it can come again"
+
+
+def test_by_the_command_line(
+    shared: Shared, tmp_path: Path, elsewhere: tuple[Store, Settings],
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    folder = tmp_path / "out"
+    monkeypatch.setenv("TUNEDECK_HOME", str(shared.settings.home))
+    assert main(["export", shared.ids["one"], "--to", str(folder), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert told["status"] == "finished" and told["texts"] is False and (folder / "bundle.json").is_file()
+    assert main(["export", shared.ids["one"], "--to", str(folder)]) == 2, "nothing is overwritten"
+    monkeypatch.setenv("TUNEDECK_HOME", str(elsewhere[1].home))
+    assert main(["import", str(folder), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["run"] == shared.ids["one"]
+
+
+def rewritten(path: Path, change: Callable[[dict[str, bytes]], None]) -> Path:
+    """The same zip with other content."""
+    with zipfile.ZipFile(path) as archive:
+        content = {name: archive.read(name) for name in archive.namelist()}
+    change(content)
+    other = path.with_name("changed.zip")
+    with zipfile.ZipFile(other, "w") as archive:
+        for name, data in content.items():
+            archive.writestr(name, data)
+    return other
+
+
+def in_manifest(**fields: Any) -> Callable[[dict[str, bytes]], None]:
+    def change(content: dict[str, bytes]) -> None:
+        content["bundle.json"] = json.dumps(json.loads(content["bundle.json"]) | fields).encode()
+
+    return change
+
+
+def in_run(number: int = 0, **fields: Any) -> Callable[[dict[str, bytes]], None]:
+    def change(content: dict[str, bytes]) -> None:
+        tree = json.loads(content["bundle.json"])
+        tree["runs"][number] |= fields
+        content["bundle.json"] = json.dumps(tree).encode()
+
+    return change
+
+
+def in_file(end: str, data: Callable[[bytes], bytes], honest: bool = True) -> Callable[[dict[str, bytes]], None]:
+    """honest: with a manifest that fits the change"""
+    import hashlib
+
+    def change(content: dict[str, bytes]) -> None:
+        name = next(n for n in content if n.endswith(end))
+        content[name] = data(content[name])
+        if honest:
+            tree = json.loads(content["bundle.json"])
+            entry = {"sha256": hashlib.sha256(content[name]).hexdigest(), "bytes": len(content[name])}
+            tree["files"][name] = entry
+            content["bundle.json"] = json.dumps(tree).encode()
+
+    return change
+
+
+def in_json(end: str, **fields: Any) -> Callable[[dict[str, bytes]], None]:
+    return in_file(end, lambda data: json.dumps(json.loads(data) | fields).encode())
+
+
+def with_file(name: str) -> Callable[[dict[str, bytes]], None]:
+    """One more file, which the manifest names."""
+
+    def change(content: dict[str, bytes]) -> None:
+        content[name] = b"x"
+        tree = json.loads(content["bundle.json"])
+        tree["files"][name] = {"sha256": "2d711642b726b04401627ca9fbac32f5c8530fb1903cc4db02258717921a4881", "bytes": 1}
+        content["bundle.json"] = json.dumps(tree).encode()
+
+    return change
+
+
+HOSTILE: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
+    "a newer format": (in_manifest(version=99), "newer Tunedeck"),
+    "another format": (in_manifest(format="x"), "not a result bundle"),
+    "an unknown field": (in_manifest(run_this="x"), "not a valid bundle"),
+    "no runs": (in_manifest(runs=[]), "not a valid bundle"),
+    "an id with a path": (in_run(id="../../x"), "not a valid bundle"),
+    "a run that works": (in_run(status="running"), "not a valid bundle"),
+    "a kind of work": (in_run(kind="push"), "not a valid bundle"),
+    "a summary that is none": (in_run(summary={"value": "1e9"}), "not a valid bundle"),
+    "settings that are none": (in_run(spec={"engine": "rm"}), "settings that are not valid"),
+    "another's evaluation": (in_run(1, spec={"model": {"run": "abcdef"}}), "evaluation of another run"),
+    "a file outside": (with_file("../outside.json"), "no file of a bundle"),
+    "an absolute file": (with_file("/tmp/outside.json"), "no file of a bundle"),
+    "a pickle": (with_file("runs/x/model.bin"), "no file of a bundle"),
+    "a changed report": (in_file("report.json", lambda data: data + b" ", honest=False), "changed or damaged"),
+    "a report that is none": (in_file("report.json", lambda data: b"[]"), "report.json that is not valid"),
+    "a report in another code": (in_file("report.json", lambda data: b"\xff\xfe"), "not UTF-8"),
+    "JSON without an end": (in_file("report.json", lambda data: b"[" * 200_000), "cannot be read"),
+    "classes that do not fit": (in_json("report.json", labels=["a"]), "not valid"),
+    "a figure that is text": (in_json("evaluation.json", examples="<b>"), "not valid"),
+    "no calibration": (in_json("evaluation.json", calibration=None), "not valid"),
+    "data that is none": (in_json("evaluation.json", data={"source": "x"}), "data that is not valid"),
+    "a table that is none": (in_file("predictions.parquet", lambda data: b"PAR1"), "no Parquet file"),
+    "events that are none": (in_file("events.json", lambda data: b'[{"kind": "run"}]'), "events are not valid"),
+    "an event with a tree": (
+        in_file("events.json", lambda data: b'[{"time": 1, "kind": "message", "payload": {"text": []}}]'),
+        "events are not valid",
+    ),
+}
+
+
+def snapshot(settings: Settings) -> set[str]:
+    return {str(p) for p in settings.home.rglob("*") if not p.name.startswith("store.sqlite3")}
+
+
+def test_hostile_bundles(shared: Shared, elsewhere: tuple[Store, Settings], tmp_path: Path) -> None:
+    path = shared.bundle("one", texts=True)
+    there, home = elsewhere
+    empty = snapshot(home)
+    for name, (change, said) in HOSTILE.items():
+        with pytest.raises(TunedeckError, match=said):
+            import_bundle(rewritten(path, change), there, home)
+            pytest.fail(name)
+        assert not there.runs(), name
+        left = {p for p in snapshot(home) if p != str(home.home / "runs")}
+        assert left == empty, name
+    assert not (tmp_path / "outside.json").exists() and not Path("/tmp/outside.json").exists()
+
+
+def test_predictions_of_classes_that_do_not_exist(
+    shared: Shared, elsewhere: tuple[Store, Settings], tmp_path: Path
+) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = shared.bundle("one", texts=False)
+
+    def far(data: bytes) -> bytes:
+        table = pq.read_table(pa.BufferReader(data))
+        wrong = table.set_column(3, "prediction", pa.array([99] * len(table), pa.int64()))
+        pq.write_table(wrong, tmp_path / "far.parquet")
+        return (tmp_path / "far.parquet").read_bytes()
+
+    with pytest.raises(DataError, match="classes or rows that do not exist"):
+        import_bundle(rewritten(path, in_file("predictions.parquet", far)), *elsewhere)
+
+
+def test_bombs_and_links(shared: Shared, elsewhere: tuple[Store, Settings], tmp_path: Path) -> None:
+    path = shared.bundle("one", texts=False)
+    there, home = elsewhere
+    bomb = tmp_path / "bomb.zip"
+    with zipfile.ZipFile(path) as archive, zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as out:
+        for name in archive.namelist():
+            out.writestr(name, b"\0" * 300_000_000 if name.endswith("report.json") else archive.read(name))
+    small = Settings(home=home.home, max_unpacked_bytes=50_000_000)
+    for limits in (home, small):
+        with pytest.raises(DataError, match="made to fill a disk"):
+            import_bundle(bomb, there, limits)
+    link = tmp_path / "link.zip"
+    with zipfile.ZipFile(link, "w") as out:
+        member = zipfile.ZipInfo("bundle.json")
+        member.external_attr = 0o120777 << 16
+        out.writestr(member, "/etc/passwd")
+    with pytest.raises(DataError, match="a link"):
+        import_bundle(link, there, home)
+    folder = tmp_path / "folder"
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    victim = next(folder.rglob("report.json"))
+    victim.unlink()
+    victim.symlink_to("/etc/hostname")
+    with pytest.raises(DataError, match="a link"):
+        import_bundle(folder, there, home)
+    for nothing in (tmp_path / "none.zip", tmp_path):
+        with pytest.raises(DataError):
+            import_bundle(nothing, there, home)
+    (tmp_path / "no.zip").write_bytes(b"PK\x03\x04 not a zip")
+    with pytest.raises(DataError, match="not a whole zip"):
+        import_bundle(tmp_path / "no.zip", there, home)
+    assert not there.runs()
+    shutil.rmtree(folder)
