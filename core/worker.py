@@ -29,7 +29,7 @@ from core.events import Level
 from core.files import write_text
 from core.section import Section
 from core.settings import Settings, from_environment
-from core.sharing.specs import BundleSpec
+from core.sharing.specs import BundleSpec, PublishSpec
 from core.store import Progress, Run, Store
 
 FLUSH_S = 0.5
@@ -228,6 +228,7 @@ JUDGING: dict[str, tuple[str, str, type[Section]]] = {
     "robustness": ("evaluation.robustness", "check", RobustnessSpec),
     "neighbours": ("evaluation.neighbours", "keep", NeighboursSpec),
     "bundle": ("sharing.bundle", "bundle", BundleSpec),
+    "publish": ("sharing.publish", "publish", PublishSpec),
 }
 
 
