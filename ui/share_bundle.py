@@ -29,7 +29,7 @@ def show(run: Run) -> None:
         "metrics, predictions, evaluations, comparisons, report, model card and environment with checksums; no model "
         "weights, no log, no path or secret of this machine."
     )
-    here = find_prepared(spec.data, resources.settings()) is not None
+    here = run.imported["texts"] if run.imported else find_prepared(spec.data, resources.settings()) is not None
     texts = st.toggle(
         "With the texts of the judged examples", bundle.texts_by_default(spec) and here, key=f"bundle_texts_{run.id}",
         disabled=not here,

@@ -71,7 +71,7 @@ def build(trained: Run, texts: bool, store: Store, settings: Settings, folder: P
     if texts:
         report.phase("Adding the texts")
         for run in runs:
-            if run.kind == "evaluate":
+            if run.kind == "evaluate" and run.imported is None:
                 _with_texts(run, settings, folder / "runs" / run.id, report)
     manifest = Manifest(
         tunedeck=TUNEDECK, created=trained.ended or trained.created, texts=texts,
@@ -110,7 +110,7 @@ def _copy(run: Run, source: Path, place: Path, texts: bool, settings: Settings) 
         if not path.is_file():
             continue
         if name.endswith(".parquet"):
-            if name == "predictions.parquet":
+            if name == "predictions.parquet" or (name == examples_file.NAME and texts):  # the latter came in a bundle
                 shutil.copyfile(path, place / name)
         elif name == "spec.yaml":
             spec = private.public_spec(cast(RunSpec, specs.build(run.spec)), settings)

@@ -1,10 +1,10 @@
 """A folder to deploy: this app, in a mode that only shows or lets visitors try, with the bundles of some runs.
 
-    streamlit_app.py pages/ ui/ core/ .streamlit/   the app itself
-    tunedeck.toml                                   its mode
-    requirements.txt                                what that mode needs, pinned
-    results/<run>.zip                               the bundles
-    README.md                                       how to put it on Streamlit Community Cloud
+streamlit_app.py pages/ ui/ core/ .streamlit/   the app itself
+tunedeck.toml                                   its mode
+requirements.txt                                what that mode needs, pinned
+results/<run>.zip                               the bundles
+README.md                                       how to put it on Streamlit Community Cloud
 """
 
 from __future__ import annotations

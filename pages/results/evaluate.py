@@ -1,4 +1,7 @@
-"""How good a model is, how sure that is, and where it fails. `?run=ID` says which; `?evaluation=ID` opens one."""
+"""How good a model is, how sure that is, and where it fails.
+
+`?run=ID` says which; `?evaluation=ID` opens one; `&view=confusion` opens a tab.
+"""
 
 import streamlit as st
 
@@ -11,6 +14,7 @@ from ui import (
     judge_overview,
     judge_robustness,
     judge_slices,
+    linked_tabs,
     pages,
     state,
 )
@@ -52,22 +56,14 @@ st.markdown(
     f"**{plain(found['title'])}** on {found['examples']:,} examples of “{plain(found['split'])}”, "
     f"{plain(found['dataset']['title'])}"
 )
-overview, confusion, mistakes, curves, calibration, slices, labels, robustness = st.tabs(
-    [":material/verified: Verdict", ":material/grid_on: Confusion", ":material/error: Mistakes",
-     ":material/show_chart: Curves", ":material/balance: Calibration", ":material/groups: Groups",
-     ":material/label: Label errors", ":material/shield: Robustness"],
-    key="judge_tabs", on_change="rerun",
-)  # fmt: skip
-for tab, view in (
-    (overview, judge_overview.show),
-    (confusion, judge_confusion.confusion),
-    (mistakes, judge_confusion.mistakes),
-    (curves, judge_curves.show),
-    (calibration, judge_calibration.show),
-    (slices, judge_slices.show),
-    (labels, judge_labels.show),
-    (robustness, judge_robustness.show),
-):
-    if tab.open:
-        with tab:
-            view(judged)
+VIEWS: linked_tabs.Views = {
+    "verdict": (":material/verified: Verdict", judge_overview.show),
+    "confusion": (":material/grid_on: Confusion", judge_confusion.confusion),
+    "mistakes": (":material/error: Mistakes", judge_confusion.mistakes),
+    "curves": (":material/show_chart: Curves", judge_curves.show),
+    "calibration": (":material/balance: Calibration", judge_calibration.show),
+    "groups": (":material/groups: Groups", judge_slices.show),
+    "labels": (":material/label: Label errors", judge_labels.show),
+    "robustness": (":material/shield: Robustness", judge_robustness.show),
+}
+linked_tabs.show(VIEWS, "judge_tabs", judged)

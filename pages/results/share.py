@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import judged, pages, share_choose, state
+from ui import judged, linked_tabs, pages, share_bundle, share_choose, state
 from ui.components import empty_state
 
 st.title("Share")
@@ -19,9 +19,7 @@ if not runs:
     )
     st.stop()
 run = share_choose.run(runs)
-PARTS = {}
-tabs = st.tabs(list(PARTS), key="share_tabs", on_change="rerun") if PARTS else []
-for tab, show in zip(tabs, PARTS.values(), strict=True):
-    if tab.open:
-        with tab:
-            show(run)
+PARTS: linked_tabs.Views = {
+    "bundle": (":material/inventory_2: Bundle", share_bundle.show),
+}
+linked_tabs.show(PARTS, "share_tabs", run)

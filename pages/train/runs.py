@@ -5,7 +5,7 @@ import streamlit as st
 from core.errors import RunNotFound
 from core.store import ACTIVE
 from core.wording import counted
-from ui import pages, resources, run_actions, run_table, state
+from ui import pages, resources, run_actions, run_import, run_table, state
 from ui.components import empty_state
 
 BUSY_S, IDLE_S = 2.0, 15.0
@@ -38,6 +38,7 @@ def body(was_busy: bool) -> None:
 
 with st.container(horizontal=True, vertical_alignment="center", key="runs_title"):
     st.title("Runs", anchor=False, width="stretch")
+    run_import.ask()
     if st.button("New run", icon=":material/add:", type="primary", key="runs_new"):
         st.switch_page(pages.NEW_RUN)
 runs = resources.store().runs()

@@ -1,0 +1,27 @@
+"""Tabs of which a link can open one: `?view=NAME`, which follows as others are opened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import streamlit as st
+
+from ui import state
+
+Views = Mapping[str, tuple[str, Callable[..., None]]]
+"""By its name in a link, each view's tab and what draws it."""
+
+
+def show(views: Views, key: str, *about: object) -> None:
+    """Draw the open tab's view, which is given `about`. Only that one is drawn."""
+    linked, followed = st.query_params.get("view", ""), f"{key}_linked"
+    if linked in views and state.widget(followed) != linked:
+        state.remember(key, views[linked][0])
+    tabs = st.tabs([title for title, _ in views.values()], key=key, on_change="rerun")
+    for (name, (_, draw)), tab in zip(views.items(), tabs, strict=True):
+        if tab.open:
+            state.remember(followed, name)
+            if linked or name != next(iter(views)):
+                st.query_params["view"] = name
+            with tab:
+                draw(*about)
