@@ -73,8 +73,6 @@ def examples(choice: Choice) -> EvaluateSpec | None:
     data = state.data()
     if choice.trained is None:
         return _split_of(choice, data, "Examples of")
-    if choice.trained.imported is not None:
-        return _shared(choice.trained)
     spec = _spec_of(choice.trained)
     if spec is None:
         return None
@@ -94,7 +92,7 @@ def examples(choice: Choice) -> EvaluateSpec | None:
     return EvaluateSpec(model=choice.subject, split=str(chosen))
 
 
-def _shared(run: Run) -> EvaluateSpec | None:
+def shared(run: Run) -> Judged | None:
     """One of the evaluations that came with a run in its bundle."""
     found = {r.id: r for r in judged.evaluations() if r.imported is not None and r.spec["model"]["run"] == run.id}
     if not found:
@@ -104,7 +102,7 @@ def _shared(run: Run) -> EvaluateSpec | None:
         "Examples", list(found), key=f"judge_shared_{run.id}",
         format_func=lambda key: f"{found[key].summary.get('split', '?')} of {found[key].summary.get('dataset', '?')}",
     )  # fmt: skip
-    return cast(EvaluateSpec, build(found[str(chosen)].spec, EvaluateSpec))
+    return judged.open_judged(found[str(chosen)])
 
 
 def _spec_of(run: Run) -> RunSpec | None:

@@ -1,12 +1,22 @@
-"""Which run is shared: that of a link, or any that has ended with a model."""
+"""Which run is shared: that of a link, or any that has ended with a model, or came in a bundle."""
 
 from __future__ import annotations
 
 import streamlit as st
 
 from core.store import Run
-from ui import state
+from ui import judged, resources, state
 from ui.components import clock
+
+
+def shareable() -> list[Run]:
+    """The runs of which there is something to share, newest first."""
+    imported = [run for run in resources.store().runs(kind="train") if run.imported is not None]
+    return sorted([*judged.trained_models(), *imported], key=lambda run: -run.created)
+
+
+def title(run: Run) -> str:
+    return f"{run.name} · {clock(run.created)}"
 
 
 def run(runs: list[Run]) -> Run:
@@ -18,9 +28,7 @@ def run(runs: list[Run]) -> Run:
         state.remember("share_run", linked)
     if state.widget("share_run") not in named:
         state.remember("share_run", runs[0].id)
-    chosen = st.selectbox(
-        "Run", list(named), key="share_run", format_func=lambda key: f"{named[key].name} · {clock(named[key].created)}"
-    )
+    chosen = st.selectbox("Run", list(named), key="share_run", format_func=lambda key: title(named[key]))
     if linked != chosen:
         st.query_params["run"] = chosen
     return named[chosen]

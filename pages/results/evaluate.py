@@ -41,11 +41,15 @@ if judged is None:
         choice = judge_choose.model(runs)
     if choice is None:
         st.stop()
-    with right:
-        spec = judge_choose.examples(choice)
-    if spec is None:
-        st.stop()
-    judged = judge_choose.evaluated(choice, spec)
+    if choice.trained is not None and choice.trained.imported is not None:
+        with right:
+            judged = judge_choose.shared(choice.trained)
+    else:
+        with right:
+            spec = judge_choose.examples(choice)
+        if spec is None:
+            st.stop()
+        judged = judge_choose.evaluated(choice, spec)
     if judged is None:
         st.stop()
 else:

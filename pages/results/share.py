@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from ui import judged, linked_tabs, pages, share_bundle, share_choose, state
+from ui import linked_tabs, pages, share_bundle, share_choose, share_publish, state
 from ui.components import empty_state
 
 st.title("Share")
 if notice := state.take_notice():
     st.error(notice, icon=":material/error:")
-runs = judged.trained_models()
+runs = share_choose.shareable()
 if not runs:
     empty_state(
         "Nothing to share yet",
@@ -21,5 +21,6 @@ if not runs:
 run = share_choose.run(runs)
 PARTS: linked_tabs.Views = {
     "bundle": (":material/inventory_2: Bundle", share_bundle.show),
+    "publish": (":material/public: Publish", share_publish.show),
 }
 linked_tabs.show(PARTS, "share_tabs", run)

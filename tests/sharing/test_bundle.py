@@ -16,17 +16,26 @@ import pytest
 from core.cli import main
 from core.errors import DataError, TunedeckError, WrongStatus
 from core.evaluation import predictions
+from core.evaluation.specs import CompareSpec, EvaluateSpec
 from core.results import read_evaluation, read_report
 from core.run_view import RunView
+from core.section import Section
 from core.settings import Settings
 from core.sharing import bundle, examples_file
 from core.sharing.importing import import_bundle
+from core.spec import build
 from core.store import Store
 from tests.evaluation.conftest import reviews_in, worker_of
 
 Work = Callable[..., tuple[str, dict[str, Any]]]
 SECRET = "s3cr3t-planted-in-the-environment"
 TOKEN = "hf_PlantedTokenOfNobody0123456789"
+
+
+def whole(tree: dict[str, Any], kind: type[Section]) -> dict[str, Any]:
+    """A spec as pages submit it, with all its defaults."""
+    made: dict[str, Any] = build(tree, kind).model_dump(mode="json")
+    return made
 
 
 @dataclass
@@ -64,9 +73,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
         patch.setenv("DATABASE_PASSWORD", SECRET)
         for name in ("one", "two"):
             ids[name], _ = work("train", spec | {"training": spec["training"] | {"seed": len(ids)}})
-            ids[f"{name} judged"], _ = work("evaluate", {"model": {"run": ids[name], "attempt": 1}})
+            ids[f"{name} judged"], _ = work(
+                "evaluate", whole({"model": {"run": ids[name], "attempt": 1}}, EvaluateSpec)
+            )
         ids["robust"], _ = work("robustness", {"evaluation": ids["one judged"], "examples": 30})
-        ids["compared"], _ = work("compare", {"evaluations": [ids["one judged"], ids["two judged"]]})
+        pair = {"evaluations": [ids["one judged"], ids["two judged"]]}
+        ids["compared"], _ = work("compare", whole(pair, CompareSpec))
         yield Shared(store, settings, work, ids)
 
 

@@ -1,0 +1,135 @@
+"""A run that was shared shows the same figures on every result page, in an empty home, to somebody who only looks."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from core.scheduler import Scheduler
+from core.settings import Settings
+from core.sharing.bundle import NAME
+from core.sharing.shown import take_in
+from core.store import Store
+from tests.sharing.test_bundle import Shared, shared
+
+__all__ = ["shared"]
+ROOT = Path(__file__).parents[2]
+VIEWS = ("verdict", "confusion", "mistakes", "curves", "calibration", "groups", "labels", "robustness")
+
+
+@dataclass
+class Seen:
+    """What a page shows: numbers, tables, and charts as their figures."""
+
+    metrics: list[tuple[str, str, str]] = field(default_factory=list)
+    tables: list[str] = field(default_factory=list)
+    charts: list[Any] = field(default_factory=list)
+    words: str = ""
+
+
+def seen(page: AppTest) -> Seen:
+    assert not page.exception, page.exception
+    charts = [json.loads(chart.proto.spec) for chart in page.get("plotly_chart")]
+    return Seen(
+        [(m.label, m.value, m.delta) for m in page.metric],
+        [frame.value.drop(columns=["Row", "Decision"], errors="ignore").to_csv() for frame in page.dataframe],
+        [*charts, *(component.proto.json for component in page.get("bidi_component"))],
+        "\n".join(str(e.value) for e in [*page.markdown, *page.caption, *page.info, *page.warning, *page.error]),
+    )
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """`opened(home, page, **query)`: the page over a home; nothing starts a run."""
+    monkeypatch.setattr(Scheduler, "start", lambda self: None)
+
+    def fresh() -> None:
+        for name in [n for n in sys.modules if n == "ui" or n.startswith("ui.")]:
+            del sys.modules[name]
+        st.cache_resource.clear()
+        st.cache_data.clear()
+
+    def at(home: Path, page: str, mode: str = "local", **query: str) -> AppTest:
+        fresh()
+        monkeypatch.setenv("TUNEDECK_HOME", str(home))
+        monkeypatch.setenv("TUNEDECK_MODE", mode)
+        test = AppTest.from_file(str(ROOT / "ui/app.py"), default_timeout=60).run()
+        for name, value in query.items():
+            test.query_params[name] = value
+        return test.switch_page(f"../pages/{page}.py").run()
+
+    yield at
+    fresh()
+
+
+@pytest.fixture(scope="module")
+def results(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as Publish makes it: a bundle for each of two runs, with texts."""
+    place = tmp_path_factory.mktemp("results")
+    for name in ("one", "two"):
+        run_id, _ = shared.work("bundle", {"run": shared.ids[name], "attempt": 1, "texts": True})
+        (place / f"{shared.ids[name]}.zip").write_bytes((shared.settings.run_dir(run_id) / NAME).read_bytes())
+    return place
+
+
+@pytest.fixture
+def there(results: Path, tmp_path: Path) -> Path:
+    """An empty home that takes in what lies in `results`."""
+    settings = Settings(home=tmp_path / "there")
+    settings.home.mkdir()
+    assert take_in(results, Store(settings.store_path), settings) == []
+    return settings.home
+
+
+def test_the_run_page(shared: Shared, there: Path, opened: Any) -> None:
+    one, other = (seen(opened(home, "train/run", run=shared.ids["one"])) for home in (shared.settings.home, there))
+    assert len(one.metrics) >= 6 and one.metrics == other.metrics
+    assert one.tables == other.tables and one.tables
+    assert "read-only" not in one.words and "read-only" in other.words
+
+
+@pytest.mark.parametrize("view", VIEWS)
+def test_the_evaluate_page(shared: Shared, there: Path, opened: Any, view: str) -> None:
+    one, other = (
+        seen(opened(home, "results/evaluate", run=shared.ids["one"], view=view))
+        for home in (shared.settings.home, there)
+    )
+    assert one.metrics == other.metrics and one.charts == other.charts
+    assert one.tables == other.tables
+    assert one.metrics or one.tables or one.charts
+
+
+def test_the_compare_page(shared: Shared, there: Path, opened: Any) -> None:
+    pages = []
+    for home in (shared.settings.home, there):
+        page = opened(home, "results/compare")
+        page.multiselect(key="compare_chosen").set_value([shared.ids["one judged"], shared.ids["two judged"]]).run()
+        pages.append(seen(page))
+    one, other = pages
+    assert one.tables == other.tables and len(one.tables) >= 2 and one.charts == other.charts and one.charts
+    assert "cannot be told apart" in other.words or "than" in other.words
+
+
+def test_what_is_no_longer_published_is_forgotten(shared: Shared, results: Path, tmp_path: Path) -> None:
+    settings = Settings(home=tmp_path / "there")
+    settings.home.mkdir()
+    store, folder = Store(settings.store_path), tmp_path / "results"
+    shutil.copytree(results, folder)
+    (folder / "broken.zip").write_bytes(b"PK")
+    (folder / "notes.txt").write_text("no bundle")
+    (said,) = take_in(folder, store, settings)
+    assert "broken.zip" in said and len(store.runs(kind="train")) == 2, "one that is broken hides no other"
+    (folder / "broken.zip").unlink()
+    (folder / f"{shared.ids['two']}.zip").unlink()
+    assert take_in(folder, store, settings) == []
+    assert [run.id for run in store.runs(kind="train")] == [shared.ids["one"]]
+    assert not settings.run_dir(shared.ids["two"]).exists()
