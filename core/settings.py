@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tomllib
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -26,6 +27,8 @@ NETWORK_FILESYSTEMS = {
     "fuse.sshfs",
     "glusterfs",
 }
+PROJECT = Path(__file__).resolve().parent.parent
+CONFIGURATION = "tunedeck.toml"
 SYNCED_FOLDERS = re.compile(
     r"dropbox|onedrive|google ?drive|icloud|mobile documents|nextcloud|syncthing", re.IGNORECASE
 )
@@ -43,6 +46,8 @@ class Settings:
     spare_worker: whether a dashboard keeps a worker ready, so that a run starts at once; about 1 GB of memory
     max_upload_bytes: the largest upload
     max_unpacked_bytes: the most that an archive may unpack to
+    results: the folder whose bundles viewer and demo mode show
+    results_repo: a dataset repository of the Hub whose bundles they show besides; none if empty
     """
 
     home: Path
@@ -53,6 +58,8 @@ class Settings:
     spare_worker: bool = True
     max_upload_bytes: int = 1024 * 1024**2
     max_unpacked_bytes: int = 8 * 1024**3
+    results: Path = PROJECT / "results"
+    results_repo: str = ""
 
     @property
     def store_path(self) -> Path:
@@ -81,6 +88,7 @@ class Settings:
 
 def from_environment() -> Settings:
     """The settings that TUNEDECK_* variables describe; the home folder is made if it is not there."""
+    _configure(PROJECT / CONFIGURATION)
     home = Path(os.environ.get("TUNEDECK_HOME") or platformdirs.user_data_dir("tunedeck", appauthor=False))
     try:
         home = home.expanduser().resolve()
@@ -95,7 +103,26 @@ def from_environment() -> Settings:
         stop_grace_s=_seconds("TUNEDECK_STOP_GRACE_S", 60.0),
         hung_after_s=_seconds("TUNEDECK_HUNG_AFTER_S", 120.0),
         spare_worker=_switch("TUNEDECK_SPARE_WORKER", True),
+        results=Path(os.environ.get("TUNEDECK_RESULTS") or PROJECT / "results").expanduser().resolve(),
+        results_repo=os.environ.get("TUNEDECK_RESULTS_REPO", "").strip(),
     )
+
+
+def _configure(path: Path) -> None:
+    """Give the environment what the file says (`mode` is TUNEDECK_MODE), for this process and its workers.
+
+    What the environment says itself goes first. Published folders have such a file; there is no other use for it.
+    """
+    try:
+        said = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError) as error:
+        raise TunedeckError(f"{path.name} cannot be read ({error}); mend it, or publish the runs again") from None
+    for name, value in said.items():
+        if not isinstance(value, str | int | float):
+            raise TunedeckError(f"{path.name} gives {name} a value that is neither text nor number; give it one")
+        os.environ.setdefault(f"TUNEDECK_{name.upper()}", str(value))
 
 
 def _seconds(name: str, default: float) -> float:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import ModelError
 from core.files import write_text
 from core.process import PROJECT
+from core.settings import CONFIGURATION
 from core.sharing import private, zips
 from core.sharing.bundle import build
 from core.sharing.specs import PublishSpec
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 NAME, FOLDER = "tunedeck-site.zip", "tunedeck-site"
 APP = ("streamlit_app.py", "LICENSE", ".streamlit/config.toml")
 FOLDERS = {"pages": (".py",), "ui": (".py", ".svg"), "core": (".py",)}
-MODE_FILE = "tunedeck.toml"
+MODE_FILE = CONFIGURATION
 DASHBOARD_PART, WORKER_PART = "# The dashboard's process", "# The worker's process"
 SIGN_IN = {"authlib", "httpx"}
 # Of what a worker may import, what training and judging the sample takes.
