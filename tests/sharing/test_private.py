@@ -1,0 +1,70 @@
+"""What is taken out of everything that is written for others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.settings import Settings
+from core.sharing import environment, private
+from core.spec import RunSpec, build
+
+SECRETS = {
+    "HF_TOKEN": "hf_ThisIsNobodysToken000001", "MY_API_KEY": "k-123456789", "DB_PASSWORD": "correct horse",
+    "AWS_SECRET_ACCESS_KEY": "wJalrXUtnFEMI", "COOKIE_SECRET": "0123abcd0123abcd",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SECRETS)
+def test_a_secret_of_the_environment(settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, SECRETS[name])
+    tree = {"a": [f"before {SECRETS[name]} after"], SECRETS[name]: 1}
+    assert private.clean(tree, settings) == {"a": [f"before {private.HIDDEN} after"], private.HIDDEN: 1}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "hf_" + "A" * 34, "ghp_" + "b" * 36, "sk-proj-" + "c" * 40, "AKIAIOSFODNN7EXAMPLE",
+        "https://me:hunter2@example.org/x", "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
+    ],
+)  # fmt: skip
+def test_a_secret_by_its_form(settings: Settings, text: str) -> None:
+    shown = private.clean(text, settings)
+    assert private.HIDDEN in shown and "hunter2" not in shown and "MIIE" not in shown and len(shown) < 60
+
+
+@pytest.mark.parametrize("text", ["TOKEN", "the secret of a good sauce", "http://example.org/a:b", "token 12", "on"])
+def test_what_is_no_secret_stays(settings: Settings, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("USE_TOKEN", "on")
+    monkeypatch.setenv("MAX_TOKENS", "1000000")
+    assert private.clean(text, settings) == text
+    assert private.clean({"examples": "1000000", "n": 1000000}, settings) == {"examples": "1000000", "n": 1000000}
+
+
+def test_ways_on_this_machine(settings: Settings, tmp_path: Path) -> None:
+    inside = settings.home / "runs" / "x" / "model"
+    assert private.clean(f"kept in {inside}", settings) == f"kept in {Path('TUNEDECK_HOME') / 'runs' / 'x' / 'model'}"
+    assert private.clean(f"{Path.home() / 'Documents' / 'a.csv'}", settings) == str(Path("~") / "Documents" / "a.csv")
+    model = tmp_path / "of somebody" / "model"
+    model.mkdir(parents=True)
+    spec = build({"data": {"source": "file", "path": str(tmp_path / "me" / "a.csv")}, "model": {"name": str(model)}})
+    shown = private.public_spec(spec, settings)
+    assert (shown.data.path, shown.model.name) == ("a.csv", "model")
+    hub: RunSpec = build(
+        {"data": {"source": "hub", "path": "me/data"}, "model": {"name": "google-bert/bert-base-cased"}}
+    )
+    assert private.public_spec(hub, settings) == hub
+
+
+@pytest.mark.parametrize("name", ["C:\\Users\\me\\model", "/home/me/model", "~/model", "./model"])
+def test_a_folder_from_any_system(name: str) -> None:
+    assert private.is_folder(name)
+
+
+def test_an_environment_names_versions_and_no_person(tmp_path: Path) -> None:
+    hardware = environment.hardware()
+    assert hardware["cores"] >= 1 and hardware["memory_gb"] > 0.5 and hardware["processor"]
+    assert environment.versions()["torch"].startswith("2.")
+    assert environment.read(tmp_path) is None
