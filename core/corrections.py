@@ -8,6 +8,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from core.access import check
 from core.settings import Settings
 from core.spec import DataSpec
 
@@ -17,11 +18,12 @@ FOLDER = "corrections"
 def path_of(settings: Settings, names: Sequence[str], pair: bool) -> Path:
     """The file for models of these classes."""
     key = hashlib.sha256(json.dumps([list(names), pair]).encode()).hexdigest()[:10]
-    return settings.uploads / FOLDER / f"corrections-{key}.jsonl"
+    return settings.own_uploads / FOLDER / f"corrections-{key}.jsonl"
 
 
 def add(settings: Settings, names: Sequence[str], texts: Sequence[str], label: str, predicted: str, model: str) -> int:
-    """Append one; returns how many there are now. Raises OSError."""
+    """Append one; returns how many there are now. Raises OSError, AccessDenied."""
+    check(settings, "correct")
     path = path_of(settings, names, len(texts) > 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = {"text": texts[0]} if len(texts) == 1 else {"text_1": texts[0], "text_2": texts[1]}

@@ -51,6 +51,10 @@ class PathError(TunedeckError):
     """A path outside what this mode of Tunedeck may read or write."""
 
 
+class AccessDenied(TunedeckError):
+    """Somebody may not do this here; the sentence says why."""
+
+
 class StoreError(TunedeckError):
     """The run store cannot do what was asked of it."""
 

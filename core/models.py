@@ -132,8 +132,18 @@ def fetch(
 
 
 def folder_of(name: str, settings: Settings) -> Path:
-    """The path of a model that is a folder; whether it is there is not looked at. Raises ModelError, PathError."""
+    """The path of a model that is a folder; whether it is there is not looked at. Raises ModelError, PathError.
+
+    In team mode the models of all runs are everybody's to use.
+    """
     with _opening(name):
+        if settings.mode == "team":
+            path = Path(name).resolve()
+            inside = (
+                path.relative_to(runs).parts if path.is_relative_to(runs := settings.home.resolve() / "runs") else ()
+            )
+            if inside[1:] == ("model",):
+                return path
         return allowed_path(settings, name)
 
 

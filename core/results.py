@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from core import scheduler
+from core.access import check
 from core.files import write_text
+from core.settings import Settings
 from core.store import ACTIVE, Run, Store
 
 CALIBRATION = "calibration.json"  # in a model's folder
@@ -52,18 +54,24 @@ def folder_bytes(folder: Path) -> int:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a waiting run stands. ahead: runs that start before it; holders: runs that use what it waits for."""
+    """Where a waiting run stands. ahead: runs that start before it; holders: runs that use what it waits for;
+    others: how many of those are not to be seen
+    """
 
     ahead: int
     holders: tuple[Run, ...]
+    others: int = 0
 
 
-def place_in_queue(store: Store, run: Run) -> Place:
+def place_in_queue(store: Store, run: Run, *, one_at_a_time: bool = False) -> Place:
+    """one_at_a_time: whether runs of all kinds wait for one another, as in a demo"""
     lane = scheduler.wants(run.spec, run.kind)
-    queued = store.runs(statuses=("queued",))
-    ahead = [r for r in queued if r.created < run.created and scheduler.wants(r.spec, r.kind) == lane]
-    holders = [r for r in store.runs(statuses=ACTIVE) if (r.resource or "").split(":")[0] == lane]
-    return Place(len(ahead), tuple(holders))
+    there = store.queue()
+    same = [r for r in there if one_at_a_time or scheduler.wants(r.spec, r.kind) == lane]
+    ahead = [r for r in same if r.status == "queued" and r.created < run.created]
+    holds = [r for r in there if r.status in ACTIVE and (one_at_a_time or (r.resource or "").split(":")[0] == lane)]
+    holders = tuple(r for r in holds if store.sees(r))
+    return Place(len(ahead), holders, len(holds) - len(holders))
 
 
 def load_code(model: Path) -> str:
@@ -90,6 +98,12 @@ def save_temperature(model: Path, temperature: float) -> None:
         (model / CALIBRATION).unlink(missing_ok=True)
     else:
         write_text(model / CALIBRATION, json.dumps({"temperature": temperature}))
+
+
+def keep_temperature(settings: Settings, run: Run, temperature: float) -> None:
+    """`save_temperature` with the model of a run, if the person may. Raises AccessDenied, OSError."""
+    check(settings, "calibrate", run)
+    save_temperature(settings.run_dir(run.id) / "model", temperature)
 
 
 def vectors_of(folder: Path, attempt: int) -> Path:

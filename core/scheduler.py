@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,14 +22,17 @@ import psutil
 from core import process
 from core.engines import checkpoints
 from core.errors import StaleWrite, StoreError, WrongStatus
+from core.person import OPERATOR, VISITOR
 from core.settings import Settings
 from core.spare import Spare
 from core.store import ACTIVE, FINAL, RESUMABLE, ProcessId, Run, Store
+from core.wording import duration
 
 LEASE_S = 10.0
 POLL_S = 0.5
 COME_UP_S = 30.0
 TERMINATE_S = 10.0
+CLEAR_EVERY_S = 60.0
 DELETED = ".deleted-"
 ASKS_A_MODEL = ("evaluate", "predict", "robustness", "neighbours")
 
@@ -58,10 +62,15 @@ class Scheduler:
         poll_s: float = POLL_S,
         lease_s: float = LEASE_S,
         keep_spare: bool = False,
+        make_room: Callable[[], None] | None = None,
     ) -> None:
-        """keep_spare: whether a worker waits ready; for processes that live long."""
+        """keep_spare: whether a worker waits ready; for processes that live long
+        make_room: called before a worker is started in a demo, which has memory for one thing at a time
+        """
         self._store, self._settings = store, settings
         self._spare = Spare(settings) if keep_spare and settings.spare_worker else None
+        self._make_room = make_room
+        self._cleared = 0.0
         self._poll_s, self._lease_s = poll_s, lease_s
         self._me = process.identity()
         self._lease: int | None = None
@@ -122,6 +131,7 @@ class Scheduler:
                 logger.exception("run %s could not be looked after; the others are", run.id)
         self._forget({run.token for run in working})
         self._start_queued()
+        self._clear_demo()
         if self._spare is not None and not any(r.kind == "train" for r in self._store.runs(statuses=ACTIVE)):
             self._spare.keep()
 
@@ -168,6 +178,7 @@ class Scheduler:
             self._press(run, run.process, watch, now)
         else:
             self._check_beat(run, run.process, watch, now)
+            self._check_time(run)
 
     def _await_worker(self, run: Run, watch: _Watch, exit_code: int | None, now: float) -> None:
         if exit_code is not None:
@@ -201,6 +212,29 @@ class Scheduler:
             cause = f"The worker gave no sign of life for {silent} and was ended. Start it again."
             if self._give_up(run, "lost", cause, tail):  # first: a scheduler that lost its lease kills nobody
                 process.signal_group(worker, force=True)
+
+    def _check_time(self, run: Run) -> None:
+        """Have a run stop that has worked for as long as one of its owner may."""
+        limit = self._settings.limits.run_s
+        limited = self._settings.mode != "local" and run.owner != OPERATOR.id
+        if limited and run.status in ("starting", "running") and (run.seconds or 0) > limit:
+            said = (
+                f"Stopped after {duration(limit)}, the longest that a run may take here; what it has learned is kept."
+            )
+            self._store.time_up(self._held, run.id, run.token, said)
+
+    def _clear_demo(self) -> None:
+        """Delete what visitors' runs have left, some hours after they ended."""
+        if self._settings.mode != "demo" or time.monotonic() - self._cleared < CLEAR_EVERY_S:
+            return
+        self._cleared = time.monotonic()
+        old = time.time() - self._settings.demo.keep_s
+        for run in self._store.runs(statuses=FINAL):
+            if run.owner.startswith(VISITOR) and (run.ended or run.created) < old:
+                try:
+                    remove_run(self._store, self._settings, run.id)
+                except StoreError as error:
+                    logger.warning("%s", error)
 
     def _press(self, run: Run, worker: ProcessId, watch: _Watch, now: float) -> None:
         """Ask, then tell, then force: a graceful stop that takes too long is ended from outside."""
@@ -238,6 +272,8 @@ class Scheduler:
             return
         held = [run.resource for run in self._store.runs(statuses=ACTIVE)]
         for run in reversed(queued):  # oldest first
+            if self._settings.mode == "demo" and held:
+                return  # one at a time, the oldest first
             resource = free_resource(run, held)
             if resource is None:
                 continue
@@ -249,6 +285,8 @@ class Scheduler:
         if token is None:
             return
         threads = run.spec.get("execution", {}).get("threads")
+        if self._settings.mode == "demo" and self._make_room is not None:
+            self._make_room()
         try:
             waiting = (
                 self._spare.take(run.id, token, resource, threads) if self._spare and run.kind == "train" else None

@@ -87,6 +87,17 @@ MIGRATIONS = (
     """
     ALTER TABLE runs ADD COLUMN imported TEXT;  -- JSON: the bundle that it came in; NULL is a run of this home's own
     """,
+    """
+    CREATE TABLE audit (                    -- who did what; outlives the run that it was done to
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        time REAL NOT NULL,
+        person TEXT NOT NULL,
+        action TEXT NOT NULL,               -- start, stop, resume, rename, delete, publish, push, sign in, …
+        run TEXT,
+        detail TEXT NOT NULL
+    ) STRICT;
+    CREATE INDEX runs_of_owner ON runs (owner);
+    """,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +13,7 @@ import platformdirs
 import psutil
 
 from core.errors import PathError, TunedeckError
+from core.person import OPERATOR, Person, Role
 
 NETWORK_FILESYSTEMS = {
     "nfs",
@@ -29,14 +30,51 @@ NETWORK_FILESYSTEMS = {
 }
 PROJECT = Path(__file__).resolve().parent.parent
 CONFIGURATION = "tunedeck.toml"
+MODES = ("local", "team", "viewer", "demo")
+HOME_NAME = "TUNEDECK_HOME"  # what stands for the home folder in a path that people see
 SYNCED_FOLDERS = re.compile(
     r"dropbox|onedrive|google ?drive|icloud|mobile documents|nextcloud|syncthing", re.IGNORECASE
 )
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What one person may use, in every mode but local. The operator's own runs know no limit.
+
+    disk_bytes: of their runs' folders and uploads together
+    queued: of their runs that wait or work at once
+    run_s: seconds that one run may take; it is stopped gracefully then, and keeps its model
+    """
+
+    disk_bytes: int = 20 * 1024**3
+    queued: int = 10
+    run_s: float = 24 * 3600.0
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What a visitor may train in demo mode.
+
+    examples, epochs, length: the most of each; waiting: runs of all visitors that wait or work at once
+    keep_s: seconds after which a visitor's run is deleted
+    """
+
+    examples: int = 4000
+    epochs: float = 5.0
+    length: int = 128
+    waiting: int = 20
+    keep_s: float = 6 * 3600.0
+
+
+LIMITS = {
+    "team": Limits(),
+    "demo": Limits(disk_bytes=200 * 1024**2, queued=1, run_s=180.0),
+}
+
+
+@dataclass(frozen=True)
 class Settings:
-    """One installation.
+    """One installation, and who uses it now.
 
     home: the folder that holds the store, the runs, uploads and caches
     mode: `local` (one person's own machine: any readable path), else only uploads and `roots`
@@ -48,6 +86,9 @@ class Settings:
     max_unpacked_bytes: the most that an archive may unpack to
     results: the folder whose bundles viewer and demo mode show
     results_repo: a dataset repository of the Hub whose bundles they show besides; none if empty
+    roles: who is what in team mode: e-mail addresses, or *@domain for all of one, or * for everybody who signs in
+    role_claim: the claim of a sign-in that gives roles, none if empty; claim_roles: which value gives which
+    person: on whose behalf something is done; in every mode but local it decides whose uploads may be read
     """
 
     home: Path
@@ -60,6 +101,18 @@ class Settings:
     max_unpacked_bytes: int = 8 * 1024**3
     results: Path = PROJECT / "results"
     results_repo: str = ""
+    roles: tuple[tuple[str, Role], ...] = ()
+    role_claim: str = ""
+    claim_roles: tuple[tuple[str, Role], ...] = tuple((role.title, role) for role in Role)
+    limits: Limits = Limits()
+    demo: Demo = Demo()
+    person: Person = OPERATOR
+
+    def on_behalf_of(self, owner: str) -> Settings:
+        """The settings under which work on a run of this owner is done."""
+        if self.mode == "local" or owner == OPERATOR.id:
+            return replace(self, person=OPERATOR)
+        return replace(self, person=Person(owner, owner, Role.TRAINER))
 
     @property
     def store_path(self) -> Path:
@@ -68,6 +121,11 @@ class Settings:
     @property
     def uploads(self) -> Path:
         return self.home / "uploads"
+
+    @property
+    def own_uploads(self) -> Path:
+        """The folder of what the person uploads; the operator's is that of all."""
+        return self.uploads if self.mode == "local" else self.uploads / self.person.key
 
     @property
     def datasets(self) -> Path:
@@ -96,13 +154,25 @@ def from_environment() -> Settings:
     except (OSError, ValueError, RuntimeError) as error:
         raise PathError(f"{home} cannot be Tunedeck's folder ({error}); set TUNEDECK_HOME to one of yours") from None
     roots = os.environ.get("TUNEDECK_ROOTS", "")
+    mode = _mode()
+    upload_mb = _number("TUNEDECK_MAX_UPLOAD_MB", 1024)
     return Settings(
         home=home,
-        mode=os.environ.get("TUNEDECK_MODE", "local"),
+        mode=mode,
         roots=tuple(Path(r).expanduser().resolve() for r in roots.split(os.pathsep) if r),
         stop_grace_s=_seconds("TUNEDECK_STOP_GRACE_S", 60.0),
         hung_after_s=_seconds("TUNEDECK_HUNG_AFTER_S", 120.0),
-        spare_worker=_switch("TUNEDECK_SPARE_WORKER", True),
+        spare_worker=_switch("TUNEDECK_SPARE_WORKER", True) and mode in ("local", "team"),
+        max_upload_bytes=int(upload_mb * 1024**2),
+        roles=tuple(
+            (who, role)
+            for role, name in ((Role.ADMIN, "ADMINS"), (Role.TRAINER, "TRAINERS"), (Role.VIEWER, "VIEWERS"))
+            for who in _people(f"TUNEDECK_{name}")
+        ),
+        role_claim=os.environ.get("TUNEDECK_ROLE_CLAIM", "").strip(),
+        claim_roles=_claim_roles(),
+        limits=_limits(LIMITS.get(mode, Limits())),
+        demo=_demo(),
         results=Path(os.environ.get("TUNEDECK_RESULTS") or PROJECT / "results").expanduser().resolve(),
         results_repo=os.environ.get("TUNEDECK_RESULTS_REPO", "").strip(),
     )
@@ -125,6 +195,74 @@ def _configure(path: Path) -> None:
         os.environ.setdefault(f"TUNEDECK_{name.upper()}", str(value))
 
 
+def _mode() -> str:
+    mode = os.environ.get("TUNEDECK_MODE", "").strip().lower() or "local"
+    if mode not in MODES:
+        raise TunedeckError(f"TUNEDECK_MODE is {mode[:40]!r}; it must be one of {', '.join(MODES)}")
+    return mode
+
+
+def _limits(default: Limits) -> Limits:
+    return Limits(
+        disk_bytes=int(_number("TUNEDECK_USER_DISK_GB", default.disk_bytes / 1024**3) * 1024**3),
+        queued=int(_number("TUNEDECK_USER_QUEUED", default.queued)),
+        run_s=_number("TUNEDECK_RUN_HOURS", default.run_s / 3600) * 3600,
+    )
+
+
+def _demo() -> Demo:
+    default = Demo()
+    return Demo(
+        examples=int(_number("TUNEDECK_DEMO_EXAMPLES", default.examples)),
+        epochs=_number("TUNEDECK_DEMO_EPOCHS", default.epochs),
+        length=int(_number("TUNEDECK_DEMO_LENGTH", default.length)),
+        waiting=int(_number("TUNEDECK_DEMO_WAITING", default.waiting)),
+        keep_s=_number("TUNEDECK_DEMO_KEEP_HOURS", default.keep_s / 3600) * 3600,
+    )
+
+
+def _people(name: str) -> list[str]:
+    """E-mail addresses, *@domain or *, separated by commas or spaces. Raises TunedeckError."""
+    found = [who.casefold() for who in re.split(r"[\s,;]+", os.environ.get(name, "")) if who]
+    for who in found:
+        if who != "*" and not re.fullmatch(r"(\*|[^@*]+)@[^@*]+", who):
+            raise TunedeckError(
+                f"{name} has {who[:80]!r}, which is no e-mail address; give addresses such as ada@example.org, "
+                "*@example.org for all of a domain, or * for everybody who signs in"
+            )
+        if who == "*" and name != "TUNEDECK_VIEWERS":
+            raise TunedeckError(f"{name} is *, which would let everybody in the world in; only TUNEDECK_VIEWERS may be")
+    return found
+
+
+def _claim_roles() -> tuple[tuple[str, Role], ...]:
+    """What values of the claim mean, from `value=role, …`; a role's own name means it if nothing is said."""
+    text = os.environ.get("TUNEDECK_CLAIM_ROLES", "").strip()
+    if not text:
+        return Settings.claim_roles
+    made = []
+    for pair in filter(None, (part.strip() for part in text.split(","))):
+        value, equals, role = (part.strip() for part in pair.rpartition("="))
+        if not equals or not value or role.upper() not in Role.__members__:
+            raise TunedeckError(
+                f"TUNEDECK_CLAIM_ROLES has {pair[:80]!r}; write value=role with a role of "
+                f"{', '.join(r.title for r in Role)}, such as ml-team=trainer"
+            )
+        made.append((value, Role[role.upper()]))
+    return tuple(made)
+
+
+def _number(name: str, default: float) -> float:
+    text = os.environ.get(name, "").strip()
+    try:
+        value = float(text or default)
+    except ValueError:
+        value = -1.0
+    if not 0 < value < 1e9:
+        raise TunedeckError(f"{name} is {text[:40]!r}; set it to a number above 0, such as {default:g}")
+    return value
+
+
 def _seconds(name: str, default: float) -> float:
     text = os.environ.get(name) or str(default)
     try:
@@ -141,18 +279,27 @@ def _switch(name: str, default: bool) -> bool:
 
 
 def allowed_path(settings: Settings, path: str) -> Path:
-    """`path` as an absolute path that this mode may read, links resolved. Raises PathError."""
+    """`path` as an absolute path that this mode and person may read, links resolved. Raises PathError."""
     try:
-        resolved = Path(path).expanduser().resolve()
+        resolved = _meant(settings, path).resolve()
         resolved.exists()  # what is too long or closed to us says so here
     except (OSError, ValueError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise PathError(f"{path[:100]!r} cannot be opened ({why}); check the path") from None
     if settings.mode == "local" or any(
-        resolved.is_relative_to(root) for root in (settings.uploads.resolve(), *settings.roots)
+        resolved.is_relative_to(root) for root in (settings.own_uploads.resolve(), *settings.roots)
     ):
         return resolved
     raise PathError(f"{Path(path).name!r} lies outside the folders that may be opened here; upload the file instead")
+
+
+def _meant(settings: Settings, path: str) -> Path:
+    """On a server people see names in place of the folders that files may come from, and may write them."""
+    if settings.mode == "local":
+        return Path(path).expanduser()
+    head, _, rest = path.partition("/")
+    named = {root.name: root for root in settings.roots} | {HOME_NAME: settings.home}
+    return named[head] / rest if head in named else Path(path)
 
 
 @lru_cache(maxsize=8)

@@ -15,12 +15,17 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import apsw
 
+from core import audit
 from core.errors import RunNotFound, StaleWrite, StoreError, WrongStatus
+from core.person import OPERATOR
 from core.schema import MIGRATIONS, migrate
+
+if TYPE_CHECKING:
+    from core.access import Action
 
 ACTIVE = ("starting", "running", "stopping")
 FINAL = ("finished", "stopped", "failed", "lost")
@@ -135,7 +140,12 @@ COLUMNS = ", ".join(f.name for f in fields(Run))
 
 
 class Store:
-    """The runs of one home folder. Cheap to make; safe to use from any thread and process."""
+    """The runs of one home folder. Cheap to make; safe to use from any thread and process.
+
+    by: who is recorded as having done what is done through it
+    """
+
+    by: str = OPERATOR.id
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -154,6 +164,8 @@ class Store:
         """Queue a run and return its id."""
         run_id = secrets.token_hex(5)
         with self.atomic() as db:
+            self._admit(db, kind)
+            audit.record(db, self.by, "start", run_id, f"{kind}: {_clean_name(name)}")
             db.execute(
                 "INSERT INTO runs (id, kind, owner, name, status, spec, parent, created)"
                 " VALUES (?,?,?,?,'queued',?,?,?)",
@@ -169,8 +181,10 @@ class Store:
         """
         with self.atomic() as db:
             run = _run(db, run_id)
+            self._allow("stop", run)
             if run.is_final:
                 raise WrongStatus(f"Run {run_id} has already ended ({run.status}); there is nothing to stop.")
+            audit.record(db, self.by, "stop", run_id, run.name)
             now = time.time()
             if run.status == "queued":
                 db.execute("UPDATE runs SET status='stopped', stop_requested=?, ended=? WHERE id=?", (now, now, run_id))
@@ -187,8 +201,11 @@ class Store:
         """
         with self.atomic() as db:
             run = _own(db, run_id)
+            self._allow("resume", run)
             if run.status not in RESUMABLE:
                 raise WrongStatus(f"Run {run_id} is {run.status}; only one that ended early can be resumed.")
+            self._admit(db, run.kind)
+            audit.record(db, self.by, "resume", run_id, f"after step {step}")
             db.execute(
                 "UPDATE runs SET status='queued', token=0, resource=NULL, ended=NULL, error=NULL, detail=NULL,"
                 " summary=NULL, stop_requested=NULL WHERE id=?",
@@ -199,8 +216,14 @@ class Store:
 
     def rename(self, run_id: str, name: str) -> None:
         with self.atomic() as db:
-            _own(db, run_id)
+            run = _own(db, run_id)
+            self._allow("rename", run)
+            audit.record(db, self.by, "rename", run_id, f"{run.name} → {_clean_name(name)}")
             db.execute("UPDATE runs SET name=? WHERE id=?", (_clean_name(name), run_id))
+
+    def check_import(self) -> None:
+        """Before anything of a bundle is unpacked. Raises AccessDenied if the person may not bring one."""
+        self._allow("import")
 
     def import_runs(
         self,
@@ -214,6 +237,8 @@ class Store:
         Raises WrongStatus if one of them is this home's own.
         """
         with self.atomic() as db:
+            self._allow("import")
+            audit.record(db, self.by, "import", runs[0].id, runs[0].name)
             for run in runs:
                 assert run.imported is not None and run.is_final
                 rows = list(db.execute("SELECT imported FROM runs WHERE id=?", (run.id,)))
@@ -242,13 +267,17 @@ class Store:
         """Remove a run's record; its files are the caller's to remove afterwards. Raises WrongStatus while it works."""
         with self.atomic() as db:
             run = _run(db, run_id)
+            self._allow("delete", run)
             if run.status in ACTIVE:
                 raise WrongStatus(f"Run {run_id} is still {run.status}; stop it before deleting it.")
+            audit.record(db, self.by, "delete", run_id, run.name)
             db.execute("DELETE FROM runs WHERE id=?", (run_id,))
 
     def set_aside(self, content: str, title: str, split: str, rows: int, sketch: Sequence[int]) -> None:
         """Make a split a final test; it stays the one that it is if it is one already."""
         with self.atomic() as db:
+            self._allow("set aside")
+            audit.record(db, self.by, "set aside", detail=f"{_text(title)}, {_text(split)}")
             db.execute(
                 "INSERT OR IGNORE INTO holdouts (content, title, split, rows, sketch, created) VALUES (?,?,?,?,?,?)",
                 (content, _text(title), _text(split), rows, json.dumps(list(sketch)), time.time()),
@@ -257,7 +286,14 @@ class Store:
     def give_back(self, content: str) -> None:
         """Let a final test be an ordinary split again; its looks are forgotten."""
         with self.atomic() as db:
+            self._allow("give back")
+            audit.record(db, self.by, "give back", detail=content)
             db.execute("DELETE FROM holdouts WHERE content=?", (content,))
+
+    def note(self, action: str, run_id: str | None = None, detail: str = "") -> None:
+        """Record something that was done outside of the store: a publication, a push, a sign-in."""
+        with self.atomic() as db:
+            audit.record(db, self.by, action, run_id, detail)
 
     def look(self, content: str, run_id: str) -> None:
         """Count an evaluation on a final test, once per run of kind evaluate."""
@@ -267,7 +303,39 @@ class Store:
                 (run_id, time.time(), content),
             )
 
+    # What a guarded store (core/guarded.py) refuses; this one is for the scheduler, the workers and the operator.
+
+    def _allow(self, action: Action, run: Run | None = None) -> None:
+        """Raises AccessDenied, or RunNotFound for a run that is not to be seen."""
+
+    def _admit(self, db: apsw.Connection, kind: str) -> None:
+        """Raises AccessDenied if somebody has too much in the queue."""
+
+    def _condition(self) -> tuple[str, tuple[Any, ...]]:
+        """SQL that is true of the runs that are to be seen."""
+        return "1", ()
+
     # Readers
+
+    def audited(self, limit: int = 10_000) -> list[audit.Entry]:
+        """Who did what, the newest first."""
+        with self._connection() as db:
+            return audit.entries(db, limit)
+
+    def queue(self) -> list[Run]:
+        """All runs that wait or work, the newest first, whoever may see them: to be counted, not to be shown."""
+        query = f"SELECT {COLUMNS} FROM runs WHERE status IN ('queued', {_marks(ACTIVE)}) ORDER BY created DESC, id"
+        with self._connection() as db:
+            return [_as_run(row) for row in db.execute(query, ACTIVE)]
+
+    def sees(self, run: Run) -> bool:
+        """Whether a run is there for whoever uses this store."""
+        return True
+
+    def of_owner(self, owner: str) -> list[str]:
+        """The ids of somebody's runs."""
+        with self._connection() as db:
+            return [row[0] for row in db.execute("SELECT id FROM runs WHERE owner=?", (owner,))]
 
     def holdouts(self, before: float | None = None) -> list[Holdout]:
         """The final tests, the newest first. before: only those set aside by then, in seconds since 1970"""
@@ -289,12 +357,13 @@ class Store:
         self, *, kind: str | None = None, statuses: Sequence[str] = (), limit: int = 1000, offset: int = 0
     ) -> list[Run]:
         """Newest first."""
-        where, values = ["1"], []
+        condition, known = self._condition()
+        where, values = [condition], list(known)
         if kind is not None:
             where.append("kind = ?")
             values.append(kind)
         if statuses:
-            where.append(f"status IN ({','.join('?' * len(statuses))})")
+            where.append(f"status IN ({_marks(statuses)})")
             values.extend(statuses)
         query = f"SELECT {COLUMNS} FROM runs WHERE {' AND '.join(where)} ORDER BY created DESC, id LIMIT ? OFFSET ?"
         with self._connection() as db:
@@ -393,6 +462,20 @@ class Store:
             )
             if db.changes():
                 _state_event(db, run_id, "queued", why="its worker never came up")
+
+    def time_up(self, lease: int, run_id: str, token: int, text: str) -> None:
+        """Ask a working attempt to stop because it has used up its time; `text` tells whoever watches it."""
+        with self.atomic() as db:
+            _check_lease(db, lease)
+            db.execute(
+                "UPDATE runs SET status='stopping', stop_requested=? WHERE id=? AND token=?"
+                " AND status IN ('starting','running')",
+                (time.time(), run_id, token),
+            )
+            if db.changes():
+                audit.record(db, "time limit", "stop", run_id, text)
+                _state_event(db, run_id, "stopping")
+                _event(db, run_id, "message", {"text": text, "level": "warning", "code": "time_up"})
 
     def give_up(self, lease: int, run_id: str, token: int, status: str, error: str, detail: str = "") -> bool:
         """End an attempt from outside; its worker can write no more. False if it had ended by itself."""
@@ -503,6 +586,10 @@ class Store:
             connection.close()
 
 
+def _marks(values: Sequence[str]) -> str:
+    return ",".join("?" * len(values))
+
+
 def _number(value: float | None) -> float:
     return math.nan if value is None else value  # SQLite has no NaN
 
@@ -539,9 +626,13 @@ def _as_run(row: Sequence[Any]) -> Run:
 
 
 def _state_event(db: apsw.Connection, run_id: str, status: str, **more: Any) -> None:
+    _event(db, run_id, "state", {"status": status, **more})
+
+
+def _event(db: apsw.Connection, run_id: str, kind: str, payload: dict[str, Any]) -> None:
     db.execute(
-        "INSERT INTO events (run, attempt, time, kind, payload) SELECT id, attempt, ?, 'state', ? FROM runs WHERE id=?",
-        (time.time(), json.dumps({"status": status, **more}), run_id),
+        "INSERT INTO events (run, attempt, time, kind, payload) SELECT id, attempt, ?, ?, ? FROM runs WHERE id=?",
+        (time.time(), kind, json.dumps(payload), run_id),
     )
 
 

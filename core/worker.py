@@ -59,6 +59,7 @@ def main(arguments: list[str]) -> int:
     except StaleWrite:
         logger.info("This attempt was given up before its worker came up.")
         return GIVEN_UP
+    settings = settings.on_behalf_of(run.owner)
     report = RunWriter(store, run, token)
     status, error, detail, summary = _work(run, settings, report)
     report.end_thread()

@@ -12,7 +12,7 @@ from core.data.prepared import Prepared
 from core.errors import TunedeckError
 from core.spec import DataSpec
 from core.wording import counted, listed
-from ui import state
+from ui import resources, state
 from ui.components import code, show_error
 
 PAGE = 100
@@ -51,7 +51,7 @@ def _take_example(key: str, examples: dict[str, str]) -> None:
 def _answer(prepared: Prepared, text: str) -> sql.Answer | TunedeckError:
     try:
         with st.spinner("Running the query"):
-            return sql.run(prepared, text)
+            return sql.run(prepared, text, settings=resources.settings())
     except TunedeckError as error:
         return error
 

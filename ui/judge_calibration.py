@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core import results
+from core.errors import AccessDenied
 from core.figures.judge import confidence_figure, reliability_figure
 from ui import explanation, resources, state
 from ui.components import plain
@@ -74,7 +75,7 @@ def _temperature(judged: Judged, temperature: float) -> None:
 def _save(judged: Judged, temperature: float) -> None:
     assert judged.trained is not None
     try:
-        results.save_temperature(resources.settings().run_dir(judged.trained.id) / "model", temperature)
+        results.keep_temperature(resources.settings(), judged.trained, temperature)
         explanation.forget()
-    except OSError as error:
+    except (OSError, AccessDenied) as error:
         state.set_notice(f"The temperature could not be saved: {plain(str(error))}.")

@@ -13,7 +13,7 @@ from core.errors import SpecError, TunedeckError
 from core.spec import DataSpec, build
 from core.steps import CorrectLabels, dump_steps
 from core.wording import counted
-from ui import dataset_import, pages, state
+from ui import dataset_import, pages, resources, state
 from ui.components import show_error
 from ui.judged import Judged, dataset_of, texts_of
 
@@ -125,7 +125,8 @@ def _table(rows: list[dict[str, Any]], judged: Judged, prepared: Prepared) -> No
         if decided[KEEP]:
             st.button(
                 f"Take {counted(len(decided[KEEP]), 'label')} off the list", key="judge_keep", icon=":material/check:",
-                on_click=reviews.keep, args=(prepared, [rows[i]["text_id"] for i in decided[KEEP]]),
+                on_click=reviews.keep,
+                args=(prepared, [rows[i]["text_id"] for i in decided[KEEP]], resources.settings()),
             )  # fmt: skip
 
 
@@ -151,7 +152,7 @@ def _new_version(
         show_error(error)
         return
     if kept := [rows[i]["text_id"] for i in decided[KEEP]]:
-        reviews.keep(prepared, kept)
+        reviews.keep(prepared, kept, resources.settings())
     state.set_data(changed)
     dataset_import.start_if_needed(changed)
     state.show_dataset_tab(state.PREPARE_TAB)

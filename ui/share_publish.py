@@ -50,7 +50,8 @@ def show(run: Run) -> None:
         st.caption("Choose at least one run.")
         return
     _said([named[key] for key in chosen])
-    spec = PublishSpec(runs=tuple(chosen), texts=texts, mode=mode).model_dump(mode="json")
+    wanted: PublishSpec = build({"runs": tuple(chosen), "texts": texts, "mode": mode}, PublishSpec)
+    spec = wanted.model_dump(mode="json")
     made = light_run.latest("publish", spec)
     path = resources.settings().run_dir(made.id) / publish.NAME if made is not None else None
     if made is None or made.status != "finished" or path is None or not path.is_file():

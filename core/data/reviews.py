@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 
+from core.access import check
 from core.data.prepared import Prepared
 from core.files import write_text
+from core.settings import Settings
 
 NAME = "labels-reviewed.json"
 
@@ -19,6 +21,7 @@ def reviewed(prepared: Prepared) -> set[str]:
         return set()
 
 
-def keep(prepared: Prepared, text_ids: Iterable[str]) -> None:
-    """Raises OSError if it cannot be written."""
+def keep(prepared: Prepared, text_ids: Iterable[str], settings: Settings) -> None:
+    """Raises OSError if it cannot be written, AccessDenied."""
+    check(settings, "review")
     write_text(prepared.folder / NAME, json.dumps(sorted(reviewed(prepared) | set(text_ids))))

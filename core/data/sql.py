@@ -12,10 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.access import check
 from core.data import browse, parquet
 from core.data.prepared import Prepared
 from core.errors import DataError
 from core.process import PROJECT
+from core.settings import Settings
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -58,8 +60,15 @@ def tables(prepared: Prepared) -> dict[str, list[str]]:
     return found
 
 
-def run(prepared: Prepared, sql: str, most_seconds: float = MOST_SECONDS) -> Answer:
-    """Raises DataError with what is wrong with the query and what it could name."""
+def run(
+    prepared: Prepared, sql: str, most_seconds: float = MOST_SECONDS, *, settings: Settings | None = None
+) -> Answer:  # fmt: skip
+    """Raises DataError with what is wrong with the query and what it could name, AccessDenied.
+
+    settings: those of the person who asks; None for the operator
+    """
+    if settings is not None:
+        check(settings, "sql")
     if not sql.strip():
         raise DataError("write a query first, such as SELECT * FROM train LIMIT 10")
     if len(sql) > MOST_CHARACTERS:

@@ -9,8 +9,11 @@ import uuid
 from pathlib import Path
 from typing import Protocol
 
+from core import quotas
+from core.access import check
 from core.errors import DataError
 from core.settings import Settings
+from core.store import Store
 
 CHUNK = 1024 * 1024
 MAX_NAME = 100
@@ -24,15 +27,18 @@ class Readable(Protocol):
 
 
 def save_upload(settings: Settings, name: str, stream: Readable) -> Path:
-    """Writes a stream to the uploads folder and returns the file's path. Raises DataError; leaves nothing half-written.
+    """Writes a stream to the uploads folder and returns the file's path. Raises DataError, AccessDenied; leaves nothing
+    half-written.
 
     name: what the person's browser called the file; of it only harmless characters are kept
     """
-    partial = settings.uploads / f".partial-{uuid.uuid4().hex}"
+    check(settings, "upload")
+    partial = settings.own_uploads / f".partial-{uuid.uuid4().hex}"
     try:
-        settings.uploads.mkdir(parents=True, exist_ok=True)
+        settings.own_uploads.mkdir(parents=True, exist_ok=True)
         digest = _copy(stream, partial, settings.max_upload_bytes, name)
-        folder = settings.uploads / digest[:20]
+        quotas.check_disk(settings, Store(settings.store_path))  # what was just written included
+        folder = settings.own_uploads / digest[:20]
         folder.mkdir(exist_ok=True)
         target = folder / safe_name(name)
         if target.exists():

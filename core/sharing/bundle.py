@@ -20,6 +20,7 @@ from core.data.prepared import find_prepared
 from core.errors import ModelError, SpecError
 from core.evaluation.specs import CompareSpec, EvaluateSpec
 from core.files import finite, write_text
+from core.section import Section
 from core.sharing import environment, examples_file, private, zips
 from core.sharing.bundle_format import FILES, MANIFEST, FileEntry, Manifest, Record
 from core.sharing.specs import BundleSpec
@@ -187,7 +188,7 @@ def _checksums(folder: Path) -> dict[str, FileEntry]:
 
 def specs_of(records: Sequence[Record]) -> None:
     """Raises SpecError if one of the records has a spec that no run could have."""
-    kinds = {"train": RunSpec, "evaluate": EvaluateSpec, "compare": CompareSpec}
+    kinds: dict[str, type[Section]] = {"train": RunSpec, "evaluate": EvaluateSpec, "compare": CompareSpec}
     for record in records:
         specs.build(record.spec, kinds[record.kind])
 

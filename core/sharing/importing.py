@@ -50,8 +50,9 @@ def import_bundle(source: Path, store: Store, settings: Settings, owner: str = "
     """Take in a bundle, a zip or a folder, and return its training run.
 
     One that is here already, unchanged, is left as it is. Raises DataError for what is no valid bundle, WrongStatus
-    if its runs are this home's own.
+    if its runs are this home's own, AccessDenied if the person may not import.
     """
+    store.check_import()
     manifest, digest = _manifest(source)
     if (known := _known(manifest, digest, store)) is not None:
         return known

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
@@ -47,6 +48,11 @@ def clean(value: Any, settings: Settings) -> Any:
     return _clean(value, secrets(), _folders(settings))
 
 
+def shown(value: Any, settings: Settings) -> Any:
+    """What a page says to the person: as it is on their own machine, `clean` where it is a server's."""
+    return value if settings.mode == "local" or value is None else clean(value, settings)
+
+
 def _clean(value: Any, hidden: tuple[str, ...], folders: tuple[tuple[str, str], ...]) -> Any:
     if isinstance(value, str):
         for secret in hidden:
@@ -62,7 +68,7 @@ def _clean(value: Any, hidden: tuple[str, ...], folders: tuple[tuple[str, str], 
     return value
 
 
-@lru_cache(maxsize=8)
+@lru_cache(maxsize=64)
 def _folders(settings: Settings) -> tuple[tuple[str, str], ...]:
     """Folders of this machine and what stands for them, the deepest first."""
     named = {str(settings.home): "TUNEDECK_HOME", str(settings.home.resolve()): "TUNEDECK_HOME"}
@@ -70,6 +76,9 @@ def _folders(settings: Settings) -> tuple[tuple[str, str], ...]:
     for home in (Path.home(), Path.home().resolve()):
         if len(home.parts) > 1:
             named.setdefault(str(home), "~")
+    for folder, name in ((Path(__file__).parents[2], "tunedeck"), (Path(sys.prefix), "python")):
+        named.setdefault(str(folder), name)
+        named.setdefault(str(folder.resolve()), name)
     return tuple(sorted(named.items(), key=lambda pair: len(pair[0]), reverse=True))
 
 

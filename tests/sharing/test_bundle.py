@@ -62,12 +62,12 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shared]:
     store = Store(settings.store_path)
     work = worker_of(store, settings)
     folder = reviews_in(place)(train=160, test=60)
-    spec = {
+    spec: dict[str, Any] = {
         "data": {"source": "file", "path": str(folder), "text_columns": ["text"], "label_column": "label"},
         "model": {"max_length": 32}, "execution": {"device": "cpu", "threads": 1},
         "training": {"num_train_epochs": 1, "per_device_train_batch_size": 32, "learning_rate": 1e-3},
     }  # fmt: skip
-    ids = {}
+    ids: dict[str, str] = {}
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_TOKEN", TOKEN)
         patch.setenv("DATABASE_PASSWORD", SECRET)

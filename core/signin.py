@@ -1,0 +1,51 @@
+"""From what an OpenID provider says of somebody to a person with a role, or to a sentence why not."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from core.errors import AccessDenied
+from core.person import Person, Role
+from core.settings import Settings
+
+EMAIL = re.compile(r"[^@\s]{1,200}@[^@\s]{1,200}")
+
+
+def person_of(claims: Mapping[str, Any], settings: Settings) -> Person:
+    """The person that these claims of a verified ID token are about, with the highest role that is theirs.
+
+    Raises AccessDenied for somebody without an e-mail address, with one that the provider has not verified, or who is
+    in no list.
+    """
+    email = str(claims.get("email") or "").strip().casefold()
+    if not EMAIL.fullmatch(email):
+        raise AccessDenied(
+            "your sign-in has no e-mail address, by which people are known here; ask for the scope email"
+        )
+    if "email_verified" in claims and claims["email_verified"] not in (True, "true", "True"):
+        raise AccessDenied(f"the address {email} is not verified; confirm it where you sign in, and come again")
+    roles = [role for who, role in settings.roles if matches(email, who)]
+    roles += _claimed(claims, settings)
+    if not roles:
+        raise AccessDenied(f"{email} has no role here; ask whoever runs this Tunedeck to be let in")
+    name = " ".join(str(claims.get("name") or email).split())[:80]
+    return Person(email, name, max(roles))
+
+
+def matches(email: str, who: str) -> bool:
+    """Whether an entry of a list of people (an address, *@domain or *) is about this address."""
+    if who == "*":
+        return True
+    return email.rpartition("@")[2] == who[2:] if who.startswith("*@") else email == who
+
+
+def _claimed(claims: Mapping[str, Any], settings: Settings) -> list[Role]:
+    if not settings.role_claim:
+        return []
+    value: Any = claims
+    for part in settings.role_claim.split("."):  # Keycloak: realm_access.roles
+        value = value.get(part) if isinstance(value, Mapping) else None
+    values = [value] if isinstance(value, str) else list(value) if isinstance(value, list | tuple) else []
+    return [role for given in values for named, role in settings.claim_roles if given == named]
