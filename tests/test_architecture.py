@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -22,7 +24,11 @@ def modules(folder: str) -> list[str]:
 def imported_by(names: list[str]) -> set[str]:
     """Top-level modules that are loaded once `names` are imported, in an interpreter of their own."""
     code = f"import importlib, sys\nfor name in {names!r}: importlib.import_module(name)\nprint(*sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as home:  # ui/app.py opens the store as it is imported
+        environment = os.environ | {"TUNEDECK_HOME": home}
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, env=environment
+        )
     assert done.returncode == 0, done.stderr
     return {name.split(".")[0] for name in done.stdout.split()}
 
