@@ -21,9 +21,9 @@ def data(facts: Facts) -> Section:
     spec = facts.spec
     columns, length = list(facts.columns), spec.model.max_length
     texts = ", ".join(f"examples[{name!r}]" for name in columns)
-    cut = (
-        f"truncation=True, max_length={length}{', padding=' + chr(34) + 'max_length' + chr(34) if whole(facts) else ''}"
-    )
+    cut = f"truncation=True, max_length={length}"
+    if whole(facts):
+        cut += ', padding="max_length"'
     code = [
         'files = {"train": "data/train.parquet", "eval": "data/eval.parquet"}',
         'dataset = load_dataset("parquet", data_files=files)',
@@ -156,7 +156,7 @@ def class_weights(facts: Facts) -> list[str]:
 
 
 def loss(facts: Facts) -> Section | None:
-    """`compute_loss(outputs, labels, num_items_in_batch)` for the PyTorch engines; None where the model's own will do."""
+    """`compute_loss(outputs, labels, num_items_in_batch)` for the PyTorch engines; None if the model's own will do."""
     if not has_own_loss(facts):
         return None
     training = facts.spec.training

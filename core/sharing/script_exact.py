@@ -42,7 +42,7 @@ def for_torch(facts: Facts) -> Section:
 
 
 def uses_rows(facts: Facts) -> bool:
-    """Whether this run trained only the rows of the token embedding that its texts use (see core.engines.vocabulary)."""
+    """Whether this run trained only the rows of the token embedding that its texts use: `core.engines.vocabulary`."""
     training = facts.spec.training
     known = facts.model_type in constant(VOCABULARY, "TYPES") | constant(VOCABULARY, "PADDING_COUNTS")
     return known and training.trainable_layers is None and not training.weight_decay

@@ -188,7 +188,8 @@ def _examples(facts: Facts) -> Section:
         "    tokens = {name: rows[name] for name in tokenizer.model_input_names if name in rows}",
         '    batch = tokenizer.pad(tokens, padding="max_length", max_length=width, return_tensors="np")',
         '    segments = batch["token_type_ids"] if "token_type_ids" in batch else np.zeros_like(batch["input_ids"])',
-        '    inputs = {"token_ids": batch["input_ids"], "padding_mask": batch["attention_mask"], "segment_ids": segments}',
+        '    ids, mask = batch["input_ids"], batch["attention_mask"]',
+        '    inputs = {"token_ids": ids, "padding_mask": mask, "segment_ids": segments}',
         '    return {name: values.astype(np.int32) for name, values in inputs.items()}, np.array(rows["label"])',
     ]
     text = "Texts become arrays, filled up to the longest; a few widths only, since TensorFlow compiles for each."
@@ -270,9 +271,10 @@ def _compile(facts: Facts) -> Section:
         f"optimizer = Adam(learning_rate={rate}, epsilon=1e-8{decay})",
     ]
     if decay:
-        code.append(
-            "optimizer.exclude_from_weight_decay([w.variable for w in weights(classifier, model) if w.parameter.ndim <= 1])"
-        )
+        code += [
+            "kept = [w.variable for w in weights(classifier, model) if w.parameter.ndim <= 1]",
+            "optimizer.exclude_from_weight_decay(kept)",
+        ]
     code += [
         "optimizer.build(learner.trainable_variables)",
         "learner.compile(optimizer=optimizer)",

@@ -94,9 +94,11 @@ def _optimizer(facts: Facts) -> Section:
     rate = f"lr={training.learning_rate!r}"
     if training.weight_decay:
         code += [
+            "matrices = [p for p in model.parameters() if p.ndim > 1]",
+            "others = [p for p in model.parameters() if p.ndim <= 1]  # biases and normalisation do not decay",
             "groups = [",
-            f'    {{"params": [p for p in model.parameters() if p.ndim > 1], "weight_decay": {training.weight_decay!r}}},',
-            '    {"params": [p for p in model.parameters() if p.ndim <= 1], "weight_decay": 0.0},',
+            f'    {{"params": matrices, "weight_decay": {training.weight_decay!r}}},',
+            '    {"params": others, "weight_decay": 0.0},',
             "]",
             f"optimizer = AdamW(groups, {rate}, fused=True)",
         ]
@@ -138,10 +140,8 @@ def steps(facts: Facts) -> tuple[list[str], list[str]]:
         if part == 1:
             lines.append(f"num_training_steps = num_epochs * {updates}")
         else:
-            lines += [
-                f"updates = {updates}",
-                f"num_training_steps = {whole - 1} * updates + math.ceil(updates * {part!r})",
-            ]
+            last = f"math.ceil(updates * {part!r})"
+            lines += [f"updates = {updates}", f"num_training_steps = {whole - 1} * updates + {last}"]
     if any("math." in line for line in lines):
         imports.append("import math")
     return lines, imports

@@ -26,9 +26,10 @@ def _callbacks(facts: Facts) -> Section:
         code += [
             "class EarlyStopping(EarlyStoppingCallback):",
             "    def check_metric_value(self, args, state, control, metric_value):",
-            "        least = -np.inf if state.best_metric is None else state.best_metric + self.early_stopping_threshold",
+            "        best = -np.inf if state.best_metric is None else state.best_metric",
+            "        improved = metric_value > best + self.early_stopping_threshold",
             "        waited = self.early_stopping_patience_counter + 1",
-            "        self.early_stopping_patience_counter = 0 if metric_value > least else waited",
+            "        self.early_stopping_patience_counter = 0 if improved else waited",
         ]
     if facts.stopped is not None:
         imports.append("from transformers import TrainerCallback")
