@@ -37,8 +37,8 @@ def _introduction(facts: Facts) -> str:
             "",
             *lines,
             "",
-            "It needs what `requirements.txt` names (`pip install -r requirements.txt`), and the examples in `data/`. "
-            "To understand it, pass over the sections on repeating the run exactly and begin where the data is prepared.",
+            "It needs what `requirements.txt` names (`pip install -r requirements.txt`), and the examples in `data/`.",
+            "To understand it, pass over the parts on repeating the run exactly and begin where the data is prepared.",
         ]
     )
 
