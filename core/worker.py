@@ -222,6 +222,14 @@ def judge(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     return summary
 
 
+def export_code(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """The script and notebook of a training run as a zip."""
+    from core.sharing.code_spec import CodeSpec
+    from core.sharing.examples import export
+
+    return export(spec.build(run.spec, CodeSpec), run, settings, report)
+
+
 JUDGING: dict[str, tuple[str, str, type[Section]]] = {
     "evaluate": ("evaluation.evaluate", "evaluate", EvaluateSpec),
     "predict": ("evaluation.batch", "predict", PredictSpec),
@@ -367,6 +375,7 @@ class RunWriter:
 
 KINDS: dict[str, Callable[[Run, Settings, RunWriter], dict[str, Any]]] = {
     "train": train, "import": import_data, "inspect": inspect_data, "profile": profile_data,
+    "code": export_code,
     **dict.fromkeys(JUDGING, judge),
 }  # fmt: skip
 

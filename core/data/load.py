@@ -91,7 +91,7 @@ def load(data: DataSpec, settings: Settings, progress: Progress = ignore, holdou
         _check_classes_left(train, classes.names, label, "data.max_train_examples")
     return Loaded(
         dataset=DatasetDict({"train": train, "eval": evaluation}),
-        text_columns=tuple(map(_in_dataset, texts)),
+        text_columns=tuple(map(in_dataset, texts)),
         source_columns=tuple(texts),
         label_column=label,
         label_names=list(classes.names),
@@ -230,7 +230,7 @@ def load_split(
         raise DataError(f"{prepared.title} has no split {split!r}; its splits are {listed}", "split")
     classes = label_rules.classes(prepared, like or split, label)
     part = _part(prepared, split, texts, label, classes, notes)
-    columns = tuple(map(_in_dataset, texts))
+    columns = tuple(map(in_dataset, texts))
     return Part(part, columns, tuple(texts), label, classes.names, prepared, tuple(notes))
 
 
@@ -246,7 +246,7 @@ def _part(
         raise DataError(f"the split {split!r} has no column {missing[0]!r}; choose another split", "data.eval_split")
     features = Features(
         {
-            **{_in_dataset(t): Value("string") for t in texts},
+            **{in_dataset(t): Value("string") for t in texts},
             LABEL: ClassLabel(names=list(classes.names)),
             ROW: Value("int64"),
         }
@@ -257,7 +257,7 @@ def _part(
     return Dataset(table, info=DatasetInfo(features=features), fingerprint=fingerprint)
 
 
-def _in_dataset(text: str) -> str:
+def in_dataset(text: str) -> str:
     """What a text column is called beside `label` and `row`."""
     return f"{text}_text" if text in (LABEL, ROW) else text
 
@@ -272,7 +272,7 @@ def _table(
 ) -> tuple[Any, rows.Lost]:
     from datasets.table import InMemoryTable, MemoryMappedTable
 
-    schema = pa.schema([*((_in_dataset(t), pa.string()) for t in texts), (LABEL, pa.int64()), (ROW, pa.int64())])
+    schema = pa.schema([*((in_dataset(t), pa.string()) for t in texts), (LABEL, pa.int64()), (ROW, pa.int64())])
     reader = rows.Reader(part.path, texts, label, classes, schema)
     if rows.unpacked_bytes(part.path, [*texts, label]) <= IN_MEMORY_BYTES:
         return InMemoryTable(pa.Table.from_batches(list(reader.batches()), schema=reader.schema)), reader.lost

@@ -33,18 +33,26 @@ def used(model: Any, device: Device, compiled: bool) -> Iterator[None]:
         yield
         return
     before = getattr(model.config, "_attn_implementation", None)
-    modules = [module for module in model.modules() if type(module) is nn.Dropout]
-    for module in modules:
-        module.forward = partial(_forward, module)
-    if before == "sdpa":
-        model.set_attn_implementation(NAME)
+    put_into(model)
     try:
         yield
     finally:
-        for module in modules:
+        for module in _dropouts(model):
             del module.forward
         if before == "sdpa":
             model.set_attn_implementation(before)
+
+
+def put_into(model: Any) -> None:
+    """The dropout of a model's hidden layers, and of its attention where that is torch's own, becomes ours."""
+    for module in _dropouts(model):
+        module.forward = partial(_forward, module)
+    if getattr(model.config, "_attn_implementation", None) == "sdpa":
+        model.set_attn_implementation(NAME)
+
+
+def _dropouts(model: Any) -> list[Any]:
+    return [module for module in model.modules() if type(module) is nn.Dropout]
 
 
 def _forward(module: nn.Dropout, values: torch.Tensor) -> torch.Tensor:

@@ -47,15 +47,15 @@ def write(folder: Path, spec: RunSpec, loaded: Loaded, ids: dict[str, np.ndarray
             "train_split": loaded.train_split, "eval_split": loaded.eval_split,
             "label_names": list(loaded.label_names), "source_columns": list(loaded.source_columns),
             "label_column": loaded.label_column,
-            "train": _described(ids["train"], loaded.dataset["train"]["label"]),
-            "eval": _described(ids["eval"], loaded.dataset["eval"]["label"]),
+            "train": described(ids["train"], loaded.dataset["train"]["label"]),
+            "eval": described(ids["eval"], loaded.dataset["eval"]["label"]),
         },
         "seeds": {"training": spec.training.seed, "data": spec.data.seed},
     }  # fmt: skip
     write_text(folder / NAME, json.dumps(manifest, ensure_ascii=False, indent=1))
 
 
-def _described(ids: np.ndarray, labels: Iterable[int]) -> dict[str, Any]:
+def described(ids: np.ndarray, labels: Iterable[int]) -> dict[str, Any]:
     """How many examples, and what names their texts and labels, in their order."""
     import numpy as np
 

@@ -1,0 +1,135 @@
+"""What an exported script must know of a run besides its spec. Read from the run's folder, and clean of all secrets."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any, Literal, cast
+
+from core import hub, spec
+from core.data.load import in_dataset
+from core.errors import DataError, TunedeckError
+from core.models import HUB_NAME
+from core.results import model_folder, read_report
+from core.settings import Settings
+from core.sharing import environment, private
+from core.spec import RunSpec
+from core.store import Run
+
+OUTPUTS = ("model", "data", "checkpoints")  # folders that a script writes or reads
+BASE = "base"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """spec: as others may see it (see `private.public_spec`)
+
+    name, dataset: of the run and the dataset, for people; columns: the texts' columns in the Parquet files
+    model_type: of config.json; base: what `from_pretrained` is given, empty for scratch; local: whether it is a folder
+    model_revision, data_revision: commits of the Hub, None if there are none or they are not known
+    device, precision, threads: what the run computed with; train_examples: how many there were
+    pads_with_end: the model had no padding token and took its end token
+    stopped: the run ended before its time, after this many steps; None if it ended as planned
+    evaluated: whether it evaluated at that step; judged_on_part: whether the time was too short for all examples
+    metrics: what it came to; label_names: the classes in the order of their ids; packages: versions
+    """
+
+    spec: RunSpec
+    name: str
+    dataset: str
+    columns: tuple[str, ...]
+    model_type: str
+    base: str
+    local: bool
+    device: Literal["cpu", "cuda", "mps"]
+    precision: str
+    threads: int
+    train_examples: int
+    model_revision: str | None = None
+    data_revision: str | None = None
+    pads_with_end: bool = False
+    stopped: int | None = None
+    evaluated: bool = False
+    judged_on_part: bool = False
+    metrics: dict[str, float] = field(default_factory=dict)
+    label_names: tuple[str, ...] = ()
+    packages: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def exact(self) -> bool:
+        """Whether a repetition comes to the same digits."""
+        return self.device == "cpu" and not self.spec.execution.torch_compile
+
+
+def facts_of(run: Run, settings: Settings) -> Facts:
+    """Raises DataError for a run without a model, or one of an older version that left too little; SpecError."""
+    plan = cast(RunSpec, spec.build(run.spec))
+    folder = settings.run_dir(run.id)
+    told, report = environment.read(folder), read_report(folder)
+    if told is None or report is None or model_folder(folder) is None:
+        raise DataError(
+            f"the run {run.name!r} did not come to a model, or was made by an older version, which did not write down "
+            "what a script needs; train it again"
+        )
+    told, report = private.clean(told, settings), private.clean(report, settings)
+    public = private.public_spec(plan, settings)
+    config = _json(folder / "model" / "config.json")
+    stopped, evaluated = _ending(_json(folder / "history.json"))
+    local = private.is_folder(plan.model.name)
+    return Facts(
+        spec=public, name=private.clean(run.name, settings), dataset=str(told["dataset"]["title"]),
+        columns=tuple(in_dataset(name) for name in told["dataset"]["source_columns"]),
+        model_type=str(config.get("model_type", "")), base=_base(public.model.name, local), local=local,
+        device=_device(told["hardware"]["device"]), precision=str(told["hardware"]["precision"]),
+        threads=int(told["hardware"]["threads"]), train_examples=int(told["dataset"]["train"]["examples"]),
+        model_revision=_commit("model", plan.model.name, plan.model.revision) if not local else None,
+        data_revision=_commit("dataset", plan.data.path, plan.data.revision) if plan.data.source == "hub" else None,
+        pads_with_end=_pads_with_end(folder / "model"), stopped=stopped, evaluated=evaluated,
+        judged_on_part=report.get("examples") != report.get("eval_examples"), metrics=report["metrics"],
+        label_names=tuple(map(str, report["labels"])), packages=dict(told["packages"]),
+    )  # fmt: skip
+
+
+def _base(name: str, local: bool) -> str:
+    if name == "scratch":
+        return ""
+    return f"{BASE}/{PurePath(name).name}" if local else name
+
+
+def _device(title: str) -> Literal["cpu", "cuda", "mps"]:
+    """The kind of device behind what a person calls it."""
+    if title == "CPU":
+        return "cpu"
+    return "mps" if title == "Apple GPU" else "cuda"
+
+
+def _commit(what: Any, name: str, revision: str | None) -> str | None:
+    """The commit that was fetched last; the name of the revision if that is not known any more."""
+    if not HUB_NAME.fullmatch(name):
+        return revision
+    try:
+        return hub.cached_commit(what, name, revision) or revision
+    except (TunedeckError, ValueError, OSError):
+        return revision
+
+
+def _pads_with_end(model: Path) -> bool:
+    told = _json(model / "tokenizer_config.json")
+    return told.get("pad_token") is not None and told.get("pad_token") == told.get("eos_token")
+
+
+def _ending(history: dict[str, Any]) -> tuple[int | None, bool]:
+    """Where a run that was stopped, or whose training diverged, ended, and whether it evaluated there."""
+    steps, log = history.get("steps", 0), history.get("log", [])
+    if not steps or steps >= history.get("total_steps", 0):
+        return None, True
+    return steps, any(point.get("step") == steps and "eval_loss" in point for point in log)
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}

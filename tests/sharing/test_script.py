@@ -1,0 +1,299 @@
+"""Exported scripts and notebooks: they repeat their runs, and nothing that a run carries with it becomes code."""
+
+from __future__ import annotations
+
+import ast
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core import spec as specs
+from core.engines.sampling import TrainingBatches
+from core.engines.vocabulary import PADDING_COUNTS, TYPES
+from core.errors import DataError
+from core.sharing import script_exact
+from core.sharing.examples import texts_by_default
+from core.sharing.facts import Facts, facts_of
+from core.sharing.notebook import notebook
+from core.sharing.pieces import constant, imports, one_line, taken
+from core.sharing.readme import readme, requirements
+from core.sharing.script import main_lines, script
+from core.spec import RunSpec
+from tests.sharing.code_runs import (
+    CASES, HOSTILE_COLUMNS, HOSTILE_LABELS, HOSTILE_NAME, STOPPED, Done, Workshop, run_python, run_scripts,
+)  # fmt: skip
+
+EXACT = [name for name in CASES if not name.startswith("keras")]
+MOST_MAIN_LINES = 120
+
+
+@pytest.fixture(scope="module")
+def workshop(tmp_path_factory: pytest.TempPathFactory) -> Workshop:
+    return Workshop(tmp_path_factory.mktemp("workshop"))
+
+
+@pytest.fixture(scope="module")
+def done(workshop: Workshop) -> dict[str, Done]:
+    """Every case trained by the worker, exported, and its script run in another process."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HOME", str(workshop.root / "hf"))
+        patch.delenv("HF_TOKEN", raising=False)
+        made = {}
+        for case in CASES:
+            run = workshop.train(case)
+            made[case] = workshop.made(run, workshop.export(run))
+        run_scripts([one.folder for one in made.values()], workshop.root / "hf")
+    return made
+
+
+@pytest.mark.parametrize("case", EXACT)
+def test_a_script_of_a_pytorch_engine_comes_to_the_same_figures_and_weights(done: dict[str, Done], case: str) -> None:
+    one = done[case]
+    wanted, found = one.report["metrics"], one.metrics
+    assert found.keys() == wanted.keys()
+    assert found["loss"] == pytest.approx(wanted["loss"], abs=1e-6)
+    assert {k: v for k, v in found.items() if k != "loss"} == {k: v for k, v in wanted.items() if k != "loss"}
+    ours, theirs = weights(one.run_dir / "model"), weights(one.folder / "model")
+    assert ours.keys() == theirs.keys()
+    assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+
+@pytest.mark.parametrize("case", [name for name in CASES if name.startswith("keras")])
+def test_a_script_of_keras_comes_to_nearly_the_same(done: dict[str, Done], case: str) -> None:
+    one = done[case]
+    assert one.metrics == pytest.approx(one.report["metrics"], abs=1e-3)
+    ours, theirs = weights(one.run_dir / "model"), weights(one.folder / "model")
+    assert ours.keys() == theirs.keys()
+    assert all(np.allclose(ours[name], theirs[name], atol=1e-3) for name in ours)
+
+
+def test_runs_learned_something_that_could_differ(done: dict[str, Done], workshop: Workshop) -> None:
+    base = weights(workshop.bases["bert"])
+    for case in ("trainer", "torch", "keras"):
+        learned = weights(done[case].folder / "model")
+        assert not np.allclose(learned["bert.pooler.dense.weight"], base["pooler.dense.weight"], atol=1e-3)
+    assert not np.array_equal(
+        weights(done["trainer"].folder / "model")["classifier.weight"],
+        weights(done["torch-mix"].folder / "model")["classifier.weight"],
+    )
+
+
+def test_a_stopped_run_is_repeated_up_to_where_it_was_stopped(done: dict[str, Done], workshop: Workshop) -> None:
+    for case, step in STOPPED.items():
+        facts = facts_of(workshop.store.run(done[case].run), workshop.settings)
+        assert facts.stopped == step and not facts.evaluated
+        assert f"after step {step}" in (done[case].folder / "train.py").read_text(encoding="utf-8")
+
+
+def test_the_saved_model_loads_with_its_labels(done: dict[str, Done]) -> None:
+    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+
+    for case in ("trainer-hostile", "keras"):
+        model = AutoModelForSequenceClassification.from_pretrained(done[case].folder / "model")
+        assert list(model.config.id2label.values()) == done[case].report["labels"]
+        assert AutoTokenizer.from_pretrained(done[case].folder / "model")("some words")["input_ids"]
+
+
+def weights(folder: Path) -> dict[str, Any]:
+    from safetensors.numpy import load_file
+
+    return dict(load_file(folder / "model.safetensors"))
+
+
+def test_scripts_are_sound_and_short(done: dict[str, Done], workshop: Workshop) -> None:
+    for case, one in done.items():
+        text = (one.folder / "train.py").read_text(encoding="utf-8")
+        compile(text, case, "exec")
+        modules = {name.split(".")[0] for name in imported(text)}
+        assert not modules & {"core", "ui", "streamlit", "tunedeck", "pickle"}
+        assert main_lines(facts_of(workshop.store.run(one.run), workshop.settings)) <= MOST_MAIN_LINES, case
+        assert str(workshop.root) not in text
+    folders = [str(one.folder / "train.py") for one in done.values()]
+    linted = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length", "120", *folders],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert linted.returncode == 0, linted.stdout
+
+
+def imported(text: str) -> list[str]:
+    nodes = list(ast.walk(ast.parse(text)))
+    found = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return found + [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+
+
+def test_only_what_a_run_needs_is_in_its_script(done: dict[str, Done]) -> None:
+    plain = (done["torch"].folder / "train.py").read_text(encoding="utf-8")
+    for word in ("class_weights", "label_smoothing", "waited", "autocast", "GradScaler", "new_model", "islice"):
+        assert word not in plain
+    mixed = (done["torch-mix"].folder / "train.py").read_text(encoding="utf-8")
+    assert "class_weights" in mixed and "label_smoothing=0.1" in mixed and "islice" in mixed
+    assert "UsedRows" in plain and "UsedRows" not in mixed  # weight decay pulls at every row
+
+
+def test_the_notebook_is_valid_and_repeats_its_run(done: dict[str, Done], workshop: Workshop) -> None:
+    import nbformat
+    from nbclient import NotebookClient
+
+    one = done["torch"]
+    for each in done.values():
+        nbformat.validate(nbformat.read(each.folder / "notebook.ipynb", as_version=4))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("HF_HOME", str(workshop.root / "hf"))
+        patch.setenv("HF_HUB_OFFLINE", "1")
+        patch.delenv("PYTHONPATH", raising=False)
+        book = nbformat.read(one.folder / "notebook.ipynb", as_version=4)
+        NotebookClient(book, timeout=200, resources={"metadata": {"path": str(one.folder)}}).execute()
+    said = "".join(o.get("text", "") for o in book.cells[-1].outputs if o.get("name") == "stdout")
+    assert json.loads(said.strip().splitlines()[-1]) == one.metrics
+
+
+def test_hostile_words_stay_words(done: dict[str, Done], workshop: Workshop) -> None:
+    for case in ("trainer-hostile", "torch-hostile"):
+        text = (done[case].folder / "train.py").read_text(encoding="utf-8")
+        values = {node.value for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Constant)}
+        assert set(HOSTILE_COLUMNS) <= values
+        assert not any(isinstance(n, ast.Name) and n.id == "__import__" for n in ast.walk(ast.parse(text)))
+        assert not [line for line in text.splitlines() if line.strip() == "import os; os.abort()"]
+        assert "\u202e" not in text
+        book = json.loads((done[case].folder / "notebook.ipynb").read_text(encoding="utf-8"))
+        head = "".join(book["cells"][0]["source"])
+        assert "`Repeats the run: A run import os; os.abort() \"\"\" # '<img src=x onerror=alert(1)>' {} \\`" in head
+    assert done["torch-hostile"].report["labels"] == sorted(HOSTILE_LABELS)
+
+
+def test_without_texts_the_zip_has_none_and_says_what_is_missing(done: dict[str, Done], workshop: Workshop) -> None:
+    spec = {"run": done["torch-hostile"].run, "attempt": 1, "with_texts": False}
+    code = workshop.work("code", "code", spec)
+    with zipfile.ZipFile(workshop.settings.run_dir(code) / "code.zip") as zipped:
+        assert set(zipped.namelist()) == {"train.py", "notebook.ipynb", "requirements.txt", "README.txt"}
+        text = zipped.read("README.txt").decode()
+        whole = b"".join(zipped.read(name) for name in zipped.namelist())
+    assert b"word12" not in whole
+    assert "The examples are not in here" in text and repr(HOSTILE_COLUMNS[0]) in text
+    snippet = "\n".join(line.strip() for line in text.splitlines() if line.startswith("    "))
+    snippet = snippet[snippet.index("from datasets") :].replace("[...]", "['x', 'y']", 2).replace("[...]", "[0, 2]")
+    folder = workshop.root / "by-hand"
+    (folder / "data").mkdir(parents=True)
+    run_python(["-c", snippet], folder, workshop.root / "hf")
+    assert (folder / "data" / "train.parquet").is_file()
+
+
+def test_a_changed_dataset_is_not_passed_off_as_the_old_one(workshop: Workshop, done: dict[str, Done]) -> None:
+    import pandas as pd
+
+    path = workshop.data["hostile"] / "train.parquet"
+    before = path.read_bytes()
+    frame = pd.read_parquet(path)
+    frame.loc[0, HOSTILE_COLUMNS[0]] = "something else"
+    frame.to_parquet(path)
+    spec = {"run": done["torch-hostile"].run, "attempt": 1, "with_texts": True}
+    with pytest.raises(DataError, match="has changed since this run"):
+        workshop.work("code", "code", spec)
+    path.write_bytes(before)
+
+
+def test_secrets_and_paths_stay_here(workshop: Workshop, done: dict[str, Done], monkeypatch: Any) -> None:
+    secret = "s3cret-value-of-the-environment"
+    monkeypatch.setenv("SERVICE_TOKEN", secret)
+    run = workshop.store.run(done["trainer"].run)
+    workshop.store.rename(run.id, f"{secret} in {workshop.settings.home}/x, hf_{'a' * 30}")
+    facts = facts_of(workshop.store.run(run.id), workshop.settings)
+    for text in (script(facts), notebook(facts), readme(facts, with_texts=False)):
+        assert secret not in text and "hf_aaaa" not in text and str(workshop.settings.home) not in text
+        assert str(workshop.root) not in text
+    workshop.store.rename(run.id, HOSTILE_NAME)
+
+
+def test_versions_are_pinned_as_pypi_has_them() -> None:
+    packages = {"torch": "2.13.0+cpu", "transformers": "5.23.0", "accelerate": "1.15.0", "keras": "3.15.1"}
+    assert requirements(some_facts(packages=packages)) == "torch==2.13.0\ntransformers==5.23.0\naccelerate==1.15.0\n"
+
+
+def test_texts_go_along_unasked_only_where_everybody_has_them() -> None:
+    assert texts_by_default(some_facts())
+    spec = specs.replace(RunSpec(), {"data.source": "file", "data.path": "mine.csv"})
+    assert not texts_by_default(some_facts(spec=spec))
+
+
+def some_facts(**changes: Any) -> Facts:
+    given: dict[str, Any] = {
+        "spec": RunSpec(), "name": "a run", "dataset": "reviews", "columns": ("text",), "model_type": "bert",
+        "base": "base/bert", "local": True, "device": "cpu", "precision": "fp32", "threads": 1, "train_examples": 90,
+    }  # fmt: skip
+    return Facts(**(given | changes))
+
+
+@pytest.mark.parametrize("strategy", ["group_by_length", "random"])
+@pytest.mark.parametrize("budget", [None, 64, 300])
+@pytest.mark.parametrize("size", [1, 8, 33])
+def test_scripts_order_examples_as_the_engines_do(strategy: str, budget: int | None, size: int) -> None:
+    spec = specs.replace(
+        RunSpec(engine="torch"),
+        {
+            "training.train_sampling_strategy": strategy, "training.max_tokens_per_batch": budget,
+            "training.per_device_train_batch_size": size, "training.seed": 7,
+        },
+    )  # fmt: skip
+    space: dict[str, Any] = {"np": np}
+    exec(script_exact.batches(some_facts(spec=spec)), space)
+    rng = np.random.default_rng(size)
+    for count in (1, 7, 100):
+        lengths = rng.integers(3, 90, count)
+        wanted = TrainingBatches(lengths, spec.training)
+        for epoch in range(3):
+            found = space["batches_of"](epoch, lengths)
+            assert [b.tolist() for b in found] == [b.tolist() for b in wanted.of(epoch)]
+
+
+def test_pieces_of_core_are_found_whole() -> None:
+    code, needed = taken("engines/cpu_dropout.py", "put_into", "attention")
+    assert "AttentionInterface.register(NAME, attention)" in code and "core" not in "".join(needed)
+    assert constant("engines/vocabulary.py", "TYPES") == TYPES
+    assert constant("engines/vocabulary.py", "PADDING_COUNTS") == PADDING_COUNTS
+    with pytest.raises(KeyError):
+        constant("engines/vocabulary.py", "NOTHING")
+
+
+def test_imports_are_merged_and_sorted() -> None:
+    made = imports(["import torch", "from a import b, C", "from a import D", "import json", "import torch"])
+    assert made == "import json\n\nimport torch\nfrom a import C, D, b"
+
+
+def test_comments_are_one_printable_line() -> None:
+    assert one_line("a\nb\r\x0b\x1b[31m\u2028c\ud800") == "a b [31m c"
+    assert len(one_line("x" * 1000)) <= 160
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"precision": "bf16"},
+        {"precision": "fp16", "device": "cuda"},
+        {"device": "mps"},
+        {"pads_with_end": True, "model_type": "gpt2"},
+        {"base": "google-bert/bert-base-cased", "local": False, "model_revision": "abc123"},
+        {"stopped": 9, "evaluated": True},
+    ],
+)
+@pytest.mark.parametrize("engine", ["trainer", "torch", "keras"])
+def test_what_is_not_trained_here_is_sound_too(engine: str, changes: dict[str, Any], tmp_path: Path) -> None:
+    if engine == "keras" and {"fp16", "gpt2"} & set(map(str, changes.values())):
+        pytest.skip("Keras has no such runs")
+    compiled = {} if engine == "keras" else {"execution.torch_compile": "precision" in changes}
+    spec = specs.replace(RunSpec(), {"engine": engine, "training.gradient_accumulation_steps": 2, **compiled})
+    text = script(some_facts(spec=spec, **changes))
+    (tmp_path / "train.py").write_text(text, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length", "120", "train.py"], cwd=tmp_path,
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    if changes.get("model_revision"):
+        assert "revision='abc123'" in text or 'revision="abc123"' in text
