@@ -217,8 +217,13 @@ def _ids(field: str, value: Any, what: str) -> list[Problem]:
     return [
         Problem(field, f"{_short(one)} is not the id of {what} on the Hub; write owner/name, or take the line out")
         for one in _listed(value)
-        if not (isinstance(one, str) and HUB_ID.fullmatch(one) and ".." not in one and "--" not in one)
+        if not is_id(one)
     ]
+
+
+def is_id(value: Any) -> bool:
+    """Whether something has the form of a repository's id."""
+    return isinstance(value, str) and bool(HUB_ID.fullmatch(value)) and ".." not in value and "--" not in value
 
 
 def _texts(field: str, value: Any) -> list[Problem]:

@@ -16,6 +16,7 @@ from core.sharing.as_markdown import markdown as as_markdown
 from core.sharing.content import Content
 from core.sharing.document import (
     Block,
+    Bullets,
     Code,
     Document,
     Facts,
@@ -44,10 +45,10 @@ def markdown(content: Content) -> str:
     return as_markdown(document(content))
 
 
-def file_name(content: Content, suffix: str) -> str:
+def file_name(name: str, run_id: str, suffix: str) -> str:
     """What to call the file: of the run's name what every system takes, and its id."""
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", content.name).strip("-").lower()[:40]
-    return f"report-{slug}-{content.id}{suffix}" if slug else f"report-{content.id}{suffix}"
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:40].strip("-")
+    return f"report-{slug}-{run_id}{suffix}" if slug else f"report-{run_id}{suffix}"
 
 
 def document(content: Content) -> Document:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import judged, pages, share_choose, state
+from ui import judged, pages, share_card, share_choose, share_report, state
 from ui.components import empty_state
 
 st.title("Share")
@@ -19,7 +19,10 @@ if not runs:
     )
     st.stop()
 run = share_choose.run(runs)
-PARTS = {}
+PARTS = {
+    ":material/article: Report": share_report.show,
+    ":material/badge: Model card": share_card.show,
+}
 tabs = st.tabs(list(PARTS), key="share_tabs", on_change="rerun") if PARTS else []
 for tab, show in zip(tabs, PARTS.values(), strict=True):
     if tab.open:
