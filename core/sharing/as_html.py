@@ -40,6 +40,7 @@ from core.sharing.style import INK, PAPER, STYLE
 if TYPE_CHECKING:
     import plotly.graph_objects as go
 
+SHORT = 12  # rows of a table that stays on one page
 DRAW = """
 for (const place of document.querySelectorAll(".chart")) {
   const figure = JSON.parse(document.getElementById(place.dataset.figure).textContent);
@@ -197,13 +198,14 @@ def _table(block: Table) -> str:
     def tag(place: int) -> str:
         return ' class="number"' if place in block.numeric else ""
 
+    kind = "wide short" if len(block.rows) <= SHORT else "wide"
     head = "".join(f'<th scope="col"{tag(i)}>{_text(title)}</th>' for i, title in enumerate(block.header))
     body = "".join(
         "<tr>" + "".join(f"<td{tag(i)}>{_cell(cell)}</td>" for i, cell in enumerate(row)) + "</tr>\n"
         for row in block.rows
     )
     return (
-        f'<div class="wide" tabindex="0" role="region" aria-label="{_text(block.caption)}"><table>'
+        f'<div class="{kind}" tabindex="0" role="region" aria-label="{_text(block.caption)}"><table>'
         f"<caption>{_text(block.caption)}</caption><thead><tr>{head}</tr></thead><tbody>\n{body}</tbody></table></div>"
     )
 

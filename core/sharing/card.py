@@ -194,7 +194,8 @@ def _document(content: Content, edits: Edits, model: str) -> Document:
 def _description(content: Content) -> Line:
     names = telling.labels(content)
     what = f"A text classifier of {counted(len(names), 'class', 'classes')}" if names else "A text classifier"
-    return (what, ", made from ", *telling.model_words(content), " with ", *telling.data_words(content), ".")
+    made = ", trained from " if content.spec.model.name == "scratch" else ", fine-tuned from "
+    return (what, made, *telling.model_words(content), " on ", *telling.data_words(content), ".")
 
 
 def _uses(content: Content, edits: Edits) -> Section:

@@ -74,7 +74,7 @@ def _lead(content: Content) -> Line:
     begun = "A text classifier" if not names else f"A classifier of {counted(len(names), 'class', 'classes')}"
     on = f", trained on {counted(train, 'example')} of " if train else ", trained on "
     end = f" and took {duration(content.seconds)}." if content.seconds else "."
-    return (begun, on, *telling.data_words(content), ". It began with ", *telling.model_words(content), end)
+    return (begun, on, *telling.data_words(content), ". It began as ", *telling.model_words(content), end)
 
 
 def _summary(content: Content) -> Section:
@@ -146,12 +146,12 @@ def _split(name: str | None) -> Line:
 
 
 def _training(content: Content) -> Section:
-    changed, whole = telling.settings(content.spec)
-    begun: Line = ("It began with ", *telling.model_words(content), ". ", *telling.procedure(content))
+    changed, _ = telling.settings(content.spec)
+    begun: Line = ("It began as ", *telling.model_words(content), ". ", *telling.procedure(content))
     blocks: list[Block] = [Paragraph(begun)]
     if changed is not None:
         blocks += [Paragraph(("What differs from the defaults:",)), changed]
-    blocks += [Folded("All settings", (whole,)), *_curves(content)]
+    blocks += _curves(content)
     return Section("training", "How it was trained", tuple(blocks))
 
 
@@ -343,9 +343,10 @@ def _again(content: Content) -> Section:
     where = "Point data.path to the file with the data first. " if content.spec.data.source == "file" else ""
     noted = (content.environment or {}).get("dataset", {})
     blocks: list[Block] = [
-        Paragraph((f"Keep the settings below as spec.yaml, and run this. {where}{exact}",)),
+        Paragraph((f"Keep the settings at the end as spec.yaml, and run this. {where}{exact}",)),
         Code("sh", "python -m core train spec.yaml"),
-        Folded("spec.yaml", (Code("yaml", to_yaml(content.spec)),)),
+        Folded("All settings", (telling.settings(content.spec)[1],)),
+        Folded("The same as spec.yaml", (Code("yaml", to_yaml(content.spec)),)),
     ]  # fmt: skip
     contents = [
         (f"{title} examples: {noted[part].get('examples', 0):,}, content ", Name(str(noted[part].get("content", ""))))

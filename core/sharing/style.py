@@ -58,6 +58,7 @@ caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-pa
 th, td { text-align: left; vertical-align: top; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 td { min-width: 64px; }
+td code { white-space: nowrap; }
 th.number, td.number { text-align: right; padding: 6px 0 6px 12px; white-space: nowrap; }
 td:last-child, th:last-child { padding-right: 0; }
 .share { display: inline-block; width: 72px; height: 8px; margin-right: 8px; border-radius: 4px;
@@ -83,6 +84,8 @@ footer { margin-top: 48px; padding-top: 14px; border-top: 1px solid var(--line);
   .lead { font-size: 17px; }
   .facts { grid-template-columns: 1fr 1fr; gap: 8px; }
   .facts strong { font-size: 21px; }
+  .share { display: none; }
+  td:first-child { min-width: 104px; }
 }
 @page { size: A4; margin: 15mm 13mm; }
 @media print {
@@ -98,10 +101,12 @@ footer { margin-top: 48px; padding-top: 14px; border-top: 1px solid var(--line);
   p, li { orphans: 3; widows: 3; }
   figure, .facts, .note, tr { break-inside: avoid; }
   .wide { overflow: visible; }
+  .short { break-inside: avoid; }
   table { font-size: 9.5pt; }
   thead { display: table-header-group; }
   th { white-space: normal; }
   pre { white-space: pre-wrap; overflow: visible; font-size: 8.5pt; }
+  footer { margin-top: 18pt; }
   details::details-content { content-visibility: visible; display: block; height: auto; }
   summary { list-style: none; color: var(--ink); font-weight: 600; }
   a { color: inherit; text-decoration: none; }

@@ -286,7 +286,7 @@ def model_words(content: Content) -> Line:
     """What it began with, as a link where the Hub has it."""
     name = content.spec.model.name
     if name == "scratch":
-        return ("a small new BERT, trained from scratch",)
+        return ("a small new BERT with random weights",)
     if content.base_model:
         return (Link(content.base_model, f"{HUB}{content.base_model}"),)
     return (Name(model_name(name)), " (a folder)")
@@ -335,9 +335,9 @@ def settings(spec: RunSpec) -> tuple[Table | None, Table]:
     start = RunSpec()
     rows, changed = [], []
     for path, info in spec_fields():
-        if path == "data.steps":
-            continue
         value = get_field(spec, path)
+        if path == "data.steps" or _is_void(path, value, spec):
+            continue
         row: tuple[Cell, ...] = (str(info.title), Name(path), setting_words(value))
         rows.append(row)
         told = path.startswith("data.") or path in ("task", "model.name", "model.revision")
@@ -346,6 +346,13 @@ def settings(spec: RunSpec) -> tuple[Table | None, Table]:
     header = ("Setting", "Name", "Value")
     most = Table("Settings that differ from their defaults", (*header, "Default"), tuple(changed)) if changed else None
     return most, Table("All settings", header, tuple(rows))
+
+
+def _is_void(path: str, value: Any, spec: RunSpec) -> bool:
+    """Whether a setting says nothing here, such as how Keras is fed where another engine trains."""
+    if path == "keras_input":
+        return spec.engine != "keras"
+    return value in (None, "", ()) and path.startswith(("data.", "model."))
 
 
 def setting_words(value: Any) -> str:
