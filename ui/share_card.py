@@ -10,7 +10,7 @@ import streamlit as st
 from core.errors import Problem, SpecError
 from core.sharing import card, hub_rules
 from core.sharing.card import Edits
-from core.sharing.content import gather
+from core.sharing.content import gather_for_card
 from core.store import Run
 from ui import resources, state
 from ui.components import plain, show_error
@@ -105,7 +105,7 @@ def _told(text: str) -> dict[str, object]:
 
 
 def _filled(run: Run, edits: Edits) -> str:
-    return card.card(gather(resources.store(), resources.settings(), run), edits)
+    return card.card(gather_for_card(resources.store(), resources.settings(), run), edits)
 
 
 def _fill(run: Run, keys: _Keys) -> None:

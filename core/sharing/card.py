@@ -17,7 +17,7 @@ from core.naming import dataset_name
 from core.settings import Settings
 from core.sharing import hub_rules, private, telling
 from core.sharing.as_markdown import markdown
-from core.sharing.content import Content, gather
+from core.sharing.content import Content, gather_for_card
 from core.sharing.document import Block, Bullets, Document, Folded, Line, Name, Paragraph, Section, Strong
 from core.store import Run, Store
 from core.wording import counted, listed, metric_title, score
@@ -70,7 +70,7 @@ def outgoing(store: Store, settings: Settings, run: Run, model: str = "") -> str
     """
     text = read_card(settings.run_dir(run.id))
     if text is None:
-        text = card(gather(store, settings, run))
+        text = card(gather_for_card(store, settings, run))
     text = str(private.clean(text, settings))
     if found := check_card(text, settings):
         raise SpecError(found)

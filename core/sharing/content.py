@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -119,6 +119,18 @@ def gather(store: Store, settings: Settings, run: Run, with_texts: bool | None =
     with_texts: whether to take texts, and values of columns, of its data; None: only where they are public.
     Raises SpecError for a run whose settings are not valid any more.
     """
+    made = _gathered(store, settings, run, with_texts)
+    return replace(made, texts=_texts(made.evaluations, settings)) if made.with_texts else made
+
+
+def gather_for_card(store: Store, settings: Settings, run: Run) -> Content:
+    """The same without texts, and with what a card's metadata needs beside. Raises SpecError."""
+    spec = cast(RunSpec, build(run.spec))
+    made = _gathered(store, settings, run, None)
+    return replace(made, licence=_licence(spec), languages=_languages(spec, settings))
+
+
+def _gathered(store: Store, settings: Settings, run: Run, with_texts: bool | None) -> Content:
     spec = cast(RunSpec, build(run.spec))
     folder = settings.run_dir(run.id)
     shown = texts_are_public(spec) if with_texts is None else with_texts
@@ -134,8 +146,7 @@ def gather(store: Store, settings: Settings, run: Run, with_texts: bool | None =
         report=_public(report, settings), environment=_public(environs, settings), evaluations=evaluations,
         series={name: view.series(name) for name in view.points},
         has_model=place is not None, temperature=results.read_temperature(place) if place else 1.0,
-        with_texts=shown, texts=_texts(evaluations, settings) if shown else {},
-        licence=_licence(spec), languages=_languages(spec, evaluations, settings),
+        with_texts=shown,
     )  # fmt: skip
 
 
@@ -153,25 +164,22 @@ def _seen(value: Any) -> Any:
 
 
 def _evaluations(store: Store, settings: Settings, run: Run, with_values: bool) -> list[Evaluated]:
-    """The finished evaluations of the model as it is now, of like ones the newest; the most honest first."""
+    """The finished evaluations of the model as it is now, of the same examples the newest; the most honest first."""
     looks = {holdout.content: holdout.looks for holdout in store.holdouts()}
     found: dict[str, Evaluated] = {}
     for other in store.runs(kind="evaluate", statuses=("finished",), limit=LOOKED_AT):
         subject = other.spec.get("model", {})
-        if (
-            subject.get("run") != run.id
-            or subject.get("attempt", 0) not in (0, run.attempt)
-            or repr(other.spec) in found
-        ):
+        if subject.get("run") != run.id or subject.get("attempt", 0) not in (0, run.attempt):
             continue
         folder = settings.run_dir(other.id)
         made = results.read_evaluation(folder)
-        if made is None:
+        examples = repr(made and [made.get(key) for key in ("dataset", "split", "kind", "examples")])
+        if made is None or examples in found:
             continue
         tree = _public(made if with_values else without_values(made), settings)
         content = str((made.get("final_test") or {}).get("content", ""))
         robustness = _public(_read(folder / "robustness.json"), settings)
-        found[repr(other.spec)] = Evaluated(other.id, other.ended or 0.0, tree, looks.get(content), robustness)
+        found[examples] = Evaluated(other.id, other.ended or 0.0, tree, looks.get(content), robustness)
     return sorted(found.values(), key=_rank)
 
 
@@ -259,7 +267,7 @@ def _licence(spec: RunSpec) -> str:
     return said if isinstance(said, str) and said in hub_rules.LICENCES else hub_rules.KNOWN_MODELS.get(name, "")
 
 
-def _languages(spec: RunSpec, evaluations: Sequence[Evaluated], settings: Settings) -> tuple[str, ...]:
+def _languages(spec: RunSpec, settings: Settings) -> tuple[str, ...]:
     """The languages of a tenth of the texts or more, the commonest first: by the profile, else by a sample."""
     try:
         prepared = find_prepared(spec.data, settings)

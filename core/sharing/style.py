@@ -55,11 +55,12 @@ main > section:first-child h2 { margin-top: 28px; }
 }
 table { border-collapse: collapse; width: 100%; font-size: 14px; font-variant-numeric: tabular-nums; }
 caption { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-th, td { text-align: left; vertical-align: top; padding: 6px 12px 6px 0; border-bottom: 1px solid var(--line); }
+th, td { text-align: left; vertical-align: top; padding: 6px 8px; border-bottom: 1px solid var(--line); }
 th { color: var(--soft); font-weight: 600; white-space: nowrap; }
 td { min-width: 64px; }
 td code { white-space: nowrap; }
-th.number, td.number { text-align: right; padding: 6px 0 6px 12px; white-space: nowrap; }
+th.number, td.number { text-align: right; white-space: nowrap; min-width: 0; }
+td:first-child, th:first-child { padding-left: 0; }
 td:last-child, th:last-child { padding-right: 0; }
 .share { display: inline-block; width: 72px; height: 8px; margin-right: 8px; border-radius: 4px;
   background: var(--raised); overflow: hidden; }

@@ -41,7 +41,7 @@ def judged_run(tmp_path_factory: pytest.TempPathFactory) -> JudgedRun:
     spec = {
         "data": data,
         "model": {"name": "scratch", "max_length": 48},
-        "training": {"num_train_epochs": 2, "per_device_train_batch_size": 32, "learning_rate": 1e-3, "logging_steps": 1},
+        "training": {"num_train_epochs": 2, "per_device_train_batch_size": 32, "learning_rate": 1e-3},
         "execution": {"device": "cpu"},
     }  # fmt: skip
     trained = _done(store, settings, "train", build(spec).model_dump(mode="json"))

@@ -20,10 +20,10 @@ from core.sharing.document import visible
 from core.store import Store
 from core.wording import score
 from tests.browser.steps import ARGUMENTS, chromium
-from tests.sharing.judged_run import JudgedRun, classifier, judged_run
+from tests.sharing.judged_run import JudgedRun, judged_run
 from tests.synthetic import Synthetic
 
-__all__ = ["classifier", "judged_run"]
+__all__ = ["judged_run"]
 
 HOSTILE = (
     "<script>window.bad = 1</script>", "</script><img src=http://evil.example/x onerror='window.bad = 1'>",
@@ -115,9 +115,7 @@ def test_figures_are_those_of_the_evaluation(judged_run: JudgedRun) -> None:
 def test_texts_and_values_of_a_file_stay_out_unless_asked_for(judged_run: JudgedRun) -> None:
     store, settings, run, _, test = judged_run
     found = read_evaluation(settings.run_dir(test))
-    assert found is not None and any("author Jane Roe" in g["name"] for g in found["slices"]["worst"]), (
-        "a group to hide"
-    )
+    assert found is not None and any("author Jane Roe" in g["name"] for g in found["slices"]["worst"])
     secret = ("Jane Roe", "word1")
     quiet = gather(store, settings, run)
     for text in (report.html(quiet), report.markdown(quiet)):
@@ -257,9 +255,8 @@ def test_markdown_shows_what_is_hostile_as_text(store: Store, settings: Settings
     text = report.markdown(told(store, settings, run))
     assert not re.search(r"(?<!\\)<(?!/?(details|summary)>)", re.sub(r"```.*?```", "", text, flags=re.S))
     assert "](http://evil" not in text and not re.search(r"(?<!\\)\$", text)
-    widths = {
-        line.replace("\\|", "").count("|") for line in text.splitlines() if "evil.example" in line and "|" in line
-    }
+    rows = [line.replace("\\|", "") for line in text.splitlines() if line.startswith("|") and "evil.example" in line]
+    widths = {row.count("|") for row in rows}
     assert widths <= {4, 5, 6}, "a bar in a label is no cell of its own"
 
 
