@@ -44,6 +44,8 @@ def show(run: Run) -> None:
         )  # fmt: skip
     with preview:
         _preview(text)
+    if not _told(text).get("license"):
+        st.caption(":material/info: It names no licence. Without one, nobody else may use the model.")
     problems = card.check_card(text, resources.settings())
     if problems:
         show_error(SpecError(problems), "The Hub would not take this card")

@@ -148,15 +148,17 @@ def _metadata(content: Content, edits: Edits) -> str:
 
 
 def _results(content: Content) -> Iterator[EvalResult]:
-    """What the Hub shows beside the model: every evaluation on examples that it was not trained on."""
+    """What the Hub shows beside the model: of each split that it was not trained on, the evaluation of the most."""
     spec, noted = content.spec, (content.environment or {}).get("dataset", {})
     if not content.evaluations and content.report is not None:
         split = str(noted.get("eval_split") or spec.data.eval_split or "validation")
         title = str(noted.get("title") or dataset_name(spec.data))
         yield from _result(content, content.report, title, split, own=True)
+    shown = set[tuple[str, str]]()
     for one in content.evaluations:
-        if one.kind != "training":
-            title = str(one.found.get("dataset", {}).get("title", "")) or dataset_name(spec.data)
+        title = str(one.found.get("dataset", {}).get("title", "")) or dataset_name(spec.data)
+        if one.kind != "training" and (title, one.split) not in shown:
+            shown.add((title, one.split))
             yield from _result(content, one.found, title, one.split, own=_is_own(content, one.found))
 
 

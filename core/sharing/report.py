@@ -98,7 +98,7 @@ def _facts(content: Content) -> Facts:
     assert found is not None, "asked for only where there are figures"
     entries = [
         (metric_title(name), score(found["metrics"].get(name)), telling.interval(found, name))
-        for name in telling.metric_names(found)[:3]
+        for name in telling.metric_names(found)[:2]
     ]
     calibration = found.get("calibration") or {}
     if calibration.get("ece") is not None:
@@ -306,16 +306,19 @@ def _mistakes(content: Content) -> list[Block]:
         return []
     entries, names = best.found["mistakes"][: telling.MISTAKES], best.found["labels"]
     texts = content.texts
+    if texts:
+        header = ("True class", "Said", "Confidence", "Text")
+    else:
+        header = ("True class", "Said", "Confidence", "Row")
     rows = tuple(
         (
-            f"{e['row']:,}", names[e["label"]], names[e["prediction"]], f"{e['confidence']:.1%}",
-            *((" / ".join(texts.get(e["row"], ())),) if texts else ()),
+            names[e["label"]], names[e["prediction"]], f"{e['confidence']:.1%}",
+            " / ".join(texts.get(e["row"], ())) if texts else f"{e['row']:,}",
         )
         for e in entries
     )  # fmt: skip
-    header = ("Row", "True class", "Said", "Confidence", *(("Text",) if texts else ()))
     said = "The wrong answers that it is surest of" + ("" if texts else "; texts are left out")
-    return [Paragraph((f"{said}:",)), Table("The surest mistakes", header, rows, (0, 3))]
+    return [Paragraph((f"{said}:",)), Table("The surest mistakes", header, rows, (2,) if texts else (2, 3))]
 
 
 def _loading(content: Content) -> Section | None:

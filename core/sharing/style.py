@@ -48,7 +48,7 @@ main > section:first-child h2 { margin-top: 28px; }
 .facts dt { color: var(--soft); font-size: 13px; }
 .facts dd { margin: 2px 0 0; }
 .facts strong { display: block; font-size: 25px; line-height: 1.25; font-variant-numeric: tabular-nums; }
-.facts span { color: var(--soft); font-size: 13px; }
+.facts span { display: block; color: var(--soft); font-size: 13px; line-height: 1.35; }
 .wide { overflow-x: auto; margin: 0 0 18px; }
 .wide:focus-visible, pre:focus-visible, a:focus-visible, summary:focus-visible {
   outline: 2px solid var(--accent); outline-offset: 2px;

@@ -30,7 +30,7 @@ from core.wording import counted, engine_title, listed, metric_title, number, sc
 
 HUB = "https://huggingface.co/"
 REPEATED_LOOKS = 3
-WEAKEST, MISTAKES, GROUPS = 15, 15, 12
+WEAKEST, MISTAKES, CONFUSIONS, GROUPS = 15, 15, 8, 12
 MODEL_FOLDER = "model"
 KIND_TITLES = {
     "test": "Test", "validation": "Validation: the run chose its best checkpoint by it",
@@ -210,7 +210,7 @@ def _classes(caption: str, each: Iterable[dict[str, Any]]) -> Table:
 
 def taken_for(found: dict[str, Any]) -> Table | None:
     """The classes that are most often taken for another."""
-    pairs = frequent_mistakes(found["labels"], found["confusion"], MISTAKES)
+    pairs = frequent_mistakes(found["labels"], found["confusion"], CONFUSIONS)
     rows = tuple((true, taken, f"{count:,}", f"{share:.1%}") for true, taken, count, share in pairs)
     header = ("True class", "Taken for", "Examples", "Of the class")
     return Table("Most frequent confusions", header, rows, (2, 3)) if rows else None
