@@ -74,8 +74,8 @@ def place_in_queue(store: Store, run: Run, *, one_at_a_time: bool = False) -> Pl
     return Place(len(ahead), holders, len(holds) - len(holders))
 
 
-def load_code(model: Path) -> str:
-    """Three lines of Python that load a model and its tokenizer."""
+def load_code(model: Path | str) -> str:
+    """Three lines of Python that load a model and its tokenizer. model: its folder, or what stands for it"""
     return (
         "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n"
         f"tokenizer = AutoTokenizer.from_pretrained({str(model)!r})\n"

@@ -1,8 +1,11 @@
-"""What others get of a run: read it, load it, run it again, check it. `?run=ID` says which."""
+"""What others get of a run: read it, load it, run it again, check it.
+
+`?run=ID` says which; `&view=report` opens a tab.
+"""
 
 import streamlit as st
 
-from ui import linked_tabs, pages, share_bundle, share_choose, share_publish, state
+from ui import linked_tabs, pages, share_bundle, share_card, share_choose, share_publish, share_report, state
 from ui.components import empty_state
 
 st.title("Share")
@@ -20,6 +23,8 @@ if not runs:
     st.stop()
 run = share_choose.run(runs)
 PARTS: linked_tabs.Views = {
+    "report": (":material/article: Report", share_report.show),
+    "card": (":material/badge: Model card", share_card.show),
     "bundle": (":material/inventory_2: Bundle", share_bundle.show),
     "publish": (":material/public: Publish", share_publish.show),
 }
