@@ -229,6 +229,14 @@ JUDGING: dict[str, tuple[str, str, type[Section]]] = {
 }
 
 
+def push(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """A model or a dataset to the Hub."""
+    from core.sharing import push as sharing
+    from core.sharing.push_spec import PushSpec
+
+    return sharing.push(spec.build(run.spec, PushSpec), run, settings, report)
+
+
 class RunWriter:
     """The worker's Reporter: gathers what is said and writes it in batches, a heartbeat with each."""
 
@@ -363,7 +371,7 @@ class RunWriter:
 
 KINDS: dict[str, Callable[[Run, Settings, RunWriter], dict[str, Any]]] = {
     "train": train, "import": import_data, "inspect": inspect_data, "profile": profile_data,
-    **dict.fromkeys(JUDGING, judge),
+    "push": push, **dict.fromkeys(JUDGING, judge),
 }  # fmt: skip
 
 if __name__ == "__main__":
