@@ -23,6 +23,7 @@ CARD = "README.md"
 MOST_HEADER = 100 * 1024 * 1024  # of a safetensors file; the format's own limit
 MOST_TEXT = 200 * 1024 * 1024
 VOCABULARY = re.compile(r"tokenizer\.json|vocab\.(json|txt)|merges\.txt|added_tokens\.json|.*\.model")
+LARGE = 10 * 1024 * 1024  # bytes: what is smaller goes out together with the other small files
 LONG_SECRET = 16  # characters: shorter ones are found in vocabularies as words that they happen to be
 
 
@@ -75,7 +76,8 @@ def _file(path: Path, settings: Settings) -> Outgoing:
         return Outgoing(path.name, path, path.stat().st_size)
     if VOCABULARY.fullmatch(path.name):
         _check_vocabulary(path)
-        return Outgoing(path.name, path, path.stat().st_size)
+        size = path.stat().st_size
+        return Outgoing(path.name, path.read_bytes() if size < LARGE else path, size)
     return as_text(path.name, _cleaned(path, settings))
 
 

@@ -82,7 +82,8 @@ def _refusal(error: BaseException, what: What, name: str, account: str) -> str |
     owner, _, last = name.partition("/")
     match status:
         case 401:
-            why = "has expired" if "expired" in said.lower() else "is not valid"
+            expired = any("expired" in _said(at).lower() for at in error_chain(error))
+            why = "has expired" if expired else "is not valid"
             return f"The Hub token of this machine {why} (401); put a new one with write access into HF_TOKEN"
         case 403:
             own = f"push to {account}/{last}, or " if account and owner != account else ""

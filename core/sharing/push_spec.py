@@ -11,7 +11,7 @@ from core.hub_errors import hub_id_problem, revision_problem
 from core.section import Section, setting
 from core.spec import DataSpec
 
-MOST_CARD = 200_000  # characters
+MOST_CARD = 500_000  # characters
 
 
 class PushSpec(Section):
