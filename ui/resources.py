@@ -8,6 +8,7 @@ from core.playground import Playground
 from core.scheduler import Scheduler
 from core.settings import Settings, from_environment
 from core.store import Store
+from ui import hub_account
 
 
 @st.cache_resource(show_spinner=False)
@@ -23,6 +24,7 @@ def store() -> Store:
 @st.cache_resource(show_spinner=False)
 def scheduler() -> Scheduler:
     """The thread that starts and supervises runs; this dashboard's one."""
+    hub_account.take_token()
     thread = Scheduler(store(), settings(), keep_spare=True)
     thread.start()
     return thread

@@ -25,6 +25,13 @@ class Account:
         return (self.name, *self.orgs)
 
 
+def is_offline() -> bool:
+    """Whether HF_HUB_OFFLINE forbids to ask the Hub."""
+    from huggingface_hub import constants
+
+    return bool(constants.is_offline_mode())
+
+
 def whoami() -> Account:
     """Ask the Hub; ten seconds at most when it does not answer. Raises HubError."""
     if token() is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
@@ -12,6 +13,12 @@ from core.section import Section, setting
 from core.spec import DataSpec
 
 MOST_CARD = 500_000  # characters
+
+
+def repo_name(title: str) -> str:
+    """A name for a repository, made of a run's: "Sample reviews · scratch" becomes sample-reviews-scratch."""
+    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
+    return re.sub(r"[^a-z0-9]+", "-", plain).strip("-")[:60].strip("-") or "my-model"
 
 
 class PushSpec(Section):

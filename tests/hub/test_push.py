@@ -380,7 +380,7 @@ def test_what_does_not_leave(home: Path, settings: Settings, monkeypatch: pytest
 def test_bundles_come_from_a_dataset_repository(
     alice: Client, start: Callable[..., Client], shared_hub: LoopbackHub, home: Path, tmp_path: Path
 ) -> None:
-    files = {
+    files: dict[str, bytes | str | Path] = {
         "results/one.zip": b"PK1",
         "results/two.zip": b"PK2",
         "evil.py": "raise SystemExit",
