@@ -31,6 +31,7 @@ from core.results import read_evaluation
 from core.run_view import RunView
 from core.scheduler import Scheduler, free_resource, remove_run, resume_run
 from core.settings import Settings, allowed_path, from_environment, home_warning
+from core.sharing.push_spec import PushSpec
 from core.store import ACTIVE, Run, Store
 from core.wording import evaluation_lines, profile_lines
 
@@ -105,6 +106,20 @@ def _parser() -> argparse.ArgumentParser:
     profile.add_argument("--label", metavar="COLUMN", help="the label column; guessed if not given")
     profile.add_argument("--model", default="scratch", metavar="NAME", help="whose tokens to count")
     profile.add_argument("--exact", action="store_true", help="count the tokens of all rows, not of a sample")
+    push = command("push", _push, "Push a run's model, or its dataset, to the Hugging Face Hub; private unless asked.")
+    push.add_argument("run", metavar="RUN", help="the id of the run")
+    push.add_argument("--to", required=True, metavar="OWNER/NAME", help="the repository; made if it is not there")
+    push.add_argument("--public", action="store_true", help="let everybody see it")
+    push.add_argument("--dataset", action="store_true", help="push the run's dataset instead of its model")
+    push.add_argument("--may-publish-texts", action="store_true", help="confirm that the dataset's texts may go out")
+    push.add_argument("--final-tests", action="store_true", help="with --split: final tests may go out too")
+    push.add_argument("--split", action="append", default=[], metavar="SPLIT", help="a split of the dataset to push")
+    push.add_argument("--licence", default="", help="the dataset's licence as the Hub calls it, such as cc-by-4.0")
+    push.add_argument("--language", default="", help="the dataset's language, such as en")
+    push.add_argument("--update", action="store_true", help="replace what a repository of this name holds")
+    push.add_argument("--branch", help="the branch of the repository; main if not given")
+    push.add_argument("--message", default="", help="one line for the repository's history")
+    push.add_argument("--card", metavar="README.md", help="the file with the card's text")
     cli_sharing.add(command, lambda run_id, store, settings: _work_on(run_id, False, store, settings), _say)
     for name in ("train", "resume"):
         commands.choices[name].add_argument(
@@ -245,6 +260,34 @@ def _predict(options: argparse.Namespace, store: Store, settings: Settings) -> t
         shutil.copyfile(settings.run_dir(run_id) / summary["file"], out)
         _say(f"{summary['rows']:,} rows are in {out}.")
     return result | {"out": str(out), **summary}, status
+
+
+def _push(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
+    trained = store.run(options.run)
+    tree = {
+        "run": trained.id, "attempt": trained.attempt, "what": "dataset" if options.dataset else "model",
+        "repo_id": options.to, "private": not options.public, "branch": options.branch, "message": options.message,
+        "update": options.update, "card": _read_card(options.card, settings), "splits": options.split,
+        "licence": options.licence, "language": options.language, "with_texts": options.may_publish_texts,
+        "final_tests": options.final_tests,
+    }  # fmt: skip
+    spec: PushSpec = specs.build(tree, PushSpec)
+    run_id = store.submit("push", f"Pushing {trained.name} to {spec.repo_id}", spec.model_dump(mode="json"))
+    result, status = _work_on(run_id, False, store, settings)
+    summary = store.run(run_id).summary
+    if summary.get("commit"):
+        _say(f"{summary['url']} has it ({'private' if summary['private'] else 'public'}).")
+    return result | {"push": summary}, status
+
+
+def _read_card(path: str | None, settings: Settings) -> str:
+    if path is None:
+        return ""
+    try:
+        return allowed_path(settings, path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
+        raise TunedeckError(f"{path!r} cannot be read as a card: {why}; give a Markdown file") from None
 
 
 def _subject(model: str, store: Store) -> dict[str, Any]:

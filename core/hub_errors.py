@@ -97,7 +97,7 @@ def unreachable(error: BaseException) -> bool:
 
     return any(
         isinstance(e, (ConnectionError, httpx2.TransportError)) or status_of(e) == 429 or status_of(e) >= 500
-        for e in _chain(error)
+        for e in error_chain(error)
     )
 
 
@@ -117,13 +117,13 @@ def explain(error: Exception, what: What, name: str, revision: str | None = None
 
 def reason(error: Exception, what: What, name: str, revision: str | None = None) -> str | None:
     """The sentence of `explain` for errors that are known here; None for others, which may not be the Hub's at all."""
-    for at in _chain(error):
+    for at in error_chain(error):
         if sentence := _refusal(at, what, name, revision) or _no_connection(at, what, name) or _disk(at):
             return sentence
     return None
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
+def error_chain(error: BaseException) -> Iterator[BaseException]:
     """The error and those behind it, outermost first: what lies deep may have been dealt with already."""
     seen: set[int] = set()
     at: BaseException | None = error
@@ -145,7 +145,7 @@ def _refusal(error: BaseException, what: What, name: str, revision: str | None) 
 
     status = status_of(error)
     said = (getattr(error, "server_message", None) or "").lower()
-    page = f"{_endpoint()}/{'datasets/' if what == 'dataset' else ''}{name}"
+    page = f"{endpoint()}/{'datasets/' if what == 'dataset' else ''}{name}"
     if isinstance(error, errors.HFValidationError):
         return hub_id_problem(name) or f"{name!r} is not a Hub id"
     if status == 401 and ("invalid credentials" in said or "expired" in said):
@@ -161,12 +161,12 @@ def _refusal(error: BaseException, what: What, name: str, revision: str | None) 
         return f"{name!r} has no revision {revision!r}; give a branch, a tag or a commit of it, or leave it empty"
     if isinstance(error, errors.RepositoryNotFoundError):
         if _has_token():
-            return f"There is no {what} {name!r} on {_site()}, or your token may not read it; check the spelling"
-        return f"There is no {what} {name!r} on {_site()}, or it is private; check the spelling, or set HF_TOKEN"
+            return f"There is no {what} {name!r} on {site()}, or your token may not read it; check the spelling"
+        return f"There is no {what} {name!r} on {site()}, or it is private; check the spelling, or set HF_TOKEN"
     if isinstance(error, errors.DisabledRepoError):
-        return f"Access to {name!r} has been disabled on {_site()}; choose another {what}"
+        return f"Access to {name!r} has been disabled on {site()}; choose another {what}"
     if isinstance(error, errors.RemoteEntryNotFoundError):
-        return f"A file that {name!r} should have is missing on {_site()}; choose another {what} or revision"
+        return f"A file that {name!r} should have is missing on {site()}; choose another {what} or revision"
     return _status_sentence(status, name) if isinstance(error, errors.HfHubHTTPError) else None
 
 
@@ -197,10 +197,10 @@ def _no_connection(error: BaseException, what: What, name: str) -> str | None:
     if isinstance(error, httpx2.LocalProtocolError):
         return "The Hub token holds characters that no token has; copy it again into HF_TOKEN"
     if isinstance(error, httpx2.TimeoutException):
-        return f"{_site()} did not answer in time; check the connection and try again, what is complete is kept"
+        return f"{site()} did not answer in time; check the connection and try again, what is complete is kept"
     if isinstance(error, (httpx2.ConnectError, ConnectionError)):
         secure = " securely (its certificate was not accepted)" if "certificate" in str(error).lower() else ""
-        return f"{_site()} cannot be reached{secure}, and {name!r} is not in this machine's cache; check the connection"
+        return f"{site()} cannot be reached{secure}, and {name!r} is not in this machine's cache; check the connection"
     cut = "Consistency check failed" in str(error) and isinstance(error, OSError)
     if cut or isinstance(error, (httpx2.RemoteProtocolError, httpx2.NetworkError, XetDownloadError)):
         return f"The connection was cut while {name!r} was fetched; try again, files that are complete are kept"
@@ -232,11 +232,13 @@ def cache_folder() -> Path:
     return Path(constants.HF_HUB_CACHE)
 
 
-def _endpoint() -> str:
+def endpoint() -> str:
+    """The Hub's address, for people."""
     from huggingface_hub import constants
 
     return without_secrets(constants.ENDPOINT)
 
 
-def _site() -> str:
-    return urlsplit(_endpoint()).netloc or _endpoint()
+def site() -> str:
+    """The Hub's name: huggingface.co."""
+    return urlsplit(endpoint()).netloc or endpoint()

@@ -29,6 +29,8 @@ from core.events import Level
 from core.files import write_text
 from core.section import Section
 from core.settings import Settings, from_environment
+from core.sharing.code_spec import CodeSpec
+from core.sharing.push_spec import PushSpec
 from core.sharing.specs import BundleSpec, PublishSpec
 from core.store import Progress, Run, Store
 
@@ -222,14 +224,6 @@ def judge(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     return summary
 
 
-def export_code(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
-    """The script and notebook of a training run as a zip."""
-    from core.sharing.code_spec import CodeSpec
-    from core.sharing.examples import export
-
-    return export(spec.build(run.spec, CodeSpec), run, settings, report)
-
-
 JUDGING: dict[str, tuple[str, str, type[Section]]] = {
     "evaluate": ("evaluation.evaluate", "evaluate", EvaluateSpec),
     "predict": ("evaluation.batch", "predict", PredictSpec),
@@ -238,6 +232,8 @@ JUDGING: dict[str, tuple[str, str, type[Section]]] = {
     "neighbours": ("evaluation.neighbours", "keep", NeighboursSpec),
     "bundle": ("sharing.bundle", "bundle", BundleSpec),
     "publish": ("sharing.publish", "publish", PublishSpec),
+    "code": ("sharing.examples", "export", CodeSpec),
+    "push": ("sharing.push", "push", PushSpec),
 }
 
 
@@ -375,7 +371,6 @@ class RunWriter:
 
 KINDS: dict[str, Callable[[Run, Settings, RunWriter], dict[str, Any]]] = {
     "train": train, "import": import_data, "inspect": inspect_data, "profile": profile_data,
-    "code": export_code,
     **dict.fromkeys(JUDGING, judge),
 }  # fmt: skip
 

@@ -39,6 +39,9 @@ def _done(run: Run) -> None:
         case "predict":
             st.success(f"{counted(run.summary['rows'], 'row')} were predicted.", icon=":material/check:")
             st.page_link(pages.PLAYGROUND, label="To the playground", icon=":material/forum:")
+        case "push":
+            st.success("It is on the Hub.", icon=":material/check:")
+            st.link_button("Open it on the Hub", str(run.summary.get("url", "")), icon=":material/open_in_new:")
         case _:
             st.success("Done; its result is where it was asked for.", icon=":material/check:")
 

@@ -5,7 +5,7 @@
 
 import streamlit as st
 
-from ui import linked_tabs, pages, share_bundle, share_card, share_choose, share_publish, share_report, state
+from ui import linked_tabs, pages, share_bundle, share_card, share_choose, share_hub, share_publish, share_report, state
 from ui.components import empty_state
 
 st.title("Share")
@@ -25,6 +25,7 @@ run = share_choose.run(runs)
 PARTS: linked_tabs.Views = {
     "report": (":material/article: Report", share_report.show),
     "card": (":material/badge: Model card", share_card.show),
+    "hub": (":material/cloud_upload: Hub", share_hub.show),
     "bundle": (":material/inventory_2: Bundle", share_bundle.show),
     "publish": (":material/public: Publish", share_publish.show),
 }

@@ -6,10 +6,11 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import pytest
 
-from tests.hub import calls
+from tests.hub import calls, pushing
 from tests.hub_server.client import Client
 from tests.hub_server.server import GOOD_TOKEN, LoopbackHub
 
@@ -87,3 +88,22 @@ def test_faults_pass_when_counted(hub: LoopbackHub, status: int) -> None:
     repo.faults.status, repo.faults.times = status, 2
     url = f"{hub.endpoint}/api/models/tiny/bert"
     assert [get(url)[0] for _ in range(3)] == [status, status, 200]
+
+
+def test_unmodified_clients_write_to_it(start: Callable[..., Client], hub: LoopbackHub, tmp_path: Path) -> None:
+    (tmp_path / "model.safetensors").write_bytes(bytes(6 * 1024 * 1024))
+    (tmp_path / "small.safetensors").write_bytes(b"small")
+    (tmp_path / "config.json").write_text("{}")
+    env = {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": GOOD_TOKEN, "HF_HUB_DISABLE_XET": "1"}
+    found = start(env).call(pushing.library, "alice/written", str(tmp_path))
+    assert found == {
+        "url": f"{hub.endpoint}/alice/written",
+        "same": True,
+        "files": [".gitattributes", "config.json", "model.safetensors", "small.safetensors"],
+        "private": True,
+        "public": True,
+        "exists": True,
+        "gone": True,
+    }
+    puts = [request.size for request in hub.requests if request.method == "PUT" and "/put/" in request.path]
+    assert sorted(puts) == [5, 1024 * 1024, 5 * 1024 * 1024], "one whole, one in two parts, and none of them twice"

@@ -31,12 +31,13 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """A request that the server saw; `port` tells the Hub's own from the storage's."""
+    """A request that the server saw; `port` tells the Hub's own from the storage's, `size` is its body's in bytes."""
 
     method: str
     path: str
     headers: Mapping[str, str]
     port: int
+    size: int = 0
 
     @property
     def authorization(self) -> str | None:
@@ -50,18 +51,20 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self._serve()
 
-    do_HEAD = do_POST = do_GET
+    do_HEAD = do_POST = do_PUT = do_DELETE = do_GET
 
     def log_message(self, format: str, *args: Any) -> None:
         """Nothing on standard error; `LoopbackHub.requests` has it all."""
 
     def _serve(self) -> None:
-        self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        path = unquote(urlsplit(self.path).path)
         headers = {name.lower(): value for name, value in self.headers.items()}
-        self.hub.requests.append(Request(self.command, self.path, headers, self.server.server_port))
+        self.body = self._read(self._upload_faults(path))
+        self.hub.requests.append(Request(self.command, self.path, headers, self.server.server_port, len(self.body)))
+        if self.close_connection and self.command == "PUT":  # cut in the middle
+            return
         while self.hub.silent:
             time.sleep(0.05)
-        path = unquote(urlsplit(self.path).path)
         try:
             for method, pattern, answer in self.server.routes:
                 if method == ("GET" if self.command == "HEAD" else self.command) and (m := pattern.fullmatch(path)):
@@ -71,6 +74,34 @@ class Handler(BaseHTTPRequestHandler):
             self._refuse(refused)
         except (ConnectionError, TimeoutError):
             self.close_connection = True
+
+    def _upload_faults(self, path: str) -> Faults | None:
+        """What goes wrong with the bytes of this request; None for all but those that bring a large file."""
+        match = re.match(r"/put/(model|dataset)s/([\w.-]+/[\w.-]+)/", path) if self.command == "PUT" else None
+        if match is None:
+            return None
+        kind: Kind = "dataset" if match[1] == "dataset" else "model"
+        repo = self.hub.repos.get((kind, match[2]))
+        return repo.uploads if repo is not None else None
+
+    def _read(self, faults: Faults | None) -> bytes:
+        """The request's body; of one that is cut, what came before."""
+        length = int(self.headers.get("Content-Length") or 0)
+        stop = length
+        if faults and faults.cut_at is not None and length > faults.cut_at and faults.strike():
+            stop = faults.cut_at
+        chunk = min(CHUNK, max(1, faults.bytes_per_s // 20)) if faults and faults.bytes_per_s else CHUNK
+        parts: list[bytes] = []
+        came = 0
+        while came < stop and (part := self.rfile.read(min(chunk, stop - came))):
+            parts.append(part)
+            came += len(part)
+            if faults and faults.bytes_per_s:
+                time.sleep(len(part) / faults.bytes_per_s)
+        if came < length:
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+        return b"".join(parts)
 
     @property
     def hub(self) -> LoopbackHub:
@@ -105,17 +136,38 @@ class Handler(BaseHTTPRequestHandler):
                 raise Refused(401, "RepoNotFound", "Invalid username or password.")
             raise Refused(404, "RepoNotFound", "Repository not found")
         if not repo.faults.only:
-            self._fail(repo.faults)
+            self.fail(repo.faults)
         commit = repo.resolve(revision or "main")
         if commit is None:
             raise Refused(404, "RevisionNotFound", f"Invalid rev id: {revision}")
         return repo, commit
 
-    def _fail(self, faults: Faults) -> None:
+    def writer(self) -> str:
+        """Whose token came, if it may write at all. Refuses as the Hub does."""
+        account = self.account()
+        if account is None:
+            raise Refused(401, message="Invalid username or password.")
+        if self.headers["Authorization"].removeprefix("Bearer ") in self.hub.read_only:
+            message = "Forbidden: you must use a write token to do this"
+            raise Refused(403, message=f"{message} ({self.headers['Authorization']})" if self.hub.quotes else message)
+        return account
+
+    def writable(self, kind: str, name: str) -> Repo:
+        """The repository that a path names, if the account may write to it."""
+        repo, _ = self.repo(kind, name, None)
+        if not self.hub.may_write(self.writer(), repo.name.split("/")[0]):
+            raise Refused(403, message="Forbidden: you have no write access to this repository")
+        return repo
+
+    def fail(self, faults: Faults, only: str = "") -> None:
+        """Go wrong as told; `only`: the one thing that these faults strike, if they strike one alone."""
+        if faults.only and faults.only != only:
+            return
         time.sleep(faults.delay_s)
         if faults.status and faults.strike():
             headers = {} if faults.retry_after_s is None else {"Retry-After": str(faults.retry_after_s)}
-            raise Refused(faults.status, message="The server has a fault", **headers)
+            quoted = f" ({self.headers.get('Authorization')})" if faults.quote else ""
+            raise Refused(faults.status, message=f"The server has a fault{quoted}", **headers)
 
     def _refuse(self, refused: Refused) -> None:
         headers = dict(refused.headers)
@@ -143,7 +195,7 @@ class Handler(BaseHTTPRequestHandler):
     def answer_file(self, repo: Repo, path: str, file: File, headers: Mapping[str, str]) -> None:
         """A file's bytes, all or the range asked for, with the repository's faults."""
         if repo.faults.only and path.endswith(repo.faults.only):
-            self._fail(repo.faults)
+            self.fail(repo.faults, repo.faults.only)
         start, end, ranged = self._range(file)
         length = {"Content-Length": str(end - start), "Accept-Ranges": "bytes"}
         if ranged:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -46,7 +46,8 @@ class Faults:
     bytes_per_s: send file contents no faster
     cut_at: close the connection after this byte of a file, counted from the file's beginning, `times` times;
         a request that starts beyond it gets nothing
-    only: the faults strike only file contents whose path ends so
+    only: the faults strike only file contents whose path ends so; of uploads, "commit": only commits
+    quote: the error quotes the Authorization header of the request
     """
 
     status: int = 0
@@ -56,6 +57,7 @@ class Faults:
     bytes_per_s: int = 0
     cut_at: int | None = None
     only: str = ""
+    quote: bool = False
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     def strike(self) -> bool:
@@ -80,23 +82,44 @@ class Repo:
         self.commits: dict[str, dict[str, File]] = {}
         self.refs: dict[str, str] = {}
         self.faults = Faults()
+        self.uploads = Faults()
+        """What goes wrong when large files come into the storage; `cut_at` counts each request's own bytes."""
+        self.quota: int | None = None
+        """The largest file that the storage still takes, in bytes."""
+        self.blobs: dict[str, bytes] = {}
+        """Large files in the storage by SHA-256, in a commit or not."""
+        self.parts: dict[tuple[str, int], bytes] = {}
+        self.messages: dict[str, str] = {}
 
     def commit(
-        self, files: Mapping[str, bytes | str | Path], ref: str = "main", announce: Mapping[str, int] | None = None
+        self,
+        files: Mapping[str, bytes | str | Path],
+        ref: str = "main",
+        announce: Mapping[str, int] | None = None,
+        without: Sequence[str] = (),
     ) -> str:
         """Add files to what `ref` has (a new ref: to what main has), as one commit; its id.
 
-        `announce` gives false sizes by path, in bytes.
+        `announce` gives false sizes by path, in bytes; `without` are files to take away.
         """
         base = self.refs.get(ref) or self.refs.get("main", "")
         tree = dict(self.commits.get(base, {}))
         for path, content in files.items():
             tree[path] = File(_as_bytes(content), (announce or {}).get(path))
+            if self.is_large(path):
+                self.blobs[tree[path].sha256] = tree[path].content
+        for path in without:
+            tree.pop(path, None)
         seed = f"{self.kind} {self.name} {len(self.commits)} {sorted((p, f.oid) for p, f in tree.items())}"
         commit = hashlib.sha1(seed.encode()).hexdigest()
         self.commits[commit] = tree
         self.refs[ref] = commit
         return commit
+
+    def store(self, oid: str, content: bytes) -> None:
+        """Take a large file into the storage, if it is what its hash says."""
+        if hashlib.sha256(content).hexdigest() == oid:
+            self.blobs[oid] = content
 
     def resolve(self, revision: str) -> str | None:
         """The commit of a branch, a tag or a commit id; None if there is none."""

@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, quote
 
 from .handler import Handler, Refused
 from .repos import Repo
+from .uploads import UPLOADS
 
 
 def _search(handler: Handler, kind: str) -> None:
@@ -103,15 +104,17 @@ def _stored(handler: Handler, kind: str, name: str, commit: str, path: str) -> N
 def _whoami(handler: Handler) -> None:
     if (account := handler.account()) is None:
         raise Refused(401, message="Invalid username or password.")
-    access = {"displayName": "laptop", "role": "write"}
-    handler.answer_json({"type": "user", "name": account, "orgs": [], "auth": {"accessToken": access}})
+    token = handler.headers["Authorization"].removeprefix("Bearer ")
+    access = {"displayName": "laptop", "role": "read" if token in handler.hub.read_only else "write"}
+    orgs = [{"type": "org", "name": name} for name, members in handler.hub.orgs.items() if account in members]
+    handler.answer_json({"type": "user", "name": account, "orgs": orgs, "auth": {"accessToken": access}})
 
 
 _KIND = r"(?P<kind>models|datasets)"
 _NAME = r"(?P<name>[\w.-]+(?:/[\w.-]+)?)"
 _REVISION = r"(?P<revision>refs/[^/]+/[^/]+|[^/]+)"
 
-# In order: the first that matches answers. An upload needs its routes here and `Repo.commit` behind them.
+# In order: the first that matches answers.
 ROUTES: list[tuple[str, re.Pattern[str], Callable[..., None]]] = [
     ("GET", re.compile(r"/api/whoami-v2"), _whoami),
     ("GET", re.compile(rf"/api/{_KIND}"), _search),
@@ -124,4 +127,5 @@ ROUTES: list[tuple[str, re.Pattern[str], Callable[..., None]]] = [
     ("POST", re.compile(rf"/api/{_KIND}/{_NAME}/paths-info/(?P<revision>.+)"), _paths_info),
     ("GET", re.compile(rf"/(?:(?P<kind>datasets)/)?{_NAME}/resolve/{_REVISION}/(?P<path>.+)"), _resolve),
     ("GET", re.compile(rf"/{_KIND}/{_NAME}/(?P<commit>[0-9a-f]{{40}})/(?P<path>.+)"), _stored),
+    *UPLOADS,
 ]

@@ -10,21 +10,34 @@ from pathlib import Path
 from typing import Any
 
 from .handler import EXPIRED_TOKEN, Handler, Request
-from .repos import Kind, Repo
+from .repos import Faults, Kind, Repo
 from .routes import ROUTES
 
-__all__ = ["EXPIRED_TOKEN", "GOOD_TOKEN", "OTHER_TOKEN", "LoopbackHub", "Request"]
+__all__ = ["EXPIRED_TOKEN", "GOOD_TOKEN", "OTHER_TOKEN", "READ_TOKEN", "LoopbackHub", "Request"]
 
 GOOD_TOKEN = "hf_loopbackGoodTokenOfAlice000000000"
 OTHER_TOKEN = "hf_loopbackGoodTokenOfBob0000000000"
+READ_TOKEN = "hf_loopbackReadTokenOfAlice000000000"
 
 
 @dataclass
 class LoopbackHub:
     """A running Hub. Use it as a context manager; `endpoint` is what HF_ENDPOINT has to be."""
 
-    tokens: dict[str, str] = field(default_factory=lambda: {GOOD_TOKEN: "alice", OTHER_TOKEN: "bob"})
+    tokens: dict[str, str] = field(
+        default_factory=lambda: {GOOD_TOKEN: "alice", OTHER_TOKEN: "bob", READ_TOKEN: "alice"}
+    )
     """Valid tokens and whose they are. Every other token is refused, as the Hub does even for public repositories."""
+    read_only: set[str] = field(default_factory=lambda: {READ_TOKEN})
+    """Tokens that may read and not write."""
+    orgs: dict[str, tuple[str, ...]] = field(default_factory=lambda: {"acme": ("alice",)})
+    """Organizations and the accounts that may write there."""
+    part_bytes: int = 5 * 1024 * 1024
+    """Larger files come into the storage in parts of this size."""
+    quotes: bool = False
+    """Refusals of read-only tokens quote the request's Authorization header."""
+    next_uploads: Faults = field(default_factory=Faults)
+    """What goes wrong with uploads to repositories that are created from now on."""
     repos: dict[tuple[Kind, str], Repo] = field(default_factory=dict)
     moved: dict[tuple[Kind, str], str] = field(default_factory=dict)
     """Old names of repositories and the names they have now: requests for the old are redirected."""
@@ -68,6 +81,16 @@ class LoopbackHub:
     def dataset(self, name: str, files: Mapping[str, bytes | str | Path], **rules: bool) -> Repo:
         """Add a dataset; `rules` are Repo's: private, gated."""
         return self._add(Repo("dataset", name, **rules), files)
+
+    def may_write(self, account: str, owner: str) -> bool:
+        """Whether an account may write under a namespace."""
+        return account == owner or account in self.orgs.get(owner, ())
+
+    def sent(self, name: str) -> int:
+        """How many bytes of large files came for a repository, whole or cut."""
+        return sum(
+            request.size for request in self.requests if request.path.startswith("/put/") and name in request.path
+        )
 
     def _add(self, repo: Repo, files: Mapping[str, bytes | str | Path]) -> Repo:
         repo.commit(files)
