@@ -11,6 +11,7 @@ import pytest
 import yaml
 from huggingface_hub import ModelCard
 
+from core.data.prepared import prepare
 from core.errors import SpecError
 from core.presets import PRESETS
 from core.results import read_evaluation, save_temperature
@@ -18,7 +19,7 @@ from core.settings import Settings
 from core.sharing import card, hub_rules
 from core.sharing.card import PLACEHOLDER, Edits
 from core.sharing.content import gather_for_card
-from core.spec import replace
+from core.spec import DataSpec, replace
 from core.store import Store
 from tests.sharing.judged_run import JudgedRun, judged_run
 from tests.synthetic import Synthetic
@@ -64,16 +65,13 @@ def test_the_hub_reads_the_figures_of_every_evaluation(judged_run: JudgedRun) ->
             result = results.pop((split, card.metric_title(name)))
             assert result.metric_value == value and result.metric_type == card.HUB_METRICS[name][0]
             assert result.task_type == "text-classification"
-            assert (result.dataset_type, result.dataset_name) == ("custom", "reviews"), (
-                "a file is no dataset of the Hub"
-            )
+            assert (result.dataset_type, result.dataset_name) == ("custom", "reviews")
             assert (result.metric_args or {}) == card.HUB_METRICS[name][1]
-    assert not results
+    assert not results, "a file is no dataset of the Hub, so its results are of a custom one"
     data = read.data.to_dict()
     assert data["metrics"] == ["accuracy", "f1", "precision", "recall", "matthews_correlation"]
     assert data["pipeline_tag"] == "text-classification" and data["library_name"] == "transformers"
     assert not {"base_model", "datasets", "license", "base_model_relation"} & data.keys()
-    assert data["language"] == ["en"]
     assert str(settings.home.parent) not in text and "Jane Roe" not in text
 
 
@@ -97,6 +95,20 @@ def test_a_folder_is_no_model_of_the_hub(store: Store, settings: Settings, name:
     assert "base_model" not in data and "license" not in data and "/srv/models" not in text
 
 
+def test_languages_are_told_from_the_texts(store: Store, settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "レビュー.csv"
+    rows = ["とても美味しい料理でした。また行きたいです,良い", "店員の対応が悪く、二度と行きません,悪い"] * 10
+    file.write_text("\n".join(["本文,評価", *rows]), encoding="utf-8")
+    data = DataSpec(source="file", path=str(file), text_columns=("本文",), label_column="評価")
+    prepare(data, settings)
+    spec = PRESETS["sample"].spec.model_copy(update={"data": data}).model_dump(mode="json")
+    run = Synthetic(store, settings, "レビューの分類", spec).working()
+    run.finish(labels=["良い", "悪い"])
+    text = made(store, settings, store.run(run.id))
+    assert ModelCard(text).data.to_dict()["language"] == ["ja"]
+    assert "# レビューの分類" in text and "良い, 悪い" in text and "`本文`" in text and str(tmp_path) not in text
+
+
 def test_nothing_hostile_becomes_metadata(store: Store, settings: Settings) -> None:
     for name in HOSTILE:
         run = finished(store, settings, name, HOSTILE, data__path="owner/data", data__config=None)
@@ -112,7 +124,7 @@ def test_nothing_hostile_becomes_metadata(store: Store, settings: Settings) -> N
         assert not card.check_card(text, settings), name
         assert not re.search(r"(?<!\\)<script", parts[1]) and "\u202e" not in text
         headings = [line for line in parts[1].splitlines() if re.match("#+ ", line)]
-        assert len(headings) == 8 and headings[0].startswith("# "), "a name or label makes no heading of its own"
+        assert len(headings) == 7 and headings[0].startswith("# "), "a name or label makes no heading of its own"
 
 
 def test_metrics_that_are_no_numbers_are_left_out(store: Store, settings: Settings) -> None:
