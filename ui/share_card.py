@@ -35,6 +35,12 @@ def show(run: Run) -> None:
     )
     text = str(state.widget(keys.draft))
     _fields(run, keys, _told(text))
+    problems = card.check_card(text, resources.settings())
+    _actions(run, keys, folder, text, problems)
+    if problems:
+        show_error(SpecError(problems), "The Hub would not take this card")
+    elif not _told(text).get("license"):
+        st.caption(":material/info: It names no licence. Without one, nobody else may use the model.")
     state.begin_with(keys.text, text)
     edit, preview = st.tabs([":material/edit: Edit", ":material/preview: Preview"], key=f"share_card_tabs_{run.id}")
     with edit:
@@ -44,12 +50,6 @@ def show(run: Run) -> None:
         )  # fmt: skip
     with preview:
         _preview(text)
-    if not _told(text).get("license"):
-        st.caption(":material/info: It names no licence. Without one, nobody else may use the model.")
-    problems = card.check_card(text, resources.settings())
-    if problems:
-        show_error(SpecError(problems), "The Hub would not take this card")
-    _actions(run, keys, folder, text, problems)
 
 
 class _Keys:

@@ -216,7 +216,8 @@ def _cell(cell: Cell) -> str:
             if cell.value is None:
                 return _text(cell.text)
             width = f"{min(1.0, max(0.0, cell.value)):.1%}"
-            return f'<span class="share"><i style="width:{width}"></i></span>{_text(cell.text)}'
+            bar = f'<span class="share"><i style="width:{width}"></i></span>'
+            return f'<span class="whole">{bar}{_text(cell.text)}</span>'
         case str():
             return _given(cell)
         case _:

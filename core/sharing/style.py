@@ -62,6 +62,7 @@ td code { white-space: nowrap; }
 th.number, td.number { text-align: right; white-space: nowrap; min-width: 0; }
 td:first-child, th:first-child { padding-left: 0; }
 td:last-child, th:last-child { padding-right: 0; }
+.whole { white-space: nowrap; }
 .share { display: inline-block; width: 72px; height: 8px; margin-right: 8px; border-radius: 4px;
   background: var(--raised); overflow: hidden; }
 .share i { display: block; height: 100%; background: var(--accent); opacity: .65; }
@@ -87,6 +88,7 @@ footer { margin-top: 48px; padding-top: 14px; border-top: 1px solid var(--line);
   .facts strong { font-size: 21px; }
   .share { display: none; }
   td:first-child { min-width: 104px; }
+  td:last-child:not(.number):not(:first-child) { min-width: 210px; }
 }
 @page { size: A4; margin: 15mm 13mm; }
 @media print {
@@ -100,6 +102,7 @@ footer { margin-top: 48px; padding-top: 14px; border-top: 1px solid var(--line);
   h2 { font-size: 14pt; margin-top: 24pt; break-after: avoid; }
   .lead { font-size: 12pt; }
   p, li { orphans: 3; widows: 3; }
+  p:has(+ .wide), p:has(+ figure), p:has(+ pre), p:has(+ ul) { break-after: avoid; }
   figure, .facts, .note, tr { break-inside: avoid; }
   .wide { overflow: visible; }
   .short { break-inside: avoid; }

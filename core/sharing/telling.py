@@ -30,6 +30,7 @@ from core.wording import counted, engine_title, listed, metric_title, number, sc
 
 HUB = "https://huggingface.co/"
 REPEATED_LOOKS = 3
+LEAST_CHANCE = 0.001
 WEAKEST, MISTAKES, CONFUSIONS, GROUPS = 15, 15, 8, 12
 MODEL_FOLDER = "model"
 KIND_TITLES = {
@@ -228,7 +229,7 @@ def hard_groups(found: dict[str, Any]) -> list[Block]:
     rows = tuple(
         (
             g["name"], Share(g["accuracy"], f"{g['accuracy']:.1%}"), f"{g['count']:,}", f"{g['coverage']:.1%}",
-            number(g["q"], 2),
+            chance(g["q"]),
         )
         for g in worst
     )  # fmt: skip
@@ -242,6 +243,10 @@ def hard_groups(found: dict[str, Any]) -> list[Block]:
         ),
         Table("Groups of examples that are hard", ("Group", "Right", "Examples", "Of all", "Chance"), rows, (2, 3, 4)),
     ]
+
+
+def chance(q: float | None) -> str:
+    return "below 0.001" if q is not None and q < LEAST_CHANCE else number(q, 2)
 
 
 def trust(found: dict[str, Any]) -> Line | None:

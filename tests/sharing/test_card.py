@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from huggingface_hub import ModelCard
+from huggingface_hub import EvalResult, ModelCard
 
+from core.data.prepared import prepare
 from core.errors import SpecError
 from core.presets import PRESETS
 from core.results import read_evaluation, save_temperature
@@ -18,8 +19,9 @@ from core.settings import Settings
 from core.sharing import card, hub_rules
 from core.sharing.card import PLACEHOLDER, Edits
 from core.sharing.content import gather_for_card
-from core.spec import replace
+from core.spec import DataSpec, replace
 from core.store import Store
+from core.wording import metric_title
 from tests.sharing.judged_run import JudgedRun, judged_run
 from tests.synthetic import Synthetic
 
@@ -51,34 +53,40 @@ def made(store: Store, settings: Settings, run: Any, edits: Edits = card.NOTHING
     return card.card(gather_for_card(store, settings, run), edits)
 
 
+def read(text: str) -> dict[str, Any]:
+    """The metadata as the Hub's own library reads it."""
+    return read(text)
+
+
+def results_of(text: str) -> list[EvalResult]:
+    found: list[EvalResult] = ModelCard(text).data.get("eval_results", [])
+    return found
+
+
 def test_the_hub_reads_the_figures_of_every_evaluation(judged_run: JudgedRun) -> None:
     store, settings, run, validation, test = judged_run
     text = made(store, settings, run)
     assert not card.check_card(text, settings)
-    read = ModelCard(text)
-    results = {(r.dataset_split, r.metric_name): r for r in read.data.eval_results}
+    results = {(r.dataset_split, r.metric_name): r for r in results_of(text)}
     for evaluation, split in ((test, "test"), (validation, "validation")):
         found = read_evaluation(settings.run_dir(evaluation))
         assert found is not None
         for name, value in found["metrics"].items():
-            result = results.pop((split, card.metric_title(name)))
+            result = results.pop((split, metric_title(name)))
             assert result.metric_value == value and result.metric_type == card.HUB_METRICS[name][0]
             assert result.task_type == "text-classification"
-            assert (result.dataset_type, result.dataset_name) == ("custom", "reviews"), (
-                "a file is no dataset of the Hub"
-            )
+            assert (result.dataset_type, result.dataset_name) == ("custom", "reviews")
             assert (result.metric_args or {}) == card.HUB_METRICS[name][1]
-    assert not results
-    data = read.data.to_dict()
+    assert not results, "a file is no dataset of the Hub, so its results are of a custom one"
+    data = read(text)
     assert data["metrics"] == ["accuracy", "f1", "precision", "recall", "matthews_correlation"]
     assert data["pipeline_tag"] == "text-classification" and data["library_name"] == "transformers"
     assert not {"base_model", "datasets", "license", "base_model_relation"} & data.keys()
-    assert data["language"] == ["en"]
     assert str(settings.home.parent) not in text and "Jane Roe" not in text
 
 
 def test_ids_of_the_hub_and_the_base_models_licence(store: Store, settings: Settings) -> None:
-    data = ModelCard(made(store, settings, finished(store, settings))).data.to_dict()
+    data = read(made(store, settings, finished(store, settings)))
     assert data["base_model"] == "google-bert/bert-base-cased" and data["base_model_relation"] == "finetune"
     assert data["datasets"] == ["Yelp/yelp_review_full"] and data["license"] == "apache-2.0"
     (result,) = data["model-index"][0]["results"]
@@ -86,15 +94,29 @@ def test_ids_of_the_hub_and_the_base_models_licence(store: Store, settings: Sett
         result["dataset"]["type"] == "Yelp/yelp_review_full" and result["dataset"]["split"] == "test"
     )
     edited = made(store, settings, finished(store, settings), Edits(licence="mit", languages=("ja", "en")))
-    data = ModelCard(edited).data.to_dict()
+    data = read(edited)
     assert data["license"] == "mit" and data["language"] == ["ja", "en"]
 
 
 @pytest.mark.parametrize("name", ["scratch", "/srv/models/mine", "./mine", "C:\\models\\mine", "minilm"])
 def test_a_folder_is_no_model_of_the_hub(store: Store, settings: Settings, name: str) -> None:
     text = made(store, settings, finished(store, settings, model__name=name))
-    data = ModelCard(text).data.to_dict()
+    data = read(text)
     assert "base_model" not in data and "license" not in data and "/srv/models" not in text
+
+
+def test_languages_are_told_from_the_texts(store: Store, settings: Settings, tmp_path: Path) -> None:
+    file = tmp_path / "レビュー.csv"
+    rows = ["とても美味しい料理でした。また行きたいです,良い", "店員の対応が悪く、二度と行きません,悪い"] * 10
+    file.write_text("\n".join(["本文,評価", *rows]), encoding="utf-8")
+    data = DataSpec(source="file", path=str(file), text_columns=("本文",), label_column="評価")
+    prepare(data, settings)
+    spec = PRESETS["sample"].spec.model_copy(update={"data": data}).model_dump(mode="json")
+    run = Synthetic(store, settings, "レビューの分類", spec).working()
+    run.finish(labels=["良い", "悪い"])
+    text = made(store, settings, store.run(run.id))
+    assert read(text)["language"] == ["ja"]
+    assert "# レビューの分類" in text and "良い, 悪い" in text and "`本文`" in text and str(tmp_path) not in text
 
 
 def test_nothing_hostile_becomes_metadata(store: Store, settings: Settings) -> None:
@@ -112,7 +134,7 @@ def test_nothing_hostile_becomes_metadata(store: Store, settings: Settings) -> N
         assert not card.check_card(text, settings), name
         assert not re.search(r"(?<!\\)<script", parts[1]) and "\u202e" not in text
         headings = [line for line in parts[1].splitlines() if re.match("#+ ", line)]
-        assert len(headings) == 8 and headings[0].startswith("# "), "a name or label makes no heading of its own"
+        assert len(headings) == 7 and headings[0].startswith("# "), "a name or label makes no heading of its own"
 
 
 def test_metrics_that_are_no_numbers_are_left_out(store: Store, settings: Settings) -> None:
@@ -121,8 +143,7 @@ def test_metrics_that_are_no_numbers_are_left_out(store: Store, settings: Settin
     report = json.loads(path.read_text())
     report["metrics"] |= {"accuracy": None, "loss": float("nan")}
     path.write_text(json.dumps(report))
-    read = ModelCard(made(store, settings, run))
-    assert {r.metric_name for r in read.data.eval_results} == {
+    assert {r.metric_name for r in results_of(made(store, settings, run))} == {
         "F1 (macro)", "F1 (weighted)", "Precision (macro)", "Recall (macro)", "Matthews correlation",
     }  # fmt: skip
 
@@ -132,7 +153,7 @@ def test_a_run_without_a_report(store: Store, settings: Settings) -> None:
     run.train(50, of=100)
     store.finish(run.id, run.token, "stopped", "Stopped")
     text = made(store, settings, store.run(run.id))
-    assert "model-index" not in ModelCard(text).data.to_dict() and "How good it is was not measured" in text
+    assert "model-index" not in read(text) and "How good it is was not measured" in text
     assert not card.check_card(text, settings)
 
 
