@@ -71,7 +71,7 @@ def test_a_push_from_the_page(app: App, asking: LoopbackHub, home: Path) -> None
     )
     assert "Pushing" in shown(page) and GOOD_TOKEN not in shown(page)
     assert not files_with(GOOD_TOKEN, home)
-    assert "alice/from-the-page" in str(page) and GOOD_TOKEN not in str(page), "no element and no state has it"
+    assert "share_linked" in str(page) and GOOD_TOKEN not in str(page), "no element and no state has it"
 
 
 def test_a_dataset_needs_the_tick_and_leaves_the_final_test_here(app: App, asking: LoopbackHub, home: Path) -> None:
