@@ -11,6 +11,7 @@ import streamlit as st
 from core import results
 from core.errors import HubError, ModelError, SpecError, TunedeckError
 from core.hub_errors import endpoint, site
+from core.naming import dataset_name
 from core.sharing import outgoing
 from core.sharing.hub_account import Account, is_offline
 from core.sharing.push_spec import PushSpec, repo_name
@@ -107,11 +108,17 @@ def _form(run: Run, account: Account, pushes: list[Run]) -> None:
         )
         return
     st.markdown(f":material/account_circle: Signed in as **{plain(account.name)}**")
-    what = str(st.segmented_control("What", list(WHAT), default="model", required=True, key="hub_what",
-                                    format_func=WHAT.__getitem__))  # fmt: skip
-    repo_id = _name(run, account)
+    last = pushes[0] if pushes else None
+    what = str(st.segmented_control(
+        "What to push", list(WHAT), default=last.spec["what"] if last else "model", required=True, key="hub_what",
+        format_func=WHAT.__getitem__,
+    ))  # fmt: skip
+    trained: RunSpec = build(run.spec)
+    last = next((push for push in pushes if push.spec["what"] == what), None)
+    title = run.name if what == "model" else dataset_name(trained.data)
+    repo_id = _name(last.spec["repo_id"] if last else f"{account.name}/{repo_name(title)}", account, f"{run.id}_{what}")
     private = st.toggle(
-        "Private", value=True, key="hub_private",
+        "Private", value=bool(last.spec["private"]) if last else True, key=f"hub_private_{run.id}_{what}",
         help="Only you, and those whom you let in, see the repository and can load from it. You can open it later in "
         "its settings on the Hub.",
     )  # fmt: skip
@@ -121,8 +128,7 @@ def _form(run: Run, account: Account, pushes: list[Run]) -> None:
     if what == "model":
         ready = _model(run)
     else:
-        spec: RunSpec = build(run.spec)
-        data = share_hub_data.choose(spec.data)
+        data = share_hub_data.choose(trained.data)
         ready, tree = data is not None, tree | (data or {})
     again = any(p.spec["repo_id"] == repo_id and p.spec["what"] == what and p.summary.get("commit") for p in pushes)
     more = _more(again or (bool(pushes) and " already" in (pushes[0].error or "")))
@@ -135,11 +141,14 @@ def _form(run: Run, account: Account, pushes: list[Run]) -> None:
     )  # fmt: skip
 
 
-def _name(run: Run, account: Account) -> str:
+def _name(usual: str, account: Account, key: str) -> str:
+    """owner/name as the fields say, which begin with `usual`."""
+    owner, _, name = usual.partition("/")
     left, right = st.columns([1, 2], vertical_alignment="bottom")
-    owner = left.selectbox("Owner", account.namespaces, key="hub_owner", help="You, or an organization of yours.")
-    name = right.text_input("Repository", repo_name(run.name), key=f"hub_name_{run.id}", max_chars=96)
-    return f"{owner}/{name.strip()}"
+    owners = list(account.namespaces)
+    place = owners.index(owner) if owner in owners else 0
+    owner = left.selectbox("Owner", owners, place, key=f"hub_owner_{key}", help="You, or an organization of yours.")
+    return f"{owner}/{right.text_input('Repository', name, key=f'hub_name_{key}', max_chars=96).strip()}"
 
 
 def _model(run: Run) -> bool:
