@@ -11,7 +11,7 @@ import streamlit as st
 from core import results
 from core.data.prepared import Prepared, find_prepared
 from core.errors import RunNotFound, SpecError
-from core.evaluation.specs import EvaluateSpec, Subject
+from core.evaluation.specs import EvaluateSpec, Subject, owner_of_data
 from core.spec import DataSpec, build
 from core.store import Run
 from ui import resources
@@ -86,8 +86,10 @@ def subject_of(run: Run) -> Subject:
 def dataset_of(judged: Judged) -> Prepared | None:
     """The dataset whose rows were judged; None if it is not here any more, or has changed."""
     try:
-        prepared = find_prepared(build(judged.found["data"], DataSpec), resources.settings())
-    except SpecError:
+        owner = owner_of_data(judged.run, resources.store())
+        settings = resources.settings().on_behalf_of(owner)  # who sees a run sees the texts it is about
+        prepared = find_prepared(build(judged.found["data"], DataSpec), settings)
+    except (SpecError, RunNotFound):
         return None
     same = prepared is not None and prepared.fingerprint == judged.found["dataset"]["fingerprint"]
     return prepared if same else None

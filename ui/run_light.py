@@ -38,7 +38,8 @@ def _done(run: Run) -> None:
                 st.switch_page(pages.EVALUATE, query_params={"evaluation": run.id})
         case "predict":
             st.success(f"{counted(run.summary['rows'], 'row')} were predicted.", icon=":material/check:")
-            st.page_link(pages.PLAYGROUND, label="To the playground", icon=":material/forum:")
+            if pages.is_offered(pages.PLAYGROUND):
+                st.page_link(pages.PLAYGROUND, label="To the playground", icon=":material/forum:")
         case _:
             st.success("Done; its result is where it was asked for.", icon=":material/check:")
 
@@ -47,6 +48,8 @@ def _browse(run: Run) -> None:
     try:
         data: DataSpec = build(run.spec, DataSpec)
     except SpecError:
+        return
+    if not pages.is_offered(pages.DATASETS):
         return
     if st.button("Browse it", type="primary", icon=":material/table_view:", key="import_browse"):
         state.set_data(data)
