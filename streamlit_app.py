@@ -9,19 +9,36 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import streamlit as st
+from starlette.middleware import Middleware
+from streamlit import config
 
 from core.errors import TunedeckError
 from ui import resources
+from ui.visitors import VisitorCookie
+
+MODE, UPLOAD_MB = "local", None
+with suppress(TunedeckError):  # the pages say what is wrong
+    MODE, UPLOAD_MB = resources.installation().mode, resources.installation().max_upload_bytes // 1024**2
+if MODE != "local":
+    # The download that Streamlit's tables have of their own writes cells as they are: one that begins with = + - or @
+    # is a formula to a spreadsheet. Downloads of ours keep such cells from being one.
+    config.set_option("client.disableDataExport", True)
+if UPLOAD_MB is not None:
+    config.set_option("server.maxUploadSize", max(1, UPLOAD_MB))
 
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
     """Runs go on when the server is up, whether or not anybody looks; its lease is given back when it ends."""
-    with suppress(TunedeckError):  # the pages say what is wrong
+    with suppress(TunedeckError):
         resources.scheduler()
     yield
     with suppress(TunedeckError):
         resources.scheduler().close()
 
 
-app = st.App(Path(__file__).parent / "ui" / "app.py", lifespan=lifespan)
+app = st.App(
+    Path(__file__).parent / "ui" / "app.py",
+    lifespan=lifespan,
+    middleware=[Middleware(VisitorCookie, on=MODE == "demo")],
+)

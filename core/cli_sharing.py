@@ -14,8 +14,9 @@ from core.errors import TunedeckError
 from core.files import replace_folder
 from core.settings import Settings
 from core.sharing import zips
-from core.sharing.bundle import NAME, texts_by_default
+from core.sharing.bundle import NAME
 from core.sharing.bundle_format import MANIFEST, MOST_FILES
+from core.sharing.content import texts_are_public
 from core.sharing.importing import import_bundle
 from core.sharing.specs import BundleSpec, PublishSpec
 from core.store import Run, Store
@@ -52,7 +53,7 @@ def _export(
 ) -> tuple[dict[str, Any], int]:
     target = _target(options.to)
     run = store.run(options.run)
-    with_texts = texts_by_default(_spec(run)) if options.texts is None else options.texts
+    with_texts = texts_are_public(_spec(run)) if options.texts is None else options.texts
     spec = BundleSpec(run=run.id, attempt=run.attempt, texts=with_texts)
     run_id = store.submit("bundle", f"Bundle of {run.name}", spec.model_dump(mode="json"))
     result, status = work(run_id, store, settings)
@@ -68,7 +69,7 @@ def _publish(
 ) -> tuple[dict[str, Any], int]:
     target = _target(options.to)
     runs = [store.run(run_id) for run_id in options.runs]
-    chosen = all(texts_by_default(_spec(run)) for run in runs) if options.texts is None else options.texts
+    chosen = all(texts_are_public(_spec(run)) for run in runs) if options.texts is None else options.texts
     spec: PublishSpec = specs.build(
         {"runs": tuple(run.id for run in runs), "texts": chosen, "mode": options.mode}, PublishSpec
     )

@@ -150,7 +150,7 @@ def runs_named(spec: dict[str, Any]) -> Iterable[str]:
     model = spec.get("model")
     named = [spec.get("run"), spec.get("evaluation"), model.get("run") if isinstance(model, dict) else None]
     several = spec.get("evaluations") or spec.get("runs") or ()
-    return [str(run_id) for run_id in (*named, *several) if run_id]
+    return [run_id for run_id in (*named, *several) if isinstance(run_id, str) and run_id]
 
 
 def check_paths(settings: Settings, spec: dict[str, Any]) -> None:

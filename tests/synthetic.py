@@ -30,12 +30,13 @@ class Synthetic:
         spec: dict[str, Any] | None = None,
         *,
         kind: str = "train",
+        owner: str = "local",
     ) -> None:
         self._store, self._settings = store, settings
         self._random = random.Random(7)
         self._kind = kind
         self.spec = spec or PRESETS[SAMPLE].spec.model_dump(mode="json")
-        self.id = store.submit(kind, name, self.spec)
+        self.id = store.submit(kind, name, self.spec, owner=owner)
         self.token = 1 + random.randrange(2**40)
         self.seen = 0
         self._claim()

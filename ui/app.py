@@ -5,9 +5,9 @@ from pathlib import Path
 import streamlit as st
 
 from core.errors import TunedeckError
-from ui import resources
+from ui import resources, sign_in
 from ui.components import show_error
-from ui.pages import COMPARE, DATASETS, EVALUATE, NEW_RUN, PLAYGROUND, RUN, RUNS, SHARE, START
+from ui.pages import AUDIT, COMPARE, DATASETS, EVALUATE, NEW_RUN, PLAYGROUND, RUN, RUNS, SHARE, START, is_offered
 
 HERE = Path(__file__).parent
 
@@ -18,12 +18,18 @@ try:
 except TunedeckError as error:
     show_error(error, "Tunedeck cannot start")
     st.stop()
+who = sign_in.must_come_in()
+sections = {
+    "": [START],
+    "Data": [DATASETS],
+    "Train": [NEW_RUN, RUNS, RUN],
+    "Results": [EVALUATE, COMPARE, PLAYGROUND, SHARE],
+    "Team": [AUDIT],
+}
+offered = {title: [page for page in pages if is_offered(page)] for title, pages in sections.items()}
 page = st.navigation(
-    {
-        "": [START],
-        "Data": [DATASETS],
-        "Train": [NEW_RUN, RUNS, RUN],
-        "Results": [EVALUATE, COMPARE, PLAYGROUND, SHARE],
-    }
+    {title: pages for title, pages in offered.items() if pages},
+    position="hidden" if st.context.is_embedded else "sidebar",
 )
+sign_in.who_is_here(who)
 page.run()

@@ -32,6 +32,23 @@ def choose(runs: list[Run]) -> list[Run]:
     return [named[key] for key in chosen]
 
 
+def published(runs: list[Run]) -> list[Run]:
+    """The evaluations of a comparison that was made before: what there is for those who may not make one."""
+    named = {run.id: run for run in runs}
+    made = [
+        run for run in resources.store().runs(kind="compare", statuses=("finished",))
+        if set(run.spec["evaluations"]) <= named.keys()
+    ]  # fmt: skip
+    if not made:
+        st.caption("No comparison of these models was published.")
+        return []
+    chosen = st.selectbox(
+        "Comparison", made, key="compare_published",
+        format_func=lambda run: " · ".join(str(named[key].summary.get("title", key)) for key in run.spec["evaluations"]),
+    )  # fmt: skip
+    return [named[key] for key in chosen.spec["evaluations"]]
+
+
 def title_of(run: Run) -> str:
     summary = run.summary
     shown = score(summary.get("value"))

@@ -9,10 +9,14 @@ from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 from streamlit.navigation.page import StreamlitPage
 
+from core.access import Action
 from core.errors import SpecError, TunedeckError
+from core.sharing import private
 from core.wording import sentence
+from ui import pages, resources
 
 Color = Literal["red", "orange", "yellow", "blue", "green", "violet", "gray", "primary"]
 
@@ -47,15 +51,29 @@ def _one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
+def shown(text: str) -> str:
+    """What outsiders may read of a sentence or log: in every mode but local without paths and secrets of the server."""
+    try:
+        return str(private.shown(text, resources.installation()))
+    except TunedeckError:  # the settings themselves are wrong, and that is what is to be said
+        return text
+
+
 def show_error(error: TunedeckError, title: str | None = None) -> None:
     """The one place that turns an error of ours into words on a page."""
     if isinstance(error, SpecError) and len(error.problems) > 1:
-        lines = (
-            f"- {code(p.field)}: {plain(p.message)}" if p.field else f"- {plain(p.message)}" for p in error.problems
-        )
+        lines = ((f"- {code(p.field)}: " if p.field else "- ") + plain(shown(p.message)) for p in error.problems)
         st.error("\n".join(lines), title=title or "Some settings need a look", icon=":material/error:")
     else:
-        st.error(plain(sentence(str(error))), title=title, icon=":material/error:")
+        st.error(plain(sentence(shown(str(error)))), title=title, icon=":material/error:")
+
+
+def allowed(action: Action, place: DeltaGenerator | None = None) -> bool:
+    """Whether the person may do this; if not, the page (at `place`) says why."""
+    why = resources.why_not(action)
+    if why is not None:
+        (place or st).info(plain(sentence(why)), icon=":material/lock:")
+    return why is None
 
 
 def empty_state(
@@ -72,7 +90,7 @@ def empty_state(
         st.space("small")
         st.markdown(f"### {icon} {title}", text_alignment="center")
         st.markdown(text, text_alignment="center")
-        if page is not None and st.button(label, type="primary", key="empty_state_action"):
+        if page is not None and pages.is_offered(page) and st.button(label, type="primary", key="empty_state_action"):
             st.switch_page(page, query_params=dict(query_params or {}))
         st.space("small")
 

@@ -53,8 +53,7 @@ def start_if_needed(data: DataSpec) -> None:
 def start_import(data: DataSpec) -> None:
     """Queue a run that brings this dataset here."""
     whole = source_only(data)
-    resources.store().submit("import", f"Open {dataset_name(whole)}", whole.model_dump(mode="json"))
-    resources.scheduler().wake()
+    light_run.start("import", f"Open {dataset_name(whole)}", whole.model_dump(mode="json"))
 
 
 def _show_import(data: DataSpec) -> None:

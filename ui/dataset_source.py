@@ -7,15 +7,17 @@ from typing import cast
 import streamlit as st
 from streamlit.typing import UploadedFile
 
+from core import access
 from core.data.uploads import save_upload
-from core.errors import SpecError, TunedeckError
+from core.errors import PathError, SpecError, TunedeckError
 from core.naming import dataset_name
 from core.plan import same_origin
+from core.settings import Settings, allowed_path
 from core.spec import DataSpec, build
 from core.store import Run
-from core.wording import sentence, size
+from core.wording import listed, sentence, size
 from ui import dataset_hub, dataset_import, resources, state
-from ui.components import plain
+from ui.components import plain, shown
 
 KINDS = {
     "sample": ":material/star: Sample",
@@ -41,7 +43,7 @@ def choose() -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         state.remember(key, state.source())  # it may have been chosen elsewhere: a recent dataset, a preset
         st.segmented_control(
-            "Source", list(KINDS), format_func=KINDS.__getitem__, required=True, key=key,
+            "Source", access.sources(resources.settings()), format_func=KINDS.__getitem__, required=True, key=key,
             label_visibility="collapsed", on_change=_choose_kind, args=(key,),
         )  # fmt: skip
         _recent()
@@ -90,7 +92,11 @@ def _choose_kind(key: str) -> None:
 def _file() -> None:
     settings = resources.settings()
     local = settings.mode == "local"
-    upload, path = st.columns(2, gap="medium") if local else (st.container(), None)
+    may, roots = resources.why_not("upload"), [root.name for root in settings.roots]
+    upload, path = st.columns(2, gap="medium") if local or roots else (st.container(), None)
+    if may is not None:
+        st.info(plain(sentence(may)), icon=":material/lock:")
+        return
     with upload:
         key = state.upload_key("dataset")
         st.file_uploader(
@@ -103,8 +109,9 @@ def _file() -> None:
             name, button = st.columns([4, 1], vertical_alignment="bottom")
             state.begin_with("path", _typed_path(state.data()))
             name.text_input(
-                "Or the path of a file or folder on this computer", key="path",
-                placeholder="~/reviews.csv, or a folder with train and test files",
+                "Or the path of a file or folder on this computer" if local else
+                f"Or a file or folder of the server's, in {plain(listed(roots))}", key="path",
+                placeholder="~/reviews.csv, or a folder with train and test files" if local else f"{roots[0]}/file.csv",
             )  # fmt: skip
             button.form_submit_button("Open", on_click=_open_path, width="stretch")
 
@@ -148,11 +155,25 @@ def _recent() -> None:
 
 def _recently() -> list[DataSpec]:
     found = list(state.recent_data())
+    settings = resources.settings()
     for run in resources.store().runs(limit=RUNS_LOOKED_AT):
         data = _data_of(run)
-        if data is not None and not any(same_origin(data, other) for other in found):
+        if data is None or data.source not in access.sources(settings) or not _is_readable(data, settings):
+            continue
+        if not any(same_origin(data, other) for other in found):
             found.append(data)
     return found[: MOST_RECENT + 1]
+
+
+def _is_readable(data: DataSpec, settings: Settings) -> bool:
+    """Whether the person may open it: what others have uploaded is theirs."""
+    if settings.mode == "local" or data.source != "file":
+        return True
+    try:
+        allowed_path(settings, data.path)
+    except PathError:
+        return False
+    return True
 
 
 def _data_of(run: Run) -> DataSpec | None:
@@ -215,7 +236,7 @@ def _uploaded(key: str) -> None:
     try:
         path = save_upload(resources.settings(), file.name, file)
     except TunedeckError as error:
-        state.set_notice(plain(sentence(str(error))))
+        state.set_notice(plain(sentence(shown(str(error)))))
     else:
         data = DataSpec(source="file", path=str(path))
         _open(data)

@@ -57,7 +57,7 @@ def _temperature(judged: Judged, temperature: float) -> None:
     if not judged.can_ask or folder is None or not (folder / "config.json").is_file():
         return
     saved = results.read_temperature(folder)
-    if judged.found["kind"] not in ("validation", "test"):
+    if judged.found["kind"] not in ("validation", "test") or not resources.may("calibrate", judged.trained):
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         if abs(saved - temperature) > 0.005:

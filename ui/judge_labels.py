@@ -113,6 +113,8 @@ def _table(rows: list[dict[str, Any]], judged: Judged, prepared: Prepared) -> No
             **{name: st.column_config.TextColumn(width=500 // len(columns)) for name in columns},
         },
     )  # fmt: skip
+    if not resources.may("review"):
+        return
     decided = {what: [i for i, d in enumerate(edited["Decision"]) if d == what] for what in (FIX, DROP, KEEP)}
     with st.container(horizontal=True, vertical_alignment="center"):
         change = [*decided[FIX], *decided[DROP]]

@@ -62,6 +62,8 @@ def _honesty(judged: Judged) -> None:
             + (": choosing between models by it makes its figures too good." if looks > 3 else "."),
             icon=":material/lock:",
         )
+        if not resources.may("give back"):
+            return
         with right.popover("Take back", icon=":material/lock_open:"):
             st.markdown("Runs may then train on it and choose by it, and its looks are forgotten.")
             st.button("Take it back", key="judge_take_back", on_click=resources.store().give_back,

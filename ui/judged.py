@@ -13,7 +13,7 @@ from core import results
 from core.data import browse
 from core.data.prepared import Prepared, find_prepared
 from core.errors import RunNotFound, SpecError
-from core.evaluation.specs import EvaluateSpec, Subject
+from core.evaluation.specs import EvaluateSpec, Subject, owner_of_data
 from core.sharing import examples_file
 from core.spec import DataSpec, build
 from core.store import Run
@@ -103,8 +103,10 @@ def dataset_of(judged: Judged) -> Prepared | None:
     if judged.run.imported is not None:
         return None
     try:
-        prepared = find_prepared(build(judged.found["data"], DataSpec), resources.settings())
-    except SpecError:
+        owner = owner_of_data(judged.run, resources.store())
+        settings = resources.settings().on_behalf_of(owner)  # who sees a run sees the texts it is about
+        prepared = find_prepared(build(judged.found["data"], DataSpec), settings)
+    except (SpecError, RunNotFound):
         return None
     same = prepared is not None and prepared.fingerprint == judged.found["dataset"]["fingerprint"]
     return prepared if same else None

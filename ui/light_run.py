@@ -6,10 +6,11 @@ from typing import Any
 
 import streamlit as st
 
-from core.errors import RunNotFound, TunedeckError, WrongStatus
+from core.errors import AccessDenied, RunNotFound, TunedeckError, WrongStatus
 from core.store import Run
-from ui import resources
-from ui.components import plain, show_error
+from core.wording import sentence
+from ui import resources, state
+from ui.components import plain, show_error, shown
 
 WATCH_EVERY_S = 1.0
 RUNS_LOOKED_AT = 500
@@ -29,10 +30,12 @@ def watch(run_id: str, title: str) -> None:
         phase = "Waiting for its turn" if run.status == "queued" else run.phase or "Starting"
         st.progress(_share(phase), text=plain(phase))
         st.caption("You can leave this page; it goes on by itself.")
-        if st.button("Cancel", icon=":material/close:", key=f"cancel_{run.kind}", disabled=run.status == "stopping"):
+        if resources.may("stop", run) and st.button(
+            "Cancel", icon=":material/close:", key=f"cancel_{run.kind}", disabled=run.status == "stopping"
+        ):
             try:
                 resources.store().stop(run_id)
-            except (RunNotFound, WrongStatus):
+            except (AccessDenied, RunNotFound, WrongStatus):
                 pass  # it ended, or was deleted, in the meantime
             resources.scheduler().wake()
             st.rerun(scope="fragment")
@@ -70,14 +73,22 @@ def work_on(
     at_once: start it without being asked; offer: a sentence on what it takes
     """
     run = latest(kind, spec)
-    if run is None and at_once:
-        start(kind, title, spec)
-        st.rerun()
+    refused = resources.why_not("work")
+    if run is None and at_once and refused is None:
+        try:
+            _submit(kind, title, spec)
+        except AccessDenied as error:
+            refused = str(error)
+        else:
+            st.rerun()
     if run is not None and not run.is_final:
         watch(run.id, title)
         return
     if run is not None and run.status != "finished":  # finished: its result is not kept any more
         show_failure(run, title)
+    if refused is not None:
+        st.info(plain(sentence(f"there is no result yet; {refused}")), icon=":material/lock:")
+        return
     with st.container(border=True, gap="small"):
         st.markdown(offer)
         st.button(
@@ -87,5 +98,13 @@ def work_on(
 
 
 def start(kind: str, title: str, spec: dict[str, Any]) -> None:
+    """For callbacks; why it is refused is said by the page that runs next."""
+    try:
+        _submit(kind, title, spec)
+    except TunedeckError as error:
+        state.set_notice(plain(sentence(shown(str(error)))))
+
+
+def _submit(kind: str, title: str, spec: dict[str, Any]) -> None:
     resources.store().submit(kind, title, spec)
     resources.scheduler().wake()

@@ -8,8 +8,11 @@ import streamlit as st
 
 from ui import state
 
-Views = Mapping[str, tuple[str, Callable[..., None]]]
-"""By its name in a link, each view's tab and what draws it."""
+View = tuple[str, Callable[..., None]]
+"""A tab, and what draws it."""
+
+Views = Mapping[str, View]
+"""By their names in a link."""
 
 
 def show(views: Views, key: str, *about: object) -> None:

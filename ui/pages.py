@@ -3,6 +3,10 @@
 from pathlib import Path
 
 import streamlit as st
+from streamlit.navigation.page import StreamlitPage
+
+from core.access import Action
+from ui import resources
 
 _FOLDER = Path(__file__).parent.parent / "pages"
 
@@ -17,3 +21,17 @@ PLAYGROUND = st.Page(
     _FOLDER / "results/playground.py", title="Playground", icon=":material/forum:", url_path="playground"
 )
 SHARE = st.Page(_FOLDER / "results/share.py", title="Share", icon=":material/ios_share:", url_path="share")
+AUDIT = st.Page(_FOLDER / "admin/audit.py", title="Audit", icon=":material/policy:", url_path="audit")
+
+NEEDS: dict[str, Action] = {
+    DATASETS.url_path: "work", NEW_RUN.url_path: "train", PLAYGROUND.url_path: "ask", AUDIT.url_path: "audit",
+}  # fmt: skip
+"""What a person must be allowed to do to be offered a page; the others are for everybody."""
+
+
+def is_offered(page: StreamlitPage) -> bool:
+    """Whether the person of this session has this page in the navigation."""
+    if page.url_path == AUDIT.url_path and resources.installation().mode != "team":
+        return False
+    needed = NEEDS.get(page.url_path)
+    return needed is None or resources.may(needed)

@@ -10,14 +10,14 @@ import pandas as pd
 import streamlit as st
 
 from core import corrections
-from core.errors import TunedeckError
+from core.errors import AccessDenied, TunedeckError
 from core.evaluation.specs import Subject
 from core.playground import Answer
 from core.serve import TEXTS
 from core.store import Run
 from core.wording import counted, shortened
 from ui import explanation, judged, pages, resources, state
-from ui.components import plain, show_error
+from ui.components import allowed, plain, show_error, shown
 
 WAYS = {"one": "One text", "pair": "A pair of texts", "lines": "Many, one per line"}
 MOST_CHARACTERS, HISTORY = 20_000, 20
@@ -130,6 +130,8 @@ def _many(texts: Sequence[tuple[str, ...]], answer: Answer, place: int) -> None:
 
 
 def _correct(asked: Asked, texts: tuple[str, ...], answer: Answer, predicted: str, place: int) -> None:
+    if not allowed("correct"):
+        return
     right = st.selectbox("The right class", answer.names, None, key=f"play_right_{place}", placeholder="Choose")
     settings, pair = resources.settings(), len(texts) > 1
     st.button(
@@ -146,8 +148,8 @@ def _correct(asked: Asked, texts: tuple[str, ...], answer: Answer, predicted: st
 def _add(asked: Asked, texts: tuple[str, ...], names: Sequence[str], label: str, predicted: str) -> None:
     try:
         corrections.add(resources.settings(), names, texts, label, predicted, asked.title)
-    except OSError as error:
-        state.set_notice(f"The correction could not be kept: {plain(str(error))}.")
+    except (OSError, AccessDenied) as error:
+        state.set_notice(f"The correction could not be kept: {plain(shown(str(error)))}.")
 
 
 def _remember(asked: Asked, texts: tuple[str, ...], said: str, share: float) -> None:

@@ -19,7 +19,7 @@ from core.spec import DataSpec, build
 from core.store import Run
 from core.wording import counted, size
 from ui import dataset_import, light_run, resources, state
-from ui.components import plain, show_error
+from ui.components import allowed, plain, show_error
 from ui.play_ask import Asked
 
 KIND = "predict"
@@ -29,7 +29,7 @@ TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 
 def show(asked: Sequence[Asked]) -> None:
     """Choose the texts, predict them, take the file."""
-    if not asked:
+    if not asked or not allowed("upload"):
         return
     model = asked[0]
     data = _source()

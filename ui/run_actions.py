@@ -7,15 +7,26 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core import results
-from core.errors import RunNotFound, SpecError, StoreError, TunedeckError, WrongStatus
+from core.errors import AccessDenied, RunNotFound, SpecError, StoreError, TunedeckError, WrongStatus
 from core.scheduler import remove_run, resume_run
-from core.spec import build
+from core.spec import RunSpec, build
 from core.store import ACTIVE, Run
-from core.wording import counted, size
+from core.wording import counted, sentence, size
 from ui import pages, resources, state
 from ui.components import plain, show_error
 
 STOP_HELP = "Ends after the current step and keeps the model."
+
+
+def start_training(name: str, spec: RunSpec) -> str | None:
+    """Queue a training run and return its id; None, with the reason on the page, if it is refused."""
+    try:
+        run_id = resources.store().submit("train", name, spec.model_dump(mode="json"))
+    except TunedeckError as error:
+        show_error(error, "This run cannot be started")
+        return None
+    resources.scheduler().wake()
+    return run_id
 
 
 def stop(run_id: str) -> None:
@@ -24,6 +35,9 @@ def stop(run_id: str) -> None:
         resources.store().stop(run_id)
     except (WrongStatus, RunNotFound):
         return
+    except AccessDenied as error:
+        state.set_notice(plain(sentence(str(error))))
+        return
     resources.scheduler().wake()
 
 
@@ -31,8 +45,8 @@ def resume(run_id: str) -> None:
     """Go on from the last checkpoint; what keeps it from that is said on the page."""
     try:
         resume_run(resources.store(), resources.settings(), run_id)
-    except (WrongStatus, RunNotFound) as error:
-        state.set_notice(str(error))
+    except (AccessDenied, WrongStatus, RunNotFound) as error:
+        state.set_notice(plain(sentence(str(error))))
         return
     resources.scheduler().wake()
 
@@ -91,7 +105,7 @@ def _delete(runs: Sequence[Run]) -> bool:
             remove_run(resources.store(), resources.settings(), run.id)
         except RunNotFound:
             continue  # another tab was quicker
-        except StoreError as error:
+        except (AccessDenied, StoreError) as error:
             show_error(error)
             done = False
     return done

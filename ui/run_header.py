@@ -24,7 +24,7 @@ def title(run: Run) -> None:
     st.page_link(pages.RUNS, label="All runs", icon=":material/arrow_back:")
     with st.container(horizontal=True, vertical_alignment="center", key="run_title"):
         st.title(plain(run.name), anchor=False, width="stretch")
-        if (step := resume_point(run, resources.settings())) is not None:
+        if resources.may("resume", run) and (step := resume_point(run, resources.settings())) is not None:
             st.button(
                 "Resume", icon=":material/resume:", key="run_resume", type="primary",
                 help=f"Goes on after step {step:,}, where the last checkpoint is, with the same settings.",
@@ -35,17 +35,20 @@ def title(run: Run) -> None:
                 "Imported · read-only", icon=":material/inventory_2:", color="violet",
                 help=f"It came in the bundle {plain(str(run.imported.get('from', '')))} and is shown as it was.",
             )  # fmt: skip
-        again = run.kind == "train" and st.button(
+        again = run.kind == "train" and resources.may("train") and st.button(
             "Change and run again", icon=":material/content_copy:", key="run_again",
             help="Opens the New run page with this run's settings.",
         )  # fmt: skip
-        more = st.menu_button(
-            "More",
-            ["Rename", "Delete"] if run.imported is None else ["Delete"],
-            icon=":material/more_horiz:",
-            key="run_more",
-            type="tertiary",
-        )
+        more = None
+        if resources.may("delete", run):
+            more = st.menu_button(
+                "More",
+                ["Rename", "Delete"] if run.imported is None else ["Delete"],
+                icon=":material/more_horiz:",
+                key="run_more",
+                type="tertiary",
+            )
+        read_only(run)
     if again:
         run_actions.change_and_run_again(run)
     if more == "Rename":
@@ -54,12 +57,20 @@ def title(run: Run) -> None:
         run_actions.delete_dialog([resources.store().run(run.id)], leave=True)
 
 
+def read_only(run: Run) -> None:
+    """Whose run this is, for somebody who may look at it alone."""
+    mode = resources.installation().mode
+    if mode != "local" and not resources.may("delete", run):
+        whose = f"run of {plain(run.owner)}" if mode == "team" else "shown to everybody"
+        st.badge(f"Read-only: {whose}", icon=":material/lock:", color="gray")
+
+
 def status_line(run: Run) -> None:
     """Badge, what is trained on what, when; and the stop button while there is something to stop."""
     with st.container(horizontal=True, vertical_alignment="center", key="run_status"):
         status_badge(run.status)
         st.markdown(f":gray[{subject(run)}]", width="stretch")
-        if run.status in ("queued", "starting", "running"):
+        if run.status in ("queued", "starting", "running") and resources.may("stop", run):
             st.button(
                 "Stop", icon=":material/stop_circle:", key="run_stop", help=run_actions.STOP_HELP,
                 on_click=run_actions.stop, args=(run.id,),
@@ -128,7 +139,8 @@ def vitals(view: RunView, run: Run) -> None:
 
 
 def _waiting(run: Run) -> None:
-    place = results.place_in_queue(resources.store(), run)
+    demo = resources.installation().mode == "demo"
+    place = results.place_in_queue(resources.store(), run, one_at_a_time=demo)
     with st.container(border=True):
         if place.ahead:
             st.markdown(f":material/schedule: **{counted(place.ahead, 'run')} {_is(place.ahead)} before this one.**")
@@ -138,7 +150,9 @@ def _waiting(run: Run) -> None:
             st.markdown("It starts by itself when this has ended:" if not place.ahead else "Working now:")
             for holder in place.holders:
                 st.page_link(pages.RUN, label=plain(holder.name), query_params={"run": holder.id})
-        elif not place.ahead:
+        if place.others:
+            st.markdown(f"{counted(place.others, 'run')} of others {_is(place.others)} at work.")
+        elif not place.ahead and not place.holders:
             st.markdown("It starts in a moment.")
 
 

@@ -38,7 +38,8 @@ def _done(run: Run) -> None:
                 st.switch_page(pages.EVALUATE, query_params={"evaluation": run.id})
         case "predict":
             st.success(f"{counted(run.summary['rows'], 'row')} were predicted.", icon=":material/check:")
-            st.page_link(pages.PLAYGROUND, label="To the playground", icon=":material/forum:")
+            if pages.is_offered(pages.PLAYGROUND):
+                st.page_link(pages.PLAYGROUND, label="To the playground", icon=":material/forum:")
         case "push":
             st.success("It is on the Hub.", icon=":material/check:")
             st.link_button("Open it on the Hub", str(run.summary.get("url", "")), icon=":material/open_in_new:")
@@ -50,6 +51,8 @@ def _browse(run: Run) -> None:
     try:
         data: DataSpec = build(run.spec, DataSpec)
     except SpecError:
+        return
+    if not pages.is_offered(pages.DATASETS):
         return
     if st.button("Browse it", type="primary", icon=":material/table_view:", key="import_browse"):
         state.set_data(data)

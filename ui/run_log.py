@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import streamlit as st
 import yaml
 
 from core.run_view import RunView
+from core.sharing import private
 from core.store import Run
 from core.wording import sentence
 from ui import resources
-from ui.components import plain
+from ui.components import plain, shown
 
 SHOWN_LINES = 200
 
@@ -45,10 +48,10 @@ def log(view: RunView, run: Run) -> None:
             )  # fmt: skip
             if path.exists():
                 st.download_button(
-                    "Download", path.read_bytes if path.exists() else b"", f"{run.id}.log", "text/plain",
+                    "Download", lambda: _log(path), f"{run.id}.log", "text/plain",
                     icon=":material/download:", key="run_log_download", on_click="ignore",
                 )  # fmt: skip
-        lines = [line for line in view.log if (wanted or "").casefold() in line.casefold()]
+        lines = [line for line in map(shown, view.log) if (wanted or "").casefold() in line.casefold()]
         if not lines:
             st.caption("No line has this." if wanted else "Nothing was written yet.")
             return
@@ -58,9 +61,18 @@ def log(view: RunView, run: Run) -> None:
             st.code("\n".join(lines[-SHOWN_LINES:]), language=None, wrap_lines=True)
 
 
+def _log(path: Path) -> bytes:
+    try:
+        return shown(path.read_text(encoding="utf-8", errors="replace")).encode()
+    except OSError:  # deleted meanwhile
+        return b""
+
+
 def settings_of(run: Run) -> None:
     """The spec the run was started with, whole, to read, copy and download."""
-    text = yaml.safe_dump(run.spec, sort_keys=False, allow_unicode=True, width=100)
+    text = yaml.safe_dump(
+        private.shown(run.spec, resources.installation()), sort_keys=False, allow_unicode=True, width=100
+    )
     with st.expander("Settings", icon=":material/tune:", key="run_settings"):
         st.download_button(
             "Download as YAML", text, f"{run.id}.yaml", "application/yaml", icon=":material/download:",

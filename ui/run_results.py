@@ -13,7 +13,7 @@ from core.figures.evaluation import MOST_CLASSES, confusion_figure, frequent_mis
 from core.store import Run
 from core.wording import METRIC_MEANINGS, counted, metric_title, score, sentence, size
 from ui import judged, pages, resources
-from ui.components import plain
+from ui.components import plain, shown
 from ui.live_chart import drawing, live_chart
 
 SIDE_BY_SIDE = 7
@@ -44,7 +44,8 @@ def ending(run: Run) -> None:
         if run.detail:
             with st.expander("The last lines it wrote", icon=":material/terminal:"):
                 st.code(run.detail, language=None, wrap_lines=True)
-        st.caption("“Change and run again” opens its settings, ready to be mended.")
+        if resources.may("train"):
+            st.caption("“Change and run again” opens its settings, ready to be mended.")
     elif run.status == "stopped":
         so_far = f"Stopped after step {run.step:,} of {run.total:,}; the model so far was kept."
         at = so_far if run.total else "Stopped before it began."
@@ -73,7 +74,7 @@ def further(run: Run) -> None:
     with st.container(horizontal=True, key="run_further"):
         if st.button("Judge it in depth", icon=":material/fact_check:", key="run_evaluate"):
             st.switch_page(pages.EVALUATE, query_params={"run": run.id})
-        if st.button("Try it", icon=":material/forum:", key="run_play"):
+        if resources.may("ask") and st.button("Try it", icon=":material/forum:", key="run_play"):
             st.switch_page(pages.PLAYGROUND, query_params={"run": run.id})
 
 
@@ -174,5 +175,6 @@ def model(folder: Path) -> None:
     with st.container(border=True, key="run_model"):
         room = size(results.folder_bytes(place))
         st.markdown(f"**:material/deployed_code: Your model** :gray[· {room} · safetensors]")
-        st.code(str(place), language=None, wrap_lines=True)
-        st.code(results.load_code(place), language="python", wrap_lines=True)
+        if resources.installation().mode == "local":
+            st.code(str(place), language=None, wrap_lines=True)
+        st.code(shown(results.load_code(place)), language="python", wrap_lines=True)

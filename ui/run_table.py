@@ -12,7 +12,7 @@ import streamlit as st
 from core.naming import model_name
 from core.store import ACTIVE, Run
 from core.wording import counted, engine_title, metric_title
-from ui import pages, run_actions, state
+from ui import pages, resources, run_actions, state
 from ui.components import STATUS, local_timezone
 from ui.run_header import dataset_of
 
@@ -74,6 +74,12 @@ def actions(selected: Sequence[Run]) -> None:
     """Buttons for what is selected; those that need a dialog ask the page for it."""
     one = selected[0] if len(selected) == 1 else None
     going = [run for run in selected if run.status in ("queued", "starting", "running")]
+    going = [run for run in going if resources.may("stop", run)]
+    own = [run for run in selected if resources.may("delete", run)]
+    if not resources.may("rename"):
+        if st.button("Open", icon=":material/open_in_full:", disabled=one is None, key="runs_open") and one:
+            st.switch_page(pages.RUN, query_params={"run": one.id})
+        return
     with st.container(horizontal=True, vertical_alignment="center", key="runs_actions"):
         if st.button("Open", icon=":material/open_in_full:", disabled=one is None, key="runs_open") and one:
             st.switch_page(pages.RUN, query_params={"run": one.id})
@@ -89,10 +95,10 @@ def actions(selected: Sequence[Run]) -> None:
             and one
         ):
             run_actions.change_and_run_again(one)
-        if st.button("Rename", icon=":material/edit:", disabled=one is None, key="runs_rename") and one:
+        if st.button("Rename", icon=":material/edit:", disabled=one is None or not own, key="runs_rename") and one:
             _ask("rename", [one])
-        if st.button("Delete", icon=":material/delete:", disabled=not selected, key="runs_delete"):
-            _ask("delete", selected)
+        if st.button("Delete", icon=":material/delete:", disabled=not own, key="runs_delete"):
+            _ask("delete", own)
         hint = f"{counted(len(selected), 'run')} selected" if selected else "Select runs with the boxes at the left."
         st.caption(hint, width="content")
 
@@ -119,6 +125,7 @@ def _frame(runs: Sequence[Run]) -> pd.DataFrame:
             "created": created,
             "examples": pd.array([s.get("train_examples") for s in summaries], dtype="Int64"),
             "engine": [engine_title(run.spec) or KINDS.get(run.kind, run.kind) for run in runs],
+            **({"owner": [run.owner for run in runs]} if resources.installation().mode == "team" else {}),
         }
     )
 
@@ -142,6 +149,7 @@ def _columns(ids: list[str]) -> dict[str, Any]:
         "created": config.DatetimeColumn("Created", format="D MMM YY, HH:mm", width=130),
         "examples": config.NumberColumn("Examples", format="localized", help="Trained on.", width=80),
         "engine": config.TextColumn("Engine", width=110),
+        "owner": config.TextColumn("Owner", width=150),
     }
 
 
@@ -157,4 +165,4 @@ def _model(run: Run) -> str | None:
 
 def _searchable(run: Run) -> str:
     label = STATUS[run.status][0]
-    return f"{run.name} {dataset_of(run)} {_model(run) or ''} {label} {run.id}".casefold()
+    return f"{run.name} {run.owner} {dataset_of(run)} {_model(run) or ''} {label} {run.id}".casefold()

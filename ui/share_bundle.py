@@ -7,6 +7,7 @@ import streamlit as st
 from core.data.prepared import find_prepared
 from core.errors import SpecError
 from core.sharing import bundle
+from core.sharing.content import texts_are_public
 from core.sharing.specs import BundleSpec
 from core.spec import RunSpec, build
 from core.store import Run
@@ -31,7 +32,7 @@ def show(run: Run) -> None:
     )
     here = run.imported["texts"] if run.imported else find_prepared(spec.data, resources.settings()) is not None
     texts = st.toggle(
-        "With the texts of the judged examples", bundle.texts_by_default(spec) and here, key=f"bundle_texts_{run.id}",
+        "With the texts of the judged examples", texts_are_public(spec) and here, key=f"bundle_texts_{run.id}",
         disabled=not here,
         help="So that others can read mistakes. Leave it off if the texts are not yours to give away."
         if here else "The dataset is not here any more, or has changed.",

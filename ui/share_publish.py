@@ -6,6 +6,7 @@ import streamlit as st
 
 from core.errors import SpecError
 from core.sharing import bundle, publish
+from core.sharing.content import texts_are_public
 from core.sharing.specs import PublishSpec
 from core.spec import RunSpec, build
 from core.store import Run
@@ -38,7 +39,7 @@ def show(run: Run) -> None:
     )
     left.caption(COSTS[str(mode)])
     try:
-        open_texts = all(bundle.texts_by_default(build(named[key].spec, RunSpec)) for key in chosen)
+        open_texts = all(texts_are_public(build(named[key].spec, RunSpec)) for key in chosen)
     except SpecError as error:
         show_error(error, "The settings of a run are not valid any more")
         return

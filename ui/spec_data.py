@@ -56,7 +56,7 @@ def _final_test(data: DataSpec, prepared: Prepared) -> None:
             if found is not None:
                 st.badge(f"{plain(split)} is the final test", icon=":material/lock:", color="violet")
                 st.caption("This run does not look at it; the Evaluate page judges on it at the end.", width="content")
-            elif texts:
+            elif texts and resources.may("set aside"):
                 st.button(
                     f"Keep “{plain(split)}” as the final test", icon=":material/lock_open:", type="tertiary",
                     key=f"keep_test_{split}", on_click=_set_aside, args=(prepared, split, texts),

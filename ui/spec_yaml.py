@@ -11,7 +11,7 @@ from core.errors import Problem, SpecError
 from core.spec import MAX_SPEC_CHARACTERS, RunSpec, from_yaml, to_yaml
 from core.wording import sentence
 from ui import state
-from ui.components import code, plain
+from ui.components import code, plain, shown
 
 EDITOR_PX = 420
 
@@ -20,7 +20,7 @@ def show(spec: RunSpec | None, name: str) -> None:
     """spec: what the form describes, None while one of its fields is wrong; name: the run's."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.download_button(
-            "Download", to_yaml(spec) if spec else "", f"{_file_name(name)}.yaml", "application/yaml",
+            "Download", shown(to_yaml(spec)) if spec else "", f"{_file_name(name)}.yaml", "application/yaml",
             key="yaml_download", icon=":material/download:", disabled=spec is None, on_click="ignore",
         )  # fmt: skip
         with st.popover("Upload", icon=":material/upload:", key="yaml_popover"):
@@ -31,7 +31,7 @@ def show(spec: RunSpec | None, name: str) -> None:
     if spec is None:
         st.caption("Put the marked fields right first; then the whole spec is here to edit.")
         return
-    text = to_yaml(spec)
+    text = shown(to_yaml(spec))  # a path that begins with TUNEDECK_HOME is understood when it comes back
     # The text is part of the key: when the form changes, the editor starts anew from it; until then edits stay.
     key = f"yaml_{hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:12]}"
     st.text_area("YAML", text, EDITOR_PX, MAX_SPEC_CHARACTERS, key, label_visibility="collapsed")

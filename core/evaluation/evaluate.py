@@ -100,7 +100,9 @@ def _examples(
     like, learned, loaded = None, None, None
     if trained is not None:
         of_run = cast(RunSpec, specs.build(trained.spec)).data
-        loaded = load.load(of_run, settings, report.fraction, report.store.holdouts(before=trained.created))
+        theirs = settings.on_behalf_of(trained.owner)  # who sees a run may have it judged on the data it was made from
+        settings = theirs if spec.data is None else settings
+        loaded = load.load(of_run, theirs, report.fraction, report.store.holdouts(before=trained.created))
         learned = _joined(loaded.dataset["train"], loaded.text_columns), _labels(loaded.dataset["train"])
         if not spec.split or (spec.data is None and spec.split == loaded.eval_split != loaded.train_split):
             part = load.Part(

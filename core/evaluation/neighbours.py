@@ -48,7 +48,8 @@ def keep(spec: NeighboursSpec, run: Run, settings: Settings, report: RunWriter) 
 
     trained = report.store.run(spec.run)
     data = cast(RunSpec, specs.build(trained.spec)).data
-    loaded = load.load(data, settings, report.fraction, report.store.holdouts(before=trained.created))
+    theirs = settings.on_behalf_of(trained.owner)
+    loaded = load.load(data, theirs, report.fraction, report.store.holdouts(before=trained.created))
     train = loaded.dataset["train"]
     if len(train) > MOST:
         train = train.select(np.sort(np.random.default_rng(0).permutation(len(train))[:MOST]))

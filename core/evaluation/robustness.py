@@ -13,7 +13,7 @@ import numpy as np
 from core import spec as specs
 from core.errors import ModelError
 from core.evaluation import predictions, statistics
-from core.evaluation.specs import EvaluateSpec, RobustnessSpec
+from core.evaluation.specs import EvaluateSpec, RobustnessSpec, owner_of_data
 from core.files import finite, write_text
 from core.results import read_evaluation
 from core.settings import Settings
@@ -83,8 +83,9 @@ def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter)
     found = found.take(chosen)
     report.phase("Loading the data")
     data: DataSpec = specs.build(evaluation["data"], DataSpec)
+    theirs = settings.on_behalf_of(owner_of_data(judged, report.store))
     columns = {"text_columns": evaluation["text_columns"], "label_column": evaluation["label_column"]}
-    part = load_split(data.model_copy(update=columns), evaluation["split"], settings, report.fraction)
+    part = load_split(data.model_copy(update=columns), evaluation["split"], theirs, report.fraction)
     place = {row: i for i, row in enumerate(part.examples["row"])}
     rows = part.examples.select([place[row] for row in found.rows.tolist()])
     texts = list(zip(*(rows[column] for column in part.text_columns), strict=True))

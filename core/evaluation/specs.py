@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import model_validator
 
 from core.section import Section, setting
 from core.spec import DataSpec
+
+if TYPE_CHECKING:
+    from core.store import Run, Store
 
 
 class Subject(Section):
@@ -96,3 +99,10 @@ class NeighboursSpec(Section):
 
     attempt: int = setting(0, "Attempt", ge=0, le=1_000_000)
     """Which attempt of it left the model."""
+
+
+def owner_of_data(judged: Run, store: Store) -> str:
+    """Whose data an evaluation is about: without data of its own it is that of the run that it judges."""
+    if judged.spec.get("data") is None and (trained := judged.spec["model"].get("run")):
+        return store.run(trained).owner
+    return judged.owner

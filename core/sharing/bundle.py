@@ -21,8 +21,10 @@ from core.errors import ModelError, SpecError
 from core.evaluation.specs import CompareSpec, EvaluateSpec
 from core.files import finite, write_text
 from core.section import Section
-from core.sharing import environment, examples_file, private, zips
+from core.sharing import card, environment, examples_file, private, zips
+from core.sharing import report as reports
 from core.sharing.bundle_format import FILES, MANIFEST, FileEntry, Manifest, Record
+from core.sharing.content import gather, gather_for_card, without_values
 from core.sharing.specs import BundleSpec
 from core.spec import DataSpec, RunSpec
 
@@ -33,7 +35,6 @@ if TYPE_CHECKING:
 
 NAME = "bundle.zip"
 TUNEDECK = "0.1.0"
-OWN_KINDS = {"length", "label", "form", "language"}  # groups that do not quote a column of the dataset
 KEPT_EVENTS = ("state", "message", "checkpoint")
 
 
@@ -52,11 +53,6 @@ def bundle(spec: BundleSpec, run: Run, settings: Settings, report: RunWriter) ->
     }  # fmt: skip
 
 
-def texts_by_default(spec: RunSpec) -> bool:
-    """Texts that everybody has, of the sample or the Hub, may go along; those of a file only if a person says so."""
-    return spec.data.source in ("sample", "hub")
-
-
 def build(trained: Run, texts: bool, store: Store, settings: Settings, folder: Path, report: RunWriter) -> Manifest:
     """Fill `folder` with the bundle of a training run. Raises ModelError if there is nothing to show of it."""
     if trained.kind != "train" or not trained.is_final:
@@ -69,6 +65,7 @@ def build(trained: Run, texts: bool, store: Store, settings: Settings, folder: P
         _copy(run, settings.run_dir(run.id), place, texts, settings)
         report.check_stop()
     _measured(trained, store, settings, folder / "runs" / trained.id)
+    _for_people(trained, texts, store, settings, folder)
     if texts:
         report.phase("Adding the texts")
         for run in runs:
@@ -80,6 +77,18 @@ def build(trained: Run, texts: bool, store: Store, settings: Settings, folder: P
     )  # fmt: skip
     write_text(folder / MANIFEST, manifest.model_dump_json(indent=1))
     return manifest
+
+
+def _for_people(trained: Run, texts: bool, store: Store, settings: Settings, folder: Path) -> None:
+    """The report and the card, so that the bundle says what it is wherever it is opened."""
+    content = gather(store, settings, trained, texts)
+    write_text(folder / "report.html", reports.html(content))
+    write_text(folder / "report.md", reports.markdown(content))
+    try:
+        text = card.outgoing(store, settings, trained)
+    except SpecError:  # one that was edited and that the Hub would not take
+        text = card.card(gather_for_card(store, settings, trained))
+    write_text(folder / "README.md", text)
 
 
 def related(trained: Run, store: Store) -> list[Run]:
@@ -127,13 +136,7 @@ def _without_texts(name: str, tree: dict[str, Any]) -> dict[str, Any]:
     """A result without what quotes the dataset: disturbed texts, and groups by the values of other columns."""
     if name == "robustness.json":
         return tree | {"kinds": [kind | {"examples": []} for kind in tree["kinds"]]}
-    if name == "evaluation.json":
-        slices = tree["slices"]
-        kept = {
-            part: [g for g in slices[part] if set(g["kind"].split(" + ")) <= OWN_KINDS] for part in ("groups", "worst")
-        }
-        return tree | {"slices": slices | kept}
-    return tree
+    return without_values(tree) if name == "evaluation.json" else tree
 
 
 def _measured(trained: Run, store: Store, settings: Settings, place: Path) -> None:

@@ -17,9 +17,10 @@ from ui import (
     dataset_sql,
     dataset_view,
     pages,
+    resources,
     state,
 )
-from ui.components import plain
+from ui.components import allowed, plain
 
 st.title("Datasets")
 linked = dataset_view.follow_link()
@@ -39,7 +40,9 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         rows = sum(part.rows for part in prepared.splits.values())
         steps = f" · {counted(len(data.steps), 'step')} of preparation" if data.steps else ""
         st.caption(f"{counted(rows, 'row')} · {counted(len(prepared.columns), 'column')}{steps}")
-    if st.button("Train on this dataset", type="primary", icon=":material/arrow_forward:", key="train_on_this"):
+    if resources.may("train") and st.button(
+        "Train on this dataset", type="primary", icon=":material/arrow_forward:", key="train_on_this"
+    ):
         dataset_columns.carry_over(data)
         st.switch_page(pages.NEW_RUN)
 
@@ -69,10 +72,10 @@ if profile_tab.open:
 if problems_tab.open:
     with problems_tab:
         dataset_problems.show(data, prepared)
-if prepare_tab.open:
+if prepare_tab.open and allowed("train", prepare_tab):
     with prepare_tab:
         dataset_prepare.show(data, prepared, split)
-if sql_tab.open:
+if sql_tab.open and allowed("sql", sql_tab):
     with sql_tab:
         dataset_sql.show(data, prepared)
 if reading_tab.open:

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import compare_models, judged, pages, state
+from ui import compare_models, judged, pages, resources, state
 from ui.components import empty_state
 
 st.title("Compare")
@@ -18,7 +18,10 @@ if len(runs) < 2:
         label="Evaluate a model",
     )
     st.stop()
-chosen = compare_models.choose(runs)
+may_compare = resources.may("work")
+chosen = compare_models.choose(runs) if may_compare else compare_models.published(runs)
+if not may_compare and not chosen:
+    st.stop()
 if len(chosen) < 2:
     st.caption("Choose two or more evaluations on the same split. A final test is the fairest of them.")
     st.stop()

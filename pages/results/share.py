@@ -5,7 +5,18 @@
 
 import streamlit as st
 
-from ui import linked_tabs, pages, share_bundle, share_card, share_choose, share_hub, share_publish, share_report, state
+from ui import (
+    linked_tabs,
+    pages,
+    resources,
+    share_bundle,
+    share_card,
+    share_choose,
+    share_hub,
+    share_publish,
+    share_report,
+    state,
+)
 from ui.components import empty_state
 
 st.title("Share")
@@ -22,11 +33,12 @@ if not runs:
     )
     st.stop()
 run = share_choose.run(runs)
-PARTS: linked_tabs.Views = {
-    "report": (":material/article: Report", share_report.show),
-    "card": (":material/badge: Model card", share_card.show),
-    "hub": (":material/cloud_upload: Hub", share_hub.show),
-    "bundle": (":material/inventory_2: Bundle", share_bundle.show),
-    "publish": (":material/public: Publish", share_publish.show),
+own, may = run.imported is None, resources.may
+VIEWS: dict[str, tuple[bool, linked_tabs.View]] = {
+    "report": (True, (":material/article: Report", share_report.show)),
+    "card": (own and may("work"), (":material/badge: Model card", share_card.show)),
+    "hub": (own and may("push", run), (":material/cloud_upload: Hub", share_hub.show)),
+    "bundle": (may("work"), (":material/inventory_2: Bundle", share_bundle.show)),
+    "publish": (may("publish", run), (":material/public: Publish", share_publish.show)),
 }
-linked_tabs.show(PARTS, "share_tabs", run)
+linked_tabs.show({name: view for name, (offered, view) in VIEWS.items() if offered}, "share_tabs", run)

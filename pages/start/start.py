@@ -2,40 +2,56 @@
 
 import streamlit as st
 
+from core import access
 from core.presets import PRESETS, SAMPLE
 from core.settings import home_warning
-from ui import pages, resources, start_cards, state
+from ui import pages, resources, run_actions, start_cards, state
+from ui.components import empty_state
 
 LATEST = 5
 
-if warning := home_warning(resources.settings().home):
+if resources.installation().mode == "local" and (warning := home_warning(resources.settings().home)):
     st.warning(warning, icon=":material/warning:")
+
+if not resources.may("train"):
+    st.title("What was trained")
+    runs = resources.store().runs(kind="train", limit=LATEST)
+    if runs:
+        start_cards.latest_runs(runs, LATEST)
+    else:
+        empty_state("No results yet", "Runs and what came of them are listed here.", icon=":material/inbox:")
+    st.stop()
 
 st.title("Teach a model to read")
 st.markdown(
     "Tunedeck fine-tunes a pretrained transformer on your texts: pick a dataset, press one button, watch it learn, "
-    "and keep a model that `transformers` loads. Your data stays on this computer."
+    "and keep a model that `transformers` loads."
+    + (" Your data stays on this computer." if resources.installation().mode == "local" else "")
 )
 
 first, own, tutorial = st.columns([1.25, 1, 1])
 sample = PRESETS[SAMPLE]
 with first, start_cards.card("Start here", ":material/rocket_launch:", sample.summary, sample.expectation):
-    if st.button("Train on the sample reviews", type="primary", icon=":material/play_arrow:", key="train_sample"):
-        run = resources.store().submit("train", sample.title, sample.spec.model_dump(mode="json"))
-        resources.scheduler().wake()
+    clicked = st.button("Train on the sample reviews", type="primary", icon=":material/play_arrow:", key="train_sample")
+    if clicked and (run := run_actions.start_training(sample.title, sample.spec)):
         st.switch_page(pages.RUN, query_params={"run": run})
+files = "file" in access.sources(resources.settings())
 with own, start_cards.card(
     "Your own texts", ":material/description:", "A file or folder of labelled texts, or a dataset from the Hub.",
     "CSV, TSV, JSON, Parquet; also zipped.",
 ):  # fmt: skip
-    if st.button("Open a dataset", icon=":material/folder_open:", key="open_dataset"):
+    if not files:
+        st.caption("On a Tunedeck of your own, not in this demo.")
+    elif st.button("Open a dataset", icon=":material/folder_open:", key="open_dataset"):
         state.set_source("file")
         st.switch_page(pages.DATASETS)
 with tutorial, start_cards.card(
     "Follow the tutorial", ":material/school:", "The fine-tuning guide of Transformers, with every setting filled in.",
     "Yelp reviews and BERT: about 650 MB to download, best on a GPU.",
 ):  # fmt: skip
-    if st.button("Fill in the form", icon=":material/edit_note:", key="use_tutorial"):
+    if not files:
+        st.caption("On a Tunedeck of your own, not in this demo.")
+    elif st.button("Fill in the form", icon=":material/edit_note:", key="use_tutorial"):
         state.set_draft(PRESETS["yelp-trainer"].spec, "yelp-trainer")
         st.switch_page(pages.NEW_RUN)
 

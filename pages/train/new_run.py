@@ -2,10 +2,21 @@
 
 import streamlit as st
 
-from core import plan
-from core.errors import TunedeckError
+from core import demo, plan
+from core.errors import Problem, TunedeckError
 from core.naming import run_name
-from ui import dataset_import, pages, resources, spec_data, spec_form, spec_model, spec_summary, spec_yaml, state
+from ui import (
+    dataset_import,
+    pages,
+    resources,
+    run_actions,
+    spec_data,
+    spec_form,
+    spec_model,
+    spec_summary,
+    spec_yaml,
+    state,
+)
 
 form = state.form()
 spec, problems = spec_form.read(form)
@@ -17,6 +28,8 @@ except TunedeckError as error:
 advice = plan.advice(spec) if spec is not None else []
 if spec is not None:
     problems = [*problems, *plan.problems(spec, prepared, resources.settings(), resources.store().holdouts())]
+    if resources.installation().mode == "demo":
+        problems = [*problems, *(Problem(*rule) for rule in demo.broken(resources.installation().demo, spec))]
     if prepared is not None:
         wrong, doubtful = spec_data.check_labels(spec.data, prepared)
         problems, advice = [*problems, *wrong], [*advice, *doubtful]
@@ -53,6 +66,5 @@ with summary, st.container(border=True):
         disabled=spec is None or bool(problems),
     ):  # fmt: skip
         assert spec is not None
-        run = resources.store().submit("train", name, spec.model_dump(mode="json"))
-        resources.scheduler().wake()
-        st.switch_page(pages.RUN, query_params={"run": run})
+        if run := run_actions.start_training(name, spec):
+            st.switch_page(pages.RUN, query_params={"run": run})

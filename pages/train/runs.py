@@ -38,8 +38,9 @@ def body(was_busy: bool) -> None:
 
 with st.container(horizontal=True, vertical_alignment="center", key="runs_title"):
     st.title("Runs", anchor=False, width="stretch")
-    run_import.ask()
-    if st.button("New run", icon=":material/add:", type="primary", key="runs_new"):
+    if resources.may("import"):
+        run_import.ask()
+    if resources.may("train") and st.button("New run", icon=":material/add:", type="primary", key="runs_new"):
         st.switch_page(pages.NEW_RUN)
 runs = resources.store().runs()
 if not runs:

@@ -1,0 +1,45 @@
+"""Who did what: sign-ins, starts, stops, deletions, publications. For admins of a team."""
+
+import pandas as pd
+import streamlit as st
+
+from core import audit
+from core.errors import AccessDenied
+from core.wording import counted
+from ui import resources
+from ui.components import empty_state, local_timezone, show_error
+
+SHOWN = 2_000
+
+st.title("Audit")
+try:
+    entries = resources.store().audited()
+except AccessDenied as error:
+    show_error(error)
+    st.stop()
+if not entries:
+    empty_state("Nothing yet", "Each sign-in, start, stop, deletion and publication is listed here.")
+    st.stop()
+with st.container(horizontal=True, vertical_alignment="center"):
+    words = st.text_input(
+        "Search", placeholder="Search people, actions, runs", label_visibility="collapsed", key="audit_search",
+        type="search", width=320,
+    ).casefold().split()  # fmt: skip
+    found = [e for e in entries if all(w in f"{e.person} {e.action} {e.run} {e.detail}".casefold() for w in words)]
+    st.caption(counted(len(found), "entry", "entries"), width="stretch")
+    st.download_button(
+        "Download CSV", lambda: audit.as_csv(found), "audit.csv", "text/csv", key="audit_csv",
+        icon=":material/download:", on_click="ignore",
+    )  # fmt: skip
+frame = pd.DataFrame([vars(e) for e in found[:SHOWN]], columns=list(audit.COLUMNS))
+frame["time"] = pd.to_datetime(frame["time"], unit="s", utc=True).dt.tz_convert(local_timezone())
+st.dataframe(
+    frame, hide_index=True, height=560, alt="Who did what, newest first", key="audit_table",
+    column_config={
+        "time": st.column_config.DatetimeColumn("Time", format="D MMM YY, HH:mm:ss", width=150),
+        "person": st.column_config.TextColumn("Person", width=200),
+        "action": st.column_config.TextColumn("Action", width=90),
+        "run": st.column_config.TextColumn("Run", width=100),
+        "detail": st.column_config.TextColumn("Detail", width="large"),
+    },
+)  # fmt: skip
