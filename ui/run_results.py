@@ -12,11 +12,12 @@ from core import results
 from core.figures.evaluation import MOST_CLASSES, confusion_figure, frequent_mistakes
 from core.store import Run
 from core.wording import METRIC_MEANINGS, counted, metric_title, score, sentence, size
-from ui import pages, resources
+from ui import pages, resources, state
 from ui.components import plain
 from ui.live_chart import drawing, live_chart
 
 SIDE_BY_SIDE = 7
+CODE_TAB = ":material/code: Code"  # of the Share page
 
 
 def show(run: Run) -> dict[str, Any] | None:
@@ -73,6 +74,9 @@ def further(run: Run) -> None:
             st.switch_page(pages.EVALUATE, query_params={"run": run.id})
         if st.button("Try it", icon=":material/forum:", key="run_play"):
             st.switch_page(pages.PLAYGROUND, query_params={"run": run.id})
+        if st.button("Show me the code", icon=":material/code:", key="run_code"):
+            state.remember("share_tabs", CODE_TAB)
+            st.switch_page(pages.SHARE, query_params={"run": run.id})
 
 
 def _score(name: str, value: float | None, baseline: float | None, is_main: bool) -> None:

@@ -26,7 +26,15 @@ from core.sharing.readme import readme, requirements
 from core.sharing.script import main_lines, script
 from core.spec import RunSpec
 from tests.sharing.code_runs import (
-    CASES, HOSTILE_COLUMNS, HOSTILE_LABELS, HOSTILE_NAME, STOPPED, Done, Workshop, run_python, run_scripts,
+    CASES,
+    HOSTILE_COLUMNS,
+    HOSTILE_LABELS,
+    HOSTILE_NAME,
+    STOPPED,
+    Done,
+    Workshop,
+    run_python,
+    run_scripts,
 )  # fmt: skip
 
 EXACT = [name for name in CASES if not name.startswith("keras")]
@@ -164,7 +172,7 @@ def test_hostile_words_stay_words(done: dict[str, Done], workshop: Workshop) -> 
         assert "\u202e" not in text
         book = json.loads((done[case].folder / "notebook.ipynb").read_text(encoding="utf-8"))
         head = "".join(book["cells"][0]["source"])
-        assert "`Repeats the run: A run import os; os.abort() \"\"\" # '<img src=x onerror=alert(1)>' {} \\`" in head
+        assert '`Repeats the run: A run import os; os.abort() """ # \'<img src=x onerror=alert(1)>\' {} \\`' in head
     assert done["torch-hostile"].report["labels"] == sorted(HOSTILE_LABELS)
 
 
