@@ -42,10 +42,10 @@ def published(runs: list[Run]) -> list[Run]:
     if not made:
         st.caption("No comparison of these models was published.")
         return []
-    chosen = st.selectbox(
-        "Comparison", made, key="compare_published",
-        format_func=lambda run: " · ".join(str(named[key].summary.get("title", key)) for key in run.spec["evaluations"]),
-    )  # fmt: skip
+    titles = {
+        run.id: " · ".join(str(named[key].summary.get("title", key)) for key in run.spec["evaluations"]) for run in made
+    }
+    chosen = st.selectbox("Comparison", made, key="compare_published", format_func=lambda run: titles[run.id])
     return [named[key] for key in chosen.spec["evaluations"]]
 
 

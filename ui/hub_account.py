@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 
 import streamlit as st
 
@@ -15,15 +14,6 @@ from ui.components import show_error
 QUICK_S = 0.4  # how long a page waits for the Hub before it shows that it waits
 ASK_EVERY_S = 1.0
 KEPT_S = 600  # the Hub wants to be asked this seldom
-
-
-def take_token() -> None:
-    """HF_TOKEN of the secrets into this process's environment, where the libraries and the workers look for it."""
-    if os.environ.get("HF_TOKEN") or not st.secrets.load_if_toml_exists():
-        return
-    found = st.secrets.get("HF_TOKEN")
-    if isinstance(found, str) and found.strip():
-        os.environ["HF_TOKEN"] = found.strip()
 
 
 def has_token() -> bool:

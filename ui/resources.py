@@ -14,7 +14,7 @@ from core.scheduler import Scheduler
 from core.settings import Settings, from_environment
 from core.sharing.shown import take_in
 from core.store import Run, Store
-from ui import hub_account, person
+from ui import person
 
 
 @st.cache_resource(show_spinner=False)
@@ -51,7 +51,6 @@ def _playground() -> Playground:
 @st.cache_resource(show_spinner=False)
 def scheduler() -> Scheduler:
     """The thread that starts and supervises runs; this dashboard's one. In viewer mode there is nothing to start."""
-    hub_account.take_token()
     thread = Scheduler(_store(), installation(), keep_spare=True, make_room=_playground().close)
     if installation().mode != "viewer":
         thread.start()

@@ -31,7 +31,8 @@ class Facts:
     device, precision, threads: what the run computed with; train_examples: how many there were
     pads_with_end: the model had no padding token and took its end token
     stopped: the run ended before its time, after this many steps; None if it ended as planned
-    evaluated: whether it evaluated at that step; judged_on_part: whether the time was too short for all examples
+    evaluated: whether it evaluated at that step; never_evaluated: whether it ended before it evaluated at all
+    judged_on_part: whether the time was too short to judge it on all examples
     metrics: what it came to; label_names: the classes in the order of their ids; packages: versions
     """
 
@@ -51,6 +52,7 @@ class Facts:
     pads_with_end: bool = False
     stopped: int | None = None
     evaluated: bool = False
+    never_evaluated: bool = False
     judged_on_part: bool = False
     metrics: dict[str, float] = field(default_factory=dict)
     label_names: tuple[str, ...] = ()
@@ -75,7 +77,8 @@ def facts_of(run: Run, settings: Settings) -> Facts:
     told, report = private.clean(told, settings), private.clean(report, settings)
     public = private.public_spec(plan, settings)
     config = _json(folder / "model" / "config.json")
-    stopped, evaluated = _ending(_json(folder / "history.json"))
+    history = _json(folder / "history.json")
+    stopped, evaluated = _ending(history)
     local = private.is_folder(plan.model.name)
     return Facts(
         spec=public, name=private.clean(run.name, settings), dataset=str(told["dataset"]["title"]),
@@ -86,6 +89,7 @@ def facts_of(run: Run, settings: Settings) -> Facts:
         model_revision=_commit("model", plan.model.name, plan.model.revision) if not local else None,
         data_revision=_commit("dataset", plan.data.path, plan.data.revision) if plan.data.source == "hub" else None,
         pads_with_end=_pads_with_end(folder / "model"), stopped=stopped, evaluated=evaluated,
+        never_evaluated=not any("eval_loss" in point for point in history.get("log", [])),
         judged_on_part=report.get("examples") != report.get("eval_examples"), metrics=report["metrics"],
         label_names=tuple(map(str, report["labels"])), packages=dict(told["packages"]),
     )  # fmt: skip

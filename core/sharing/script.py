@@ -48,6 +48,13 @@ def script(facts: Facts) -> str:
     return source(made, about(facts, lines.index(title) + 1), docstring)
 
 
+def main_part(facts: Facts) -> str:
+    """The part of train.py that one reads, without imports and what makes it repeat exactly."""
+    text, first = script(facts), next(part for part in sections(facts) if part.main)
+    lines = text.split("\n")
+    return "\n".join(lines[lines.index(f"# {first.title}") - 1 :])
+
+
 def about(facts: Facts, begin: int) -> list[str]:
     """What it repeats, and what it comes to; each one line. begin: the line where its main part does"""
     spec = facts.spec
@@ -85,6 +92,6 @@ def _how_sure(facts: Facts) -> str:
 
 
 def main_lines(facts: Facts) -> int:
-    """How many lines the part has that one reads, without blank ones and comments."""
+    """How many lines of code the main part has, without blank ones and comments."""
     code = [line for part in sections(facts) if part.main for line in part.code.split("\n")]
     return sum(1 for line in code if line.strip() and not line.strip().startswith("#"))

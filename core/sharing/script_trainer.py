@@ -90,7 +90,8 @@ def _arguments(facts: Facts) -> Section:
 
 def keeps_best(facts: Facts) -> bool:
     """Whether training returns to the best of its evaluations."""
-    return facts.spec.training.load_best_model_at_end and facts.spec.training.eval_strategy != "no"
+    training = facts.spec.training
+    return training.load_best_model_at_end and training.eval_strategy != "no" and not facts.never_evaluated
 
 
 def _train(facts: Facts) -> Section:

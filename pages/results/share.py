@@ -5,6 +5,7 @@
 
 import streamlit as st
 
+<<<<<<< .merge_file_t7QP6b
 from ui import (
     linked_tabs,
     pages,
@@ -17,6 +18,9 @@ from ui import (
     share_report,
     state,
 )
+=======
+from ui import judged, pages, run_results, share_choose, share_code, state
+>>>>>>> .merge_file_kiz1sf
 from ui.components import empty_state
 
 st.title("Share")
@@ -33,6 +37,7 @@ if not runs:
     )
     st.stop()
 run = share_choose.run(runs)
+<<<<<<< .merge_file_t7QP6b
 own, may = run.imported is None, resources.may
 VIEWS: dict[str, tuple[bool, linked_tabs.View]] = {
     "report": (True, (":material/article: Report", share_report.show)),
@@ -42,3 +47,11 @@ VIEWS: dict[str, tuple[bool, linked_tabs.View]] = {
     "publish": (may("publish", run), (":material/public: Publish", share_publish.show)),
 }
 linked_tabs.show({name: view for name, (offered, view) in VIEWS.items() if offered}, "share_tabs", run)
+=======
+PARTS = {run_results.CODE_TAB: share_code.show}
+tabs = st.tabs(list(PARTS), key="share_tabs", on_change="rerun") if PARTS else []
+for tab, show in zip(tabs, PARTS.values(), strict=True):
+    if tab.open:
+        with tab:
+            show(run)
+>>>>>>> .merge_file_kiz1sf

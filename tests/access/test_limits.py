@@ -7,6 +7,7 @@ import threading
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,7 +27,7 @@ from tests.synthetic import Synthetic
 TOM = PEOPLE["trainer"]
 
 
-def limited(house: House, **limits: float) -> House:
+def limited(house: House, **limits: Any) -> House:
     house.settings = replace(house.settings, limits=replace(house.settings.limits, **limits))
     return house
 

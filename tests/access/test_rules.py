@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from typing import cast
 
 import pytest
 
 from core import corrections, results
 from core.access import Action, why_not
 from core.data import reviews, sql
-from core.data.prepared import prepare
+from core.data.prepared import Prepared, prepare
 from core.data.uploads import save_upload
 from core.errors import AccessDenied, RunNotFound
 from core.evaluation.specs import Subject
@@ -141,7 +142,8 @@ OTHERS: dict[str, set[tuple[str, str]]] = {
 def test_everything_else(settings: Settings, mode: str, who: str, action: str) -> None:
     house, person = House(settings, mode), PEOPLE[who]
     store, own = house.of(person), house.settings_of(person)
-    sample = prepare(DataSpec(), settings)
+    prepared = prepare(DataSpec(), settings) if action in ("review", "sql") else None
+    sample = cast(Prepared, prepared)
     doing: dict[str, Callable[[], object]] = {
         "set aside": lambda: store.set_aside("c", "title", "test", 5, [1]),
         "give back": lambda: store.give_back("c"),

@@ -12,7 +12,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -60,8 +60,12 @@ def chromium() -> str:
 class Dashboard:
     """One dashboard over one home; `store` is what it and its workers write to."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(
+        self, settings: Settings, environment: Mapping[str, str] | None = None, arguments: Sequence[str] = ()
+    ) -> None:
+        """environment: variables beside those of the test; arguments: of `streamlit run`"""
         self.settings, self.store = settings, Store(settings.store_path)
+        self._environment, self._arguments = dict(environment or {}), list(arguments)
         self.port = 0
         self.server: subprocess.Popen[bytes] | None = None
 
@@ -74,6 +78,7 @@ class Dashboard:
             "TUNEDECK_HOME": str(self.settings.home),
             "HF_HUB_OFFLINE": "1",
             "PYTHONDONTWRITEBYTECODE": "",
+            **self._environment,
         }
         with (self.settings.home / "dashboard.log").open("ab") as log:
             self.server = subprocess.Popen(
@@ -86,6 +91,7 @@ class Dashboard:
                     "--server.headless=true",
                     "--server.port",
                     str(self.port),
+                    *self._arguments,
                 ],
                 cwd=PROJECT,
                 env=environment,

@@ -121,7 +121,8 @@ class Workshop:
             "data.source": "file", "data.path": str(self.data["hostile" if hostile else "plain"]),
             "data.text_columns": HOSTILE_COLUMNS if hostile else ("text",), "data.label_column": "label",
         } | CASES[case]  # fmt: skip
-        changes["model.name"] = str(self.bases.get(changes["model.name"], changes["model.name"]))
+        if changes["model.name"] in self.bases:
+            changes["model.name"] = str(self.bases[changes["model.name"]])
         return self.work(
             "train", name, specs.replace(specs.RunSpec(), changes).model_dump(mode="json"), STOPPED.get(case)
         )
