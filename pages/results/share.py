@@ -5,7 +5,6 @@
 
 import streamlit as st
 
-<<<<<<< .merge_file_t7QP6b
 from ui import (
     linked_tabs,
     pages,
@@ -13,14 +12,12 @@ from ui import (
     share_bundle,
     share_card,
     share_choose,
+    share_code,
     share_hub,
     share_publish,
     share_report,
     state,
 )
-=======
-from ui import judged, pages, run_results, share_choose, share_code, state
->>>>>>> .merge_file_kiz1sf
 from ui.components import empty_state
 
 st.title("Share")
@@ -37,21 +34,13 @@ if not runs:
     )
     st.stop()
 run = share_choose.run(runs)
-<<<<<<< .merge_file_t7QP6b
 own, may = run.imported is None, resources.may
 VIEWS: dict[str, tuple[bool, linked_tabs.View]] = {
     "report": (True, (":material/article: Report", share_report.show)),
     "card": (own and may("work"), (":material/badge: Model card", share_card.show)),
+    "code": (True, (":material/code: Code", share_code.show)),
     "hub": (own and may("push", run), (":material/cloud_upload: Hub", share_hub.show)),
     "bundle": (may("work"), (":material/inventory_2: Bundle", share_bundle.show)),
     "publish": (may("publish", run), (":material/public: Publish", share_publish.show)),
 }
 linked_tabs.show({name: view for name, (offered, view) in VIEWS.items() if offered}, "share_tabs", run)
-=======
-PARTS = {run_results.CODE_TAB: share_code.show}
-tabs = st.tabs(list(PARTS), key="share_tabs", on_change="rerun") if PARTS else []
-for tab, show in zip(tabs, PARTS.values(), strict=True):
-    if tab.open:
-        with tab:
-            show(run)
->>>>>>> .merge_file_kiz1sf
