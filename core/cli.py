@@ -272,6 +272,8 @@ def _push(options: argparse.Namespace, store: Store, settings: Settings) -> tupl
         "final_tests": options.final_tests,
     }  # fmt: skip
     spec: PushSpec = specs.build(tree, PushSpec)
+    if store.lease_holder() is not None:
+        _say("The dashboard that is open does the upload, with the Hub token that it has.")
     run_id = store.submit("push", f"Pushing {trained.name} to {spec.repo_id}", spec.model_dump(mode="json"))
     result, status = _work_on(run_id, False, store, settings)
     summary = store.run(run_id).summary

@@ -25,6 +25,7 @@ KINDS = {
     "compare": "Comparison",
     "robustness": "Robustness",
     "neighbours": "Neighbours",
+    "push": "Push to the Hub",
 }
 GROUPS = {
     "Active": ("queued", *ACTIVE),

@@ -131,7 +131,7 @@ def _form(run: Run, account: Account, pushes: list[Run]) -> None:
         data = share_hub_data.choose(trained.data)
         ready, tree = data is not None, tree | (data or {})
     again = any(p.spec["repo_id"] == repo_id and p.spec["what"] == what and p.summary.get("commit") for p in pushes)
-    more = _more(again or (bool(pushes) and " already" in (pushes[0].error or "")))
+    more = _more(bool(pushes) and " already" in (pushes[0].error or ""))
     update = again or more["update"]
     st.button(
         f"Update {repo_id}" if again else f"Push to {repo_id}", type="primary", icon=":material/cloud_upload:",
