@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 
 import streamlit as st
@@ -20,8 +21,16 @@ from ui import person
 @st.cache_resource(show_spinner=False)
 def installation() -> Settings:
     """The settings without a person: what may be read before anybody has signed in."""
-    st.secrets.load_if_toml_exists()  # its top level becomes environment variables, where none can be set otherwise
+    if st.secrets.load_if_toml_exists():  # its top level becomes environment variables, where none can be set otherwise
+        _take_token()
     return from_environment()
+
+
+def _take_token() -> None:
+    """HF_TOKEN of the secrets into this process's environment, where the libraries and the workers look for it."""
+    found = st.secrets.get("HF_TOKEN")
+    if isinstance(found, str) and found.strip() and (os.environ.get("HF_TOKEN") or found).strip() == found.strip():
+        os.environ["HF_TOKEN"] = found.strip()
 
 
 @st.cache_resource(show_spinner="Opening the results")
@@ -30,7 +39,7 @@ def _opened() -> tuple[Store, list[str]]:
     store = Store(installation().store_path)
     if installation().mode not in ("viewer", "demo"):
         return store, []
-    return store, take_in(installation().results, store, installation())
+    return store, take_in(store, installation())
 
 
 def _store() -> Store:

@@ -13,7 +13,7 @@ from core import results
 from core.errors import ModelError
 from core.hub_errors import token
 from core.settings import Settings
-from core.sharing import outgoing, outgoing_data, private
+from core.sharing import card, outgoing, outgoing_data, private
 from core.sharing.hub_account import whoami
 from core.sharing.outgoing import Outgoing
 from core.sharing.push_errors import no_token, read_only
@@ -54,7 +54,8 @@ def _model(spec: PushSpec, settings: Settings, report: RunWriter) -> list[Outgoi
     folder = results.model_folder(settings.run_dir(trained.id))
     if folder is None:
         raise ModelError(f"run {trained.id} has no model to push; it has to come to its end first")
-    return outgoing.model_files(folder, spec.card, settings)
+    text = spec.card or card.outgoing(report.store, settings, trained, spec.repo_id)
+    return outgoing.model_files(folder, text, settings)
 
 
 def _dataset(spec: PushSpec, folder: Path, settings: Settings, report: RunWriter) -> list[Outgoing]:

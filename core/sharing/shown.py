@@ -1,4 +1,4 @@
-"""What viewer and demo mode show: the bundles in a folder, taken in when the app starts."""
+"""What viewer and demo mode show: bundles in a folder or on the Hub, taken in when the app starts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from core.errors import TunedeckError
 from core.scheduler import remove_run
 from core.settings import Settings
 from core.sharing.bundle_format import MANIFEST
+from core.sharing.fetch import fetch_results
 from core.sharing.importing import import_bundle
 from core.store import Store
 
@@ -16,15 +17,14 @@ logger = logging.getLogger(__name__)
 PUBLISHED = "published"  # the owner of what was taken in
 
 
-def take_in(folder: Path, store: Store, settings: Settings) -> list[str]:
-    """Import every bundle in `folder`, zips and folders, and forget published ones that are no longer there.
+def take_in(store: Store, settings: Settings) -> list[str]:
+    """Import every bundle, zip or folder, of the results' folder and Hub repository; forget those no longer there.
 
     Returns a sentence for each that could not be shown; the others are.
     """
-    problems, there = [], set()
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.suffix != ".zip" and not (path / MANIFEST).is_file():
-            continue
+    problems: list[str] = []
+    there: set[str] = set()
+    for path in _bundles(settings, problems):
         try:
             run = import_bundle(path, store, settings, PUBLISHED)
         except TunedeckError as error:
@@ -37,3 +37,14 @@ def take_in(folder: Path, store: Store, settings: Settings) -> list[str]:
         if run.owner == PUBLISHED and run.imported is not None and run.imported["bundle"] not in there:
             remove_run(store, settings, run.id)
     return problems
+
+
+def _bundles(settings: Settings, problems: list[str]) -> list[Path]:
+    folders = [settings.results]
+    if settings.results_repo:
+        try:
+            folders.append(fetch_results(settings.results_repo, None, settings))
+        except TunedeckError as error:
+            problems.append(str(error))
+    found = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
+    return [path for path in found if path.suffix == ".zip" or (path / MANIFEST).is_file()]

@@ -84,9 +84,9 @@ def results(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def there(results: Path, tmp_path: Path) -> Path:
     """An empty home that takes in what lies in `results`."""
-    settings = Settings(home=tmp_path / "there")
+    settings = Settings(home=tmp_path / "there", results=results)
     settings.home.mkdir()
-    assert take_in(results, Store(settings.store_path), settings) == []
+    assert take_in(Store(settings.store_path), settings) == []
     return settings.home
 
 
@@ -120,16 +120,16 @@ def test_the_compare_page(shared: Shared, there: Path, opened: Any) -> None:
 
 
 def test_what_is_no_longer_published_is_forgotten(shared: Shared, results: Path, tmp_path: Path) -> None:
-    settings = Settings(home=tmp_path / "there")
+    settings = Settings(home=tmp_path / "there", results=tmp_path / "results")
     settings.home.mkdir()
-    store, folder = Store(settings.store_path), tmp_path / "results"
+    store, folder = Store(settings.store_path), settings.results
     shutil.copytree(results, folder)
     (folder / "broken.zip").write_bytes(b"PK")
     (folder / "notes.txt").write_text("no bundle")
-    (said,) = take_in(folder, store, settings)
+    (said,) = take_in(store, settings)
     assert "broken.zip" in said and len(store.runs(kind="train")) == 2, "one that is broken hides no other"
     (folder / "broken.zip").unlink()
     (folder / f"{shared.ids['two']}.zip").unlink()
-    assert take_in(folder, store, settings) == []
+    assert take_in(store, settings) == []
     assert [run.id for run in store.runs(kind="train")] == [shared.ids["one"]]
     assert not settings.run_dir(shared.ids["two"]).exists()
