@@ -10,6 +10,7 @@ import pandas as pd
 from core.figures.evaluation import MOST_CLASSES, confusion_figure
 from core.figures.judge import confidence_figure, intervals_figure, reliability_figure, robustness_figure
 from core.figures.run import loss_figure, metrics_figure, rate_figure
+from core.figures.style import safe
 from core.sharing import telling
 from core.sharing.as_html import html_page
 from core.sharing.as_markdown import markdown as as_markdown
@@ -224,7 +225,8 @@ def _quality(content: Content) -> Section | None:
         series["Commonest class"] = {"metrics": telling.baseline(found)}
         blocks.append(
             Figure(
-                intervals_figure(found["metric_names"], series), "Metrics with their intervals beside simple models",
+                intervals_figure(telling.metric_names(found), series),
+                "Metrics with their intervals beside simple models",
                 "With other examples of the same kind, a metric would lie within its line 95 times of 100 (bootstrap). "
                 "Where the lines of two overlap widely, call them equal.",
             )
@@ -287,7 +289,8 @@ def _failures(content: Content) -> Section | None:
         kinds, count = content.best.robustness["kinds"], content.best.robustness["examples"]
         blocks.append(
             Figure(
-                robustness_figure(kinds), "Change of accuracy when texts are disturbed",
+                robustness_figure([{**kind, "title": safe(kind["title"])} for kind in kinds]),
+                "Change of accuracy when texts are disturbed",
                 f"What disturbances of {counted(count, 'text')} cost, in points of accuracy.",
             )
         )  # fmt: skip

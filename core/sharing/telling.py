@@ -26,7 +26,7 @@ from core.sharing.document import (
     Table,
 )  # fmt: skip
 from core.spec import RunSpec, get_field, spec_fields
-from core.wording import counted, engine_title, listed, metric_title, number, score
+from core.wording import METRIC_MEANINGS, counted, engine_title, listed, metric_title, number, score
 
 HUB = "https://huggingface.co/"
 REPEATED_LOOKS = 3
@@ -45,9 +45,9 @@ def figures(content: Content) -> dict[str, Any] | None:
 
 
 def metric_names(found: dict[str, Any]) -> list[str]:
-    """The main metric first; loss is none of them."""
+    """Those that we know, the main one first; loss is none of them."""
     main = found["main_metric"]
-    return [main, *(name for name in found["metrics"] if name not in (main, "loss"))]
+    return [main, *(name for name in found["metrics"] if name != main and name in METRIC_MEANINGS)]
 
 
 def baseline(found: dict[str, Any]) -> dict[str, float | None]:

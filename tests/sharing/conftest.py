@@ -1,5 +1,6 @@
 """What the tests of sharing need: small real models and runs, as the tests of evaluations have them."""
 
 from tests.evaluation.conftest import classifier, reviews, store, work
+from tests.sharing.judged_run import judged_run
 
-__all__ = ["classifier", "reviews", "store", "work"]
+__all__ = ["classifier", "judged_run", "reviews", "store", "work"]

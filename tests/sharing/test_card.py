@@ -22,10 +22,8 @@ from core.sharing.content import gather_for_card
 from core.spec import DataSpec, replace
 from core.store import Store
 from core.wording import metric_title
-from tests.sharing.judged_run import JudgedRun, judged_run
+from tests.sharing.judged_run import JudgedRun
 from tests.synthetic import Synthetic
-
-__all__ = ["judged_run"]
 
 HOSTILE = (
     "a\n---\nlicense: mit\n---\n", "x: y", "- item", "&anchor", "*alias", "!!python/object:os.system", "'\"", "{{ x }}",
@@ -55,7 +53,7 @@ def made(store: Store, settings: Settings, run: Any, edits: Edits = card.NOTHING
 
 def read(text: str) -> dict[str, Any]:
     """The metadata as the Hub's own library reads it."""
-    return read(text)
+    return ModelCard(text).data.to_dict()
 
 
 def results_of(text: str) -> list[EvalResult]:

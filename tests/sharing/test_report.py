@@ -21,10 +21,8 @@ from core.sharing.document import visible
 from core.store import Store
 from core.wording import score
 from tests.browser.steps import ARGUMENTS, chromium
-from tests.sharing.judged_run import JudgedRun, judged_run
+from tests.sharing.judged_run import JudgedRun
 from tests.synthetic import Synthetic
-
-__all__ = ["judged_run"]
 
 HOSTILE = (
     "<script>window.bad = 1</script>", "</script><img src=http://evil.example/x onerror='window.bad = 1'>",
@@ -243,6 +241,24 @@ def test_secrets_and_paths_stay_here(store: Store, settings: Settings, monkeypat
     for text in (report.html(content), report.markdown(content)):
         assert "correct-horse" not in text and "qqqq" not in text and str(settings.home) not in text
         assert f"{Path.home()}/notes" not in text and "[hidden]" in text.replace("\\", "")
+
+
+def test_what_is_told_of_robustness_and_a_final_test_often_looked_at(judged_run: JudgedRun) -> None:
+    store, settings, run, _, test = judged_run
+    kinds = [
+        {"name": "typos", "title": "Typos <b>here</b>", "accuracy": 0.5, "change": -0.25, "low": -0.3, "high": -0.2}
+    ]
+    path = settings.run_dir(test) / "robustness.json"
+    path.write_text(json.dumps({"examples": 60, "accuracy": 0.75, "labels": [], "kinds": kinds}))
+    (content,) = [holdout.content for holdout in store.holdouts()]
+    for number in range(4):
+        store.look(content, store.submit("evaluate", f"look {number}", {}))
+    page = Read(report.html(gather(store, settings, run)))
+    assert "Typos <b>here</b> 0.500 -0.250" in page.text and not any(tag == "b" for tag, _ in page.tags)
+    assert "It has been looked at 5 times: choosing between models by it makes its figures too good." in page.text
+    path.unlink()
+    for other in store.runs(kind="evaluate", statuses=("queued",)):
+        store.delete(other.id)
 
 
 @pytest.mark.parametrize("name", ["A run: 50% / better?", "日本語", "../../etc/passwd", "x" * 300, ""])
