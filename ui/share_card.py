@@ -145,7 +145,7 @@ def _actions(run: Run, keys: _Keys, folder: Path, text: str, problems: list[Prob
     with st.container(horizontal=True, vertical_alignment="center", key="share_card_actions"):
         st.button(
             "Save", type="primary", icon=":material/save:", key="share_card_save",
-            disabled=bool(problems) or text == saved, on_click=_save, args=(folder, text),
+            disabled=bool(problems) or text == saved, on_click=_save, args=(run, text),
         )  # fmt: skip
         st.download_button(
             "Download", text, "README.md", "text/markdown", key="share_card_download", icon=":material/download:",
@@ -161,13 +161,13 @@ def _actions(run: Run, keys: _Keys, folder: Path, text: str, problems: list[Prob
             st.badge("Changed since it was saved", icon=":material/edit:", color="orange")
 
 
-def _save(folder: Path, text: str) -> None:
+def _save(run: Run, text: str) -> None:
     try:
-        card.write_card(folder, text, resources.settings())
-    except (SpecError, OSError) as error:
+        card.write_card(run, text, resources.settings())
+    except (TunedeckError, OSError) as error:
         state.set_notice(f"The card could not be saved: {plain(str(error))}.")
 
 
 def _reset(run: Run, keys: _Keys, folder: Path) -> None:
-    card.forget_card(folder)
+    card.forget_card(run, resources.settings())
     _set(keys, _filled(run, card.NOTHING))

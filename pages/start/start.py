@@ -5,19 +5,23 @@ import streamlit as st
 from core import access
 from core.presets import PRESETS, SAMPLE
 from core.settings import home_warning
+from core.wording import sentence
 from ui import pages, resources, run_actions, start_cards, state
-from ui.components import empty_state
+from ui.components import empty_state, plain, shown
 
-LATEST = 5
+LATEST, LATEST_SHOWN = 5, 20
 
 if resources.installation().mode == "local" and (warning := home_warning(resources.settings().home)):
     st.warning(warning, icon=":material/warning:")
 
 if not resources.may("train"):
     st.title("What was trained")
-    runs = resources.store().runs(kind="train", limit=LATEST)
+    for problem in resources.not_shown():
+        st.warning(plain(sentence(shown(problem))), icon=":material/inventory_2:")
+    runs = resources.store().runs(kind="train", limit=LATEST_SHOWN)
     if runs:
-        start_cards.latest_runs(runs, LATEST)
+        st.markdown("Open a run to see how it learned; *Evaluate* tells how far to trust its model and where it fails.")
+        start_cards.latest_runs(runs, LATEST_SHOWN)
     else:
         empty_state("No results yet", "Runs and what came of them are listed here.", icon=":material/inbox:")
     st.stop()
