@@ -7,7 +7,7 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.errors import Problem, SpecError
+from core.errors import Problem, SpecError, TunedeckError
 from core.sharing import card, hub_rules
 from core.sharing.card import Edits
 from core.sharing.content import gather_for_card
