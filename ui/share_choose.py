@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import streamlit as st
 
 from core.store import Run
@@ -18,9 +20,14 @@ def run(runs: list[Run]) -> Run:
         state.remember("share_run", linked)
     if state.widget("share_run") not in named:
         state.remember("share_run", runs[0].id)
-    chosen = st.selectbox(
-        "Run", list(named), key="share_run", format_func=lambda key: f"{named[key].name} · {clock(named[key].created)}"
-    )
+    chosen = st.selectbox("Run", list(named), key="share_run", format_func=_titles(runs).__getitem__)
     if linked != chosen:
         st.query_params["run"] = chosen
     return named[chosen]
+
+
+def _titles(runs: list[Run]) -> dict[str, str]:
+    """Id -> name and time, with the id where both are another's too: a select box tells options apart by their text."""
+    titles = {run.id: f"{run.name} · {clock(run.created)}" for run in runs}
+    counts = Counter(titles.values())
+    return {key: title if counts[title] == 1 else f"{title} · {key}" for key, title in titles.items()}
