@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import streamlit as st
 
 from core.store import Run
@@ -15,10 +17,6 @@ def shareable() -> list[Run]:
     return sorted([*judged.trained_models(), *imported], key=lambda run: -run.created)
 
 
-def title(run: Run) -> str:
-    return f"{run.name} · {clock(run.created)}"
-
-
 def run(runs: list[Run]) -> Run:
     """One of `runs`, of which there is at least one; `?run=ID` says which."""
     named = {run.id: run for run in runs}
@@ -28,7 +26,14 @@ def run(runs: list[Run]) -> Run:
         state.remember("share_run", linked)
     if state.widget("share_run") not in named:
         state.remember("share_run", runs[0].id)
-    chosen = st.selectbox("Run", list(named), key="share_run", format_func=lambda key: title(named[key]))
+    chosen = st.selectbox("Run", list(named), key="share_run", format_func=titles(runs).__getitem__)
     if linked != chosen:
         st.query_params["run"] = chosen
     return named[chosen]
+
+
+def titles(runs: list[Run]) -> dict[str, str]:
+    """Id -> name and time, with the id where both are another's too: a select box tells options apart by their text."""
+    titles = {run.id: f"{run.name} · {clock(run.created)}" for run in runs}
+    counts = Counter(titles.values())
+    return {key: title if counts[title] == 1 else f"{title} · {key}" for key, title in titles.items()}

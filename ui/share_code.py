@@ -43,8 +43,8 @@ def show(run: Run) -> None:
     st.caption(_promise(facts))
     chosen = st.segmented_control(
         "Show", ["main", "whole"], default="main", required=True, key="code_part", label_visibility="collapsed",
-        format_func={"main": f"The main part ({main_lines(facts)} lines of code)",
-                     "whole": f"The whole script ({len(whole.splitlines())} lines)"}.__getitem__,
+        format_func={"main": f"Main part ({main_lines(facts)} lines)",
+                     "whole": f"Whole script ({len(whole.splitlines())})"}.__getitem__,
     )  # fmt: skip
     shown = whole if chosen == "whole" else main_part(facts)
     st.code(shown, language="python", line_numbers=chosen == "whole", height=HEIGHT, wrap_lines=False)

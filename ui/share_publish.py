@@ -31,7 +31,7 @@ def show(run: Run) -> None:
     named = {r.id: r for r in share_choose.shareable()}
     chosen = st.multiselect(
         "Runs", list(named), [run.id], key=f"publish_runs_{run.id}",
-        format_func=lambda key: share_choose.title(named[key]),
+        format_func=share_choose.titles(list(named.values())).__getitem__,
     )  # fmt: skip
     left, right = st.columns([1.2, 1], gap="medium")
     mode = left.segmented_control(

@@ -48,11 +48,23 @@ def source(sections: Sequence[Section], head: Sequence[str], docstring: str) -> 
     parts = [f'"""{docstring}"""\n\n' + "\n".join(f"# {one_line(line)}".rstrip() for line in head)]
     parts.append(opening(sections))
     for section in sections:
-        rule = f"# {'-' * (WIDTH - 2)}"
         wrapped = textwrap.fill(section.text, WIDTH, initial_indent="# ", subsequent_indent="# ")
-        parts.append("\n".join([rule, f"# {section.title}", *([wrapped] if section.text else []), rule]))
+        parts.append("\n".join([heading(section), *([wrapped] if section.text else [])]))
         parts.append(section.code.strip("\n"))
     return spaced("\n\n".join(part for part in parts if part)) + "\n"
+
+
+def heading(section: Section) -> str:
+    """The line of a script that a section begins with."""
+    return f"# {section.title} ".ljust(WIDTH, "-")
+
+
+def literal(value: str | Sequence[str]) -> str:
+    """A string or a list of them as Python has it, in double quotes where these need no escapes."""
+    if not isinstance(value, str):
+        return f"[{', '.join(map(literal, value))}]"
+    shown = repr(value)
+    return f'"{value}"' if shown == f"'{value}'" and '"' not in value else shown
 
 
 def opening(sections: Sequence[Section]) -> str:

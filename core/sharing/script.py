@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from core.sharing import script_keras, script_torch, script_trainer
 from core.sharing.facts import Facts
-from core.sharing.pieces import Section, one_line, source
+from core.sharing.pieces import Section, heading, literal, one_line, source
 
 ENGINES: dict[str, tuple[str, Callable[[Facts], list[Section]]]] = {
     "trainer": ("the Transformers Trainer", script_trainer.sections),
@@ -31,18 +31,13 @@ def _base(facts: Facts) -> Section:
         text = "This model was a folder of the machine that trained: put it, or a link to it, where MODEL says."
     else:
         text = "From the Hugging Face Hub."
-    return Section("The pretrained model", text, f"MODEL = {_literal(facts.base)}")
-
-
-def _literal(text: str) -> str:
-    shown = repr(text)
-    return f'"{text}"' if shown == f"'{text}'" and '"' not in text and "\\" not in text else shown
+    return Section("The pretrained model", text, f"MODEL = {literal(facts.base)}")
 
 
 def script(facts: Facts) -> str:
     """The source of train.py."""
     made = sections(facts)
-    title = f"# {next(part for part in made if part.main).title}"
+    title = heading(next(part for part in made if part.main))
     docstring = f"Fine-tune a text classifier with {ENGINES[facts.spec.engine][0]}."
     lines = source(made, about(facts, 0), docstring).split("\n")
     return source(made, about(facts, lines.index(title) + 1), docstring)
@@ -52,7 +47,7 @@ def main_part(facts: Facts) -> str:
     """The part of train.py that one reads, without imports and what makes it repeat exactly."""
     text, first = script(facts), next(part for part in sections(facts) if part.main)
     lines = text.split("\n")
-    return "\n".join(lines[lines.index(f"# {first.title}") - 1 :])
+    return "\n".join(lines[lines.index(heading(first)) :])
 
 
 def about(facts: Facts, begin: int) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 
 from core.sharing.facts import Facts
-from core.sharing.pieces import LINE, Section, taken
+from core.sharing.pieces import LINE, Section, literal, taken
 
 MEASURES = {
     "accuracy": "accuracy_score(references, predictions)",
@@ -20,7 +20,7 @@ MEASURES = {
 def data(facts: Facts) -> Section:
     spec = facts.spec
     columns, length = list(facts.columns), spec.model.max_length
-    texts = ", ".join(f"examples[{name!r}]" for name in columns)
+    texts = ", ".join(f"examples[{literal(name)}]" for name in columns)
     cut = f"truncation=True, max_length={length}"
     if whole(facts):
         cut += ', padding="max_length"'
@@ -34,7 +34,7 @@ def data(facts: Facts) -> Section:
         "def tokenize_function(examples):",
         f"    return tokenizer({texts}, {cut})",
         "",
-        f"tokenized = dataset.map(tokenize_function, batched=True, remove_columns={columns!r})",
+        f"tokenized = dataset.map(tokenize_function, batched=True, remove_columns={literal(columns)})",
     ]
     imports = ["from datasets import load_dataset"]
     if facts.base:
@@ -48,9 +48,9 @@ def data(facts: Facts) -> Section:
 
 def _tokenizer(facts: Facts) -> list[str]:
     if not facts.base:
-        each = f'(text for column in {list(facts.columns)!r} for text in dataset["train"][column])'
+        each = f'(text for column in {literal(facts.columns)} for text in dataset["train"][column])'
         return [f"texts = {each}", f"tokenizer = new_tokenizer(texts, {facts.spec.model.max_length})"]
-    revision = f", revision={facts.model_revision!r}" if facts.model_revision else ""
+    revision = f", revision={literal(facts.model_revision)}" if facts.model_revision else ""
     code = [f"tokenizer = AutoTokenizer.from_pretrained(MODEL{revision})"]
     if facts.pads_with_end:
         code.append("tokenizer.pad_token = tokenizer.eos_token  # it was made to write, and has no padding of its own")
@@ -71,7 +71,7 @@ def model(facts: Facts) -> Section:
     imports = ["from transformers import set_seed"]
     if facts.base:
         imports += ["import torch", "from transformers import AutoModelForSequenceClassification"]
-        revision = f", revision={facts.model_revision!r}" if facts.model_revision else ""
+        revision = f", revision={literal(facts.model_revision)}" if facts.model_revision else ""
         code += [
             "model = AutoModelForSequenceClassification.from_pretrained(",
             f'    MODEL{revision}, **labels, problem_type="single_label_classification",',

@@ -50,3 +50,11 @@ def test_a_run_of_an_older_version_says_that_it_has_no_code(app: App, settings: 
     a_run(settings, old=True)
     page = app("results/share")
     assert "older version" in page.error[0].value and not page.exception
+
+
+def test_runs_of_one_name_and_minute_are_told_apart(app: App, settings: Settings) -> None:
+    first, second = a_run(settings), a_run(settings)
+    page = app("results/share")
+    for run in (first, second, first):
+        page.selectbox(key="share_run").set_value(run).run()
+        assert page.query_params["run"] == [run]
