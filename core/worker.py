@@ -29,6 +29,7 @@ from core.events import Level
 from core.files import write_text
 from core.section import Section
 from core.settings import Settings, from_environment
+from core.sharing.export import ExportSpec
 from core.store import Progress, Run, Store
 
 FLUSH_S = 0.5
@@ -220,6 +221,14 @@ def judge(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     return summary
 
 
+def export_model(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """A model in a form that others can use, as one zip."""
+    from core.sharing.export import export
+
+    report.phase("Loading libraries")
+    return export(spec.build(run.spec, ExportSpec), run, settings, report)
+
+
 JUDGING: dict[str, tuple[str, str, type[Section]]] = {
     "evaluate": ("evaluate", "evaluate", EvaluateSpec),
     "predict": ("batch", "predict", PredictSpec),
@@ -362,7 +371,7 @@ class RunWriter:
 
 
 KINDS: dict[str, Callable[[Run, Settings, RunWriter], dict[str, Any]]] = {
-    "train": train, "import": import_data, "inspect": inspect_data, "profile": profile_data,
+    "train": train, "import": import_data, "inspect": inspect_data, "profile": profile_data, "export": export_model,
     **dict.fromkeys(JUDGING, judge),
 }  # fmt: skip
 

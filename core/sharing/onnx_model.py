@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +35,7 @@ OPSET = 18  # what torch's exporter writes without converting it once more; any 
 TOLERANCE = 1e-3  # of a probability; conversions that are right differ by 1e-5
 WIDTH = 16  # tokens of the example that is traced; the file takes any number
 BATCHES = (1, 2, 3, 8, 32)  # sizes that are tried in turn
+LARGEST_FILE = 1_500_000_000  # bytes; a protobuf ends at 2 GB
 EXTREMES = 20  # shortest and longest texts that are always among those compared
 QUANTISED = ("MatMul", "Gather")  # the dense layers; the embeddings, which are half of a small model
 TIMED_TEXTS, TIMED_BATCH, ROUNDS, TIMED_S = 32, 8, 5, 20.0
@@ -63,6 +65,7 @@ def write(model: Classifier, folder: Path) -> None:
         name: torch.from_numpy(values)
         for name, values in pad(examples, model.tokenizer, min(WIDTH, model.max_length)).items()
     }
+    attention = model.model.config._attn_implementation
     try:
         model.model.set_attn_implementation("eager")  # plain matrix products, which every runtime has
         program = torch.onnx.export(
@@ -72,11 +75,13 @@ def write(model: Classifier, folder: Path) -> None:
         )  # fmt: skip
         assert program is not None, "dynamo=True returns one"
         ClearMetadataAndDocStringPass()(program.model)  # each node says from which file of this machine it came
-        program.save(folder / MODEL)
+        program.save(folder / MODEL, external_data=model.model.num_parameters() * 4 > LARGEST_FILE)
     except Exception as error:  # the exporter raises whatever a model's code does under tracing
         raise ModelError(
             f"{model.title} could not be turned into ONNX ({first_line(error)}); take it as safetensors"
         ) from error
+    finally:
+        model.model.set_attn_implementation(attention)
 
 
 def write_tokenizer(model: Classifier, path: Path) -> None:
@@ -106,9 +111,13 @@ class Runtime:
         self.tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self.wanted = [put.name for put in self.session.get_inputs()]
 
+    def encode(self, texts: Sequence[Sequence[str]]) -> list[Any]:
+        """The tokenizer's own encodings, filled up to the longest."""
+        return list(self.tokenizer.encode_batch([text[0] if len(text) == 1 else tuple(text) for text in texts]))
+
     def tokens(self, texts: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
         """A batch: int64 (texts, longest)."""
-        rows = self.tokenizer.encode_batch([text[0] if len(text) == 1 else tuple(text) for text in texts])
+        rows = self.encode(texts)
         found = {
             "input_ids": [row.ids for row in rows], "attention_mask": [row.attention_mask for row in rows],
             "token_type_ids": [row.type_ids for row in rows],
@@ -156,21 +165,33 @@ def some(texts: Sequence[Sequence[str]], count: int) -> np.ndarray:
     return np.random.default_rng(1).permutation(chosen)
 
 
-def check(model: Classifier, folder: Path, inputs: Inputs, count: int, tick: Tick) -> dict[str, Any]:
-    """How far the file's answers are from torch's, on up to `count` texts. Raises ModelError if they are others."""
+@dataclass(frozen=True)
+class Reference:
+    """What torch says of some texts: their tokens, and probabilities, float32 (texts, classes)."""
+
+    texts: list[tuple[str, ...]]
+    tokens: list[list[int]]
+    probabilities: np.ndarray
+
+
+def reference(model: Classifier, inputs: Inputs, count: int, tick: Tick) -> Reference:
+    """Up to `count` of the texts, answered by the model as the playground answers."""
     texts = [inputs.texts[i] for i in some(inputs.texts, count)]
+    tokens = [example["input_ids"] for example in model.encode(texts)]
+    return Reference(texts, tokens, softmax(model.logits(texts, tick) / model.temperature))
+
+
+def check(model: Classifier, folder: Path, inputs: Inputs, known: Reference, tick: Tick) -> dict[str, Any]:
+    """How far the file's answers are from torch's. Raises ModelError if they are others."""
     runtime = Runtime(folder)
-    ours = [example["input_ids"] for example in model.encode(texts)]
-    theirs = runtime.tokenizer.encode_batch([text[0] if len(text) == 1 else text for text in texts])
-    lengths = [len(ids) for ids in ours]
-    for ids, row in zip(ours, theirs, strict=True):
+    for ids, row in zip(known.tokens, runtime.encode(known.texts), strict=True):
         if ids != [i for i, kept in zip(row.ids, row.attention_mask, strict=True) if kept]:
             raise ModelError(
                 f"the tokenizer of {model.title} gives other tokens without transformers around it; take safetensors"
             )
-    reference = softmax(model.logits(texts, tick) / model.temperature)
-    found = runtime.probabilities(texts, mixed_batches(len(texts)), tick)
-    return compared("ONNX", reference, found, inputs, model.title) | {
+    found = runtime.probabilities(known.texts, mixed_batches(len(known.texts)), tick)
+    lengths = [len(ids) for ids in known.tokens]
+    return compared("ONNX", known.probabilities, found, inputs, model.title) | {
         "tokens": [min(lengths), max(lengths)], "batch_sizes": list(BATCHES),
     }  # fmt: skip
 
@@ -189,24 +210,43 @@ def compared(form: str, reference: np.ndarray, found: np.ndarray, inputs: Inputs
     }  # fmt: skip
 
 
-def quantise(folder: Path) -> None:
-    """Put weights of 8 bits into the place of those of 32 in model.onnx.
+def quantise(folder: Path, title: str) -> None:
+    """Put weights of 8 bits into the place of those of 32 in model.onnx. Raises ModelError.
 
     Each column of a dense layer has its own scale; of 8 bits 7 are used, because processors without VNNI add up
     products of 8 in 16 bits, which overflow: what is measured here is then true there.
     """
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
     with tempfile.TemporaryDirectory(dir=folder.parent) as held:
-        small = Path(held) / MODEL
-        quantize_dynamic(
-            folder / MODEL, small, op_types_to_quantize=list(QUANTISED), per_channel=True, reduce_range=True,
-            weight_type=QuantType.QInt8, use_external_data_format=(folder / WEIGHTS).exists(),
-        )  # fmt: skip
-        for name in (MODEL, WEIGHTS):
-            (folder / name).unlink(missing_ok=True)
-            if (small.parent / name).exists():
-                shutil.move(small.parent / name, folder / name)
+        small = Path(held)
+        try:
+            whole = onnx.load(folder / MODEL, load_external_data=False)
+            del whole.graph.value_info[:]  # it names shapes that matrices have before they are turned over
+            onnx.save(whole, folder / MODEL)
+            quantize_dynamic(
+                folder / MODEL, small / MODEL, op_types_to_quantize=list(QUANTISED), per_channel=True,
+                reduce_range=True, weight_type=QuantType.QInt8,
+                use_external_data_format=bytes_of(folder) > LARGEST_FILE,
+            )  # fmt: skip
+        except Exception as error:  # whatever the quantiser finds in a graph that it does not know
+            raise ModelError(
+                f"{title} cannot have weights of 8 bits ({first_line(error)}); take ONNX without them"
+            ) from error
+        for path in files(folder):
+            path.unlink()
+        for path in files(small):
+            shutil.move(path, folder / path.name)
+
+
+def files(folder: Path) -> list[Path]:
+    """The model's file, and the one with its weights if there is one."""
+    return [path for path in (folder / MODEL, folder / WEIGHTS) if path.exists()]
+
+
+def bytes_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in files(folder))
 
 
 def cost(before: np.ndarray, after: np.ndarray, inputs: Inputs) -> dict[str, Any]:
