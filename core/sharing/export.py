@@ -85,7 +85,7 @@ def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) ->
         with replace_file(target) as partial:
             pack.pack(contents, name, partial, report.fraction)
     forget_older(spec, run, settings, report.store)
-    return found | {"file": target.name, "bytes": target.stat().st_size, "form": spec.form, "int8": spec.int8}
+    return found | {"file": target.name, "bytes": target.stat().st_size}
 
 
 def _check_inside(source: Path, subject: Subject, settings: Settings) -> None:

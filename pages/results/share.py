@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from ui import judged, pages, share_choose, state
+from ui import judged, pages, share_choose, share_export, state
 from ui.components import empty_state
 
 st.title("Share")
@@ -19,7 +19,7 @@ if not runs:
     )
     st.stop()
 run = share_choose.run(runs)
-PARTS = {}
+PARTS = {":material/download: Model files": share_export.show}
 tabs = st.tabs(list(PARTS), key="share_tabs", on_change="rerun") if PARTS else []
 for tab, show in zip(tabs, PARTS.values(), strict=True):
     if tab.open:

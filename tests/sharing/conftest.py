@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tests.evaluation.conftest import classifier, reviews, store, work
+from tests.learning.conftest import one_thread
 
-__all__ = ["classifier", "reviews", "store", "work"]
+__all__ = ["classifier", "one_thread", "reviews", "store", "work"]
