@@ -191,7 +191,8 @@ def _files(folder: Path) -> dict[str, Path | str]:
 
 
 def _check_text(found: dict[str, Any], more: dict[str, Any]) -> str:
-    return json.dumps(finite(found | more | {"versions": {n: metadata.version(n) for n in PACKAGES}}), ensure_ascii=False, indent=1)
+    used = {name: metadata.version(name) for name in PACKAGES}
+    return json.dumps(finite(found | more | {"versions": used}), ensure_ascii=False, indent=1)
 
 
 def made_by(run: Run, settings: Settings) -> Path | None:

@@ -141,7 +141,8 @@ class Runtime:
 
 def mixed_batches(count: int) -> list[np.ndarray]:
     """All of `count` texts in the order they have, in batches of all sizes."""
-    batches, start = [], 0
+    batches: list[np.ndarray] = []
+    start = 0
     while start < count:
         size = BATCHES[len(batches) % len(BATCHES)]
         batches.append(np.arange(start, min(count, start + size)))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -17,13 +16,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import models, results, scratch
+from core import models, process, results, scratch
 from core.errors import ModelError, PathError, SpecError, WrongStatus
 from core.evaluation.predictions import softmax
 from core.inference import Classifier
 from core.settings import Settings
 from core.sharing import export as exports
-from core.sharing import pack
+from core.sharing import onnx_model, pack
 from core.sharing.export import ExportSpec
 from core.sharing.inputs import Inputs
 from core.spec import build
@@ -159,3 +158,214 @@ def test_int8(work: Work, trained: str, settings: Settings, store: Store, tmp_pa
     folder = unpacked(run, settings, store, tmp_path / "out")
     assert (folder / "model.onnx").stat().st_size == told["bytes"]
     assert "8 bits" in (folder / "README.txt").read_text()
+
+
+SMALL: dict[str, Any] = {
+    "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
+    "max_position_embeddings": 60, "pad_token_id": 0,
+}  # fmt: skip
+ARCHITECTURES: dict[str, dict[str, Any]] = {
+    "roberta": SMALL | {"type_vocab_size": 1},
+    "distilbert": {"dim": 32, "n_layers": 2, "n_heads": 4, "hidden_dim": 48, "max_position_embeddings": 60},
+    "albert": SMALL | {"embedding_size": 16},
+    "modernbert": SMALL | {"local_attention": 16, "global_attn_every_n_layers": 2},
+}
+
+
+def tiny(kind: str, folder: Path, **saving: Any) -> Path:
+    """A classifier of this architecture with random weights, large enough that its answers differ."""
+    import torch
+    from transformers import AutoConfig, AutoModelForSequenceClassification, set_seed
+
+    tokenizer = scratch.tokenizer(make_texts(200, 0)[0], 48)
+    if kind != "albert":
+        tokenizer.model_input_names = ["input_ids", "attention_mask"]
+    set_seed(0)
+    named = {"id2label": dict(enumerate(LABELS)), "label2id": {n: i for i, n in enumerate(LABELS)}}
+    config = AutoConfig.for_model(kind, vocab_size=len(tokenizer), **named, **ARCHITECTURES[kind])
+    model = AutoModelForSequenceClassification.from_config(config).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(torch.randn_like(parameter) * 0.2)
+    model.save_pretrained(folder, **saving)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def quiet(text: str, share: float | None) -> None: ...
+
+
+@pytest.mark.parametrize("kind", ARCHITECTURES)
+def test_architectures(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One of them is in shards, one has its weights in a file of their own, two have no token types."""
+    sharded, apart = kind == "roberta", kind == "distilbert"
+    source = tiny(kind, tmp_path / "model", **({"max_shard_size": "20KB"} if sharded else {}))
+    assert (source / "model.safetensors.index.json").exists() == sharded
+    if apart:
+        monkeypatch.setattr(onnx_model, "LARGEST_FILE", 0)
+    model = Classifier(source, 48, device="cpu")
+    out = tmp_path / "making" / "out"
+    out.mkdir(parents=True)
+    texts = Inputs([(text,) for text in [*make_texts(60, 1)[0], "good", "word1 " * 90]], None, "texts")
+    known = onnx_model.reference(model, texts, 500, quiet)
+    assert known.probabilities.std(axis=0).max() > 0.01, "it does not answer all of them alike"
+    onnx_model.write(model, out)
+    onnx_model.write_tokenizer(model, out / "tokenizer.json")
+    told = onnx_model.check(model, out, texts, known, quiet)
+    assert told["same_class"] == told["texts"] == 62 and told["max_difference"] < 1e-5
+    assert told["tokens"][0] < 5 and told["tokens"][1] == 48
+    assert (out / "model.onnx.data").exists() == apart
+    if apart:
+        onnx_model.quantise(out, "small")
+        found = onnx_model.Runtime(out).probabilities(texts.texts, onnx_model.like_batches(texts.texts), quiet)
+        assert found.shape == (62, 3) and np.isfinite(found).all()
+
+
+def test_a_file_that_answers_otherwise_is_not_left(
+    work: Work, trained: str, settings: Settings, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(model: Any, folder: Path) -> None:
+        monkeypatch.undo()
+        model.temperature *= 1.05  # as if the exporter had made something else of it
+        onnx_model.write(model, folder)
+
+    monkeypatch.setattr(onnx_model, "write", broken)
+    with pytest.raises(ModelError, match="answers otherwise than torch") as refused:
+        work("export", ask("onnx", trained))
+    assert "\n" not in str(refused.value)
+    (run,) = store.runs(kind="export")
+    assert not list(settings.run_dir(run.id).iterdir())
+
+
+def test_a_failure_of_the_exporter_is_one_sentence(work: Work, trained: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+
+    def fails(*_: Any, **__: Any) -> None:
+        raise RuntimeError("\n  unsupported operator\n  many\n  lines")
+
+    monkeypatch.setattr(torch.onnx, "export", fails)
+    with pytest.raises(ModelError) as refused:
+        work("export", ask("onnx", trained))
+    assert str(refused.value) == (
+        "Stars <b>& more</b> could not be turned into ONNX (RuntimeError: unsupported operator); take it as safetensors"
+    )
+
+
+def test_data_that_is_gone_costs_the_labels_alone(trained: str, settings: Settings, store: Store) -> None:
+    from core.sharing import inputs
+    from core.worker import RunWriter
+
+    shutil.rmtree(store.run(trained).spec["data"]["path"])
+    shutil.rmtree(settings.datasets, ignore_errors=True)
+    run = Synthetic(store, settings, kind="export").working()
+    report = RunWriter(store, store.run(run.id), run.token)
+    found = inputs.gather(build(ask("onnx", trained), ExportSpec).model, LABELS, 100, settings, report)
+    report.end_thread()
+    report.flush()
+    assert len(found.texts) == 100 and found.labels is None and found.source == "generated reviews"
+    (event,) = [e for e in store.events_since(run.id) if e.kind == "message"]
+    assert "cannot be had any more" in event.payload["text"]
+
+
+def test_labels_of_the_data_find_the_classes_of_the_model(trained: str, settings: Settings, store: Store) -> None:
+    """The model's are bad, middling, good; the data's come in the order of the alphabet."""
+    from core.sharing import inputs
+    from core.worker import RunWriter
+
+    run = Synthetic(store, settings, kind="export").working()
+    report = RunWriter(store, store.run(run.id), run.token)
+    found = inputs.gather(build(ask("onnx", trained), ExportSpec).model, LABELS, 50, settings, report)
+    report.end_thread()
+    assert found.labels is not None and len(found.labels) == len(found.texts) == 50
+    assert all(LABELS[label] in text for (text,), label in zip(found.texts, found.labels, strict=True))
+
+
+def test_what_cannot_be(work: Work, trained: str, settings: Settings, store: Store, classifier: Path) -> None:
+    with pytest.raises(SpecError, match="ONNX alone"):
+        ask("safetensors", trained, int8=True)
+    with pytest.raises(SpecError, match="only a run that Keras trained"):
+        ask("keras", name=str(classifier))
+    with pytest.raises(ModelError, match="Keras did not train it"):
+        work("export", ask("keras", trained))
+    with pytest.raises(WrongStatus, match="left no file"):
+        exports.copy_to(store.run(trained), settings, settings.home)
+
+
+def test_a_folder_that_no_run_made(
+    work: Work, classifier: Path, settings: Settings, store: Store, tmp_path: Path
+) -> None:
+    run, _ = work("export", ask("safetensors", name=str(classifier)))
+    (tmp_path / "to").mkdir()
+    copied = exports.copy_to(store.run(run), settings, tmp_path / "to")
+    assert copied.name == "classifier-safetensors.zip" and zipfile.is_zipfile(copied)
+
+
+def test_links_in_a_folder_lead_nowhere_else(classifier: Path, tmp_path: Path, home: Path) -> None:
+    shutil.copytree(classifier, tmp_path / "root" / "model")
+    (tmp_path / "mine.txt").write_text("secret")
+    (tmp_path / "root" / "model" / "README.md").symlink_to(tmp_path / "mine.txt")
+    team = Settings(home, mode="team", roots=(tmp_path / "root",))
+    subject = build(ask("safetensors", name=str(tmp_path / "root" / "model")), ExportSpec).model
+    with pytest.raises(PathError, match="outside the folders"):
+        exports._check_inside(tmp_path / "root" / "model", subject, team)
+
+
+def test_a_stop_leaves_nothing(trained: str, settings: Settings, store: Store) -> None:
+    from core.worker import KINDS, RunWriter, Stopped
+
+    run_id = store.submit("export", "x", ask("safetensors", trained))
+    with store.atomic() as db:
+        db.execute("UPDATE runs SET status='stopping', token=7, attempt=1 WHERE id=?", (run_id,))
+    run = store.begin(run_id, 7, process.identity())
+    settings.run_dir(run_id).mkdir(parents=True)
+    report = RunWriter(store, run, 7)
+    with pytest.raises(Stopped):
+        KINDS["export"](run, settings, report)
+    report.end_thread()
+    assert not list(settings.run_dir(run_id).iterdir())
+
+
+@pytest.mark.parametrize(
+    ("title", "name"),
+    [
+        ("Yelp · bert-base", "Yelp-bert-base"), ("../../etc/passwd", "etc-passwd"), ("レビュー", "model"),
+        ("a" * 200, "a" * 60), ("CON\x00..\\x", "CON-.-x"), ("", "model"), (".hidden", "hidden"),
+    ],
+)  # fmt: skip
+def test_names_of_folders(title: str, name: str) -> None:
+    assert pack.folder_name(title) == name
+
+
+def test_a_keras_file(
+    work: Work, trained: str, settings: Settings, store: Store, classifier: Path, tmp_path: Path
+) -> None:
+    """Trained by Keras, loaded by a process that knows nothing of this project; of another model it is refused."""
+    spec = store.run(trained).spec | {"engine": "keras"}
+    spec["training"] |= {"num_train_epochs": 1, "per_device_train_batch_size": 32}
+    spec["execution"] |= {"device": "cpu"}
+    by_keras, _ = work("train", spec)
+    model = settings.run_dir(by_keras) / "model"
+    results.save_temperature(model, 1.3)
+    run, summary = work("export", ask("keras", by_keras))
+    assert summary["against_torch"]["max_difference"] < 3e-3 and summary["against_torch"]["texts"] == 80
+    folder = unpacked(run, settings, store, tmp_path / "out")
+    assert {"model.keras", "predict.py", "labels.json", "tokenizer.json", "README.txt"} <= {
+        path.name for path in folder.iterdir()
+    }
+    with zipfile.ZipFile(folder / "model.keras") as inside:
+        config = inside.read("config.json").decode()
+    assert str(settings.home) not in config and str(tmp_path) not in config and "Lambda" not in config
+
+    texts = [*make_texts(5, 5)[0], "bad", "good " * 100]
+    code = "import json, predict, sys; print(json.dumps(predict.predict(json.load(sys.stdin)).tolist()))"
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=folder, input=json.dumps(texts), capture_output=True, text=True, check=True
+    )
+    asked = Classifier(model, 48)
+    found = np.array(json.loads(done.stdout.splitlines()[-1]))
+    np.testing.assert_allclose(found, softmax(asked.logits([(t,) for t in texts]) / 1.3), atol=3e-3)
+
+    asked.model.classifier.weight.data.neg_()
+    models.save(asked.model, asked.tokenizer, model)
+    with pytest.raises(ModelError, match=r"the Keras file of .* answers otherwise than torch"):
+        work("export", ask("keras", by_keras))
