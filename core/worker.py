@@ -30,6 +30,7 @@ from core.files import write_text
 from core.section import Section
 from core.settings import Settings, from_environment
 from core.sharing.code_spec import CodeSpec
+from core.sharing.export import ExportSpec
 from core.sharing.push_spec import PushSpec
 from core.sharing.specs import BundleSpec, PublishSpec
 from core.store import Progress, Run, Store
@@ -234,6 +235,7 @@ JUDGING: dict[str, tuple[str, str, type[Section]]] = {
     "publish": ("sharing.publish", "publish", PublishSpec),
     "code": ("sharing.examples", "export", CodeSpec),
     "push": ("sharing.push", "push", PushSpec),
+    "export": ("sharing.export", "export", ExportSpec),
 }
 
 
@@ -370,7 +372,7 @@ class RunWriter:
 
 
 KINDS: dict[str, Callable[[Run, Settings, RunWriter], dict[str, Any]]] = {
-    "train": train, "import": import_data, "inspect": inspect_data, "profile": profile_data,
+    "train": train, "import": import_data, "inspect": inspect_data, "profile": profile_data, "export": export_model,
     **dict.fromkeys(JUDGING, judge),
 }  # fmt: skip
 

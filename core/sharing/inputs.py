@@ -1,0 +1,75 @@
+"""Real texts that a converted model is held against: the run's evaluation examples, else reviews of the sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from core import spec as specs
+from core.data import sample
+from core.errors import DataError, HubError, PathError
+from core.evaluation.specs import Subject
+from core.settings import Settings
+from core.spec import RunSpec
+
+if TYPE_CHECKING:
+    from core.worker import RunWriter
+
+SAMPLES = 500
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """texts: rows of one text or a pair; labels: class ids of the model, int64 (texts,), None if nobody knows them
+
+    source: whose texts they are, for people; metric: what the run chose its best by
+    """
+
+    texts: list[tuple[str, ...]]
+    labels: np.ndarray | None
+    source: str
+    metric: str = "accuracy"
+
+
+def gather(subject: Subject, names: tuple[str, ...], most: int, settings: Settings, report: RunWriter) -> Inputs:
+    """At most `most` of them, chosen by shuffling. names: the model's classes in the order of their ids."""
+    if not subject.run:
+        return _sample(most)
+    try:
+        return _of_run(subject.run, names, most, settings, report)
+    except (DataError, HubError, PathError) as error:
+        report.message(
+            f"The run's data cannot be had any more ({error}), so generated reviews are used to compare with torch, "
+            "and what int8 costs in accuracy is not measured.",
+            level="warning",
+            code="no-data",
+        )
+        return _sample(most)
+
+
+def _of_run(run_id: str, names: tuple[str, ...], most: int, settings: Settings, report: RunWriter) -> Inputs:
+    from core.data.load import load
+    from core.evaluation.evaluate import matched
+
+    run = report.store.run(run_id)
+    spec = cast(RunSpec, specs.build(run.spec))
+    loaded = load(spec.data, settings, report.fraction, report.store.holdouts(before=run.created))
+    examples = loaded.dataset["eval"]
+    known, _ = matched(names, tuple(loaded.label_names), run.name)
+    chosen = np.sort(np.random.default_rng(0).permutation(len(examples))[:most])
+    examples = examples.select(chosen)
+    labels = np.array(known)[np.asarray(examples["label"], dtype=np.int64)]
+    texts = list(zip(*(examples[column] for column in loaded.text_columns), strict=True))
+    if not texts:
+        raise DataError("it has no evaluation examples")
+    return Inputs(
+        texts, labels if (labels >= 0).all() else None, "evaluation examples of the run",
+        spec.evaluation.metric_for_best_model,
+    )  # fmt: skip
+
+
+def _sample(most: int) -> Inputs:
+    reviews = sample.generate(min(SAMPLES, most))
+    return Inputs([(text,) for text, _ in reviews], None, "generated reviews")
