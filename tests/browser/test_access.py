@@ -209,8 +209,17 @@ def test_viewer_mode_is_for_looking(start: Callable[..., Dashboard], page: Page)
 def test_a_demo_trains_for_visitors_one_by_one(start: Callable[..., Dashboard], new_page: Callable[[], Page]) -> None:
     dashboard = start({"TUNEDECK_MODE": "demo", "TUNEDECK_RUN_HOURS": "0.3"})
     first, second = new_page(), new_page()
-    first.goto(dashboard.url())
-    button(first, "Train on the sample reviews").click()
+    first.goto(dashboard.url("new_run"))
+    settled(first)
+    for field, value in (("Epochs", "50"), ("Epochs", "1"), ("Training examples", "200")):
+        box = first.get_by_label(field, exact=True).first
+        box.fill(value)
+        box.press("Tab")
+        if value == "50":  # more than a visitor may
+            expect(first.get_by_text(re.compile("more than this demo has room for")).first).to_be_visible()
+            expect(first.locator(".st-key-start button")).to_be_disabled()
+    expect(first.locator(".st-key-start button")).to_be_enabled()
+    first.locator(".st-key-start button").click()
     first.wait_for_url(re.compile("/run.run="))
     link = first.url
     first.goto(dashboard.url())
