@@ -372,7 +372,7 @@ class RunWriter:
 
 
 KINDS: dict[str, Callable[[Run, Settings, RunWriter], dict[str, Any]]] = {
-    "train": train, "import": import_data, "inspect": inspect_data, "profile": profile_data, "export": export_model,
+    "train": train, "import": import_data, "inspect": inspect_data, "profile": profile_data,
     **dict.fromkeys(JUDGING, judge),
 }  # fmt: skip
 
