@@ -76,6 +76,8 @@ def further(run: Run) -> None:
             st.switch_page(pages.EVALUATE, query_params={"run": run.id})
         if resources.may("ask") and st.button("Try it", icon=":material/forum:", key="run_play"):
             st.switch_page(pages.PLAYGROUND, query_params={"run": run.id})
+        if st.button("Share it", icon=":material/ios_share:", key="run_share"):
+            st.switch_page(pages.SHARE, query_params={"run": run.id})
         if st.button("Show me the code", icon=":material/code:", key="run_code"):
             st.switch_page(pages.SHARE, query_params={"run": run.id, "view": "code"})
 

@@ -254,7 +254,7 @@ def test_a_large_file_is_opened_by_a_run_that_can_be_cancelled(app: Open, tmp_pa
     assert (
         run.kind == "import" and run.status == "queued" and page.get("progress")[0].proto.text == "Waiting for its turn"
     )
-    page.button(key="cancel_import").click().run()
+    page.button(key=f"cancel_import_{run.id}").click().run()
     page.run()
     assert store().run(run.id).status == "stopped" and "was cancelled" in said(page)
     page.button(key="retry_import").click().run()
