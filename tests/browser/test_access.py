@@ -116,7 +116,7 @@ def test_a_team(start: Callable[..., Dashboard], new_page: Callable[[], Page], p
     assert navigation(page) == ["Start", "Datasets", "New run", "Runs", "Evaluate", "Compare", "Playground", "Share"]
     page.goto(dashboard.url(f"run?run={anns.id}"))
     expect(page.get_by_text(re.compile("Read-only: run of ann@"))).to_be_visible()
-    expect(page.locator(".st-key-run_again button")).to_be_visible()
+    expect(page.locator(".st-key-run_again button").first).to_be_visible()
     for key in ("run_stop", "run_more"):
         expect(page.locator(f".st-key-{key}")).to_have_count(0)
     page.goto(dashboard.url(f"run?run={toms.id}"))
