@@ -135,9 +135,12 @@ def test_a_team(start: Callable[..., Dashboard], new_page: Callable[[], Page], p
     page.locator(".st-key-run_stop button").first.click()
     until(lambda: dashboard.store.run(anns.id).status == "stopping", 20, "it is told to stop")
     page.goto(dashboard.url("audit"))
+    settled(page)
+    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
     with page.expect_download() as download:
         page.locator(".st-key-audit_csv button").click()
     said = download.value.path().read_text(encoding="utf-8-sig")
+    assert said.count("ada@example.org,sign in") == 1
     assert "ada@example.org,stop" in said and "tom@example.org,delete" in said and "vic@example.org,sign in" in said
     assert not provider.refused
 
