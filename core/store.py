@@ -303,6 +303,13 @@ class Store:
                 (run_id, time.time(), content),
             )
 
+    def note_sign_in(self, role: str, since: float) -> None:
+        """Record that the person came in at `since`, once, however many tabs they open with it."""
+        with self.atomic() as db:
+            known = "SELECT 1 FROM audit WHERE person=? AND action='sign in' AND time>=?"
+            if next(iter(db.execute(known, (self.by, since))), None) is None:
+                audit.record(db, self.by, "sign in", detail=role)
+
     # What a guarded store (core/guarded.py) refuses; this one is for the scheduler, the workers and the operator.
 
     def _allow(self, action: Action, run: Run | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import time
 
 import streamlit as st
 
@@ -31,6 +32,12 @@ def current(settings: Settings) -> Person:
 
 def signed_in() -> bool:
     return bool(st.user.get("is_logged_in", False))
+
+
+def signed_in_at() -> float:
+    """When the provider issued the token of this sign-in, in seconds since 1970."""
+    issued = st.user.get("iat")
+    return float(issued) if isinstance(issued, int | float) else time.time() - 3600
 
 
 def _token() -> str:

@@ -32,7 +32,7 @@ def must_come_in() -> Person:
         _refused(error) if person.signed_in() else _ask()
         st.stop()
     if resources.installation().mode == "team" and state.widget(GREETED) != who.id:
-        resources.store().note("sign in", detail=who.role.title)
+        resources.store().note_sign_in(who.role.title, person.signed_in_at())
         state.remember(GREETED, who.id)
     return who
 

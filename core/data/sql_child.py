@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 
 BATCH_ROWS = 10_000
 NAMES = ("function_name", "table_name", "schema_name")
-TELLING = ("duckdb_", "pragma_", "sqlite_", "pg_")
+TELLING = ("duckdb_", "pragma_", "pg_", "sqlite_master", "sqlite_schema", "sqlite_temp")
 TELLING_FUNCTIONS = {
     "current_setting", "query", "query_table", "json_execute_serialized_sql",
 }  # fmt: skip

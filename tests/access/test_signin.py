@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,16 @@ def test_the_audit_says_who_did_what(team: House) -> None:
     assert rows[0] == list(audit.COLUMNS) and len(rows) == 5
     assert rows[1][4] == "'@SUM(A1)"
     assert not [cell for row in rows for cell in row if cell[:1] in ("=", "+", "-", "@")]
+
+
+def test_a_sign_in_is_recorded_once(team: House) -> None:
+    since = time.time() - 5
+    for _ in range(3):
+        team.of(ANN).note_sign_in("trainer", since)
+    team.of(PEOPLE["viewer"]).note_sign_in("viewer", since)
+    assert [e.person for e in team.plain.audited() if e.action == "sign in"] == ["vic@example.org", ANN.id]
+    team.of(ANN).note_sign_in("trainer", time.time())
+    assert len(team.plain.audited()) == 3
 
 
 def test_an_entry_and_its_change_are_there_together_or_not_at_all(team: House, monkeypatch: pytest.MonkeyPatch) -> None:

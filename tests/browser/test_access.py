@@ -116,7 +116,7 @@ def test_a_team(start: Callable[..., Dashboard], new_page: Callable[[], Page], p
     assert navigation(page) == ["Start", "Datasets", "New run", "Runs", "Evaluate", "Compare", "Playground", "Share"]
     page.goto(dashboard.url(f"run?run={anns.id}"))
     expect(page.get_by_text(re.compile("Read-only: run of ann@"))).to_be_visible()
-    expect(page.locator(".st-key-run_again button")).to_be_visible()
+    expect(page.locator(".st-key-run_again button").first).to_be_visible()
     for key in ("run_stop", "run_more"):
         expect(page.locator(f".st-key-{key}")).to_have_count(0)
     page.goto(dashboard.url(f"run?run={toms.id}"))
@@ -135,9 +135,12 @@ def test_a_team(start: Callable[..., Dashboard], new_page: Callable[[], Page], p
     page.locator(".st-key-run_stop button").first.click()
     until(lambda: dashboard.store.run(anns.id).status == "stopping", 20, "it is told to stop")
     page.goto(dashboard.url("audit"))
+    settled(page)
+    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
     with page.expect_download() as download:
         page.locator(".st-key-audit_csv button").click()
     said = download.value.path().read_text(encoding="utf-8-sig")
+    assert said.count("ada@example.org,sign in") == 1
     assert "ada@example.org,stop" in said and "tom@example.org,delete" in said and "vic@example.org,sign in" in said
     assert not provider.refused
 
