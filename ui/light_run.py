@@ -30,14 +30,10 @@ def watch(run_id: str, title: str) -> None:
         phase = "Waiting for its turn" if run.status == "queued" else run.phase or "Starting"
         st.progress(_share(phase), text=plain(phase))
         st.caption("You can leave this page; it goes on by itself.")
-<<<<<<< HEAD
-        if resources.may("stop", run) and st.button(
-            "Cancel", icon=":material/close:", key=f"cancel_{run.kind}", disabled=run.status == "stopping"
-        ):
-=======
         stopping = run.status == "stopping"
-        if st.button("Cancel", icon=":material/close:", key=f"cancel_{run.kind}_{run_id}", disabled=stopping):
->>>>>>> export
+        if resources.may("stop", run) and st.button(
+            "Cancel", icon=":material/close:", key=f"cancel_{run.kind}_{run_id}", disabled=stopping
+        ):
             try:
                 resources.store().stop(run_id)
             except (AccessDenied, RunNotFound, WrongStatus):
