@@ -7,16 +7,14 @@ Runs in the worker, for it loads the dataset as the run did.
 
 from __future__ import annotations
 
-import zipfile
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, cast
 
 from core import spec as specs
 from core.errors import DataError
-from core.files import replace_file
 from core.settings import Settings
-from core.sharing import environment
+from core.sharing import environment, zips
 from core.sharing.code_spec import CodeSpec
 from core.sharing.facts import Facts, facts_of
 from core.sharing.notebook import notebook
@@ -52,11 +50,10 @@ def export(spec: CodeSpec, run: Run, settings: Settings, report: RunWriter) -> d
 def write(path: Path, facts: Facts, data: Path | None) -> None:
     """The zip, complete or not there. data: a folder with train.parquet and eval.parquet; None leaves them out"""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with replace_file(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for name, text in files(facts, with_texts=data is not None).items():
-            zipped.writestr(name, text)
-        for split in SPLITS if data is not None else ():
-            zipped.write(cast(Path, data) / f"{split}.parquet", f"data/{split}.parquet")
+    contents: dict[str, Path | str] = dict(files(facts, with_texts=data is not None))
+    if data is not None:
+        contents |= {f"data/{split}.parquet": data / f"{split}.parquet" for split in SPLITS}
+    zips.write(contents, path)
 
 
 def files(facts: Facts, *, with_texts: bool) -> dict[str, str]:

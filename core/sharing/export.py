@@ -21,7 +21,7 @@ from core.evaluation.specs import Subject
 from core.files import finite, replace_file
 from core.section import Section, setting
 from core.settings import Settings, allowed_path
-from core.sharing import pack, usage
+from core.sharing import model_files, usage, zips
 from core.sharing.environment import versions
 from core.sharing.private import clean
 
@@ -66,8 +66,8 @@ def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) ->
 
     source, max_length, title = find_subject(spec.model, settings, report.fraction)
     _check_inside(source, spec.model, settings)
-    shown = str(clean(title if spec.model.run else pack.folder_name(Path(title).name), settings))
-    name = f"{pack.folder_name(shown)}-{spec.form}{'-int8' if spec.int8 else ''}"
+    shown = str(clean(title if spec.model.run else model_files.folder_name(Path(title).name), settings))
+    name = f"{model_files.folder_name(shown)}-{spec.form}{'-int8' if spec.int8 else ''}"
     target = settings.run_dir(run.id) / f"{name}.zip"
     with tempfile.TemporaryDirectory(dir=settings.run_dir(run.id), prefix=SCRATCH) as held:
         folder = Path(held) / name
@@ -82,8 +82,8 @@ def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) ->
             make = _onnx if spec.form == "onnx" else _keras
             contents, found = make(spec, model, folder, shown, settings, report)
         report.phase("Packing")
-        with replace_file(target) as partial:
-            pack.pack(contents, name, partial, report.fraction)
+        inside = {f"{name}/{file}": content for file, content in contents.items()}
+        zips.write(inside, target, lambda share: report.fraction("Packing", share))
     forget_older(spec, run, settings, report.store)
     return found | {"file": target.name, "bytes": target.stat().st_size}
 
@@ -102,8 +102,8 @@ def _safetensors(
 ) -> tuple[dict[str, Path | str], dict[str, Any]]:
     from core.results import read_temperature
 
-    contents = pack.model_files(source, settings)
-    if not any(pack.WEIGHTS.fullmatch(inside) for inside in contents):
+    contents = model_files.model_files(source, settings)
+    if not any(model_files.WEIGHTS.fullmatch(inside) for inside in contents):
         raise ModelError(f"{title} has no weights as safetensors; train it again")
     temperature = read_temperature(source)
     labels = _labels(json.loads(str(contents["config.json"])))
@@ -171,7 +171,7 @@ def _keras(
     found = {"against_torch": keras_model.check(model, file, tokenizer, texts, CHECKED, report.fraction)}
     names = clean(list(model.names), settings)
     told = {"labels": names, "temperature": model.temperature}
-    return pack.tokenizer_files(model.folder, settings) | _files(folder) | {
+    return model_files.tokenizer_files(model.folder, settings) | _files(folder) | {
         KERAS_FILE: file,
         usage.PREDICT: usage.KERAS_PROGRAM,
         usage.LABELS: json.dumps(told, ensure_ascii=False, indent=1),

@@ -6,30 +6,47 @@ import errno
 import stat
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from core.errors import DataError
 from core.files import replace_file
 
+Contents = Mapping[str, Path | str]
+"""What goes into a zip: name there -> the file that is copied, or the text itself."""
+
 CHUNK = 1024 * 1024
 DATE = (2020, 1, 1, 0, 0, 0)
-STORED = (".safetensors", ".parquet", ".zip", ".onnx", ".keras")  # what compresses little, or not at all
+STORED = (".safetensors", ".parquet", ".zip", ".onnx", ".onnx.data", ".keras")  # what compresses little, or not at all
 MAX_RATIO, RATIO_FROM = 200, 64 * 1024**2
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
 
 def pack(folder: Path, path: Path, check_stop: Callable[[], None] = lambda: None) -> None:
     """All regular files below `folder` as a zip at `path`, complete or not there. Links are left out."""
+    files = [p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()]
+    write({file.relative_to(folder).as_posix(): file for file in files}, path, lambda share: check_stop())
+
+
+def write(contents: Contents, path: Path, told: Callable[[float], None] = lambda share: None) -> None:
+    """The zip at `path`, complete or not there. told: is given the share that is done"""
+    total = sum(content.stat().st_size for content in contents.values() if isinstance(content, Path)) or 1
+    done = 0
     with replace_file(path) as partial, zipfile.ZipFile(partial, "w") as archive:
-        for file in sorted(p for p in folder.rglob("*") if p.is_file() and not p.is_symlink()):
-            member = zipfile.ZipInfo(file.relative_to(folder).as_posix(), DATE)
-            member.compress_type = zipfile.ZIP_STORED if file.suffix in STORED else zipfile.ZIP_DEFLATED
+        for name in sorted(contents):
+            content = contents[name]
+            member = zipfile.ZipInfo(name, DATE)
+            member.create_system = 3  # Unix, wherever it is made
             member.external_attr = (stat.S_IFREG | 0o644) << 16
-            with file.open("rb") as source, archive.open(member, "w", force_zip64=True) as out:
+            member.compress_type = zipfile.ZIP_STORED if name.endswith(STORED) else zipfile.ZIP_DEFLATED
+            if isinstance(content, str):
+                archive.writestr(member, content.encode("utf-8"))
+                continue
+            with content.open("rb") as source, archive.open(member, "w", force_zip64=True) as out:
                 while chunk := source.read(CHUNK):
-                    check_stop()
                     out.write(chunk)
+                    done += len(chunk)
+                    told(done / total)
 
 
 def members(path: Path, most: int) -> dict[str, zipfile.ZipInfo]:

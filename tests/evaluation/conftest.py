@@ -102,8 +102,8 @@ def work(store: Store, settings: Settings) -> Callable[..., tuple[str, dict[str,
 def worker_of(store: Store, settings: Settings) -> Callable[..., tuple[str, dict[str, Any]]]:
     from core import process
 
-    def done(kind: str, spec: dict[str, Any]) -> tuple[str, dict[str, Any]]:
-        run_id = store.submit(kind, kind, spec)
+    def done(kind: str, spec: dict[str, Any], name: str = "") -> tuple[str, dict[str, Any]]:
+        run_id = store.submit(kind, name or kind, spec)
         with store.atomic() as db:
             db.execute("UPDATE runs SET status='starting', token=7, attempt=1 WHERE id=?", (run_id,))
         run = store.begin(run_id, 7, process.identity())

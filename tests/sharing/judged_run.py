@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pandas as pd
 import pytest
 
-from core import process
 from core.evaluation import evaluate
 from core.evaluation.specs import EvaluateSpec, Subject
 from core.settings import Settings
 from core.spec import build
 from core.store import Run, Store
-from core.worker import KINDS, RunWriter
-from tests.evaluation.conftest import LABELS, make_texts
+from tests.evaluation.conftest import LABELS, make_texts, worker_of
 
 NAME = "Reviews, judged"
 
@@ -44,10 +42,11 @@ def judged_run(tmp_path_factory: pytest.TempPathFactory) -> JudgedRun:
         "training": {"num_train_epochs": 2, "per_device_train_batch_size": 32, "learning_rate": 1e-3},
         "execution": {"device": "cpu"},
     }  # fmt: skip
-    trained = _done(store, settings, "train", build(spec).model_dump(mode="json"))
+    work = worker_of(store, settings)
+    trained, _ = work("train", build(spec).model_dump(mode="json"), NAME)
     subject = Subject(run=trained)
-    validation = _done(store, settings, "evaluate", EvaluateSpec(model=subject).model_dump(mode="json"))
-    test = _done(store, settings, "evaluate", EvaluateSpec(model=subject, split="test").model_dump(mode="json"))
+    validation, _ = work("evaluate", EvaluateSpec(model=subject).model_dump(mode="json"), NAME)
+    test, _ = work("evaluate", EvaluateSpec(model=subject, split="test").model_dump(mode="json"), NAME)
     path = settings.run_dir(test) / evaluate.NAME
     found = json.loads(path.read_text(encoding="utf-8"))
     found["slices"]["worst"] = found["slices"]["groups"]  # so few examples prove no group hard; these are to be told of
@@ -64,20 +63,3 @@ def _reviews(folder: Path) -> Path:
         frame["author"] = ["Jane Roe", "Ann Poe"] * (count // 2)
         frame.to_csv(made / f"{split}.csv", index=False)
     return made
-
-
-def _done(store: Store, settings: Settings, kind: str, spec: dict[str, Any]) -> str:
-    """A run of this kind, done here and now."""
-    run_id = store.submit(kind, NAME, spec)
-    with store.atomic() as db:
-        db.execute("UPDATE runs SET status='starting', token=7, attempt=1 WHERE id=?", (run_id,))
-    run = store.begin(run_id, 7, process.identity())
-    settings.run_dir(run_id).mkdir(parents=True, exist_ok=True)
-    report = RunWriter(store, run, 7)
-    try:
-        summary = KINDS[kind](run, settings, report)
-    finally:
-        report.end_thread()
-    report.flush()
-    store.finish(run_id, 7, "finished", summary=summary)
-    return run_id

@@ -22,7 +22,7 @@ from core.evaluation.predictions import softmax
 from core.inference import Classifier
 from core.settings import Settings
 from core.sharing import export as exports
-from core.sharing import onnx_model, pack
+from core.sharing import model_files, onnx_model
 from core.sharing.export import ExportSpec
 from core.sharing.inputs import Inputs
 from core.spec import build
@@ -346,7 +346,7 @@ def test_a_stop_leaves_nothing(trained: str, settings: Settings, store: Store) -
     ],
 )  # fmt: skip
 def test_names_of_folders(title: str, name: str) -> None:
-    assert pack.folder_name(title) == name
+    assert model_files.folder_name(title) == name
 
 
 def test_a_keras_file(

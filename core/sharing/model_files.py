@@ -1,12 +1,9 @@
-"""Zip files that are the same for the same contents, and what of a model's folder may go into one."""
+"""What of a model's folder may go into a zip for others."""
 
 from __future__ import annotations
 
 import json
 import re
-import stat
-import zipfile
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +13,6 @@ from core.results import CALIBRATION
 from core.settings import Settings
 from core.sharing.private import clean
 
-EPOCH = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can name
-CHUNK = 4 * 1024 * 1024
-PACKED_SUFFIXES = (".json", ".txt", ".md", ".py", ".model")  # weights hardly shrink and take minutes
-ZIP64_FROM = 2**31
-
 WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
 SETTINGS_FILES = (
     "config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
@@ -29,33 +21,6 @@ SETTINGS_FILES = (
 VOCABULARIES = (*TOKENIZER_FILES, "merges.txt")
 CARD = "README.md"
 NAMES_A_FOLDER = ("_name_or_path", "name_or_path")
-
-Contents = Mapping[str, Path | str]
-"""What goes into a zip: name there -> the file that is copied, or the text itself."""
-
-
-def pack(contents: Contents, name: str, target: Path, progress: Callable[[str, float | None], None]) -> None:
-    """Writes a zip with one folder `name`. The same contents make the same bytes, whenever and wherever."""
-    total = sum(c.stat().st_size for c in contents.values() if isinstance(c, Path)) or 1
-    done = 0
-    with zipfile.ZipFile(target, "w", allowZip64=True) as archive:
-        for inside in sorted(contents):
-            content = contents[inside]
-            info = zipfile.ZipInfo(f"{name}/{inside}", EPOCH)
-            info.create_system = 3  # Unix, wherever it is made
-            info.external_attr = (stat.S_IFREG | 0o644) << 16
-            info.compress_type = zipfile.ZIP_DEFLATED if inside.endswith(PACKED_SUFFIXES) else zipfile.ZIP_STORED
-            if isinstance(content, str):
-                archive.writestr(info, content.encode("utf-8"))
-                continue
-            with (
-                content.open("rb") as source,
-                archive.open(info, "w", force_zip64=content.stat().st_size >= ZIP64_FROM) as out,
-            ):
-                while chunk := source.read(CHUNK):
-                    out.write(chunk)
-                    done += len(chunk)
-                    progress("Packing", done / total)
 
 
 def model_files(folder: Path, settings: Settings) -> dict[str, Path | str]:
