@@ -1,7 +1,8 @@
 """Photographs every page in light and dark for the README: `make screenshots`. Trains for real; takes a few minutes.
 
 A run that works, one that has finished, one that was stopped and one that failed, all of the sample data, in a home
-folder of their own that is thrown away.
+folder of their own that is thrown away. `python docs/make_screenshots.py RUN` photographs what is shared of a run of
+TUNEDECK_HOME instead: the Share page and the report.
 """
 
 from __future__ import annotations
@@ -18,10 +19,12 @@ from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 
 from core import settings as settings_module  # noqa: E402
 from core.presets import PRESETS, SAMPLE  # noqa: E402
+from core.sharing import report  # noqa: E402
+from core.sharing.content import gather  # noqa: E402
 from core.spec import replace  # noqa: E402
 from tests.browser.steps import ARGUMENTS, Dashboard, chromium, points, settled, until  # noqa: E402
 
-SIZE = {"width": 1440, "height": 900}
+SIZE, REPORT_SIZE = {"width": 1440, "height": 900}, {"width": 1000, "height": 1400}
 SCHEMES = ("light", "dark")
 
 
@@ -52,6 +55,36 @@ def complete(page: Page) -> None:
     until(lambda: not page.locator("[data-testid=stSkeleton]").count(), 30, "placeholders are gone")
     until(lambda: not page.locator(".live-chart:not(.js-plotly-plot)").count(), 30, "charts are drawn")
     page.wait_for_timeout(1500)  # fonts and animations
+
+
+def shared(browser: Browser, dashboard: Dashboard, run_id: str) -> None:
+    """The parts of the Share page for one run, and its report as it opens from a file."""
+    for view in ("code", "card", "files", "bundle"):
+        photograph(browser, dashboard.url(f"share?run={run_id}&view={view}"), f"share_{view}")
+    store, settings = dashboard.store, dashboard.settings
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "report.html"
+        file.write_text(report.html(gather(store, settings, store.run(run_id), True)), encoding="utf-8")
+        for scheme in SCHEMES:
+            context = browser.new_context(viewport=REPORT_SIZE, color_scheme=scheme)  # type: ignore[arg-type]
+            page = context.new_page()
+            page.goto(file.as_uri())
+            page.wait_for_timeout(2500)
+            page.screenshot(path=ROOT / "docs" / f"report-{scheme}.png")
+            context.close()
+            sys.stdout.write(f"docs/report-{scheme}.png\n")
+
+
+def of_run(run_id: str) -> None:
+    dashboard = Dashboard(settings_module.from_environment())
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=list(ARGUMENTS))
+        try:
+            dashboard.start()
+            shared(browser, dashboard, run_id)
+        finally:
+            dashboard.close()
+            browser.close()
 
 
 def main() -> None:
@@ -93,4 +126,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    of_run(sys.argv[1]) if len(sys.argv) > 1 else main()
