@@ -23,13 +23,14 @@ PLAYGROUND = st.Page(
 SHARE = st.Page(_FOLDER / "results/share.py", title="Share", icon=":material/ios_share:", url_path="share")
 AUDIT = st.Page(_FOLDER / "admin/audit.py", title="Audit", icon=":material/policy:", url_path="audit")
 
-NEEDS: dict[str, Action] = {"datasets": "work", "new_run": "train", "playground": "ask", "audit": "audit"}
-"""What a person must be allowed to do to be offered a page of this address; the others are for everybody."""
+NEEDS: tuple[tuple[StreamlitPage, Action], ...] = (
+    (DATASETS, "work"), (NEW_RUN, "train"), (PLAYGROUND, "ask"), (AUDIT, "audit"),
+)  # fmt: skip
+"""What a person must be allowed to do to be offered a page; the others are for everybody."""
 
 
 def is_offered(page: StreamlitPage) -> bool:
     """Whether the person of this session has this page in the navigation."""
-    if page.url_path == "audit" and resources.installation().mode != "team":
+    if page is AUDIT and resources.installation().mode != "team":
         return False
-    needed = NEEDS.get(page.url_path)
-    return needed is None or resources.may(needed)
+    return all(resources.may(action) for other, action in NEEDS if other is page)
