@@ -33,5 +33,4 @@ def is_offered(page: StreamlitPage) -> bool:
     """Whether the person of this session has this page in the navigation."""
     if page is AUDIT and resources.installation().mode != "team":
         return False
-    needed = next((action for other, action in NEEDS if other is page), None)
-    return needed is None or resources.may(needed)
+    return all(resources.may(action) for other, action in NEEDS if other is page)
