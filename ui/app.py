@@ -31,5 +31,6 @@ page = st.navigation(
     {title: pages for title, pages in offered.items() if pages},
     position="hidden" if st.context.is_embedded else "sidebar",
 )
-sign_in.who_is_here(who)
+if not st.context.is_embedded:
+    sign_in.who_is_here(who)
 page.run()

@@ -69,10 +69,10 @@ def _honesty(judged: Judged) -> None:
             st.button("Take it back", key="judge_take_back", on_click=resources.store().give_back,
                       args=(test["content"],))  # fmt: skip
     elif kind == "validation":
+        how = ": choose a test split above, or keep one for the end on the New run page" if judged.can_ask else ""
         st.caption(
             ":material/info: The run chose its best checkpoint by these examples, so the figures are a little too "
-            "good. A final test, which nothing has seen, says the truth: choose a test split above, or keep one for "
-            "the end on the New run page."
+            f"good. A final test, which nothing has seen, says the truth{how}."
         )
     elif kind == "training":
         st.warning(

@@ -60,7 +60,7 @@ def title(run: Run) -> None:
 def read_only(run: Run) -> None:
     """Whose run this is, for somebody who may look at it alone."""
     mode = resources.installation().mode
-    if mode != "local" and not resources.may("delete", run):
+    if run.imported is None and mode != "local" and not resources.may("delete", run):
         whose = f"run of {plain(run.owner)}" if mode == "team" else "shown to everybody"
         st.badge(f"Read-only: {whose}", icon=":material/lock:", color="gray")
 
