@@ -72,7 +72,11 @@ def written(classifier: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
     """In the place of `onnx_model.write`, which takes its time: the classifier's own file, written once."""
     folder = tmp_path_factory.mktemp("written")
     onnx_model.write(Classifier(classifier, 48, device="cpu"), folder)
-    return lambda model, target: shutil.copy(folder / "model.onnx", target) and None
+
+    def copied(model: Any, target: Path) -> None:
+        shutil.copy(folder / "model.onnx", target)
+
+    return copied
 
 
 def test_safetensors(work: Work, trained: str, settings: Settings, store: Store, tmp_path: Path) -> None:
