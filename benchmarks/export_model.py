@@ -1,0 +1,124 @@
+"""An exported model against torch: ONNX with weights of 32 and of 8 bits, on the same texts in turn.
+
+    python -m benchmarks.export_model --data FOLDER --model FOLDER [--quick]
+
+data: a folder with a CSV of texts, such as yelp10k. model: a pretrained encoder; it gets a head of five classes. The
+texts are answered in batches of eight of like length by torch (our own batch prediction's model, as it is), onnxruntime
+and onnxruntime with 8 bits; a round is all of them, one batch after the other. What 8 bits cost is told as the share of
+texts that change their class: the head is random, so there is no accuracy to lose.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.predict import LONGEST, texts_of, with_head
+from core.process import PROJECT, worker_environment
+from core.settings import Settings
+
+TEXTS, QUICK_TEXTS, ROUNDS = 400, 80, 3
+TARGET, CLOSE = 1.0, 1e-3
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--model", type=Path, required=True)
+    parser.add_argument("--quick", action="store_true", help=f"{QUICK_TEXTS} texts, once")
+    parser.add_argument("--side", help=argparse.SUPPRESS)
+    options = parser.parse_args(arguments)
+    if options.side:
+        print(json.dumps(all_sides(options)))
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        model = with_head(options.model, Path(folder) / "model")
+        command = [sys.executable, "-m", "benchmarks.export_model", "--side", "all", "--model", str(model)]
+        command += ["--data", str(options.data.resolve()), *(["--quick"] if options.quick else [])]
+        environment = worker_environment("cpu", None, Settings(Path(folder))) | {"TUNEDECK_HOME": folder}
+        done = subprocess.run(
+            command, cwd=PROJECT, env=os.environ | environment, stdout=subprocess.PIPE, text=True, check=True
+        )
+    found = json.loads(done.stdout.splitlines()[-1])
+    met = found["ratio"] >= TARGET and found["max_difference"] <= CLOSE
+    print(
+        json.dumps(
+            {
+                "benchmark": "export_model", "value": found["ratio"], "unit": "times torch's texts per second (ONNX)",
+                "target": TARGET, "met": met, **found,
+            }
+        )
+    )  # fmt: skip
+    return 0
+
+
+def all_sides(options: argparse.Namespace) -> dict[str, Any]:
+    import shutil
+
+    import numpy as np
+    import torch
+
+    from core.device import set_threads
+    from core.inference import Classifier
+    from core.process import physical_cores
+    from core.sharing import onnx_model
+    from core.sharing.inputs import Inputs
+
+    count, rounds = (QUICK_TEXTS, 1) if options.quick else (TEXTS, ROUNDS)
+    texts: list[tuple[str, ...]] = [(text,) for text in texts_of(options.data)[:count]]
+    inputs = Inputs(texts, None, "texts of the benchmark")
+    model = Classifier(options.model, LONGEST, device="cpu")
+    whole, small = options.model.parent / "making" / "fp32", options.model.parent / "making" / "int8"
+    whole.mkdir(parents=True)
+    started = time.perf_counter()
+    known = onnx_model.reference(model, inputs, count, quiet)
+    middle = time.perf_counter()
+    onnx_model.write(model, whole)
+    print(f"asked torch in {middle - started:.1f} s, wrote in {time.perf_counter() - middle:.1f} s", file=sys.stderr)
+    onnx_model.write_tokenizer(model, whole / onnx_model.TOKENIZER)
+    told = onnx_model.check(model, whole, inputs, known, quiet)
+    shutil.copytree(whole, small)
+    onnx_model.quantise(small, "the model")
+    runtimes = {"onnx": onnx_model.Runtime(whole), "int8": onnx_model.Runtime(small)}
+
+    batches = [[texts[i] for i in places] for places in onnx_model.like_batches(texts)]
+    tokens = [model.batch(model.encode(batch)) for batch in batches]
+    arrays = [runtimes["onnx"].tokens(batch) for batch in batches]
+    seconds = dict.fromkeys(("torch", *runtimes), 0.0)
+    set_threads(physical_cores())
+    for _ in range(rounds):
+        for torch_side, onnx_side in zip(tokens, arrays, strict=True):
+            began = time.perf_counter()
+            with torch.inference_mode():
+                model.model(**torch_side)
+            seconds["torch"] += time.perf_counter() - began
+            for name, runtime in runtimes.items():
+                began = time.perf_counter()
+                runtime.run(onnx_side)
+                seconds[name] += time.perf_counter() - began
+        print({name: round(value, 1) for name, value in seconds.items()}, file=sys.stderr)
+    fp32, int8 = (np.concatenate([runtime.run(a) for a in arrays]) for runtime in runtimes.values())
+    rate = {name: round(rounds * count / value, 2) for name, value in seconds.items()}
+    return {
+        "ours": rate["onnx"], "other": rate["torch"], "int8": rate["int8"],
+        "ratio": round(seconds["torch"] / seconds["onnx"], 3),
+        "int8_ratio": round(seconds["torch"] / seconds["int8"], 3),
+        "max_difference": told["max_difference"], "same_class": told["same_class"],
+        "int8_same_class": float((fp32.argmax(1) == int8.argmax(1)).mean()),
+        "bytes": onnx_model.bytes_of(whole), "int8_bytes": onnx_model.bytes_of(small), "texts": count, "rounds": rounds,
+    }  # fmt: skip
+
+
+def quiet(text: str, share: float | None) -> None:
+    """A progress that nobody watches."""
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
