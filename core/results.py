@@ -87,7 +87,7 @@ def read_temperature(model: Path) -> float:
     """What the logits of a model in this folder are divided by; 1, which changes nothing, if none was saved."""
     try:
         value = float(json.loads((model / CALIBRATION).read_text(encoding="utf-8"))["temperature"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return 1.0
     return value if MOST_TEMPERATURE >= value >= 1 / MOST_TEMPERATURE else 1.0
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.access import check
 from core.errors import Problem, SpecError
 from core.files import write_text
 from core.naming import dataset_name
@@ -85,17 +86,19 @@ def read_card(folder: Path) -> str | None:
         return None
 
 
-def write_card(folder: Path, text: str, settings: Settings) -> None:
-    """Save an edited card. Raises SpecError if the Hub would not take it, or it holds a secret."""
+def write_card(run: Run, text: str, settings: Settings) -> None:
+    """Save an edited card. Raises SpecError if the Hub would not take it, or it holds a secret; AccessDenied."""
+    check(settings, "card", run)
     text = text.replace("\r\n", "\n")
     if found := check_card(text, settings):
         raise SpecError(found)
-    write_text(folder / NAME, text)
+    write_text(settings.run_dir(run.id) / NAME, text)
 
 
-def forget_card(folder: Path) -> None:
-    """Go back to the card that is filled from the run."""
-    (folder / NAME).unlink(missing_ok=True)
+def forget_card(run: Run, settings: Settings) -> None:
+    """Go back to the card that is filled from the run. Raises AccessDenied."""
+    check(settings, "card", run)
+    (settings.run_dir(run.id) / NAME).unlink(missing_ok=True)
 
 
 def check_card(text: str, settings: Settings) -> list[Problem]:

@@ -179,12 +179,12 @@ def test_what_goes_out_is_what_was_saved(store: Store, settings: Settings) -> No
     assert filled == made(store, settings, run) and card.read_card(folder) is None
     assert "me/my-model" in card.outgoing(store, settings, run, "me/my-model")
     assert PLACEHOLDER not in card.outgoing(store, settings, run, "me/my-model")
-    card.write_card(folder, filled + "\r\nOne line more.\r\n", settings)
+    card.write_card(run, filled + "\r\nOne line more.\r\n", settings)
     assert card.outgoing(store, settings, run).endswith("\nOne line more.\n")
     with pytest.raises(SpecError, match="zzz"):
-        card.write_card(folder, filled.replace("apache-2.0", "zzz"), settings)
+        card.write_card(run, filled.replace("apache-2.0", "zzz"), settings)
     assert "apache-2.0" in (card.read_card(folder) or ""), "the one before it stays"
-    card.forget_card(folder)
+    card.forget_card(run, settings)
     assert card.outgoing(store, settings, run) == filled
 
 
@@ -209,7 +209,7 @@ def test_secrets_stay_here(store: Store, settings: Settings, monkeypatch: pytest
         problems = card.check_card(f"{text}\n{secret}\n", settings)
         assert any(said in problem.message for problem in problems), secret
         with pytest.raises(SpecError):
-            card.write_card(settings.run_dir(run.id), f"{text}\n{secret}\n", settings)
+            card.write_card(run, f"{text}\n{secret}\n", settings)
 
 
 @pytest.mark.parametrize(
