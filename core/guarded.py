@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import apsw
 
-from core import access, models, quotas
+from core import access, kinds, models, quotas
 from core.access import Action
 from core.audit import Entry
 from core.errors import AccessDenied, RunNotFound, TunedeckError
@@ -44,6 +44,7 @@ class GuardedStore(Store):
         """Queue a run of the person's and return its id; `owner` is theirs whatever is asked for."""
         access.check_start(self.settings, kind, spec)
         if quotas.limited(self.settings):
+            kinds.check(kind, spec)
             self._check_runs(kind, spec)
             check_paths(self.settings, spec)
             quotas.check_disk(self.settings, self)
