@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from core.store import Run
 
 Action = Literal[
-    "train", "work", "stop", "resume", "rename", "delete", "calibrate", "push", "publish", "import",  # a run
+    "train", "work", "stop", "resume", "rename", "delete", "calibrate", "push", "publish", "card", "import",  # a run
     "set aside", "give back", "upload", "correct", "review", "sql", "ask", "hub",
     "audit",
 ]  # fmt: skip
@@ -27,7 +27,7 @@ Action = Literal[
 LEAST: dict[Action, Role] = {"audit": Role.ADMIN, "give back": Role.ADMIN}
 """The role an action needs in team mode; a trainer's if it is not here."""
 
-OF_OWNER: frozenset[Action] = frozenset({"stop", "resume", "rename", "delete", "calibrate", "push", "publish"})
+OF_OWNER: frozenset[Action] = frozenset({"stop", "resume", "rename", "delete", "calibrate", "push", "publish", "card"})
 """What only the owner of a run, or an admin, does with it."""
 
 IN_DEMO: frozenset[Action] = frozenset({"train", "work", "stop", "rename", "delete", "calibrate", "ask"})
@@ -36,7 +36,8 @@ IN_DEMO: frozenset[Action] = frozenset({"train", "work", "stop", "rename", "dele
 SHOWN: dict[Action, str] = {
     "train": "train a model", "work": "start work in the background", "stop": "stop a run", "resume": "resume a run",
     "rename": "rename a run", "delete": "delete a run", "calibrate": "change how a model answers",
-    "push": "push a model to the Hub", "publish": "publish a run", "import": "import a bundle",
+    "push": "push a model to the Hub", "publish": "publish a run", "card": "change a run's card",
+    "import": "import a bundle",
     "set aside": "set a final test aside",
     "give back": "take a final test back", "upload": "upload a file", "correct": "collect corrections",
     "review": "decide on labels", "sql": "run SQL", "ask": "ask a model", "hub": "search the Hub",

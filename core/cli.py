@@ -31,6 +31,7 @@ from core.results import read_evaluation
 from core.run_view import RunView
 from core.scheduler import Scheduler, free_resource, remove_run, resume_run
 from core.settings import Settings, allowed_path, from_environment, home_warning
+from core.sharing.document import visible_lines
 from core.sharing.push_spec import PushSpec
 from core.store import ACTIVE, Run, Store
 from core.wording import evaluation_lines, profile_lines
@@ -239,7 +240,7 @@ def _evaluate(options: argparse.Namespace, store: Store, settings: Settings) -> 
     run_id = store.submit("evaluate", f"Evaluating {options.model}", spec.model_dump(mode="json"))
     result, status = _work_on(run_id, False, store, settings)
     if status == 0 and not options.json:
-        print("\n".join(evaluation_lines(read_evaluation(settings.run_dir(run_id)) or {})))
+        _print("\n".join(evaluation_lines(read_evaluation(settings.run_dir(run_id)) or {})))
     return result | {"folder": str(settings.run_dir(run_id))}, status
 
 
@@ -325,7 +326,7 @@ def _profile(options: argparse.Namespace, store: Store, settings: Settings) -> t
 
     made = profile_of(spec, settings, progress)
     if not options.json:
-        print("\n".join(profile_lines(made)))
+        _print("\n".join(profile_lines(made)))
     return made, 0
 
 
@@ -336,7 +337,7 @@ def _runs(options: argparse.Namespace, store: Store, settings: Settings) -> tupl
             value = run.summary.get("value")
             score = f"{run.summary['main_metric']} {value:.4f}" if value is not None else ""
             when = datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M")
-            print(f"{run.id}  {run.status:<9} {when}  {score:<18} {run.name}")
+            _print(f"{run.id}  {run.status:<9} {when}  {score:<18} {run.name}")
         if not runs:
             _say("No runs yet. `python -m core train SPEC.yaml` makes one.")
     return {"runs": [_result(run, settings) for run in runs]}, 0
@@ -346,7 +347,7 @@ def _show(options: argparse.Namespace, store: Store, settings: Settings) -> tupl
     result = _result(store.run(options.run), settings)
     if not options.json:
         for name, value in result.items():
-            print(f"{name:<9} {value if not isinstance(value, dict) else json.dumps(finite(value))}")
+            _print(f"{name:<9} {value if not isinstance(value, dict) else json.dumps(finite(value))}")
     return result, 0
 
 
@@ -378,4 +379,9 @@ def _result(run: Run, settings: Settings | None) -> dict[str, Any]:
 
 
 def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    print(visible_lines(text), file=sys.stderr, flush=True)
+
+
+def _print(text: str) -> None:
+    """Names, labels and texts are anybody's: what would steer a terminal is left out."""
+    print(visible_lines(text))

@@ -8,9 +8,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from core import quotas
 from core.access import check
 from core.settings import Settings
 from core.spec import DataSpec
+from core.store import Store
 
 FOLDER = "corrections"
 
@@ -24,6 +26,7 @@ def path_of(settings: Settings, names: Sequence[str], pair: bool) -> Path:
 def add(settings: Settings, names: Sequence[str], texts: Sequence[str], label: str, predicted: str, model: str) -> int:
     """Append one; returns how many there are now. Raises OSError, AccessDenied."""
     check(settings, "correct")
+    quotas.check_disk(settings, Store(settings.store_path), sum(map(len, texts)))
     path = path_of(settings, names, len(texts) > 1)
     path.parent.mkdir(parents=True, exist_ok=True)
     columns = {"text": texts[0]} if len(texts) == 1 else {"text_1": texts[0], "text_2": texts[1]}

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 import apsw
 
-from core import access, models, quotas
+from core import access, kinds, models, quotas
 from core.access import Action
 from core.audit import Entry
 from core.errors import AccessDenied, RunNotFound, TunedeckError
@@ -44,6 +44,7 @@ class GuardedStore(Store):
         """Queue a run of the person's and return its id; `owner` is theirs whatever is asked for."""
         access.check_start(self.settings, kind, spec)
         if quotas.limited(self.settings):
+            kinds.check(kind, spec)
             self._check_runs(kind, spec)
             check_paths(self.settings, spec)
             quotas.check_disk(self.settings, self)
@@ -58,6 +59,15 @@ class GuardedStore(Store):
     def check_import(self) -> None:
         super().check_import()
         quotas.check_disk(self.settings, self)
+
+    def import_runs(
+        self,
+        runs: Sequence[Run],
+        metrics: Iterable[tuple[str, str, int, float | None, float, float | None]],
+        events: Iterable[tuple[str, float, str, dict[str, Any]]],
+    ) -> None:
+        """Take in runs of a bundle as the person's own, whatever is asked for."""
+        super().import_runs([replace(run, owner=self.by) for run in runs], metrics, events)
 
     def note(self, action: str, run_id: str | None = None, detail: str = "") -> None:
         if action in ("push", "publish"):

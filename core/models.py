@@ -94,6 +94,12 @@ KNOWN_TYPES = OFFSET_POSITIONS | {
     "eurobert", "gpt2", "llama", "megatron-bert", "mistral", "mobilebert", "modernbert", "nomic_bert", "opt", "qwen2",
     "qwen3", "rembert", "roformer", "squeezebert", "xlm",
 }  # fmt: skip
+# More of these than any model has that is trained on one machine.
+MOST = {
+    "num_hidden_layers": 1000, "n_layer": 1000, "n_layers": 1000, "num_layers": 1000, "hidden_size": 100_000,
+    "n_embd": 100_000, "dim": 100_000, "d_model": 100_000, "intermediate_size": 1_000_000, "vocab_size": 10_000_000,
+    "num_labels": 1_000_000,
+}  # fmt: skip
 NO_LIMIT = 1_000_000  # a tokenizer or config that names more positions than this names none
 
 
@@ -180,7 +186,7 @@ def check_folder(folder: Path, max_length: int | None = None, name: str = "") ->
 def _check_contents(folder: Path, max_length: int | None, name: str) -> None:
     config = _read_config(folder)
     kind = config.get("model_type")
-    if not kind:
+    if not isinstance(kind, str) or not kind:
         raise ModelError(f"config.json in {folder} names no model_type; save the model anew with save_pretrained")
     if "auto_map" in config and kind not in KNOWN_TYPES:
         raise ModelError(f"{name} needs code of its own to load (auto_map), which is not run here; use another model")
@@ -191,6 +197,7 @@ def _check_contents(folder: Path, max_length: int | None, name: str) -> None:
             f"{name} wants to compute with code from the Hub (attn_implementation {kernel[:100]!r}), which is not run "
             "here; remove that line from its config.json"
         )
+    _check_size(config, name)
     _check_weights(folder)
     _check_tokenizer_settings(folder, name)
     if not any((folder / file).is_file() for file in TOKENIZER_FILES):
@@ -210,7 +217,8 @@ def position_limit(config: dict[str, Any]) -> int | None:
     if limit is None or not 0 < limit < NO_LIMIT:
         return None
     if config.get("model_type") in OFFSET_POSITIONS:
-        return limit - (config.get("pad_token_id") or 1) - 1
+        padding = config.get("pad_token_id")
+        return limit - (padding if isinstance(padding, int) and padding else 1) - 1
     return limit
 
 
@@ -410,6 +418,16 @@ def _read_json(path: Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise ModelError(f"{path} is not a model's {path.stem}; save the model anew with save_pretrained")
     return tree
+
+
+def _check_size(config: dict[str, Any], name: str) -> None:
+    """A config makes layers before any weights are looked at: no numbers that fill the memory."""
+    for field, most in MOST.items():
+        value = config.get(field)
+        if isinstance(value, int | float) and not 0 <= value <= most:
+            raise ModelError(
+                f"config.json of {name} has {field} {str(value)[:20]}; the most that is loaded here is {most:,}"
+            )
 
 
 def _check_weights(folder: Path) -> None:

@@ -20,6 +20,11 @@ def used_bytes(settings: Settings, store: Store) -> int:
     return runs + folder_bytes(settings.own_uploads)
 
 
+def left(settings: Settings, store: Store) -> int:
+    """How many bytes more the person may take; 2^63 for who knows no limit."""
+    return max(0, settings.limits.disk_bytes - used_bytes(settings, store)) if limited(settings) else 2**63
+
+
 def check_disk(settings: Settings, store: Store, more: int = 0) -> None:
     """Whether there is room for the person's next run, or an upload of so many bytes. Raises AccessDenied."""
     if not limited(settings):

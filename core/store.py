@@ -225,6 +225,10 @@ class Store:
         """Before anything of a bundle is unpacked. Raises AccessDenied if the person may not bring one."""
         self._allow("import")
 
+    def check_replace(self, run: Run) -> None:
+        """Before an earlier import gives way to another of the same run. Raises AccessDenied if it is not theirs."""
+        self._allow("delete", run)
+
     def import_runs(
         self,
         runs: Sequence[Run],
@@ -244,6 +248,8 @@ class Store:
                 rows = list(db.execute("SELECT imported FROM runs WHERE id=?", (run.id,)))
                 if rows and rows[0][0] is None:
                     raise WrongStatus(f"Run {run.id} is here already, as a run of this home; nothing is imported.")
+                if rows:
+                    self._allow("delete", _run(db, run.id))
                 db.execute("DELETE FROM runs WHERE id=?", (run.id,))
                 values = vars(run) | {
                     "name": _clean_name(run.name), "spec": json.dumps(run.spec), "summary": json.dumps(run.summary),

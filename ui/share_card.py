@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
 
 import streamlit as st
 
-from core.errors import Problem, SpecError, TunedeckError
+from core.errors import AccessDenied, Problem, SpecError
 from core.sharing import card, hub_rules
 from core.sharing.card import Edits
 from core.sharing.content import gather_for_card
@@ -36,7 +35,7 @@ def show(run: Run) -> None:
     text = str(state.widget(keys.draft))
     _fields(run, keys, _told(text))
     problems = card.check_card(text, resources.settings())
-    _actions(run, keys, folder, text, problems)
+    _actions(run, keys, text, problems)
     if problems:
         show_error(SpecError(problems), "The Hub would not take this card")
     elif not _told(text).get("license"):
@@ -140,19 +139,20 @@ def _preview(text: str) -> None:
         st.markdown(FOLDED.sub(lambda match: f"**{match[1]}**" if match[1] else "", body))
 
 
-def _actions(run: Run, keys: _Keys, folder: Path, text: str, problems: list[Problem]) -> None:
-    saved = card.read_card(folder)
+def _actions(run: Run, keys: _Keys, text: str, problems: list[Problem]) -> None:
+    saved, may = card.read_card(resources.settings().run_dir(run.id)), resources.may("card", run)
     with st.container(horizontal=True, vertical_alignment="center", key="share_card_actions"):
         st.button(
             "Save", type="primary", icon=":material/save:", key="share_card_save",
-            disabled=bool(problems) or text == saved, on_click=_save, args=(run, text),
+            disabled=bool(problems) or text == saved or not may, on_click=_save, args=(run, text),
         )  # fmt: skip
         st.download_button(
             "Download", text, "README.md", "text/markdown", key="share_card_download", icon=":material/download:",
             on_click="ignore", disabled=bool(problems),
         )  # fmt: skip
         st.button(
-            "Reset", icon=":material/restart_alt:", key="share_card_reset", on_click=_reset, args=(run, keys, folder),
+            "Reset", icon=":material/restart_alt:", key="share_card_reset", on_click=_reset, args=(run, keys),
+            disabled=not may,
             help="Forgets the saved card and what you changed, and fills it from the run again.",
         )  # fmt: skip
         if text == saved:
@@ -164,10 +164,14 @@ def _actions(run: Run, keys: _Keys, folder: Path, text: str, problems: list[Prob
 def _save(run: Run, text: str) -> None:
     try:
         card.write_card(run, text, resources.settings())
-    except (TunedeckError, OSError) as error:
+    except (SpecError, AccessDenied, OSError) as error:
         state.set_notice(f"The card could not be saved: {plain(str(error))}.")
 
 
-def _reset(run: Run, keys: _Keys, folder: Path) -> None:
-    card.forget_card(run, resources.settings())
+def _reset(run: Run, keys: _Keys) -> None:
+    try:
+        card.forget_card(run, resources.settings())
+    except AccessDenied as error:
+        state.set_notice(f"The card could not be reset: {plain(str(error))}.")
+        return
     _set(keys, _filled(run, card.NOTHING))

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from core.errors import ModelError
 from core.files import replace_folder
 
 FOLDER = "checkpoints"
@@ -27,6 +28,14 @@ def steps(run_dir: Path) -> list[int]:
     found = (re.fullmatch(r"checkpoint-(\d+)", path.name) for path in (run_dir / FOLDER).glob("checkpoint-*"))
     numbers = sorted(int(match[1]) for match in found if match)
     return [step for step in numbers if (path_of(run_dir, step) / RECORD).is_file()]
+
+
+def damaged(checkpoint: Path) -> ModelError:
+    """What to say of one that cannot be read without running what it holds, or at all."""
+    return ModelError(
+        f"{checkpoint.name} of this run is damaged, or holds what could run code when it is opened; it is not opened. "
+        "Start the run anew with “Change and run again”"
+    )
 
 
 def latest(run_dir: Path) -> Path | None:

@@ -6,6 +6,7 @@ checkpoints), best model, save. KerasHub's classifier learns; its weights come f
 
 from __future__ import annotations
 
+import zipfile
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
@@ -357,9 +358,12 @@ def _state(learner: Learner) -> list[Any]:
 
 
 def _load(learner: Learner, checkpoint: Path) -> None:
-    with np.load(checkpoint / STATE, allow_pickle=False) as saved:
-        for number, variable in enumerate(_state(learner)):
-            variable.assign(saved[f"arr_{number}"])
+    try:
+        with np.load(checkpoint / STATE, allow_pickle=False) as saved:
+            for number, variable in enumerate(_state(learner)):
+                variable.assign(saved[f"arr_{number}"])
+    except (ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise checkpoints.damaged(checkpoint) from error
 
 
 def _device(spec: RunSpec, report: Reporter) -> Device:

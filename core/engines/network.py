@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import pickle
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch.nn import functional
 
 from core.device import Device
+from core.engines import checkpoints
 from core.errors import ModelError, Problem, SpecError
 from core.spec import RunSpec
 
@@ -72,6 +74,14 @@ def load_weights(model: Any, checkpoint: Path) -> None:
     from safetensors.torch import load_model
 
     load_model(model, checkpoint / "model.safetensors")
+
+
+def load_state(path: Path) -> Any:
+    """What `torch.save` wrote of tensors and numbers, on the CPU; nothing else is unpickled. Raises ModelError."""
+    try:
+        return torch.load(path, weights_only=True, map_location="cpu")
+    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+        raise checkpoints.damaged(path.parent) from error
 
 
 def decay_groups(model: Any, weight_decay: float) -> list[dict[str, Any]]:

@@ -233,7 +233,7 @@ class TrainingState:
 
     def load(self, folder: Path) -> None:
         network.load_weights(self.model, folder)
-        saved = torch.load(folder / STATE, weights_only=True, map_location="cpu")
+        saved = network.load_state(folder / STATE)
         self.optimizer.load_state_dict(saved["optimizer"])
         self.lr_scheduler.load_state_dict(saved["lr_scheduler"])
         self.scaler.load_state_dict(saved["scaler"])

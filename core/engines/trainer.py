@@ -7,6 +7,7 @@ what a checkpoint is are decided as for the other engines.
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,9 @@ def _train(
             network.load_weights(model, resume)
         else:
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
+    except pickle.UnpicklingError as error:
+        assert resume is not None, "nothing else is unpickled"
+        raise checkpoints.damaged(resume) from error
     except (MemoryError, RuntimeError) as error:
         raise network.explained(error, spec, device) from error
     record.end(run_dir)

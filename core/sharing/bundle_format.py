@@ -46,12 +46,6 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Shape(BaseModel):
-    """What the pages read of a result; it may have more."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
-
-
 class Summary(Strict):
     """What lists show of a run that ended; of each kind some of it."""
 
@@ -120,178 +114,6 @@ class Manifest(Strict):
         return self.runs[0]
 
 
-class PerClass(Shape):
-    label: Label
-    precision: float
-    recall: float
-    f1: float
-    support: Count
-
-
-class Majority(Shape):
-    label: Label | int
-    metrics: Metrics
-
-
-class ReportShape(Shape):
-    """report.json: see core.evaluation.report"""
-
-    examples: Count
-    train_examples: Count
-    metrics: Metrics
-    main_metric: Name
-    baseline: Majority
-    labels: list[Label]
-    per_class: list[PerClass]
-    confusion: list[list[Count]]
-    truncated: dict[str, float] = {}
-    advice: list[Label] = []
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        _square(self.labels, self.per_class, self.confusion)
-        return self
-
-
-class Calibrated(Shape):
-    bins: list[dict[str, Number]]
-    ece: float
-    loss: Number = None
-
-
-class Calibration(Shape):
-    bins: list[dict[str, Number]]
-    ece: float
-    temperature: float
-    temperature_from: Literal["here", "validation"]
-    after: Calibrated
-
-
-class Confidence(Shape):
-    edges: list[float]
-    right: list[Count]
-    wrong: list[Count]
-
-
-class Answer(Shape):
-    row: Count
-    label: Annotated[int, Field(ge=-1, le=1_000_000)]
-    prediction: Count
-    confidence: float
-
-
-class Group(Shape):
-    name: Label
-    kind: Label
-    count: Count
-    errors: Count
-    accuracy: float
-    coverage: float
-    p: float
-    q: float
-    rows: list[Count] = []
-
-
-class Slices(Shape):
-    tried: Count
-    groups: list[Group]
-    worst: list[Group]
-
-
-class Curve(Shape):
-    label: Count
-    positives: Count
-    auc: Number
-    average_precision: Number
-    roc: tuple[list[float], list[float]] | None = None
-    pr: tuple[list[float], list[float]] | None = None
-    found: list[Count]
-    alarms: list[Count]
-
-
-class Dataset(Shape):
-    title: Label
-    fingerprint: Name
-
-
-class EvaluationShape(Shape):
-    """evaluation.json: see core.evaluation.evaluate"""
-
-    version: Literal[1]
-    title: Label
-    kind: Literal["validation", "test", "training", "other"]
-    notes: list[Label]
-    split: Name
-    dataset: Dataset
-    data: dict[str, Any]
-    final_test: dict[str, Any] | None
-    text_columns: list[Label]
-    label_column: Label
-    examples: Annotated[int, Field(ge=1)]
-    labels: Annotated[list[Label], Field(min_length=1)]
-    metric_names: Annotated[list[Name], Field(min_length=1)]
-    main_metric: Name
-    metrics: Metrics
-    intervals: dict[Name, Interval]
-    per_class: list[PerClass]
-    confusion: list[list[Count]]
-    curves: list[Curve]
-    calibration: Calibration
-    confidence: Confidence
-    mistakes: list[Answer]
-    slices: Slices
-    baselines: dict[str, dict[str, Any]]
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        _square(self.labels, self.per_class, self.confusion)
-        if self.main_metric not in self.metric_names or not set(self.metric_names) <= self.intervals.keys():
-            raise ValueError("a metric has no value or no interval")
-        if any(max(a.label, a.prediction) >= len(self.labels) for a in self.mistakes):
-            raise ValueError("an answer is of a class that does not exist")
-        if any(c.label >= len(self.labels) for c in self.curves) or "majority" not in self.baselines:
-            raise ValueError("a curve or the baseline is missing")
-        return self
-
-
-class ComparisonShape(Shape):
-    """comparison.json: see core.evaluation.compare"""
-
-    examples: Count
-    of: list[Count]
-    labels: list[Label]
-    metric_names: Annotated[list[Name], Field(min_length=1)]
-    main_metric: Name
-    split: Name
-    dataset: Dataset
-    data: dict[str, Any]
-    text_columns: list[Label]
-    models: Annotated[list[dict[str, Any]], Field(min_length=2, max_length=12)]
-    pairs: list[dict[str, Any]]
-    agreement: list[list[float]]
-    all_wrong: Count
-
-
-class RobustnessShape(Shape):
-    """robustness.json: see core.evaluation.robustness"""
-
-    accuracy: float
-    examples: Count
-    labels: list[Label]
-    kinds: Annotated[list[dict[str, Any]], Field(min_length=1)]
-
-
-SHAPES: dict[str, type[Shape]] = {
-    "report.json": ReportShape, "evaluation.json": EvaluationShape, "comparison.json": ComparisonShape,
-    "robustness.json": RobustnessShape,
-}  # fmt: skip
-
-
-def _square(labels: list[str], per_class: list[PerClass], confusion: list[list[int]]) -> None:
-    if not len(labels) == len(per_class) == len(confusion) or any(len(row) != len(labels) for row in confusion):
-        raise ValueError("the classes of the tables are not the same")
-
-
 def parse_manifest(text: str, name: str) -> Manifest:
     """Raises DataError for what is no bundle, is of a newer version, or breaks the format."""
     tree = parse_json(text, name)
@@ -303,15 +125,7 @@ def parse_manifest(text: str, name: str) -> Manifest:
     try:
         return Manifest.model_validate_json(text, strict=True)
     except ValidationError as error:
-        raise DataError(f"{name} is not a valid bundle: {_first(error)}; export the run again") from None
-
-
-def check_shape(name: str, tree: Any, bundle: str) -> None:
-    """Raises DataError if a result file would not be one that the pages can read."""
-    try:
-        SHAPES[name].model_validate_json(json.dumps(tree), strict=True)
-    except ValidationError as error:
-        raise DataError(f"{bundle} has a {name} that is not valid: {_first(error)}; export the run again") from None
+        raise DataError(f"{name} is not a valid bundle: {first_problem(error)}; export the run again") from None
 
 
 def parse_json(text: str, name: str) -> Any:
@@ -330,7 +144,12 @@ def read_json(path: Path, name: str) -> Any:
         raise DataError(f"{name} holds a {path.name} that is not UTF-8; export the run again") from None
 
 
-def _first(error: ValidationError) -> str:
+def first_line(error: BaseException) -> str:
+    """The beginning of what a library said, without the place where a file lies."""
+    return (str(error).splitlines() or [type(error).__name__])[0].split("'/")[0][:80]
+
+
+def first_problem(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     place = ".".join(str(part) for part in first["loc"])[:80]
     return f"{place}: {first['msg']}"[:200] if place else str(first["msg"])[:200]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import access
+from core.access import check
 from core.errors import Problem, SpecError
 from core.files import write_text
 from core.naming import dataset_name
@@ -88,7 +88,7 @@ def read_card(folder: Path) -> str | None:
 
 def write_card(run: Run, text: str, settings: Settings) -> None:
     """Save an edited card. Raises SpecError if the Hub would not take it, or it holds a secret; AccessDenied."""
-    access.check(settings, "publish", run)
+    check(settings, "card", run)
     text = text.replace("\r\n", "\n")
     if found := check_card(text, settings):
         raise SpecError(found)
@@ -97,7 +97,7 @@ def write_card(run: Run, text: str, settings: Settings) -> None:
 
 def forget_card(run: Run, settings: Settings) -> None:
     """Go back to the card that is filled from the run. Raises AccessDenied."""
-    access.check(settings, "publish", run)
+    check(settings, "card", run)
     (settings.run_dir(run.id) / NAME).unlink(missing_ok=True)
 
 

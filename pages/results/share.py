@@ -38,7 +38,7 @@ run = share_choose.run(runs)
 own, may = run.imported is None, resources.may
 VIEWS: dict[str, tuple[bool, linked_tabs.View]] = {
     "report": (True, (":material/article: Report", share_report.show)),
-    "card": (own and may("publish", run), (":material/badge: Model card", share_card.show)),
+    "card": (own and may("card", run), (":material/badge: Model card", share_card.show)),
     "code": (True, (":material/code: Code", share_code.show)),
     "files": (own and may("work"), (":material/download: Model files", share_export.show)),
     "hub": (own and may("push", run), (":material/cloud_upload: Hub", share_hub.show)),

@@ -1,0 +1,178 @@
+"""Addresses that somebody is made to click on, or writes: whatever stands behind the question mark."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from tests.attack.cases import case
+from tests.attack.place import CANARY, SECRETS, Place
+from tests.synthetic import Synthetic
+
+MARKUP = "<script>alert(1)</script>![x](http://evil.example/x.png)[click](javascript:alert(1)) **bold** :material/key:"
+
+
+def words(page: AppTest) -> str:
+    """All that stands on a page, with titles of widgets."""
+    told = [
+        e.value
+        for kind in ("markdown", "caption", "info", "warning", "error", "success", "title")
+        for e in page.get(kind)
+    ]
+    return "\n".join(map(str, told))
+
+
+def everything(page: AppTest) -> str:
+    """All elements with what they hold, without the address that was asked for."""
+    return f"{page.main}{page.sidebar}"
+
+
+def harmless(place: Place, page: AppTest) -> str:
+    """No exception, no secret, and nothing that the markup of a link would have become. What stands there."""
+    assert not page.exception, page.exception
+    said, all_of_it = words(page), everything(page)
+    for secret in (*SECRETS.values(), CANARY, str(place.canary)):
+        assert secret not in all_of_it
+    for live in ("<script>", "![x](http", "](javascript:", "<img"):
+        assert live not in said, said
+    assert not any(e.allow_html for e in page.markdown)
+    return said
+
+
+def a_run(place: Place) -> str:
+    run = Synthetic(place.plain, place.settings(), "Anybody's").working()
+    run.train(10, of=10)
+    run.finish()
+    return run.id
+
+
+@case("a path as the run of a link")
+def _run_path(place: Place, opened: Any) -> None:
+    a_run(place)
+    with place.untouched():
+        said = harmless(place, opened(place.home, "train/run", run="../../canary/secret.csv"))
+    assert "secret.csv" not in said
+
+
+@case("a zero byte and marks that turn writing in the run of a link")
+def _run_zero(place: Place, opened: Any) -> None:
+    a_run(place)
+    with place.untouched():
+        harmless(place, opened(place.home, "train/run", run="ab\x00cd\u202e\ud7ff../"))
+
+
+@case("a megabyte as the run of a link")
+def _run_long(place: Place, opened: Any) -> None:
+    a_run(place)
+    with place.untouched():
+        said = harmless(place, opened(place.home, "train/run", run="a" * 1_000_000))
+    assert len(said) < 5000
+
+
+@case("markup as the run of a link")
+def _run_markup(place: Place, opened: Any) -> None:
+    a_run(place)
+    with place.untouched():
+        harmless(place, opened(place.home, "train/run", run=MARKUP))
+
+
+@case("SQL as the run of a link")
+def _run_sql(place: Place, opened: Any) -> None:
+    a_run(place)
+    with place.untouched():
+        harmless(place, opened(place.home, "results/share", run="x' OR '1'='1'; DROP TABLE runs; --"))
+
+
+@case("a path as the evaluation of a link")
+def _evaluation_path(place: Place, opened: Any) -> None:
+    with place.untouched():
+        harmless(place, opened(place.home, "results/evaluate", evaluation="../../../canary", view="../x"))
+
+
+@case("a training run as the evaluation of a link")
+def _evaluation_kind(place: Place, opened: Any) -> None:
+    run = a_run(place)
+    with place.untouched():
+        harmless(place, opened(place.home, "results/evaluate", "viewer", evaluation=run))
+
+
+@case("a tab of a link that is not for who looks")
+def _closed_tab(place: Place, opened: Any) -> None:
+    a_run(place)
+    for mode in ("viewer", "demo"):
+        for view in ("hub", "publish", "card"):
+            with place.untouched():
+                page = opened(place.home, "results/share", mode, view=view)
+            harmless(place, page)
+            active = [str(b.key) for b in page.button if not b.disabled]
+            assert not [key for key in active if key.startswith(("hub_", "publish", "share_card_save"))], active
+
+
+@case("a split of a link that is a path")
+def _split(place: Place, opened: Any) -> None:
+    run = a_run(place)
+    with place.untouched():
+        harmless(place, opened(place.home, "results/evaluate", "viewer", run=run, split=f"../..{place.canary}"))
+
+
+@case("a file of the server as the dataset of a link")
+def _file_of_the_server(place: Place, opened: Any) -> None:
+    path = str(place.canary / "secret.csv")
+    with place.untouched(r"^home/datasets"):
+        page = opened(place.home, "data/datasets", "demo", source="file", path=path)
+    assert not page.exception, page.exception
+    assert CANARY not in everything(page) and str(place.root) not in words(page).replace(path, "")
+
+
+@case("steps of a link that are nested without end")
+def _deep_steps(place: Place, opened: Any) -> None:
+    with place.untouched(r"^home/datasets"):
+        harmless(place, opened(place.home, "data/datasets", source="sample", steps="[" * 40_000))
+
+
+@case("steps of a link that nobody knows")
+def _unknown_steps(place: Place, opened: Any) -> None:
+    steps = json.dumps([{"step": "exec", "code": "import os"}, {"step": MARKUP}])
+    with place.untouched(r"^home/datasets"):
+        harmless(place, opened(place.home, "data/datasets", source="sample", steps=steps))
+
+
+@case("a view of a link that is a formula")
+def _view(place: Place, opened: Any) -> None:
+    from core.data.prepared import prepare
+    from core.spec import DataSpec
+
+    prepare(DataSpec(), place.settings())
+    for view in (json.dumps({"sort": "text; DROP TABLE x", "search": "')--", "where": MARKUP}), "{" * 9000, "\x00"):
+        with place.untouched(r"^home/datasets"):
+            harmless(place, opened(place.home, "data/datasets", source="sample", split="train", view=view))
+
+
+@case("a way of reading of a link that is code")
+def _reading(place: Place, opened: Any) -> None:
+    read = json.dumps({"encoding": "../../codecs/evil", "delimiter": "\u202e", "header": "yes"})
+    with place.untouched(r"^home/datasets"):
+        harmless(place, opened(place.home, "data/datasets", source="sample", read=read))
+
+
+@case("another visitor's run in a link of a demo")
+def _visitors_run(place: Place, opened: Any) -> None:
+    from tests.attack.place import OTHER_VISITOR
+
+    run = place.house("demo").ended(OTHER_VISITOR.id, "Not for others")
+    for page_name in ("train/run", "results/evaluate", "results/share", "results/playground", "train/runs"):
+        with place.untouched():
+            page = opened(place.home, page_name, "demo", run=run.id, evaluation=run.id)
+        harmless(place, page)
+        assert "Not for others" not in everything(page)
+
+
+@case("pages of a viewer that are not for them")
+def _closed_pages(place: Place, opened: Any) -> None:
+    a_run(place)
+    for name in ("train/new_run", "results/playground", "admin/audit", "data/datasets"):
+        with place.untouched(), pytest.raises(ValueError, match="not find a navigation page"):
+            opened(place.home, name, "viewer")

@@ -1,0 +1,304 @@
+"""Folders of models, and checkpoints, that would run code, read files or fill the memory when they are opened."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core import models, process, results
+from core.errors import ModelError
+from core.evaluation.neighbours import nearest
+from core.inference import Classifier
+from core.spec import build
+from core.worker import RunWriter, _work
+from tests.attack.cases import case
+from tests.attack.pickled import Planted
+from tests.attack.place import TOM, Place
+from tests.evaluation.conftest import reviews_in
+
+EVIL = "open({mark!r}, 'w').close()\n"
+
+
+def copied(place: Place, classifier: Path, **config: Any) -> Path:
+    """A good model to spoil, in the place of a model that somebody was given."""
+    folder = place.root / "models" / "given"
+    shutil.copytree(classifier, folder)
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | config))
+    return folder
+
+
+def refused(place: Place, folder: Path, says: str) -> None:
+    """It is refused before it is loaded, or while it is; what is in it never runs."""
+    place.refused(lambda: Classifier(folder, 32, "the model"), says, local=True, error=ModelError)
+
+
+@case("a model with its weights in a pickle")
+def _pickled_weights(place: Place, classifier: Path) -> None:
+    folder, planted = copied(place, classifier), Planted(place.root / "ran")
+    (folder / "model.safetensors").unlink()
+    for name in ("pytorch_model.bin", "model.pt", "weights.ckpt"):
+        (folder / name).write_bytes(planted.pickle())
+        refused(place, folder, "pickled file, which can run code")
+        (folder / name).unlink()
+    assert not planted.ran
+
+
+@case("a pickle by the name of safetensors")
+def _pickle_renamed(place: Place, classifier: Path) -> None:
+    folder, planted = copied(place, classifier), Planted(place.root / "ran")
+    (folder / "model.safetensors").write_bytes(planted.pickle())
+    refused(place, folder, "cannot be loaded")
+    assert not planted.ran
+
+
+@case("a pickle beside good weights")
+def _pickle_beside(place: Place, classifier: Path) -> None:
+    """It is not opened; the model answers."""
+    folder, planted = copied(place, classifier), Planted(place.root / "ran")
+    for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "rng_state.pth"):
+        (folder / name).write_bytes(planted.pickle())
+    with place.untouched():
+        assert Classifier(folder, 32).logits([["good"]]).shape == (1, 3)
+    assert not planted.ran
+
+
+@case("a model that brings its own code")
+def _auto_map(place: Place, classifier: Path) -> None:
+    mark = place.root / "ran"
+    told = {"AutoConfig": "evil.Config", "AutoModelForSequenceClassification": "evil.Model"}
+    folder = copied(place, classifier, auto_map=told, model_type="evil", trust_remote_code=True)
+    (folder / "evil.py").write_text(EVIL.format(mark=str(mark)))
+    refused(place, folder, "needs code of its own")
+    assert not mark.exists()
+
+
+@case("code for a kind of model that is known")
+def _auto_map_known(place: Place, classifier: Path) -> None:
+    """The code is not run; the library's own is."""
+    mark = place.root / "ran"
+    folder = copied(place, classifier, auto_map={"AutoModelForSequenceClassification": "evil.Model"})
+    (folder / "evil.py").write_text(EVIL.format(mark=str(mark)))
+    with place.untouched():
+        assert Classifier(folder, 32).logits([["good"]]).shape == (1, 3)
+    assert not mark.exists()
+
+
+@case("a tokenizer that brings its own code")
+def _tokenizer_code(place: Place, classifier: Path) -> None:
+    folder, mark = copied(place, classifier), place.root / "ran"
+    path = folder / "tokenizer_config.json"
+    told = json.loads(path.read_text()) | {
+        "auto_map": {"AutoTokenizer": ["evil.Tokens", "evil.Tokens"]}, "tokenizer_class": "EvilTokens",
+    }  # fmt: skip
+    path.write_text(json.dumps(told))
+    (folder / "evil.py").write_text(EVIL.format(mark=str(mark)))
+    with place.untouched():
+        try:
+            Classifier(folder, 32, "the model")
+        except ModelError as error:
+            place.harmless(str(error), local=True)
+    assert not mark.exists()
+
+
+@case("a model of Keras with code in a layer")
+def _keras_lambda(place: Place) -> None:
+    folder = place.root / "keras"
+    folder.mkdir()
+    planted = Planted(place.root / "ran")
+    (folder / "model.keras").write_bytes(planted.pickle())
+    (folder / "model.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    refused(place, folder, "no config.json")
+    assert not planted.ran
+
+
+@case("weights whose header is larger than the file")
+def _huge_header(place: Place, classifier: Path) -> None:
+    folder = copied(place, classifier)
+    for size in (2**63 - 1, 2**40, 100_000_000):
+        (folder / "model.safetensors").write_bytes(struct.pack("<Q", size) + b"{}")
+        refused(place, folder, "cannot be loaded")
+
+
+@case("weights that lie outside of their file")
+def _outside(place: Place, classifier: Path) -> None:
+    folder = copied(place, classifier)
+    header = json.dumps({"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}).encode()
+    (folder / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
+    refused(place, folder, "cannot be loaded")
+
+
+@case("weights that are a link to a file of the server")
+def _linked_weights(place: Place, classifier: Path) -> None:
+    folder = copied(place, classifier)
+    (folder / "model.safetensors").unlink()
+    (folder / "model.safetensors").symlink_to(place.canary / "secret.csv")
+    refused(place, folder, "cannot be loaded")
+
+
+@case("a config of a thousand million layers")
+def _many_layers(place: Place, classifier: Path) -> None:
+    for config in (
+        {"num_hidden_layers": 10**9},
+        {"hidden_size": 10**9},
+        {"vocab_size": 10**12},
+        {"num_hidden_layers": -1},
+    ):
+        folder = copied(place, classifier, **config)
+        refused(place, folder, "the most that is loaded here")
+        shutil.rmtree(folder)
+
+
+@case("a config whose numbers are something else")
+def _odd_config(place: Place, classifier: Path) -> None:
+    for config in (
+        {"model_type": ["bert"]}, {"model_type": {"a": 1}}, {"hidden_size": "64"}, {"num_hidden_layers": [2]},
+        {"hidden_act": "__import__('os')"}, {"id2label": "x"}, {"max_position_embeddings": "1e9"},
+    ):  # fmt: skip
+        folder = copied(place, classifier, **config)
+        with place.untouched():
+            try:
+                models.check_folder(folder, 32)
+                Classifier(folder, 32, "the model")
+            except ModelError as error:
+                place.harmless(str(error), local=True)
+        shutil.rmtree(folder)
+    folder = copied(place, classifier, model_type="roberta", pad_token_id="one")
+    with place.untouched():
+        models.check_folder(folder, 32)
+
+
+@case("a config nested without end")
+def _deep_config(place: Place, classifier: Path) -> None:
+    folder = copied(place, classifier)
+    (folder / "config.json").write_text("[" * 100_000)
+    refused(place, folder, "cannot be read|cannot be opened")
+    assert models.known_limit(build({"model": {"name": str(folder)}}).model, place.settings()) is None
+
+
+@case("an adapter for a model that is somewhere else")
+def _adapter(place: Place, classifier: Path) -> None:
+    folder = copied(place, classifier)
+    (folder / "config.json").rename(folder / "adapter_config.json")
+    refused(place, folder, "adapter, not a whole model")
+
+
+@case("a temperature that is no number")
+def _temperature(place: Place, classifier: Path) -> None:
+    folder = copied(place, classifier)
+    for text in ('{"temperature": NaN}', '{"temperature": "nan"}', f'{{"temperature": 1{"0" * 400}}}', "[" * 100_000,
+                 '{"temperature": -1}', '{"temperature": [1]}', "[]", '{"temperature": 1e999}', "\x00"):  # fmt: skip
+        (folder / results.CALIBRATION).write_text(text)
+        with place.untouched():
+            assert results.read_temperature(folder) == 1.0
+
+
+@case("a table of neighbours with a pickle")
+def _neighbours(place: Place, classifier: Path) -> None:
+    path, planted = place.home / "training_vectors-1.npz", Planted(place.root / "ran")
+    with path.open("wb") as file:
+        np.savez(file, vectors=np.array([planted], dtype=object), rows=np.array([1]), labels=np.array([1]))
+    with place.untouched():
+        assert nearest(Classifier(classifier, 32), path, ["good"]) == []
+    assert not planted.ran
+
+
+SPEC: dict[str, Any] = {
+    "model": {"max_length": 16}, "execution": {"device": "cpu", "threads": 1},
+    "training": {
+        "num_train_epochs": 1, "per_device_train_batch_size": 8, "save_strategy": "steps", "save_steps": 1,
+        "save_total_limit": 3, "eval_strategy": "no", "load_best_model_at_end": False,
+    },
+}  # fmt: skip
+
+
+def interrupted(place: Place, engine: str) -> tuple[str, Path]:
+    """A run of three steps that was cut off after the second; its id and its checkpoint."""
+    folder = reviews_in(place.root)(train=24, test=6)
+    data = {"source": "file", "path": str(folder), "text_columns": ["text"], "label_column": "label"}
+    run_id = place.plain.submit("train", "Cut off", {**SPEC, "engine": engine, "data": data})
+    status, error, *_ = work(place, run_id)
+    assert status == "finished", error
+    run_dir = place.settings().run_dir(run_id)
+    shutil.rmtree(run_dir / "checkpoints" / "checkpoint-3")
+    shutil.rmtree(run_dir / "model")
+    with place.plain.atomic() as db:
+        db.execute("UPDATE runs SET status='stopped', ended=1 WHERE id=?", (run_id,))
+    return run_id, run_dir / "checkpoints" / "checkpoint-2"
+
+
+def work(place: Place, run_id: str) -> tuple[str, str, str, dict[str, Any]]:
+    """What a worker does with a run that waits."""
+    with place.plain.atomic() as db:
+        db.execute("UPDATE runs SET status='starting', token=7, attempt=attempt+1 WHERE id=?", (run_id,))
+    run = place.plain.begin(run_id, 7, process.identity())
+    place.settings().run_dir(run_id).mkdir(parents=True, exist_ok=True)
+    report = RunWriter(place.plain, run, 7)
+    try:
+        return _work(run, place.settings(), report)
+    finally:
+        report.end_thread()
+
+
+def resumed(place: Place, engine: str, plant: Callable[[Path, Planted], None]) -> None:
+    run_id, checkpoint = interrupted(place, engine)
+    planted = Planted(place.root / "ran")
+    plant(checkpoint, planted)
+    place.plain.resume(run_id, 2)
+    status, error, detail, _ = work(place, run_id)
+    assert not planted.ran and status == "failed", (status, error)
+    assert "could run code" in error and not detail, error
+    place.harmless(error)
+    assert not (place.settings().run_dir(run_id) / "model").exists()
+    place.checked += 1
+
+
+@case("a checkpoint of the PyTorch loop with a pickle")
+def _torch_checkpoint(place: Place) -> None:
+    resumed(place, "torch", lambda folder, planted: _write(folder / "training_state.pt", planted))
+
+
+@case("a checkpoint of the Trainer with a pickle")
+def _trainer_checkpoint(place: Place) -> None:
+    resumed(place, "trainer", lambda folder, planted: _write(folder / "optimizer.pt", planted))
+
+
+@case("a state of random numbers with a pickle")
+def _random_state(place: Place) -> None:
+    resumed(place, "trainer", lambda folder, planted: _write(folder / "rng_state.pth", planted))
+
+
+def _write(path: Path, planted: Planted) -> None:
+    assert path.exists(), sorted(p.name for p in path.parent.iterdir())
+    path.write_bytes(planted.pickle())
+
+
+@case("a checkpoint of Keras with a pickle")
+def _keras_checkpoint(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core.engines import checkpoints
+
+    folder, planted = place.home / "checkpoint-2", Planted(place.root / "ran")
+    folder.mkdir()
+    with (folder / "state.npz").open("wb") as file:
+        np.savez(file, arr_0=np.array([planted], dtype=object))
+    with (
+        place.untouched(),
+        pytest.raises(ValueError, match="allow_pickle"),
+        np.load(folder / "state.npz", allow_pickle=False) as saved,
+    ):
+        saved["arr_0"]
+    assert not planted.ran and "could run code" in str(checkpoints.damaged(folder))
+
+
+@case("a model of another's in a place that is not for models")
+def _not_a_model(place: Place) -> None:
+    settings = place.settings("team", TOM)
+    for name in (str(place.home), str(place.home / "uploads"), f"{place.home}/runs/x/../../uploads", "~/.cache"):
+        place.refused(lambda: models.folder_of(name, settings), "lies outside", local=True)  # noqa: B023

@@ -1,0 +1,52 @@
+"""Attacks through every way in that somebody who means harm has; each is refused or shown harmlessly, and leaves store
+and disk as they were.
+
+What there is to attack, and what holds it, stands in docs/security.md.
+"""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from tests.attack import (  # noqa: F401 - they enter their cases
+    attack_bundles,
+    attack_data,
+    attack_links,
+    attack_models,
+    attack_people,
+    attack_secrets,
+    attack_words,
+)
+from tests.attack.cases import CASES
+from tests.attack.place import SECRETS, Place
+from tests.evaluation.conftest import classifier
+from tests.sharing.test_bundle import shared
+from tests.sharing.test_round_trip import opened
+
+__all__ = ["classifier", "opened", "shared"]
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
+    for name, value in SECRETS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
+    monkeypatch.setenv("TUNEDECK_SPARE_WORKER", "off")
+    made = Place(tmp_path / "server")
+    monkeypatch.setenv("TUNEDECK_HOME", str(made.home))
+    return made
+
+
+@pytest.mark.parametrize("cause", CASES)
+def test_attack(cause: str, place: Place, request: pytest.FixtureRequest) -> None:
+    attack = CASES[cause]
+    wanted = [name for name in inspect.signature(attack).parameters if name != "place"]
+    attack(place, **{name: request.getfixturevalue(name) for name in wanted})
+    assert place.checked, "it was not looked at what the attack left"
+
+
+def test_there_are_enough_causes() -> None:
+    assert len(CASES) >= 45
