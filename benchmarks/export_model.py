@@ -68,8 +68,8 @@ def all_sides(options: argparse.Namespace) -> dict[str, Any]:
     from core.device import set_threads
     from core.inference import Classifier
     from core.process import physical_cores
-    from core.sharing import onnx_model
-    from core.sharing.inputs import Inputs
+    from core.sharing.model import onnx_model
+    from core.sharing.model.inputs import Inputs
 
     count, rounds = (QUICK_TEXTS, 1) if options.quick else (TEXTS, ROUNDS)
     texts: list[tuple[str, ...]] = [(text,) for text in texts_of(options.data)[:count]]

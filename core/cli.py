@@ -31,8 +31,8 @@ from core.results import read_evaluation
 from core.run_view import RunView
 from core.scheduler import Scheduler, free_resource, remove_run, resume_run
 from core.settings import Settings, allowed_path, from_environment, home_warning
-from core.sharing.document import visible_lines
-from core.sharing.push_spec import PushSpec
+from core.sharing.hub.push_spec import PushSpec
+from core.sharing.report.document import visible_lines
 from core.store import ACTIVE, Run, Store
 from core.wording import evaluation_lines, profile_lines
 

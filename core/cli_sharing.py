@@ -13,12 +13,12 @@ from core import spec as specs
 from core.errors import TunedeckError
 from core.files import replace_folder
 from core.settings import Settings
-from core.sharing import zips
-from core.sharing.bundle import NAME
-from core.sharing.bundle_format import MANIFEST, MOST_FILES
-from core.sharing.content import texts_are_public
-from core.sharing.importing import import_bundle
-from core.sharing.specs import BundleSpec, PublishSpec
+from core.sharing.bundles import zips
+from core.sharing.bundles.bundle import NAME
+from core.sharing.bundles.bundle_format import MANIFEST, MOST_FILES
+from core.sharing.bundles.importing import import_bundle
+from core.sharing.bundles.specs import BundleSpec, PublishSpec
+from core.sharing.report.content import texts_are_public
 from core.store import Run, Store
 
 Work = Callable[[str, Store, Settings], tuple[dict[str, Any], int]]

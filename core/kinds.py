@@ -8,9 +8,9 @@ from core import spec as specs
 from core.errors import Problem, SpecError
 from core.evaluation.specs import CompareSpec, EvaluateSpec, NeighboursSpec, PredictSpec, RobustnessSpec
 from core.section import Section
-from core.sharing.code_spec import CodeSpec
-from core.sharing.push_spec import PushSpec
-from core.sharing.specs import BundleSpec, PublishSpec
+from core.sharing.bundles.specs import BundleSpec, PublishSpec
+from core.sharing.code.code_spec import CodeSpec
+from core.sharing.hub.push_spec import PushSpec
 from core.spec import DataSpec, ProfileSpec, RunSpec
 
 SPECS: dict[str, type[Section]] = {

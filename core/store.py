@@ -76,7 +76,7 @@ class Run:
     detail: str | None
     summary: dict[str, Any] = field(default_factory=dict)
     imported: dict[str, Any] | None = None
-    """Of a run that came in a bundle: see `core.sharing.importing`. Nothing about it can be changed."""
+    """Of a run that came in a bundle: see `core.sharing.bundles.importing`. Nothing about it can be changed."""
 
     @property
     def is_final(self) -> bool:

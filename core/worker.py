@@ -29,10 +29,10 @@ from core.events import Level
 from core.files import write_text
 from core.section import Section
 from core.settings import Settings, from_environment
-from core.sharing.code_spec import CodeSpec
-from core.sharing.export import ExportSpec
-from core.sharing.push_spec import PushSpec
-from core.sharing.specs import BundleSpec, PublishSpec
+from core.sharing.bundles.specs import BundleSpec, PublishSpec
+from core.sharing.code.code_spec import CodeSpec
+from core.sharing.hub.push_spec import PushSpec
+from core.sharing.model.export import ExportSpec
 from core.store import Progress, Run, Store
 
 FLUSH_S = 0.5
@@ -231,11 +231,11 @@ JUDGING: dict[str, tuple[str, str, type[Section]]] = {
     "compare": ("evaluation.compare", "compare", CompareSpec),
     "robustness": ("evaluation.robustness", "check", RobustnessSpec),
     "neighbours": ("evaluation.neighbours", "keep", NeighboursSpec),
-    "bundle": ("sharing.bundle", "bundle", BundleSpec),
-    "publish": ("sharing.publish", "publish", PublishSpec),
-    "code": ("sharing.examples", "export", CodeSpec),
-    "push": ("sharing.push", "push", PushSpec),
-    "export": ("sharing.export", "export", ExportSpec),
+    "bundle": ("sharing.bundles.bundle", "bundle", BundleSpec),
+    "publish": ("sharing.bundles.publish", "publish", PublishSpec),
+    "code": ("sharing.code.examples", "export", CodeSpec),
+    "push": ("sharing.hub.push", "push", PushSpec),
+    "export": ("sharing.model.export", "export", ExportSpec),
 }
 
 

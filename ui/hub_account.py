@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import HubError
 from core.hub_errors import token
-from core.sharing.hub_account import Account, Lookup
+from core.sharing.hub.hub_account import Account, Lookup
 from ui.components import show_error
 
 QUICK_S = 0.4  # how long a page waits for the Hub before it shows that it waits

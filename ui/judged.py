@@ -14,7 +14,7 @@ from core.data import browse
 from core.data.prepared import Prepared, find_prepared
 from core.errors import RunNotFound, SpecError
 from core.evaluation.specs import EvaluateSpec, Subject, owner_of_data
-from core.sharing import examples_file
+from core.sharing.bundles import examples_file
 from core.spec import DataSpec, build
 from core.store import Run
 from ui import resources

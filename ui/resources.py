@@ -13,7 +13,7 @@ from core.guarded import GuardedPlayground, GuardedStore
 from core.playground import Playground
 from core.scheduler import Scheduler
 from core.settings import Settings, from_environment
-from core.sharing.shown import take_in
+from core.sharing.bundles.shown import take_in
 from core.store import Run, Store
 from ui import person
 

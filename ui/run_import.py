@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import TunedeckError
-from core.sharing.importing import import_upload
+from core.sharing.bundles.importing import import_upload
 from ui import pages, resources, state
 from ui.components import show_error
 

@@ -6,9 +6,9 @@ import streamlit as st
 
 from core.data.prepared import find_prepared
 from core.errors import SpecError
-from core.sharing import bundle
-from core.sharing.content import texts_are_public
-from core.sharing.specs import BundleSpec
+from core.sharing.bundles import bundle
+from core.sharing.bundles.specs import BundleSpec
+from core.sharing.report.content import texts_are_public
 from core.spec import RunSpec, build
 from core.store import Run
 from core.wording import counted, size

@@ -7,9 +7,9 @@ import re
 import streamlit as st
 
 from core.errors import AccessDenied, Problem, SpecError
-from core.sharing import card, hub_rules
-from core.sharing.card import Edits
-from core.sharing.content import gather_for_card
+from core.sharing.report import card, hub_rules
+from core.sharing.report.card import Edits
+from core.sharing.report.content import gather_for_card
 from core.store import Run
 from ui import resources, state
 from ui.components import plain, show_error

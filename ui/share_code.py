@@ -7,10 +7,10 @@ from pathlib import Path
 import streamlit as st
 
 from core.errors import TunedeckError
-from core.sharing.code_spec import CodeSpec
-from core.sharing.facts import Facts, facts_of
-from core.sharing.notebook import notebook
-from core.sharing.script import main_lines, main_part, script
+from core.sharing.code.code_spec import CodeSpec
+from core.sharing.code.facts import Facts, facts_of
+from core.sharing.code.notebook import notebook
+from core.sharing.code.script import main_lines, main_part, script
 from core.store import Run
 from core.wording import size
 from ui import light_run, resources

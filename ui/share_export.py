@@ -9,8 +9,8 @@ import streamlit as st
 
 from core import results
 from core.evaluation.specs import Subject
-from core.sharing import export as exports
-from core.sharing.export import ExportSpec
+from core.sharing.model import export as exports
+from core.sharing.model.export import ExportSpec
 from core.spec import build
 from core.store import Run
 from core.wording import counted, metric_title, number, size

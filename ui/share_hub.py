@@ -12,9 +12,9 @@ from core import results
 from core.errors import HubError, ModelError, SpecError, TunedeckError
 from core.hub_errors import endpoint, site
 from core.naming import dataset_name
-from core.sharing import outgoing
-from core.sharing.hub_account import Account, is_offline
-from core.sharing.push_spec import PushSpec, repo_name
+from core.sharing.hub import outgoing
+from core.sharing.hub.hub_account import Account, is_offline
+from core.sharing.hub.push_spec import PushSpec, repo_name
 from core.spec import RunSpec, build
 from core.store import Run
 from core.wording import size

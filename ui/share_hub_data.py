@@ -9,7 +9,7 @@ import streamlit as st
 from core import plan
 from core.data.prepared import Prepared
 from core.naming import dataset_name
-from core.sharing.outgoing_data import SIMPLE
+from core.sharing.hub.outgoing_data import SIMPLE
 from core.spec import DataSpec
 from core.wording import counted, listed
 from ui import dataset_import, resources, state

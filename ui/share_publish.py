@@ -5,9 +5,9 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import SpecError
-from core.sharing import bundle, publish
-from core.sharing.content import texts_are_public
-from core.sharing.specs import PublishSpec
+from core.sharing.bundles import bundle, publish
+from core.sharing.bundles.specs import PublishSpec
+from core.sharing.report.content import texts_are_public
 from core.spec import RunSpec, build
 from core.store import Run
 from core.wording import counted, size

@@ -9,8 +9,8 @@ import streamlit as st
 
 from core.errors import SpecError
 from core.settings import Settings
-from core.sharing import report
-from core.sharing.content import Content, gather, texts_are_public
+from core.sharing.report import report
+from core.sharing.report.content import Content, gather, texts_are_public
 from core.spec import RunSpec, build
 from core.store import Run, Store
 from ui import pages, resources

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.errors import AccessDenied, DataError, WrongStatus
-from core.sharing.importing import import_bundle, import_upload
+from core.sharing.bundles.importing import import_bundle, import_upload
 from tests.access.conftest import SPEC
 from tests.attack.cases import case
 from tests.attack.pickled import Planted

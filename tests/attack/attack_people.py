@@ -21,7 +21,7 @@ from core.guarded import GuardedPlayground
 from core.person import Role, visitor
 from core.playground import Playground
 from core.settings import Limits, Settings, allowed_path
-from core.sharing import card
+from core.sharing.report import card
 from core.spec import build
 from tests.access.conftest import SPEC
 from tests.attack.cases import case

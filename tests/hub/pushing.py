@@ -122,7 +122,7 @@ def fetch(home: str, name: str, most: int | None = None) -> list[str]:
     from dataclasses import replace
 
     from core.settings import Settings
-    from core.sharing.fetch import fetch_results
+    from core.sharing.hub.fetch import fetch_results
 
     settings = Settings(home=Path(home))
     settings = settings if most is None else replace(settings, max_upload_bytes=most)
@@ -130,7 +130,7 @@ def fetch(home: str, name: str, most: int | None = None) -> list[str]:
 
 
 def whoami() -> tuple[str, tuple[str, ...], bool]:
-    from core.sharing.hub_account import whoami as ask
+    from core.sharing.hub.hub_account import whoami as ask
 
     account = ask()
     return account.name, account.orgs, account.may_write

@@ -16,9 +16,9 @@ import yaml
 
 from core.errors import ModelError, SpecError
 from core.settings import Settings
-from core.sharing import outgoing
-from core.sharing.outgoing_data import hub_names
-from core.sharing.push_spec import PushSpec
+from core.sharing.hub import outgoing
+from core.sharing.hub.outgoing_data import hub_names
+from core.sharing.hub.push_spec import PushSpec
 from core.spec import build
 from core.store import Store
 from tests.hub import pushing

@@ -8,7 +8,7 @@ from typing import Any
 from streamlit.testing.v1 import AppTest
 
 from core.settings import Settings
-from core.sharing import card
+from core.sharing.report import card
 from core.store import Store
 from tests.synthetic import Synthetic
 

@@ -21,8 +21,8 @@ from core.results import read_evaluation, read_report
 from core.run_view import RunView
 from core.section import Section
 from core.settings import Settings
-from core.sharing import bundle, examples_file
-from core.sharing.importing import import_bundle
+from core.sharing.bundles import bundle, examples_file
+from core.sharing.bundles.importing import import_bundle
 from core.spec import build
 from core.store import Store
 from tests.evaluation.conftest import reviews_in, worker_of

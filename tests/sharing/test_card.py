@@ -16,9 +16,9 @@ from core.errors import SpecError
 from core.presets import PRESETS
 from core.results import read_evaluation, save_temperature
 from core.settings import Settings
-from core.sharing import card, hub_rules
-from core.sharing.card import PLACEHOLDER, Edits
-from core.sharing.content import gather_for_card
+from core.sharing.report import card, hub_rules
+from core.sharing.report.card import PLACEHOLDER, Edits
+from core.sharing.report.content import gather_for_card
 from core.spec import DataSpec, replace
 from core.store import Store
 from core.wording import metric_title

@@ -21,10 +21,10 @@ from core.errors import ModelError, PathError, SpecError, WrongStatus
 from core.evaluation.predictions import softmax
 from core.inference import Classifier
 from core.settings import Settings
-from core.sharing import export as exports
-from core.sharing import model_files, onnx_model
-from core.sharing.export import ExportSpec
-from core.sharing.inputs import Inputs
+from core.sharing.model import export as exports
+from core.sharing.model import model_files, onnx_model
+from core.sharing.model.export import ExportSpec
+from core.sharing.model.inputs import Inputs
 from core.spec import build
 from core.store import Store
 from tests.evaluation.conftest import LABELS, make_texts
@@ -265,7 +265,7 @@ def test_a_failure_of_the_exporter_is_one_sentence(work: Work, trained: str, mon
 
 
 def test_data_that_is_gone_costs_the_labels_alone(trained: str, settings: Settings, store: Store) -> None:
-    from core.sharing import inputs
+    from core.sharing.model import inputs
     from core.worker import RunWriter
 
     shutil.rmtree(store.run(trained).spec["data"]["path"])
@@ -282,7 +282,7 @@ def test_data_that_is_gone_costs_the_labels_alone(trained: str, settings: Settin
 
 def test_labels_of_the_data_find_the_classes_of_the_model(trained: str, settings: Settings, store: Store) -> None:
     """The model's are bad, middling, good; the data's come in the order of the alphabet."""
-    from core.sharing import inputs
+    from core.sharing.model import inputs
     from core.worker import RunWriter
 
     run = Synthetic(store, settings, kind="export").working()

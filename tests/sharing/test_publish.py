@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from core.cli import main
-from core.sharing import publish
+from core.sharing.bundles import publish
 from tests.sharing.test_bundle import SECRET, TOKEN, Shared, shared
 
 __all__ = ["shared"]

@@ -15,9 +15,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 from core.results import read_evaluation, read_report
 from core.settings import Settings
-from core.sharing import report
-from core.sharing.content import Content, gather
-from core.sharing.document import visible
+from core.sharing.report import report
+from core.sharing.report.content import Content, gather
+from core.sharing.report.document import visible
 from core.store import Store
 from core.wording import score
 from tests.browser.steps import ARGUMENTS, chromium

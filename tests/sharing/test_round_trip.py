@@ -16,8 +16,8 @@ from streamlit.testing.v1 import AppTest
 
 from core.scheduler import Scheduler
 from core.settings import Settings
-from core.sharing.bundle import NAME
-from core.sharing.shown import take_in
+from core.sharing.bundles.bundle import NAME
+from core.sharing.bundles.shown import take_in
 from core.store import Store
 from tests.sharing.test_bundle import Shared, shared
 

@@ -17,13 +17,13 @@ from core import spec as specs
 from core.engines.sampling import TrainingBatches
 from core.engines.vocabulary import PADDING_COUNTS, TYPES
 from core.errors import DataError
-from core.sharing import script_exact
-from core.sharing.examples import texts_by_default
-from core.sharing.facts import Facts, facts_of
-from core.sharing.notebook import notebook
-from core.sharing.pieces import constant, imports, one_line, taken
-from core.sharing.readme import readme, requirements
-from core.sharing.script import main_lines, script
+from core.sharing.code import script_exact
+from core.sharing.code.examples import texts_by_default
+from core.sharing.code.facts import Facts, facts_of
+from core.sharing.code.notebook import notebook
+from core.sharing.code.pieces import constant, imports, one_line, taken
+from core.sharing.code.readme import readme, requirements
+from core.sharing.code.script import main_lines, script
 from core.spec import RunSpec
 from tests.sharing.code_runs import (
     CASES,

@@ -1,0 +1,1 @@
+"""A run as a bundle: made, imported, published, shown."""

@@ -1,0 +1,208 @@
+"""The result bundle of a run: all that the result pages read, as a zip that can be imported, checked and published.
+
+What it is made of stands in `bundle_format`. Everything goes through `private`: no secret, no path, no log, and texts
+of the dataset only if they were asked for.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from core import spec as specs
+from core.data.prepared import find_prepared
+from core.errors import ModelError, SpecError
+from core.evaluation.specs import CompareSpec, EvaluateSpec
+from core.files import finite, write_text
+from core.section import Section
+from core.sharing import environment, private
+from core.sharing.bundles import examples_file, zips
+from core.sharing.bundles.bundle_format import FILES, MANIFEST, FileEntry, Manifest, Record
+from core.sharing.bundles.specs import BundleSpec
+from core.sharing.report import card
+from core.sharing.report import report as reports
+from core.sharing.report.content import gather, gather_for_card, without_values
+from core.spec import DataSpec, RunSpec
+
+if TYPE_CHECKING:
+    from core.settings import Settings
+    from core.store import Run, Store
+    from core.worker import RunWriter
+
+NAME = "bundle.zip"
+TUNEDECK = "0.1.0"
+KEPT_EVENTS = ("state", "message", "checkpoint")
+
+
+def bundle(spec: BundleSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """Leaves bundle.zip in the run's folder. Raises RunNotFound, ModelError."""
+    trained = report.store.run(spec.run)
+    with tempfile.TemporaryDirectory(dir=settings.run_dir(run.id)) as temporary:
+        folder = Path(temporary)
+        made = build(trained, spec.texts, report.store, settings, folder, report)
+        report.phase("Packing")
+        path = settings.run_dir(run.id) / NAME
+        zips.pack(folder, path, report.check_stop)
+    return {
+        "file": NAME, "bytes": path.stat().st_size, "texts": made.texts, "title": trained.name,
+        "evaluations": sum(r.kind == "evaluate" for r in made.runs),
+    }  # fmt: skip
+
+
+def build(trained: Run, texts: bool, store: Store, settings: Settings, folder: Path, report: RunWriter) -> Manifest:
+    """Fill `folder` with the bundle of a training run. Raises ModelError if there is nothing to show of it."""
+    if trained.kind != "train" or not trained.is_final:
+        raise ModelError(f"run {trained.id} is no training run that has ended; share one when it has")
+    report.phase("Gathering the run")
+    runs = [trained, *related(trained, store)]
+    for run in runs:
+        place = folder / "runs" / run.id
+        place.mkdir(parents=True)
+        _copy(run, settings.run_dir(run.id), place, texts, settings)
+        report.check_stop()
+    _measured(trained, store, settings, folder / "runs" / trained.id)
+    _for_people(trained, texts, store, settings, folder)
+    if texts:
+        report.phase("Adding the texts")
+        for run in runs:
+            if run.kind == "evaluate" and run.imported is None:
+                _with_texts(run, settings, folder / "runs" / run.id, report)
+    manifest = Manifest(
+        tunedeck=TUNEDECK, created=trained.ended or trained.created, texts=texts,
+        runs=tuple(_record(run, settings) for run in runs), files=_checksums(folder),
+    )  # fmt: skip
+    write_text(folder / MANIFEST, manifest.model_dump_json(indent=1))
+    return manifest
+
+
+def _for_people(trained: Run, texts: bool, store: Store, settings: Settings, folder: Path) -> None:
+    """The report and the card, so that the bundle says what it is wherever it is opened."""
+    content = gather(store, settings, trained, texts)
+    write_text(folder / "report.html", reports.html(content))
+    write_text(folder / "report.md", reports.markdown(content))
+    try:
+        text = card.outgoing(store, settings, trained)
+    except SpecError:  # one that was edited and that the Hub would not take
+        text = card.card(gather_for_card(store, settings, trained))
+    write_text(folder / "README.md", text)
+
+
+def related(trained: Run, store: Store) -> list[Run]:
+    """The finished evaluations of a run's model as it is now, and the comparisons that such an evaluation is part of.
+
+    Of equal ones the newest.
+    """
+    found: dict[str, Run] = {}
+    for run in store.runs(kind="evaluate", statuses=("finished",)):
+        subject = run.spec.get("model", {})
+        if subject.get("run") == trained.id and subject.get("attempt") == trained.attempt:
+            found.setdefault(json.dumps(run.spec, sort_keys=True), run)
+    evaluations = {run.id for run in found.values()}
+    for run in store.runs(kind="compare", statuses=("finished",)):
+        if evaluations & set(run.spec.get("evaluations", ())):
+            found.setdefault(json.dumps(run.spec, sort_keys=True), run)
+    return list(found.values())
+
+
+def _record(run: Run, settings: Settings) -> Record:
+    shared = {f: getattr(run, f) for f in Record.model_fields}
+    return Record.model_validate(private.public(finite(shared), settings))
+
+
+def _copy(run: Run, source: Path, place: Path, texts: bool, settings: Settings) -> None:
+    """The files of one run that are to be read, cleaned."""
+    for name in FILES[run.kind]:
+        path = source / name
+        if not path.is_file():
+            continue
+        if name.endswith(".parquet"):
+            if name == "predictions.parquet" or (name == examples_file.NAME and texts):  # the latter came in a bundle
+                shutil.copyfile(path, place / name)
+        elif name == "spec.yaml":
+            spec = private.public_spec(cast(RunSpec, specs.build(run.spec)), settings)
+            write_text(place / name, specs.to_yaml(spec))
+        else:
+            tree = private.public(json.loads(path.read_text(encoding="utf-8")), settings)
+            if name == environment.NAME:
+                tree["dataset"]["title"] = Path(str(tree["dataset"]["title"])).name
+            write_text(place / name, json.dumps(tree if texts else _without_texts(name, tree), ensure_ascii=False))
+
+
+def _without_texts(name: str, tree: dict[str, Any]) -> dict[str, Any]:
+    """A result without what quotes the dataset: disturbed texts, and groups by the values of other columns."""
+    if name == "robustness.json":
+        return tree | {"kinds": [kind | {"examples": []} for kind in tree["kinds"]]}
+    return without_values(tree) if name == "evaluation.json" else tree
+
+
+def _measured(trained: Run, store: Store, settings: Settings, place: Path) -> None:
+    """metrics.parquet and events.json of the training."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    metrics, cursor = [], 0
+    while some := store.metrics_since(trained.id, cursor):
+        metrics += some
+        cursor = some[-1].id
+    schema = pa.schema(
+        [("name", pa.string()), ("step", pa.int64()), ("epoch", pa.float64()), ("time", pa.float64()),
+         ("value", pa.float64())]
+    )  # fmt: skip
+    columns = {name: [getattr(metric, name) for metric in metrics] for name in schema.names}
+    pq.write_table(pa.table(columns, schema=schema), place / "metrics.parquet")
+    events, cursor = [], 0
+    while more := store.events_since(trained.id, cursor):
+        events += [e for e in more if e.kind in KEPT_EVENTS]
+        cursor = more[-1].id
+    shown = [{"time": e.time, "kind": e.kind, "payload": e.payload} for e in events]
+    write_text(place / "events.json", json.dumps(private.clean(shown, settings), ensure_ascii=False))
+
+
+def _with_texts(run: Run, settings: Settings, place: Path, report: RunWriter) -> None:
+    """examples.parquet: the texts of the judged rows, if their dataset is still here as it was."""
+    found = json.loads((settings.run_dir(run.id) / "evaluation.json").read_text(encoding="utf-8"))
+    try:
+        prepared = find_prepared(specs.build(found["data"], DataSpec), settings)
+    except SpecError:
+        prepared = None
+    if prepared is None or prepared.fingerprint != found["dataset"]["fingerprint"]:
+        report.message(
+            f"The dataset of “{run.name}” is not here any more, or has changed, so its texts do not go along.",
+            level="notice",
+        )
+        return
+    examples_file.write(
+        place / examples_file.NAME, place / "predictions.parquet", prepared, found["split"], found["text_columns"]
+    )
+
+
+def _checksums(folder: Path) -> dict[str, FileEntry]:
+    found = {}
+    for path in sorted(p for p in folder.rglob("*") if p.is_file()):
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        found[path.relative_to(folder).as_posix()] = FileEntry(sha256=digest, bytes=path.stat().st_size)
+    return found
+
+
+def specs_of(records: Sequence[Record]) -> None:
+    """Raises SpecError if one of the records has a spec that no run could have."""
+    kinds: dict[str, type[Section]] = {"train": RunSpec, "evaluate": EvaluateSpec, "compare": CompareSpec}
+    for record in records:
+        specs.build(record.spec, kinds[record.kind])
+
+
+def as_run(record: Record, owner: str, imported: dict[str, Any]) -> Run:
+    """A record of a bundle as a run of this home."""
+    from core.store import Run
+
+    nowhere = {f.name: None for f in dataclasses.fields(Run)}
+    counted = {"token": 0, "beats": 0, "phase": ""}
+    told = record.model_dump() | {"summary": record.summary.model_dump(exclude_none=True)}
+    return Run(**{**nowhere, **counted, **told, "owner": owner, "imported": imported})

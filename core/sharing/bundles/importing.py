@@ -1,0 +1,341 @@
+"""A bundle that somebody made, taken in: checked from the first byte, shown like a run, never changed.
+
+A bundle is hostile until it has been checked: only the files that its manifest names and the format knows are unpacked,
+under limits, into a folder of their own; sizes and checksums, specs, tables and results must be as the pages need them;
+then the folders take their places and the store gets all of it or nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import shutil
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+
+from core import quotas
+from core import spec as specs
+from core.data.uploads import CHUNK, Readable, safe_name
+from core.errors import DataError, RunNotFound, SpecError, WrongStatus
+from core.files import sync
+from core.settings import Settings
+from core.sharing.bundles import bundle_format, bundle_shapes, examples_file, zips
+from core.sharing.bundles.bundle import as_run, specs_of
+from core.sharing.bundles.bundle_format import FOR_PEOPLE, MANIFEST, MOST_FILES, Manifest, Record, first_line, read_json
+from core.spec import DataSpec
+from core.store import Run, Store
+
+IMPORTING = ".importing-"
+MOST_METRICS, MOST_EVENTS, MOST_ROWS = 500_000, 100_000, 5_000_000
+MOST_TEXT_BYTES, ROWS_AT_ONCE = 1024**3, 50_000  # of a table in memory
+PREDICTIONS = {"row": "int64", "text_id": "uint64", "label": "int64", "prediction": "int64", "confidence": "float"}
+METRICS = {"name": "string", "step": "int64", "epoch": "double", "time": "double", "value": "double"}
+
+
+class Event(BaseModel):
+    """An event of a training, as a page shows it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    time: bundle_format.Time
+    kind: Literal["state", "message", "checkpoint"]
+    payload: dict[Annotated[str, StringConstraints(max_length=50)], str | int | float | bool | None]
+
+
+Events = TypeAdapter(Annotated[list[Event], Field(max_length=MOST_EVENTS)])
+
+
+def import_bundle(source: Path, store: Store, settings: Settings, owner: str = "") -> Run:
+    """Take in a bundle, a zip or a folder, and return its training run.
+
+    owner: whose it is then; the person's if not given
+    One that is here already, unchanged, is left as it is. Raises DataError for what is no valid bundle, WrongStatus
+    if its runs are this home's own, AccessDenied if the person may not import.
+    """
+    store.check_import()
+    most = min(settings.max_unpacked_bytes, quotas.left(settings, store))
+    manifest, digest = _manifest(source)
+    if (known := _known(manifest, digest, store)) is not None:
+        return known
+    runs = settings.home / "runs"
+    partial = runs / f"{IMPORTING}{uuid.uuid4().hex[:8]}"
+    partial.mkdir(parents=True)
+    try:
+        _fetch(source, manifest, partial, most)
+        _check(manifest, partial, source.name)
+        trained = manifest.trained
+        imported = {
+            "bundle": digest, "run": trained.id, "texts": manifest.texts, "tunedeck": manifest.tunedeck,
+            "at": time.time(), "from": source.name[:200],
+        }  # fmt: skip
+        taken = list(_new(store, [as_run(record, owner or settings.person.id, imported) for record in manifest.runs]))
+        folder = partial / "runs" / trained.id
+        metrics, events = list(_metrics(trained.id, folder)), list(_events(trained.id, folder))
+        with _placed([run.id for run in taken], partial, settings):
+            store.import_runs(taken, metrics, events)
+    except OSError as error:
+        raise DataError(f"{source.name} could not be taken in ({error.strerror or error}); try again") from None
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    return store.run(trained.id)
+
+
+def import_upload(name: str, stream: Readable, store: Store, settings: Settings) -> Run:
+    """The same from an open file, under the limits of an upload. Raises DataError, WrongStatus, AccessDenied."""
+    store.check_import()
+    with tempfile.TemporaryDirectory(dir=settings.home) as folder:
+        path = Path(folder) / safe_name(name)
+        with path.open("wb") as out:
+            while chunk := stream.read(CHUNK):
+                if out.tell() + len(chunk) > settings.max_upload_bytes:
+                    raise DataError(
+                        f"{name[:80]!r} is larger than {settings.max_upload_bytes / 1024**2:,.0f} MB, the most that "
+                        "can be uploaded; export the run without its texts"
+                    )
+                out.write(chunk)
+        return import_bundle(path, store, settings)
+
+
+def _manifest(source: Path) -> tuple[Manifest, str]:
+    """What a bundle says it is, and the SHA-256 of that."""
+    try:
+        if source.is_dir():
+            path = source / MANIFEST
+            if path.is_symlink() or not path.is_file():
+                raise DataError(f"the folder {source.name} has no {MANIFEST}; choose the folder or zip of one bundle")
+            if path.stat().st_size > bundle_format.MOST_JSON_BYTES:
+                raise DataError(f"{source.name} has a {MANIFEST} that is too large to be one; export the run again")
+            content = path.read_bytes()
+        else:
+            member = zips.members(source, MOST_FILES + 1).get(MANIFEST)
+            if member is None:
+                raise DataError(f"{source.name} has no {MANIFEST}; it is not a result bundle of Tunedeck")
+            if member.file_size > bundle_format.MOST_JSON_BYTES:
+                raise DataError(f"{source.name} has a {MANIFEST} that is too large to be one; export the run again")
+            content = zips.read(source, MANIFEST, bundle_format.MOST_JSON_BYTES)
+        text = content.decode("utf-8")
+    except UnicodeDecodeError:
+        raise DataError(f"{source.name} has a {MANIFEST} that is not UTF-8; export the run again") from None
+    except OSError as error:
+        raise DataError(f"{source.name} cannot be read ({error.strerror or error}); check the path") from None
+    return bundle_format.parse_manifest(text, source.name), hashlib.sha256(content).hexdigest()
+
+
+def _known(manifest: Manifest, digest: str, store: Store) -> Run | None:
+    try:
+        run = store.run(manifest.trained.id)
+    except RunNotFound:
+        return None
+    return run if run.imported is not None and run.imported.get("bundle") == digest else None
+
+
+def _fetch(source: Path, manifest: Manifest, partial: Path, max_bytes: int) -> None:
+    """The files that the manifest names, and only those, with their checksums."""
+    wanted = [name for name in manifest.files if name not in FOR_PEOPLE]
+    if source.is_dir():
+        _copy(source, wanted, partial, max_bytes)
+    else:
+        zips.extract(source, wanted, partial, max_bytes)
+    for name in wanted:
+        entry, path = manifest.files[name], partial / name
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        if path.stat().st_size != entry.bytes or digest != entry.sha256:
+            raise DataError(
+                f"{source.name} was changed or damaged: {name} is not the file that its manifest describes; copy or "
+                "download it again"
+            )
+
+
+def _copy(source: Path, names: list[str], partial: Path, max_bytes: int) -> None:
+    root = source.resolve()
+    for name in names:
+        path = source / name
+        if path.is_symlink() or not path.resolve().is_relative_to(root) or not path.is_file():
+            raise DataError(f"{source.name} is not complete: {name} is missing, or a link; copy the whole folder again")
+        max_bytes -= path.stat().st_size
+        if max_bytes < 0:
+            raise DataError(f"{source.name} is larger than what may be unpacked here; leave out its texts")
+        (partial / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, partial / name)
+
+
+def _check(manifest: Manifest, partial: Path, name: str) -> None:
+    """Raises DataError unless every page can show what is there."""
+    try:
+        specs_of(manifest.runs)
+    except SpecError as error:
+        raise DataError(f"{name} has settings that are not valid ({error.problems[0].message[:200]})") from None
+    evaluations = {run.id for run in manifest.runs if run.kind == "evaluate"}
+    for run in manifest.runs:
+        folder = partial / "runs" / run.id
+        folder.mkdir(parents=True, exist_ok=True)
+        _check_belongs(run, manifest.trained, evaluations, name)
+        results = {p.name: read_json(p, name) for p in folder.glob("*.json")}
+        for file, tree in results.items():
+            if file in bundle_shapes.SHAPES:
+                bundle_shapes.check_shape(file, tree, name)
+        _check_results(run, folder, results, name)
+
+
+def _check_belongs(run: Record, trained: Record, evaluations: set[str], name: str) -> None:
+    subject = run.spec.get("model", {})
+    if run.kind == "evaluate" and subject.get("run") != trained.id:
+        raise DataError(f"{name} has an evaluation of another run than its own; export the run again")
+    if run.kind == "compare" and not evaluations & set(run.spec["evaluations"]):
+        raise DataError(f"{name} has a comparison that its run has no part in; export the run again")
+
+
+def _check_results(run: Record, folder: Path, results: dict[str, Any], name: str) -> None:
+    needed = {"train": (), "evaluate": ("evaluation.json", "predictions.parquet"), "compare": ("comparison.json",)}
+    for file in needed[run.kind]:
+        if not (folder / file).is_file():
+            raise DataError(f"{name} is not complete: run {run.id} has no {file}; export the run again")
+    found = results.get("evaluation.json") or results.get("comparison.json")
+    if found is not None:
+        try:
+            specs.build(found["data"], DataSpec)
+        except SpecError as error:
+            raise DataError(f"{name} names data that is not valid ({error.problems[0].message[:200]})") from None
+    labels = (results.get("evaluation.json") or results.get("report.json") or {}).get("labels")
+    if (path := folder / "predictions.parquet").is_file():
+        _check_table(path, PREDICTIONS, name)
+        if labels is not None:
+            _check_classes(path, len(labels), name)
+    if (path := folder / "metrics.parquet").is_file():
+        _check_table(path, METRICS, name, MOST_METRICS)
+    if (path := folder / examples_file.NAME).is_file():
+        texts = {f"text_{n}": "string" for n in range(len(results["evaluation.json"]["text_columns"]))}
+        _check_table(path, {"row": "int64", **texts}, name)
+        _check_texts(path, name)
+
+
+def _check_table(path: Path, columns: dict[str, str], name: str, most: int = MOST_ROWS) -> None:
+    """Its columns, how many rows it has, and how much its texts take once they are in memory."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    texts, size = [column for column, kind in columns.items() if kind == "string"], 0
+    try:
+        with pq.ParquetFile(path, read_dictionary=texts) as file:  # what stands there often is not repeated
+            types = {f.name: str(getattr(f.type, "value_type", f.type)) for f in file.schema_arrow}
+            if any(types.get(c) != kind for c, kind in columns.items()) or file.metadata.num_rows > most:
+                raise DataError(f"{name} has a {path.name} with other columns than a bundle's, or too many rows")
+            for batch in file.iter_batches(ROWS_AT_ONCE, columns=texts) if texts else ():
+                for column in batch.columns:
+                    lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
+                    size += pc.sum(lengths).as_py() or 0
+                if size > MOST_TEXT_BYTES:
+                    raise DataError(f"{name} has a {path.name} made to fill the memory; export the run without texts")
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{name} has a {path.name} that is no Parquet file ({first_line(error)})") from None
+
+
+def _check_classes(path: Path, classes: int, name: str) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        shares = pq.read_schema(path).field("probabilities").type
+        fits = pa.types.is_fixed_size_list(shares) and shares.value_type == pa.float32() and shares.list_size == classes
+        table = pq.read_table(path, columns=["row", "label", "prediction"])
+        bounds = {column: pc.min_max(table.column(column)).as_py() for column in table.column_names}
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise DataError(f"{name} has a {path.name} that cannot be read ({first_line(error)})") from None
+    limits = {"row": (0, 2**53), "label": (-1, classes - 1), "prediction": (0, classes - 1)}
+    for column, (low, high) in limits.items():
+        found = bounds[column]
+        if table.column(column).null_count or (len(table) and not low <= found["min"] <= found["max"] <= high):
+            raise DataError(f"{name} has predictions of classes or rows that do not exist; export the run again")
+    if not fits or pc.count_distinct(table.column("row")).as_py() < len(table):
+        raise DataError(f"{name} has predictions that are not one of each row, or have no probabilities")
+
+
+def _check_texts(path: Path, name: str) -> None:
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(path, columns=["row"]).column("row")
+    if rows.null_count or pc.count_distinct(rows).as_py() < len(rows):
+        raise DataError(f"{name} has two texts of one example; export the run again")
+
+
+def _new(store: Store, runs: list[Run]) -> Iterator[Run]:
+    """The runs to take in. A bundle may bring its own runs anew; a comparison that another brought stays as it is."""
+    for run in runs:
+        try:
+            there = store.run(run.id)
+        except RunNotFound:
+            yield run
+            continue
+        assert run.imported is not None
+        if there.imported is None:
+            raise WrongStatus(f"Run {run.id} is here already, as a run of this home; nothing is imported.")
+        if there.imported.get("run") == run.imported["run"]:
+            store.check_replace(there)
+            yield run
+        elif not there.kind == run.kind == "compare":
+            raise WrongStatus(f"Run {run.id} came in another bundle; delete that one first if this one is to be shown.")
+
+
+@contextmanager
+def _placed(ids: list[str], partial: Path, settings: Settings) -> Iterator[None]:
+    """The runs' folders in their places, and those that lay there before back in them if the block fails."""
+    targets = [(settings.run_dir(run_id), partial / f"before-{run_id}") for run_id in ids]
+    try:
+        for target, before in targets:
+            if target.exists():
+                target.rename(before)
+            (partial / "runs" / target.name).rename(target)
+        sync(settings.home / "runs")
+        yield
+    except BaseException:
+        for target, before in targets:
+            if not (partial / "runs" / target.name).exists():
+                shutil.rmtree(target, ignore_errors=True)
+            if before.exists():
+                before.rename(target)
+        raise
+
+
+def _metrics(run_id: str, folder: Path) -> Iterator[tuple[str, str, int, float | None, float, float | None]]:
+    import pyarrow.parquet as pq
+
+    path = folder / "metrics.parquet"
+    if not path.is_file():
+        return
+    with pq.ParquetFile(path) as file:
+        for batch in file.iter_batches(50_000):
+            for row in batch.to_pylist():
+                if not _is_point(row):
+                    raise DataError("a bundle's metrics have gaps or numbers that cannot be; export the run again")
+                yield run_id, row["name"][:100], row["step"], row["epoch"], row["time"], row["value"]
+
+
+def _is_point(row: dict[str, Any]) -> bool:
+    """Whether it has a name, a step, a time of this age, and no epoch that is none; a diverged run's value is NaN."""
+    step, epoch, when = row["step"], row["epoch"], row["time"]
+    if row["name"] is None or step is None or when is None:
+        return False
+    return 0 <= step <= 2**53 and 0 <= when <= 1e11 and (epoch is None or math.isfinite(epoch))
+
+
+def _events(run_id: str, folder: Path) -> Iterator[tuple[str, float, str, dict[str, Any]]]:
+    path = folder / "events.json"
+    if not path.is_file():
+        return
+    try:
+        found = Events.validate_python(read_json(path, folder.name))
+    except ValidationError:
+        raise DataError("a bundle's events are not valid; export the run again") from None
+    for event in found:
+        yield run_id, event.time, event.kind, event.payload

@@ -1,0 +1,98 @@
+"""A run's code as one zip: script, notebook, requirements, and, if a person wants it, the examples themselves.
+
+    code.zip ── train.py, notebook.ipynb, requirements.txt, README.txt, data/train.parquet, data/eval.parquet
+
+Runs in the worker, for it loads the dataset as the run did.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any, cast
+
+from core import spec as specs
+from core.errors import DataError
+from core.settings import Settings
+from core.sharing import environment
+from core.sharing.bundles import zips
+from core.sharing.code.code_spec import CodeSpec
+from core.sharing.code.facts import Facts, facts_of
+from core.sharing.code.notebook import notebook
+from core.sharing.code.readme import readme, requirements
+from core.sharing.code.script import script
+from core.spec import RunSpec
+from core.store import Run
+
+if TYPE_CHECKING:
+    from core.data.load import Loaded
+    from core.worker import RunWriter
+
+NAME = "code.zip"
+SPLITS = ("train", "eval")
+
+
+def export(spec: CodeSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """Writes code.zip into the folder of `run`. Raises DataError if the dataset is not what it was, RunNotFound."""
+    trained = report.store.run(spec.run)
+    facts = facts_of(trained, settings)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        if spec.with_texts:
+            report.phase("Loading the examples")
+            _write_examples(_loaded(trained, settings, report), folder)
+            report.check_stop()
+        report.phase("Writing the zip")
+        path = settings.run_dir(run.id) / NAME
+        write(path, facts, folder if spec.with_texts else None)
+    return {"file": NAME, "bytes": path.stat().st_size, "with_texts": spec.with_texts}
+
+
+def write(path: Path, facts: Facts, data: Path | None) -> None:
+    """The zip, complete or not there. data: a folder with train.parquet and eval.parquet; None leaves them out"""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    contents: dict[str, Path | str] = dict(files(facts, with_texts=data is not None))
+    if data is not None:
+        contents |= {f"data/{split}.parquet": data / f"{split}.parquet" for split in SPLITS}
+    zips.write(contents, path)
+
+
+def files(facts: Facts, *, with_texts: bool) -> dict[str, str]:
+    """The text files of the zip by their names."""
+    return {
+        "train.py": script(facts),
+        "notebook.ipynb": notebook(facts),
+        "requirements.txt": requirements(facts),
+        "README.txt": readme(facts, with_texts=with_texts),
+    }
+
+
+def _loaded(trained: Run, settings: Settings, report: RunWriter) -> Loaded:
+    """The examples as the run had them. Raises DataError if they are others by now."""
+    from core.data.load import load
+    from core.data.text_ids import ids_of
+
+    plan = cast(RunSpec, specs.build(trained.spec))
+    loaded = load(plan.data, settings, report.fraction, report.store.holdouts(before=trained.created))
+    told = environment.read(settings.run_dir(trained.id))
+    for split in SPLITS:
+        rows = loaded.dataset[split]
+        found = environment.described(ids_of(rows, loaded.text_columns), rows["label"])
+        if told is None or told["dataset"][split] != found:
+            raise DataError(
+                f"the dataset {loaded.prepared.title} has changed since this run, so its examples cannot be put into "
+                "the zip; export the code without them, or bring the dataset back as it was",
+                "data.path",
+            )
+    return loaded
+
+
+def _write_examples(loaded: Loaded, folder: Path) -> None:
+    for split in SPLITS:
+        rows = loaded.dataset[split].select_columns([*loaded.text_columns, "label"])
+        rows.to_parquet(str(folder / f"{split}.parquet"))
+
+
+def texts_by_default(facts: Facts) -> bool:
+    """Whether the examples go with the code unless a person says no: those that everybody can have anyway."""
+    return facts.spec.data.source in ("sample", "hub")

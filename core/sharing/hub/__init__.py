@@ -1,0 +1,1 @@
+"""A run on the Hub: pushed there, and bundles fetched from there."""

@@ -1,0 +1,84 @@
+"""The run that pushes to the Hub: a run's model with its card, or a dataset. Only a worker imports this.
+
+spec ── files that go out (outgoing, outgoing_data) ──► upload: repository, large files, one commit
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from core import results
+from core.errors import ModelError
+from core.hub_errors import token
+from core.settings import Settings
+from core.sharing import private
+from core.sharing.hub import outgoing, outgoing_data
+from core.sharing.hub.hub_account import whoami
+from core.sharing.hub.outgoing import Outgoing
+from core.sharing.hub.push_errors import no_token, read_only
+from core.sharing.hub.push_spec import PushSpec
+from core.sharing.hub.upload import Target, upload
+from core.sharing.report import card
+from core.spec import DataSpec, RunSpec, build
+
+if TYPE_CHECKING:
+    from core.store import Run
+    from core.worker import RunWriter
+
+
+def push(spec: PushSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """Raises DataError, HubError, ModelError, RunNotFound, SpecError. The token is in no message, file or event."""
+    if token() is None:
+        raise no_token()
+    report.phase("Asking the Hub who you are")
+    account = whoami()
+    if not account.may_write:
+        raise read_only(account.name)
+    folder = settings.run_dir(run.id) / "outgoing"
+    try:
+        if spec.what == "model":
+            files = _model(spec, settings, report)
+        else:
+            files = _dataset(spec, folder, settings, report)
+        message = private.clean(spec.message, settings)
+        target = Target(spec.what, spec.repo_id, spec.private, spec.branch, message, spec.update)
+        return upload(target, files, account, report)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _model(spec: PushSpec, settings: Settings, report: RunWriter) -> list[Outgoing]:
+    trained = report.store.run(spec.run)
+    if spec.attempt and trained.attempt != spec.attempt:
+        raise ModelError("the run was resumed and has another model now; look at it and its card, then push again")
+    folder = results.model_folder(settings.run_dir(trained.id))
+    if folder is None:
+        raise ModelError(f"run {trained.id} has no model to push; it has to come to its end first")
+    text = spec.card or card.outgoing(report.store, settings, trained, spec.repo_id)
+    return outgoing.model_files(folder, text, settings)
+
+
+def _dataset(spec: PushSpec, folder: Path, settings: Settings, report: RunWriter) -> list[Outgoing]:
+    from core.data.load import set_aside
+    from core.data.prepared import prepare
+
+    data = data_of(spec, report)
+    report.phase("Opening the dataset")
+    prepared = prepare(data, settings, report.fraction)
+    texts = tuple(data.text_columns or prepared.text_guess)
+    report.phase("Looking for final tests")
+    aside = set_aside(prepared, texts, report.store.holdouts())
+    splits = outgoing_data.choose_splits(prepared, spec.splits, aside, final_tests=spec.final_tests)
+    for name in sorted(aside - set(splits)):
+        report.message(f"The split {name} is set aside as a final test and stays here.")
+    columns = outgoing_data.choose_columns(prepared, spec.columns, texts, data.label_column or prepared.label_guess)
+    return outgoing_data.dataset_files(prepared, splits, columns, spec, folder, settings, report.fraction)
+
+
+def data_of(spec: PushSpec, report: RunWriter) -> DataSpec:
+    if spec.data is not None:
+        return spec.data
+    trained: RunSpec = build(report.store.run(spec.run).spec)
+    return trained.data

@@ -1,0 +1,328 @@
+"""Files to a repository on the Hub, in one commit: its large files first, each once, with progress and a way to stop.
+
+Files are handed to `huggingface_hub` as open ones, so it takes them over plain HTTP: then every byte that leaves is
+counted here, a stop comes through in the middle of a file, and what a storage has already is not sent again.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import io
+import logging
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Protocol
+
+from core.errors import HubError, TunedeckError
+from core.hub import TOKENIZER_FILES, readable
+from core.hub_errors import What, endpoint, hub_errors, status_of, without_secrets
+from core.sharing.hub.hub_account import Account
+from core.sharing.hub.outgoing import CARD, Outgoing
+from core.sharing.hub.push_errors import explain_upload, taken
+
+ANSWER_S = 300.0
+"""How long the Hub may take over a commit or the last part of a large file."""
+OURS = (CARD, "config.json", "calibration.json", "*.safetensors", "*.safetensors.index.json", *TOKENIZER_FILES)
+"""Files of a model's repository that a push replaces; others that lie there are left alone."""
+NEW = (".gitattributes", CARD)
+"""What the Hub itself, or a person who only made the repository, may have put there."""
+
+
+class Reporter(Protocol):
+    """Of a run's writer, what is needed here."""
+
+    @property
+    def stop_requested(self) -> bool: ...
+    def phase(self, text: str) -> None: ...
+    def fraction(self, text: str, done: float | None = None) -> None: ...
+    def message(self, text: str) -> None: ...
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where files go; see PushSpec for the fields."""
+
+    what: What
+    repo_id: str
+    private: bool
+    branch: str | None
+    message: str
+    update: bool
+
+    @property
+    def url(self) -> str:
+        return f"{endpoint()}/{'datasets/' if self.what == 'dataset' else ''}{self.repo_id}"
+
+
+@dataclass(frozen=True)
+class Found:
+    """A repository as it is: its last commit, whether it is private, its files' paths."""
+
+    commit: str
+    private: bool
+    files: tuple[str, ...]
+
+
+class Interrupted(Exception):
+    """A stop was asked for while bytes went out."""
+
+
+class Counted(io.BufferedIOBase):
+    """An open file that tells how far it is while it goes out, and breaks off when it is asked to.
+
+    `tell` gets the place in the file, in bytes; `sent` adds up what left, also what left again after a cut.
+    """
+
+    def __init__(self, file: BinaryIO, stopping: Callable[[], bool], tell: Callable[[int], None]) -> None:
+        self._file, self._stopping, self._tell = file, stopping, tell
+        self.sending = False
+        self.sent = 0
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if self._stopping():
+            raise Interrupted
+        part = self._file.read(-1 if size is None else size)
+        if self.sending:
+            self.sent += len(part)
+            self._tell(self._file.tell())
+        return part
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+def upload(target: Target, files: Sequence[Outgoing], account: Account, report: Reporter) -> dict[str, Any]:
+    """Make the repository if it is not there, and commit the files; what was done, for the run's summary.
+
+    Raises HubError. When a stop is asked for, what has arrived stays, and the summary has no commit.
+    """
+    job = _Job(target, files, account, report)
+    try:
+        with _quietly():
+            return job.work()
+    except _foreseen() as error:
+        if report.stop_requested:
+            report.message(f"Stopped. {job.there()}".strip())
+            return job.summary(None)
+        if isinstance(error, TunedeckError):
+            raise
+        raise explain_upload(error, target.what, target.repo_id, account.name, job.there()) from None
+
+
+def _foreseen() -> tuple[type[Exception], ...]:
+    """What a stop or a fault in between can end in; the library wraps some of it in errors of its own."""
+    return (Interrupted, TunedeckError, RuntimeError, ValueError, *hub_errors())
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """The library tells of each try with its address, and a storage's addresses are signed: they are secrets."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)
+
+
+class _Job:
+    """One upload and how far it is."""
+
+    def __init__(self, target: Target, files: Sequence[Outgoing], account: Account, report: Reporter) -> None:
+        from huggingface_hub import HfApi
+
+        self.target, self.files, self.account, self.report = target, list(files), account, report
+        self.api = HfApi()
+        self.total = sum(file.size for file in self.files)
+        self.arrived = 0  # bytes of the files that are in the storage
+        self.large: list[str] = []  # their names
+        self.sent = 0  # bytes that left this machine
+        self.private = target.private
+        self.made = False
+
+    def work(self) -> dict[str, Any]:
+        self.report.phase("Looking at the repository")
+        found = self._look() or self._create()
+        self._check(found)
+        parent = self._branch(found)
+        self._check_card()
+        from huggingface_hub import CommitOperationDelete
+
+        with self._opened() as operations:
+            self._send(operations)
+            self.report.phase("Committing")
+            if self.report.stop_requested:
+                raise Interrupted
+            gone = [CommitOperationDelete(path) for path in self._stale(found)]
+            done = self.api.create_commit(
+                self.target.repo_id, [*gone, *operations.values()], repo_type=self.target.what,
+                commit_message=self.target.message or "Upload with Tunedeck", revision=self.target.branch,
+                parent_commit=parent, num_threads=1,
+            )  # fmt: skip
+        return self.summary(done.oid)
+
+    def summary(self, commit: str | None) -> dict[str, Any]:
+        return {
+            "what": self.target.what, "repo": self.target.repo_id, "url": self.target.url, "private": self.private,
+            "commit": commit, "files": len(self.files), "bytes": self.total, "sent": self.sent,
+        }  # fmt: skip
+
+    def there(self) -> str:
+        """What of it has arrived, in a sentence; empty if nothing has."""
+        large = [file.path for file in self.files if isinstance(file.source, Path)]
+        if self.large:
+            return (
+                f"{len(self.large)} of {len(large)} large files ({readable(self.arrived)}) have arrived at "
+                f"{self.target.repo_id} and are not sent again"
+            )
+        return f"The repository {self.target.repo_id} was made and is still empty" if self.made else ""
+
+    def _look(self) -> Found | None:
+        from huggingface_hub import constants, get_session
+        from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
+
+        get_session().timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+        ask: Callable[..., Any] = self.api.repo_info
+        try:
+            info = ask(self.target.repo_id, repo_type=self.target.what)
+        except GatedRepoError:
+            raise taken(self.target.what, self.target.repo_id, self.account.namespaces) from None
+        except RepositoryNotFoundError as error:
+            if status_of(error) == 401:
+                raise
+            return None
+        if info.id != self.target.repo_id:
+            raise HubError(f"{self.target.repo_id!r} has moved to {info.id!r}; push there, or choose another name")
+        return Found(str(info.sha), bool(info.private), tuple(file.rfilename for file in info.siblings or ()))
+
+    def _create(self) -> Found:
+        from huggingface_hub.errors import HfHubHTTPError
+
+        self.report.phase("Making the repository")
+        try:
+            self.api.create_repo(self.target.repo_id, repo_type=self.target.what, private=self.target.private)
+        except HfHubHTTPError as error:
+            if status_of(error) == 409:  # somebody was quicker, or it is private and not to be seen
+                raise taken(self.target.what, self.target.repo_id, self.account.namespaces) from None
+            raise
+        self.made = True
+        found = self._look()
+        if found is None:
+            raise HubError(f"{self.target.repo_id!r} was made but cannot be seen; push again in a minute")
+        return found
+
+    def _check(self, found: Found) -> None:
+        """That nothing is overwritten, and nothing becomes public, without anybody having said so."""
+        if not self.target.update and not set(found.files) <= set(NEW):
+            raise taken(self.target.what, self.target.repo_id, self.account.namespaces)
+        self.private = found.private
+        if self.target.private and not found.private:
+            raise HubError(
+                f"{self.target.repo_id!r} is public, and this was to be private; make it private in its settings "
+                f"({self.target.url}/settings), choose another name, or push it as public"
+            )
+        if found.private and not self.target.private:
+            self.report.message(f"{self.target.repo_id} stays private; its settings on the Hub can change that.")
+
+    def _branch(self, found: Found) -> str:
+        """The commit that the new one follows; the branch is made if it is not there."""
+        branch = self.target.branch
+        if branch in (None, "main"):
+            return found.commit
+        self.api.create_branch(self.target.repo_id, repo_type=self.target.what, branch=str(branch), exist_ok=True)
+        return str(self.api.repo_info(self.target.repo_id, repo_type=self.target.what, revision=branch).sha)
+
+    def _check_card(self) -> None:
+        """Have the Hub look at the card before gigabytes go out for one that it does not take."""
+        from huggingface_hub import RepoCard
+
+        text = next((file.source for file in self.files if file.path == CARD), None)
+        if not isinstance(text, bytes):
+            return
+        try:
+            RepoCard(text.decode()).validate(repo_type=self.target.what)
+        except Exception as error:
+            if isinstance(error, hub_errors()) and status_of(error):
+                raise
+            said = " ".join(without_secrets(str(error)).split())[:300]
+            raise HubError(f"The metadata of the card is not right ({said}); mend it, then push again") from None
+
+    @contextmanager
+    def _opened(self) -> Iterator[dict[str, Any]]:
+        """An operation of the library's for each file; making it reads the file once, for its hash."""
+        from huggingface_hub import CommitOperationAdd
+
+        operations: dict[str, Any] = {}
+        try:
+            for file in self.files:
+                self.report.phase(f"Reading {file.path}")
+                source: BinaryIO = io.BytesIO(file.source) if isinstance(file.source, bytes) else file.source.open("rb")
+                counted: Any = Counted(source, lambda: self.report.stop_requested, self._tick(file))
+                operations[file.path] = CommitOperationAdd(file.path, counted)
+            yield operations
+        finally:
+            for operation in operations.values():
+                if isinstance(operation.path_or_fileobj, Counted):
+                    operation.path_or_fileobj.close()
+
+    def _send(self, operations: dict[str, Any]) -> None:
+        """Large files one after the other, the small ones together; those that are there already are not sent."""
+        import httpx2
+        from huggingface_hub import get_session
+
+        get_session().timeout = httpx2.Timeout(ANSWER_S, connect=10.0, write=60.0)
+        large = [file for file in self.files if isinstance(file.source, Path)]
+        groups = [[file] for file in large] + [[file for file in self.files if isinstance(file.source, bytes)]]
+        for group in groups:
+            counted = [operations[file.path].path_or_fileobj for file in group]
+            for file in counted:
+                file.sending = True
+            try:
+                self.api.preupload_lfs_files(
+                    self.target.repo_id, [operations[file.path] for file in group], repo_type=self.target.what,
+                    revision=self.target.branch, num_threads=1, free_memory=False,
+                )  # fmt: skip
+            finally:
+                for file in counted:
+                    file.sending = False
+                self.sent += sum(file.sent for file in counted)
+            self.arrived += sum(file.size for file in group)
+            self.large += [file.path for file in group if isinstance(file.source, Path)]
+
+    def _tick(self, file: Outgoing) -> Callable[[int], None]:
+        def count(at: int) -> None:
+            done = min(self.total, self.arrived + at)
+            text = f"Uploading {file.path}: {readable(done)} of {readable(self.total)}"
+            self.report.fraction(text, done / max(1, self.total))
+
+        return count
+
+    def _stale(self, found: Found) -> list[str]:
+        """What an earlier push left there and this one has not: parts of other weights, splits that are no more."""
+        if self.target.branch not in (None, "main"):
+            return []
+        patterns = ["data/*.parquet"] if self.target.what == "dataset" else OURS
+        depth = patterns[0].count("/")
+        there = [path for path in found.files if path.count("/") == depth and path != CARD]
+        there = [path for path in there if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)]
+        return [path for path in there if path not in {file.path for file in self.files}]

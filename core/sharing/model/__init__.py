@@ -1,0 +1,1 @@
+"""A model as files: a Transformers folder, ONNX, Keras."""

@@ -1,0 +1,226 @@
+"""A model as one zip to take away: for Transformers (safetensors), for onnxruntime (ONNX), or for Keras.
+
+    model ── converted ── held against torch on real texts ── packed with a tokenizer, labels and how to use it
+
+A file that answers otherwise than the model is never left. The zip lies in the folder of the run that made it.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from importlib import metadata
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Self
+
+from pydantic import model_validator
+
+from core.errors import ModelError, WrongStatus
+from core.evaluation.specs import Subject
+from core.files import finite, replace_file
+from core.models import WEIGHTS
+from core.section import Section, setting
+from core.settings import Settings, allowed_path
+from core.sharing.bundles import zips
+from core.sharing.environment import versions
+from core.sharing.model import model_files, usage
+from core.sharing.private import clean
+
+if TYPE_CHECKING:
+    from core.inference import Classifier
+    from core.store import Run, Store
+    from core.worker import RunWriter
+
+KIND, CHECK, KERAS_FILE = "export", "check.json", "model.keras"
+CHECKED, MEASURED = 500, 2000
+SCRATCH = "making-"
+PACKAGES = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "keras", "keras-hub")
+TITLES = {"safetensors": "Safetensors", "onnx": "ONNX", "keras": "Keras"}
+
+
+class ExportSpec(Section):
+    """A model in a form that others can use."""
+
+    model: Subject = setting(..., "Model")
+
+    form: Literal["safetensors", "onnx", "keras"] = setting("safetensors", "Form", "What Transformers loads.")
+    """Transformers' own folder, an ONNX file, or the Keras file of a run that Keras trained."""
+
+    int8: bool = setting(False, "8-bit weights", "They cost a little accuracy, which is measured.")
+    """For ONNX: weights of 8 bits instead of 32, a quarter of the size."""
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.int8 and self.form != "onnx":
+            raise ValueError("8-bit weights are made for ONNX alone; choose form onnx, or turn int8 off")
+        if self.form == "keras" and not self.model.run:
+            raise ValueError("only a run that Keras trained has a Keras file; name a run, or choose another form")
+        return self
+
+
+def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """Writes one zip into the run's folder; those of earlier runs with the same spec go.
+
+    Raises HubError, ModelError, PathError, RunNotFound.
+    """
+    from core.inference import find_subject
+
+    source, max_length, title = find_subject(spec.model, settings, report.fraction)
+    _check_inside(source, spec.model, settings)
+    shown = str(clean(title if spec.model.run else model_files.folder_name(Path(title).name), settings))
+    name = f"{model_files.folder_name(shown)}-{spec.form}{'-int8' if spec.int8 else ''}"
+    target = settings.run_dir(run.id) / f"{name}.zip"
+    with tempfile.TemporaryDirectory(dir=settings.run_dir(run.id), prefix=SCRATCH) as held:
+        folder = Path(held) / name
+        folder.mkdir()
+        if spec.form == "safetensors":
+            contents, found = _safetensors(source, folder.name, shown, settings)
+        else:
+            from core.inference import Classifier
+
+            report.phase("Loading the model")
+            model = Classifier(source, max_length, title, device="cpu")
+            make = _onnx if spec.form == "onnx" else _keras
+            contents, found = make(spec, model, folder, shown, settings, report)
+        report.phase("Packing")
+        inside = {f"{name}/{file}": content for file, content in contents.items()}
+        zips.write(inside, target, lambda share: report.fraction("Packing", share))
+    forget_older(spec, run, settings, report.store)
+    return found | {"file": target.name, "bytes": target.stat().st_size}
+
+
+def _check_inside(source: Path, subject: Subject, settings: Settings) -> None:
+    """No link in somebody's folder leads to files that this mode may not read. Raises PathError."""
+    from core.models import kind_of
+
+    if subject.name and kind_of(subject.name) == "folder":
+        for path in source.iterdir():
+            allowed_path(settings, str(path))
+
+
+def _safetensors(
+    source: Path, name: str, title: str, settings: Settings
+) -> tuple[dict[str, Path | str], dict[str, Any]]:
+    from core.results import read_temperature
+
+    contents = model_files.model_files(source, settings)
+    if not any(WEIGHTS.fullmatch(inside) for inside in contents):
+        raise ModelError(f"{title} has no weights as safetensors; train it again")
+    temperature = read_temperature(source)
+    labels = _labels(json.loads(str(contents["config.json"])))
+    contents[usage.README] = usage.safetensors_readme(title, name, labels, temperature)
+    return contents, {"temperature": temperature}
+
+
+def _labels(config: dict[str, Any]) -> list[str]:
+    named = config.get("id2label")
+    return [str(named[key]) for key in sorted(named, key=int)] if isinstance(named, dict) else []
+
+
+def _onnx(
+    spec: ExportSpec, model: Classifier, folder: Path, title: str, settings: Settings, report: RunWriter
+) -> tuple[dict[str, Path | str], dict[str, Any]]:
+    from core.sharing.model import inputs, onnx_model
+
+    report.phase("Loading the data")
+    texts = inputs.gather(spec.model, model.names, MEASURED if spec.int8 else CHECKED, settings, report)
+    report.check_stop()
+    onnx_model.write_tokenizer(model, folder / onnx_model.TOKENIZER)
+    report.phase("Asking the model")
+    reference = onnx_model.reference(model, texts, CHECKED, report.fraction)
+    report.phase("Converting; this takes half a minute or more")
+    onnx_model.write(model, folder)
+    report.check_stop()
+    report.phase("Comparing with torch")
+    found: dict[str, Any] = {"against_torch": onnx_model.check(model, folder, texts, reference, report.fraction)}
+    whole = onnx_model.Runtime(folder)
+    runtimes = {"onnx": whole}
+    if spec.int8:
+        weights = onnx_model.bytes_of(folder)
+        batches = onnx_model.like_batches(texts.texts)
+        before = whole.probabilities(texts.texts, batches, report.fraction)
+        report.phase("Making weights of 8 bits")
+        onnx_model.quantise(folder, title)
+        runtimes["int8"] = small = onnx_model.Runtime(folder)
+        after = small.probabilities(texts.texts, batches, report.fraction)
+        found["int8"] = onnx_model.cost(before, after, texts) | {
+            "bytes": onnx_model.bytes_of(folder), "fp32_bytes": weights,
+        }  # fmt: skip
+    found["speed"] = onnx_model.speed(model, runtimes, texts, report.fraction)
+    names = clean(list(model.names), settings)
+    return _files(folder) | {
+        usage.PREDICT: usage.ONNX_PROGRAM,
+        usage.LABELS: json.dumps(names, ensure_ascii=False, indent=1),
+        usage.README: usage.onnx_readme(title, names, model.temperature, spec.int8),
+        CHECK: _check_text(found, {"opset": onnx_model.OPSET, "temperature": model.temperature}),
+    }, found | {"temperature": model.temperature}  # fmt: skip
+
+
+def _keras(
+    spec: ExportSpec, model: Classifier, folder: Path, title: str, settings: Settings, report: RunWriter
+) -> tuple[dict[str, Path | str], dict[str, Any]]:
+    file = keras_file(settings.run_dir(spec.model.run))
+    if file is None:
+        raise ModelError(f"{title} has no Keras file, because Keras did not train it; take safetensors or ONNX")
+    report.phase("Loading the data")
+    from core.sharing.model import inputs, keras_model, onnx_model
+
+    texts = inputs.gather(spec.model, model.names, CHECKED, settings, report)
+    tokenizer = folder / onnx_model.TOKENIZER
+    onnx_model.write_tokenizer(model, tokenizer)
+    report.phase("Comparing with torch")
+    found = {"against_torch": keras_model.check(model, file, tokenizer, texts, CHECKED, report.fraction)}
+    names = clean(list(model.names), settings)
+    told = {"labels": names, "temperature": model.temperature}
+    return model_files.tokenizer_files(model.folder, settings) | _files(folder) | {
+        KERAS_FILE: file,
+        usage.PREDICT: usage.KERAS_PROGRAM,
+        usage.LABELS: json.dumps(told, ensure_ascii=False, indent=1),
+        usage.README: usage.keras_readme(title, names, versions()),
+        CHECK: _check_text(found, {"temperature": model.temperature}),
+    }, found | {"temperature": model.temperature}  # fmt: skip
+
+
+def keras_file(folder: Path) -> Path | None:
+    """The Keras file in a training run's folder, if Keras trained it."""
+    path = folder / KERAS_FILE
+    return path if path.is_file() else None
+
+
+def _files(folder: Path) -> dict[str, Path | str]:
+    return {path.name: path for path in folder.iterdir() if path.is_file()}
+
+
+def _check_text(found: dict[str, Any], more: dict[str, Any]) -> str:
+    used = {name: metadata.version(name) for name in PACKAGES}
+    return json.dumps(finite(found | more | {"versions": used}), ensure_ascii=False, indent=1)
+
+
+def made_by(run: Run, settings: Settings) -> Path | None:
+    """The zip that a finished run of this kind left; None if it is not there any more."""
+    path = settings.run_dir(run.id) / Path(str(run.summary.get("file", ""))).name
+    return path if path.is_file() else None
+
+
+def copy_to(run: Run, settings: Settings, folder: Path) -> Path:
+    """Put the zip of a finished run of this kind into `folder`. Raises WrongStatus, OSError."""
+    made = made_by(run, settings)
+    if made is None:
+        raise WrongStatus(f"Run {run.id} left no file to copy; export the model again.")
+    with replace_file(folder / made.name) as partial:
+        shutil.copyfile(made, partial)
+    return folder / made.name
+
+
+def forget_older(spec: ExportSpec, run: Run, settings: Settings, store: Store) -> None:
+    """Remove the files of earlier runs with the same spec: one zip of a form is enough."""
+    tree = spec.model_dump(mode="json")
+    for old in store.runs(kind=KIND, limit=500):
+        if old.id == run.id or old.spec != tree or not old.is_final:
+            continue
+        for path in settings.run_dir(old.id).glob("*"):
+            if path.suffix == ".zip":
+                path.unlink(missing_ok=True)
+            elif path.name.startswith(SCRATCH):  # its worker was killed
+                shutil.rmtree(path, ignore_errors=True)

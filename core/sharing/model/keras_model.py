@@ -1,0 +1,44 @@
+"""The file that the Keras engine left, held against the Transformers model of the same run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from core.engines import keras_weights  # isort: skip  # first: it chooses TensorFlow for Keras
+import keras
+import numpy as np
+from tokenizers import Tokenizer
+
+from core.engines.keras_fit import NAMES
+from core.errors import ModelError
+from core.evaluation.predictions import softmax
+from core.inference import Classifier
+from core.sharing.model.inputs import Inputs
+from core.sharing.model.onnx_model import Tick, compared, first_line, mixed_batches, reference
+
+assert keras_weights.ARCHITECTURES
+FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
+
+
+def check(model: Classifier, path: Path, tokenizer: Path, inputs: Inputs, count: int, tick: Tick) -> dict[str, Any]:
+    """How far the Keras file's answers are from torch's, on up to `count` texts. Raises ModelError if they are others.
+
+    tokenizer: a tokenizer.json that cuts and fills up
+    """
+    try:
+        classifier = keras.saving.load_model(path, compile=False, safe_mode=True)
+    except Exception as error:  # whatever Keras makes of a file that is damaged
+        raise ModelError(f"the Keras file of {model.title} cannot be loaded ({first_line(error)})") from error
+    known = reference(model, inputs, count, tick)
+    texts, reads = known.texts, Tokenizer.from_file(str(tokenizer))
+    parts, batches = [], mixed_batches(len(texts))
+    for done, batch in enumerate(batches, 1):
+        rows = reads.encode_batch([texts[i][0] if len(texts[i]) == 1 else texts[i] for i in batch])
+        fed = {NAMES[n]: np.array([getattr(row, field) for row in rows], np.int32) for n, field in FIELDS.items()}
+        logits = classifier({name: fed[name] for name in classifier.input}, training=False)
+        parts.append(np.asarray(logits))
+        tick("Asking Keras", done / len(batches))
+    return compared(
+        "Keras", known.probabilities, softmax(np.concatenate(parts) / model.temperature), inputs, model.title
+    )

@@ -1,0 +1,303 @@
+"""A classifier as an ONNX file, what it is held against, and the same with weights of 8 bits.
+
+The file answers with `logits`, as transformers has them, and `probabilities`, with the temperature that was saved with
+the model: a program that reads them says what the playground says. It has one file of weights beside it only where
+2 GB, the most that a protobuf may hold, are not enough.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import torch
+from tokenizers import Tokenizer
+
+from core import process
+from core.device import set_threads
+from core.errors import ModelError
+from core.evaluation import statistics
+from core.evaluation.metrics import score
+from core.evaluation.predictions import softmax
+from core.inference import Classifier
+from core.sharing.model.inputs import Inputs
+from core.tasks.text_classification import pad
+
+MODEL, WEIGHTS, TOKENIZER = "model.onnx", "model.onnx.data", "tokenizer.json"
+OPSET = 18  # what torch's exporter writes without converting it once more; any onnxruntime since 1.14 (2023) reads it
+TOLERANCE = 1e-3  # of a probability; conversions that are right differ by 1e-5
+WIDTH = 16  # tokens of the example that is traced; the file takes any number
+BATCHES = (1, 2, 3, 8, 32)  # sizes that are tried in turn
+LARGEST_FILE = 1_500_000_000  # bytes; a protobuf ends at 2 GB
+EXTREMES = 20  # shortest and longest texts that are always among those compared
+QUANTISED = ("MatMul", "Gather")  # the dense layers; the embeddings, which are half of a small model
+TIMED_TEXTS, TIMED_BATCH, ROUNDS, TIMED_S = 32, 8, 5, 20.0
+
+Tick = Callable[[str, float | None], None]
+
+
+class _Answers(torch.nn.Module):
+    def __init__(self, model: Any, temperature: float) -> None:
+        super().__init__()
+        self.model, self.temperature = model, temperature
+
+    def forward(
+        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        more = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
+        logits = self.model(input_ids=input_ids, attention_mask=attention_mask, **more).logits.float()
+        return logits, torch.softmax(logits / self.temperature, dim=-1)
+
+
+def write(model: Classifier, folder: Path) -> None:
+    """Writes model.onnx into `folder`, for batches of any size and texts of any length. Raises ModelError."""
+    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
+
+    examples = [{name: values[:WIDTH] for name, values in e.items()} for e in model.encode([("good",)] * 2)]
+    padded = {
+        name: torch.from_numpy(values)
+        for name, values in pad(examples, model.tokenizer, min(WIDTH, model.max_length)).items()
+    }
+    attention = model.model.config._attn_implementation
+    try:
+        model.model.set_attn_implementation("eager")  # plain matrix products, which every runtime has
+        program = torch.onnx.export(
+            _Answers(model.model, model.temperature).eval(), (), kwargs=padded, dynamo=True, verbose=False,
+            opset_version=OPSET, input_names=list(padded), output_names=["logits", "probabilities"],
+            dynamic_shapes={name: {0: "batch", 1: "sequence"} for name in padded},
+        )  # fmt: skip
+        assert program is not None, "dynamo=True returns one"
+        ClearMetadataAndDocStringPass()(program.model)  # each node says from which file of this machine it came
+        program.save(folder / MODEL, external_data=model.model.num_parameters() * 4 > LARGEST_FILE)
+    except Exception as error:  # the exporter raises whatever a model's code does under tracing
+        raise ModelError(
+            f"{model.title} could not be turned into ONNX ({first_line(error)}); take it as safetensors"
+        ) from error
+    finally:
+        model.model.set_attn_implementation(attention)
+
+
+def write_tokenizer(model: Classifier, path: Path) -> None:
+    """Writes a tokenizer.json that cuts and fills up texts as the model wants it. Raises ModelError."""
+    tokenizer = model.tokenizer
+    if not tokenizer.is_fast:
+        raise ModelError(
+            f"the tokenizer of {model.title} exists in Python alone, so this form cannot have it; take safetensors"
+        )
+    backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    backend.enable_truncation(model.max_length, direction=tokenizer.truncation_side)
+    backend.enable_padding(
+        direction=tokenizer.padding_side, pad_id=tokenizer.pad_token_id, pad_token=tokenizer.pad_token,
+        pad_type_id=tokenizer.pad_token_type_id,
+    )  # fmt: skip
+    backend.save(str(path))
+
+
+class Runtime:
+    """model.onnx and tokenizer.json of a folder at work, as predict.py has them at work."""
+
+    def __init__(self, folder: Path) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = process.physical_cores()
+        options.log_severity_level = 3
+        self.session = onnxruntime.InferenceSession(folder / MODEL, options, providers=["CPUExecutionProvider"])
+        self.tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
+        self.wanted = [put.name for put in self.session.get_inputs()]
+
+    def encode(self, texts: Sequence[Sequence[str]]) -> list[Any]:
+        """The tokenizer's own encodings, filled up to the longest."""
+        return list(self.tokenizer.encode_batch([text[0] if len(text) == 1 else tuple(text) for text in texts]))
+
+    def tokens(self, texts: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
+        """A batch: int64 (texts, longest)."""
+        rows = self.encode(texts)
+        found = {
+            "input_ids": [row.ids for row in rows], "attention_mask": [row.attention_mask for row in rows],
+            "token_type_ids": [row.type_ids for row in rows],
+        }  # fmt: skip
+        return {name: np.array(found[name], dtype=np.int64) for name in self.wanted}
+
+    def run(self, tokens: dict[str, np.ndarray]) -> np.ndarray:
+        """Probabilities: float32 (texts, classes)."""
+        (found,) = self.session.run(["probabilities"], tokens)
+        return np.asarray(found)
+
+    def probabilities(self, texts: Sequence[Sequence[str]], batches: Sequence[np.ndarray], tick: Tick) -> np.ndarray:
+        """float32 (texts, classes). batches: places of texts, each text in one of them"""
+        parts = []
+        for done, batch in enumerate(batches, 1):
+            parts.append(self.run(self.tokens([texts[i] for i in batch])))
+            tick("Asking ONNX", done / len(batches))
+        made = np.concatenate(parts)
+        return made[np.argsort(np.concatenate(batches), kind="stable")]
+
+
+def mixed_batches(count: int) -> list[np.ndarray]:
+    """All of `count` texts in the order they have, in batches of all sizes."""
+    batches: list[np.ndarray] = []
+    start = 0
+    while start < count:
+        size = BATCHES[len(batches) % len(BATCHES)]
+        batches.append(np.arange(start, min(count, start + size)))
+        start += size
+    return batches
+
+
+def like_batches(texts: Sequence[Sequence[str]], size: int = TIMED_BATCH) -> list[np.ndarray]:
+    """Batches of texts of like length: little to fill up."""
+    order = np.argsort([sum(map(len, text)) for text in texts], kind="stable")
+    return [order[start : start + size] for start in range(0, len(order), size)]
+
+
+def some(texts: Sequence[Sequence[str]], count: int) -> np.ndarray:
+    """Places of at most `count` texts, shuffled, the shortest and longest among them."""
+    order = np.argsort([sum(map(len, text)) for text in texts], kind="stable")
+    first = np.concatenate([order[:EXTREMES], order[-EXTREMES:]])
+    rest = np.random.default_rng(0).permutation(len(texts))
+    _, places = np.unique(np.concatenate([first, rest]), return_index=True)
+    chosen = np.concatenate([first, rest])[np.sort(places)][:count]
+    return np.random.default_rng(1).permutation(chosen)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """What torch says of some texts: their tokens, and probabilities, float32 (texts, classes)."""
+
+    texts: list[tuple[str, ...]]
+    tokens: list[list[int]]
+    probabilities: np.ndarray
+
+
+def reference(model: Classifier, inputs: Inputs, count: int, tick: Tick) -> Reference:
+    """Up to `count` of the texts, answered by the model as the playground answers."""
+    texts = [inputs.texts[i] for i in some(inputs.texts, count)]
+    tokens = [example["input_ids"] for example in model.encode(texts)]
+    return Reference(texts, tokens, softmax(model.logits(texts, tick) / model.temperature))
+
+
+def check(model: Classifier, folder: Path, inputs: Inputs, known: Reference, tick: Tick) -> dict[str, Any]:
+    """How far the file's answers are from torch's. Raises ModelError if they are others."""
+    runtime = Runtime(folder)
+    for ids, row in zip(known.tokens, runtime.encode(known.texts), strict=True):
+        if ids != [i for i, kept in zip(row.ids, row.attention_mask, strict=True) if kept]:
+            raise ModelError(
+                f"the tokenizer of {model.title} gives other tokens without transformers around it; take safetensors"
+            )
+    found = runtime.probabilities(known.texts, mixed_batches(len(known.texts)), tick)
+    lengths = [len(ids) for ids in known.tokens]
+    return compared("ONNX", known.probabilities, found, inputs, model.title) | {
+        "tokens": [min(lengths), max(lengths)], "batch_sizes": list(BATCHES),
+    }  # fmt: skip
+
+
+def compared(form: str, reference: np.ndarray, found: np.ndarray, inputs: Inputs, title: str) -> dict[str, Any]:
+    """Probabilities beside those of torch, both (texts, classes). Raises ModelError if they differ too much."""
+    difference = float(np.abs(reference - found).max()) if np.isfinite(found).all() else float("nan")
+    if not difference <= TOLERANCE:
+        raise ModelError(
+            f"the {form} file of {title} answers otherwise than torch (a probability differs by {difference:.2g}, at "
+            f"most {TOLERANCE:g} is allowed), so it was thrown away; take safetensors"
+        )
+    return {
+        "texts": len(reference), "of": inputs.source, "max_difference": difference, "tolerance": TOLERANCE,
+        "same_class": int((reference.argmax(axis=1) == found.argmax(axis=1)).sum()),
+    }  # fmt: skip
+
+
+def quantise(folder: Path, title: str) -> None:
+    """Put weights of 8 bits into the place of those of 32 in model.onnx. Raises ModelError.
+
+    Each column of a dense layer has its own scale; of 8 bits 7 are used, because processors without VNNI add up
+    products of 8 in 16 bits, which overflow: what is measured here is then true there. On 150 Yelp reviews and a
+    6-layer MiniLM whose head is random, 92 % of the classes stay (one scale per matrix: 75 %; all 8 bits: 91 %; the
+    embeddings left alone, which makes 59 MB of 23: 91 %).
+    """
+    import onnx
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    with tempfile.TemporaryDirectory(dir=folder.parent) as held:
+        small = Path(held)
+        try:
+            whole = onnx.load(folder / MODEL, load_external_data=False)
+            del whole.graph.value_info[:]  # it names shapes that matrices have before they are turned over
+            onnx.save(whole, folder / MODEL)
+            quantize_dynamic(
+                folder / MODEL, small / MODEL, op_types_to_quantize=list(QUANTISED), per_channel=True,
+                reduce_range=True, weight_type=QuantType.QInt8,
+                use_external_data_format=bytes_of(folder) > LARGEST_FILE,
+            )  # fmt: skip
+        except Exception as error:  # whatever the quantiser finds in a graph that it does not know
+            raise ModelError(
+                f"{title} cannot have weights of 8 bits ({first_line(error)}); take ONNX without them"
+            ) from error
+        for path in files(folder):
+            path.unlink()
+        for path in files(small):
+            shutil.move(path, folder / path.name)
+
+
+def files(folder: Path) -> list[Path]:
+    """The model's file, and the one with its weights if there is one."""
+    return [path for path in (folder / MODEL, folder / WEIGHTS) if path.exists()]
+
+
+def bytes_of(folder: Path) -> int:
+    return sum(path.stat().st_size for path in files(folder))
+
+
+def cost(before: np.ndarray, after: np.ndarray, inputs: Inputs) -> dict[str, Any]:
+    """What int8 changes: before, after (texts, classes) are the probabilities of the same texts."""
+    first, second = before.argmax(axis=1), after.argmax(axis=1)
+    made: dict[str, Any] = {
+        "texts": len(before), "of": inputs.source, "same_class": int((first == second).sum()),
+        "max_difference": float(np.abs(before - after).max()),
+    }  # fmt: skip
+    if inputs.labels is None:
+        return made
+    names = list(dict.fromkeys(["accuracy", inputs.metric]))
+    labels = np.asarray(inputs.labels)
+    difference = statistics.paired_difference(names, labels, first, second, before.shape[1])
+    fp32, int8 = (score(names, predicted, labels) for predicted in (first, second))
+    return made | {
+        "metrics": {n: {"fp32": fp32[n], "int8": int8[n], "difference": difference[n]} for n in names},
+    }  # fmt: skip
+
+
+def speed(model: Classifier, runtimes: dict[str, Runtime], inputs: Inputs, tick: Tick) -> dict[str, Any]:
+    """Texts per second of each runtime as times those of torch: the same tokens, in turn, on this machine's CPU."""
+    texts = [inputs.texts[i] for i in some(inputs.texts, TIMED_TEXTS + 2 * EXTREMES)][:TIMED_TEXTS]
+    batches = [[texts[i] for i in places] for places in like_batches(texts)]
+    tokens = [model.batch(model.encode(batch)) for batch in batches]
+    arrays = {name: [runtime.tokens(batch) for batch in batches] for name, runtime in runtimes.items()}
+    seconds = dict.fromkeys(["torch", *runtimes], 0.0)
+    set_threads(process.physical_cores())
+    began = time.perf_counter()
+    for number in range(ROUNDS + 1):  # the first is to warm up
+        for place in range(len(batches)):
+            started = time.perf_counter()
+            with torch.inference_mode():
+                model.model(**tokens[place])
+            spent = {"torch": time.perf_counter() - started}
+            for name, runtime in runtimes.items():
+                started = time.perf_counter()
+                runtime.run(arrays[name][place])
+                spent[name] = time.perf_counter() - started
+            for name in spent:
+                seconds[name] += spent[name] if number else 0.0
+            tick("Measuring speed", (number * len(batches) + place + 1) / (len(batches) * (ROUNDS + 1)))
+        if number and time.perf_counter() - began > TIMED_S:
+            break
+    return {name: round(seconds["torch"] / seconds[name], 2) for name in runtimes} | {"batch": TIMED_BATCH}
+
+
+def first_line(error: Exception) -> str:
+    """What an error says first, short enough for a sentence."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0][:160] if lines else 'no message'}"

@@ -1,0 +1,313 @@
+"""What there is to tell of a run: gathered once, freed of secrets and local paths, for its report and its card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from core import models, results
+from core.data import browse
+from core.data.prepared import Prepared, find_prepared
+from core.errors import HubError, ModelError, PathError, RunNotFound, SpecError, TunedeckError
+from core.run_view import RunView
+from core.settings import Settings
+from core.sharing import environment, private
+from core.sharing.report.document import visible
+from core.spec import DataSpec, RunSpec, build
+from core.steps import step_words
+from core.store import Run, Store
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+LOOKED_AT = 500
+TEXTS = 20  # mistakes that come with their text
+PUBLIC_GROUPS = {"length", "label", "form", "language"}  # groups of examples whose names hold no value of a column
+KINDS = ("test", "validation", "other", "training")  # the most honest first
+LANGUAGE_TEXTS, LANGUAGE_SHARE = 100, 0.1
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """A finished evaluation of the run's model. found: its evaluation.json, cleaned
+
+    looks: at the final test by now, None if it is none; robustness: what robustness.json says, if it was checked
+    """
+
+    id: str
+    ended: float
+    found: dict[str, Any]
+    looks: int | None
+    robustness: dict[str, Any] | None
+
+    @property
+    def kind(self) -> str:
+        return str(self.found.get("kind", "other"))
+
+    @property
+    def split(self) -> str:
+        return str(self.found.get("split", ""))
+
+
+@dataclass(frozen=True)
+class Content:
+    """One run. All texts are as others may see them.
+
+    spec: without the way to its files; base_model: the Hub id that it began with, empty if it is none
+    report: report.json; environment: environment.json; None where there is none
+    evaluations: the one to believe first; series: metric name -> step, epoch, value
+    texts: row number of the first evaluation -> its texts; empty where texts are not to be shown
+    licence, languages: as far as they can be told from the base model and the data
+    """
+
+    id: str
+    name: str
+    status: str
+    error: str
+    started: float | None
+    ended: float | None
+    step: int
+    total: int
+    spec: RunSpec
+    base_model: str
+    report: dict[str, Any] | None
+    environment: dict[str, Any] | None
+    evaluations: tuple[Evaluated, ...]
+    series: dict[str, pd.DataFrame]
+    has_model: bool
+    temperature: float
+    with_texts: bool
+    texts: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    licence: str = ""
+    languages: tuple[str, ...] = ()
+
+    @property
+    def best(self) -> Evaluated | None:
+        """The evaluation whose figures count."""
+        return self.evaluations[0] if self.evaluations else None
+
+    @property
+    def seconds(self) -> float | None:
+        return None if self.started is None or self.ended is None else self.ended - self.started
+
+    @property
+    def text_columns(self) -> tuple[str, ...]:
+        """The columns that it read: as the worker noted them, else as the spec has them."""
+        noted = (self.environment or {}).get("dataset", {}).get("source_columns", [])
+        return tuple(map(str, noted)) or self.spec.data.text_columns
+
+    @property
+    def label_column(self) -> str:
+        return str((self.environment or {}).get("dataset", {}).get("label_column") or self.spec.data.label_column or "")
+
+    @property
+    def preparation(self) -> tuple[str, ...]:
+        return tuple(step_words(step) for step in self.spec.data.steps)
+
+
+def texts_are_public(spec: RunSpec) -> bool:
+    """Whether texts are shown unless somebody says otherwise: the sample's and the Hub's, not a person's own."""
+    return spec.data.source != "file"
+
+
+def gather(store: Store, settings: Settings, run: Run, with_texts: bool | None = None) -> Content:
+    """Read a training run's record and files.
+
+    with_texts: whether to take texts, and values of columns, of its data; None: only where they are public.
+    Raises SpecError for a run whose settings are not valid any more.
+    """
+    made = _gathered(store, settings, run, with_texts)
+    return replace(made, texts=_texts(made.evaluations, settings)) if made.with_texts else made
+
+
+def gather_for_card(store: Store, settings: Settings, run: Run) -> Content:
+    """The same without texts, and with what a card's metadata needs beside. Raises SpecError."""
+    spec = cast(RunSpec, build(run.spec))
+    made = _gathered(store, settings, run, None)
+    return replace(made, licence=_licence(spec), languages=_languages(spec, settings))
+
+
+def _gathered(store: Store, settings: Settings, run: Run, with_texts: bool | None) -> Content:
+    spec = cast(RunSpec, build(run.spec))
+    folder = settings.run_dir(run.id)
+    shown = texts_are_public(spec) if with_texts is None else with_texts
+    evaluations = tuple(_evaluations(store, settings, run, shown))
+    view = RunView(run.id)
+    view.update(store, settings)
+    report, environs = results.read_report(folder), environment.read(folder)
+    place = results.model_folder(folder)
+    return Content(
+        id=run.id, name=_public(run.name, settings), status=run.status, error=_public(run.error or "", settings),
+        started=run.started, ended=run.ended, step=run.step, total=run.total,
+        spec=private.public_spec(spec, settings), base_model=_base_model(spec),
+        report=_public(report, settings), environment=_public(environs, settings), evaluations=evaluations,
+        series={name: view.series(name) for name in view.points},
+        has_model=place is not None, temperature=results.read_temperature(place) if place else 1.0,
+        with_texts=shown,
+    )  # fmt: skip
+
+
+def _public(value: Any, settings: Settings) -> Any:
+    """`value` without secrets, local paths, and characters that show nothing."""
+    return _seen(private.clean(value, settings))
+
+
+def _seen(value: Any) -> Any:
+    if isinstance(value, str):
+        return visible(value)
+    if isinstance(value, dict):
+        return {_seen(key): _seen(v) for key, v in value.items()}
+    return [_seen(v) for v in value] if isinstance(value, list) else value
+
+
+def _evaluations(store: Store, settings: Settings, run: Run, with_values: bool) -> list[Evaluated]:
+    """The finished evaluations of the model as it is now, of the same examples the newest; the most honest first."""
+    looks = {holdout.content: holdout.looks for holdout in store.holdouts()}
+    found: dict[str, Evaluated] = {}
+    for other in store.runs(kind="evaluate", statuses=("finished",), limit=LOOKED_AT):
+        subject = other.spec.get("model", {})
+        if subject.get("run") != run.id or subject.get("attempt", 0) not in (0, run.attempt):
+            continue
+        folder = settings.run_dir(other.id)
+        made = results.read_evaluation(folder)
+        examples = repr(made and [made.get(key) for key in ("dataset", "split", "kind", "examples")])
+        if made is None or examples in found:
+            continue
+        tree = _public(made if with_values else without_values(made), settings)
+        content = str((made.get("final_test") or {}).get("content", ""))
+        robustness = _public(_read(folder / "robustness.json"), settings)
+        found[examples] = Evaluated(other.id, other.ended or 0.0, tree, looks.get(content), robustness)
+    return sorted(found.values(), key=_rank)
+
+
+def _rank(evaluated: Evaluated) -> tuple[int, int, float]:
+    kind = KINDS.index(evaluated.kind) if evaluated.kind in KINDS else len(KINDS)
+    return kind, -int(evaluated.found.get("examples", 0)), -evaluated.ended
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def without_values(evaluation: dict[str, Any]) -> dict[str, Any]:
+    """An evaluation whose groups of examples are named by what divides them, not by values of the data's columns."""
+    slices = evaluation.get("slices") or {}
+    hidden = {key: [_unnamed(group) for group in slices.get(key, [])] for key in ("groups", "worst")}
+    return {**evaluation, "slices": {**slices, **hidden}}
+
+
+def _unnamed(group: dict[str, Any]) -> dict[str, Any]:
+    kinds = str(group.get("kind", "")).split(" + ")
+    if set(kinds) <= PUBLIC_GROUPS:
+        return group
+    return {**group, "name": "a group by " + " and ".join("class" if k == "label" else k for k in kinds)}
+
+
+def _texts(evaluations: Sequence[Evaluated], settings: Settings) -> dict[int, tuple[str, ...]]:
+    """The texts of the surest mistakes of the first evaluation; nothing if its dataset is not here or has changed."""
+    if not evaluations:
+        return {}
+    found = evaluations[0].found
+    rows = [int(entry["row"]) for entry in found.get("mistakes", [])[:TEXTS]]
+    prepared = _dataset(found.get("data"), settings)
+    same = prepared is not None and prepared.fingerprint == found.get("dataset", {}).get("fingerprint")
+    if prepared is None or not same or found.get("split") not in prepared.splits:
+        return {}
+    try:
+        frame = browse.rows(prepared, found["split"], rows)
+    except TunedeckError:
+        return {}
+    columns = [column for column in found.get("text_columns", []) if column in frame]
+    return {
+        int(row): tuple(_public(str(value or ""), settings) for value in values)
+        for row, values in zip(frame.index, frame[columns].itertuples(index=False), strict=True)
+    }
+
+
+def _dataset(tree: Any, settings: Settings) -> Prepared | None:
+    try:
+        return find_prepared(cast(DataSpec, build(tree, DataSpec)), settings)
+    except SpecError:
+        return None
+
+
+def _base_model(spec: RunSpec) -> str:
+    """The base model's Hub id. A bare name may be that of a folder elsewhere: it counts if the Hub's cache has it."""
+    from core import hub
+
+    name = spec.model.name
+    try:
+        if private.is_folder(name) or models.kind_of(name) != "hub":
+            return ""
+        return name if "/" in name or hub.cached_file(name, "config.json", spec.model.revision) else ""
+    except (ModelError, HubError):
+        return ""
+
+
+def _licence(spec: RunSpec) -> str:
+    """The base model's licence: as its own card says it if that is here, else as we know it."""
+    from core import hub
+    from core.sharing.report import hub_rules
+
+    name = _base_model(spec)
+    if not name:
+        return ""
+    try:
+        card = hub.cached_file(name, "README.md", spec.model.revision)
+        said = hub_rules.metadata(card.read_text(encoding="utf-8", errors="replace")).get("license") if card else None
+    except (OSError, HubError, SpecError):
+        said = None
+    return said if isinstance(said, str) and said in hub_rules.LICENCES else hub_rules.KNOWN_MODELS.get(name, "")
+
+
+def _languages(spec: RunSpec, settings: Settings) -> tuple[str, ...]:
+    """The languages of a tenth of the texts or more, the commonest first: by the profile, else by a sample."""
+    try:
+        prepared = find_prepared(spec.data, settings)
+    except PathError:
+        prepared = None
+    if prepared is None:
+        return ()
+    counts = _profiled(prepared) or _told(prepared, spec)
+    total = sum(counts.values())
+    known = sorted(((n, code) for code, n in counts.items() if n >= LANGUAGE_SHARE * total), reverse=True)
+    return tuple(code for _, code in known if code != "none")
+
+
+def _profiled(prepared: Prepared) -> dict[str, int]:
+    for path in sorted(prepared.folder.glob("profile-*.json")):
+        for split in ((_read(path) or {}).get("splits") or {}).values():
+            if counts := (split.get("languages") or {}).get("counts"):
+                return {str(code): int(n) for code, n in counts.items()}
+    return {}
+
+
+def _told(prepared: Prepared, spec: RunSpec) -> dict[str, int]:
+    from collections import Counter
+
+    from core.data.profile import LANGUAGE_CHARACTERS, language_of
+
+    columns = spec.data.text_columns or prepared.text_guess
+    split = next((name for name, part in prepared.splits.items() if part.rows), None)
+    if split is None or not columns:
+        return {}
+    try:
+        rows, _ = browse.sample_texts(prepared, split, columns, LANGUAGE_TEXTS, 42)
+    except TunedeckError:
+        return {}
+    return dict(Counter(language_of(" ".join(row)[:LANGUAGE_CHARACTERS]) for row in rows))
+
+
+def run_of(store: Store, run_id: str) -> Run:
+    """A training run by its id. Raises RunNotFound."""
+    run = store.run(run_id)
+    if run.kind != "train":
+        raise RunNotFound(f"{run_id} is no training run, so there is nothing to tell of it; choose one that trained")
+    return run

@@ -1,0 +1,366 @@
+"""The report of a run: what was done, on what, how good it is, where it fails, how to load it. As HTML and Markdown."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+
+import pandas as pd
+
+from core.figures.evaluation import MOST_CLASSES, confusion_figure
+from core.figures.judge import confidence_figure, intervals_figure, reliability_figure, robustness_figure
+from core.figures.run import loss_figure, metrics_figure, rate_figure
+from core.figures.style import safe
+from core.sharing.report import telling
+from core.sharing.report.as_html import html_page
+from core.sharing.report.as_markdown import markdown as as_markdown
+from core.sharing.report.content import Content
+from core.sharing.report.document import (
+    Block,
+    Bullets,
+    Code,
+    Document,
+    Facts,
+    Figure,
+    Folded,
+    Line,
+    Name,
+    Note,
+    Paragraph,
+    Section,
+    Table,
+)  # fmt: skip
+from core.spec import to_yaml
+from core.wording import counted, duration, metric_title, score, sentence
+
+NOTHING = pd.DataFrame({"step": [], "epoch": [], "time": [], "value": []})
+
+
+def html(content: Content) -> str:
+    """One self-contained file; the same content gives the same bytes."""
+    return html_page(document(content))
+
+
+def markdown(content: Content) -> str:
+    """The same without figures: every number that they draw stands in a table."""
+    return as_markdown(document(content))
+
+
+def file_name(name: str, run_id: str, suffix: str) -> str:
+    """What to call the file: of the run's name what every system takes, and its id."""
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", name).strip("-").lower()[:40].strip("-")
+    return f"report-{slug}-{run_id}{suffix}" if slug else f"report-{run_id}{suffix}"
+
+
+def document(content: Content) -> Document:
+    parts = [
+        _summary(content), _data(content), _training(content), _quality(content), _classes(content), _trust(content),
+        _failures(content), _loading(content), _again(content),
+    ]  # fmt: skip
+    when = f"Run {content.id}"
+    if content.ended is not None:
+        when += f", {datetime.fromtimestamp(content.ended, UTC):%d %B %Y, %H:%M} UTC"
+    return Document(
+        kicker="Report of a training run",
+        title=content.name or "A run",
+        lead=_lead(content),
+        sections=tuple(part for part in parts if part is not None),
+        foot=f"{when}. Made with Tunedeck. This file needs no network and sends nothing.",
+    )
+
+
+def _lead(content: Content) -> Line:
+    train, _ = telling.examples(content)
+    names = telling.labels(content)
+    begun = "A text classifier" if not names else f"A classifier of {counted(len(names), 'class', 'classes')}"
+    on = f", trained on {counted(train, 'example')} of " if train else ", trained on "
+    end = f" and took {duration(content.seconds)}." if content.seconds else "."
+    return (begun, on, *telling.data_words(content), ". It began as ", *telling.model_words(content), end)
+
+
+def _summary(content: Content) -> Section:
+    found = telling.figures(content)
+    blocks: list[Block] = [telling.verdict(content)]
+    if found is not None:
+        blocks.append(_facts(content))
+    if (honest := telling.honesty(content)) is not None:
+        blocks.append(honest)
+    if found is not None and content.error:
+        blocks.append(Note((f"The run {content.status}: ", sentence(content.error)), "care"))
+    elif content.status == "stopped" and found is not None:
+        blocks.append(
+            Note((f"The run was stopped after {content.step:,} of {content.total:,} steps; this is the model so far.",))
+        )
+    return Section("summary", "Summary", tuple(blocks))
+
+
+def _facts(content: Content) -> Facts:
+    found = telling.figures(content)
+    assert found is not None, "asked for only where there are figures"
+    entries = [
+        (metric_title(name), score(found["metrics"].get(name)), telling.interval(found, name))
+        for name in telling.metric_names(found)[:2]
+    ]
+    calibration = found.get("calibration") or {}
+    if calibration.get("ece") is not None:
+        entries.append(("Calibration error", f"{calibration['ece']:.3f}", "confidence against being right"))
+    entries.append(("Judged on", f"{found['examples']:,}", _judged_on(content)))
+    return Facts(tuple(entries))
+
+
+def _judged_on(content: Content) -> str:
+    return f"examples of {content.best.split}" if content.best else "examples of its own evaluation"
+
+
+def _data(content: Content) -> Section:
+    data, noted = content.spec.data, (content.environment or {}).get("dataset", {})
+    train, evaluation = telling.examples(content)
+    names = telling.labels(content)
+    of = {"train": noted.get("train_split") or data.train_split, "eval": noted.get("eval_split") or data.eval_split}
+    columns: list[str | Name] = []
+    for column in content.text_columns:
+        columns += [" and "] * bool(columns) + [Name(column)]
+    parts: list[tuple[str, Line]] = [("Dataset", telling.data_words(content))]
+    if columns:
+        parts.append(("Text", tuple(columns)))
+    if content.label_column:
+        parts.append(("Label", (Name(content.label_column),)))
+    if names:
+        parts.append(("Classes", (f"{len(names):,}: {telling.some(names)}",)))
+    if train:
+        parts.append(("Trained on", (f"{counted(train, 'example')}", *_split(of["train"]))))
+    if evaluation:
+        parts.append(("Evaluated on", (f"{counted(evaluation, 'example')}", *_split(of["eval"]))))
+    cut = (content.report or {}).get("truncated", {}).get("train")
+    if cut:
+        parts.append(
+            ("Cut off", (f"{cut:.1%} of the training texts are longer than {content.spec.model.max_length:,} tokens",))
+        )
+    if noted.get("fingerprint"):
+        parts.append(("Fingerprint", (Name(str(noted["fingerprint"])),)))
+    blocks: list[Block] = [telling.facts_line(parts), *telling.preparation(content)]
+    return Section("data", "What it was trained on", tuple(blocks))
+
+
+def _split(name: str | None) -> Line:
+    return (" of the split ", Name(name)) if name else ()
+
+
+def _training(content: Content) -> Section:
+    changed, _ = telling.settings(content.spec)
+    begun: Line = ("It began as ", *telling.model_words(content), ". ", *telling.procedure(content))
+    blocks: list[Block] = [Paragraph(begun)]
+    if changed is not None:
+        blocks += [Paragraph(("What differs from the defaults:",)), changed]
+    blocks += _curves(content)
+    return Section("training", "How it was trained", tuple(blocks))
+
+
+def _curves(content: Content) -> list[Block]:
+    series = content.series
+    training, evaluation = series.get("loss", NOTHING), series.get("eval_loss", NOTHING)
+    blocks: list[Block] = []
+    if len(training) or len(evaluation):
+        blocks.append(
+            Figure(
+                loss_figure(training, evaluation), _loss_words(training, evaluation),
+                "The loss on the training batches and on the evaluation examples. Where the second rises while the "
+                "first falls, the model learns by heart.",
+            )
+        )  # fmt: skip
+    judged = {n.removeprefix("eval_"): s for n, s in series.items() if n.startswith("eval_") and n != "eval_loss"}
+    main = content.spec.evaluation.metric_for_best_model
+    known: dict[str, pd.DataFrame] = {name: s for name, s in judged.items() if name in content.spec.evaluation.metrics}
+    if known:
+        common = telling.baseline(content.report).get(main) if content.report else None
+        blocks.append(
+            Figure(
+                metrics_figure(known, main, common), f"{metric_title(main)} and other metrics of each evaluation",
+                f"Each evaluation while it trained. The model kept is the one with the best {metric_title(main)}."
+                if content.spec.training.load_best_model_at_end
+                else "Each evaluation while it trained. The model kept is the last one.",
+            )
+        )  # fmt: skip
+        blocks.append(_history(known, series.get("eval_loss", NOTHING)))
+    if len(series.get("learning_rate", NOTHING)) > 1:
+        blocks.append(
+            Figure(rate_figure(series["learning_rate"]), "The learning rate at each step", "The learning rate.")
+        )
+    return blocks
+
+
+def _loss_words(training: pd.DataFrame, evaluation: pd.DataFrame) -> str:
+    said = [
+        f"{name} loss from {score(float(s['value'].iloc[0]))} to {score(float(s['value'].iloc[-1]))}"
+        for name, s in (("training", training), ("evaluation", evaluation))
+        if len(s)
+    ]
+    return f"Curves of the {' and the '.join(said)}"
+
+
+def _history(judged: dict[str, pd.DataFrame], losses: pd.DataFrame) -> Folded:
+    """The evaluations as a table, for those who do not see the curves."""
+    columns = {"eval_loss": losses} | judged
+    by_step = {name: dict(zip(s["step"], s["value"], strict=True)) for name, s in columns.items()}
+    steps = sorted({step for values in by_step.values() for step in values})
+    rows = tuple(
+        (f"{int(step):,}", *(score(values.get(step)) for values in by_step.values()))
+        for step in steps
+    )  # fmt: skip
+    header = ("Step", "Loss", *(metric_title(name) for name in judged))
+    return Folded(
+        "The evaluations in figures", (Table("Evaluations while it trained", header, rows, tuple(range(len(header)))),)
+    )
+
+
+def _quality(content: Content) -> Section | None:
+    found = telling.figures(content)
+    if found is None:
+        return None
+    blocks: list[Block] = []
+    if content.best is not None:
+        series = {"This model": {"metrics": found["metrics"], "intervals": found.get("intervals", {})}}
+        if bag := found["baselines"].get("bag_of_words"):
+            series["Bag of words"] = bag
+        series["Commonest class"] = {"metrics": telling.baseline(found)}
+        blocks.append(
+            Figure(
+                intervals_figure(telling.metric_names(found), series),
+                "Metrics with their intervals beside simple models",
+                "With other examples of the same kind, a metric would lie within its line 95 times of 100 (bootstrap). "
+                "Where the lines of two overlap widely, call them equal.",
+            )
+        )  # fmt: skip
+    blocks.append(telling.metrics_table(found))
+    blocks += telling.inline(telling.overlap(found))
+    if len(content.evaluations) > 1:
+        blocks += [Paragraph(("All evaluations of this model; the figures above are of the first:",))]
+        blocks.append(telling.evaluations_table(content))
+    return Section("quality", "How good it is", tuple(blocks))
+
+
+def _classes(content: Content) -> Section | None:
+    found = telling.figures(content)
+    if found is None:
+        return None
+    blocks: list[Block] = telling.classes(found)
+    if len(found["labels"]) <= MOST_CLASSES:
+        blocks.append(
+            Figure(
+                confusion_figure(found["labels"], found["confusion"]),
+                "Confusion matrix: true classes against predicted",
+                "Rows are true classes, columns what it said; blue is right, orange is wrong, shares are of a row.",
+            )
+        )  # fmt: skip
+    return Section("classes", "Class by class", tuple(blocks))
+
+
+def _trust(content: Content) -> Section | None:
+    found = content.best.found if content.best else {}
+    said = telling.trust(found)
+    if said is None:
+        return None
+    calibration, confidence = found["calibration"], found["confidence"]
+    blocks: tuple[Block, ...] = (
+        Paragraph(said),
+        Figure(
+            reliability_figure(calibration["bins"], calibration["after"]["bins"]),
+            "Share that is right against confidence",
+            "Of the answers given with a confidence of 0.8, eight of ten should be right. Below the dotted line it is "
+            "too sure, above it not sure enough; larger dots hold more examples.",
+        ),
+        Figure(
+            confidence_figure(confidence["edges"], confidence["right"], confidence["wrong"]),
+            "Right and wrong answers by confidence", "How many answers there are at each confidence.",
+        ),
+    )  # fmt: skip
+    return Section("calibration", "Can its confidence be believed?", blocks)
+
+
+def _failures(content: Content) -> Section | None:
+    found = telling.figures(content)
+    if found is None:
+        return None
+    blocks: list[Block] = telling.hard_groups(found)
+    if (table := telling.taken_for(found)) is not None:
+        blocks += [Paragraph(("What it takes for something else most often:",)), table]
+    blocks += _mistakes(content)
+    if content.best is not None and content.best.robustness:
+        kinds, count = content.best.robustness["kinds"], content.best.robustness["examples"]
+        blocks.append(
+            Figure(
+                robustness_figure([{**kind, "title": safe(kind["title"])} for kind in kinds]),
+                "Change of accuracy when texts are disturbed",
+                f"What disturbances of {counted(count, 'text')} cost, in points of accuracy.",
+            )
+        )  # fmt: skip
+        rows = tuple((k["title"], score(k["accuracy"]), score(k["change"], True)) for k in kinds)
+        blocks.append(Table("Robustness", ("Disturbance", "Accuracy", "Change"), rows, (1, 2)))
+    blocks += telling.inline(telling.doubtful(found))
+    if not blocks:
+        return None
+    return Section("failures", "Where it fails", tuple(blocks))
+
+
+def _mistakes(content: Content) -> list[Block]:
+    """The wrong answers that it is surest of; their texts only where they may be shown."""
+    best = content.best
+    if best is None or not best.found.get("mistakes"):
+        return []
+    entries, names = best.found["mistakes"][: telling.MISTAKES], best.found["labels"]
+    texts = content.texts
+    if texts:
+        header = ("True class", "Said", "Confidence", "Text")
+    else:
+        header = ("True class", "Said", "Confidence", "Row")
+    rows = tuple(
+        (
+            names[e["label"]], names[e["prediction"]], f"{e['confidence']:.1%}",
+            " / ".join(texts.get(e["row"], ())) if texts else f"{e['row']:,}",
+        )
+        for e in entries
+    )  # fmt: skip
+    said = "The wrong answers that it is surest of" + ("" if texts else "; texts are left out")
+    return [Paragraph((f"{said}:",)), Table("The surest mistakes", header, rows, (2,) if texts else (2, 3))]
+
+
+def _loading(content: Content) -> Section | None:
+    if not content.has_model:
+        return None
+    blocks: list[Block] = [
+        Paragraph(
+            (
+                "The model is a folder with safetensors, configuration and tokenizer; ", Name("transformers"),
+                " loads it without any code of ours. Put its folder, or its id on the Hub, in place of ",
+                Name(telling.MODEL_FOLDER), ".",
+            )
+        ),
+        telling.load_code(content),
+    ]  # fmt: skip
+    return Section("load", "How to load it", tuple(blocks))
+
+
+def _again(content: Content) -> Section:
+    exact = (
+        "On a CPU with the same versions the same settings give the same figures."
+        if content.spec.engine != "keras"
+        else "With the same versions the same settings come to nearly the same figures."
+    )
+    where = "Point data.path to the file with the data first. " if content.spec.data.source == "file" else ""
+    noted = (content.environment or {}).get("dataset", {})
+    blocks: list[Block] = [
+        Paragraph((f"Keep the settings at the end as spec.yaml, and run this. {where}{exact}",)),
+        Code("sh", "python -m core train spec.yaml"),
+        Folded("All settings", (telling.settings(content.spec)[1],)),
+        Folded("The same as spec.yaml", (Code("yaml", to_yaml(content.spec)),)),
+    ]  # fmt: skip
+    contents = [
+        (f"{title} examples: {noted[part].get('examples', 0):,}, content ", Name(str(noted[part].get("content", ""))))
+        for part, title in (("train", "Training"), ("eval", "Evaluation"))
+        if isinstance(noted.get(part), dict)
+    ]  # fmt: skip
+    if contents:
+        blocks.append(Bullets(tuple(contents)))
+    if (table := telling.environment_table(content)) is not None:
+        blocks.append(Folded("Versions and hardware", (table,)))
+    return Section("again", "How to run it again", tuple(blocks))
