@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import pickle
 from collections.abc import Callable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,7 @@ def load_state(path: Path) -> Any:
     """What `torch.save` wrote of tensors and numbers, on the CPU; nothing else is unpickled. Raises ModelError."""
     try:
         return torch.load(path, weights_only=True, map_location="cpu")
-    except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
+    except (UnpicklingError, RuntimeError, EOFError) as error:
         raise checkpoints.damaged(path.parent) from error
 
 

@@ -7,9 +7,9 @@ what a checkpoint is are decided as for the other engines.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import numpy as np
@@ -97,7 +97,7 @@ def _train(
             network.load_weights(model, resume)
         else:
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    except pickle.UnpicklingError as error:
+    except UnpicklingError as error:
         assert resume is not None, "nothing else is unpickled"
         raise checkpoints.damaged(resume) from error
     except (MemoryError, RuntimeError) as error:
