@@ -112,7 +112,7 @@ def _features(schema: pa.Schema) -> dict[str, Any]:
     try:
         noted = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         return dict(noted["info"]["features"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return {}
 
 

@@ -50,11 +50,9 @@ def _script(place: Place) -> None:
     folder = place.root / "brought" / "set"
     folder.mkdir(parents=True)
     (folder / "set.py").write_text(f"open({str(mark)!r}, 'w')\n")
-    (folder / "dataset_infos.json").write_text("{}")
     refused(place, DataSpec(source="file", path=str(folder)), "no .*file|nothing")
     (folder / "train.csv").write_text(ROWS)
     assert opened(place, DataSpec(source="file", path=str(folder))).splits["train"].rows == 20
-    refused(place, DataSpec(source="file", path=str(folder / "set.py")), "py")
     assert not mark.exists()
 
 
@@ -81,9 +79,10 @@ def _pickled_type(place: Place) -> None:
     table = pa.Table.from_arrays([pa.array(["a", "b"]), pa.array(["x", "y"])], schema=schema)
     out = io.BytesIO()
     pq.write_table(table.replace_schema_metadata({b"pandas": planted.pickle(), b"huggingface": b"[" * 50_000}), out)
+    spec = file(place, "a.parquet", out.getvalue())
     with place.untouched(r"^home/datasets"):
         try:
-            prepare(file(place, "a.parquet", out.getvalue()), place.settings())
+            prepare(spec, place.settings())
         except TunedeckError as error:
             place.harmless(str(error), local=True)
     assert not planted.ran
@@ -130,9 +129,10 @@ def _many_files(place: Place) -> None:
 @case("a number of thousands of digits in JSON")
 def _huge_number(place: Place) -> None:
     content = b'{"text": "a", "label": 1' + b"0" * 5000 + b"}\n" + b'{"text": "b", "label": 2}\n'
+    spec = file(place, "a.jsonl", content)
     with place.untouched(r"^home/datasets"):
         try:
-            prepare(file(place, "a.jsonl", content), place.settings())
+            prepare(spec, place.settings())
         except TunedeckError as error:
             place.harmless(str(error), local=True)
 
@@ -199,11 +199,13 @@ SQL = {
     "a query that never ends": (
         "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT sum(n) FROM t", "ended after",
     ),
-    "a query that takes all memory": ("SELECT repeat('x', 3000000000) FROM range(10)", "memory|too large|out of range"),
+    "a query that takes all memory": ("SELECT repeat('x', 3000000000) FROM range(10)", "memory|too large|out of range|ended after"),
     "a query for the server's settings": (
-        "SELECT value FROM duckdb_settings() WHERE name IN ('home_directory', 'temp_directory', 'secret_directory')",
-        None,
+        "SELECT value FROM system.main.duckdb_settings() UNION ALL SELECT current_setting('allowed_paths')::VARCHAR",
+        "closed here",
     ),
+    "a query for settings by another name": ("SELECT setting FROM pg_catalog.pg_settings", "closed here"),
+    "a query put together from pieces": ("SELECT * FROM query('FROM duckdb' || '_settings()')", "closed here"),
     "a query for the server's secrets": ("SELECT * FROM duckdb_secrets()", None),
     "a query for where tables lie": ("SELECT path FROM duckdb_databases()", None),
     "a query for the text of views": ("SELECT sql FROM duckdb_views()", None),

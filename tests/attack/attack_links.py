@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -13,6 +14,9 @@ from tests.attack.place import CANARY, SECRETS, Place
 from tests.synthetic import Synthetic
 
 MARKUP = "<script>alert(1)</script>![x](http://evil.example/x.png)[click](javascript:alert(1)) **bold** :material/key:"
+
+
+LIVE = re.compile(r"(?<!\\)<(script|img)|(?<!\\)!\[x\]\(|(?<!\\)\]\(javascript:")
 
 
 def words(page: AppTest) -> str:
@@ -36,8 +40,7 @@ def harmless(place: Place, page: AppTest) -> str:
     said, all_of_it = words(page), everything(page)
     for secret in (*SECRETS.values(), CANARY, str(place.canary)):
         assert secret not in all_of_it
-    for live in ("<script>", "![x](http", "](javascript:", "<img"):
-        assert live not in said, said
+    assert not LIVE.search(said), said
     assert not any(e.allow_html for e in page.markdown)
     return said
 

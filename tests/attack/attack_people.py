@@ -52,7 +52,7 @@ def _others_run(place: Place) -> None:
         lambda: store.stop(queued.id), lambda: store.resume(stopped.id, 0), lambda: store.rename(run.id, "Mine"),
         lambda: remove_run(store, settings, run.id), lambda: resume_run(store, settings, stopped.id),
         lambda: results.keep_temperature(settings, run, 9.0), lambda: store.note("publish", run.id),
-        lambda: store.submit("push", "x", {"run": run.id}), lambda: store.give_back("content"),
+        lambda: store.submit("push", "x", {"run": run.id, "attempt": 1, "what": "model", "repo_id": "tom/x"}), lambda: store.give_back("content"),
         lambda: store.submit("publish", "x", {"runs": [run.id], "texts": True, "mode": "viewer"}),
     ):  # fmt: skip
         place.refused(attack, "belongs to|takes the role|left no checkpoint")

@@ -22,11 +22,24 @@ from tests.attack import (  # noqa: F401 - they enter their cases
 )
 from tests.attack.cases import CASES
 from tests.attack.place import SECRETS, Place
-from tests.evaluation.conftest import classifier
+from tests.evaluation.conftest import LABELS, make_texts
 from tests.sharing.test_bundle import shared
 from tests.sharing.test_round_trip import opened
 
-__all__ = ["classifier", "opened", "shared"]
+__all__ = ["opened", "shared"]
+
+
+@pytest.fixture(scope="module")
+def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a classifier of three classes that has learned nothing: it is there to be spoiled."""
+    from core import models, scratch
+
+    texts, _ = make_texts(60, 0)
+    tokenizer = scratch.tokenizer(texts, 48)
+    names = {"id2label": dict(enumerate(LABELS)), "label2id": {name: i for i, name in enumerate(LABELS)}}
+    folder = tmp_path_factory.mktemp("models") / "classifier"
+    models.save(scratch.model(len(tokenizer), 48, tokenizer.pad_token_id, names).eval(), tokenizer, folder)
+    return folder
 
 
 @pytest.fixture
