@@ -7,7 +7,6 @@ the query may be hostile: files, network, extensions, settings and Python's vari
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -38,24 +37,22 @@ def main() -> None:
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """request: tables (name, path, columns with their class names), sql, out, most_rows, most_bytes, memory, temp."""
     since = time.perf_counter()
-    os.chdir(request["temp"])  # DuckDB tells whoever asks how its views are made: names without the way to them
     connection = duckdb.connect(
         ":memory:",
         config={
-            "memory_limit": request["memory"], "temp_directory": ".", "max_temp_directory_size": "4GB",
+            "memory_limit": request["memory"], "temp_directory": request["temp"], "max_temp_directory_size": "4GB",
             "autoinstall_known_extensions": False, "autoload_known_extensions": False,
             "python_enable_replacements": False, "allow_community_extensions": False,
         },
     )  # fmt: skip
-    places = {table["name"]: os.path.relpath(table["path"]) for table in request["tables"]}
-    paths = ", ".join(map(_literal, places.values()))
+    paths = ", ".join(_literal(table["path"]) for table in request["tables"])
     connection.execute(f"SET allowed_paths = [{paths}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     for table in request["tables"]:
         columns = ", ".join(_selected(name, names) for name, names in table["columns"])
         connection.execute(
-            f"CREATE VIEW {_quoted(table['name'])} AS SELECT {columns} FROM read_parquet({_literal(places[table['name']])})"
+            f"CREATE VIEW {_quoted(table['name'])} AS SELECT {columns} FROM read_parquet({_literal(table['path'])})"
         )
     statements = connection.extract_statements(request["sql"])
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:

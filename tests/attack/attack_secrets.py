@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from core.process import PROJECT
-from core.sharing import card
-from core.sharing import report as reports
-from core.sharing.content import gather
-from core.sharing.facts import facts_of
-from core.sharing.notebook import notebook
-from core.sharing.script import script
+from core.sharing.code.facts import facts_of
+from core.sharing.code.notebook import notebook
+from core.sharing.code.script import script
+from core.sharing.report import card
+from core.sharing.report import report as reports
+from core.sharing.report.content import gather
 from tests.attack.cases import case
 from tests.attack.place import SECRETS, Place
 from tests.sharing.test_bundle import SECRET, TOKEN, Shared, everything

@@ -14,13 +14,14 @@ import yaml
 
 from core.cli import main
 from core.settings import Settings
-from core.sharing import card, publish
-from core.sharing import report as reports
-from core.sharing.content import gather, gather_for_card
-from core.sharing.facts import facts_of
-from core.sharing.importing import import_bundle
-from core.sharing.notebook import notebook
-from core.sharing.script import script
+from core.sharing.bundles import publish
+from core.sharing.bundles.importing import import_bundle
+from core.sharing.code.facts import facts_of
+from core.sharing.code.notebook import notebook
+from core.sharing.code.script import script
+from core.sharing.report import card
+from core.sharing.report import report as reports
+from core.sharing.report.content import gather, gather_for_card
 from core.store import Store
 from tests.attack.attack_bundles import whole
 from tests.attack.attack_links import everything, harmless, words
