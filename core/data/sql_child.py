@@ -52,7 +52,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     for table in request["tables"]:
         columns = ", ".join(_selected(name, names) for name, names in table["columns"])
         connection.execute(
-            f"CREATE VIEW {_quoted(table['name'])} AS SELECT {columns} FROM read_parquet({_literal(places[table['name']])})"
+            f"CREATE VIEW {_quoted(table['name'])} AS SELECT {columns}"
+            f" FROM read_parquet({_literal(places[table['name']])})"
         )
     statements = connection.extract_statements(request["sql"])
     if len(statements) != 1 or statements[0].type != duckdb.StatementType.SELECT:

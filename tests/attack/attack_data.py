@@ -197,7 +197,8 @@ def _unknown_kinds(place: Place) -> None:
 
 SQL = {
     "a query that never ends": (
-        "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT sum(n) FROM t", "ended after",
+        "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT sum(n) FROM t",
+        "ended after",
     ),
     "a query that takes all memory": ("SELECT repeat('x', 3000000000) FROM range(10)", "memory|too large|out of range|ended after"),
     "a query for the server's settings": (
