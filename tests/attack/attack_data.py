@@ -200,7 +200,9 @@ SQL = {
         "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT sum(n) FROM t",
         "ended after",
     ),
-    "a query that takes all memory": ("SELECT repeat('x', 3000000000) FROM range(10)", "memory|too large|out of range|ended after"),
+    "a query that takes all memory": (
+        "SELECT repeat('x', 3000000000) FROM range(10)", "memory|too large|out of range|ended after",
+    ),
     "a query for the server's settings": (
         "SELECT value FROM system.main.duckdb_settings() UNION ALL SELECT current_setting('allowed_paths')::VARCHAR",
         "closed here",

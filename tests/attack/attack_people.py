@@ -296,20 +296,10 @@ def _model_folder(place: Place) -> None:
     never = Playground(place.settings())
     asked = GuardedPlayground(never, place.store("team", TOM))
     folder = place.settings().run_dir(run.id)
-    for name in (
-        str(place.canary),
-        str(folder),
-        f"{folder}/model/../..",
-        "/",
-        "~",
-        "../canary",
-        f"{folder}/model/\x00",
-    ):
-        place.refused(
-            lambda name=name: asked.predict(Subject(name=name), [["x"]]),
-            "outside|cannot be opened|not a model",
-            local=True,
-        )
+    says = "outside|cannot be opened|not a model"
+    for way in (place.canary, folder, f"{folder}/model/../..", "/", "~", "../canary", f"{folder}/model/\x00"):
+        subject = Subject(name=str(way))
+        place.refused(lambda: asked.predict(subject, [["x"]]), says, local=True)  # noqa: B023
     assert never._child is None
 
 
