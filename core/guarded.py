@@ -44,8 +44,8 @@ class GuardedStore(Store):
         """Queue a run of the person's and return its id; `owner` is theirs whatever is asked for."""
         access.check_start(self.settings, kind, spec)
         if quotas.limited(self.settings):
-            kinds.check(kind, spec)
             self._check_runs(kind, spec)
+            kinds.check(kind, spec)
             check_paths(self.settings, spec)
             quotas.check_disk(self.settings, self)
         return super().submit(kind, name, spec, owner=self.by, parent=parent)

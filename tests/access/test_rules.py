@@ -273,4 +273,4 @@ def test_only_the_owner_pushes_a_run(team: House) -> None:
     run = team.ended(ANN.id)
     with pytest.raises(AccessDenied, match=r"belongs to ann@example\.org"):
         team.of(PEOPLE["trainer"]).submit("push", "x", {"run": run.id})
-    assert team.of(ANN).submit("push", "x", {"run": run.id})
+    assert team.of(ANN).submit("push", "x", {"run": run.id, "attempt": 1, "what": "model", "repo_id": "ann/x"})

@@ -197,18 +197,21 @@ def _unknown_kinds(place: Place) -> None:
 
 SQL = {
     "a query that never ends": (
-        "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT sum(n) FROM t", "ended after",
+        "WITH RECURSIVE t(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t) SELECT sum(n) FROM t",
+        "ended after",
     ),
-    "a query that takes all memory": ("SELECT repeat('x', 3000000000) FROM range(10)", "memory|too large|out of range|ended after"),
+    "a query that takes all memory": (
+        "SELECT repeat('x', 3000000000) FROM range(10)", "memory|too large|out of range|ended after",
+    ),
     "a query for the server's settings": (
         "SELECT value FROM system.main.duckdb_settings() UNION ALL SELECT current_setting('allowed_paths')::VARCHAR",
         "closed here",
     ),
     "a query for settings by another name": ("SELECT setting FROM pg_catalog.pg_settings", "closed here"),
     "a query put together from pieces": ("SELECT * FROM query('FROM duckdb' || '_settings()')", "closed here"),
-    "a query for the server's secrets": ("SELECT * FROM duckdb_secrets()", None),
-    "a query for where tables lie": ("SELECT path FROM duckdb_databases()", None),
-    "a query for the text of views": ("SELECT sql FROM duckdb_views()", None),
+    "a query for the server's secrets": ("SELECT * FROM duckdb_secrets()", "closed here"),
+    "a query for where tables lie": ("SELECT path FROM duckdb_databases()", "closed here"),
+    "a query for the text of views": ("SELECT sql FROM duckdb_views()", "closed here"),
     "a query for the server's files by a pattern": ("FROM glob('/proc/self/*')", "closed here"),
     "a query that writes by the back door": ("FROM (COPY train TO '/tmp/evil.csv')", "syntax|one SELECT|closed"),
 }  # fmt: skip

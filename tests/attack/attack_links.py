@@ -22,7 +22,7 @@ LIVE = re.compile(r"(?<!\\)<(script|img)|(?<!\\)!\[x\]\(|(?<!\\)\]\(javascript:"
 def words(page: AppTest) -> str:
     """All that stands on a page, with titles of widgets."""
     told = [
-        e.value
+        getattr(e, "value", "")
         for kind in ("markdown", "caption", "info", "warning", "error", "success", "title")
         for e in page.get(kind)
     ]

@@ -8,6 +8,7 @@ import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -52,7 +53,7 @@ def _others_run(place: Place) -> None:
         lambda: store.stop(queued.id), lambda: store.resume(stopped.id, 0), lambda: store.rename(run.id, "Mine"),
         lambda: remove_run(store, settings, run.id), lambda: resume_run(store, settings, stopped.id),
         lambda: results.keep_temperature(settings, run, 9.0), lambda: store.note("publish", run.id),
-        lambda: store.submit("push", "x", {"run": run.id, "attempt": 1, "what": "model", "repo_id": "tom/x"}), lambda: store.give_back("content"),
+        lambda: store.submit("push", "x", {"run": run.id}), lambda: store.give_back("content"),
         lambda: store.submit("publish", "x", {"runs": [run.id], "texts": True, "mode": "viewer"}),
     ):  # fmt: skip
         place.refused(attack, "belongs to|takes the role|left no checkpoint")
@@ -74,6 +75,7 @@ def _hidden_run(place: Place) -> None:
 def _no_spec(place: Place) -> None:
     store = place.store("team", TOM)
     for kind in ("evaluate", "predict", "compare", "push", "publish", "bundle", "code", "profile", "import", "train"):
+        spec: dict[str, Any]
         for spec in ({"model": "x"}, {"data": []}, {"evaluations": 5}, {"run": ["a"]}, {"model": {"name": 5}}):
             with place.untouched():
                 try:
@@ -145,6 +147,7 @@ def _at_once(place: Place) -> None:
 @case("an address that nobody has verified")
 def _unverified(place: Place) -> None:
     settings = replace(place.settings("team"), roles=((ADMIN.id, Role.ADMIN),))
+    verified: Any
     for verified in (False, "false", None, 0, [], "True "):
         claims = {"email": ADMIN.id, "email_verified": verified}
         place.refused(lambda: signin.person_of(claims, settings), "not verified", error=AccessDenied)  # noqa: B023
@@ -223,8 +226,10 @@ def _upload_of_another(place: Place) -> None:
 @case("a file of the server by the name of an upload")
 def _upload_name(place: Place) -> None:
     settings = place.settings("team", TOM)
-    names = ["../../../canary/x.csv", "/etc/passwd", "C:\\x\\..\\evil.csv", "con.csv", "..", ".", "a\x00b.csv", "x" * 999,
-             "\u202egnp.exe.csv", "<script>.csv", "store.sqlite3", "~root", "-rf", "a/../../b", "nul", " .csv. "]  # fmt: skip
+    names = [
+        "../../../canary/x.csv", "/etc/passwd", "C:\\x\\..\\evil.csv", "con.csv", "..", ".", "a\x00b.csv", "x" * 999,
+        "\u202egnp.exe.csv", "<script>.csv", "store.sqlite3", "~root", "-rf", "a/../../b", "nul", " .csv. ",
+    ]  # fmt: skip
     with place.untouched(r"^home/uploads"):
         for number, name in enumerate(names):
             path = save_upload(settings, name, io.BytesIO(f"text,label\n{number},b\n".encode()))
@@ -291,18 +296,10 @@ def _model_folder(place: Place) -> None:
     never = Playground(place.settings())
     asked = GuardedPlayground(never, place.store("team", TOM))
     folder = place.settings().run_dir(run.id)
-    for name in (
-        str(place.canary),
-        str(folder),
-        f"{folder}/model/../..",
-        "/",
-        "~",
-        "../canary",
-        f"{folder}/model/\x00",
-    ):
-        place.refused(
-            lambda: asked.predict(Subject(name=name), [["x"]]), "outside|cannot be opened|not a model", local=True
-        )
+    says = "outside|cannot be opened|not a model"
+    for way in (place.canary, folder, f"{folder}/model/../..", "/", "~", "../canary", f"{folder}/model/\x00"):
+        subject = Subject(name=str(way))
+        place.refused(lambda: asked.predict(subject, [["x"]]), says, local=True)  # noqa: B023
     assert never._child is None
 
 

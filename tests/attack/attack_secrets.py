@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -86,7 +87,7 @@ def _published(place: Place, shared: Shared) -> None:
     run = careless(shared)
     run_id, summary = shared.work("publish", {"runs": [run.id], "texts": True, "mode": "viewer"})
     none_in(everything(shared.settings.run_dir(run_id) / summary["file"]), "site")
-    assert not [p for p in (PROJECT / ".streamlit").glob("secrets*")], "nothing to go along by mistake"
+    assert not list((PROJECT / ".streamlit").glob("secrets*")), "nothing to go along by mistake"
     place.checked += 1
 
 
@@ -129,9 +130,9 @@ def _query(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def watched(*command: Any, **more: Any) -> Any:
         given.update(more["env"])
-        raise sql.subprocess.TimeoutExpired("x", 1)
+        raise subprocess.TimeoutExpired("x", 1)
 
-    monkeypatch.setattr(sql.subprocess, "run", watched)
+    monkeypatch.setattr(subprocess, "run", watched)
     prepared = prepare(DataSpec(), place.settings())
     place.refused(lambda: sql.run(prepared, "SELECT 1"), "ended after", allowed=(r"/sql$",))
     assert given and not set(given) & set(SECRETS)

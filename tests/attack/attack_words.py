@@ -1,4 +1,4 @@
-"""Names, labels, logs and errors that are markup, code or commands to a terminal, wherever they are shown or written."""
+"""Names, labels, logs and errors that are markup, code or commands to a terminal, wherever they are shown."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _card(place: Place, shared: Shared) -> None:
 
 @case("a run's name in its script and notebook")
 def _script(place: Place, shared: Shared) -> None:
-    store, settings, run = named(shared, "harmless")
+    _, settings, run = named(shared, "harmless")
     plain = ast.dump(ast.parse(script(facts_of(run, settings))))
     for name in NAMES:
         _, _, run = named(shared, name)
@@ -112,8 +112,8 @@ def _terminal(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     with place.untouched():
         assert main(["runs"]) == 0
-        for run in place.plain.runs():
-            assert main(["show", run.id]) == 0
+        for shown in place.plain.runs():
+            assert main(["show", shown.id]) == 0
         assert main(["show", TERMINAL]) == 2
         assert main(["train", TERMINAL]) == 2
     out, err = capsys.readouterr()
