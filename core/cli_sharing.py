@@ -12,14 +12,18 @@ from typing import Any
 from core import spec as specs
 from core.errors import TunedeckError
 from core.files import replace_folder
+from core.section import Section
 from core.settings import Settings
 from core.sharing.bundles import zips
-from core.sharing.bundles.bundle import NAME
-from core.sharing.bundles.bundle_format import MANIFEST, MOST_FILES
+from core.sharing.bundles.bundle_format import MOST_FILES
 from core.sharing.bundles.importing import import_bundle
 from core.sharing.bundles.specs import BundleSpec, PublishSpec
+from core.sharing.code.code_spec import CodeSpec
+from core.sharing.model.export import ExportSpec
 from core.sharing.report.content import texts_are_public
 from core.store import Run, Store
+
+FORMS = ("bundle", "code", "safetensors", "onnx", "onnx-int8", "keras")
 
 Work = Callable[[str, Store, Settings], tuple[dict[str, Any], int]]
 """Does a queued run: its id -> what `--json` prints, and the exit status."""
@@ -33,9 +37,12 @@ def add(command: Callable[..., argparse.ArgumentParser], work: Work, say: Callab
         group.add_argument("--texts", action="store_true", default=None, help="with the texts of the judged examples")
         group.add_argument("--no-texts", dest="texts", action="store_false", help="without them, as for files of yours")
 
-    export = command("export", lambda o, st, se: _export(o, st, se, work, say), "Write a run's result bundle.")
+    export = command(
+        "export", lambda o, st, se: _export(o, st, se, work, say), "Write a run's result bundle, code or model."
+    )
     export.add_argument("run", metavar="RUN", help="the id of the run")
     export.add_argument("--to", required=True, metavar="DIR", help="the folder to write, or a file ending in .zip")
+    export.add_argument("--form", choices=FORMS, default="bundle", help="what is written; bundle if not given")
     texts(export)
     bring = command("import", lambda o, st, se: _import(o, st, se, say), "Take in a result bundle, read-only.")
     bring.add_argument("bundle", metavar="BUNDLE", help="a bundle: the zip, or its folder")
@@ -54,14 +61,28 @@ def _export(
     target = _target(options.to)
     run = store.run(options.run)
     with_texts = texts_are_public(_spec(run)) if options.texts is None else options.texts
-    spec = BundleSpec(run=run.id, attempt=run.attempt, texts=with_texts)
-    run_id = store.submit("bundle", f"Bundle of {run.name}", spec.model_dump(mode="json"))
+    kind, spec = _asked(options.form, run, with_texts)
+    run_id = store.submit(kind, f"Export of {run.name}", spec.model_dump(mode="json"))
     result, status = work(run_id, store, settings)
+    summary = store.run(run_id).summary
     if status == 0:
-        _deliver(settings.run_dir(run_id) / NAME, target)
-        said = "with" if with_texts else "without"
-        say(f"The bundle of {run.name} is in {target}, {said} the texts of its examples.")
-    return result | {"to": str(target), **store.run(run_id).summary}, status
+        _deliver(settings.run_dir(run_id) / summary["file"], target)
+        said = (
+            f", {'with' if with_texts else 'without'} the texts of its examples" if kind in ("bundle", "code") else ""
+        )
+        say(f"{run.name} is in {target} as {options.form}{said}.")
+    return result | {"to": str(target), **summary}, status
+
+
+def _asked(form: str, run: Run, with_texts: bool) -> tuple[str, Section]:
+    """The kind of work that makes a form of a run, and its spec."""
+    if form == "bundle":
+        return "bundle", BundleSpec(run=run.id, attempt=run.attempt, texts=with_texts)
+    if form == "code":
+        return "code", CodeSpec(run=run.id, attempt=run.attempt, with_texts=with_texts)
+    tree = {"model": {"run": run.id, "attempt": run.attempt}, "form": form.partition("-")[0], "int8": "-" in form}
+    spec: ExportSpec = specs.build(tree, ExportSpec)
+    return "export", spec
 
 
 def _publish(
@@ -119,4 +140,3 @@ def _deliver(made: Path, target: Path) -> None:
         return
     with replace_folder(target) as partial_folder:
         zips.extract(made, zips.members(made, MOST_FILES * 10), partial_folder, 2**50)
-    assert (target / MANIFEST).exists() or (target / "streamlit_app.py").exists()
