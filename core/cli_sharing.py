@@ -37,9 +37,7 @@ def add(command: Callable[..., argparse.ArgumentParser], work: Work, say: Callab
         group.add_argument("--texts", action="store_true", default=None, help="with the texts of the judged examples")
         group.add_argument("--no-texts", dest="texts", action="store_false", help="without them, as for files of yours")
 
-    export = command(
-        "export", lambda o, st, se: _export(o, st, se, work, say), "Write a run's result bundle, code or model."
-    )
+    export = command("export", lambda o, st, se: _export(o, st, se, work, say), "Write a run's bundle, code or model.")
     export.add_argument("run", metavar="RUN", help="the id of the run")
     export.add_argument("--to", required=True, metavar="DIR", help="the folder to write, or a file ending in .zip")
     export.add_argument("--form", choices=FORMS, default="bundle", help="what is written; bundle if not given")

@@ -11,12 +11,14 @@ from core.section import Section
 from core.sharing.bundles.specs import BundleSpec, PublishSpec
 from core.sharing.code.code_spec import CodeSpec
 from core.sharing.hub.push_spec import PushSpec
+from core.sharing.model.export import ExportSpec
 from core.spec import DataSpec, ProfileSpec, RunSpec
 
 SPECS: dict[str, type[Section]] = {
     "train": RunSpec, "import": DataSpec, "inspect": DataSpec, "profile": ProfileSpec, "evaluate": EvaluateSpec,
     "predict": PredictSpec, "compare": CompareSpec, "robustness": RobustnessSpec, "neighbours": NeighboursSpec,
     "bundle": BundleSpec, "publish": PublishSpec, "code": CodeSpec, "push": PushSpec,
+    "export": ExportSpec,
 }  # fmt: skip
 
 

@@ -22,17 +22,11 @@ from typing import Any
 import apsw
 import psutil
 
-from core import process, spec
+from core import kinds, process, spec
 from core.errors import SpecError, StaleWrite, StoreError, TunedeckError
-from core.evaluation.specs import CompareSpec, EvaluateSpec, NeighboursSpec, PredictSpec, RobustnessSpec
 from core.events import Level
 from core.files import write_text
-from core.section import Section
 from core.settings import Settings, from_environment
-from core.sharing.bundles.specs import BundleSpec, PublishSpec
-from core.sharing.code.code_spec import CodeSpec
-from core.sharing.hub.push_spec import PushSpec
-from core.sharing.model.export import ExportSpec
 from core.store import Progress, Run, Store
 
 FLUSH_S = 0.5
@@ -217,25 +211,25 @@ def profile_data(run: Run, settings: Settings, report: RunWriter) -> dict[str, A
 
 
 def judge(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
-    """What is done with trained models: the function for this kind of run, its module below `core`, and its spec."""
-    module, function, kind = JUDGING[run.kind]
+    """What is done with trained models: the function for this kind of run, and its module below `core`."""
+    module, function = JUDGING[run.kind]
     report.phase("Loading libraries")
     work = getattr(importlib.import_module(f"core.{module}"), function)
-    summary: dict[str, Any] = work(spec.build(run.spec, kind), run, settings, report)
+    summary: dict[str, Any] = work(spec.build(run.spec, kinds.SPECS[run.kind]), run, settings, report)
     return summary
 
 
-JUDGING: dict[str, tuple[str, str, type[Section]]] = {
-    "evaluate": ("evaluation.evaluate", "evaluate", EvaluateSpec),
-    "predict": ("evaluation.batch", "predict", PredictSpec),
-    "compare": ("evaluation.compare", "compare", CompareSpec),
-    "robustness": ("evaluation.robustness", "check", RobustnessSpec),
-    "neighbours": ("evaluation.neighbours", "keep", NeighboursSpec),
-    "bundle": ("sharing.bundles.bundle", "bundle", BundleSpec),
-    "publish": ("sharing.bundles.publish", "publish", PublishSpec),
-    "code": ("sharing.code.examples", "export", CodeSpec),
-    "push": ("sharing.hub.push", "push", PushSpec),
-    "export": ("sharing.model.export", "export", ExportSpec),
+JUDGING: dict[str, tuple[str, str]] = {
+    "evaluate": ("evaluation.evaluate", "evaluate"),
+    "predict": ("evaluation.batch", "predict"),
+    "compare": ("evaluation.compare", "compare"),
+    "robustness": ("evaluation.robustness", "check"),
+    "neighbours": ("evaluation.neighbours", "keep"),
+    "bundle": ("sharing.bundles.bundle", "bundle"),
+    "publish": ("sharing.bundles.publish", "publish"),
+    "code": ("sharing.code.examples", "export"),
+    "push": ("sharing.hub.push", "push"),
+    "export": ("sharing.model.export", "export"),
 }
 
 
