@@ -177,6 +177,11 @@ def test_by_the_command_line(
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert told["status"] == "finished" and told["texts"] is False and (folder / "bundle.json").is_file()
     assert main(["export", shared.ids["one"], "--to", str(folder)]) == 2, "nothing is overwritten"
+    code = tmp_path / "code.zip"
+    assert main(["export", shared.ids["one"], "--to", str(code), "--form", "code", "--json"]) == 0
+    with zipfile.ZipFile(code) as archive:
+        assert {"train.py", "notebook.ipynb"} <= set(archive.namelist())
+        assert not [name for name in archive.namelist() if name.startswith("data/")], "the texts of a file stay here"
     monkeypatch.setenv("TUNEDECK_HOME", str(elsewhere[1].home))
     assert main(["import", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["run"] == shared.ids["one"]
