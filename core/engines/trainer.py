@@ -7,7 +7,6 @@ what a checkpoint is are decided as for the other engines.
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -97,11 +96,12 @@ def _train(
             network.load_weights(model, resume)
         else:
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
-    except pickle.UnpicklingError as error:
-        assert resume is not None, "nothing else is unpickled"
-        raise checkpoints.damaged(resume) from error
     except (MemoryError, RuntimeError) as error:
         raise network.explained(error, spec, device) from error
+    except Exception as error:
+        if resume is not None and type(error).__name__ == "UnpicklingError":  # torch's, of what is more than tensors
+            raise checkpoints.damaged(resume) from error
+        raise
     record.end(run_dir)
     if record.keeps_best and record.best_step is not None and record.best_step != record.step:
         network.load_weights(model, checkpoints.path_of(run_dir, record.best_step))
