@@ -159,7 +159,8 @@ def runs_named(spec: dict[str, Any]) -> Iterable[str]:
     """The ids of the runs that a spec of background work names."""
     model = spec.get("model")
     named = [spec.get("run"), spec.get("evaluation"), model.get("run") if isinstance(model, dict) else None]
-    several = spec.get("evaluations") or spec.get("runs") or ()
+    several = spec.get("evaluations") or spec.get("runs")
+    several = several if isinstance(several, list | tuple) else ()
     return [run_id for run_id in (*named, *several) if isinstance(run_id, str) and run_id]
 
 

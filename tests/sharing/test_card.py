@@ -53,7 +53,7 @@ def made(store: Store, settings: Settings, run: Any, edits: Edits = card.NOTHING
 
 def read(text: str) -> dict[str, Any]:
     """The metadata as the Hub's own library reads it."""
-    return ModelCard(text).data.to_dict()
+    return dict(ModelCard(text).data.to_dict())
 
 
 def results_of(text: str) -> list[EvalResult]:
