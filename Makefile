@@ -20,8 +20,9 @@ app: .venv/app
 
 setup: .venv/app
 
+# Two at a time, a file at a time: most of a browser test is waiting, and what trains has one thread.
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: .venv/dev
 	$(BIN)/ruff check .
