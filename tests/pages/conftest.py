@@ -36,3 +36,10 @@ def app(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str],
 
     yield opened
     st.cache_resource.clear()
+
+
+def part_of_share(app: Callable[[str], AppTest], view: str) -> AppTest:
+    """The Share page with this part open, as a link opens it."""
+    page = app("results/share")
+    page.query_params["view"] = view
+    return page.run()

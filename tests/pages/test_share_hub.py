@@ -15,7 +15,7 @@ from core.store import Store
 from tests.hub import pushing
 from tests.hub.test_hub_tokens import files_with
 from tests.hub_server.server import GOOD_TOKEN, READ_TOKEN, LoopbackHub
-from tests.pages.conftest import ROOT
+from tests.pages.conftest import ROOT, part_of_share
 from tests.pages.test_results import words
 
 App = Callable[[str], AppTest]
@@ -35,19 +35,13 @@ def asking(shared_hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> Iterator
     close_session()
 
 
-def hub_part(app: App) -> AppTest:
-    page = app("results/share")
-    page.query_params["view"] = "hub"
-    return page.run()
-
-
 def shown(page: AppTest) -> str:
     return words(page) + "\n".join(str(e.value) for e in page.warning)
 
 
 def test_without_a_token(app: App, home: Path) -> None:
     pushing.make_run(str(home))
-    page = hub_part(app)
+    page = part_of_share(app, "hub")
     assert "A token of yours is needed" in shown(page) and "secrets.toml" in shown(page)
     assert not [b for b in page.button if b.key == "hub_push"]
 
@@ -55,7 +49,7 @@ def test_without_a_token(app: App, home: Path) -> None:
 def test_a_push_from_the_page(app: App, asking: LoopbackHub, home: Path) -> None:
     run = pushing.make_run(str(home))
     before = len(asking.seen("/api/whoami-v2"))
-    page = hub_part(app)
+    page = part_of_share(app, "hub")
     page.run()
     assert "Signed in as **alice**" in shown(page)
     assert len(asking.seen("/api/whoami-v2")) == before + 1, "asked once, not at every look"
@@ -83,7 +77,7 @@ def test_a_push_from_the_page(app: App, asking: LoopbackHub, home: Path) -> None
 def test_a_dataset_needs_the_tick_and_leaves_the_final_test_here(app: App, asking: LoopbackHub, home: Path) -> None:
     pushing.make_run(str(home))
     pushing.set_aside(str(home), "test")
-    page = hub_part(app)
+    page = part_of_share(app, "hub")
     page.segmented_control(key="hub_what").set_value("dataset").run()
     assert "is set aside as a final test and stays here" in shown(page)
     assert page.button(key="hub_push").disabled
@@ -100,7 +94,7 @@ def test_a_dataset_needs_the_tick_and_leaves_the_final_test_here(app: App, askin
 def test_a_token_that_may_only_read(app: App, asking: LoopbackHub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pushing.make_run(str(home))
     monkeypatch.setenv("HF_TOKEN", READ_TOKEN)
-    assert "The token of alice may only read" in shown(hub_part(app))
+    assert "The token of alice may only read" in shown(part_of_share(app, "hub"))
 
 
 def test_the_token_comes_from_the_secrets(app: App, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,6 +10,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.settings import Settings
 from core.store import Store
+from tests.pages.conftest import part_of_share
 from tests.synthetic import Synthetic
 
 App = Callable[[str], AppTest]
@@ -34,7 +35,7 @@ def trained(settings: Settings, store: Store) -> str:
 
 
 def test_forms_are_made_when_asked_and_side_by_side(app: App, trained: str, store: Store) -> None:
-    page = app("results/share")
+    page = part_of_share(app, "files")
     assert "##### :material/deployed_code: ONNX" in words(page) and "Keras" not in words(page)
     assert not store.runs(kind="export"), "nothing heavy without being asked"
     page.button(key="start_export_safetensors_False").click().run()
@@ -50,7 +51,7 @@ def test_forms_are_made_when_asked_and_side_by_side(app: App, trained: str, stor
 
 def test_the_keras_file_is_offered_where_there_is_one(app: App, trained: str, settings: Settings) -> None:
     (settings.run_dir(trained) / "model.keras").write_bytes(b"0")
-    assert app("results/share").button(key="start_export_keras_False")
+    assert part_of_share(app, "files").button(key="start_export_keras_False")
 
 
 def test_what_was_found_is_told(app: App, trained: str, settings: Settings, store: Store) -> None:
@@ -62,7 +63,7 @@ def test_what_was_found_is_told(app: App, trained: str, settings: Settings, stor
         int8=told | {"bytes": 25, "fp32_bytes": 100, "metrics": {"accuracy": {"difference": gap}}},
         speed={"onnx": 1.43, "int8": 2.42, "batch": 8},
     )  # fmt: skip
-    page = app("results/share")
+    page = part_of_share(app, "files")
     page.toggle(key="share_export_int8").set_value(True).run()
     said = words(page)
     assert "agrees with torch** on 499 of 500 texts" in said and "more than 2e-6" in said
@@ -78,6 +79,6 @@ def test_a_file_that_is_gone_can_be_made_again(app: App, trained: str, settings:
     subject = {"run": trained, "attempt": 1, "name": "", "revision": None, "max_length": None}
     finish(store, settings, {"model": subject, "form": "safetensors", "int8": False})
     (run,) = store.runs(kind="export")
-    assert "Make again" in [b.label for b in app("results/share").button]
+    assert "Make again" in [b.label for b in part_of_share(app, "files").button]
     (settings.run_dir(run.id) / "made.zip").unlink()
-    assert "Make again" not in [b.label for b in app("results/share").button]
+    assert "Make again" not in [b.label for b in part_of_share(app, "files").button]
