@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -28,7 +29,7 @@ from pathlib import Path
 import psutil
 from playwright.sync_api import Page, sync_playwright
 
-from tests.browser.steps import ARGUMENTS, button, chromium, settled, until
+from tests.browser.steps import ARGUMENTS, button, chromium, settled, status, until
 
 CGROUP = Path("/sys/fs/cgroup/memory")
 TARGETS_MB = {"viewer": 400.0, "demo": 1000.0}
@@ -173,8 +174,10 @@ def _train(page: Page, address: str) -> float:
     settled(page)
     begun = time.perf_counter()
     button(page, "Train on the sample").click()
-    until(lambda: "Finished" in page.inner_text("body") or "Lost" in page.inner_text("body"), 600, "it has ended")
-    assert "Finished" in page.inner_text("body"), page.inner_text("[data-testid=stMain]")[:1500]
+    page.wait_for_url(re.compile(r"/run\?run="))
+    settled(page)
+    until(lambda: status(page) in ("Finished", "Stopped", "Failed", "Lost"), 600, "it has ended")
+    assert status(page) == "Finished", page.inner_text("[data-testid=stMain]")[:1500]
     return time.perf_counter() - begun
 
 

@@ -29,6 +29,7 @@ def run(runs: list[Run]) -> Run:
     chosen = st.selectbox("Run", list(named), key="share_run", format_func=titles(runs).__getitem__)
     if linked != chosen:
         st.query_params["run"] = chosen
+    state.remember("share_linked", chosen)  # what the page wrote is no link that somebody followed
     return named[chosen]
 
 
