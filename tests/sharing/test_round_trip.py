@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,6 +21,7 @@ from core.settings import Settings
 from core.sharing.bundles.bundle import NAME
 from core.sharing.bundles.shown import take_in
 from core.store import Store
+from tests.hub_server.server import LoopbackHub
 from tests.sharing.test_bundle import Shared, shared
 
 __all__ = ["shared"]
@@ -133,3 +136,36 @@ def test_what_is_no_longer_published_is_forgotten(shared: Shared, results: Path,
     assert take_in(store, settings) == []
     assert [run.id for run in store.runs(kind="train")] == [shared.ids["one"]]
     assert not settings.run_dir(shared.ids["two"]).exists()
+
+
+TAKEN = """
+from core.settings import from_environment
+from core.sharing.bundles.shown import take_in
+from core.store import Store
+settings = from_environment()
+store = Store(settings.store_path)
+print(take_in(store, settings), sorted(run.id for run in store.runs(kind="train")))
+"""
+
+
+def test_results_of_a_repository_on_the_hub(
+    shared: Shared, results: Path, tmp_path: Path, shared_hub: LoopbackHub
+) -> None:
+    """In a process of its own: the Hub's library reads where the Hub is when it is imported."""
+    files = {f"results/{path.name}": path for path in results.iterdir()}
+    shared_hub.dataset("acme/our-results", files | {"notes.md": "not for the page"})
+    runs = sorted([shared.ids["one"], shared.ids["two"]])
+
+    def taken(repo: str) -> str:
+        environment = os.environ | {
+            "HF_ENDPOINT": shared_hub.endpoint, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hf"), "HF_TOKEN": "",
+            "TUNEDECK_HOME": str(tmp_path / "there"), "TUNEDECK_MODE": "viewer", "TUNEDECK_RESULTS_REPO": repo,
+            "TUNEDECK_RESULTS": str(tmp_path / "none"),
+        }  # fmt: skip
+        done = subprocess.run([sys.executable, "-c", TAKEN], cwd=ROOT, env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[-2000:]
+        return done.stdout.strip()
+
+    assert taken("acme/our-results") == f"[] {runs}"
+    said = taken("acme/nothing-there")
+    assert "nothing-there" in said and said.endswith(f"{runs}"), "while the Hub says no, what is here stays"

@@ -20,11 +20,13 @@ PUBLISHED = "published"  # the owner of what was taken in
 def take_in(store: Store, settings: Settings) -> list[str]:
     """Import every bundle, zip or folder, of the results' folder and Hub repository; forget those no longer there.
 
-    Returns a sentence for each that could not be shown; the others are.
+    Returns a sentence for each that could not be shown; the others are. While the Hub says no, nothing is forgotten.
     """
     problems: list[str] = []
     there: set[str] = set()
-    for path in _bundles(settings, problems):
+    found = _bundles(settings, problems)
+    answered = not problems
+    for path in found:
         try:
             run = import_bundle(path, store, settings, PUBLISHED)
         except TunedeckError as error:
@@ -33,7 +35,7 @@ def take_in(store: Store, settings: Settings) -> list[str]:
         else:
             assert run.imported is not None
             there.add(run.imported["bundle"])
-    for run in store.runs():
+    for run in store.runs() if answered else ():
         if run.owner == PUBLISHED and run.imported is not None and run.imported["bundle"] not in there:
             remove_run(store, settings, run.id)
     return problems
