@@ -88,9 +88,9 @@ def trained_models() -> list[Run]:
 
 def imported_runs() -> list[Run]:
     """The training runs that came in a bundle with evaluations, newest first."""
-    judged = {run.spec["model"]["run"] for run in evaluations() if run.imported is not None}
-    runs = resources.store().runs(kind="train", limit=LOOKED_AT)
-    return [run for run in runs if run.imported is not None and run.id in judged]
+    runs = [run for run in resources.store().runs(kind="train", limit=LOOKED_AT) if run.imported is not None]
+    judged = {run.spec["model"]["run"] for run in evaluations() if run.imported is not None} if runs else set()
+    return [run for run in runs if run.id in judged]
 
 
 def subject_of(run: Run) -> Subject:

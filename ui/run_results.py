@@ -28,7 +28,7 @@ def show(run: Run) -> dict[str, Any] | None:
         scores(report)
         if results.model_folder(folder) is not None:
             further(run)
-        elif run in judged.imported_runs():
+        elif run.imported is not None and run in judged.imported_runs():
             look_closer(run)
         by_class(report)
         advice(report)

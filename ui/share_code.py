@@ -11,6 +11,7 @@ from core.sharing.code.code_spec import CodeSpec
 from core.sharing.code.facts import Facts, facts_of
 from core.sharing.code.notebook import notebook
 from core.sharing.code.script import main_lines, main_part, script
+from core.sharing.report.content import texts_are_public
 from core.store import Run
 from core.wording import size
 from ui import light_run, resources
@@ -64,7 +65,7 @@ def _promise(facts: Facts) -> str:
 def with_examples(run: Run, facts: Facts) -> None:
     """The zip with everything that it takes to run the script, made in the background."""
     st.subheader("Everything in one zip", anchor=False)
-    everybodys = facts.spec.data.source in ("sample", "hub")
+    everybodys = texts_are_public(facts.spec)
     texts = st.toggle(
         "Put the examples in", value=everybodys, key=f"code_texts_{run.id}",
         help="The texts and labels that the run was trained and judged on. Whoever gets the zip can read them.",

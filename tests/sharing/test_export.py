@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from core import models, process, results, scratch
-from core.errors import ModelError, PathError, SpecError, WrongStatus
+from core.errors import ModelError, PathError, SpecError
 from core.evaluation.predictions import softmax
 from core.inference import Classifier
 from core.settings import Settings
@@ -300,17 +300,13 @@ def test_what_cannot_be(work: Work, trained: str, settings: Settings, store: Sto
         ask("keras", name=str(classifier))
     with pytest.raises(ModelError, match="Keras did not train it"):
         work("export", ask("keras", trained))
-    with pytest.raises(WrongStatus, match="left no file"):
-        exports.copy_to(store.run(trained), settings, settings.home)
+    assert exports.made_by(store.run(trained), settings) is None
 
 
-def test_a_folder_that_no_run_made(
-    work: Work, classifier: Path, settings: Settings, store: Store, tmp_path: Path
-) -> None:
+def test_a_folder_that_no_run_made(work: Work, classifier: Path, settings: Settings, store: Store) -> None:
     run, _ = work("export", ask("safetensors", name=str(classifier)))
-    (tmp_path / "to").mkdir()
-    copied = exports.copy_to(store.run(run), settings, tmp_path / "to")
-    assert copied.name == "classifier-safetensors.zip" and zipfile.is_zipfile(copied)
+    made = exports.made_by(store.run(run), settings)
+    assert made is not None and made.name == "classifier-safetensors.zip" and zipfile.is_zipfile(made)
 
 
 def test_links_in_a_folder_lead_nowhere_else(classifier: Path, tmp_path: Path, home: Path) -> None:

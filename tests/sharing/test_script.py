@@ -18,12 +18,12 @@ from core.engines.sampling import TrainingBatches
 from core.engines.vocabulary import PADDING_COUNTS, TYPES
 from core.errors import DataError
 from core.sharing.code import script_exact
-from core.sharing.code.examples import texts_by_default
 from core.sharing.code.facts import Facts, facts_of
 from core.sharing.code.notebook import notebook
 from core.sharing.code.pieces import constant, imports, one_line, taken
 from core.sharing.code.readme import readme, requirements
 from core.sharing.code.script import main_lines, script
+from core.sharing.report.content import texts_are_public
 from core.spec import RunSpec
 from tests.sharing.code_runs import (
     CASES,
@@ -225,9 +225,9 @@ def test_versions_are_pinned_as_pypi_has_them() -> None:
 
 
 def test_texts_go_along_unasked_only_where_everybody_has_them() -> None:
-    assert texts_by_default(some_facts())
+    assert texts_are_public(some_facts().spec)
     spec = specs.replace(RunSpec(), {"data.source": "file", "data.path": "mine.csv"})
-    assert not texts_by_default(some_facts(spec=spec))
+    assert not texts_are_public(some_facts(spec=spec).spec)
 
 
 def some_facts(**changes: Any) -> Facts:

@@ -91,8 +91,3 @@ def _write_examples(loaded: Loaded, folder: Path) -> None:
     for split in SPLITS:
         rows = loaded.dataset[split].select_columns([*loaded.text_columns, "label"])
         rows.to_parquet(str(folder / f"{split}.parquet"))
-
-
-def texts_by_default(facts: Facts) -> bool:
-    """Whether the examples go with the code unless a person says no: those that everybody can have anyway."""
-    return facts.spec.data.source in ("sample", "hub")

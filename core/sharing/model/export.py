@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import model_validator
 
-from core.errors import ModelError, WrongStatus
+from core.errors import ModelError
 from core.evaluation.specs import Subject
-from core.files import finite, replace_file
+from core.files import finite
 from core.models import WEIGHTS
 from core.section import Section, setting
 from core.settings import Settings, allowed_path
@@ -201,16 +201,6 @@ def made_by(run: Run, settings: Settings) -> Path | None:
     """The zip that a finished run of this kind left; None if it is not there any more."""
     path = settings.run_dir(run.id) / Path(str(run.summary.get("file", ""))).name
     return path if path.is_file() else None
-
-
-def copy_to(run: Run, settings: Settings, folder: Path) -> Path:
-    """Put the zip of a finished run of this kind into `folder`. Raises WrongStatus, OSError."""
-    made = made_by(run, settings)
-    if made is None:
-        raise WrongStatus(f"Run {run.id} left no file to copy; export the model again.")
-    with replace_file(folder / made.name) as partial:
-        shutil.copyfile(made, partial)
-    return folder / made.name
 
 
 def forget_older(spec: ExportSpec, run: Run, settings: Settings, store: Store) -> None:

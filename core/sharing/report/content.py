@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 from core import models, results
 from core.data import browse
 from core.data.prepared import Prepared, find_prepared
-from core.errors import HubError, ModelError, PathError, RunNotFound, SpecError, TunedeckError
+from core.errors import HubError, ModelError, PathError, SpecError, TunedeckError
 from core.run_view import RunView
 from core.settings import Settings
 from core.sharing import environment, private
@@ -303,11 +303,3 @@ def _told(prepared: Prepared, spec: RunSpec) -> dict[str, int]:
     except TunedeckError:
         return {}
     return dict(Counter(language_of(" ".join(row)[:LANGUAGE_CHARACTERS]) for row in rows))
-
-
-def run_of(store: Store, run_id: str) -> Run:
-    """A training run by its id. Raises RunNotFound."""
-    run = store.run(run_id)
-    if run.kind != "train":
-        raise RunNotFound(f"{run_id} is no training run, so there is nothing to tell of it; choose one that trained")
-    return run
