@@ -26,18 +26,24 @@ dataset_info:
 """
 
 
-def test_search_finds_by_name_and_tells_what_is_here(warm: Client) -> None:
-    warm.call(calls.prepare, "tiny/several", "short")
-    found = warm.call(calls.find_datasets, "several")
-    assert found["answered"] and found["found"]["tiny/several"] and not found["found"]["tiny/several-default"]
+@pytest.fixture
+def wanted(warm: Client, shared_hub: LoopbackHub) -> None:
+    """Two datasets that no other test prepares, of which one is here."""
+    for name in ("tiny/wanted-here", "tiny/wanted-there"):
+        shared_hub.dataset(name, {"train.csv": as_csv(reviews(5))})
+    warm.call(calls.prepare, "tiny/wanted-here")
+
+
+def test_search_finds_by_name_and_tells_what_is_here(wanted: None, warm: Client) -> None:
+    found = warm.call(calls.find_datasets, "wanted")
+    assert found["answered"] and found["found"] == {"tiny/wanted-here": True, "tiny/wanted-there": False}
     assert warm.call(calls.find_datasets, "no such thing")["found"] == {}
 
 
-def test_search_without_a_hub_lists_what_is_here(warm: Client, start: Callable[..., Client]) -> None:
-    warm.call(calls.prepare, "tiny/several", "short")
+def test_search_without_a_hub_lists_what_is_here(wanted: None, start: Callable[..., Client]) -> None:
     offline = start({"HF_ENDPOINT": "http://127.0.0.1:9"})
-    found = offline.call(calls.find_datasets, "several")
-    assert not found["answered"] and found["found"] == {"tiny/several": True}
+    found = offline.call(calls.find_datasets, "wanted")
+    assert not found["answered"] and found["found"] == {"tiny/wanted-here": True}
 
 
 def test_the_card_is_read_and_nothing_else_is_fetched(warm: Client, shared_hub: LoopbackHub) -> None:
