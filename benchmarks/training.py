@@ -68,14 +68,14 @@ def load(spec: RunSpec) -> Any:
 
 def train_ours(spec: RunSpec, loaded: Any, report: Any) -> dict[str, Any]:
     """Train with an engine of ours; what `encode` made and what came of it."""
-    from core import device, models, process
+    from core import device, model_loading, process
     from core.engines.support import ENGINES
     from core.tasks.text_classification import encode
 
     device.set_threads(process.physical_cores())
     folder = Path(spec.model.name)
-    tokenizer = models.load_tokenizer(spec.model, folder, [], report)
-    model = models.load_model(spec.model, folder, loaded.label_names, tokenizer, spec.training.seed, report)
+    tokenizer = model_loading.load_tokenizer(spec.model, folder, [], report)
+    model = model_loading.load_model(spec.model, folder, loaded.label_names, tokenizer, spec.training.seed, report)
     encoded = encode(loaded, spec, tokenizer, report)
     engine = importlib.import_module(ENGINES[spec.engine])
     with tempfile.TemporaryDirectory() as run_dir:

@@ -119,7 +119,7 @@ def bare(path: Path) -> float:
     from transformers import PrinterCallback, Trainer, TrainerCallback
 
     from benchmarks.training import Silent
-    from core import device, models, process
+    from core import device, model_loading, models, process
     from core.data.load import load
     from core.engines.sampling import EpochSampler, TrainingBatches
     from core.engines.trainer import arguments, to_tensors
@@ -152,10 +152,10 @@ def bare(path: Path) -> float:
     loaded = load(spec.data, settings)
     source = models.fetch(spec.model, settings, lambda text, share: None)
     texts = (text for column in loaded.text_columns for text in loaded.dataset["train"][column])
-    tokenizer = models.load_tokenizer(spec.model, source, texts, report)
+    tokenizer = model_loading.load_tokenizer(spec.model, source, texts, report)
     encoded = encode(loaded, spec, tokenizer, report)
     batches = TrainingBatches(encoded.train["length"], spec.training)
-    network = models.load_model(spec.model, source, encoded.label_names, tokenizer, spec.training.seed, report)
+    network = model_loading.load_model(spec.model, source, encoded.label_names, tokenizer, spec.training.seed, report)
     vocabulary = Vocabulary(network, encoded, spec.training)
     trainer = SameOrder(
         model=network,

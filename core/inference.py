@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 
-from core import models, process
+from core import model_folder, model_loading, models, process
 from core.device import choose, set_threads
 from core.errors import ModelError
 from core.evaluation.specs import Subject
@@ -49,7 +49,7 @@ class Classifier:
         """Raises ModelError for a folder that holds no trained classifier."""
         from transformers import AutoTokenizer
 
-        models.check_folder(folder, max_length, title)
+        model_folder.check_folder(folder, max_length, title)
         self.folder, self.title = folder, title or folder.name
         self.device = choose(ExecutionSpec(device=device))
         try:
@@ -58,7 +58,7 @@ class Classifier:
             raise ModelError(f"the tokenizer of {self.title} cannot be loaded: {error}") from error
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        self.model = models.load_trained(folder, self.title).to(self.device.kind).eval()
+        self.model = model_loading.load_trained(folder, self.title).to(self.device.kind).eval()
         self.model.config.pad_token_id = self.tokenizer.pad_token_id
         labels = self.model.config.id2label
         self.names = tuple(str(labels[i]) for i in range(len(labels)))
@@ -66,7 +66,7 @@ class Classifier:
         self.temperature = read_temperature(folder)
 
     def _limit(self) -> int:
-        limit = models.position_limit(self.model.config.to_dict())
+        limit = model_folder.position_limit(self.model.config.to_dict())
         return min(limit or LONGEST, self.tokenizer.model_max_length, LONGEST)
 
     def encode(self, texts: Sequence[Sequence[str]]) -> list[dict[str, Any]]:

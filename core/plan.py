@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core import models
+from core import model_folder, models
 from core.data import browse, holdout
 from core.data.files import split_of
 from core.data.load import choose_columns, choose_train, set_aside
@@ -186,7 +186,7 @@ def _model_problems(spec: RunSpec, settings: Settings) -> list[Problem]:
         return found
     try:
         if models.kind_of(spec.model.name) == "folder":
-            models.check_folder(models.folder_of(spec.model.name, settings), spec.model.max_length)
+            model_folder.check_folder(models.folder_of(spec.model.name, settings), spec.model.max_length)
     except (ModelError, PathError) as error:
         field = "model.max_length" if "model.max_length" in str(error) else "model.name"
         return [Problem(field, str(error))]

@@ -134,7 +134,7 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     write_text(folder / "spec.yaml", spec.to_yaml(plan))
 
     report.phase("Loading libraries")
-    from core import device, models
+    from core import device, model_folder, model_loading, models
     from core.data.load import load
     from core.data.text_ids import ids_of
     from core.engines import checkpoints, support
@@ -156,11 +156,11 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
 
     report.phase("Loading the model")
     source = models.fetch(plan.model, settings, report.fraction, report.message)
-    if problems := support.problems(plan, models.model_type(source)):
+    if problems := support.problems(plan, model_folder.model_type(source)):
         raise SpecError(problems)
     texts = (text for column in loaded.text_columns for text in loaded.dataset["train"][column])
-    tokenizer = models.load_tokenizer(plan.model, source, texts, report)
-    model = models.load_model(plan.model, source, loaded.label_names, tokenizer, plan.training.seed, report)
+    tokenizer = model_loading.load_tokenizer(plan.model, source, texts, report)
+    model = model_loading.load_model(plan.model, source, loaded.label_names, tokenizer, plan.training.seed, report)
     report.check_stop()
 
     report.phase("Tokenising")

@@ -21,7 +21,7 @@ import keras
 import tensorflow as tf
 import torch
 
-from core import models
+from core import model_loading
 from core.device import Device, choose
 from core.engines import checkpoints, network
 from core.engines.record import Record
@@ -60,7 +60,7 @@ def train(
             _train(spec, encoded, model, run_dir, report, resume, device, vocabulary)
         report.phase("Saving the model")
         keras_weights.compute_as_keras(model)
-        models.save(model, encoded.tokenizer, run_dir / "model")
+        model_loading.save(model, encoded.tokenizer, run_dir / "model")
         classifier = keras_weights.build(model)
         keras_weights.to_keras(model, classifier)
         classifier.save(run_dir / KERAS_FILE)

@@ -18,7 +18,7 @@ from torch.optim import AdamW
 from torch.utils.data import DataLoader
 from transformers import get_scheduler, set_seed
 
-from core import models
+from core import model_loading
 from core.device import Device, choose
 from core.engines import checkpoints, cpu_dropout, network
 from core.engines.record import Record
@@ -56,7 +56,7 @@ def train(
     except (MemoryError, RuntimeError) as error:
         raise network.explained(error, spec, device) from error
     report.phase("Saving the model")
-    models.save(model, encoded.tokenizer, run_dir / "model")
+    model_loading.save(model, encoded.tokenizer, run_dir / "model")
 
 
 def _train(

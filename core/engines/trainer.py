@@ -24,7 +24,7 @@ from transformers import (
     TrainingArguments,
 )
 
-from core import models
+from core import model_loading
 from core.device import Device, choose
 from core.engines import checkpoints, cpu_dropout, network
 from core.engines.record import Record
@@ -54,7 +54,7 @@ def train(
     with vocabulary.only_used(model), cpu_dropout.used(model, device, spec.execution.torch_compile):
         _train(spec, encoded, model, run_dir, report, resume, device, loss, vocabulary)
     report.phase("Saving the model")
-    models.save(model, encoded.tokenizer, run_dir / "model")
+    model_loading.save(model, encoded.tokenizer, run_dir / "model")
 
 
 def _train(

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import models, process, results
+from core import model_folder, models, process, results
 from core.errors import ModelError
 from core.evaluation.neighbours import nearest
 from core.inference import Classifier
@@ -165,14 +165,14 @@ def _odd_config(place: Place, classifier: Path) -> None:
         folder = copied(place, classifier, **config)
         with place.untouched():
             try:
-                models.check_folder(folder, 32)
+                model_folder.check_folder(folder, 32)
                 Classifier(folder, 32, "the model")
             except ModelError as error:
                 place.harmless(str(error), local=True)
         shutil.rmtree(folder)
     folder = copied(place, classifier, model_type="roberta", pad_token_id="one")
     with place.untouched():
-        models.check_folder(folder, 32)
+        model_folder.check_folder(folder, 32)
 
 
 @case("a config nested without end")

@@ -32,13 +32,13 @@ __all__ = ["opened", "shared"]
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a classifier of three classes that has learned nothing: it is there to be spoiled."""
-    from core import models, scratch
+    from core import model_loading, scratch
 
     texts, _ = make_texts(60, 0)
     tokenizer = scratch.tokenizer(texts, 48)
     names = {"id2label": dict(enumerate(LABELS)), "label2id": {name: i for i, name in enumerate(LABELS)}}
     folder = tmp_path_factory.mktemp("models") / "classifier"
-    models.save(scratch.model(len(tokenizer), 48, tokenizer.pad_token_id, names).eval(), tokenizer, folder)
+    model_loading.save(scratch.model(len(tokenizer), 48, tokenizer.pad_token_id, names).eval(), tokenizer, folder)
     return folder
 
 

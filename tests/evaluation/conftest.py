@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import models, scratch
+from core import model_loading, scratch
 from core.data.text_ids import text_ids
 from core.evaluation.predictions import Predictions
 from core.settings import Settings
@@ -61,7 +61,7 @@ def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
         optimizer.step()
         optimizer.zero_grad()
     folder = tmp_path_factory.mktemp("models") / "classifier"
-    models.save(model.eval(), tokenizer, folder)
+    model_loading.save(model.eval(), tokenizer, folder)
     return folder
 
 

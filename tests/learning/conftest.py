@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from core import device, models, scratch
+from core import device, model_loading, models, scratch
 from core import spec as spec_module
 from core.spec import RunSpec
 
@@ -127,7 +127,7 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
         vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=64,
         max_position_embeddings=64, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
-    models.save(BertModel(config), tokenizer, folder)
+    model_loading.save(BertModel(config), tokenizer, folder)
     return folder
 
 
@@ -167,9 +167,9 @@ def prepare(settings: Any, tmp_path: Path, recorder: Recorder, make_spec: Any, m
         loaded = loaded or make_loaded()
         source = models.fetch(spec.model, settings, lambda text, share: None)
         texts = loaded.dataset["train"][loaded.text_columns[0]]
-        tokenizer = models.load_tokenizer(spec.model, source, texts, report)
+        tokenizer = model_loading.load_tokenizer(spec.model, source, texts, report)
         encoded = encode(loaded, spec, tokenizer, report)
-        model = models.load_model(spec.model, source, encoded.label_names, tokenizer, spec.training.seed, report)
+        model = model_loading.load_model(spec.model, source, encoded.label_names, tokenizer, spec.training.seed, report)
         run_dir = tmp_path / folder
         run_dir.mkdir()
         return Prepared(spec, encoded, model, run_dir, report)

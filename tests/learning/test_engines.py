@@ -17,7 +17,7 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from core import models, scratch
+from core import model_loading, scratch
 from core.engines import checkpoints
 from core.engines.support import ENGINES
 from core.errors import DataError, ModelError, SpecError
@@ -53,7 +53,7 @@ def still_bert(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Pat
     for name in ("hidden_dropout_prob", "attention_probs_dropout_prob"):
         setattr(network.config, name, 0.0)
     network.config.hidden_act = "gelu_pytorch_tanh"
-    models.save(network, AutoTokenizer.from_pretrained(tiny_bert), folder)
+    model_loading.save(network, AutoTokenizer.from_pretrained(tiny_bert), folder)
     return folder
 
 
@@ -321,7 +321,7 @@ def test_frozen_layers_stay(kind: str, layers: int, prepare_for: Any, tmp_path: 
         vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
         max_position_embeddings=64, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
-    models.save(BertModel(config), tokenizer, tmp_path / "two-layers")
+    model_loading.save(BertModel(config), tokenizer, tmp_path / "two-layers")
     setup = prepare_for(
         kind, model__name=str(tmp_path / "two-layers"), training__trainable_layers=layers,
         training__num_train_epochs=0.2, training__weight_decay=0.1,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import torch
 
-from core import device, models, scratch
+from core import device, model_folder, model_loading, models, scratch
 from core.errors import ModelError, PathError, SpecError
 from core.process import PROJECT
 from core.settings import Settings
@@ -70,7 +70,8 @@ def test_suggestions_are_names() -> None:
 
 def test_pages_can_ask_about_models_without_heavy_imports(tiny_bert: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from core import models; models.check_folder(Path(sys.argv[1]), 32);"
+        "import sys; from pathlib import Path; from core import model_folder, model_loading, models;"
+        "model_folder.check_folder(Path(sys.argv[1]), 32);"
         "heavy = ('torch', 'transformers', 'tokenizers', 'datasets', 'evaluate', 'sklearn');"
         "print([m for m in heavy if m in sys.modules])"
     )
@@ -80,7 +81,7 @@ def test_pages_can_ask_about_models_without_heavy_imports(tiny_bert: Path) -> No
 
 def test_a_whole_model_is_accepted(tiny_bert: Path, minilm: Path, settings: Settings) -> None:
     assert models.fetch(ModelSpec(name=str(tiny_bert), max_length=64), settings, quiet) == tiny_bert.resolve()
-    models.check_folder(minilm, 512)
+    model_folder.check_folder(minilm, 512)
     assert models.fetch(ModelSpec(name="scratch"), settings, quiet) is None
     assert models.tokenizer_json(ModelSpec(name=str(tiny_bert)), settings) == tiny_bert.resolve() / "tokenizer.json"
     assert models.tokenizer_json(ModelSpec(name="scratch"), settings) is None
@@ -140,21 +141,23 @@ def short(folder: Path) -> None:
 def test_what_cannot_be_trained_is_refused(damage: Callable[[Path], None], sentence: str, copy: Path) -> None:
     damage(copy)
     with pytest.raises(ModelError, match=sentence):
-        models.check_folder(copy, 32)
+        model_folder.check_folder(copy, 32)
 
 
 def test_a_missing_folder_and_one_out_of_bounds(tmp_path: Path, tiny_bert: Path, settings: Settings) -> None:
     with pytest.raises(ModelError, match="is not a folder"):
-        models.check_folder(tmp_path / "nothing")
+        model_folder.check_folder(tmp_path / "nothing")
     hosted = Settings(home=settings.home, mode="hosted")
     with pytest.raises(PathError):
         models.fetch(ModelSpec(name=str(tiny_bert)), hosted, quiet)
 
 
 def test_positions_that_no_token_uses_do_not_count() -> None:
-    assert models.position_limit({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}) == 512
-    assert models.position_limit({"model_type": "gpt2", "n_positions": 1024}) == 1024
-    assert models.position_limit({"model_type": "t5"}) is None
+    assert (
+        model_folder.position_limit({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}) == 512
+    )
+    assert model_folder.position_limit({"model_type": "gpt2", "n_positions": 1024}) == 1024
+    assert model_folder.position_limit({"model_type": "t5"}) is None
 
 
 @pytest.mark.parametrize(
@@ -163,13 +166,13 @@ def test_positions_that_no_token_uses_do_not_count() -> None:
 def test_an_architecture_without_text_classification(copy: Path, recorder: Any, kind: str, sentence: str) -> None:
     edit(copy, model_type=kind)
     with pytest.raises(ModelError, match=sentence):
-        models.load_tokenizer(ModelSpec(name=str(copy)), copy, [], recorder)
+        model_loading.load_tokenizer(ModelSpec(name=str(copy)), copy, [], recorder)
 
 
 def load(folder: Path, recorder: Any, names: tuple[str, ...] = ("no", "yes")) -> Any:
     spec = ModelSpec(name=str(folder))
-    tokenizer = models.load_tokenizer(spec, folder, [], recorder)
-    return models.load_model(spec, folder, names, tokenizer, 1, recorder)
+    tokenizer = model_loading.load_tokenizer(spec, folder, [], recorder)
+    return model_loading.load_model(spec, folder, names, tokenizer, 1, recorder)
 
 
 def test_a_broken_file_and_weights_that_do_not_fit(copy: Path, recorder: Any) -> None:
@@ -220,10 +223,12 @@ print(hashlib.sha256(str(sorted(scratch.train_wordpiece(texts).get_vocab().items
 
 def test_scratch_is_small_and_takes_any_text(recorder: Any) -> None:
     spec = ModelSpec(name="scratch")
-    tokenizer = models.load_tokenizer(spec, None, ["Größe naïve 日本語のテキスト مرحبا hello hello"] * 3, recorder)
+    tokenizer = model_loading.load_tokenizer(
+        spec, None, ["Größe naïve 日本語のテキスト مرحبا hello hello"] * 3, recorder
+    )
     assert tokenizer.unk_token_id not in tokenizer("größe NAÏVE 本日 hello")["input_ids"]
     assert tokenizer("")["input_ids"] == [tokenizer.cls_token_id, tokenizer.sep_token_id]
-    network = models.load_model(spec, None, ("a", "b"), tokenizer, 0, recorder)
+    network = model_loading.load_model(spec, None, ("a", "b"), tokenizer, 0, recorder)
     assert 300_000 < network.num_parameters() < 1_500_000
 
 

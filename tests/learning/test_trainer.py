@@ -109,7 +109,7 @@ def test_japanese_from_scratch(prepare: Any, recorder: Any, make_loaded: Any) ->
 def test_a_model_without_a_padding_token(prepare: Any, recorder: Any, tmp_path: Path) -> None:
     from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
 
-    from core import models, scratch
+    from core import model_loading, scratch
 
     base = scratch.tokenizer(["word1 word2 good1 bad1 middling1"] * 3, 32)
     tokenizer = PreTrainedTokenizerFast(
@@ -118,7 +118,7 @@ def test_a_model_without_a_padding_token(prepare: Any, recorder: Any, tmp_path: 
         unk_token="[UNK]",
         model_input_names=["input_ids", "attention_mask"],
     )
-    models.save(
+    model_loading.save(
         GPT2Model(GPT2Config(vocab_size=len(base), n_embd=32, n_layer=1, n_head=2, n_positions=64)),
         tokenizer,
         tmp_path / "gpt2",

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from core import models, process, scratch
+from core import model_loading, process, scratch
 from core import spec as specs
 from core.settings import Settings
 from core.store import Store
@@ -203,5 +203,5 @@ def _base(folder: Path, kind: str) -> Path:
         "intermediate_size": 64, "max_position_embeddings": 70, "pad_token_id": tokenizer.pad_token_id,
     }  # fmt: skip
     made = BertModel(BertConfig(**sizes)) if kind == "bert" else RobertaModel(RobertaConfig(type_vocab_size=2, **sizes))
-    models.save(made, tokenizer, folder)
+    model_loading.save(made, tokenizer, folder)
     return folder

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import models, process, results, scratch
+from core import model_loading, process, results, scratch
 from core.errors import ModelError, PathError, SpecError
 from core.evaluation.predictions import softmax
 from core.inference import Classifier
@@ -375,6 +375,6 @@ def test_a_keras_file(
     np.testing.assert_allclose(found, softmax(asked.logits([(t,) for t in texts]) / 1.3), atol=3e-3)
 
     asked.model.classifier.weight.data.neg_()
-    models.save(asked.model, asked.tokenizer, model)
+    model_loading.save(asked.model, asked.tokenizer, model)
     with pytest.raises(ModelError, match=r"the Keras file of .* answers otherwise than torch"):
         work("export", ask("keras", by_keras))

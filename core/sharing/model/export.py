@@ -19,7 +19,7 @@ from pydantic import model_validator
 from core.errors import ModelError
 from core.evaluation.specs import Subject
 from core.files import finite
-from core.models import WEIGHTS
+from core.model_folder import WEIGHTS
 from core.section import Section, setting
 from core.settings import Settings, allowed_path
 from core.sharing.bundles import zips

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
-from core.models import INDEX, TOKENIZER_FILES, WEIGHTS
+from core.model_folder import INDEX, TOKENIZER_FILES, WEIGHTS
 from core.results import CALIBRATION
 from core.settings import Settings
 from core.sharing.private import clean

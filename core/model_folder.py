@@ -1,0 +1,203 @@
+"""Whether a folder holds a model that can be trained here, by its file names and its small JSON files alone.
+
+A model's folder may come from anyone, so it is looked at before any library opens it: no pickled weights, no code of
+its own, no name of a file that lies elsewhere, no size that fills the memory. Nothing heavy is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from core.errors import ModelError
+
+TOKENIZER_FILES = (
+    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
+    "spm.model",
+)  # fmt: skip
+WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
+INDEX = "model.safetensors.index.json"
+# What a tokenizer's settings may not set: the library takes a string here for the path of a file, and reads it
+# wherever it lies. `save_pretrained` never writes them.
+READS_FILES = ("vocab", "merges", "init_inputs", "tokenizer_object", "slow_tokenizer", "gguf_file")
+ATTENTION = ("attn_implementation", "_attn_implementation")
+LARGEST_JSON = 64 * 1024**2  # bytes; an index of thousands of weights has a tenth of one
+PICKLED_WEIGHTS = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
+# Their position table has rows that no token uses: the first token's position is the padding id plus one.
+OFFSET_POSITIONS = {
+    "roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "data2vec-text", "mpnet",
+    "longformer", "luke", "ibert", "xmod",
+}  # fmt: skip
+# Repositories of these kinds may carry code of their own beside what transformers itself knows; that code is not run.
+KNOWN_TYPES = OFFSET_POSITIONS | {
+    "albert", "bert", "big_bird", "bloom", "convbert", "deberta", "deberta-v2", "distilbert", "electra", "ernie",
+    "eurobert", "gpt2", "llama", "megatron-bert", "mistral", "mobilebert", "modernbert", "nomic_bert", "opt", "qwen2",
+    "qwen3", "rembert", "roformer", "squeezebert", "xlm",
+}  # fmt: skip
+# More of these than any model has that is trained on one machine.
+MOST = {
+    "num_hidden_layers": 1000, "n_layer": 1000, "n_layers": 1000, "num_layers": 1000, "hidden_size": 100_000,
+    "n_embd": 100_000, "dim": 100_000, "d_model": 100_000, "intermediate_size": 1_000_000, "vocab_size": 10_000_000,
+    "num_labels": 1_000_000,
+}  # fmt: skip
+NO_LIMIT = 1_000_000  # a tokenizer or config that names more positions than this names none
+
+
+def check_folder(folder: Path, max_length: int | None = None, name: str = "") -> None:
+    """Whether `folder` holds a model that can be trained here, by its file names and config alone.
+
+    max_length: tokens per text, checked against what the model can take. name: what a person calls the model, if not
+    by its folder. Raises ModelError.
+    """
+    if not os.path.isdir(folder):  # noqa: PTH112 - a Path raises for names that are none
+        raise ModelError(f"{folder} is not a folder; give the folder that has config.json and model.safetensors in it")
+    with opening(folder):
+        _check_contents(folder, max_length, name or folder.name)
+
+
+def _check_contents(folder: Path, max_length: int | None, name: str) -> None:
+    config = read_config(folder)
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or not kind:
+        raise ModelError(f"config.json in {folder} names no model_type; save the model anew with save_pretrained")
+    if "auto_map" in config and kind not in KNOWN_TYPES:
+        raise ModelError(f"{name} needs code of its own to load (auto_map), which is not run here; use another model")
+    if config.get("is_encoder_decoder"):
+        raise ModelError(f"{name} is an encoder-decoder ({kind}), which cannot classify texts here; use an encoder")
+    if kernel := _foreign_attention(config):
+        raise ModelError(
+            f"{name} wants to compute with code from the Hub (attn_implementation {kernel[:100]!r}), which is not run "
+            "here; remove that line from its config.json"
+        )
+    _check_size(config, name)
+    _check_weights(folder)
+    _check_tokenizer_settings(folder, name)
+    if not any((folder / file).is_file() for file in TOKENIZER_FILES):
+        raise ModelError(f"{folder} has no tokenizer (tokenizer.json or vocab.txt); save it there with save_pretrained")
+    limit = position_limit(config)
+    if max_length is not None and limit is not None and max_length > limit:
+        raise ModelError(
+            f"the longest text is set to {max_length:,} tokens, but {name} takes at most {limit:,}; "
+            f"set model.max_length to {limit} or less"
+        )
+
+
+def position_limit(config: dict[str, Any]) -> int | None:
+    """How many tokens a model with this config (of config.json) can take; None if it names no limit."""
+    names = ("max_position_embeddings", "n_positions", "max_seq_len")
+    limit = next((config[n] for n in names if isinstance(config.get(n), int)), None)
+    if limit is None or not 0 < limit < NO_LIMIT:
+        return None
+    if config.get("model_type") in OFFSET_POSITIONS:
+        padding = config.get("pad_token_id")
+        return limit - (padding if isinstance(padding, int) and padding else 1) - 1
+    return limit
+
+
+def model_type(folder: Path | None) -> str:
+    """The `model_type` of a checked folder's config.json; that of our new models for None (scratch)."""
+    return "bert" if folder is None else str(read_config(folder)["model_type"])
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    if not path.is_file():
+        if (folder / "adapter_config.json").is_file():
+            raise ModelError(f"{folder} holds an adapter, not a whole model; merge it into its base model first")
+        raise ModelError(f"{folder} has no config.json, so it is no model; give the folder that save_pretrained wrote")
+    return _read_json(path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """Raises ModelError for what is no object of a size and depth that can be read."""
+    try:
+        if path.stat().st_size > LARGEST_JSON:
+            raise ModelError(f"{path} has more than {LARGEST_JSON // 1024**2} MB, which no {path.name} has")
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} cannot be read: {first_line(error)}") from None
+    if not isinstance(tree, dict):
+        raise ModelError(f"{path} is not a model's {path.stem}; save the model anew with save_pretrained")
+    return tree
+
+
+def _check_size(config: dict[str, Any], name: str) -> None:
+    """A config makes layers before any weights are looked at: no numbers that fill the memory."""
+    for field, most in MOST.items():
+        value = config.get(field)
+        if isinstance(value, int | float) and not 0 <= value <= most:
+            raise ModelError(
+                f"config.json of {name} has {field} {str(value)[:20]}; the most that is loaded here is {most:,}"
+            )
+
+
+def _check_weights(folder: Path) -> None:
+    if (folder / "model.safetensors").is_file():
+        return
+    if any(folder.glob("model*.safetensors")):
+        if (folder / INDEX).is_file():
+            _check_index(folder)
+        return
+    if any(p for pattern in PICKLED_WEIGHTS for p in folder.glob(pattern)):
+        raise ModelError(
+            f"{folder} has its weights only in a pickled file, which can run code when it is opened; "
+            "convert them where you trust the file: model.save_pretrained(folder) writes model.safetensors"
+        )
+    raise ModelError(f"{folder} has no weights (model.safetensors); save the model there with save_pretrained")
+
+
+def _check_index(folder: Path) -> None:
+    """The parts of the weights lie beside their index, as safetensors; not elsewhere, and not pickled."""
+    parts = _read_json(folder / INDEX).get("weight_map")
+    names = set(map(str, parts.values())) if isinstance(parts, dict) else set()
+    if strange := sorted(name for name in names if not WEIGHTS.fullmatch(name)):
+        raise ModelError(
+            f"{INDEX} in {folder} names {strange[0][:100]!r} as a part of the weights; they have to lie beside it as "
+            "model-00001-of-00002.safetensors and so on, as save_pretrained writes them"
+        )
+
+
+def _foreign_attention(tree: Any) -> str:
+    """The repository whose code a config asks for in the place of attention, at any depth; empty if none."""
+    if isinstance(tree, list):
+        return next(filter(None, map(_foreign_attention, tree)), "")
+    if not isinstance(tree, dict):
+        return ""
+    for key, value in tree.items():
+        wanted = value.values() if isinstance(value, dict) else [value]
+        if key in ATTENTION and (found := next((v for v in wanted if isinstance(v, str) and "/" in v), "")):
+            return found
+        if found := _foreign_attention(value):
+            return found
+    return ""
+
+
+def _check_tokenizer_settings(folder: Path, name: str) -> None:
+    for file in ("tokenizer_config.json", "special_tokens_map.json"):
+        settings = _read_json(folder / file) if (folder / file).is_file() else {}
+        if found := [key for key in READS_FILES if settings.get(key)]:
+            raise ModelError(
+                f"{file} of {name} names files to read ({found[0]}), which a tokenizer may not; remove that line, or "
+                "use another model"
+            )
+
+
+@contextmanager
+def opening(name: object) -> Iterator[None]:
+    """One sentence for whatever the system says of a path: too long, with a zero byte, not to be read, no such user."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{str(name)[:200]!r} cannot be opened ({first_line(error)}); check the path and its permissions"
+        ) from None
+
+
+def first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return (lines[0] if lines else type(error).__name__)[:300]

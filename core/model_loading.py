@@ -1,0 +1,198 @@
+"""Loading a model that `core.model_folder` has looked at, with its tokenizer, and saving it.
+
+Nothing is ever unpickled and no code of a model is ever run: weights come from safetensors alone, and
+`trust_remote_code` is off. transformers and torch are imported inside the functions.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from core import scratch
+from core.errors import ModelError
+from core.events import Reporter
+from core.files import replace_folder
+from core.model_folder import first_line, model_type
+from core.spec import ModelSpec
+
+logger = logging.getLogger(__name__)
+
+
+def load_tokenizer(model: ModelSpec, folder: Path | None, texts: Iterable[str], report: Reporter) -> Any:
+    """The tokenizer (a `transformers` one) of a pretrained folder, or one trained on `texts` for scratch.
+
+    folder: what `fetch` returned. texts: the training texts; read for scratch alone. Raises ModelError.
+    """
+    if folder is None:
+        report.phase("Building a vocabulary")
+        tokenizer = scratch.tokenizer(texts, model.max_length)
+        report.message(f"Built a vocabulary of {len(tokenizer):,} word pieces from the training texts.")
+        return tokenizer
+    _check_architecture(folder)
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # the library raises whatever its many tokenizers do
+        raise ModelError(f"the tokenizer in {folder} cannot be loaded: {first_line(error)}") from error
+    if tokenizer.pad_token is None:
+        _add_padding(tokenizer, folder, report)
+    return tokenizer
+
+
+def load_model(
+    model: ModelSpec, folder: Path | None, label_names: Sequence[str], tokenizer: Any, seed: int, report: Reporter
+) -> Any:
+    """An `AutoModelForSequenceClassification` in float32 on the CPU, its new head drawn with `seed`, in eval mode.
+
+    folder: what `fetch` returned. label_names: the classes in the order of their ids. Raises ModelError.
+    """
+    from transformers import set_seed
+
+    labels = {
+        "id2label": dict(enumerate(label_names)),
+        "label2id": {name: i for i, name in enumerate(label_names)},
+        "problem_type": "single_label_classification",
+    }
+    set_seed(seed)
+    if folder is None:
+        network = scratch.model(len(tokenizer), model.max_length, tokenizer.pad_token_id, labels)
+        report.message(f"Made a new BERT with {network.num_parameters():,} weights, all of them still random.")
+    else:
+        network = _load_pretrained(folder, labels, tokenizer, report)
+    network.config.pad_token_id = tokenizer.pad_token_id
+    return network.eval()
+
+
+def load_trained(folder: Path, title: str) -> Any:
+    """A classifier as it was saved, with its own head, in float32. Raises ModelError if it has none or is damaged."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    _check_architecture(folder)
+    with _quiet():
+        try:
+            network, info = AutoModelForSequenceClassification.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True,
+                weights_only=True, output_loading_info=True,
+            )  # fmt: skip
+        except Exception as error:  # whatever the library makes of a broken file
+            raise ModelError(f"the model {title} cannot be loaded: {first_line(error)}") from error
+    if info["missing_keys"]:
+        raise ModelError(
+            f"{title} has no trained head ({sorted(info['missing_keys'])[0]} is missing), so it cannot classify yet; "
+            "train it first, or choose one that was trained for classification"
+        )
+    return network
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the library's table of new and unused weights, which alarms."""
+    from transformers.utils import logging as transformers_logging
+
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the Hub's bars have a switch of their own in the environment
+        transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+
+
+def save(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write a folder that `from_pretrained` loads (safetensors, config, tokenizer); complete or not there at all."""
+    with replace_folder(folder) as partial:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+
+
+def _check_architecture(folder: Path) -> None:
+    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
+
+    kind = model_type(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # an unknown type, or a config that its class refuses
+        raise ModelError(
+            f"the installed transformers cannot load a model of type {kind!r}: {first_line(error)}"
+        ) from error
+    if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        raise ModelError(
+            f"{folder.name} is of type {kind!r}, which cannot classify texts; use a text encoder such as BERT"
+        )
+
+
+def _add_padding(tokenizer: Any, folder: Path, report: Reporter) -> None:
+    if tokenizer.eos_token is None:
+        raise ModelError(f"the tokenizer in {folder} has neither a padding nor an end token; use another model")
+    tokenizer.pad_token = tokenizer.eos_token
+    report.message(
+        f"This model has no padding token, as is usual for models that write text. Its end token "
+        f"{tokenizer.eos_token} fills up short texts; the model is told to ignore it.",
+        level="notice",
+        code="padding-token",
+    )
+
+
+def _load_pretrained(folder: Path, labels: dict[str, Any], tokenizer: Any, report: Reporter) -> Any:
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    with _quiet():  # _check_loaded explains
+        try:
+            network, info = AutoModelForSequenceClassification.from_pretrained(
+                folder,
+                **labels,
+                num_labels=len(labels["id2label"]),
+                dtype=torch.float32,  # master weights: lower precision, where chosen, comes from autocast
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                weights_only=True,
+                ignore_mismatched_sizes=True,  # a head for other classes is made anew; all else is checked below
+                output_loading_info=True,
+            )
+        except Exception as error:  # a broken file, a config that fits no weights: whatever the library makes of it
+            raise ModelError(f"the model in {folder} cannot be loaded: {first_line(error)}") from error
+    _check_loaded(folder, network, info, report)
+    rows = network.get_input_embeddings().weight.shape[0]
+    if len(tokenizer) > rows:
+        raise ModelError(
+            f"the tokenizer in {folder} has {len(tokenizer):,} tokens, its model only {rows:,}; they do not fit"
+        )
+    return network
+
+
+def _check_loaded(folder: Path, network: Any, info: dict[str, Any], report: Reporter) -> None:
+    """Explain a new head; refuse a body that is not all there."""
+    body = f"{network.base_model_prefix}."
+    changed = {*info["missing_keys"], *(m[0] for m in info["mismatched_keys"])}
+    lost = sorted(k for k in changed if k.startswith(body) and "pooler" not in k)
+    if lost:
+        raise ModelError(
+            f"the weights in {folder} do not fit its config.json: {len(lost):,} are missing or of another size, "
+            f"such as {lost[0]}; use the folder as save_pretrained wrote it"
+        )
+    logger.info("new weights: %s; unused: %s", sorted(changed) or "none", sorted(info["unexpected_keys"]) or "none")
+    if changed:
+        report.message(
+            "The part that chooses the class (the head) is new and starts with random weights. That is normal: "
+            "the pretrained part knows language, and this training teaches the head your classes.",
+            level="notice",
+            code="new-head",
+        )
+    if info["unexpected_keys"]:
+        report.message(
+            "Some pretrained weights are not used: they belong to the task that the model was trained for before. "
+            "That is normal.",
+            level="notice",
+            code="unused-weights",
+        )
