@@ -73,8 +73,9 @@ def train_ours(spec: RunSpec, loaded: Any, report: Any) -> dict[str, Any]:
     from core.tasks.text_classification import encode
 
     device.set_threads(process.physical_cores())
-    folder = Path(spec.model.name)
-    tokenizer = model_loading.load_tokenizer(spec.model, folder, [], report)
+    folder = None if spec.model.name == "scratch" else Path(spec.model.name)
+    texts = loaded.dataset["train"][loaded.text_columns[0]]
+    tokenizer = model_loading.load_tokenizer(spec.model, folder, texts, report)
     model = model_loading.load_model(spec.model, folder, loaded.label_names, tokenizer, spec.training.seed, report)
     encoded = encode(loaded, spec, tokenizer, report)
     engine = importlib.import_module(ENGINES[spec.engine])

@@ -34,6 +34,7 @@ class Side:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # as a worker: Linux shares cores out among sessions
         )
         self._read()  # it says when it is ready
 

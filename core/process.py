@@ -30,6 +30,10 @@ ALLOCATOR = {
     "MALLOC_TOP_PAD_": str(256 * 1024**2),
     "MALLOC_ARENA_MAX": "1",
 }
+# How often a thread of torch looks whether the others are done before it sleeps. By libgomp's default it looks for
+# milliseconds, as busy as one that computes; beside anything else that wants a core, such as the browser in which the
+# run is watched, training becomes up to twenty times slower. `benchmarks.busy_machine` measures it.
+WAITING = {"GOMP_SPINCOUNT": "1000"}
 
 
 @lru_cache(maxsize=1)
@@ -186,7 +190,7 @@ def worker_environment(resource: str, threads: int | None = None, settings: Sett
         "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # as nvidia-smi counts
         "CUDA_VISIBLE_DEVICES": visible[int(gpu)] if gpu and visible else gpu,
     }
-    for name, value in ALLOCATOR.items():
+    for name, value in (ALLOCATOR | WAITING).items():
         environment.setdefault(name, value)
     if settings is not None:
         environment["TUNEDECK_HOME"] = str(settings.home)

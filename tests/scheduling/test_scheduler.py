@@ -203,6 +203,15 @@ def test_the_operators_choice_of_gpus_holds(monkeypatch: pytest.MonkeyPatch) -> 
     assert process.worker_environment("gpu:1")["CUDA_VISIBLE_DEVICES"] == "1"
 
 
+def test_threads_that_wait_leave_the_core_to_others_unless_the_operator_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("GOMP_SPINCOUNT", raising=False)
+    assert process.worker_environment("cpu")["GOMP_SPINCOUNT"] == "1000"
+    monkeypatch.setenv("GOMP_SPINCOUNT", "infinity")
+    assert process.worker_environment("cpu")["GOMP_SPINCOUNT"] == "infinity"
+
+
 def test_what_asks_a_model_takes_a_gpu_that_is_free_and_waits_for_none(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
