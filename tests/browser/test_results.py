@@ -14,7 +14,7 @@ from playwright.sync_api import Locator, Page, expect
 from core.presets import PRESETS, SAMPLE
 from core.spec import replace
 from core.store import Run
-from tests.browser.steps import TRAINING_S, Dashboard, button, choose, settled, until
+from tests.browser.steps import TRAINING_S, Dashboard, button, choose, settled, until, write_cell
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
 WAIT_S = 240.0
@@ -193,11 +193,7 @@ def test_a_doubtful_label_becomes_a_new_version(dashboard: Dashboard, page: Page
     page.locator(".st-key-judge_headline").wait_for(timeout=WAIT_S * 1000)
     tab(page, "Label errors")
     said(page, r"\d+ labels? of [\d,]+ may be wrong")
-    table = page.get_by_test_id("stDataFrame").first
-    table.click(position={"x": 40, "y": 52})
-    page.keyboard.press("Enter")
-    page.keyboard.type("Drop")
-    page.keyboard.press("Enter")
+    write_cell(page, page.get_by_test_id("stDataFrame").first, 40, 52, "Drop")
     button(page, "Make a new version with 1 change").click()
     page.get_by_text("Leave out 1 by text").wait_for()
     said(page, "1 step of preparation")
