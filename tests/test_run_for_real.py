@@ -96,7 +96,7 @@ def test_kill_in_the_middle_of_training_then_the_next_run_works(settings: Settin
 STEADY = """
 data: {source: sample, text_columns: [text], label_column: label, max_train_examples: 160, max_eval_examples: 32}
 model: {name: scratch, max_length: 32}
-training: {num_train_epochs: 25, logging_steps: 1, learning_rate: 1e-4, save_strategy: steps, save_steps: 7}
+training: {num_train_epochs: 8, logging_steps: 1, learning_rate: 1e-4, save_strategy: steps, save_steps: 7}
 execution: {threads: 1}
 """
 

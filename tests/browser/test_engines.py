@@ -10,19 +10,7 @@ from playwright.sync_api import Page, expect
 
 from core.results import model_folder
 from core.store import Run
-from tests.browser.steps import (
-    TRAINING_S,
-    Dashboard,
-    button,
-    choose,
-    main_score,
-    points,
-    settled,
-    status,
-    step,
-    until,
-    write_cell,
-)
+from tests.browser.steps import TRAINING_S, Dashboard, button, choose, main_score, points, settled, status, step, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
 
@@ -110,7 +98,11 @@ def test_class_weights_are_typed_into_a_table(dashboard: Dashboard, page: Page) 
     page.get_by_role("tab", name="Training").click()
     choose(page, "Class weights", "custom")
     expect(page.get_by_text("none is given").first).to_be_visible()
-    write_cell(page, page.get_by_test_id("stDataFrame"), 380, 35 * 5 + 17, "3")  # the fifth row's weight
+    table = page.get_by_test_id("stDataFrame")
+    table.click(position={"x": 380, "y": 35 * 5 + 17})  # the fifth row's weight
+    page.keyboard.type("3")
+    page.locator("#portal input").wait_for()  # the cell's editor
+    page.keyboard.press("Enter")
     expect(page.get_by_text("none is given")).to_have_count(0)
     run = start(page, dashboard)
     assert run.spec["training"]["custom_class_weights"] == {"5 stars": 3.0}
