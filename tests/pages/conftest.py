@@ -5,17 +5,21 @@ Import `ui` inside the tests, after `app` has opened a page: page objects made o
 
 from __future__ import annotations
 
+import functools
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from core.scheduler import Scheduler
 
 ROOT = Path(__file__).parents[2]
+# Each AppTest reads what every installed package says of itself, which takes longer than most pages: once is enough.
+COMPONENTS = functools.cache(manifest_scanner.scan_component_manifests)
 
 
 @pytest.fixture
@@ -26,6 +30,7 @@ def app(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str],
     st.cache_resource.clear()
     st.cache_data.clear()
     monkeypatch.setattr(Scheduler, "start", lambda self: None)
+    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", COMPONENTS)
 
     def opened(page: str = "") -> AppTest:
         test = AppTest.from_file(str(ROOT / "ui/app.py"), default_timeout=30).run()

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from core.scheduler import Scheduler
@@ -22,6 +23,7 @@ from core.sharing.bundles.bundle import NAME
 from core.sharing.bundles.shown import take_in
 from core.store import Store
 from tests.hub_server.server import LoopbackHub
+from tests.pages.conftest import COMPONENTS
 from tests.sharing.test_bundle import Shared, shared
 
 __all__ = ["shared"]
@@ -54,6 +56,7 @@ def seen(page: AppTest) -> Seen:
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """`opened(home, page, **query)`: the page over a home; nothing starts a run."""
     monkeypatch.setattr(Scheduler, "start", lambda self: None)
+    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", COMPONENTS)
 
     def fresh() -> None:
         for name in [n for n in sys.modules if n == "ui" or n.startswith("ui.")]:
