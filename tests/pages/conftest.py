@@ -13,13 +13,23 @@ from pathlib import Path
 import pytest
 import streamlit as st
 from streamlit.components.v2 import manifest_scanner
+from streamlit.runtime.scriptrunner import script_runner
 from streamlit.testing.v1 import AppTest
 
 from core.scheduler import Scheduler
 
 ROOT = Path(__file__).parents[2]
-# Each AppTest reads what every installed package says of itself, which takes longer than most pages: once is enough.
 COMPONENTS = functools.cache(manifest_scanner.scan_component_manifests)
+
+
+def quicken(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Spares each AppTest what has nothing to do with the page.
+
+    That is reading what every installed package says of itself, and after each run of the script, where another test
+    has imported Keras (which the dashboard never does), Keras's collection of all garbage.
+    """
+    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", COMPONENTS)
+    monkeypatch.setattr(script_runner, "_clean_problem_modules", lambda: None)
 
 
 @pytest.fixture
@@ -30,7 +40,7 @@ def app(home: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str],
     st.cache_resource.clear()
     st.cache_data.clear()
     monkeypatch.setattr(Scheduler, "start", lambda self: None)
-    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", COMPONENTS)
+    quicken(monkeypatch)
 
     def opened(page: str = "") -> AppTest:
         test = AppTest.from_file(str(ROOT / "ui/app.py"), default_timeout=30).run()

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 import streamlit as st
-from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from core.scheduler import Scheduler
@@ -23,7 +22,7 @@ from core.sharing.bundles.bundle import NAME
 from core.sharing.bundles.shown import take_in
 from core.store import Store
 from tests.hub_server.server import LoopbackHub
-from tests.pages.conftest import COMPONENTS
+from tests.pages.conftest import quicken
 from tests.sharing.test_bundle import Shared, shared
 
 __all__ = ["shared"]
@@ -56,7 +55,7 @@ def seen(page: AppTest) -> Seen:
 def opened(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     """`opened(home, page, **query)`: the page over a home; nothing starts a run."""
     monkeypatch.setattr(Scheduler, "start", lambda self: None)
-    monkeypatch.setattr(manifest_scanner, "scan_component_manifests", COMPONENTS)
+    quicken(monkeypatch)
 
     def fresh() -> None:
         for name in [n for n in sys.modules if n == "ui" or n.startswith("ui.")]:
