@@ -55,7 +55,9 @@ def show(run: Run) -> None:
 
 
 def _hint(run: Run) -> None:
-    """Without an evaluation a report can say little."""
+    """Without an evaluation a report can say little; for those who can make one."""
+    if not resources.may("work"):
+        return
     judged = resources.store().runs(kind="evaluate", statuses=("finished",), limit=500)
     if any(other.spec.get("model", {}).get("run") == run.id for other in judged):
         return
