@@ -29,7 +29,7 @@ ROWS, QUICK_ROWS = 1000, 64
 COLA_ROWS, QUICK_COLA_ROWS = 8551, 1024  # all of CoLA: one epoch
 PYTORCH, OTHERS, KERAS = ("trainer", "torch"), ("tuned", "recipe"), ("keras-tf_data", "keras-numpy")
 TARGETS = {"recipe": 6.0, "tuned": 1.3, "keras-numpy": 3.0}
-PLAIN_WITHOUT = ("OMP_", "MKL_", "MALLOC_", "GLIBC_", "KMP_", "LD_PRELOAD")
+PLAIN_WITHOUT = ("OMP_", "GOMP_", "MKL_", "MALLOC_", "GLIBC_", "KMP_", "LD_PRELOAD")
 
 
 def main(arguments: list[str]) -> int:

@@ -105,6 +105,7 @@ def model_type(folder: Path | None) -> str:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
+    """The folder's config.json. Raises ModelError if there is none, or none that can be read."""
     path = folder / "config.json"
     if not path.is_file():
         if (folder / "adapter_config.json").is_file():
@@ -199,5 +200,6 @@ def opening(name: object) -> Iterator[None]:
 
 
 def first_line(error: Exception) -> str:
+    """What an error of a library says, as part of a sentence: its first line, at most 300 characters."""
     lines = str(error).strip().splitlines()
     return (lines[0] if lines else type(error).__name__)[:300]

@@ -167,25 +167,6 @@ def choose(page: Page, field: str, option: str) -> None:
     until(listed, 60, f"{field} offers {option}")
 
 
-def write_cell(page: Page, table: Locator, x: int, y: int, value: str) -> None:
-    """Write into the cell of a table at a place in it; its editor may take a while to open."""
-    editor = page.locator("#portal input")
-
-    def opened() -> bool:
-        table.click(position={"x": x, "y": y})
-        page.keyboard.press("Enter")
-        try:
-            editor.wait_for(timeout=3_000)
-        except TimeoutError:
-            page.keyboard.press("Escape")
-            return False
-        return True
-
-    until(opened, 60, "the cell can be written into")
-    page.keyboard.type(value)
-    page.keyboard.press("Enter")
-
-
 def status(page: Page) -> str:
     """What the Run page's badge says, such as "Running"."""
     badge = page.locator(".st-key-run_status [data-testid=stMarkdownContainer]").first

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, TimeoutError, expect
 
 from core.presets import PRESETS, SAMPLE
 from core.spec import replace
 from core.store import Run
-from tests.browser.steps import TRAINING_S, Dashboard, button, choose, settled, until, write_cell
+from tests.browser.steps import TRAINING_S, Dashboard, button, choose, settled, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
 WAIT_S = 240.0
@@ -49,6 +49,25 @@ def said(page: Page, pattern: str, timeout_s: float = 60) -> re.Match[str]:
 def first_row(page: Page, table: int = 0) -> None:
     """Select the first row of a table."""
     page.get_by_test_id("stDataFrame").nth(table).click(position={"x": 15, "y": 52})
+
+
+def write_cell(page: Page, table: Locator, x: int, y: int, value: str) -> None:
+    """Write into the cell of a table at a place in it; its editor may take a while to open."""
+    editor = page.locator("#portal input")
+
+    def opened() -> bool:
+        table.click(position={"x": x, "y": y})
+        page.keyboard.press("Enter")
+        try:
+            editor.wait_for(timeout=3_000)
+        except TimeoutError:
+            page.keyboard.press("Escape")
+            return False
+        return True
+
+    until(opened, 60, "the cell can be written into")
+    page.keyboard.type(value)
+    page.keyboard.press("Enter")
 
 
 def evaluation(dashboard: Dashboard, run: Run) -> dict[str, Any]:
