@@ -35,6 +35,7 @@ ARGUMENTS = (
 )
 T = TypeVar("T")
 
+FIRST_BOX = (15, 52)  # in a table: the box that selects its first row
 TRAINING_S = 1200.0  # for a run of the sample, on a slow machine that does other things too
 
 
@@ -167,6 +168,49 @@ def choose(page: Page, field: str, option: str) -> None:
     until(listed, 60, f"{field} offers {option}")
 
 
+def write_cell(page: Page, table: Locator, place: tuple[int, int], value: str, opens: str = "") -> None:
+    """Write into the cell at a place of a table.
+
+    opens: the key that opens the cell's editor; by default the first key of the value does, which only cells of
+    text and numbers understand
+    """
+    editor = page.locator("#portal input")
+
+    def opened() -> bool:
+        table.click(position={"x": place[0], "y": place[1]})
+        page.keyboard.press(opens or value[0])
+        try:
+            editor.wait_for(timeout=3_000)
+        except TimeoutError:  # not drawn yet when it was clicked
+            page.keyboard.press("Escape")
+            return False
+        return True
+
+    until(opened, 60, "the cell can be written into")
+    page.keyboard.type(value if opens else value[1:])
+    page.keyboard.press("Enter")
+
+
+def clicked(click: Callable[[], None], shows: Locator) -> None:
+    """Click until the page shows what the click is for: a table or chart just being drawn takes no notice of it."""
+
+    def shown() -> bool:
+        try:
+            click()
+            shows.first.wait_for(timeout=10_000)
+        except TimeoutError:
+            return False
+        return True
+
+    until(shown, 60, f"a click shows {shows}")
+
+
+def in_table(page: Page, x: int, y: int, shows: Locator) -> None:
+    """Click at a place of the page's first table until the page shows what that is for."""
+    table = page.get_by_test_id("stDataFrame").first
+    clicked(lambda: table.click(position={"x": x, "y": y}), shows)
+
+
 def status(page: Page) -> str:
     """What the Run page's badge says, such as "Running"."""
     badge = page.locator(".st-key-run_status [data-testid=stMarkdownContainer]").first
@@ -192,9 +236,14 @@ def points(page: Page, chart: str = "loss", trace: int = 0) -> int:
     )
 
 
+def main_card(page: Page, group: str) -> Locator:
+    """The main metric's card in a group of them: its title is bold. Which one the browser draws first is chance."""
+    return page.locator(f".st-key-{group} [data-testid=stMetric]:has([data-testid=stMetricLabel] strong)")
+
+
 def main_score(page: Page) -> tuple[float, float]:
     """The main metric on a finished run's page, and its baseline."""
-    card = page.locator(".st-key-run_scores [data-testid=stMetric]").first
+    card = main_card(page, "run_scores")
     card.wait_for()
     value, baseline = (
         card.get_by_test_id("stMetricValue").inner_text(),

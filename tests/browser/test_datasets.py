@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 
 import pytest
-from playwright.sync_api import Page, TimeoutError, expect
+from playwright.sync_api import Page, expect
 
 from core.data.load import load
 from core.spec import DataSpec, build
-from tests.browser.steps import Dashboard, button, settled, until
+from tests.browser.steps import FIRST_BOX, Dashboard, button, clicked, in_table, settled, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]
 
@@ -27,23 +27,20 @@ def said(page: Page, pattern: str) -> re.Match[str]:
 
 
 def open_row(page: Page) -> None:
-    def opened() -> bool:
-        page.get_by_test_id("stDataFrame").first.click(position={"x": 15, "y": 52})  # the first row's box
-        try:
-            page.locator(".st-key-whole_row").wait_for(timeout=5_000)
-        except TimeoutError:  # another table has taken the place of the one that was clicked
-            return False
-        return True
+    in_table(page, *FIRST_BOX, page.locator(".st-key-whole_row"))
 
-    until(opened, 60, "a row opens")
+
+def click_bar(page: Page, place: int, filters: str) -> None:
+    """Click a bar of a chart until its rows are what is looked at."""
+    bar = page.locator(".js-plotly-plot .bars path").nth(place)
+    clicked(lambda: bar.click(force=True), page.get_by_role("button", name=re.compile(filters)))
 
 
 def test_browse_the_sample(dashboard: Dashboard, page: Page) -> None:
     page.goto(dashboard.url("datasets"))
     settled(page)
     tab(page, "Labels")
-    page.locator(".js-plotly-plot .bars path").nth(3).click(force=True)
-    said(page, r"label is 4 stars")
+    click_bar(page, 3, "label is 4 stars")
     of_class = int(said(page, r"([\d,]+) rows of 4,000 found")[1].replace(",", ""))
     assert 900 < of_class < 1_100
 
@@ -85,7 +82,7 @@ def test_a_bar_of_lengths_is_a_filter(dashboard: Dashboard, page: Page) -> None:
     tab(page, "Text lengths")
     page.get_by_text("Characters", exact=True).click()
     said(page, r"Click a bar to see its rows")
-    page.locator(".js-plotly-plot .bars path").nth(5).click(force=True)
+    click_bar(page, 5, r"text has from \d+ to \d+ characters")
     low, high = map(int, said(page, r"text has from (\d+) to (\d+) characters").groups())
     said(page, r"[\d,]+ rows? of 4,000 found")
     assert low < high

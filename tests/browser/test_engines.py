@@ -10,7 +10,19 @@ from playwright.sync_api import Page, expect
 
 from core.results import model_folder
 from core.store import Run
-from tests.browser.steps import TRAINING_S, Dashboard, button, choose, main_score, points, settled, status, step, until
+from tests.browser.steps import (
+    TRAINING_S,
+    Dashboard,
+    button,
+    choose,
+    main_score,
+    points,
+    settled,
+    status,
+    step,
+    until,
+    write_cell,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
 
@@ -46,15 +58,16 @@ def test_each_engine_shows_the_same_panels(kind: str, dashboard: Dashboard, page
     run = start(page, dashboard)
     until(lambda: step(page) > 3, 180, "training is on its way")
     until(lambda: points(page) > 1, 60, "the loss curve has points")
-    assert page.locator(".st-key-run_vitals [data-testid=stMetricLabel]").all_inner_texts() == VITALS
+    expect(page.locator(".st-key-run_vitals [data-testid=stMetricLabel]")).to_have_text(VITALS)
 
     until(lambda: status(page) == "Finished", TRAINING_S, "the run finishes")
     settled(page)
     accuracy, baseline = main_score(page)
     assert accuracy > baseline, "it has learned something"
     until(lambda: points(page) > 10, 30, "the loss curve is whole")
-    assert set(page.locator("[class*=st-key-chart_]").evaluate_all(CHARTS)) == DRAWN
     until(lambda: points(page, "confusion", 2) == 25, 30, "the confusion matrix is drawn")
+    charts = page.locator("[class*=st-key-chart_]")
+    until(lambda: set(charts.evaluate_all(CHARTS)) == DRAWN, 30, f"the charts are {DRAWN}")
     title = TITLES[run.spec["engine"]]
     expect(page.locator(".st-key-run_status")).to_contain_text(
         title + {"keras-tf_data": " (tf.data)", "keras-numpy": " (NumPy)"}.get(kind, "")
@@ -89,7 +102,7 @@ def test_a_stopped_run_goes_on_where_it_was(dashboard: Dashboard, page: Page) ->
     assert (again.id, again.attempt, again.step) == (run.id, 2, again.total)
     steps = [m.step for m in dashboard.store.metrics_since(run.id) if m.name == "loss"]
     assert len(steps) == len(set(steps)) and steps == sorted(steps)
-    assert page.locator(".st-key-run_resume").count() == 0, "a finished run has nothing to resume"
+    expect(page.locator(".st-key-run_resume")).to_have_count(0)  # a finished run has nothing to resume
 
 
 def test_class_weights_are_typed_into_a_table(dashboard: Dashboard, page: Page) -> None:
@@ -98,11 +111,7 @@ def test_class_weights_are_typed_into_a_table(dashboard: Dashboard, page: Page) 
     page.get_by_role("tab", name="Training").click()
     choose(page, "Class weights", "custom")
     expect(page.get_by_text("none is given").first).to_be_visible()
-    table = page.get_by_test_id("stDataFrame")
-    table.click(position={"x": 380, "y": 35 * 5 + 17})  # the fifth row's weight
-    page.keyboard.type("3")
-    page.locator("#portal input").wait_for()  # the cell's editor
-    page.keyboard.press("Enter")
+    write_cell(page, page.get_by_test_id("stDataFrame"), (380, 35 * 5 + 17), "3")  # the fifth row's weight
     expect(page.get_by_text("none is given")).to_have_count(0)
     run = start(page, dashboard)
     assert run.spec["training"]["custom_class_weights"] == {"5 stars": 3.0}

@@ -33,7 +33,7 @@ def test_from_the_first_page_to_a_finished_run(dashboard: Dashboard, new_page: C
     accuracy, baseline = main_score(page)
     print(f"steps seen {steps}, points drawn {drawn}, accuracy {accuracy}, baseline {baseline}")
     assert accuracy > baseline + 0.15
-    assert page.locator("[data-testid=stProgress]").count() == 0
+    expect(page.locator("[data-testid=stProgress]")).to_have_count(0)
 
     cold = new_page()
     cold.goto(address)

@@ -9,12 +9,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Locator, Page, TimeoutError, expect
+from playwright.sync_api import Locator, Page, expect
 
 from core.presets import PRESETS, SAMPLE
 from core.spec import replace
 from core.store import Run
-from tests.browser.steps import TRAINING_S, Dashboard, button, choose, settled, until
+from tests.browser.steps import (
+    FIRST_BOX,
+    TRAINING_S,
+    Dashboard,
+    button,
+    choose,
+    clicked,
+    in_table,
+    settled,
+    until,
+    write_cell,
+)
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
 WAIT_S = 240.0
@@ -46,30 +57,6 @@ def said(page: Page, pattern: str, timeout_s: float = 60) -> re.Match[str]:
     return found
 
 
-def first_row(page: Page, table: int = 0) -> None:
-    """Select the first row of a table."""
-    page.get_by_test_id("stDataFrame").nth(table).click(position={"x": 15, "y": 52})
-
-
-def write_cell(page: Page, table: Locator, x: int, y: int, value: str) -> None:
-    """Write into the cell of a table at a place in it; its editor may take a while to open."""
-    editor = page.locator("#portal input")
-
-    def opened() -> bool:
-        table.click(position={"x": x, "y": y})
-        page.keyboard.press("Enter")
-        try:
-            editor.wait_for(timeout=3_000)
-        except TimeoutError:
-            page.keyboard.press("Escape")
-            return False
-        return True
-
-    until(opened, 60, "the cell can be written into")
-    page.keyboard.type(value)
-    page.keyboard.press("Enter")
-
-
 def evaluation(dashboard: Dashboard, run: Run) -> dict[str, Any]:
     found = [r for r in dashboard.store.runs(kind="evaluate") if r.spec["model"]["run"] == run.id]
     folder = dashboard.settings.run_dir(found[0].id)
@@ -98,15 +85,18 @@ def test_judge_a_run_and_ask_why(dashboard: Dashboard, page: Page) -> None:
     true, taken = max(
         ((i, k) for i in range(len(labels)) for k in range(len(labels)) if i != k), key=lambda p: confusion[p[0]][p[1]]
     )
-    place = chart.evaluate(
-        "(e, [x, y]) => { const l = e._fullLayout, r = e.getBoundingClientRect();"
-        " return [r.x + l.xaxis._offset + l.xaxis.c2p(x), r.y + l.yaxis._offset + l.yaxis.c2p(y)] }",
-        [taken, true],
-    )
-    page.mouse.move(place[0] - 30, place[1] + 8)
-    page.mouse.click(place[0] - 30, place[1] + 8)
-    count = confusion[true][taken]
-    said(page, rf"{count} examples? of “{labels[true]}” taken for “{labels[taken]}”")
+
+    def click_cell() -> None:
+        x, y = chart.evaluate(
+            "(e, [x, y]) => { const l = e._fullLayout, r = e.getBoundingClientRect();"
+            " return [r.x + l.xaxis._offset + l.xaxis.c2p(x), r.y + l.yaxis._offset + l.yaxis.c2p(y)] }",
+            [taken, true],
+        )
+        page.mouse.move(x - 30, y + 8)
+        page.mouse.click(x - 30, y + 8)
+
+    of = rf"{confusion[true][taken]} examples? of “{labels[true]}” taken for “{labels[taken]}”"
+    clicked(click_cell, page.get_by_text(re.compile(of)))
 
     tab(page, "Curves")
     said(page, "highest at")
@@ -125,10 +115,10 @@ def test_judge_a_run_and_ask_why(dashboard: Dashboard, page: Page) -> None:
 
     tab(page, "Mistakes")
     said(page, "those first that the model is surest of")
-    first_row(page)
     example = page.locator(".st-key-judge_mistakes_example")
+    in_table(page, *FIRST_BOX, example)
     expect(example).to_contain_text("Blue speaks for", timeout=WAIT_S * 1000)
-    assert example.locator("span[style*=background], [class*=background]").count() > 0, "words are highlighted"
+    example.locator("span[style*=background], [class*=background]").first.wait_for()  # words are highlighted
     button(page, "Find the nearest training examples").click()
     expect(example).to_contain_text("by the model's own last layer", timeout=WAIT_S * 1000)
 
@@ -212,7 +202,7 @@ def test_a_doubtful_label_becomes_a_new_version(dashboard: Dashboard, page: Page
     page.locator(".st-key-judge_headline").wait_for(timeout=WAIT_S * 1000)
     tab(page, "Label errors")
     said(page, r"\d+ labels? of [\d,]+ may be wrong")
-    write_cell(page, page.get_by_test_id("stDataFrame").first, 40, 52, "Drop")
+    write_cell(page, page.get_by_test_id("stDataFrame").first, (40, 52), "Drop", opens="Enter")
     button(page, "Make a new version with 1 change").click()
     page.get_by_text("Leave out 1 by text").wait_for()
     said(page, "1 step of preparation")

@@ -7,7 +7,7 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import Dashboard, settled, status, until
+from tests.browser.steps import Dashboard, in_table, settled, status, until
 from tests.synthetic import Synthetic
 
 pytestmark = pytest.mark.browser
@@ -15,11 +15,9 @@ pytestmark = pytest.mark.browser
 ROW, HEADER = 36, 36
 
 
-def row(page: Page, place: int, x: int = 16) -> None:
-    """Click in a row of the table, which is a canvas: at the box at its left unless another place is given."""
-    box = page.locator("[data-testid=stDataFrame] canvas").first.bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + x, box["y"] + HEADER + ROW * place + ROW // 2)
+def select(page: Page, place: int, says: str) -> None:
+    """Tick the box of a row of the table."""
+    in_table(page, 16, HEADER + ROW * place + ROW // 2, page.get_by_text(says))
 
 
 def test_two_runs_are_deleted_with_their_files_while_another_works(dashboard: Dashboard, page: Page) -> None:
@@ -30,11 +28,8 @@ def test_two_runs_are_deleted_with_their_files_while_another_works(dashboard: Da
     kept.train(10, of=100)
     page.goto(dashboard.url("runs"))
     settled(page)
-    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
-    row(page, 0)
-    expect(page.get_by_text("1 run selected")).to_be_visible()
-    row(page, 1)
-    expect(page.get_by_text("2 runs selected")).to_be_visible()
+    select(page, 0, "1 run selected")
+    select(page, 1, "2 runs selected")
     page.locator(".st-key-runs_delete button").click()
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text(re.compile(r"This frees .* kB"))).to_be_visible()
@@ -53,9 +48,7 @@ def test_a_selection_stays_with_its_run_when_another_comes_in(dashboard: Dashboa
     chosen.train(20, of=100)
     page.goto(dashboard.url("runs"))
     settled(page)
-    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
-    row(page, 0)
-    expect(page.get_by_text("1 run selected")).to_be_visible()
+    select(page, 0, "1 run selected")
     Synthetic(dashboard.store, dashboard.settings, "Newer")
     page.wait_for_timeout(3000)  # a tick of the table
     expect(page.get_by_text("1 run selected")).to_be_visible()
@@ -69,9 +62,8 @@ def test_a_run_opens_from_its_row(dashboard: Dashboard, page: Page) -> None:
     run.finish()
     page.goto(dashboard.url("runs"))
     settled(page)
-    page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
-    row(page, 0, x=60)
-    page.wait_for_url(re.compile(rf"/run\?run={run.id}"))
+    in_table(page, 60, HEADER + ROW // 2, page.locator(".st-key-run_status"))
+    assert f"/run?run={run.id}" in page.url
     until(lambda: status(page) == "Finished")
 
 
