@@ -218,7 +218,7 @@ def test_a_demo_trains_for_visitors_one_by_one(start: Callable[..., Dashboard], 
     first, second = new_page(), new_page()
     first.goto(dashboard.url("new_run"))
     settled(first)
-    for field, value in (("Epochs", "50"), ("Epochs", "1"), ("Training examples", "200")):
+    for field, value in (("Epochs", "50"), ("Epochs", "1"), ("Training examples", "1000")):
         box = first.get_by_label(field, exact=True).first
         box.fill(value)
         box.press("Tab")
