@@ -12,9 +12,9 @@ from core import results
 from core.errors import HubError, ModelError, SpecError, TunedeckError
 from core.hub_errors import endpoint, site
 from core.naming import dataset_name
-from core.sharing.hub import outgoing
 from core.sharing.hub.hub_account import Account, is_offline
 from core.sharing.hub.push_spec import PushSpec, repo_name
+from core.sharing.model import model_files
 from core.spec import RunSpec, build
 from core.store import Run
 from core.wording import size
@@ -157,12 +157,12 @@ def _model(run: Run) -> bool:
     try:
         if folder is None:
             raise ModelError("this run has no model any more")
-        sizes = outgoing.model_sizes(folder)
+        sizes = model_files.sizes(folder)
     except (TunedeckError, OSError) as error:
         show_error(error if isinstance(error, TunedeckError) else ModelError("the model's files cannot be read"))
         return False
     _files(
-        {**sizes, outgoing.CARD: None}, "Nothing else: no optimizer, no checkpoint, no log, no path of this machine."
+        {**sizes, model_files.CARD: None}, "Nothing else: no optimizer, no checkpoint, no log, no path of this machine."
     )
     return True
 

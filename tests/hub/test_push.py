@@ -357,7 +357,7 @@ def test_what_does_not_leave(home: Path, settings: Settings, monkeypatch: pytest
             (model / link).unlink()
             (tmp_path / link).write_text('{"stolen": 1}')
             (model / link).symlink_to(tmp_path / link)
-        found = outgoing.model_files(model, f"# Card {secret} {home}", settings)
+        found = outgoing.of_model(model, f"# Card {secret} {home}", settings)
         return {f.path: f.source if isinstance(f.source, bytes) else f.source.read_bytes() for f in found}
 
     clean = files({"config.json": json.dumps({"note": secret, "auto_map": {"AutoModel": "x.Y"}}).encode()})

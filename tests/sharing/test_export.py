@@ -128,6 +128,23 @@ def test_nothing_secret_and_nothing_else_goes_along(
     assert Classifier(folder, 48).names == LABELS
 
 
+@pytest.mark.parametrize("form", ["safetensors", "onnx"])
+def test_a_secret_word_and_a_link_keep_a_model_here(
+    form: str, work: Work, trained: str, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", SECRET)
+    model = settings.run_dir(trained) / "model"
+    (model / "vocab.txt").write_text(f"[PAD]\n{SECRET}\n")
+    with pytest.raises(ModelError, match=r"vocab\.txt holds a secret of this machine"):
+        work("export", ask(form, trained))
+    (model / "vocab.txt").unlink()
+    (tmp_path / "mine.txt").write_text("[PAD]\n")
+    (model / "vocab.txt").symlink_to(tmp_path / "mine.txt")
+    with pytest.raises(ModelError, match=r"vocab\.txt in the model's folder is a link"):
+        work("export", ask(form, trained))
+    assert not list(settings.home.rglob("*.zip"))
+
+
 def test_onnx(work: Work, trained: str, settings: Settings, store: Store, tmp_path: Path) -> None:
     model = settings.run_dir(trained) / "model"
     results.save_temperature(model, 0.8)

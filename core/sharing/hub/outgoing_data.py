@@ -18,7 +18,8 @@ from core.data.prepared import Column, Prepared, Progress, ignore
 from core.errors import DataError
 from core.settings import Settings
 from core.sharing import private
-from core.sharing.hub.outgoing import CARD, Outgoing, as_text
+from core.sharing.hub.outgoing import Outgoing, as_text
+from core.sharing.model.model_files import CARD
 from core.wording import counted, listed
 
 if TYPE_CHECKING:

@@ -57,7 +57,7 @@ def _model(spec: PushSpec, settings: Settings, report: RunWriter) -> list[Outgoi
     if folder is None:
         raise ModelError(f"run {trained.id} has no model to push; it has to come to its end first")
     text = spec.card or card.outgoing(report.store, settings, trained, spec.repo_id)
-    return outgoing.model_files(folder, text, settings)
+    return outgoing.of_model(folder, text, settings)
 
 
 def _dataset(spec: PushSpec, folder: Path, settings: Settings, report: RunWriter) -> list[Outgoing]:

@@ -21,8 +21,9 @@ from core.errors import HubError, TunedeckError
 from core.hub import TOKENIZER_FILES, readable
 from core.hub_errors import What, endpoint, hub_errors, status_of, without_secrets
 from core.sharing.hub.hub_account import Account
-from core.sharing.hub.outgoing import CARD, Outgoing
+from core.sharing.hub.outgoing import Outgoing
 from core.sharing.hub.push_errors import explain_upload, taken
+from core.sharing.model.model_files import CARD
 
 ANSWER_S = 300.0
 """How long the Hub may take over a commit or the last part of a large file."""

@@ -19,7 +19,6 @@ from pydantic import model_validator
 from core.errors import ModelError
 from core.evaluation.specs import Subject
 from core.files import finite
-from core.model_folder import WEIGHTS
 from core.section import Section, setting
 from core.settings import Settings, allowed_path
 from core.sharing.bundles import zips
@@ -35,6 +34,7 @@ if TYPE_CHECKING:
 KIND, CHECK, KERAS_FILE = "export", "check.json", "model.keras"
 CHECKED, MEASURED = 500, 2000
 SCRATCH = "making-"
+Files = dict[str, Path | str]  # name -> the file itself, or its text
 PACKAGES = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "keras", "keras-hub")
 TITLES = {"safetensors": "Safetensors", "onnx": "ONNX", "keras": "Keras"}
 
@@ -68,6 +68,7 @@ def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) ->
 
     source, max_length, title = find_subject(spec.model, settings, report.fraction)
     _check_inside(source, spec.model, settings)
+    files = model_files.model_files(source, settings, follow_links=not spec.model.run)
     shown = str(clean(title if spec.model.run else model_files.folder_name(Path(title).name), settings))
     name = f"{model_files.folder_name(shown)}-{spec.form}{'-int8' if spec.int8 else ''}"
     target = settings.run_dir(run.id) / f"{name}.zip"
@@ -75,7 +76,7 @@ def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) ->
         folder = Path(held) / name
         folder.mkdir()
         if spec.form == "safetensors":
-            contents, found = _safetensors(source, folder.name, shown, settings)
+            contents, found = _safetensors(source, files, folder.name, shown, settings)
         else:
             from core.inference import Classifier
 
@@ -99,18 +100,22 @@ def _check_inside(source: Path, subject: Subject, settings: Settings) -> None:
             allowed_path(settings, str(path))
 
 
-def _safetensors(
-    source: Path, name: str, title: str, settings: Settings
-) -> tuple[dict[str, Path | str], dict[str, Any]]:
+def _safetensors(source: Path, files: Files, name: str, title: str, settings: Settings) -> tuple[Files, dict[str, Any]]:
     from core.results import read_temperature
 
-    contents = model_files.model_files(source, settings)
-    if not any(WEIGHTS.fullmatch(inside) for inside in contents):
-        raise ModelError(f"{title} has no weights as safetensors; train it again")
     temperature = read_temperature(source)
-    labels = _labels(json.loads(str(contents["config.json"])))
-    contents[usage.README] = usage.safetensors_readme(title, name, labels, temperature)
-    return contents, {"temperature": temperature}
+    labels = _labels(json.loads(str(files["config.json"])))
+    return files | _card(source, settings) | {
+        usage.README: usage.safetensors_readme(title, name, labels, temperature)
+    }, {"temperature": temperature}  # fmt: skip
+
+
+def _card(source: Path, settings: Settings) -> Files:
+    """The model card that came with a model."""
+    path = source / model_files.CARD
+    if path.is_symlink() or not path.is_file():
+        return {}
+    return {path.name: str(clean(path.read_text("utf-8", "replace"), settings))}
 
 
 def _labels(config: dict[str, Any]) -> list[str]:
@@ -120,7 +125,7 @@ def _labels(config: dict[str, Any]) -> list[str]:
 
 def _onnx(
     spec: ExportSpec, model: Classifier, folder: Path, title: str, settings: Settings, report: RunWriter
-) -> tuple[dict[str, Path | str], dict[str, Any]]:
+) -> tuple[Files, dict[str, Any]]:
     from core.sharing.model import inputs, onnx_model
 
     report.phase("Loading the data")
@@ -159,7 +164,7 @@ def _onnx(
 
 def _keras(
     spec: ExportSpec, model: Classifier, folder: Path, title: str, settings: Settings, report: RunWriter
-) -> tuple[dict[str, Path | str], dict[str, Any]]:
+) -> tuple[Files, dict[str, Any]]:
     file = keras_file(settings.run_dir(spec.model.run))
     if file is None:
         raise ModelError(f"{title} has no Keras file, because Keras did not train it; take safetensors or ONNX")
@@ -188,7 +193,7 @@ def keras_file(folder: Path) -> Path | None:
     return path if path.is_file() else None
 
 
-def _files(folder: Path) -> dict[str, Path | str]:
+def _files(folder: Path) -> Files:
     return {path.name: path for path in folder.iterdir() if path.is_file()}
 
 

@@ -1,64 +1,149 @@
-"""What of a model's folder may go into a zip for others."""
+"""What of a model's folder others get, in a zip or on the Hub: an allow list, each file looked at before it leaves.
+
+Weights as safetensors, config.json, the tokenizer's files, calibration.json. Never what only training needs (optimizer
+states, training_args.bin, checkpoints), never a log or a spec, never what a link in a run's folder points to.
+"""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from core import hub
 from core.errors import ModelError
-from core.model_folder import INDEX, TOKENIZER_FILES, WEIGHTS
+from core.model_folder import WEIGHTS
 from core.results import CALIBRATION
 from core.settings import Settings
-from core.sharing.private import clean
+from core.sharing import private
 
-SETTINGS_FILES = (
-    "config.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json",
-    INDEX, CALIBRATION,
-)  # fmt: skip
-VOCABULARIES = (*TOKENIZER_FILES, "merges.txt")
 CARD = "README.md"
-NAMES_A_FOLDER = ("_name_or_path", "name_or_path")
+MOST_HEADER = 100 * 1024 * 1024  # bytes, of a safetensors file; the format's own limit
+MOST_TEXT = 200 * 1024 * 1024  # bytes
+VOCABULARY = re.compile(r"tokenizer\.json|vocab\.(json|txt)|merges\.txt|added_tokens\.json|.*\.model")
+LONG_SECRET = 16  # characters: shorter ones are found in vocabularies as words that they happen to be
+REMOTE_CODE = ("auto_map", "custom_pipelines")
 
 
-def model_files(folder: Path, settings: Settings) -> dict[str, Path | str]:
-    """What of a model's folder others get: weights, settings without paths and secrets, vocabulary, card.
+def names(folder: Path, *, follow_links: bool = False) -> list[str]:
+    """The files of a model's folder that go out.
 
-    Everything else that lies there stays where it is. Vocabularies are copied byte for byte: a word of one that
-    happens to be a password of this machine too would, once hidden, make it another model.
+    follow_links: for folders of the Hub's cache, which consist of links. Raises ModelError if it is none to share.
     """
-    found: dict[str, Path | str] = {}
-    for path in sorted(folder.iterdir()):
-        if not path.is_file():
-            continue
-        if WEIGHTS.fullmatch(path.name) or path.name in VOCABULARIES:
-            found[path.name] = path
-        elif path.name in SETTINGS_FILES:
-            found[path.name] = cleaned_json(path, settings)
-        elif path.name == CARD:
-            found[path.name] = clean(path.read_text(encoding="utf-8", errors="replace"), settings)
+    files = sorted(path.name for path in folder.iterdir() if path.is_file())
+    found = hub.choose_files(folder.name, files) + [name for name in files if name == CALIBRATION]
+    for name in found:
+        if not follow_links and (folder / name).is_symlink():
+            raise ModelError(f"{name} in the model's folder is a link, and links are not followed; put the file there")
     return found
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """The same with their sizes in bytes, for those who look before they push."""
+    return {name: (folder / name).stat().st_size for name in names(folder)}
+
+
+def model_files(folder: Path, settings: Settings, *, follow_links: bool = False) -> dict[str, Path | str]:
+    """The files that go out, by name: the file itself, or its text without secrets and without ways into this machine.
+
+    Raises ModelError for a folder that holds links, weights that are no safetensors, or a secret.
+    """
+    if not follow_links and (folder.is_symlink() or not folder.resolve().is_relative_to(folder.parent.resolve())):
+        raise ModelError("the model's folder is a link, and links are not followed; train the model again")
+    return {name: _checked(folder / name, settings) for name in names(folder, follow_links=follow_links)}
 
 
 def tokenizer_files(folder: Path, settings: Settings) -> dict[str, Path | str]:
     """Those of `model_files` that a tokenizer is made of."""
-    others = ("config.json", INDEX, CALIBRATION, CARD)
+    others = ("config.json", f"{hub.WEIGHTS}.index.json", CALIBRATION)
     return {n: c for n, c in model_files(folder, settings).items() if not WEIGHTS.fullmatch(n) and n not in others}
-
-
-def cleaned_json(path: Path, settings: Settings) -> str:
-    """A file of settings as others may see it: no secret, no path, and not where the model once lay."""
-    try:
-        tree: Any = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path.name} of the model cannot be read ({error}); train or download it again") from None
-    if isinstance(tree, dict):
-        tree = {key: value for key, value in tree.items() if key not in NAMES_A_FOLDER}
-    return json.dumps(clean(tree, settings), ensure_ascii=False, indent=2) + "\n"
 
 
 def folder_name(title: str) -> str:
     """A title as the name of a file or folder on any system: letters, digits, dots and hyphens."""
     plain = re.sub(r"[^A-Za-z0-9.]+", "-", title).strip("-.")
     return re.sub(r"\.{2,}", ".", plain)[:60].strip("-.") or "model"
+
+
+def _checked(path: Path, settings: Settings) -> Path | str:
+    if path.suffix == ".safetensors":
+        _check_safetensors(path, settings)
+        return path
+    if VOCABULARY.fullmatch(path.name):
+        _check_vocabulary(path)
+        return path
+    return _cleaned(path, settings)
+
+
+def _cleaned(path: Path, settings: Settings) -> str:
+    """A small JSON file without secrets, without ways into this machine, and without code to be fetched."""
+    tree = _tree(path)
+    if isinstance(tree, dict):
+        tree = {name: value for name, value in tree.items() if name not in REMOTE_CODE}
+        for name in ("_name_or_path", "name_or_path"):
+            if isinstance(tree.get(name), str) and private.is_folder(tree[name]):
+                tree[name] = Path(tree[name].replace("\\", "/")).name
+    return json.dumps(private.clean(tree, settings), ensure_ascii=False, indent=2) + "\n"
+
+
+def _tree(path: Path) -> Any:
+    try:
+        if path.stat().st_size > MOST_TEXT:
+            raise ModelError(f"{path.name} is larger than any such file; train or download the model again")
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        raise ModelError(
+            f"{path.name} of the model cannot be read as JSON; train or download the model again"
+        ) from None
+
+
+def _check_safetensors(path: Path, settings: Settings) -> None:
+    """That a file is what its name says, and that the notes in its header tell nothing of this machine."""
+    try:
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if not 2 <= length <= min(MOST_HEADER, path.stat().st_size - 8):
+                raise ValueError
+            notes = json.loads(file.read(length)).get("__metadata__", {})
+        shown = private.clean(notes, settings)
+    except (OSError, ValueError, AttributeError, RecursionError):
+        raise ModelError(
+            f"{path.name} is not a safetensors file, and nothing else goes out; train or download the model again"
+        ) from None
+    if shown != notes:
+        raise ModelError(f"{path.name} has notes in its header that are not for others; save the model anew")
+
+
+def _check_vocabulary(path: Path) -> None:
+    """A vocabulary goes out as it is, for one that is changed is another tokenizer; but not with a secret in it."""
+    try:
+        if path.suffix == ".json":
+            text = "\n".join(_strings(_tree(path)))
+        else:
+            text = path.read_bytes().decode("utf-8", errors="replace")
+    except OSError:
+        raise ModelError(f"{path.name} of the model cannot be read; train or download the model again") from None
+    if _secret(text):
+        raise ModelError(
+            f"{path.name} holds a secret of this machine; take it out of the training texts and train anew"
+        )
+
+
+def _strings(tree: Any) -> Iterator[str]:
+    if isinstance(tree, str):
+        yield tree
+    elif isinstance(tree, dict):
+        for name, value in tree.items():
+            yield name
+            yield from _strings(value)
+    elif isinstance(tree, list):
+        for value in tree:
+            yield from _strings(value)
+
+
+def _secret(text: str) -> bool:
+    return private.SECRET_FORM.search(text) is not None or any(
+        secret in text for secret in private.secrets() if len(secret) >= LONG_SECRET
+    )
