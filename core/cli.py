@@ -20,21 +20,21 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from core import cli_sharing
+from core import cli_sharing, plan
 from core import spec as specs
 from core.engines import support
 from core.errors import RunNotFound, SpecError, TunedeckError, WrongStatus
 from core.evaluation.specs import EvaluateSpec, PredictSpec
 from core.files import finite
 from core.naming import run_name
-from core.results import read_evaluation
+from core.results import read_evaluation, read_report
 from core.run_view import RunView
 from core.scheduler import Scheduler, free_resource, remove_run, resume_run
 from core.settings import Settings, allowed_path, from_environment, home_warning
 from core.sharing.hub.push_spec import PushSpec
 from core.sharing.report.document import visible_lines
 from core.store import ACTIVE, Run, Store
-from core.wording import evaluation_lines, profile_lines
+from core.wording import evaluation_lines, profile_lines, report_lines
 
 POLL_S = 0.5
 
@@ -85,7 +85,11 @@ def _parser() -> argparse.ArgumentParser:
         command(name, function, text).add_argument("run", metavar="RUN", help="the id of the run")
     evaluate = command("evaluate", _evaluate, "Judge a model on a split, and wait for the result.")
     evaluate.add_argument("model", metavar="MODEL", help="the id of a run, a model folder, or a Hub id")
-    evaluate.add_argument("--split", default="", help="the split; that the run was evaluated on if not given")
+    evaluate.add_argument(
+        "--split",
+        default="",
+        help="the split; if not given that the run was evaluated on, of --data its only, test or validation split",
+    )
     evaluate.add_argument("--data", help="another dataset: a file, a folder, a Hub id, or sample")
     evaluate.add_argument("--config", help="the Hub dataset's configuration")
     evaluate.add_argument("--text", action="append", default=[], metavar="COLUMN", help="a text column of --data")
@@ -133,15 +137,26 @@ def _train(options: argparse.Namespace, store: Store, settings: Settings) -> tup
     spec = specs.replace(_read_spec(options.spec, settings), specs.parse_assignments(options.set))
     if problems := support.problems(spec, None):
         raise SpecError(problems)
+    for hint in plan.advice(spec):
+        _say(f"{hint.field}: {hint.message}")
     run_id = store.submit("train", options.name or run_name(spec), spec.model_dump(mode="json"))
     _say(f"Run {run_id} is queued.")
-    return _work_on(run_id, options.detach, store, settings)
+    return _trained(run_id, options, store, settings)
 
 
 def _resume(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
     step = resume_run(store, settings, options.run)
     _say(f"Run {options.run} goes on after step {step:,}.")
-    return _work_on(options.run, options.detach, store, settings)
+    return _trained(options.run, options, store, settings)
+
+
+def _trained(run_id: str, options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
+    result, status = _work_on(run_id, options.detach, store, settings)
+    ended = store.run(run_id).is_final  # else a report would be that of an earlier attempt
+    if ended and not options.json and (report := read_report(settings.run_dir(run_id))):
+        _print("\n".join(report_lines(report)))
+        _print(f"The model is in {result['model']}" if result["model"] else "It left no model.")
+    return result, status
 
 
 def _work_on(run_id: str, detach: bool, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:

@@ -172,6 +172,21 @@ def profile_lines(made: dict[str, Any]) -> list[str]:
     return lines
 
 
+def report_lines(report: dict[str, Any]) -> list[str]:
+    """What came of a training run, as `core.evaluation.report` makes it, for a terminal."""
+    baseline = report.get("baseline", {})
+    compared = baseline.get("metrics", {})
+    lines = [f"Judged on {counted(report['examples'], 'example')} it was not trained on"]
+    for name, value in report["metrics"].items():
+        if name == "loss":
+            continue
+        always = f"  (always “{baseline['label']}”: {score(compared[name])})" if name in compared else ""
+        lines.append(f"  {metric_title(name):<22} {score(value)}{always}")
+    if tips := report.get("advice"):
+        lines += ["What to try next", *(f"  - {sentence(str(tip))}" for tip in tips)]
+    return lines
+
+
 def evaluation_lines(found: dict[str, Any]) -> list[str]:
     """An evaluation, as `core.evaluation.evaluate` makes it, for a terminal."""
     if not found:

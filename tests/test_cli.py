@@ -16,10 +16,9 @@ from core.store import Store
 PROJECT = Path(__file__).resolve().parent.parent
 
 
-def run(*arguments: str, stdin: str = "") -> tuple[int, Any, str]:
-    """Exit status, the JSON object of the last line, standard error."""
-    done = subprocess.run(
-        [sys.executable, "-m", "core", *arguments, "--json"],
+def command(*arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "core", *arguments],
         cwd=PROJECT,
         input=stdin,
         capture_output=True,
@@ -27,6 +26,11 @@ def run(*arguments: str, stdin: str = "") -> tuple[int, Any, str]:
         encoding="utf-8",
         timeout=300,
     )
+
+
+def run(*arguments: str, stdin: str = "") -> tuple[int, Any, str]:
+    """Exit status, the JSON object of the last line, standard error."""
+    done = command(*arguments, "--json", stdin=stdin)
     lines = done.stdout.splitlines()
     return done.returncode, json.loads(lines[-1]) if lines else None, done.stderr
 
@@ -60,6 +64,21 @@ def test_train_show_list_delete(settings: Settings, tmp_path: Path) -> None:
     status, deleted, _ = run("delete", result["run"])
     assert status == 0 and deleted["deleted"] and not settings.run_dir(result["run"]).exists()
     assert run("runs")[1]["runs"] == []
+
+
+@pytest.mark.slow
+def test_a_person_reads_what_came_of_it_and_what_to_try_next(settings: Settings) -> None:
+    done = command("train", "-", "--set", "training.learning_rate=5e-5", stdin=TINY)
+    assert done.returncode == 0, done.stderr
+    assert "training.learning_rate: low for new weights; about 1e-3 is usual" in done.stderr
+    (trained,) = Store(settings.store_path).runs()
+    report = json.loads((settings.run_dir(trained.id) / "report.json").read_text(encoding="utf-8"))
+    lines = done.stdout.splitlines()
+    assert lines[0] == "Judged on 32 examples it was not trained on"
+    accuracy, always = report["metrics"]["accuracy"], report["baseline"]["metrics"]["accuracy"]
+    assert f"{accuracy:.3f}  (always “{report['baseline']['label']}”: {always:.3f})" in lines[1]
+    assert len(report["advice"]) == len([line for line in lines if line.startswith("  - ")]) > 0
+    assert lines[-1] == f"The model is in {settings.run_dir(trained.id) / 'model'}"
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ import numpy as np
 from core import spec as specs
 from core.data import holdout, load
 from core.data.files import split_of
+from core.data.prepared import prepare
 from core.data.text_ids import text_ids
 from core.errors import DataError
 from core.evaluation import analysis, baselines, label_errors, predictions, slices, statistics
@@ -104,23 +105,36 @@ def _examples(
         settings = theirs if spec.data is None else settings
         loaded = load.load(of_run, theirs, report.fraction, report.store.holdouts(before=trained.created))
         learned = _joined(loaded.dataset["train"], loaded.text_columns), _labels(loaded.dataset["train"])
-        if not spec.split or (spec.data is None and spec.split == loaded.eval_split != loaded.train_split):
+        if spec.data is None and (not spec.split or spec.split == loaded.eval_split != loaded.train_split):
             part = load.Part(
                 loaded.dataset["eval"], loaded.text_columns, loaded.source_columns, loaded.label_column,
                 tuple(loaded.label_names), loaded.prepared, (),
             )  # fmt: skip
             return Examples(_some(part, spec, data), loaded.eval_split, "validation", learned)
         like = loaded.train_split if spec.data is None else None
-    part = load.load_split(data, spec.split, settings, report.fraction, like)
+    split = spec.split or _usual_split(data, settings, report)
+    part = load.load_split(data, split, settings, report.fraction, like)
     for note in part.notes:
         report.message(note)
     part = _some(part, spec, data)
     kind = "other"
     if loaded is not None and part.prepared.fingerprint == loaded.prepared.fingerprint:
-        kind = "training" if spec.split == loaded.train_split else "test"
-    elif holdout.find(part.prepared, spec.split, part.source_columns, holdouts):
+        kind = "training" if split == loaded.train_split else "test"
+    elif holdout.find(part.prepared, split, part.source_columns, holdouts):
         kind = "test"
-    return Examples(part, spec.split, kind, learned)
+    return Examples(part, split, kind, learned)
+
+
+def _usual_split(data: DataSpec, settings: Settings, report: RunWriter) -> str:
+    """What a person means who names none: the only split, else the test, else the validation split."""
+    prepared = prepare(data, settings, report.fraction)
+    names = list(prepared.splits)
+    if len(names) == 1:
+        return names[0]
+    for meant in ("test", "validation"):
+        if found := next((name for name in names if split_of(name) == meant), None):
+            return found
+    raise DataError(f"{prepared.title} has the splits {', '.join(names)}; name the one to judge on", "split")
 
 
 def _some(part: load.Part, spec: EvaluateSpec, data: DataSpec) -> load.Part:

@@ -47,7 +47,8 @@ class EvaluateSpec(Section):
     """The dataset. Empty for the one that the run was trained on."""
 
     split: str = setting("", "Split", max_length=200)
-    """The split whose examples are used. Empty for those that the run was evaluated on while it trained."""
+    """The split whose examples are used. Empty for those that the run was evaluated on while it trained; of a dataset
+    given in data for its only split, else for its test, else for its validation split."""
 
     max_examples: int | None = setting(None, "Examples", "All of them.", ge=1)
     """Judge on this many examples, chosen by shuffling with the data's seed. Empty takes all."""
@@ -56,8 +57,6 @@ class EvaluateSpec(Section):
     def _complete(self) -> Self:
         if self.data is None and not self.model.run:
             raise ValueError("a model that was not trained here has no dataset of its own; give one in data")
-        if self.data is not None and not self.split:
-            raise ValueError("name the split of the dataset to judge on")
         return self
 
 

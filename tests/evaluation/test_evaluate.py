@@ -169,6 +169,34 @@ def test_classes_in_another_order_or_unknown(work: Work, classifier: Path, tmp_p
         work("evaluate", judge(classifier, path, "train"))
 
 
+@pytest.mark.parametrize(
+    ("files", "used"),
+    [
+        ({"train": 30}, "train"),
+        ({"train": 30, "validation": 20, "test": 10}, "test"),
+        ({"train": 30, "validation": 20}, "validation"),
+    ],
+)
+def test_a_split_that_is_not_named(
+    files: dict[str, int], used: str, work: Work, classifier: Path, reviews: Reviews
+) -> None:
+    _, summary = work("evaluate", judge(classifier, reviews(**files), ""))
+    assert (summary["split"], summary["examples"], summary["kind"]) == (used, files[used], "other")
+
+
+def test_a_run_on_a_file_that_is_not_its_own(work: Work, trained: str, tmp_path: Path) -> None:
+    path = tmp_path / "later.csv"
+    path.write_text("text,label\nthis is good,good\nthis is bad,bad\n" * 10)
+    _, summary = work("evaluate", {"model": {"run": trained}, "data": data_of(path)})
+    assert (summary["split"], summary["examples"], summary["kind"]) == ("train", 20, "other")
+
+
+def test_splits_of_which_none_is_meant(work: Work, classifier: Path, reviews: Reviews) -> None:
+    folder = reviews(spring=20, autumn=20)
+    with pytest.raises(DataError, match=r"has the splits .*; name the one to judge on"):
+        work("evaluate", judge(classifier, folder, ""))
+
+
 def test_what_cannot_be_judged_says_why(work: Work, minilm: Path, reviews: Reviews, classifier: Path) -> None:
     folder = reviews(train=20, test=20)
     with pytest.raises(ModelError, match="no trained head"):
@@ -181,7 +209,6 @@ def test_what_cannot_be_judged_says_why(work: Work, minilm: Path, reviews: Revie
         ({"model": {}}, "either a run or a model"),
         ({"model": {"run": "a1b2", "name": "x"}}, "either a run or a model"),
         ({"model": {"name": "x"}, "split": "test"}, "has no dataset of its own"),
-        ({"model": {"name": "x"}, "data": {"source": "sample"}}, "name the split"),
     ):
         with pytest.raises(SpecError, match=words):
             build(tree, EvaluateSpec)
