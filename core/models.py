@@ -15,50 +15,79 @@ from core.errors import ModelError, PathError
 from core.model_folder import check_folder, model_type, opening, position_limit, read_config
 from core.settings import Settings, allowed_path
 from core.spec import ModelSpec
+from core.wording import language_name
 
 Kind = Literal["scratch", "folder", "hub"]
 
 
 class Suggestion(NamedTuple):
-    """name: as a spec has it; model_type: of its config.json; note: one line for a person."""
+    """name: as a spec has it; model_type: of its config.json; language: what it knows, MANY, or NOTHING yet; note:
+    one line for a person
+    """
 
     name: str
     model_type: str
+    language: str
     note: str
 
 
+NOTHING, MANY = "nothing", "many"
 SUGGESTIONS = (
     Suggestion(
-        "scratch", "bert", "A small new BERT trained on your data alone: no download, seconds per run, modest accuracy."
+        "scratch", "bert", NOTHING,
+        "A small new BERT trained on your data alone: no download, seconds per run, modest accuracy.",
     ),
     Suggestion(
-        "google-bert/bert-base-cased", "bert", "The tutorial's model: English, keeps upper and lower case. 436 MB."
+        "google-bert/bert-base-cased", "bert", "en",
+        "The tutorial's model: English, keeps upper and lower case. 436 MB.",
     ),
     Suggestion(
-        "distilbert/distilbert-base-uncased", "distilbert", "English, nearly as good as BERT in half the time. 268 MB."
+        "distilbert/distilbert-base-uncased", "distilbert", "en",
+        "English, nearly as good as BERT in half the time. 268 MB.",
     ),
     Suggestion(
-        "answerdotai/ModernBERT-base",
-        "modernbert",
+        "answerdotai/ModernBERT-base", "modernbert", "en",
         "English, newer and stronger, long texts of up to 8,192 tokens. 599 MB.",
     ),
     Suggestion(
-        "sentence-transformers/all-MiniLM-L6-v2", "bert", "English, small and quick: the choice for a CPU. 91 MB."
+        "sentence-transformers/all-MiniLM-L6-v2", "bert", "en",
+        "English, small and quick: the choice for a CPU. 91 MB.",
     ),
     Suggestion(
-        "FacebookAI/xlm-roberta-base", "xlm-roberta",
+        "FacebookAI/xlm-roberta-base", "xlm-roberta", MANY,
         "100 languages, also mixed ones. 1.1 GB.",
     ),
     Suggestion(
-        "distilbert/distilbert-base-multilingual-cased",
-        "distilbert",
+        "distilbert/distilbert-base-multilingual-cased", "distilbert", MANY,
         "104 languages, lighter than XLM-RoBERTa. 542 MB.",
     ),
     Suggestion(
-        "sbintuitions/modernbert-ja-130m", "modernbert",
+        "sbintuitions/modernbert-ja-130m", "modernbert", "ja",
         "Japanese, needs no word splitter. 531 MB.",
     ),
 )  # fmt: skip
+SUITED = {"en": "distilbert/distilbert-base-uncased", "ja": "sbintuitions/modernbert-ja-130m"}
+FOR_ANY = "distilbert/distilbert-base-multilingual-cased"
+
+
+def suited(language: str) -> str:
+    """A pretrained model that knows a language and is not large. language: its code; empty if it is not known"""
+    return SUITED.get(language, FOR_ANY)
+
+
+def only_language(name: str) -> str:
+    """The one language that a model knows, as far as that is known here; else empty."""
+    known = {suggestion.name: suggestion.language for suggestion in SUGGESTIONS}.get(name, MANY)
+    return "" if known in (NOTHING, MANY) else known
+
+
+def foreign_to(name: str, language: str) -> str:
+    """What is to be said of a model that does not know the language of most texts; empty if it does, or may."""
+    knows = only_language(name)
+    if not knows or not language or knows == language:
+        return ""
+    return f"knows {language_name(knows)} only, and most texts look {language_name(language)}; try {suited(language)}"
+
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
 PATH_START = re.compile(r"[.~/\\]|[A-Za-z]:[\\/]")

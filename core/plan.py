@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from core import model_folder, models
 from core.data import browse, holdout
 from core.data.files import split_of
+from core.data.language import main_language
 from core.data.load import choose_columns, choose_train, set_aside
 from core.data.prepared import Prepared
 from core.engines import support
@@ -123,10 +124,25 @@ def problems(
     return [*(_data_problems(spec.data, prepared, holdouts) if prepared else ()), *_model_problems(spec, settings)]
 
 
-def advice(spec: RunSpec) -> list[Problem]:
-    """What is allowed, but seldom meant: settings that do not suit the model, or that another one makes void."""
+def language(data: DataSpec, prepared: Prepared) -> str:
+    """That of most training texts; empty if there is none, or it cannot be told."""
+    split, _ = splits_used(data, prepared)
+    columns = data.text_columns or prepared.text_guess
+    try:
+        return main_language(data, prepared, split, columns) if split else ""
+    except DataError:
+        return ""  # what is wrong with the columns is said elsewhere
+
+
+def advice(spec: RunSpec, language: str = "") -> list[Problem]:
+    """What is allowed, but seldom meant: settings that do not suit the model, or that another one makes void.
+
+    language: the code of that of most training texts, if it is known
+    """
     training, found = spec.training, []
     rate, scratch = training.learning_rate, spec.model.name == "scratch"
+    if hint := models.foreign_to(spec.model.name, language):
+        found.append(Problem("model.name", hint))
     if not scratch and rate > MOST_PRETRAINED_RATE:
         found.append(Problem("training.learning_rate", "high for pretrained weights; 1e-5 to 5e-5 is usual"))
     if scratch and rate < LEAST_SCRATCH_RATE:

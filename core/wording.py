@@ -36,6 +36,18 @@ ENGINE_MEANINGS = {
 KERAS_INPUTS = {"tf_data": "tf.data", "numpy": "NumPy"}
 
 
+LANGUAGES = {
+    "en": "English", "ja": "Japanese", "de": "German", "fr": "French", "es": "Spanish", "zh": "Chinese",
+    "it": "Italian", "pt": "Portuguese", "ru": "Russian", "ko": "Korean", "ar": "Arabic", "nl": "Dutch",
+    "pl": "Polish", "tr": "Turkish", "hi": "Hindi", "sv": "Swedish", "cs": "Czech", "uk": "Ukrainian",
+    "vi": "Vietnamese", "th": "Thai", "none": "No letters",
+}  # fmt: skip
+
+
+def language_name(code: str) -> str:
+    return LANGUAGES.get(code, code)
+
+
 def engine_title(spec: dict[str, Any]) -> str:
     """What trains, or trained, by a run's spec: "Trainer", "Keras (tf.data)"; empty if it names none."""
     title = ENGINE_TITLES.get(spec.get("engine", ""), "")
@@ -47,6 +59,12 @@ def metric_title(name: str) -> str:
     """`eval_f1_macro` as "F1 (macro)"; a name we do not know with its underscores as spaces."""
     bare = name.removeprefix("eval_")
     return METRIC_TITLES.get(bare, bare.replace("_", " ").capitalize())
+
+
+def metric_words(name: str) -> str:
+    """A metric within a sentence: "accuracy", "F1 (macro)", "Matthews correlation"."""
+    title = metric_title(name)
+    return title if title.startswith(("F1", "Matthews")) else title[0].lower() + title[1:]
 
 
 def score(value: float | None, signed: bool = False) -> str:
@@ -193,7 +211,8 @@ def evaluation_lines(found: dict[str, Any]) -> list[str]:
         return []
     baseline = found["baselines"]
     bag = baseline.get("bag_of_words", {}).get("metrics", {})
-    lines = [f"{found['title']} on {counted(found['examples'], 'example')} of {found['split']}"]
+    from_where = "held out of" if found.get("held_out") else "of"
+    lines = [f"{found['title']} on {counted(found['examples'], 'example')} {from_where} {found['split']}"]
     for name in found["metric_names"]:
         low, high = found["intervals"][name]
         beside = f"majority {score(baseline['majority']['metrics'][name])}"

@@ -135,6 +135,7 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
 
     report.phase("Loading libraries")
     from core import device, model_folder, model_loading, models
+    from core.data.language import main_language
     from core.data.load import load
     from core.data.text_ids import ids_of
     from core.engines import checkpoints, support
@@ -171,7 +172,8 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     engine.train(plan, encoded, model, folder, report, checkpoints.latest(folder))
 
     report.phase("Evaluating")
-    result = evaluate_run(plan, encoded, model, folder, report, ids["eval"])
+    language = main_language(plan.data, loaded.prepared, loaded.train_split, loaded.source_columns)
+    result = evaluate_run(plan, encoded, model, folder, report, ids["eval"], language)
     main = result["main_metric"]
     return {
         "main_metric": main,

@@ -25,6 +25,13 @@ def test_numbers(value: float | None, said: str) -> None:
     assert wording.number(value) == said
 
 
+def test_metrics_within_a_sentence() -> None:
+    names = ("accuracy", "f1_macro", "matthews_correlation", "eval_recall_macro")
+    assert [wording.metric_words(name) for name in names] == [
+        "accuracy", "F1 (macro)", "Matthews correlation", "recall (macro)",
+    ]  # fmt: skip
+
+
 def test_sizes_scores_and_counts() -> None:
     assert [wording.size(n) for n in (812, 4_300, 3.4e6, 250e6, 1.2e9)] == [
         "812 B",

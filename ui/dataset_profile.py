@@ -14,17 +14,11 @@ from core.errors import TunedeckError
 from core.figures.data import cut_shares
 from core.naming import model_name
 from core.spec import DataSpec, ModelSpec, ProfileSpec
-from core.wording import number
+from core.wording import language_name, number
 from ui import dataset_columns, light_run, resources, state
 from ui.components import plain, show_error
 
 MOST_AT_ONCE = 200_000
-LANGUAGES = {
-    "en": "English", "ja": "Japanese", "de": "German", "fr": "French", "es": "Spanish", "zh": "Chinese",
-    "it": "Italian", "pt": "Portuguese", "ru": "Russian", "ko": "Korean", "ar": "Arabic", "nl": "Dutch",
-    "pl": "Polish", "tr": "Turkish", "hi": "Hindi", "sv": "Swedish", "cs": "Czech", "uk": "Ukrainian",
-    "vi": "Vietnamese", "th": "Thai", "none": "No letters",
-}  # fmt: skip
 MOST_LANGUAGES = 12
 
 
@@ -149,7 +143,7 @@ def _languages(found: dict[str, Any]) -> None:
     for split, part in found["splits"].items():
         if languages := part.get("languages"):
             for language, n in languages["counts"].items():
-                shares.setdefault(LANGUAGES.get(language, language), {})[split] = n / max(1, languages["rows"])
+                shares.setdefault(language_name(language), {})[split] = n / max(1, languages["rows"])
             looked.append(f"{plain(split)}: {languages['rows']:,} rows")
         for text in part["texts"].values():
             for script, n in text["scripts"].items():

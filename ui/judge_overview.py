@@ -7,7 +7,7 @@ from typing import Any
 import streamlit as st
 
 from core.figures.judge import intervals_figure
-from core.wording import METRIC_MEANINGS, counted, metric_title, score
+from core.wording import METRIC_MEANINGS, counted, duration, metric_title, metric_words, score
 from ui import resources
 from ui.components import plain
 from ui.judged import Judged
@@ -110,17 +110,18 @@ def _verdict(found: dict[str, Any]) -> str:
     main = found["main_metric"]
     bag = found["baselines"].get("bag_of_words")
     majority = found["baselines"]["majority"]
-    title = metric_title(main)
     if bag is None:
         label = plain(found["labels"][majority["label"]])
-        return f"Always answering “{label}” would have a {title} of {score(majority['metrics'][main])}."
+        return f"Always answering “{label}” reaches {score(majority['metrics'][main])} ({metric_words(main)})."
     gap = bag["difference"][main]
     size = f"{abs(gap['value']):.3f} ({score(gap['low'], signed=True)} to {score(gap['high'], signed=True)})"
-    beside = f"A bag of words, trained in {bag['seconds']:.0f} s, reaches {score(bag['metrics'][main])}."
+    beside = f"A bag of words, trained in {duration(bag['seconds'])}, reaches {score(bag['metrics'][main])}."
     if gap["low"] > 0:
         return f":green[:material/check_circle:] {beside} **The model is better by {size}: it earns its cost.**"
     if gap["high"] < 0:
         return f":red[:material/error:] {beside} **That is better than this model by {size}.** Train longer, or use it."
+    if not any(gap.values()):
+        return f":orange[:material/warning:] {beside} **The model is no better**: the two do equally well."
     return f":orange[:material/warning:] {beside} **The model is not surely better**: the difference is {size}."
 
 
@@ -131,12 +132,9 @@ def _overlap(found: dict[str, Any]) -> None:
     if not overlap["count"]:
         st.caption(":material/check: None of these texts was in the training examples.")
         return
-    main = found["main_metric"]
-    without = overlap["metrics_without"].get(main)
-    st.warning(
-        f"**{counted(overlap['count'], 'text')} of {overlap['of']:,} also in the training examples**"
-        + (f"; without them the {metric_title(main)} is {score(without)} instead of {score(found['metrics'][main])}."
-           if without is not None else ".")
-        + " The Datasets page can drop them from training (Problems).",
-        icon=":material/content_copy:",
-    )  # fmt: skip
+    main, count = found["main_metric"], overlap["count"]
+    said = f"**{count:,} of {counted(overlap['of'], 'text')} {'is' if count == 1 else 'are'} also in training**"
+    if (without := overlap["metrics_without"].get(main)) is not None:
+        those = "it" if count == 1 else "them"
+        said += f"; without {those} {metric_words(main)} is {score(without)} instead of {score(found['metrics'][main])}"
+    st.warning(f"{said}. The Datasets page can drop such texts (Problems).", icon=":material/content_copy:")

@@ -5,16 +5,18 @@ from __future__ import annotations
 import streamlit as st
 
 from core import models, plan
+from core.data.prepared import Prepared
 from core.errors import ModelError, Problem
+from core.spec import DataSpec, RunSpec
 from core.wording import number
 from ui import resources, spec_form, state
 from ui.components import plain
 
-NOTES = {name: note for name, _, note in models.SUGGESTIONS}
+NOTES = {suggestion.name: suggestion.note for suggestion in models.SUGGESTIONS}
 RUNS_LOOKED_AT = 30
 
 
-def choose(form: state.Form, problems: list[Problem]) -> None:
+def choose(form: state.Form, problems: list[Problem], advice: list[Problem]) -> None:
     """The model and how long its texts may be."""
     model, length = st.columns([3, 1.5])
     with model, st.container(gap="xsmall"):
@@ -23,6 +25,21 @@ def choose(form: state.Form, problems: list[Problem]) -> None:
     with length:
         spec_form.field(form, "model.max_length", problems)
     st.caption(note(str(form.values["model.name"])))
+    spec_form.show_advice("model.name", advice)
+
+
+def language(spec: RunSpec, prepared: Prepared | None) -> str:
+    """That of most training texts if the chosen model knows one alone; else empty."""
+    if prepared is None or not models.only_language(spec.model.name):
+        return ""
+    return _language(prepared.fingerprint, spec.data.text_columns, spec.data.train_split, spec.data, prepared)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _language(
+    fingerprint: str, columns: tuple[str, ...], split: str | None, _data: DataSpec, _prepared: Prepared
+) -> str:
+    return plan.language(_data, _prepared)
 
 
 def select(form: state.Form) -> None:

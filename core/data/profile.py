@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import hub, models
-from core.data import browse, parquet
+from core.data import browse, language, parquet
 from core.data.prepared import Column, Prepared, Progress, ignore, prepare
 from core.data.tokens import UNKNOWN, open_tokenizer, tokenizer_for
 from core.files import write_text
@@ -28,7 +26,6 @@ if TYPE_CHECKING:
 
 VERSION = 1  # raise it when something else is computed than before
 TOKEN_SAMPLE, LANGUAGE_SAMPLE = 100_000, 2_000
-LANGUAGE_CHARACTERS = 500  # of a text; enough to tell
 LENGTHS = (32, 64, 128, 256, 384, 512, 1024)
 MOST_CUT = 0.05  # of the texts, at the recommended length
 TOP = 10
@@ -236,23 +233,10 @@ def _lengths(least: Any, mean: Any, most: Any, quantiles: Any) -> dict[str, Any]
     return {"min": least, "mean": mean, "max": most} | dict(zip(QUANTILES, quantiles or [None] * 3, strict=True))
 
 
-@cache
-def _identifier() -> Any:
-    from py3langid.langid import MODEL_FILE, LanguageIdentifier
-
-    return LanguageIdentifier.from_model_file(MODEL_FILE)
-
-
-def language_of(text: str) -> str:
-    """The code of a text's language, such as en; "none" if it has no letters."""
-    return str(_identifier().classify(text)[0]) if any(c.isalpha() for c in text) else "none"
-
-
 def _languages(prepared: Prepared, split: str, texts: Sequence[str]) -> dict[str, Any]:
     """The languages of a sample, the commonest first; texts without letters have none."""
-    rows, _ = browse.sample_texts(prepared, split, texts, LANGUAGE_SAMPLE, 42)
-    found = Counter(language_of(" ".join(row)[:LANGUAGE_CHARACTERS]) for row in rows)
-    return {"rows": len(rows), "counts": dict(found.most_common())}
+    counts = language.sampled(prepared, split, texts, LANGUAGE_SAMPLE)
+    return {"rows": sum(counts.values()), "counts": counts}
 
 
 def _tokens(

@@ -5,25 +5,30 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from core import models
 from core.spec import RunSpec
 
 MOST = 4
+PERFECT = 0.99  # accuracy
 
 
-def advise(spec: RunSpec, report: dict[str, Any], history: dict[str, Any]) -> list[str]:
+def advise(spec: RunSpec, report: dict[str, Any], history: dict[str, Any], language: str = "") -> list[str]:
     """At most four sentences, the most useful first.
 
-    report: as `core.evaluation.report` makes it; history: an engine's history.json
+    report: as `core.evaluation.report` makes it; history: an engine's history.json; language: the code of that of most
+    training texts, empty if there is none
     """
     evaluations = [entry for entry in history["log"] if "eval_loss" in entry]
     found = [
         _stopped(report, history),
         _not_learned(spec, report),
+        _too_good(report),
+        _foreign(spec, language),
         _overfitted(spec, evaluations),
         _still_improving(spec, evaluations, history),
         _truncated(spec, report),
         _missed_classes(report),
-        _scratch(spec),
+        _scratch(spec, report, language),
         _few_examples(report),
         _uncertain(report),
     ]
@@ -52,6 +57,25 @@ def _not_learned(spec: RunSpec, report: dict[str, Any]) -> str:
         f"check the learning rate ({rate:g}; {usual} is usual), and look at some examples: do the labels follow from "
         "the texts?"
     )
+
+
+def _too_good(report: dict[str, Any]) -> str:
+    if not _perfect(report):
+        return ""
+    return (
+        "Hardly an example was answered wrongly, which is rare. See that no text of the evaluation is in training too "
+        "(Datasets, Problems), and that nothing in the texts gives the label away."
+    )
+
+
+def _perfect(report: dict[str, Any]) -> bool:
+    return bool(report["metrics"].get("accuracy", 0.0) > PERFECT)
+
+
+def _foreign(spec: RunSpec, language: str) -> str:
+    """A model that knows one language, trained on another."""
+    hint = models.foreign_to(spec.model.name, language)
+    return f"{spec.model.name} {hint}." if hint else ""
 
 
 def _overfitted(spec: RunSpec, evaluations: list[dict[str, Any]]) -> str:
@@ -93,11 +117,11 @@ def _missed_classes(report: dict[str, Any]) -> str:
     return f"No example of {names} was recognised: more training examples of such classes would help most."
 
 
-def _scratch(spec: RunSpec) -> str:
-    if spec.model.name != "scratch":
+def _scratch(spec: RunSpec, report: dict[str, Any], language: str) -> str:
+    if spec.model.name != "scratch" or _perfect(report):
         return ""
     return (
-        "This model knew no language before. A pretrained one, such as distilbert/distilbert-base-uncased, "
+        f"This model knew no language before. A pretrained one, such as {models.suited(language)}, "
         "reaches more with the same data."
     )
 
@@ -106,7 +130,7 @@ def _few_examples(report: dict[str, Any]) -> str:
     count = report["train_examples"]
     return (
         f"{count:,} training examples are few; more of them are the surest way to a better model."
-        if count < 1000
+        if count < 1000 and not _perfect(report)
         else ""
     )
 

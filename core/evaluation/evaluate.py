@@ -51,12 +51,14 @@ class Examples:
 
     kind: validation (the run chose its best by them), test, training, or other
     train: texts and class ids of the training examples; None for a model made elsewhere
+    held_out: whether they are a part of the training split that was kept out of training
     """
 
     part: load.Part
     split: str
     kind: str
     train: tuple[list[str], np.ndarray] | None
+    held_out: bool = False
 
 
 def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
@@ -75,6 +77,7 @@ def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter
     made = _analysed(found, examples, trained, settings, report)
     made |= {
         "version": VERSION, "title": title, "kind": examples.kind, "notes": notes, "split": examples.split,
+        "held_out": examples.held_out,
         "dataset": {"title": examples.part.prepared.title, "fingerprint": examples.part.prepared.fingerprint},
         "data": _data(spec, trained).model_dump(mode="json"), "final_test": final,
         "text_columns": list(examples.part.source_columns), "label_column": examples.part.label_column,
@@ -110,7 +113,8 @@ def _examples(
                 loaded.dataset["eval"], loaded.text_columns, loaded.source_columns, loaded.label_column,
                 tuple(loaded.label_names), loaded.prepared, (),
             )  # fmt: skip
-            return Examples(_some(part, spec, data), loaded.eval_split, "validation", learned)
+            held_out = loaded.eval_split == loaded.train_split
+            return Examples(_some(part, spec, data), loaded.eval_split, "validation", learned, held_out)
         like = loaded.train_split if spec.data is None else None
     split = spec.split or _usual_split(data, settings, report)
     part = load.load_split(data, split, settings, report.fraction, like)

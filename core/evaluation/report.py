@@ -38,10 +38,12 @@ def evaluate_run(
     run_dir: Path,
     report: Reporter,
     text_ids: np.ndarray | None = None,
+    language: str = "",
 ) -> dict[str, Any]:
     """Judge `model` on the evaluation examples; writes predictions.parquet and report.json and returns the latter.
 
     text_ids: of the evaluation examples, in their order; without them the row numbers stand for the texts
+    language: of most training texts, for advice
 
     A run asked to stop is judged on the examples that a few seconds allow, chosen at random; `examples` says how many.
     Raises ModelError if the model's answers are no numbers.
@@ -56,7 +58,7 @@ def evaluate_run(
     predictions.write(run_dir / predictions.NAME, made)
     result = summarise(spec, encoded, labels, logits)
     result |= {"device": device.title, "precision": device.precision}
-    result["advice"] = advise(spec, result, _history(run_dir))
+    result["advice"] = advise(spec, result, _history(run_dir), language)
     write_text(run_dir / "report.json", json.dumps(finite(result), ensure_ascii=False, indent=1))
     logger.info("final evaluation of %d examples: %s", len(labels), result["metrics"])
     return result

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from core.data import parquet
+from core.data.language import NONE, language_of
 from core.data.prepared import Column, Prepared
 
 LEAST, LEAST_SHARE = 20, 0.005  # of examples in a group
@@ -143,12 +144,10 @@ def _is_class(mask: np.ndarray, classes: Sequence[np.ndarray]) -> bool:
 
 
 def _languages(texts: Sequence[str]) -> list[Group]:
-    from core.data.profile import language_of
-
     if len(texts) > LANGUAGES_OF:
         return []  # a tenth of a millisecond each
     found = np.array([language_of(text[:LANGUAGE_CHARACTERS]) for text in texts])
-    return [Group("language", f"language {code}", found == code) for code in sorted(set(found.tolist()) - {"none"})]
+    return [Group("language", f"language {code}", found == code) for code in sorted(set(found.tolist()) - {NONE})]
 
 
 def _column(prepared: Prepared, split: str, column: Column, rows: np.ndarray) -> list[Group]:

@@ -14,7 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.figures.style import COLORS, GREY, INDIGO, ORANGE, TEAL, axis, figure, thin
-from core.wording import metric_title
+from core.wording import metric_title, metric_words
 
 SMOOTHED_FROM = 40
 
@@ -119,7 +119,7 @@ def _best(series: pd.DataFrame, main: str) -> list[go.Scatter]:
         return []
     top = finite.loc[finite["value"].idxmax()]
     star = {"symbol": "star", "size": 15, "color": INDIGO, "line": {"color": "white", "width": 1}}
-    hover = f"%{{y:.3f}}<extra>Best {metric_title(main).lower()}</extra>"
+    hover = f"%{{y:.3f}}<extra>Best {metric_words(main)}</extra>"
     place = {"x": [top["step"]], "y": [top["value"]]}
     return [go.Scatter(**place, mode="markers", marker=star, hovertemplate=hover, showlegend=False)]
 

@@ -76,7 +76,7 @@ def test_judge_a_run_and_ask_why(dashboard: Dashboard, page: Page) -> None:
     page.locator(".st-key-judge_headline").wait_for(timeout=WAIT_S * 1000)
     found = evaluation(dashboard, run)
     expect(page.locator(".st-key-judge_headline")).to_contain_text(f"{found['metrics']['accuracy']:.3f}")
-    said(page, r"A bag of words, trained in \d+ s, reaches 0\.\d+")
+    said(page, r"A bag of words, trained in (under )?\d+ s, reaches 0\.\d+")
 
     tab(page, "Confusion")
     chart = page.locator("[class*=st-key-judge_cell] .js-plotly-plot").first

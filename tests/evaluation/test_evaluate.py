@@ -137,6 +137,20 @@ def test_runs_from_before_a_test_was_set_aside_stay_as_they_were(
     assert store.holdouts(before=run.created) == [] and len(store.holdouts()) == 1
 
 
+def test_examples_held_out_of_the_training_split_are_called_so(
+    work: Work, classifier: Path, reviews: Reviews, trained: str, tmp_path: Path, settings: Settings
+) -> None:
+    alone = tmp_path / "alone.csv"
+    alone.write_text((reviews(train=120) / "train.csv").read_text())
+    spec = {"data": data_of(alone), "model": {"name": str(classifier), "max_length": 48},
+            "training": {"num_train_epochs": 1}, "execution": {"device": "cpu"}}  # fmt: skip
+    run, _ = work("train", build(spec).model_dump(mode="json"))
+    for subject, held_out in ((run, True), (trained, False)):
+        made, _ = work("evaluate", {"model": {"run": subject}})
+        found = read_evaluation(settings.run_dir(made))
+        assert found is not None and found["held_out"] is held_out and found["kind"] == "validation"
+
+
 def test_texts_that_were_in_training_are_told(work: Work, classifier: Path, tmp_path: Path, settings: Settings) -> None:
     texts, labels = make_texts(90, 3)
     rows = [f'"{text}",{LABELS[label]}' for text, label in zip(texts, labels, strict=True)]

@@ -65,7 +65,7 @@ def test_a_name_that_no_file_can_have_is_refused(name: str) -> None:
 
 
 def test_suggestions_are_names() -> None:
-    assert {models.kind_of(name) for name, _, _ in models.SUGGESTIONS} == {"scratch", "hub"}
+    assert {models.kind_of(suggestion.name) for suggestion in models.SUGGESTIONS} == {"scratch", "hub"}
 
 
 def test_pages_can_ask_about_models_without_heavy_imports(tiny_bert: Path) -> None:

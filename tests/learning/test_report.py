@@ -87,10 +87,28 @@ def test_nothing_to_say_of_a_good_run() -> None:
         ({"examples": 100}, history(0.9), "uncertain by about 6.0%"),
         ({"per_class": [{"label": "rare", "recall": 0.0, "support": 4}]}, history(0.9), "No example of 'rare'"),
         ({}, history(0.9, steps=4), "after 4 of 30 steps"),
+        ({"metrics": {"accuracy": 0.999}}, history(0.999), "See that no text of the evaluation is in training too"),
     ],
 )
 def test_advice_fits_what_was_seen(changes: dict[str, Any], seen: dict[str, Any], words: str) -> None:
     assert words in " ".join(advise(PRETRAINED, good_report(**changes), seen))
+
+
+def test_advice_knows_the_language_of_the_texts() -> None:
+    scratch = RunSpec.model_validate({"model": {"name": "scratch"}})
+    for language, model in (("en", "distilbert-base-uncased"), ("ja", "modernbert-ja"), ("fi", "multilingual")):
+        assert model in " ".join(advise(scratch, good_report(), history(0.9), language))
+    said = advise(PRETRAINED, good_report(), history(0.9), "ja")
+    better = "try sbintuitions/modernbert-ja-130m."
+    assert said == [f"google-bert/bert-base-cased knows English only, and most texts look Japanese; {better}"]
+    assert advise(PRETRAINED, good_report(), history(0.9), "en") == []
+
+
+def test_a_perfect_run_is_not_sent_after_a_better_model() -> None:
+    scratch = RunSpec.model_validate({"model": {"name": "scratch"}})
+    perfect = good_report(metrics={"accuracy": 1.0}, train_examples=500)
+    (said,) = advise(scratch, perfect, history(1.0))
+    assert said.startswith("Hardly an example")
 
 
 def test_the_file_is_whole_json(prepare: Any, recorder: Any) -> None:

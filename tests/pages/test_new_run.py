@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.data.prepared import prepare
 from core.presets import PRESETS, SAMPLE
 from core.settings import from_environment
 from core.spec import DataSpec, ReadSpec, RunSpec, build, get_field, replace, spec_fields, to_yaml
@@ -194,6 +195,24 @@ def test_seldom_meant_settings_are_pointed_out_but_allowed(app: Open) -> None:
     put(page, "training.learning_rate", "1e-5")
     assert any("low for new weights" in c.value.lower().replace("\\", "") for c in page.caption)
     assert start(page).training.learning_rate == 1e-5
+
+
+@pytest.mark.parametrize(("text", "said"), [("この店はとてもおいしい", True), ("this place is very good", False)])
+def test_a_model_for_another_language_is_pointed_out(app: Open, tmp_path: Path, text: str, said: bool) -> None:
+    path = tmp_path / "reviews.csv"
+    path.write_text("text,label\n" + "".join(f"{text} {n},{'ab'[n % 2]}\n" for n in range(40)), encoding="utf-8")
+    page = app()
+    data = DataSpec(source="file", path=str(path))
+    prepare(data, from_environment())
+    page.session_state["draft"] = replace(
+        RunSpec(data=data), {"model.name": "google-bert/bert-base-cased", "data.text_columns": ("text",)}
+    )
+    page.switch_page(f"../pages/{PAGE}.py").run()
+    assert not page.exception
+    hints = [c.value.replace("\\", "") for c in page.caption if "nows English only" in c.value]
+    assert bool(hints) is said
+    if said:
+        assert "most texts look Japanese; try sbintuitions/modernbert-ja-130m" in hints[0]
 
 
 def test_all_values_of_a_spec_survive_the_form(app: Open) -> None:

@@ -197,6 +197,7 @@ class EvaluationShape(Shape):
     kind: Literal["validation", "test", "training", "other"]
     notes: list[Label]
     split: Name
+    held_out: bool = False
     dataset: Dataset
     data: dict[str, Any]
     final_test: FinalTest | None

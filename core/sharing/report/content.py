@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from core import models, results
 from core.data import browse
+from core.data.language import NONE, sampled
 from core.data.prepared import Prepared, find_prepared
 from core.errors import HubError, ModelError, PathError, SpecError, TunedeckError
 from core.run_view import RunView
@@ -278,7 +279,7 @@ def _languages(spec: RunSpec, settings: Settings) -> tuple[str, ...]:
     counts = _profiled(prepared) or _told(prepared, spec)
     total = sum(counts.values())
     known = sorted(((n, code) for code, n in counts.items() if n >= LANGUAGE_SHARE * total), reverse=True)
-    return tuple(code for _, code in known if code != "none")
+    return tuple(code for _, code in known if code != NONE)
 
 
 def _profiled(prepared: Prepared) -> dict[str, int]:
@@ -290,16 +291,11 @@ def _profiled(prepared: Prepared) -> dict[str, int]:
 
 
 def _told(prepared: Prepared, spec: RunSpec) -> dict[str, int]:
-    from collections import Counter
-
-    from core.data.profile import LANGUAGE_CHARACTERS, language_of
-
     columns = spec.data.text_columns or prepared.text_guess
     split = next((name for name, part in prepared.splits.items() if part.rows), None)
     if split is None or not columns:
         return {}
     try:
-        rows, _ = browse.sample_texts(prepared, split, columns, LANGUAGE_TEXTS, 42)
+        return sampled(prepared, split, columns, LANGUAGE_TEXTS)
     except TunedeckError:
         return {}
-    return dict(Counter(language_of(" ".join(row)[:LANGUAGE_CHARACTERS]) for row in rows))

@@ -31,7 +31,7 @@ from core.sharing.report.document import (
     Table,
 )  # fmt: skip
 from core.spec import to_yaml
-from core.wording import counted, duration, metric_title, score, sentence
+from core.wording import counted, duration, metric_title, metric_words, score, sentence
 
 NOTHING = pd.DataFrame({"step": [], "epoch": [], "time": [], "value": []})
 
@@ -176,7 +176,7 @@ def _curves(content: Content) -> list[Block]:
         blocks.append(
             Figure(
                 metrics_figure(known, main, common), f"{metric_title(main)} and other metrics of each evaluation",
-                f"Each evaluation while it trained. The model kept is the one with the best {metric_title(main)}."
+                f"Each evaluation while it trained. The model kept is the one with the best {metric_words(main)}."
                 if content.spec.training.load_best_model_at_end
                 else "Each evaluation while it trained. The model kept is the last one.",
             )

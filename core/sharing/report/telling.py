@@ -26,7 +26,7 @@ from core.sharing.report.document import (
     Table,
 )  # fmt: skip
 from core.spec import RunSpec, get_field, spec_fields
-from core.wording import METRIC_MEANINGS, counted, engine_title, listed, metric_title, number, score
+from core.wording import METRIC_MEANINGS, counted, engine_title, listed, metric_title, metric_words, number, score
 
 HUB = "https://huggingface.co/"
 REPEATED_LOOKS = 3
@@ -273,8 +273,10 @@ def overlap(found: dict[str, Any]) -> Line | None:
         return ("None of these texts was among the training examples.",)
     main = found["main_metric"]
     without = (seen.get("metrics_without") or {}).get(main)
-    more = f"; without them the {metric_title(main)} is {score(without)}" if without is not None else ""
-    return (Strong(f"{counted(seen['count'], 'text')} of {seen['of']:,} also among the training examples"), f"{more}.")
+    be, those = ("is", "it") if seen["count"] == 1 else ("are", "them")
+    more = f"; without {those} {metric_words(main)} is {score(without)}" if without is not None else ""
+    said = f"{seen['count']:,} of {counted(seen['of'], 'text')} {be} also among the training examples"
+    return (Strong(said), f"{more}.")
 
 
 def doubtful(found: dict[str, Any]) -> Line | None:

@@ -1,0 +1,43 @@
+"""Languages of texts, and that of a dataset."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.data.language import language_of, languages_of, main_language
+from core.data.prepared import prepare
+from core.settings import Settings
+from core.spec import DataSpec
+
+GERMAN = "Das Essen war leider sehr schlecht"
+ENGLISH = "The food was very good and so was the service"
+
+
+def test_texts() -> None:
+    assert [language_of(text) for text in (GERMAN, ENGLISH, "この店はとてもおいしい", "12:30 !!", "")] == [
+        "de", "en", "ja", "none", "none",
+    ]  # fmt: skip
+    assert languages_of([(GERMAN,), (ENGLISH, ENGLISH), (GERMAN,), ("?",)]) == {"de": 2, "en": 1, "none": 1}
+
+
+@pytest.mark.parametrize(
+    ("texts", "expected"),
+    [
+        ([GERMAN] * 3 + [ENGLISH], "de"),
+        ([GERMAN, ENGLISH], ""),
+        ([GERMAN, "1", "2", "3"], "de"),
+        (["1", "2"], ""),
+    ],
+)
+def test_the_language_of_most_texts(texts: list[str], expected: str, settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "texts.csv"
+    path.write_text("text,label\n" + "".join(f'"{text}",{n % 2}\n' for n, text in enumerate(texts * 10)))
+    data = DataSpec(source="file", path=str(path))
+    assert main_language(data, prepare(data, settings), "train", ["text"]) == expected
+
+
+def test_the_sample_is_known(settings: Settings) -> None:
+    data = DataSpec(source="sample")
+    assert main_language(data, prepare(data, settings), "train", ["text"]) == "en"
