@@ -47,12 +47,7 @@ def show(judged: Judged) -> None:
 
 
 def _temperature(judged: Judged, temperature: float) -> None:
-    which = "softens" if temperature > 1 else "sharpens"
-    if judged.found["calibration"]["temperature_from"] == "here":
-        how = "fitted on these examples; the figure above judges each half of them with the temperature of the other"
-    else:
-        how = "fitted on the validation examples"
-    st.markdown(f"**Temperature {temperature:.2f}**, {how}. It {which} all probabilities and changes no answer.")
+    st.markdown(_told(temperature, judged.found["calibration"]["temperature_from"] == "here"))
     folder = resources.settings().run_dir(judged.trained.id) / "model" if judged.trained is not None else None
     if not judged.can_ask or folder is None or not (folder / "config.json").is_file():
         return
@@ -70,6 +65,19 @@ def _temperature(judged: Judged, temperature: float) -> None:
             st.button("Remove it", type="tertiary", key="judge_drop_temperature", on_click=_save, args=(judged, 1.0))
     if saved != 1.0:
         st.caption(f"In code: `logits / {saved:.4f}` before the softmax. {plain('The weights stay as they are.')}")
+
+
+def _told(temperature: float, here: bool) -> str:
+    if temperature == 1.0:
+        of = "answer" if here else "answer on the validation examples"
+        return f"**No temperature**: every {of} was right, so nothing tells how sure the model should be."
+    which = "softens" if temperature > 1 else "sharpens"
+    how = (
+        "fitted on these examples; the figure above judges each half of them with the temperature of the other"
+        if here
+        else "fitted on the validation examples"
+    )
+    return f"**Temperature {temperature:.2f}**, {how}. It {which} all probabilities and changes no answer."
 
 
 def _save(judged: Judged, temperature: float) -> None:

@@ -120,7 +120,7 @@ def _verdict(found: dict[str, Any]) -> str:
         return f":green[:material/check_circle:] {beside} **The model is better by {size}: it earns its cost.**"
     if gap["high"] < 0:
         return f":red[:material/error:] {beside} **That is better than this model by {size}.** Train longer, or use it."
-    if not any(gap.values()):
+    if gap["low"] == gap["high"] == 0:
         return f":orange[:material/warning:] {beside} **The model is no better**: the two do equally well."
     return f":orange[:material/warning:] {beside} **The model is not surely better**: the difference is {size}."
 

@@ -163,9 +163,14 @@ def expected_calibration_error(bins: Sequence[dict[str, float]]) -> float:
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The divisor of the logits with the least cross-entropy (Guo et al., 2017), between 0.05 and 20."""
+    """The divisor of the logits with the least cross-entropy (Guo et al., 2017), between 0.05 and 20.
+
+    1 where every answer is right: the loss would then fall for ever, to a model that is infinitely sure.
+    """
     from scipy.optimize import minimize_scalar
 
+    if (logits.argmax(axis=-1) == labels).all():
+        return 1.0
     if len(labels) > 200_000:
         chosen = np.random.default_rng(0).choice(len(labels), 200_000, replace=False)
         logits, labels = logits[chosen], labels[chosen]

@@ -122,6 +122,13 @@ def test_the_temperature_that_was_put_in_is_found(true: float) -> None:
     assert statistics.fit_temperature(honest * true, labels) == pytest.approx(true, rel=0.05)
 
 
+def test_without_an_error_there_is_no_temperature() -> None:
+    logits = np.array([[2.0, 0.0], [0.0, 3.0], [4.0, 0.5]])
+    assert statistics.fit_temperature(logits, np.array([0, 1, 0])) == 1.0
+    assert statistics.fit_temperature(logits, np.array([0, 1, 1])) > 1.0
+    np.testing.assert_array_equal(statistics.cross_fitted(logits, np.array([0, 1, 0])), logits)
+
+
 def test_a_temperature_never_makes_the_loss_worse() -> None:
     found = random_predictions(500, 5)
     temperature = statistics.fit_temperature(found.logits, found.labels)

@@ -256,12 +256,12 @@ def trust(found: dict[str, Any]) -> Line | None:
         return None
     ece, after, temperature = calibration["ece"], calibration["after"]["ece"], calibration["temperature"]
     how = "can be believed" if ece < 0.03 else "is roughly right" if ece < 0.08 else "should not be taken at its word"
-    which = "softens" if temperature > 1 else "sharpens"
-    return (
-        Strong(f"Its confidence {how}"),
-        f": it differs from how often it is right by {ece:.3f} on average (expected calibration error). Dividing its "
-        f"logits by {temperature:.3g}, which {which} all probabilities and changes no answer, makes that {after:.3f}.",
-    )
+    said = f": it differs from how often it is right by {ece:.3f} on average (expected calibration error)."
+    if temperature != 1.0:
+        which = "softens" if temperature > 1 else "sharpens"
+        said += f" Dividing its logits by {temperature:.3g}, which {which} all probabilities and changes no answer, "
+        said += f"makes that {after:.3f}."
+    return (Strong(f"Its confidence {how}"), said)
 
 
 def overlap(found: dict[str, Any]) -> Line | None:
