@@ -354,8 +354,8 @@ def test_a_stop_leaves_nothing(trained: str, settings: Settings, store: Store) -
 @pytest.mark.parametrize(
     ("title", "name"),
     [
-        ("Yelp · bert-base", "Yelp-bert-base"), ("../../etc/passwd", "etc-passwd"), ("レビュー", "model"),
-        ("a" * 200, "a" * 60), ("CON\x00..\\x", "CON-.-x"), ("", "model"), (".hidden", "hidden"),
+        ("Yelp · bert-base", "Yelp-bert-base"), ("../../etc/passwd", "etc-passwd"), ("レビュー 2", "レビュー-2"),
+        ("\u202e😀", "model"), ("a" * 200, "a" * 60), ("CON\x00..\\x", "CON-.-x"), ("", "model"), (".hidden", "hidden"),
     ],
 )  # fmt: skip
 def test_names_of_folders(title: str, name: str) -> None:

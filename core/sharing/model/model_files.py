@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -62,8 +63,8 @@ def tokenizer_files(folder: Path, settings: Settings) -> dict[str, Path | str]:
 
 
 def folder_name(title: str) -> str:
-    """A title as the name of a file or folder on any system: letters, digits, dots and hyphens."""
-    plain = re.sub(r"[^A-Za-z0-9.]+", "-", title).strip("-.")
+    """A title as the name of a file or folder on any system: letters of any script, digits, dots and hyphens."""
+    plain = re.sub(r"[^\w.]+|_+", "-", unicodedata.normalize("NFC", title)).strip("-.")
     return re.sub(r"\.{2,}", ".", plain)[:60].strip("-.") or "model"
 
 
