@@ -76,6 +76,17 @@ class Classifier:
         names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in encoding]
         return [dict(zip(names, row, strict=True)) for row in zip(*(encoding[n] for n in names), strict=True)]
 
+    def reads(self, texts: Sequence[Sequence[str]]) -> list[dict[str, int]]:
+        """What of each text reaches the model: its tokens without the special ones, how many of them are unknown to
+        the vocabulary, and how many are read before it is cut off.
+        """
+        columns = [list(column) for column in zip(*texts, strict=True)]
+        special = self.tokenizer.num_special_tokens_to_add(pair=len(columns) > 1)
+        unknown = self.tokenizer.unk_token_id
+        ids = self.tokenizer(*columns, add_special_tokens=False, verbose=False)["input_ids"]
+        room = max(0, self.max_length - special)
+        return [{"tokens": len(row), "unknown": row.count(unknown), "read": min(len(row), room)} for row in ids]
+
     def logits(self, texts: Sequence[Sequence[str]], progress: Progress = ignore) -> np.ndarray:
         """float32 (texts, classes). What `progress` raises ends it."""
         made = np.empty((len(texts), len(self.names)), dtype=np.float32)

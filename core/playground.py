@@ -27,7 +27,7 @@ logger = logging.getLogger(__name__)
 @dataclass(frozen=True)
 class Answer:
     """names: the classes; probabilities: [text][class]; total: seconds, as whoever asked felt it;
-    waking: how many of them it took to load the model
+    waking: how many of them it took to load the model; reads: of each text, see `core.inference.Classifier.reads`
     """
 
     names: tuple[str, ...]
@@ -35,6 +35,7 @@ class Answer:
     temperature: float
     total: float
     waking: float
+    reads: list[dict[str, int]]
 
 
 class Playground:
@@ -59,7 +60,7 @@ class Playground:
         found = self._ask({"do": "predict", "model": subject.model_dump(), "texts": [list(row) for row in texts]})
         return Answer(
             tuple(found["names"]), found["probabilities"], found["temperature"],
-            time.perf_counter() - started, found["loaded_in"],
+            time.perf_counter() - started, found["loaded_in"], found["reads"],
         )  # fmt: skip
 
     def explain(self, subject: Subject, text: Sequence[str], method: str, target: int | None = None) -> dict[str, Any]:

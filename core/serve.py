@@ -106,7 +106,10 @@ def _ask(models: Models, model: Any, question: dict[str, Any]) -> dict[str, Any]
             from core.evaluation.predictions import softmax
 
             logits = model.logits(question["texts"]) / model.temperature
-            return {"names": model.names, "probabilities": softmax(logits).tolist(), "temperature": model.temperature}
+            return {
+                "names": model.names, "probabilities": softmax(logits).tolist(), "temperature": model.temperature,
+                "reads": model.reads(question["texts"]),
+            }  # fmt: skip
         case "explain":
             from core.evaluation.explain import explain
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from ui.components import allowed, plain, show_error, shown
 WAYS = {"one": "One text", "pair": "A pair of texts", "lines": "Many, one per line"}
 MOST_CHARACTERS, HISTORY = 20_000, 20
 WAKING_S = 0.2
+MUCH_UNKNOWN = 0.1  # of the tokens
 OTHER = ":other"
 
 
@@ -94,7 +95,18 @@ def _answer(asked: Asked, texts: Sequence[tuple[str, ...]], place: int) -> None:
     else:
         _many(texts, answer, place)
     said = f"{answer.total * 1000:,.0f} ms" + (", to wake the model included" if answer.waking > WAKING_S else "")
+    said += f" · {counted(sum(read['tokens'] for read in answer.reads), 'token')}"
     st.caption(said + (f" · temperature {answer.temperature:.2f}" if answer.temperature != 1 else ""))
+
+
+def _doubts(read: dict[str, int]) -> Iterator[str]:
+    """What of a text did not reach the model, in sentences."""
+    tokens, unknown = read["tokens"], read["unknown"]
+    if read["read"] < tokens:
+        yield f"The model reads the first {read['read']:,} of {tokens:,} tokens; the rest made no difference."
+    if unknown >= MUCH_UNKNOWN * tokens and unknown:
+        be = "is" if unknown == 1 else "are"
+        yield f"{unknown:,} of {counted(tokens, 'token')} {be} unknown to its vocabulary: the answer means less."
 
 
 def _one(asked: Asked, texts: tuple[str, ...], answer: Answer, place: int) -> None:
@@ -102,6 +114,8 @@ def _one(asked: Asked, texts: tuple[str, ...], answer: Answer, place: int) -> No
     best = max(range(len(shares)), key=shares.__getitem__)
     st.markdown(f"### {plain(shortened(answer.names[best], 60))} :gray[{shares[best]:.1%}]")
     explanation.probabilities(shares, answer.names, f"play_shares_{place}")
+    for doubt in _doubts(answer.reads[0]):
+        st.caption(f":orange[:material/warning: {doubt}]")
     _remember(asked, texts, answer.names[best], shares[best])
     with st.expander("Why?", icon=":material/lightbulb:", key=f"play_why_{place}", on_change="rerun") as why:
         if why.open:

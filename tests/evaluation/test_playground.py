@@ -31,6 +31,9 @@ def test_questions_and_answers(playground: Playground, classifier: Path, tmp_pat
     texts = [["word1 good"], ["BAD 日本\nword2"]]
     answer = playground.predict(subject, texts)
     assert answer.names == LABELS and [max(range(3), key=p.__getitem__) for p in answer.probabilities] == [2, 0]
+    assert answer.reads == [{"tokens": 2, "unknown": 0, "read": 2}, {"tokens": 4, "unknown": 2, "read": 4}]
+    assert playground.predict(subject, [["good " * 60]]).reads == [{"tokens": 60, "unknown": 0, "read": 46}]
+    assert playground.predict(subject, [["good " * 30, "bad " * 30]]).reads[0]["read"] == 45
     model = Classifier(classifier, 48, device="cpu")
     from core.evaluation.predictions import softmax
 

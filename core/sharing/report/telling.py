@@ -101,6 +101,8 @@ def verdict(content: Content) -> Block:
         return Note((*start, Strong(f"The model is better by {apart}: it earns its cost.")), "good")
     if gap["high"] < 0:
         return Note((*start, Strong(f"That is better than this model by {apart}.")), "bad")
+    if gap["low"] == gap["high"] == 0:
+        return Note((*start, Strong("The model is no better"), ": the two do equally well."), "care")
     return Note((*start, Strong(f"The model is not surely better: {apart}.")), "care")
 
 
