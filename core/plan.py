@@ -127,11 +127,7 @@ def problems(
 def language(data: DataSpec, prepared: Prepared) -> str:
     """That of most training texts; empty if there is none, or it cannot be told."""
     split, _ = splits_used(data, prepared)
-    columns = data.text_columns or prepared.text_guess
-    try:
-        return main_language(data, prepared, split, columns) if split else ""
-    except DataError:
-        return ""  # what is wrong with the columns is said elsewhere
+    return main_language(data, prepared, split, data.text_columns or prepared.text_guess) if split else ""
 
 
 def advice(spec: RunSpec, language: str = "") -> list[Problem]:

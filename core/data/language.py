@@ -9,6 +9,7 @@ from typing import Any
 
 from core.data import browse
 from core.data.prepared import Prepared
+from core.errors import DataError
 from core.spec import DataSpec
 
 CHARACTERS = 500  # of a text; enough to tell
@@ -33,10 +34,13 @@ def sampled(prepared: Prepared, split: str, columns: Sequence[str], rows: int) -
 
 
 def main_language(data: DataSpec, prepared: Prepared, split: str, columns: Sequence[str]) -> str:
-    """The language of more than half of a split's texts; empty if there is none. Raises DataError."""
+    """The language of more than half of a split's texts; empty if there is none, or if they cannot be read."""
     if data.source == "sample":  # known: telling it would take 80 MB, which a small demo has not
         return "en"
-    counts = sampled(prepared, split, columns, SAMPLE)
+    try:
+        counts = sampled(prepared, split, columns, SAMPLE)
+    except DataError:
+        return ""  # only advice needs it: what is wrong with the data is said elsewhere
     known = {code: n for code, n in counts.items() if code != NONE}
     return next((code for code, n in known.items() if n > MOST * sum(known.values())), "")
 

@@ -169,11 +169,11 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """
     from scipy.optimize import minimize_scalar
 
-    if (logits.argmax(axis=-1) == labels).all():
-        return 1.0
     if len(labels) > 200_000:
         chosen = np.random.default_rng(0).choice(len(labels), 200_000, replace=False)
         logits, labels = logits[chosen], labels[chosen]
+    if (logits.argmax(axis=-1) == labels).all():
+        return 1.0
 
     def loss(log_temperature: float) -> float:
         return cross_entropy(logits / np.exp(log_temperature), labels)

@@ -38,6 +38,16 @@ def test_the_language_of_most_texts(texts: list[str], expected: str, settings: S
     assert main_language(data, prepare(data, settings), "train", ["text"]) == expected
 
 
+def test_texts_that_cannot_be_read_any_more_have_none(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "texts.csv"
+    path.write_text("text,label\n" + f'"{GERMAN}",a\n"{GERMAN}",b\n' * 10)
+    data = DataSpec(source="file", path=str(path))
+    prepared = prepare(data, settings)
+    assert main_language(data, prepared, "train", ["nothing"]) == ""
+    prepared.splits["train"].path.unlink()
+    assert main_language(data, prepared, "train", ["text"]) == ""
+
+
 def test_the_sample_is_known(settings: Settings) -> None:
     data = DataSpec(source="sample")
     assert main_language(data, prepare(data, settings), "train", ["text"]) == "en"
