@@ -1,7 +1,14 @@
 """`python -m core COMMAND`."""
 
+import os
 import sys
 
 from core.cli import main
 
-sys.exit(main(sys.argv[1:]))
+try:
+    status = main(sys.argv[1:])
+    sys.stdout.flush()
+except BrokenPipeError:  # whoever reads has seen enough, as `| head` has; Python would complain again as it ends
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    status = 1
+sys.exit(status)

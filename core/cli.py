@@ -34,7 +34,7 @@ from core.settings import Settings, allowed_path, from_environment, home_warning
 from core.sharing.hub.push_spec import PushSpec
 from core.sharing.report.document import visible_lines
 from core.store import ACTIVE, Run, Store
-from core.wording import evaluation_lines, profile_lines, report_lines
+from core.wording import duration, evaluation_lines, profile_lines, report_lines
 
 POLL_S = 0.5
 
@@ -152,10 +152,8 @@ def _resume(options: argparse.Namespace, store: Store, settings: Settings) -> tu
 
 def _trained(run_id: str, options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
     result, status = _work_on(run_id, options.detach, store, settings)
-    ended = store.run(run_id).is_final  # else a report would be that of an earlier attempt
-    if ended and not options.json and (report := read_report(settings.run_dir(run_id))):
-        _print("\n".join(report_lines(report)))
-        _print(f"The model is in {result['model']}" if result["model"] else "It left no model.")
+    if not options.json and (lines := _outcome(store.run(run_id), settings)):
+        _print("\n".join(lines))
     return result, status
 
 
@@ -255,7 +253,7 @@ def _evaluate(options: argparse.Namespace, store: Store, settings: Settings) -> 
     run_id = store.submit("evaluate", f"Evaluating {options.model}", spec.model_dump(mode="json"))
     result, status = _work_on(run_id, False, store, settings)
     if status == 0 and not options.json:
-        _print("\n".join(evaluation_lines(read_evaluation(settings.run_dir(run_id)) or {})))
+        _print("\n".join(_outcome(store.run(run_id), settings)))
     return result | {"folder": str(settings.run_dir(run_id))}, status
 
 
@@ -359,11 +357,24 @@ def _runs(options: argparse.Namespace, store: Store, settings: Settings) -> tupl
 
 
 def _show(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
-    result = _result(store.run(options.run), settings)
+    run = store.run(options.run)
     if not options.json:
-        for name, value in result.items():
-            _print(f"{name:<9} {value if not isinstance(value, dict) else json.dumps(finite(value))}")
-    return result, 0
+        did = f", step {run.step:,} of {run.total:,}" if run.total else ""
+        lines = [f"{run.name} ({run.kind} {run.id}): {run.status}{did}, {duration(run.seconds)}"]
+        lines += [run.error] if run.error else []
+        _print("\n".join([*lines, *_outcome(run, settings)]))
+    return _result(run, settings), 0
+
+
+def _outcome(run: Run, settings: Settings) -> list[str]:
+    """What came of a run that has ended, for a terminal."""
+    if not run.is_final:
+        return []  # a report would be that of an earlier attempt
+    folder, model = settings.run_dir(run.id), _result(run, settings)["model"]
+    report = read_report(folder)
+    lines = report_lines(report) if report else []
+    lines += evaluation_lines(read_evaluation(folder) or {})
+    return [*lines, f"The model is in {model}"] if model else lines
 
 
 def _stop(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:

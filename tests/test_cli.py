@@ -79,6 +79,8 @@ def test_a_person_reads_what_came_of_it_and_what_to_try_next(settings: Settings)
     assert f"{accuracy:.3f}  (always “{report['baseline']['label']}”: {always:.3f})" in lines[1]
     assert len(report["advice"]) == len([line for line in lines if line.startswith("  - ")]) > 0
     assert lines[-1] == f"The model is in {settings.run_dir(trained.id) / 'model'}"
+    shown = command("show", trained.id).stdout.splitlines()
+    assert shown[0].startswith(f"{trained.name} (train {trained.id}): finished, step 8 of 8, ") and shown[1:] == lines
 
 
 @pytest.mark.parametrize(
@@ -109,3 +111,20 @@ def test_a_run_that_cannot_work_is_exit_1(settings: Settings) -> None:
     status, result, errors = run("train", "-", stdin="data: {source: file, path: /nowhere/reviews.csv}")
     assert (status, result["status"]) == (1, "failed")
     assert "reviews.csv" in result["error"] and "reviews.csv" in errors
+
+
+def test_a_reader_that_has_seen_enough_is_no_error(settings: Settings) -> None:
+    store = Store(settings.store_path)
+    for number in range(50):
+        store.submit("train", f"run {number} " + "x" * 180, {})
+    working = subprocess.Popen(
+        [sys.executable, "-m", "core", "runs"],
+        cwd=PROJECT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert working.stdout is not None and working.stderr is not None
+    working.stdout.close()
+    assert working.wait(60) == 1
+    assert working.stderr.read() == b""
+    working.stderr.close()
