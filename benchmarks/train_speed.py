@@ -107,7 +107,11 @@ def result_of(speeds: dict[str, float], options: argparse.Namespace) -> dict[str
         if ours in speeds and other in speeds
     }  # fmt: skip
     other = next((name for name in TARGETS if name in speeds), "recipe")
-    beaten = {ours: speeds[ours] / speeds[other] for ours, against in pairs if against == other and ours in speeds}
+    beaten = {
+        ours: speeds[ours] / speeds[other]
+        for ours, against in pairs
+        if against == other and ours in speeds and other in speeds
+    }
     slowest = min(beaten, key=beaten.__getitem__, default="")
     value = round(beaten[slowest], 2) if beaten else None
     return {
