@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 
 import psutil
@@ -201,6 +202,15 @@ def test_the_operators_choice_of_gpus_holds(monkeypatch: pytest.MonkeyPatch) -> 
     assert process.worker_environment("cpu")["CUDA_VISIBLE_DEVICES"] == ""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
     assert process.worker_environment("gpu:1")["CUDA_VISIBLE_DEVICES"] == "1"
+
+
+def test_a_demo_gives_memory_back(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("MALLOC_MMAP_THRESHOLD_", "MALLOC_MMAP_MAX_"):
+        monkeypatch.delenv(name, raising=False)
+    demo = process.worker_environment("cpu", None, replace(settings, mode="demo"))
+    own = process.worker_environment("cpu", None, settings)
+    assert "MALLOC_MMAP_MAX_" not in demo and demo["MALLOC_MMAP_THRESHOLD_"] == "1048576"
+    assert "MALLOC_MMAP_THRESHOLD_" not in own and own["MALLOC_MMAP_MAX_"] == "0"
 
 
 def test_threads_that_wait_leave_the_core_to_others_unless_the_operator_says_so(
