@@ -205,14 +205,18 @@ def report_lines(report: dict[str, Any]) -> list[str]:
     return lines
 
 
+def part_of(found: dict[str, Any]) -> str:
+    """How an evaluation's examples belong to their split: all of it, or a part of it that training did not see."""
+    return "held out of" if found.get("held_out") else "of"
+
+
 def evaluation_lines(found: dict[str, Any]) -> list[str]:
     """An evaluation, as `core.evaluation.evaluate` makes it, for a terminal."""
     if not found:
         return []
     baseline = found["baselines"]
     bag = baseline.get("bag_of_words", {}).get("metrics", {})
-    from_where = "held out of" if found.get("held_out") else "of"
-    lines = [f"{found['title']} on {counted(found['examples'], 'example')} {from_where} {found['split']}"]
+    lines = [f"{found['title']} on {counted(found['examples'], 'example')} {part_of(found)} {found['split']}"]
     for name in found["metric_names"]:
         low, high = found["intervals"][name]
         beside = f"majority {score(baseline['majority']['metrics'][name])}"

@@ -14,10 +14,11 @@ from ui.judged import Judged
 
 def show(judged: Judged) -> None:
     found = judged.found["calibration"]
+    after = found["after"] if found["temperature"] != 1.0 else None
     left, right = st.columns([1.1, 1], gap="medium")
     with left:
         st.plotly_chart(
-            reliability_figure(found["bins"], found["after"]["bins"]), key="judge_reliability",
+            reliability_figure(found["bins"], after and after["bins"]), key="judge_reliability",
             config={"displayModeBar": False}, alt="Share that is right against confidence",
         )  # fmt: skip
         st.caption(
@@ -38,11 +39,12 @@ def show(judged: Judged) -> None:
                 border=True,
                 height="stretch",
             )
-            st.metric(
-                "With temperature", f"{found['after']['ece']:.3f}", f"{found['after']['ece'] - found['ece']:+.3f}",
-                delta_color="inverse", border=True, height="stretch",
-                help="The same with the logits divided by the temperature.",
-            )  # fmt: skip
+            if after is not None:
+                st.metric(
+                    "With temperature", f"{after['ece']:.3f}", f"{after['ece'] - found['ece']:+.3f}",
+                    delta_color="inverse", border=True, height="stretch",
+                    help="The same with the logits divided by the temperature.",
+                )  # fmt: skip
         _temperature(judged, found["temperature"])
 
 

@@ -117,13 +117,20 @@ def threshold_figure(
     return chart
 
 
-def reliability_figure(before: Sequence[Mapping[str, float]], after: Sequence[Mapping[str, float]]) -> go.Figure:
-    """The share that is right against confidence, before and after a temperature; on the diagonal both are equal."""
+def reliability_figure(
+    before: Sequence[Mapping[str, float]], after: Sequence[Mapping[str, float]] | None = None
+) -> go.Figure:
+    """The share that is right against confidence, before and after a temperature; on the diagonal both are equal.
+
+    after: None where there is no temperature
+    """
     perfect = go.Scatter(
         x=[0, 1], y=[0, 1], mode="lines", name="Perfect", line={"color": GREY, "dash": "dot", "width": 1.2},
         hoverinfo="skip",
     )  # fmt: skip
-    traces = [perfect, _bins(before, "As trained", INDIGO), _bins(after, "With temperature", ORANGE)]
+    traces = [perfect, _bins(before, "As trained", INDIGO)]
+    if after is not None:
+        traces.append(_bins(after, "With temperature", ORANGE))
     return figure(
         traces, title="Is it as right as it is sure?", x="", y="", height=400, hovermode="closest",
         xaxis=axis("Confidence", range=[-0.02, 1.02]), yaxis=axis("Share that is right", range=[-0.02, 1.04]),

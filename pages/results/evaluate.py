@@ -5,7 +5,7 @@
 
 import streamlit as st
 
-from core.wording import counted
+from core.wording import counted, part_of
 from ui import (
     judge_calibration,
     judge_choose,
@@ -57,9 +57,9 @@ else:
     st.page_link(pages.EVALUATE, label="Another model or other examples", icon=":material/arrow_back:")
 
 found = judged.found
-from_where = "held out of" if found.get("held_out") else "of"
+examples = counted(found["examples"], "example")
 st.markdown(
-    f"**{plain(found['title'])}** on {counted(found['examples'], 'example')} {from_where} “{plain(found['split'])}”, "
+    f"**{plain(found['title'])}** on {examples} {part_of(found)} “{plain(found['split'])}”, "
     f"{plain(found['dataset']['title'])}"
 )
 VIEWS: linked_tabs.Views = {

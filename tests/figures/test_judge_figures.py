@@ -50,6 +50,7 @@ def test_reliability_and_confidence() -> None:
     bins = statistics.reliability(FOUND.confidence, FOUND.right)
     perfect, before, after = judge.reliability_figure(bins, []).data
     assert list(before.y) == [b["accuracy"] for b in bins] and len(after.x) == 0 and perfect.name == "Perfect"
+    assert [trace.name for trace in judge.reliability_figure(bins).data] == ["Perfect", "As trained"]
     found: Any = analysis.confidence(FOUND)
     right, wrong = judge.confidence_figure(found["edges"], found["right"], found["wrong"]).data
     assert sum(right.y) + sum(wrong.y) == 300

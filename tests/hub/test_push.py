@@ -368,9 +368,10 @@ def test_what_does_not_leave(home: Path, settings: Settings, monkeypatch: pytest
         files({}, link="config.json")
     with pytest.raises(ModelError, match=r"model\.safetensors is not a safetensors file"):
         files({"model.safetensors": b"\x80\x02would run code"})
-    noted = json.dumps({"__metadata__": {"format": "pt", "path": str(home)}}).encode()
-    with pytest.raises(ModelError, match="has notes in its header that are not for others"):
-        files({"model.safetensors": len(noted).to_bytes(8, "little") + noted})
+    for note in ({"format": str(home)}, {"format": "pt", "author": "somebody"}):
+        noted = json.dumps({"__metadata__": note}).encode()
+        with pytest.raises(ModelError, match="has notes in its header that are not for others"):
+            files({"model.safetensors": len(noted).to_bytes(8, "little") + noted})
     with pytest.raises(ModelError, match=r"vocab\.txt holds a secret of this machine"):
         files({"vocab.txt": f"[PAD]\n{secret}\n".encode()})
     with pytest.raises(ModelError, match=r"tokenizer_config\.json of the model cannot be read as JSON"):

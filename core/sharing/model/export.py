@@ -68,7 +68,7 @@ def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) ->
 
     source, max_length, title = find_subject(spec.model, settings, report.fraction)
     _check_inside(source, spec.model, settings)
-    files = model_files.model_files(source, settings, follow_links=not spec.model.run)
+    files = model_files.model_files(source, settings, foreign=not spec.model.run)
     shown = str(clean(title if spec.model.run else model_files.folder_name(Path(title).name), settings))
     name = f"{model_files.folder_name(shown)}-{spec.form}{'-int8' if spec.int8 else ''}"
     target = settings.run_dir(run.id) / f"{name}.zip"

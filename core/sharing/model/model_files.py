@@ -25,18 +25,19 @@ MOST_HEADER = 100 * 1024 * 1024  # bytes, of a safetensors file; the format's ow
 MOST_TEXT = 200 * 1024 * 1024  # bytes
 VOCABULARY = re.compile(r"tokenizer\.json|vocab\.(json|txt)|merges\.txt|added_tokens\.json|.*\.model")
 LONG_SECRET = 16  # characters: shorter ones are found in vocabularies as words that they happen to be
+NOTES = {"format", "total_parameters", "total_size"}  # that save_pretrained writes into the header of weights
 REMOTE_CODE = ("auto_map", "custom_pipelines")
 
 
-def names(folder: Path, *, follow_links: bool = False) -> list[str]:
+def names(folder: Path, *, foreign: bool = False) -> list[str]:
     """The files of a model's folder that go out.
 
-    follow_links: for folders of the Hub's cache, which consist of links. Raises ModelError if it is none to share.
+    foreign: no run made it; the Hub's cache consists of links. Raises ModelError if it is none to share.
     """
     files = sorted(path.name for path in folder.iterdir() if path.is_file())
     found = hub.choose_files(folder.name, files) + [name for name in files if name == CALIBRATION]
     for name in found:
-        if not follow_links and (folder / name).is_symlink():
+        if not foreign and (folder / name).is_symlink():
             raise ModelError(f"{name} in the model's folder is a link, and links are not followed; put the file there")
     return found
 
@@ -46,14 +47,15 @@ def sizes(folder: Path) -> dict[str, int]:
     return {name: (folder / name).stat().st_size for name in names(folder)}
 
 
-def model_files(folder: Path, settings: Settings, *, follow_links: bool = False) -> dict[str, Path | str]:
+def model_files(folder: Path, settings: Settings, *, foreign: bool = False) -> dict[str, Path | str]:
     """The files that go out, by name: the file itself, or its text without secrets and without ways into this machine.
 
+    foreign: no run made it, so its files may be links, and its weights may have notes of somebody else's
     Raises ModelError for a folder that holds links, weights that are no safetensors, or a secret.
     """
-    if not follow_links and (folder.is_symlink() or not folder.resolve().is_relative_to(folder.parent.resolve())):
+    if not foreign and (folder.is_symlink() or not folder.resolve().is_relative_to(folder.parent.resolve())):
         raise ModelError("the model's folder is a link, and links are not followed; train the model again")
-    return {name: _checked(folder / name, settings) for name in names(folder, follow_links=follow_links)}
+    return {name: _checked(folder / name, settings, foreign) for name in names(folder, foreign=foreign)}
 
 
 def tokenizer_files(folder: Path, settings: Settings) -> dict[str, Path | str]:
@@ -68,9 +70,9 @@ def folder_name(title: str) -> str:
     return re.sub(r"\.{2,}", ".", plain)[:60].strip("-.") or "model"
 
 
-def _checked(path: Path, settings: Settings) -> Path | str:
+def _checked(path: Path, settings: Settings, foreign: bool) -> Path | str:
     if path.suffix == ".safetensors":
-        _check_safetensors(path, settings)
+        _check_safetensors(path, settings, foreign)
         return path
     if VOCABULARY.fullmatch(path.name):
         _check_vocabulary(path)
@@ -100,7 +102,7 @@ def _tree(path: Path) -> Any:
         ) from None
 
 
-def _check_safetensors(path: Path, settings: Settings) -> None:
+def _check_safetensors(path: Path, settings: Settings, foreign: bool) -> None:
     """That a file is what its name says, and that the notes in its header tell nothing of this machine."""
     try:
         with path.open("rb") as file:
@@ -113,7 +115,7 @@ def _check_safetensors(path: Path, settings: Settings) -> None:
         raise ModelError(
             f"{path.name} is not a safetensors file, and nothing else goes out; train or download the model again"
         ) from None
-    if shown != notes:
+    if shown != notes or (not foreign and set(notes) - NOTES):
         raise ModelError(f"{path.name} has notes in its header that are not for others; save the model anew")
 
 

@@ -31,7 +31,7 @@ from core.sharing.report.document import (
     Table,
 )  # fmt: skip
 from core.spec import to_yaml
-from core.wording import counted, duration, metric_title, metric_words, score, sentence
+from core.wording import counted, duration, metric_title, metric_words, part_of, score, sentence
 
 NOTHING = pd.DataFrame({"step": [], "epoch": [], "time": [], "value": []})
 
@@ -109,7 +109,8 @@ def _facts(content: Content) -> Facts:
 
 
 def _judged_on(content: Content) -> str:
-    return f"examples of {content.best.split}" if content.best else "examples of its own evaluation"
+    best = content.best
+    return f"examples {part_of(best.found)} {best.split}" if best else "examples of its own evaluation"
 
 
 def _data(content: Content) -> Section:
@@ -264,7 +265,9 @@ def _trust(content: Content) -> Section | None:
     blocks: tuple[Block, ...] = (
         Paragraph(said),
         Figure(
-            reliability_figure(calibration["bins"], calibration["after"]["bins"]),
+            reliability_figure(
+                calibration["bins"], calibration["after"]["bins"] if calibration["temperature"] != 1.0 else None
+            ),
             "Share that is right against confidence",
             "Of the answers given with a confidence of 0.8, eight of ten should be right. Below the dotted line it is "
             "too sure, above it not sure enough; larger dots hold more examples.",
