@@ -211,7 +211,7 @@ def _follow(run_id: str, store: Store, settings: Settings) -> tuple[dict[str, An
             run = view.update(store, settings)
             for event in view.events[seen:]:
                 if event.kind == "message":
-                    _say(event.payload["text"])
+                    _say(("Warning: " if event.payload["level"] == "warning" else "") + event.payload["text"])
             seen = len(view.events)
             if (line := _progress_line(run, view)) != shown:
                 _say(line)

@@ -161,7 +161,7 @@ def _tag(info: Any, prefix: str) -> str:
 
 def _configs(metadata: dict[str, Any], files: dict[str, int]) -> tuple[Config, ...]:
     """The configurations and splits that the card names; without a word of it, the splits that file names say."""
-    from core.data.files import split_of
+    from core.data.reading.files import split_of
 
     rows: dict[str, dict[str, int | None]] = {}
     infos = metadata.get("dataset_info")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from core import model_folder, models
 from core.data import browse, holdout
-from core.data.files import split_of
 from core.data.language import main_language
 from core.data.load import choose_columns, choose_train, set_aside
 from core.data.prepared import Prepared
+from core.data.reading.files import split_of
 from core.engines import support
 from core.errors import DataError, ModelError, PathError, Problem, TunedeckError
 from core.settings import Settings

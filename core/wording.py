@@ -154,6 +154,7 @@ def profile_lines(made: dict[str, Any]) -> list[str]:
     lines = [
         f"{made['title']}: text {', '.join(made['text_columns']) or 'none'}, label {made['label_column'] or 'none'}"
     ]
+    lines += [f"Warning: {n['text']}" if n["level"] == "warning" else n["text"] for n in made["notes"]]
     for name, split in made["splits"].items():
         lines.append(f"\n{name}: {counted(split['rows'], 'row')}")
         if labels := split.get("labels"):

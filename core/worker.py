@@ -150,7 +150,7 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     report.phase("Loading the data")
     loaded = load(plan.data, settings, report.fraction, report.store.holdouts(before=run.created))
     for note in loaded.notes:
-        report.message(note)
+        report.message(note.text, note.level)
     ids = {part: ids_of(rows, loaded.text_columns) for part, rows in loaded.dataset.items()}
     environment.write(folder, plan, loaded, ids, chosen)
     report.check_stop()

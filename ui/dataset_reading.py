@@ -20,7 +20,8 @@ SWITCH = {True: "Yes", False: "No"}
 def show(data: DataSpec, prepared: Prepared | None) -> None:
     """What was found out about the files, and the options; prepared is None when the reading failed."""
     for note in prepared.notes if prepared else ():
-        st.markdown(f":material/check_small: {plain(note)}")
+        icon = ":orange[:material/warning:]" if note.level == "warning" else ":material/check_small:"
+        st.markdown(f"{icon} {plain(note.text)}")
     if data.source == "file" and (prepared is None or prepared.reading):
         _options(data.read, prepared.reading if prepared else {})
 

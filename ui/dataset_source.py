@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.typing import UploadedFile
 
 from core import access
-from core.data.uploads import save_upload
+from core.data.reading.uploads import save_upload
 from core.errors import PathError, SpecError, TunedeckError
 from core.naming import dataset_name
 from core.plan import same_origin

@@ -8,8 +8,8 @@ from typing import cast
 import streamlit as st
 
 from core import plan
-from core.data.files import split_of
 from core.data.prepared import Prepared, find_prepared
+from core.data.reading.files import split_of
 from core.errors import PathError, RunNotFound, SpecError
 from core.evaluation.specs import EvaluateSpec, Subject
 from core.naming import dataset_name, model_name

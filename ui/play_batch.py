@@ -10,8 +10,8 @@ import pandas as pd
 import pyarrow.parquet as pq
 import streamlit as st
 
-from core.data import uploads
 from core.data.prepared import Prepared, find_prepared
+from core.data.reading import uploads
 from core.errors import TunedeckError
 from core.evaluation.specs import PredictSpec
 from core.naming import dataset_name

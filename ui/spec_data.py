@@ -6,8 +6,8 @@ import streamlit as st
 
 from core import plan
 from core.data import browse, holdout
-from core.data.files import split_of
 from core.data.prepared import Prepared
+from core.data.reading.files import split_of
 from core.errors import DataError, Problem, SpecError, TunedeckError
 from core.naming import dataset_name
 from core.spec import DataSpec

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from core.data import parquet
 from core.data.prepared import Prepared, Split
+from core.data.reading import parquet
 from core.data.view import View, hits, order_sql, where_sql
 from core.errors import DataError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from core.data import parquet
 from core.data.prepared import Prepared
+from core.data.reading import parquet
 from core.errors import DataError
 from core.steps import Divide
 

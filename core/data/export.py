@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from core.data import parquet
-from core.data.columns import COMPRESSION
-from core.data.ingest import name_of
 from core.data.prepared import Prepared
+from core.data.reading import parquet
+from core.data.reading.columns import COMPRESSION
+from core.data.reading.ingest import name_of
 
 FORMULA = r"^[=+\-@\t\r]"  # what a spreadsheet takes for the beginning of a formula
 NUMBER = r"^[+-]?[0-9.]+$"

@@ -13,8 +13,9 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from core.data import browse, parquet
+from core.data import browse
 from core.data.prepared import Prepared
+from core.data.reading import parquet
 from core.data.repeats import text_keys
 from core.files import replace_file
 

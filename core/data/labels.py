@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.data import parquet
-from core.data.columns import PATTERNS
 from core.data.prepared import Prepared
+from core.data.reading import parquet
+from core.data.reading.columns import PATTERNS
 from core.errors import DataError
 
 if TYPE_CHECKING:

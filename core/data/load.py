@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from core.data import holdout, parquet, rows
+from core.data import holdout, rows
 from core.data import labels as label_rules
-from core.data.files import split_of
 from core.data.labels import Classes
+from core.data.notes import Note
 from core.data.prepared import Prepared, Progress, Split, ignore, prepare
+from core.data.reading import parquet
+from core.data.reading.files import split_of
 from core.errors import DataError
 from core.settings import Settings
 from core.spec import DataSpec
@@ -51,7 +53,7 @@ class Loaded:
     label_column: str
     label_names: list[str]
     prepared: Prepared
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     train_split: str
     eval_split: str
 
@@ -65,7 +67,7 @@ def load(data: DataSpec, settings: Settings, progress: Progress = ignore, holdou
 
     prepared = prepare(data, settings, progress)
     progress("Loading", None)
-    notes: list[str] = []
+    notes: list[Note] = []
     texts, label = choose_columns(prepared, data, notes)
     train_split = choose_train(prepared, data, notes)
     aside = set_aside(prepared, texts, holdouts)
@@ -96,13 +98,13 @@ def load(data: DataSpec, settings: Settings, progress: Progress = ignore, holdou
         label_column=label,
         label_names=list(classes.names),
         prepared=prepared,
-        notes=tuple(notes),
+        notes=(*prepared.notes, *notes),
         train_split=train_split,
         eval_split=eval_split or train_split,
     )
 
 
-def choose_columns(prepared: Prepared, data: DataSpec, notes: list[str]) -> tuple[tuple[str, ...], str]:
+def choose_columns(prepared: Prepared, data: DataSpec, notes: list[Note]) -> tuple[tuple[str, ...], str]:
     """The text columns and the label column: those of the spec, else the guess. Raises DataError."""
     existing = ", ".join(c.name for c in prepared.columns)
     if data.label_column is not None and prepared.column(data.label_column) is None:
@@ -114,9 +116,9 @@ def choose_columns(prepared: Prepared, data: DataSpec, notes: list[str]) -> tupl
     if label is None:
         raise DataError(f"no column looks like a label; choose one of {existing}", "data.label_column")
     if not data.text_columns:
-        notes.append(f"Text from {' and '.join(texts)}, guessed from the columns.")
+        notes.append(Note(f"Text from {' and '.join(texts)}, guessed from the columns."))
     if data.label_column is None:
-        notes.append(f"Label from {label}, guessed from the columns.")
+        notes.append(Note(f"Label from {label}, guessed from the columns."))
     return texts, label
 
 
@@ -139,7 +141,7 @@ def choose_texts(prepared: Prepared, data: DataSpec) -> tuple[str, ...]:
     return texts
 
 
-def choose_train(prepared: Prepared, data: DataSpec, notes: list[str]) -> str:
+def choose_train(prepared: Prepared, data: DataSpec, notes: list[Note]) -> str:
     """The split to train on. Raises DataError."""
     names = list(prepared.splits)
     if data.train_split:
@@ -154,7 +156,7 @@ def choose_train(prepared: Prepared, data: DataSpec, notes: list[str]) -> str:
         raise DataError(f"no split is called train; choose one of {', '.join(names)}", "data.train_split")
     found = found or names[0]
     if len(names) > 1 or found != "train":
-        notes.append(f"Training on the split {found}.")
+        notes.append(Note(f"Training on the split {found}."))
     return found
 
 
@@ -165,7 +167,7 @@ def choose_eval(
     texts: Sequence[str],
     label: str,
     classes: Classes,
-    notes: list[str],
+    notes: list[Note],
     aside: Collection[str] = (),
 ) -> str | None:
     """The split to evaluate on; None if a part of the training split is to be held out. Raises DataError."""
@@ -186,12 +188,12 @@ def choose_eval(
     for kind in ("validation", "test"):
         for name in sorted(n for n in names if n != train_split and split_of(n) == kind):
             if name in aside:
-                notes.append(f"The split {name} is set aside as the final test; this run does not look at it.")
+                notes.append(Note(f"The split {name} is set aside as the final test; this run does not look at it."))
                 continue
             if label_rules.usable(prepared, name, [*texts, label], label, classes):
-                notes.append(f"Evaluating on the split {name}.")
+                notes.append(Note(f"Evaluating on the split {name}."))
                 return name
-            notes.append(f"The split {name} has no labels to evaluate with, so it is not used.")
+            notes.append(Note(f"The split {name} has no labels to evaluate with, so it is not used.", "warning"))
     return None
 
 
@@ -212,7 +214,7 @@ class Part:
     label_column: str
     label_names: tuple[str, ...]
     prepared: Prepared
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
 
 def load_split(
@@ -223,7 +225,7 @@ def load_split(
     like: the split whose labels say which classes there are; the split itself if None
     """
     prepared = prepare(data, settings, progress)
-    notes: list[str] = []
+    notes: list[Note] = []
     texts, label = choose_columns(prepared, data, notes)
     if split not in prepared.splits:
         listed = ", ".join(prepared.splits)
@@ -231,11 +233,11 @@ def load_split(
     classes = label_rules.classes(prepared, like or split, label)
     part = _part(prepared, split, texts, label, classes, notes)
     columns = tuple(map(in_dataset, texts))
-    return Part(part, columns, tuple(texts), label, classes.names, prepared, tuple(notes))
+    return Part(part, columns, tuple(texts), label, classes.names, prepared, (*prepared.notes, *notes))
 
 
 def _part(
-    prepared: Prepared, split: str, texts: Sequence[str], label: str, classes: Classes, notes: list[str]
+    prepared: Prepared, split: str, texts: Sequence[str], label: str, classes: Classes, notes: list[Note]
 ) -> Dataset:
     """One split as a dataset: texts, label and row number of all rows that have them. Raises DataError."""
     from datasets import ClassLabel, Dataset, DatasetInfo, Features, Value
@@ -281,7 +283,7 @@ def _table(
     return MemoryMappedTable.from_file(str(path)), lost
 
 
-def _say_lost(lost: rows.Lost, part: Split, split: str, texts: Sequence[str], label: str, notes: list[str]) -> None:
+def _say_lost(lost: rows.Lost, part: Split, split: str, texts: Sequence[str], label: str, notes: list[Note]) -> None:
     """Notes on dropped rows. Raises DataError if too many were dropped for the column to be the right one."""
     shown = " and ".join(map(repr, texts))
     if part.rows == 0:
@@ -301,11 +303,16 @@ def _say_lost(lost: rows.Lost, part: Split, split: str, texts: Sequence[str], la
                 field,
             )
         if count:
-            notes.append(f"{count:,} of the {part.rows:,} rows of {split} have {what} and were left out.")
+            notes.append(
+                Note(f"{count:,} of the {part.rows:,} rows of {split} have {what} and were left out.", "warning")
+            )
     if lost.unknown:
         values = ", ".join(map(repr, sorted(lost.unknown_values)[:5]))
         notes.append(
-            f"{lost.unknown:,} rows of {split} have a label that training has not ({values}) and were left out."
+            Note(
+                f"{lost.unknown:,} rows of {split} have a label that training has not ({values}) and were left out.",
+                "warning",
+            )
         )
     if lost.texts + lost.labels + lost.unknown >= part.rows:
         raise DataError(
@@ -331,7 +338,7 @@ def _codes(part: Dataset) -> np.ndarray:
     return part.select_columns([LABEL]).with_format("arrow")[:].column(LABEL).to_numpy()
 
 
-def _held_out(train: Dataset, data: DataSpec, names: Sequence[str], notes: list[str]) -> tuple[Dataset, Dataset]:
+def _held_out(train: Dataset, data: DataSpec, names: Sequence[str], notes: list[Note]) -> tuple[Dataset, Dataset]:
     """A stratified part of the training rows for evaluation; classes with one example stay in training."""
     import numpy as np
 
@@ -352,20 +359,24 @@ def _held_out(train: Dataset, data: DataSpec, names: Sequence[str], notes: list[
     mask = np.zeros(len(codes), dtype=bool)
     mask[chosen] = True
     notes.append(
-        f"There is no evaluation split, so {len(chosen):,} of {len(codes):,} training rows "
-        f"({len(chosen) / len(codes):.0%}) are held out, in the same proportions of classes (seed {data.seed})."
+        Note(
+            f"There is no evaluation split, so {len(chosen):,} of {len(codes):,} training rows "
+            f"({len(chosen) / len(codes):.0%}) are held out, in the same proportions of classes (seed {data.seed})."
+        )
     )
     lonely = [names[i] for i, n in enumerate(np.bincount(codes, minlength=len(names))) if n == 1]
     if lonely:
         shown = ", ".join(map(repr, lonely[:5])) + (f" and {len(lonely) - 5:,} more" if len(lonely) > 5 else "")
-        notes.append(f"Of {shown} there is one example each; it stays in training and is not evaluated.")
+        notes.append(Note(f"Of {shown} there is one example each; it stays in training and is not evaluated."))
     return train.select(np.flatnonzero(~mask)), train.select(chosen)
 
 
-def _subset(part: Dataset, count: int | None, seed: int, what: str, notes: list[str]) -> Dataset:
+def _subset(part: Dataset, count: int | None, seed: int, what: str, notes: list[Note]) -> Dataset:
     if count is None or count >= len(part):
         if count is not None and count > len(part):
-            notes.append(f"{count:,} {what} examples were asked for; there are {len(part):,}, all of which are used.")
+            notes.append(
+                Note(f"{count:,} {what} examples were asked for; there are {len(part):,}, all of which are used.")
+            )
         return part
-    notes.append(f"{count:,} of {len(part):,} {what} examples are used, chosen by shuffling with seed {seed}.")
+    notes.append(Note(f"{count:,} of {len(part):,} {what} examples are used, chosen by shuffling with seed {seed}."))
     return part.shuffle(seed=seed).select(range(count))

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.data import parquet
 from core.data.prepared import Prepared, Progress, ignore
+from core.data.reading import parquet
 from core.errors import DataError
 
 if TYPE_CHECKING:

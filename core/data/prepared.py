@@ -21,13 +21,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from core.data import archives, files
+from core.data.notes import Note
+from core.data.reading import archives, files
 from core.errors import DataError, PathError
 from core.settings import Settings
 from core.spec import DataSpec
 
 STEPS_FORMAT = 2  # raise it when a step does something else than it did
-FORMAT = 1  # raise it when prepared folders of older versions must not be used any more
+FORMAT = 2  # raise it when prepared folders of older versions must not be used any more
 QUICK_BYTES = 8 * 1024 * 1024  # of text; about a second
 QUICK_ROWS, QUICK_NEAR_ROWS = 200_000, 6_000
 STALE_S = 24 * 3600
@@ -73,7 +74,7 @@ class Prepared:
     title: str
     splits: dict[str, Split]
     columns: tuple[Column, ...]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
     reading: dict[str, Any]
     text_guess: tuple[str, ...]
     label_guess: str | None
@@ -157,7 +158,7 @@ def _fingerprint(data: DataSpec, settings: Settings) -> str:
     """Names the prepared dataset. Raises DataError, PathError if there are no such files."""
     key: list[Any] = [FORMAT, data.source]
     if data.source == "sample":
-        from core.data.sample import VERSION
+        from core.data.reading.sample import VERSION
 
         key.append(VERSION)
     elif data.source == "hub":
@@ -175,7 +176,7 @@ def _fingerprint(data: DataSpec, settings: Settings) -> str:
 
 
 def _make(data: DataSpec, settings: Settings, folder: Path, fingerprint: str, progress: Progress) -> None:
-    from core.data import ingest
+    from core.data.reading import ingest
 
     if data.steps:
         made = _made_by_steps(data, settings, folder, progress)
@@ -195,7 +196,7 @@ def _make(data: DataSpec, settings: Settings, folder: Path, fingerprint: str, pr
 
 def _made_by_steps(data: DataSpec, settings: Settings, folder: Path, progress: Progress) -> Any:
     """The steps, from the longest beginning of them that was prepared before."""
-    from core.data import ingest
+    from core.data.reading import ingest
 
     done, before = len(data.steps), None
     while before is None and done:
@@ -233,10 +234,10 @@ def _open(folder: Path) -> Prepared | None:
         tree = json.loads((folder / "manifest.json").read_text(encoding="ascii"))
     except (OSError, ValueError):
         return None
-    found = _prepared(tree, folder)
-    if tree["format"] != FORMAT or not all(s.path.is_file() for s in found.splits.values()):
+    if tree["format"] != FORMAT:
         return None
-    return found
+    found = _prepared(tree, folder)
+    return found if all(s.path.is_file() for s in found.splits.values()) else None
 
 
 def _prepared(tree: dict[str, Any], folder: Path) -> Prepared:
@@ -249,7 +250,7 @@ def _prepared(tree: dict[str, Any], folder: Path) -> Prepared:
         title=tree["title"],
         splits={s["name"]: Split(s["name"], folder / s["path"], s["rows"]) for s in tree["splits"]},
         columns=columns,
-        notes=tuple(tree["notes"]),
+        notes=tuple(Note(**note) for note in tree["notes"]),
         reading=tree["reading"],
         text_guess=tuple(tree["text_guess"]),
         label_guess=tree["label_guess"],

@@ -155,7 +155,7 @@ def _value(prepared: Prepared, split: str, column: str, template: str) -> float:
 
 
 def _has(prepared: Prepared, split: str, columns: Sequence[str]) -> bool:
-    from core.data import parquet
+    from core.data.reading import parquet
 
     with parquet.open_file(prepared.splits[split].path) as file:
         return set(columns) <= set(file.schema_arrow.names)

@@ -10,12 +10,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import hub, models
-from core.data import browse, language, parquet
+from core.data import browse, language
 from core.data.prepared import Column, Prepared, Progress, ignore, prepare
+from core.data.reading import parquet
 from core.data.tokens import UNKNOWN, open_tokenizer, tokenizer_for
 from core.files import write_text
 from core.settings import Settings
@@ -24,7 +26,7 @@ from core.spec import ProfileSpec
 if TYPE_CHECKING:
     import numpy as np
 
-VERSION = 1  # raise it when something else is computed than before
+VERSION = 2  # raise it when something else is computed than before
 TOKEN_SAMPLE, LANGUAGE_SAMPLE = 100_000, 2_000
 LENGTHS = (32, 64, 128, 256, 384, 512, 1024)
 MOST_CUT = 0.05  # of the texts, at the recommended length
@@ -78,7 +80,7 @@ def profile(
 
         splits[split] = _split(prepared, split, texts, label, tokenizer, exact, tick)
     made = {
-        "version": VERSION, "title": prepared.title,
+        "version": VERSION, "title": prepared.title, "notes": [asdict(note) for note in prepared.notes],
         "rows": {name: part.rows for name, part in prepared.splits.items()},
         "text_columns": list(texts), "label_column": label, "splits": splits,
         "recommended_max_length": _recommended(splits, most_positions),

@@ -14,8 +14,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.data import labels, parquet
+from core.data import labels
 from core.data.labels import Classes
+from core.data.reading import parquet
 from core.files import write_text
 
 BATCH_ROWS = 20_000

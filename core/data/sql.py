@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.access import check
-from core.data import browse, parquet
+from core.data import browse
 from core.data.prepared import Prepared
+from core.data.reading import parquet
 from core.errors import DataError
 from core.process import PROJECT
 from core.settings import Settings

@@ -13,12 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.data import browse, parquet
+from core.data import browse
 from core.data.clean import clean
-from core.data.columns import COMPRESSION
 from core.data.divide import assigned, codes_of
 from core.data.prepared import Column as DataColumn
 from core.data.prepared import Prepared, Progress, ignore
+from core.data.reading import parquet
+from core.data.reading.columns import COMPRESSION
 from core.data.repeats import first_of_each, mask_of, without_conflicts, without_leaks
 from core.data.text_ids import text_ids
 from core.data.view import conditions_sql

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from core.data import export, parquet
+from core.data import export
 from core.data.load import choose_texts
 from core.data.prepared import Prepared, prepare
+from core.data.reading import parquet
 from core.errors import DataError
 from core.evaluation.predictions import softmax
 from core.evaluation.specs import PredictSpec
@@ -37,6 +38,8 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
     """
     report.phase("Loading the data")
     prepared = prepare(spec.data, settings, report.fraction)
+    for note in prepared.notes:
+        report.message(note.text, note.level)
     texts = choose_texts(prepared, spec.data)
     splits = _splits(prepared, spec.split, texts)
     report.phase("Loading the model")

@@ -20,8 +20,8 @@ import numpy as np
 
 from core import spec as specs
 from core.data import holdout, load
-from core.data.files import split_of
 from core.data.prepared import prepare
+from core.data.reading.files import split_of
 from core.data.text_ids import text_ids
 from core.errors import DataError
 from core.evaluation import analysis, baselines, label_errors, predictions, slices, statistics
@@ -119,7 +119,7 @@ def _examples(
     split = spec.split or _usual_split(data, settings, report)
     part = load.load_split(data, split, settings, report.fraction, like)
     for note in part.notes:
-        report.message(note)
+        report.message(note.text, note.level)
     part = _some(part, spec, data)
     kind = "other"
     if loaded is not None and part.prepared.fingerprint == loaded.prepared.fingerprint:

@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from core.data import parquet
 from core.data.language import NONE, language_of
 from core.data.prepared import Column, Prepared
+from core.data.reading import parquet
 
 LEAST, LEAST_SHARE = 20, 0.005  # of examples in a group
 MOST_VALUES, MOST_GROUPS, MOST_CLASSES = 20, 120, 30

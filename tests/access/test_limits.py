@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from core import models, results
-from core.data.files import resolve
-from core.data.uploads import save_upload
+from core.data.reading.files import resolve
+from core.data.reading.uploads import save_upload
 from core.errors import AccessDenied, DataError, PathError
 from core.person import Person
 from core.process import identity

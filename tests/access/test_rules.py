@@ -12,7 +12,7 @@ from core import corrections, results
 from core.access import Action, why_not
 from core.data import reviews, sql
 from core.data.prepared import Prepared, prepare
-from core.data.uploads import save_upload
+from core.data.reading.uploads import save_upload
 from core.errors import AccessDenied, RunNotFound
 from core.evaluation.specs import Subject
 from core.guarded import GuardedPlayground

@@ -14,8 +14,8 @@ import pytest
 
 from core import corrections, results, signin
 from core.access import sources
-from core.data.files import resolve
-from core.data.uploads import safe_name, save_upload
+from core.data.reading.files import resolve
+from core.data.reading.uploads import safe_name, save_upload
 from core.errors import AccessDenied, DataError, PathError, RunNotFound, SpecError, TunedeckError
 from core.evaluation.specs import Subject
 from core.guarded import GuardedPlayground

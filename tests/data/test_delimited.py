@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from core.data.columns import StringColumns
+from core.data.reading.columns import StringColumns
 from core.errors import DataError
 from tests.data.conftest import kinds_of, rows_of, values_of
 
@@ -91,8 +91,8 @@ def test_ragged_rows_are_kept_and_counted(opened):
     content = b"label,text\n1,good\n2\n3,well, this, has commas\n4,fine\n"
     prepared = opened(content)
     assert values_of(prepared) == [(1, "good"), (2, None), (3, "well, this, has commas"), (4, "fine")]
-    assert any("1 row had fewer than 2 values (the first on line 3)" in n for n in prepared.notes)
-    assert any("1 row had more than 2 values (the first on line 4)" in n for n in prepared.notes)
+    assert any("1 row had fewer than 2 values (the first on line 3)" in n.text for n in prepared.notes)
+    assert any("1 row had more than 2 values (the first on line 4)" in n.text for n in prepared.notes)
 
 
 def test_surplus_goes_to_the_text_even_if_it_comes_first(opened):
@@ -104,7 +104,7 @@ def test_surplus_goes_to_the_text_even_if_it_comes_first(opened):
 def test_names_that_are_empty_or_twice(opened):
     prepared = opened(b"text,text,,label\na,b,c,1\nd,e,f,0\n")
     assert list(kinds_of(prepared)) == ["text", "text_2", "column_3", "label"]
-    assert any("renamed" in n for n in prepared.notes)
+    assert any("renamed" in n.text for n in prepared.notes)
 
 
 def test_types_keep_every_value(opened):
@@ -132,7 +132,7 @@ def test_types_keep_every_value(opened):
 
 
 def test_types_come_from_the_last_value_too(opened, monkeypatch):
-    monkeypatch.setattr("core.data.delimited.BATCH_ROWS", 100)
+    monkeypatch.setattr("core.data.reading.delimited.BATCH_ROWS", 100)
     content = "label,text\n" + "".join(f"{i % 2},row {i}\n" for i in range(1000)) + "x,end\n"
     prepared = opened(content.encode())
     assert kinds_of(prepared)["label"] == "text"
@@ -148,7 +148,7 @@ def test_two_splits_get_one_type(opened):
 @pytest.mark.parametrize("tail", ['"quoted\nline",y\n', '"He said" so\ty\n'])
 def test_a_quote_that_shows_up_late(opened, monkeypatch, tail):
     """The beginning has no quotes: what they mean is decided by the whole file once there is one."""
-    monkeypatch.setattr("core.data.delimited.SAMPLE_CHARACTERS", 500)
+    monkeypatch.setattr("core.data.reading.delimited.SAMPLE_CHARACTERS", 500)
     delimiter = "\t" if "\t" in tail else ","
     content = f"text{delimiter}label\n" + "".join(f"row {i}{delimiter}x\n" for i in range(500)) + tail
     prepared = opened(content.encode(), "a.tsv" if delimiter == "\t" else "a.csv")
@@ -157,11 +157,11 @@ def test_a_quote_that_shows_up_late(opened, monkeypatch, tail):
 
 
 def test_a_loose_quote_in_a_quoted_file(opened, monkeypatch):
-    monkeypatch.setattr("core.data.delimited.SAMPLE_CHARACTERS", 500)
+    monkeypatch.setattr("core.data.reading.delimited.SAMPLE_CHARACTERS", 500)
     good = "".join(f'{i},"one, two\nthree {i}"\n' for i in range(200))
     prepared = opened(f'id,text\n{good}7,"a" b, c\n{good}'.encode())
     assert prepared.splits["train"].rows == 401
-    assert any("a quote stands where none should be" in n for n in prepared.notes)
+    assert any("a quote stands where none should be" in n.text for n in prepared.notes)
 
 
 def test_a_quote_that_never_closes(opened):

@@ -7,7 +7,7 @@ import zlib
 
 import pytest
 
-from core.data import encoding
+from core.data.reading import encoding
 from core.errors import DataError
 from tests.data.conftest import values_of
 
@@ -91,7 +91,7 @@ def test_damaged_utf8_stays_utf8(opened):
     prepared = opened(data.encode() + b"\xff\xfe bad,0\n")
     assert values_of(prepared)[0] == ("日本語の文章です", 1)
     assert "\ufffd" in values_of(prepared)[-1][0]
-    assert any("line 22" in n for n in prepared.notes)
+    assert any("line 22" in n.text for n in prepared.notes)
 
 
 def test_zero_bytes_are_not_utf16(tmp_path):
@@ -151,4 +151,4 @@ def test_a_choice_is_kept_and_a_wrong_one_explained(opened):
 def test_what_was_detected_is_said(opened):
     prepared = opened(table("とても美味しい").encode("cp932"))
     assert prepared.reading["encoding"] == "cp932"
-    assert "Shift-JIS" in prepared.notes[0]
+    assert "Shift-JIS" in prepared.notes[0].text

@@ -15,8 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data.files import split_of
 from core.data.prepared import find_prepared, is_quick, prepare
+from core.data.reading.files import split_of
 from core.errors import DataError, PathError
 from core.spec import DataSpec
 from tests.data.conftest import kinds_of, rows_of, values_of
@@ -87,7 +87,7 @@ def test_headerless_files_agree(opened):
 def test_a_single_file_is_the_training_split(opened):
     prepared = opened(CSV, "test.csv")
     assert list(prepared.splits) == ["train"]
-    assert any("one file only" in n for n in prepared.notes)
+    assert any("one file only" in n.text for n in prepared.notes)
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def test_zip_bombs(opened, settings, tmp_path, monkeypatch):
     spec = DataSpec(source="file", path=str(path))
     with pytest.raises(DataError, match="more than 10 MB"):
         prepare(spec, replace(settings, max_unpacked_bytes=10 * 1024**2))
-    monkeypatch.setattr("core.data.archives.RATIO_FROM", 1_000_000)
+    monkeypatch.setattr("core.data.reading.archives.RATIO_FROM", 1_000_000)
     with pytest.raises(DataError, match="times its size"):
         prepare(spec, settings)
     path.with_name("b.csv.gz").write_bytes(gzip.compress(b"0" * 20_000_000))
@@ -245,7 +245,7 @@ def test_archives_count_with_what_they_unpack_to(settings, tmp_path):
 
 def test_a_file_that_goes_away_while_it_is_looked_at(settings, tmp_path, monkeypatch):
     spec = DataSpec(source="file", path=str(tmp_path))
-    monkeypatch.setattr("core.data.files.data_files", lambda path, settings: [tmp_path / "gone.csv"])
+    monkeypatch.setattr("core.data.reading.files.data_files", lambda path, settings: [tmp_path / "gone.csv"])
     assert find_prepared(spec, settings) is None
     with pytest.raises(DataError, match=r"cannot be read or kept .*gone.csv.*; check the path"):
         prepare(spec, settings)

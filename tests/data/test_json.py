@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from core.data import jsonfiles
+from core.data.reading import jsonfiles
 from core.errors import DataError
 from tests.data.conftest import kinds_of, rows_of
 
@@ -60,7 +60,7 @@ def test_types_over_all_records(opened):
     first = rows_of(prepared)[0]
     assert (first["mix"], first["big"], first["tags"]) == ("1", str(2**70), ["a"])
     assert json.loads(first["deep"]) == {"x": [1]}
-    assert any("not every record has" in n for n in prepared.notes)
+    assert any("not every record has" in n.text for n in prepared.notes)
 
 
 def test_lists_and_lone_values(opened):
@@ -71,7 +71,7 @@ def test_lists_and_lone_values(opened):
 def test_half_surrogate_pairs_become_a_sign(opened):
     prepared = opened(b'[{"te\\ud800xt": "a\\ud83d b", "label": "x\\u0000y"}]', "a.json")
     assert rows_of(prepared) == [{"te\ufffdxt": "a\ufffd b", "label": "x\0y"}]
-    assert any("surrogate" in n for n in prepared.notes)
+    assert any("surrogate" in n.text for n in prepared.notes)
 
 
 @pytest.mark.parametrize(

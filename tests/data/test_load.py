@@ -73,7 +73,7 @@ def test_class_label_keeps_its_names_and_minus_one_is_none(loaded):
     result = loaded({"train": with_classes(table, label=["a", "b", "c", "never"])})
     assert result.label_names == ["a", "b", "c", "never"]
     assert len(result.dataset["train"]) + len(result.dataset["eval"]) == 30
-    assert any("10 of the 40 rows of train have no label" in n for n in result.notes)
+    assert any("10 of the 40 rows of train have no label" in n.text for n in result.notes)
 
 
 def test_rows_lead_back_to_their_split(loaded):
@@ -93,8 +93,8 @@ def test_held_out_part_is_stratified_seeded_and_said(loaded):
     assert result.dataset["eval"]["row"][:] == again.dataset["eval"]["row"][:]
     assert result.dataset["eval"]["row"][:] != other.dataset["eval"]["row"][:]
     assert not set(result.dataset["eval"]["row"]) & set(result.dataset["train"]["row"])
-    assert any("held out" in n and "seed 42" in n for n in result.notes)
-    assert any("'d' there is one example" in n for n in result.notes)
+    assert any("held out" in n.text and "seed 42" in n.text for n in result.notes)
+    assert any("'d' there is one example" in n.text for n in result.notes)
     assert (result.train_split, result.eval_split) == ("train", "train")
 
 
@@ -118,7 +118,7 @@ def test_subsets_are_those_of_shuffle_and_select(loaded):
     expected = Dataset.from_dict(part).shuffle(seed=11).select(range(50))
     assert result.dataset["train"]["text"][:] == expected["text"][:]
     assert len(result.dataset["eval"]) == 20
-    assert any("50 of 300 training examples" in n for n in result.notes)
+    assert any("50 of 300 training examples" in n.text for n in result.notes)
     assert len(loaded({"train": part, "test": part}, max_train_examples=999).dataset["train"]) == 300
 
 
@@ -130,7 +130,7 @@ def test_splits_are_chosen(loaded):
     unlabelled = {"text": texts(5), "label": pa.nulls(5, pa.int64())}
     result = loaded({"train": part, "test": unlabelled})
     assert result.eval_split == "train"
-    assert any("test has no labels" in n for n in result.notes)
+    assert any("test has no labels" in n.text for n in result.notes)
     result = loaded({"train": part, "test": {"text": texts(5)}})
     assert result.eval_split == "train"
 
@@ -157,7 +157,7 @@ def test_labels_that_training_has_not_are_left_out(loaded):
         }
     )
     assert len(result.dataset["eval"]) == 3
-    assert any("'new'" in n for n in result.notes)
+    assert any("'new'" in n.text for n in result.notes)
 
 
 def test_types_may_differ_between_splits(loaded):

@@ -6,8 +6,8 @@ import re
 
 import numpy as np
 
-from core.data import sample
 from core.data.load import load
+from core.data.reading import sample
 from core.spec import DataSpec
 
 

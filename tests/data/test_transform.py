@@ -297,7 +297,7 @@ def test_steps_go_through_yaml_and_reuse_what_is_done(make: Make, tmp_path: Path
     assert again == data and find_prepared(again, settings) is not None
     assert find_prepared(until_step(data, 1), settings) is None, "what lies between is not kept"
     assert not list(made.folder.glob("step-*"))
-    assert [note for note in made.notes if note.startswith("Keep")], "what was done is said"
+    assert [note for note in made.notes if note.text.startswith("Keep")], "what was done is said"
 
 
 def test_a_run_trains_on_what_was_prepared(settings: Settings) -> None:

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from core.data.uploads import CHUNK, safe_name, save_upload
+from core.data.reading.uploads import CHUNK, safe_name, save_upload
 from core.errors import DataError
 
 

@@ -102,7 +102,7 @@ def test_a_final_test_trains_and_chooses_nothing(
     assert load(data, settings).eval_split == "test"
     aside(store, settings, folder)
     loaded = load(data, settings, holdouts=store.holdouts())
-    assert loaded.eval_split == "train" and any("set aside as the final test" in note for note in loaded.notes)
+    assert loaded.eval_split == "train" and any("set aside as the final test" in note.text for note in loaded.notes)
     for field in ("train_split", "eval_split"):
         with pytest.raises(DataError, match="set aside as the final test") as error:
             load(data.model_copy(update={field: "test"}), settings, holdouts=store.holdouts())

@@ -25,7 +25,7 @@ def prepare(name: str, config: str | None = None, revision: str | None = None) -
     """Prepare a Hub dataset and read the Parquet files back with pyarrow alone."""
     import pyarrow.parquet as pq
 
-    from core.data.hub import prepare_hub
+    from core.data.reading.hub import prepare_hub
 
     said: list[tuple[str, float | None]] = []
     notes: list[str] = []

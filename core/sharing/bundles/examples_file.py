@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.data import parquet
+from core.data.reading import parquet
 from core.files import replace_file
 
 if TYPE_CHECKING:

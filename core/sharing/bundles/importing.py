@@ -22,7 +22,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from core import quotas
 from core import spec as specs
-from core.data.uploads import CHUNK, Readable, safe_name
+from core.data.reading.uploads import CHUNK, Readable, safe_name
 from core.errors import DataError, RunNotFound, SpecError, WrongStatus
 from core.files import sync
 from core.settings import Settings

@@ -12,9 +12,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from core.data import parquet
-from core.data.columns import COMPRESSION
 from core.data.prepared import Column, Prepared, Progress, ignore
+from core.data.reading import parquet
+from core.data.reading.columns import COMPRESSION
 from core.errors import DataError
 from core.settings import Settings
 from core.sharing import private

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 
 from core import spec as specs
-from core.data import sample
+from core.data.reading import sample
 from core.errors import DataError, HubError, PathError
 from core.evaluation.specs import Subject
 from core.settings import Settings

@@ -9,7 +9,7 @@ import zlib
 from pathlib import Path, PurePosixPath
 from typing import Protocol
 
-from core.data.files import DATA_SUFFIXES, base_suffix, is_data_name
+from core.data.reading.files import DATA_SUFFIXES, base_suffix, is_data_name
 from core.errors import DataError
 
 CHUNK = 1024 * 1024

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from core.data.notes import Note
 from core.errors import DataError, PathError
 from core.settings import Settings, allowed_path
 
@@ -121,9 +122,9 @@ def identify(path: Path) -> Source:
     return Source(path, suffix if suffix in TEXT_SUFFIXES else ".txt")
 
 
-def splits(files: list[Path], root: Path) -> tuple[dict[str, list[Path]], list[str]]:
+def splits(files: list[Path], root: Path) -> tuple[dict[str, list[Path]], list[Note]]:
     """Data files grouped into splits, and sentences about how. Shards of one split come in their order."""
-    files, said = _one_format(files, root)
+    files, notes = _one_format(files, root)
     groups: dict[tuple[str, str], list[Path]] = {}
     for file in files:
         inner = file.relative_to(root)
@@ -141,8 +142,8 @@ def splits(files: list[Path], root: Path) -> tuple[dict[str, list[Path]], list[s
         shown = [
             f"{name} ({_listed([p.relative_to(root).as_posix() for p in members])})" for name, members in result.items()
         ]
-        said.append(f"Splits by file name: {', '.join(shown)}.")
-    return result, said
+        notes.append(Note(f"Splits by file name: {', '.join(shown)}."))
+    return result, notes
 
 
 def is_data_name(name: str) -> bool:
@@ -200,7 +201,7 @@ def _split_word(path: Path) -> str | None:
     return None
 
 
-def _one_format(files: list[Path], root: Path) -> tuple[list[Path], list[str]]:
+def _one_format(files: list[Path], root: Path) -> tuple[list[Path], list[Note]]:
     """Of files that differ in their suffix alone, the one in the best format."""
     best: dict[Path, Path] = {}
     dropped = []
@@ -209,8 +210,8 @@ def _one_format(files: list[Path], root: Path) -> tuple[list[Path], list[str]]:
         key = file.parent / _stem(file)
         if best.setdefault(key, file) is not file:
             dropped.append(file.relative_to(root).as_posix())
-    said = [f"Not read, as the same is there in another format: {_listed(dropped)}."] if dropped else []
-    return sorted(best.values()), said
+    notes = [Note(f"Not read, as the same is there in another format: {_listed(dropped)}.")] if dropped else []
+    return sorted(best.values()), notes
 
 
 def _listed(names: list[str]) -> str:

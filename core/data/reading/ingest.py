@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from core.data import archives, delimited, files, guess, jsonfiles, parquet
-from core.data.columns import common_kind, retype, together
-from core.data.delimited import TextFile
-from core.data.files import JSON_SUFFIXES, TEXT_SUFFIXES, Source
+from core.data.notes import Note
 from core.data.prepared import Column, Prepared, Progress
+from core.data.reading import archives, delimited, files, guess, jsonfiles, parquet
+from core.data.reading.columns import common_kind, retype, together
+from core.data.reading.delimited import TextFile
+from core.data.reading.files import JSON_SUFFIXES, TEXT_SUFFIXES, Source
 from core.errors import DataError
 from core.settings import Settings
 from core.spec import DataSpec, ReadSpec
@@ -26,7 +27,7 @@ class Made:
     title: str
     splits: list[dict[str, Any]] = field(default_factory=list)
     columns: list[Column] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Note] = field(default_factory=list)
     reading: dict[str, Any] = field(default_factory=dict)
     text_guess: tuple[str, ...] = ()
     label_guess: str | None = None
@@ -34,19 +35,19 @@ class Made:
 
 def sample(folder: Path, progress: Progress) -> Made:
     """The embedded sample of reviews."""
-    from core.data import sample as reviews
+    from core.data.reading import sample as reviews
 
     progress("Writing the sample", None)
-    made = Made("Sample reviews", notes=[reviews.NOTE])
+    made = Made("Sample reviews", notes=[Note(reviews.NOTE)])
     return _described(made, reviews.write(folder), folder)
 
 
 def hub(data: DataSpec, folder: Path, progress: Progress) -> Made:
     """A dataset of the Hugging Face Hub."""
-    from core.data.hub import prepare_hub
+    from core.data.reading.hub import prepare_hub
 
     made = Made(f"{data.path} ({data.config})" if data.config else data.path)
-    found = prepare_hub(data, folder, progress, made.notes.append)
+    found = prepare_hub(data, folder, progress, lambda text: made.notes.append(Note(text)))
     names = {}
     for _, _, features in found:
         for name, feature in features.items():
@@ -60,11 +61,11 @@ def files_of(data: DataSpec, settings: Settings, folder: Path, progress: Progres
     path = files.resolve(data.path, settings)
     made = Made(path.name or str(path))
     root, sources = _sources(path, settings, folder / "unpacked", progress)
-    groups, said = files.splits([s.path for s in sources], root)
-    made.notes += said
+    groups, notes = files.splits([s.path for s in sources], root)
+    made.notes += notes
     if len(sources) == 1:
         if files.split_of(sources[0].path.name) not in (None, "train"):
-            made.notes.append("There is one file only, so it is the training split, whatever its name says.")
+            made.notes.append(Note("There is one file only, so it is the training split, whatever its name says."))
         groups = {"train": [sources[0].path]}
     kinds = {s.path: s for s in sources}
     paths: dict[str, Path] = {}
@@ -83,7 +84,7 @@ def by_step(prepared: Prepared, step: Any, folder: Path, progress: Progress) -> 
     made = Made(prepared.title, reading=prepared.reading, notes=list(prepared.notes))
     paths, names = transform.apply(prepared, step, folder, progress)
     _described(made, paths, folder, names)
-    made.notes.append(f"{step_words(step)}: {sum(s['rows'] for s in made.splits):,} rows.")
+    made.notes.append(Note(f"{step_words(step)}: {sum(s['rows'] for s in made.splits):,} rows."))
     there = {column.name for column in made.columns}
     made.text_guess = tuple(name for name in prepared.text_guess if name in there) or made.text_guess
     if prepared.label_guess in there:

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.data.columns import COMPRESSION
+from core.data.reading.columns import COMPRESSION
 from core.errors import DataError
 
 Described = tuple[str, str, tuple[str, ...] | None]  # name, kind, class names

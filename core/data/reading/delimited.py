@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from core.data import dialect as dialects
-from core.data import encoding as encodings
-from core.data.columns import StringColumns
-from core.data.dialect import Dialect
-from core.data.encoding import Detected
+from core.data.notes import Note
+from core.data.reading import dialect as dialects
+from core.data.reading import encoding as encodings
+from core.data.reading.columns import StringColumns
+from core.data.reading.dialect import Dialect
+from core.data.reading.encoding import Detected
 from core.errors import DataError
 from core.spec import ReadSpec
 
@@ -214,7 +215,7 @@ def _unclosed(path: Path, line: int, error: Exception) -> DataError:
     )
 
 
-def notes(file: TextFile, name: str) -> list[str]:
+def notes(file: TextFile, name: str) -> list[Note]:
     """What a person should know about how a file was read, in sentences."""
     dialect = file.dialect
     layout = (
@@ -224,24 +225,33 @@ def notes(file: TextFile, name: str) -> list[str]:
     )
     quotes = "quotes enclose values" if dialect.quoting else "quotes are ordinary characters"
     header = "the first line names the columns" if dialect.header else "no header line, so columns are numbered"
-    said = [f"{name}: {file.detected.note[:-1]}; {layout}, {quotes}, {header}."]
+    notes = [Note(f"{name}: {file.detected.note[:-1]}; {layout}, {quotes}, {header}.")]
     if file.renamed:
-        said.append(f"{name}: columns with no name or a name used twice were renamed: {', '.join(file.renamed[:5])}.")
+        renamed = ", ".join(file.renamed[:5])
+        notes.append(Note(f"{name}: columns with no name or a name used twice were renamed: {renamed}."))
     if file.short[0]:
-        said.append(
-            f"{name}: {_rows(file.short[0])} had fewer than {len(file.names)} values (the first on line "
-            f"{file.short[1]:,}); the missing ones are empty."
+        notes.append(
+            Note(
+                f"{name}: {_rows(file.short[0])} had fewer than {len(file.names)} values (the first on line "
+                f"{file.short[1]:,}); the missing ones are empty.",
+                "warning",
+            )
         )
     if file.long[0]:
-        said.append(
-            f"{name}: {_rows(file.long[0])} had more than {len(file.names)} values (the first on line "
-            f"{file.long[1]:,}); they were taken as delimiters inside {file.names[file.widest]}."
+        notes.append(
+            Note(
+                f"{name}: {_rows(file.long[0])} had more than {len(file.names)} values (the first on line "
+                f"{file.long[1]:,}); they were taken as delimiters inside {file.names[file.widest]}.",
+                "warning",
+            )
         )
     if file.blank:
-        said.append(f"{name}: {file.blank:,} blank {'line was' if file.blank == 1 else 'lines were'} skipped.")
+        notes.append(Note(f"{name}: {file.blank:,} blank {'line was' if file.blank == 1 else 'lines were'} skipped."))
     if file.loose_quote:
-        said.append(f"{name}: a quote stands where none should be (the first about line {file.loose_quote:,}).")
-    return said
+        notes.append(
+            Note(f"{name}: a quote stands where none should be (the first about line {file.loose_quote:,}).", "warning")
+        )
+    return notes
 
 
 def _rows(count: int) -> str:

@@ -16,9 +16,10 @@ from typing import IO, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.data import encoding as encodings
-from core.data.columns import COMPRESSION
-from core.data.encoding import Detected
+from core.data.notes import Note
+from core.data.reading import encoding as encodings
+from core.data.reading.columns import COMPRESSION
+from core.data.reading.encoding import Detected
 from core.errors import DataError
 
 CHUNK = 1024 * 1024
@@ -84,15 +85,17 @@ def write(
                 tick(done / max(1, total))
 
 
-def notes(layout: Layout, name: str) -> list[str]:
+def notes(layout: Layout, name: str) -> list[Note]:
     """What a person should know about how a file was read."""
-    said = [] if layout.detected.encoding == "utf-8" else [f"{name}: {layout.detected.note}"]
+    notes = [] if layout.detected.encoding == "utf-8" else [Note(f"{name}: {layout.detected.note}")]
     missing = [f"{n} ({layout.rows - count:,} times)" for n, count in layout.partial.items() if count < layout.rows]
     if missing:
-        said.append(f"{name}: not every record has {', '.join(missing[:5])}; where it is missing it is empty.")
+        notes.append(Note(f"{name}: not every record has {', '.join(missing[:5])}; where it is missing it is empty."))
     if layout.broken:
-        said.append(f"{name}: {layout.broken:,} half surrogate pairs, which no text can hold, became \ufffd.")
-    return said
+        notes.append(
+            Note(f"{name}: {layout.broken:,} half surrogate pairs, which no text can hold, became \ufffd.", "warning")
+        )
+    return notes
 
 
 def records(path: Path, kind: str, detected: Detected) -> Iterator[dict[str, Any]]:

@@ -14,8 +14,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.data import phrases
-from core.data.columns import COMPRESSION
+from core.data.reading import phrases
+from core.data.reading.columns import COMPRESSION
 
 VERSION = 1  # raise it whenever the texts change
 SEED = 20

@@ -1,0 +1,15 @@
+"""Sentences on how a dataset was read and what of it is used, for pages, the command line and the worker's log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from core.events import Level
+
+
+@dataclass(frozen=True)
+class Note:
+    """One sentence for a person; `warning` where rows or values are not used as the file has them."""
+
+    text: str
+    level: Level = "info"
