@@ -14,11 +14,13 @@ from streamlit import config
 
 from core.errors import TunedeckError
 from ui import resources
+from ui.request_guard import RequestGuard, Rules
 from ui.visitors import VisitorCookie
 
-MODE, UPLOAD_MB = "local", None
+MODE, UPLOAD_MB, RULES = "local", None, Rules(checked=False)
 with suppress(TunedeckError):  # the pages say what is wrong
     MODE, UPLOAD_MB = resources.installation().mode, resources.installation().max_upload_bytes // 1024**2
+    RULES = Rules(MODE == "local", resources.installation().allowed_hosts, resources.installation().embed_origins)
 if MODE != "local":
     # The download that Streamlit's tables have of their own writes cells as they are: one that begins with = + - or @
     # is a formula to a spreadsheet. Downloads of ours keep such cells from being one.
@@ -40,5 +42,5 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 app = st.App(
     Path(__file__).parent / "ui" / "app.py",
     lifespan=lifespan,
-    middleware=[Middleware(VisitorCookie, on=MODE == "demo")],
+    middleware=[Middleware(RequestGuard, rules=RULES), Middleware(VisitorCookie, on=MODE == "demo")],
 )

@@ -12,6 +12,7 @@ from pathlib import Path
 import platformdirs
 import psutil
 
+from core import hosts
 from core.errors import PathError, TunedeckError
 from core.person import OPERATOR, Person, Role
 
@@ -88,6 +89,8 @@ class Settings:
     results_repo: a dataset repository of the Hub whose bundles they show besides; none if empty
     roles: who is what in team mode: e-mail addresses, or *@domain for all of one, or * for everybody who signs in
     role_claim: the claim of a sign-in that gives roles, none if empty; claim_roles: which value gives which
+    allowed_hosts: names that the dashboard answers to besides those of this machine; see `core.hosts`
+    embed_origins: pages that may hold the dashboard's in a frame
     person: on whose behalf something is done; in every mode but local it decides whose uploads may be read
     """
 
@@ -106,6 +109,8 @@ class Settings:
     claim_roles: tuple[tuple[str, Role], ...] = tuple((role.title, role) for role in Role)
     limits: Limits = Limits()
     demo: Demo = Demo()
+    allowed_hosts: tuple[str, ...] = ()
+    embed_origins: tuple[str, ...] = ()
     person: Person = OPERATOR
 
     def on_behalf_of(self, owner: str) -> Settings:
@@ -173,6 +178,8 @@ def from_environment() -> Settings:
         claim_roles=_claim_roles(),
         limits=_limits(LIMITS.get(mode, Limits())),
         demo=_demo(),
+        allowed_hosts=hosts.names_of(os.environ.get("TUNEDECK_ALLOWED_HOSTS", ""), "TUNEDECK_ALLOWED_HOSTS"),
+        embed_origins=_embed_origins(mode),
         results=Path(os.environ.get("TUNEDECK_RESULTS") or PROJECT / "results").expanduser().resolve(),
         results_repo=os.environ.get("TUNEDECK_RESULTS_REPO", "").strip(),
     )
@@ -200,6 +207,14 @@ def _mode() -> str:
     if mode not in MODES:
         raise TunedeckError(f"TUNEDECK_MODE is {mode[:40]!r}; it must be one of {', '.join(MODES)}")
     return mode
+
+
+def _embed_origins(mode: str) -> tuple[str, ...]:
+    """Those that the operator names; else, for pages that everybody may see, those of Community Cloud."""
+    text = os.environ.get("TUNEDECK_EMBED_ORIGINS", "").strip()
+    if text:
+        return hosts.origins_of(text, "TUNEDECK_EMBED_ORIGINS")
+    return hosts.CLOUD if mode in ("viewer", "demo") else ()
 
 
 def _limits(default: Limits) -> Limits:

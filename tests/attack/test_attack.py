@@ -7,6 +7,7 @@ What there is to attack, and what holds it, stands in docs/security.md.
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,10 +19,12 @@ from tests.attack import (  # noqa: F401 - they enter their cases
     attack_models,
     attack_people,
     attack_secrets,
+    attack_web,
     attack_words,
 )
 from tests.attack.cases import CASES
 from tests.attack.place import SECRETS, Place
+from tests.browser.steps import Dashboard
 from tests.evaluation.conftest import LABELS, make_texts
 from tests.sharing.test_bundle import shared
 from tests.sharing.test_round_trip import opened
@@ -51,6 +54,22 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
     made = Place(tmp_path / "server")
     monkeypatch.setenv("TUNEDECK_HOME", str(made.home))
     return made
+
+
+@pytest.fixture
+def serve(place: Place) -> Iterator[Callable[..., Dashboard]]:
+    """Starts a dashboard as a process over the attacked home, in a mode, with further variables."""
+    started: list[Dashboard] = []
+
+    def start(mode: str = "local", **environment: str) -> Dashboard:
+        made = Dashboard(place.settings(), {"TUNEDECK_MODE": mode, **environment})
+        started.append(made)
+        made.start()
+        return made
+
+    yield start
+    for dashboard in started:
+        dashboard.close()
 
 
 @pytest.mark.parametrize("cause", CASES)

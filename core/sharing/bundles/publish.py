@@ -81,7 +81,12 @@ def copy_app(site: Path, mode: str) -> None:
                 target = site / file.relative_to(PROJECT)
                 target.parent.mkdir(parents=True, exist_ok=True)
                 shutil.copyfile(file, target)
-    write_text(site / MODE_FILE, f'# What visitors may do: viewer, or demo.\nmode = "{mode}"\n')
+    write_text(
+        site / MODE_FILE,
+        f'# What visitors may do: viewer, or demo.\nmode = "{mode}"\n'
+        "# Which pages may hold this one in a frame, such as https://blog.example.org; * is every page.\n"
+        'embed_origins = "*"\n',
+    )
     write_text(site / "requirements.txt", requirements(mode))
     write_text(site / ".gitignore", "__pycache__/\n.streamlit/secrets.toml\n")
 
