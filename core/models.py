@@ -170,6 +170,20 @@ def known_type(name: str, revision: str | None, settings: Settings) -> str | Non
         return None
 
 
+def known_folder(name: str, revision: str | None, settings: Settings) -> Path | None:
+    """Where a model lies, if it is on this machine; no network. Raises ModelError, PathError."""
+    match kind_of(name):
+        case "folder":
+            return folder_of(name, settings)
+        case "hub":
+            from core import hub
+
+            config = hub.cached_file(name, "config.json", revision)
+            return config.parent if config else None
+        case _:
+            return None
+
+
 def known_limit(model: ModelSpec, settings: Settings) -> int | None:
     """How many tokens a model can take, if it says so and can be told without the network."""
     try:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from core import scheduler
+from core import spec as specs
 from core.access import check
 from core.files import write_text
 from core.settings import Settings
+from core.sharing import environment
+from core.spec import DataSpec, RunSpec
 from core.store import ACTIVE, Run, Store
 
 CALIBRATION = "calibration.json"  # in a model's folder
@@ -33,6 +36,23 @@ def read_evaluation(folder: Path) -> dict[str, Any] | None:
     except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and "metrics" in found else None
+
+
+def trained_data(run: Run, settings: Settings) -> DataSpec:
+    """The data of a training run, with the columns that it was trained on also where its spec left them to a guess.
+
+    A guess is made once: a later version may guess otherwise. Raises SpecError, PathError.
+    """
+    data = cast(RunSpec, specs.build(run.spec)).data
+    noted = (environment.read(settings.run_dir(run.id)) or {}).get("dataset")
+    if not isinstance(noted, dict) or (data.text_columns and data.label_column):
+        return data
+    texts, label = noted.get("source_columns"), noted.get("label_column")
+    columns = {
+        "text_columns": data.text_columns or (texts if isinstance(texts, list) else ()),
+        "label_column": data.label_column or (label if isinstance(label, str) else None),
+    }
+    return cast(DataSpec, specs.build(data.model_dump() | columns, DataSpec))
 
 
 def model_folder(folder: Path) -> Path | None:

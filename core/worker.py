@@ -140,6 +140,7 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     from core.data.text_ids import ids_of
     from core.engines import checkpoints, support
     from core.evaluation.report import evaluate_run
+    from core.results import trained_data
     from core.sharing import environment
     from core.tasks import text_classification as task
 
@@ -148,7 +149,8 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     device.set_threads(plan.execution.threads or process.physical_cores())
 
     report.phase("Loading the data")
-    loaded = load(plan.data, settings, report.fraction, report.store.holdouts(before=run.created))
+    data = trained_data(run, settings)  # of a run that goes on: what it guessed at first
+    loaded = load(data, settings, report.fraction, report.store.holdouts(before=run.created))
     for note in loaded.notes:
         report.message(note.text, note.level)
     ids = {part: ids_of(rows, loaded.text_columns) for part, rows in loaded.dataset.items()}

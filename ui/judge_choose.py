@@ -13,10 +13,11 @@ from core.data.reading.files import split_of
 from core.errors import PathError, RunNotFound, SpecError
 from core.evaluation.specs import EvaluateSpec, Subject
 from core.naming import dataset_name, model_name
+from core.results import trained_data
 from core.spec import DataSpec, RunSpec, build
 from core.store import Holdout, Run
 from core.wording import counted
-from ui import judged, light_run, resources, state
+from ui import judged, light_run, model_columns, resources, state
 from ui.components import clock, plain, show_error
 from ui.judged import Judged
 
@@ -145,7 +146,12 @@ def _split_of(choice: Choice, data: DataSpec, label: str) -> EvaluateSpec | None
         key=f"judge_split_{choice.title}_{prepared.fingerprint}",
         help="The dataset is the one that the Datasets page shows; choose another one there.",
     )  # fmt: skip
-    return EvaluateSpec(model=choice.subject, data=data, split=str(split))
+    training = model_columns.training(choice.subject, choice.title, choice.trained)
+    fit = model_columns.choose(data, prepared, training, f"judge_{choice.title}", labelled=True)
+    if fit is None:
+        return None
+    chosen = {"text_columns": fit.texts, "label_column": fit.label}
+    return EvaluateSpec(model=choice.subject, data=data.model_copy(update=chosen), split=str(split))
 
 
 def evaluated(choice: Choice, spec: EvaluateSpec) -> Judged | None:
@@ -192,7 +198,7 @@ def _holdout(trained: Run, split: str) -> Holdout | None:
     prepared = find_prepared(spec.data, resources.settings()) if spec is not None else None
     if spec is None or prepared is None or split not in prepared.splits:
         return None
-    texts = spec.data.text_columns or prepared.text_guess
+    texts = trained_data(trained, resources.settings()).text_columns or prepared.text_guess
     return holdout.find(prepared, split, texts, resources.store().holdouts(), holdout.PAGE_ROWS)
 
 

@@ -16,7 +16,7 @@ from core.playground import Answer
 from core.serve import TEXTS
 from core.store import Run
 from core.wording import counted, shortened
-from ui import explanation, judged, pages, resources, state
+from ui import explanation, judged, model_columns, pages, resources, state
 from ui.components import allowed, plain, show_error, shown
 
 WAYS = {"one": "One text", "pair": "A pair of texts", "lines": "Many, one per line"}
@@ -52,10 +52,11 @@ def models(runs: Sequence[Run]) -> list[Asked]:
     return made
 
 
-def question() -> list[tuple[str, ...]]:
-    """The texts that were typed, each a row of one or two."""
+def question(asked: Sequence[Asked]) -> list[tuple[str, ...]]:
+    """The texts that were typed, each a row of one or two: at first what the first model was trained on."""
+    state.begin_with("play_way", "pair" if _texts_of(asked[0]) == 2 else "one")
     way = st.segmented_control(
-        "What to ask about", list(WAYS), default="one", format_func=WAYS.__getitem__, required=True, key="play_way",
+        "What to ask about", list(WAYS), format_func=WAYS.__getitem__, required=True, key="play_way",
         label_visibility="collapsed",
     )  # fmt: skip
     if way == "pair":
@@ -75,6 +76,11 @@ def question() -> list[tuple[str, ...]]:
     return [(text,)] if text.strip() else []
 
 
+def _texts_of(asked: Asked) -> int | None:
+    """How many texts a model reads at a time; None if that is not known."""
+    return model_columns.training(asked.subject, asked.title, asked.trained).count
+
+
 def answers(asked: Sequence[Asked], texts: Sequence[tuple[str, ...]]) -> None:
     """Every model's answers, with the time they took."""
     for place, column in enumerate(st.columns(len(asked), gap="medium")):
@@ -84,6 +90,11 @@ def answers(asked: Sequence[Asked], texts: Sequence[tuple[str, ...]]) -> None:
 
 def _answer(asked: Asked, texts: Sequence[tuple[str, ...]], place: int) -> None:
     st.markdown(f"**{plain(asked.title)}**")
+    if (count := _texts_of(asked)) is not None and count != len(texts[0]):
+        pair = "This model was trained on pairs of texts: choose “A pair of texts” to ask it."
+        one = "This model was trained on one text at a time: choose “One text” to ask it."
+        st.info(pair if count == 2 else one, icon=":material/forum:")
+        return
     try:
         with st.spinner("Waking the model" if state.widget("play_history") is None else "Asking"):
             answer = resources.playground().predict(asked.subject, texts)

@@ -18,7 +18,7 @@ from core.naming import dataset_name
 from core.spec import DataSpec, build
 from core.store import Run
 from core.wording import counted, size
-from ui import dataset_import, light_run, resources, state
+from ui import dataset_import, light_run, model_columns, resources, state
 from ui.components import allowed, plain, show_error
 from ui.play_ask import Asked
 
@@ -38,20 +38,16 @@ def show(asked: Sequence[Asked]) -> None:
     prepared = _opened(data)
     if prepared is None:
         return
-    columns = [c.name for c in prepared.columns if c.kind not in ("list", "other")]
+    training = model_columns.training(model.subject, model.title, model.trained)
     left, right = st.columns([2, 1], vertical_alignment="bottom")
-    guess = [name for name in (data.text_columns or prepared.text_guess) if name in columns]
-    texts = left.multiselect(
-        "Text column", columns, guess, max_selections=2, key=f"play_batch_text_{prepared.fingerprint}",
-        help="One, or two for pairs of texts.",
-    )  # fmt: skip
+    with left:
+        fit = model_columns.choose(data, prepared, training, f"play_batch_{model.title}", labelled=False)
     form = right.segmented_control(
         "File", ["csv", "parquet"], default="csv", required=True, key="play_batch_form", format_func=str.upper
     )
-    if not texts:
-        st.caption("Choose the column with the texts.")
+    if fit is None:
         return
-    where = _where(data) | {"text_columns": texts}
+    where = _where(data) | {"text_columns": fit.texts}
     spec: PredictSpec = build({"model": model.subject.model_dump(), "data": where, "form": form}, PredictSpec)
     tree = spec.model_dump(mode="json")
     run = light_run.latest(KIND, tree)

@@ -106,20 +106,28 @@ def load(data: DataSpec, settings: Settings, progress: Progress = ignore, holdou
 
 def choose_columns(prepared: Prepared, data: DataSpec, notes: list[Note]) -> tuple[tuple[str, ...], str]:
     """The text columns and the label column: those of the spec, else the guess. Raises DataError."""
-    existing = ", ".join(c.name for c in prepared.columns)
-    if data.label_column is not None and prepared.column(data.label_column) is None:
-        raise DataError(
-            f"{prepared.title} has no column {data.label_column!r}; its columns are {existing}", "data.label_column"
-        )
+    if data.label_column is not None:
+        choose_label(prepared, data, ())
     texts = choose_texts(prepared, data)
-    label = data.label_column or (prepared.label_guess if prepared.label_guess not in texts else None)
-    if label is None:
-        raise DataError(f"no column looks like a label; choose one of {existing}", "data.label_column")
+    label = choose_label(prepared, data, texts)
     if not data.text_columns:
         notes.append(Note(f"Text from {' and '.join(texts)}, guessed from the columns."))
     if data.label_column is None:
         notes.append(Note(f"Label from {label}, guessed from the columns."))
     return texts, label
+
+
+def choose_label(prepared: Prepared, data: DataSpec, texts: Sequence[str]) -> str:
+    """The label column: that of the spec, else the guess if it is none of the texts. Raises DataError."""
+    existing = ", ".join(c.name for c in prepared.columns)
+    if data.label_column is not None and prepared.column(data.label_column) is None:
+        raise DataError(
+            f"{prepared.title} has no column {data.label_column!r}; its columns are {existing}", "data.label_column"
+        )
+    label = data.label_column or (prepared.label_guess if prepared.label_guess not in texts else None)
+    if label is None:
+        raise DataError(f"no column looks like a label; choose one of {existing}", "data.label_column")
+    return label
 
 
 def choose_texts(prepared: Prepared, data: DataSpec) -> tuple[str, ...]:

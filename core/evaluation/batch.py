@@ -12,14 +12,15 @@ import numpy as np
 import pyarrow as pa
 
 from core.data import export
-from core.data.load import choose_texts
+from core.data.clean import clean
 from core.data.prepared import Prepared, prepare
 from core.data.reading import parquet
 from core.errors import DataError
+from core.evaluation import columns
 from core.evaluation.predictions import softmax
 from core.evaluation.specs import PredictSpec
 from core.files import replace_file
-from core.inference import Classifier, open_subject
+from core.inference import Classifier, find_subject
 from core.settings import Settings
 
 if TYPE_CHECKING:
@@ -34,16 +35,20 @@ PREDICTION, CONFIDENCE, PROBABILITY, SPLIT = "prediction", "confidence", "p_", "
 def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     """Writes predictions.csv or predictions.parquet into the run's folder.
 
-    A row without text gets no prediction. Raises DataError, HubError, ModelError, PathError, RunNotFound.
+    The texts are those of the columns that the model was trained on, repaired as in training; the rows in the file stay
+    as they were. A row without text gets no prediction. Raises DataError, HubError, ModelError, PathError, RunNotFound.
     """
     report.phase("Loading the data")
     prepared = prepare(spec.data, settings, report.fraction)
-    for note in prepared.notes:
+    folder, max_length, title = find_subject(spec.model, settings, report.fraction)
+    training = columns.training_for(spec.model, folder, title, report.store, settings)
+    fit = columns.fit(spec.data, prepared, training, labelled=False)
+    notes = (*prepared.notes, *fit.notes)
+    for note in notes:
         report.message(note.text, note.level)
-    texts = choose_texts(prepared, spec.data)
-    splits = _splits(prepared, spec.split, texts)
+    splits = splits_of(prepared, spec.split, fit.texts)
     report.phase("Loading the model")
-    model = open_subject(spec.model, settings, report.fraction)
+    model = Classifier(folder, max_length, title)
     path = settings.run_dir(run.id) / NAMES[spec.form]
     total = sum(prepared.splits[name].rows for name in splits)
     told = {"rows": 0, "empty": 0}
@@ -57,7 +62,7 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
                 def tick(text: str, share: float | None, done: int = told["rows"], rows: int = len(table)) -> None:
                     report.fraction(text, (done + (share or 0) * rows) / max(1, total))
 
-                made, predicted = _answered(table, texts, model, split if len(splits) > 1 else None, tick)
+                made, predicted = _answered(table, fit, model, split if len(splits) > 1 else None, tick)
                 told["rows"] += len(table)
                 told["empty"] += int((predicted < 0).sum())
                 counts[:] += np.bincount(predicted[predicted >= 0], minlength=len(counts))
@@ -66,10 +71,14 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
     with replace_file(path) as partial:
         export.write(answered(), spec.form, partial)
     named = dict(zip(model.names, counts.tolist(), strict=True))
-    return told | {"counts": named, "file": path.name, "title": model.title, "dataset": prepared.title}
+    return told | {
+        "counts": named, "file": path.name, "title": model.title, "dataset": prepared.title,
+        "text_columns": list(fit.texts),
+    }  # fmt: skip
 
 
-def _splits(prepared: Prepared, wanted: str, texts: tuple[str, ...]) -> list[str]:
+def splits_of(prepared: Prepared, wanted: str, texts: tuple[str, ...]) -> list[str]:
+    """The splits to predict. Raises DataError for one that is not there, or lacks a column."""
     if wanted and wanted not in prepared.splits:
         raise DataError(f"there is no split {wanted!r}; the splits are {', '.join(prepared.splits)}", "split")
     names = [wanted] if wanted else [name for name, part in prepared.splits.items() if part.rows]
@@ -81,11 +90,11 @@ def _splits(prepared: Prepared, wanted: str, texts: tuple[str, ...]) -> list[str
 
 
 def _answered(
-    table: pa.Table, columns: tuple[str, ...], model: Classifier, split: str | None, progress: Any
+    table: pa.Table, fit: columns.Fit, model: Classifier, split: str | None, progress: Any
 ) -> tuple[pa.Table, np.ndarray]:
     """The rows with what the model says; class ids, -1 for a row without text or without a number for an answer."""
-    texts = [parquet.plain(table.column(name)).cast(pa.string()).to_pylist() for name in columns]
-    rows = [tuple(text or "" for text in row) for row in zip(*texts, strict=True)]
+    texts = [_read(table, name, fit) for name in fit.texts]
+    rows = list(zip(*texts, strict=True))
     places = np.flatnonzero([all(text.strip() for text in row) for row in rows])
     predicted = np.full(len(rows), -1, dtype=np.int64)
     shares = np.full((len(rows), len(model.names)), np.nan, dtype=np.float32)
@@ -102,6 +111,15 @@ def _answered(
     for name, values in added:
         table = table.append_column(_free(name, table.column_names), values)
     return table, predicted
+
+
+def _read(table: pa.Table, name: str, fit: columns.Fit) -> list[str]:
+    """The texts of a column as the model read them in training: repaired, where its data was."""
+    texts = [text or "" for text in parquet.plain(table.column(name)).cast(pa.string()).to_pylist()]
+    for step in fit.steps:
+        if name in step.columns:
+            texts = [clean(text, step) for text in texts]
+    return texts
 
 
 def _free(name: str, taken: list[str]) -> str:

@@ -20,16 +20,18 @@ import numpy as np
 
 from core import spec as specs
 from core.data import holdout, load
-from core.data.prepared import prepare
+from core.data.notes import Note
+from core.data.prepared import Prepared, prepare
 from core.data.reading.files import split_of
 from core.data.text_ids import text_ids
 from core.errors import DataError
-from core.evaluation import analysis, baselines, label_errors, predictions, slices, statistics
+from core.evaluation import analysis, baselines, columns, label_errors, predictions, slices, statistics
 from core.evaluation.metrics import check_finite
 from core.evaluation.predictions import Predictions
-from core.evaluation.specs import EvaluateSpec
+from core.evaluation.specs import EvaluateSpec, Subject
 from core.files import finite, write_text
 from core.inference import Classifier, find_subject
+from core.results import trained_data
 from core.settings import Settings
 from core.spec import METRIC_NAMES, DataSpec, RunSpec
 from core.store import Holdout, Run
@@ -50,11 +52,14 @@ class Examples:
     """What a model is judged on, and what it learned from.
 
     kind: validation (the run chose its best by them), test, training, or other
+    data: where they come from, with the columns and the preparation that were used; notes: what is to be said of that
     train: texts and class ids of the training examples; None for a model made elsewhere
     held_out: whether they are a part of the training split that was kept out of training
     """
 
     part: load.Part
+    data: DataSpec
+    notes: tuple[Note, ...]
     split: str
     kind: str
     train: tuple[list[str], np.ndarray] | None
@@ -76,10 +81,11 @@ def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter
     final = _final_test(examples, holdouts, run, report)
     made = _analysed(found, examples, trained, settings, report)
     made |= {
-        "version": VERSION, "title": title, "kind": examples.kind, "notes": notes, "split": examples.split,
+        "version": VERSION, "title": title, "kind": examples.kind,
+        "notes": [*notes, *(note.text for note in examples.notes)], "split": examples.split,
         "held_out": examples.held_out,
         "dataset": {"title": examples.part.prepared.title, "fingerprint": examples.part.prepared.fingerprint},
-        "data": _data(spec, trained).model_dump(mode="json"), "final_test": final,
+        "data": examples.data.model_dump(mode="json"), "final_test": final,
         "text_columns": list(examples.part.source_columns), "label_column": examples.part.label_column,
     }  # fmt: skip
     write_text(folder / NAME, json.dumps(finite(made), ensure_ascii=False))
@@ -87,25 +93,19 @@ def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter
     return {
         "main_metric": main, "value": made["metrics"][main], "metrics": made["metrics"], "examples": made["examples"],
         "title": title, "split": examples.split, "kind": examples.kind, "dataset": examples.part.prepared.title,
+        "text_columns": list(examples.part.source_columns), "label_column": examples.part.label_column,
     }  # fmt: skip
-
-
-def _data(spec: EvaluateSpec, trained: Run | None) -> DataSpec:
-    if spec.data is not None:
-        return spec.data
-    assert trained is not None, "the spec was validated"
-    return cast(RunSpec, specs.build(trained.spec)).data
 
 
 def _examples(
     spec: EvaluateSpec, trained: Run | None, settings: Settings, report: RunWriter, holdouts: list[Holdout]
 ) -> Examples:
-    data = _data(spec, trained)
+    """Those of the run's own data, or of another dataset, read as the model was trained."""
     like, learned, loaded = None, None, None
+    notes: tuple[Note, ...] = ()
     if trained is not None:
-        of_run = cast(RunSpec, specs.build(trained.spec)).data
+        of_run = trained_data(trained, settings)
         theirs = settings.on_behalf_of(trained.owner)  # who sees a run may have it judged on the data it was made from
-        settings = theirs if spec.data is None else settings
         loaded = load.load(of_run, theirs, report.fraction, report.store.holdouts(before=trained.created))
         learned = _joined(loaded.dataset["train"], loaded.text_columns), _labels(loaded.dataset["train"])
         if spec.data is None and (not spec.split or spec.split == loaded.eval_split != loaded.train_split):
@@ -114,11 +114,15 @@ def _examples(
                 tuple(loaded.label_names), loaded.prepared, (),
             )  # fmt: skip
             held_out = loaded.eval_split == loaded.train_split
-            return Examples(_some(part, spec, data), loaded.eval_split, "validation", learned, held_out)
-        like = loaded.train_split if spec.data is None else None
-    split = spec.split or _usual_split(data, settings, report)
+            return Examples(_some(part, spec, of_run), of_run, (), loaded.eval_split, "validation", learned, held_out)
+    if spec.data is None:
+        assert loaded is not None, "the spec was validated"
+        data, settings, like = of_run, theirs, loaded.train_split
+    else:
+        data, notes = _fitted(spec.data, spec.model, settings, report)
+    split = spec.split or usual_split(prepare(data, settings, report.fraction))
     part = load.load_split(data, split, settings, report.fraction, like)
-    for note in part.notes:
+    for note in (*part.notes, *notes):
         report.message(note.text, note.level)
     part = _some(part, spec, data)
     kind = "other"
@@ -126,12 +130,22 @@ def _examples(
         kind = "training" if split == loaded.train_split else "test"
     elif holdout.find(part.prepared, split, part.source_columns, holdouts):
         kind = "test"
-    return Examples(part, split, kind, learned)
+    return Examples(part, data, notes, split, kind, learned)
 
 
-def _usual_split(data: DataSpec, settings: Settings, report: RunWriter) -> str:
-    """What a person means who names none: the only split, else the test, else the validation split."""
+def _fitted(
+    data: DataSpec, subject: Subject, settings: Settings, report: RunWriter
+) -> tuple[DataSpec, tuple[Note, ...]]:
+    """Another dataset, with the columns and the preparation that suit the model, and what is to be said of them."""
     prepared = prepare(data, settings, report.fraction)
+    folder, _, title = find_subject(subject, settings, report.fraction)
+    training = columns.training_for(subject, folder, title, report.store, settings)
+    fit = columns.fit(data, prepared, training, labelled=True)
+    return fit.applied(data), fit.notes
+
+
+def usual_split(prepared: Prepared) -> str:
+    """The split that a person means who names none: the only one, else test, else validation. Raises DataError."""
     names = list(prepared.splits)
     if len(names) == 1:
         return names[0]

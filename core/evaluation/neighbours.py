@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core import spec as specs
 from core.data import load
 from core.evaluation.specs import NeighboursSpec, Subject
 from core.files import replace_file
-from core.results import vectors_of
+from core.results import trained_data, vectors_of
 from core.settings import Settings
-from core.spec import RunSpec
 
 if TYPE_CHECKING:
     from core.inference import Classifier
@@ -47,7 +45,7 @@ def keep(spec: NeighboursSpec, run: Run, settings: Settings, report: RunWriter) 
     from core.inference import open_subject
 
     trained = report.store.run(spec.run)
-    data = cast(RunSpec, specs.build(trained.spec)).data
+    data = trained_data(trained, settings)
     theirs = settings.on_behalf_of(trained.owner)
     loaded = load.load(data, theirs, report.fraction, report.store.holdouts(before=trained.created))
     train = loaded.dataset["train"]

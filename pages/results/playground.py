@@ -28,7 +28,7 @@ text, batch = st.tabs(
 )
 if text.open:
     with text:
-        texts = play_ask.question()
+        texts = play_ask.question(asked)
         if texts:
             play_ask.answers(asked, texts)
             play_ask.history()

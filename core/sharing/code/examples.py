@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
-from core import spec as specs
 from core.errors import DataError
+from core.results import trained_data
 from core.settings import Settings
 from core.sharing import environment
 from core.sharing.bundles import zips
@@ -21,7 +21,6 @@ from core.sharing.code.facts import Facts, facts_of
 from core.sharing.code.notebook import notebook
 from core.sharing.code.readme import readme, requirements
 from core.sharing.code.script import script
-from core.spec import RunSpec
 from core.store import Run
 
 if TYPE_CHECKING:
@@ -72,8 +71,8 @@ def _loaded(trained: Run, settings: Settings, report: RunWriter) -> Loaded:
     from core.data.load import load
     from core.data.text_ids import ids_of
 
-    plan = cast(RunSpec, specs.build(trained.spec))
-    loaded = load(plan.data, settings, report.fraction, report.store.holdouts(before=trained.created))
+    data = trained_data(trained, settings)
+    loaded = load(data, settings, report.fraction, report.store.holdouts(before=trained.created))
     told = environment.read(settings.run_dir(trained.id))
     for split in SPLITS:
         rows = loaded.dataset[split]

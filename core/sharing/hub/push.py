@@ -21,7 +21,7 @@ from core.sharing.hub.push_errors import no_token, read_only
 from core.sharing.hub.push_spec import PushSpec
 from core.sharing.hub.upload import Target, upload
 from core.sharing.report import card
-from core.spec import DataSpec, RunSpec, build
+from core.spec import DataSpec
 
 if TYPE_CHECKING:
     from core.store import Run
@@ -64,7 +64,7 @@ def _dataset(spec: PushSpec, folder: Path, settings: Settings, report: RunWriter
     from core.data.load import set_aside
     from core.data.prepared import prepare
 
-    data = data_of(spec, report)
+    data = data_of(spec, settings, report)
     report.phase("Opening the dataset")
     prepared = prepare(data, settings, report.fraction)
     texts = tuple(data.text_columns or prepared.text_guess)
@@ -77,8 +77,5 @@ def _dataset(spec: PushSpec, folder: Path, settings: Settings, report: RunWriter
     return outgoing_data.dataset_files(prepared, splits, columns, spec, folder, settings, report.fraction)
 
 
-def data_of(spec: PushSpec, report: RunWriter) -> DataSpec:
-    if spec.data is not None:
-        return spec.data
-    trained: RunSpec = build(report.store.run(spec.run).spec)
-    return trained.data
+def data_of(spec: PushSpec, settings: Settings, report: RunWriter) -> DataSpec:
+    return spec.data if spec.data is not None else results.trained_data(report.store.run(spec.run), settings)

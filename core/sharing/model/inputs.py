@@ -11,6 +11,7 @@ from core import spec as specs
 from core.data.reading import sample
 from core.errors import DataError, HubError, PathError
 from core.evaluation.specs import Subject
+from core.results import trained_data
 from core.settings import Settings
 from core.spec import RunSpec
 
@@ -55,7 +56,7 @@ def _of_run(run_id: str, names: tuple[str, ...], most: int, settings: Settings, 
 
     run = report.store.run(run_id)
     spec = cast(RunSpec, specs.build(run.spec))
-    loaded = load(spec.data, settings, report.fraction, report.store.holdouts(before=run.created))
+    loaded = load(trained_data(run, settings), settings, report.fraction, report.store.holdouts(before=run.created))
     examples = loaded.dataset["eval"]
     known, _ = matched(names, tuple(loaded.label_names), run.name)
     chosen = np.sort(np.random.default_rng(0).permutation(len(examples))[:most])
