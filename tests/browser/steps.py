@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import signal
 import socket
 import subprocess
@@ -22,6 +21,7 @@ from playwright.sync_api import Locator, Page, TimeoutError
 from core import process
 from core.settings import Settings
 from core.store import ACTIVE, Run, Store
+from tools import browser
 
 PROJECT = Path(__file__).resolve().parents[2]
 ARGUMENTS = (
@@ -52,9 +52,8 @@ def until(look: Callable[[], T], timeout_s: float = 30.0, what: str = "") -> T:
 
 def chromium() -> str:
     """The browser's program."""
-    names = (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome")
-    program = next((found for name in names if name and (found := shutil.which(name))), None)
-    assert program is not None, "there is no Chromium: install chromium (.ci/run does), or name it in CHROMIUM"
+    program = browser.find()
+    assert program is not None, f"there is no Chromium; bring one with: {browser.hint()}"
     return program
 
 

@@ -1,0 +1,152 @@
+"""The Chromium that the browser tests drive: one that is there, else Playwright's own, else the system's package.
+
+python tools/browser.py    finds or brings one, notes it in .venv/browser, and says in a line what it did
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTE, LOG = ROOT / ".venv" / "browser", ROOT / ".venv" / "browser.log"
+VARIABLE = "CHROMIUM"
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
+PLACES = (
+    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
+    "/Applications/Chromium.app/Contents/MacOS/Chromium",
+    "/Applications/Microsoft Edge.app/Contents/MacOS/Microsoft Edge",
+    r"C:\Program Files\Google\Chrome\Application\chrome.exe",
+    r"C:\Program Files (x86)\Google\Chrome\Application\chrome.exe",
+    r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
+)
+# A manager's program, what refreshes its lists, and what installs a Chromium with a font for Japanese.
+MANAGERS: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
+    ("apt-get", ["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-noto-cjk"]),
+    ("dnf", [], ["install", "-y", "-q", "chromium", "google-noto-sans-cjk-fonts"]),
+    ("apk", [], ["add", "-q", "chromium", "font-noto-cjk"]),
+    ("pacman", [], ["-Sy", "--noconfirm", "--needed", "chromium", "noto-fonts-cjk"]),
+    ("zypper", [], ["--non-interactive", "--quiet", "install", "chromium", "noto-sans-cjk-fonts"]),
+)
+DOWNLOAD_S, INSTALL_S, START_S = 600, 900, 60
+
+
+def find() -> str | None:
+    """The program of a Chromium: named in CHROMIUM, noted before, on the PATH, or in its usual place."""
+    if named := os.environ.get(VARIABLE):
+        return shutil.which(named)
+    if program := noted():
+        return program
+    on_path = next((program for name in NAMES if (program := shutil.which(name))), None)
+    return on_path or next((place for place in PLACES if Path(place).is_file()), None)
+
+
+def noted() -> str | None:
+    """The program that was chosen before, if it is still there."""
+    try:
+        program = NOTE.read_text(encoding="utf-8").strip()
+    except OSError:
+        return None
+    return program if Path(program).is_file() else None
+
+
+def hint() -> str:
+    """The command that brings a browser, for a person."""
+    manager = next((m for m in MANAGERS if shutil.which(m[0])), None)
+    if manager is None:
+        return f"{sys.executable} -m playwright install chromium"
+    name, _, install = manager
+    return f"sudo {name} {' '.join(word for word in install if word.strip('-') not in ('q', 'qq', 'quiet'))}"
+
+
+def bring() -> str | None:
+    """Playwright's own download, else the system's package where it may be installed without a question."""
+    say("Fetching a Chromium for the browser tests with Playwright …")
+    if (program := _download()) and starts(program):
+        return program
+    for commands in _packages():
+        say(f"Playwright's cannot be had or does not start here; running {' '.join(commands[-1])} …")
+        if all(_runs(command, INSTALL_S) for command in commands) and (program := find()) and starts(program):
+            return program
+    return None
+
+
+def _download() -> str | None:
+    if not _runs([sys.executable, "-m", "playwright", "install", "chromium"], DOWNLOAD_S):
+        return None
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        program = playwright.chromium.executable_path
+    return program if Path(program).is_file() else None
+
+
+def _packages() -> Iterator[list[list[str]]]:
+    """For each package manager that may be used without a password: its commands."""
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        prefix: list[str] = []
+    elif shutil.which("sudo") and _runs(["sudo", "-n", "true"], START_S):
+        prefix = ["sudo", "-n"]
+    else:
+        return
+    for name, refresh, install in MANAGERS:
+        if shutil.which(name):
+            yield [[*prefix, name, *part] for part in (refresh, install) if part]
+
+
+def starts(program: str) -> bool:
+    """Whether it comes up: a download alone may lack the system's libraries."""
+    return _runs([program, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "about:blank"], START_S)
+
+
+def _runs(command: Sequence[str], timeout_s: float) -> bool:
+    """Whether a command ends well in time; what it says goes to .venv/browser.log."""
+    environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
+    LOG.parent.mkdir(exist_ok=True)
+    with LOG.open("ab") as log:
+        log.write(f"\n$ {' '.join(command)}\n".encode())
+        log.flush()
+        try:
+            done = subprocess.run(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                timeout=timeout_s,
+                env=environment,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            log.write(f"{error}\n".encode())
+            return False
+    return done.returncode == 0
+
+
+def say(text: str) -> None:
+    print(text, flush=True)
+
+
+def main() -> int:
+    """0 also where none can be had: the other tests run, and the suite says at its end what was left out."""
+    if os.environ.get(VARIABLE) and find() is None:
+        say(f"{VARIABLE} names {os.environ[VARIABLE]!r}, which is no program; correct it or leave it out.")
+        return 2
+    program = find()
+    if program is None or not starts(program):
+        program = bring()
+    if program is None:
+        say(f"Browser tests are left out: no Chromium can be had here (see .venv/{LOG.name}). To bring one: {hint()}")
+        NOTE.unlink(missing_ok=True)
+        return 0
+    if program != noted():
+        NOTE.write_text(program, encoding="utf-8")
+        say(f"The browser tests use {program}.")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
