@@ -24,25 +24,47 @@ PLACES = (
     r"C:\Program Files (x86)\Google\Chrome\Application\chrome.exe",
     r"C:\Program Files (x86)\Microsoft\Edge\Application\msedge.exe",
 )
-# A manager's program, what refreshes its lists, and what installs a Chromium with a font for Japanese.
+# A manager's program, what refreshes its lists, and what installs a Chromium, a font for Japanese and what Playwright's
+# driver is linked with.
 MANAGERS: tuple[tuple[str, Sequence[str], Sequence[str]], ...] = (
-    ("apt-get", ["update", "-qq"], ["install", "-y", "-qq", "--no-install-recommends", "chromium", "fonts-noto-cjk"]),
-    ("dnf", [], ["install", "-y", "-q", "chromium", "google-noto-sans-cjk-fonts"]),
-    ("apk", [], ["add", "-q", "chromium", "font-noto-cjk"]),
+    (
+        "apt-get",
+        ["update", "-qq"],
+        ["install", "-y", "-qq", "--no-install-recommends", *("chromium", "fonts-noto-cjk", "libatomic1")],
+    ),
+    ("dnf", [], ["install", "-y", "-q", "chromium", "google-noto-sans-cjk-fonts", "libatomic"]),
     ("pacman", [], ["-Sy", "--noconfirm", "--needed", "chromium", "noto-fonts-cjk"]),
-    ("zypper", [], ["--non-interactive", "--quiet", "install", "chromium", "noto-sans-cjk-fonts"]),
+    ("zypper", [], ["--non-interactive", "--quiet", "install", "chromium", "noto-sans-cjk-fonts", "libatomic1"]),
 )
 DOWNLOAD_S, INSTALL_S, START_S = 600, 900, 60
+WHERE = """
+from playwright.sync_api import sync_playwright
+with sync_playwright() as playwright:
+    print(playwright.chromium.executable_path)
+"""
+DRIVE = """
+import sys
+from playwright.sync_api import sync_playwright
+with sync_playwright() as playwright:
+    playwright.chromium.launch(executable_path=sys.argv[1], args=["--no-sandbox", "--disable-gpu"]).close()
+"""
 
 
 def find() -> str | None:
-    """The program of a Chromium: named in CHROMIUM, noted before, on the PATH, or in its usual place."""
+    """The program of a Chromium: the one that `make test` chose, else any that is there; None if there is none."""
+    if VARIABLE not in os.environ and NOTE.exists():
+        return noted()
+    return next(candidates(), None)
+
+
+def candidates() -> Iterator[str]:
+    """Programs that are there: the one named in CHROMIUM alone, else those on the PATH and in their usual places."""
     if named := os.environ.get(VARIABLE):
-        return shutil.which(named)
-    if program := noted():
-        return program
-    on_path = next((program for name in NAMES if (program := shutil.which(name))), None)
-    return on_path or next((place for place in PLACES if Path(place).is_file()), None)
+        yield from filter(None, [shutil.which(named)])
+        return
+    yield from filter(None, map(shutil.which, NAMES))
+    yield from (place for place in PLACES if Path(place).is_file())
+    yield from filter(None, [noted()])  # Playwright's own lies elsewhere
 
 
 def noted() -> str | None:
@@ -70,19 +92,16 @@ def bring() -> str | None:
         return program
     for commands in _packages():
         say(f"Playwright's cannot be had or does not start here; running {' '.join(commands[-1])} …")
-        if all(_runs(command, INSTALL_S) for command in commands) and (program := find()) and starts(program):
-            return program
+        if all(_runs(command, INSTALL_S) for command in commands):
+            return next(filter(starts, candidates()), None)
     return None
 
 
 def _download() -> str | None:
     if not _runs([sys.executable, "-m", "playwright", "install", "chromium"], DOWNLOAD_S):
         return None
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        program = playwright.chromium.executable_path
-    return program if Path(program).is_file() else None
+    done = subprocess.run([sys.executable, "-c", WHERE], capture_output=True, text=True, encoding="utf-8")
+    return done.stdout.strip() or None
 
 
 def _packages() -> Iterator[list[list[str]]]:
@@ -99,8 +118,8 @@ def _packages() -> Iterator[list[list[str]]]:
 
 
 def starts(program: str) -> bool:
-    """Whether it comes up: a download alone may lack the system's libraries."""
-    return _runs([program, "--headless", "--no-sandbox", "--disable-gpu", "--dump-dom", "about:blank"], START_S)
+    """Whether Playwright can drive it: it, or Playwright's driver, may lack libraries of the system."""
+    return _runs([sys.executable, "-c", DRIVE, program], START_S)
 
 
 def _runs(command: Sequence[str], timeout_s: float) -> bool:
@@ -132,19 +151,15 @@ def say(text: str) -> None:
 
 def main() -> int:
     """0 also where none can be had: the other tests run, and the suite says at its end what was left out."""
-    if os.environ.get(VARIABLE) and find() is None:
+    if os.environ.get(VARIABLE) and next(candidates(), None) is None:
         say(f"{VARIABLE} names {os.environ[VARIABLE]!r}, which is no program; correct it or leave it out.")
         return 2
-    program = find()
-    if program is None or not starts(program):
-        program = bring()
+    program = next(filter(starts, candidates()), None) or bring()
     if program is None:
         say(f"Browser tests are left out: no Chromium can be had here (see .venv/{LOG.name}). To bring one: {hint()}")
-        NOTE.unlink(missing_ok=True)
-        return 0
-    if program != noted():
-        NOTE.write_text(program, encoding="utf-8")
+    elif program != noted():
         say(f"The browser tests use {program}.")
+    NOTE.write_text(program or "", encoding="utf-8")
     return 0
 
 

@@ -75,7 +75,7 @@ def install(arguments: list[str]) -> int:
         line.end(f"Installing {files} failed. The end of {LOG}:")
         say("".join(LOG.read_text(encoding="utf-8", errors="replace").splitlines(keepends=True)[-TAIL:]).rstrip())
         return pip.returncode
-    line.end(f"Installed {files}: {line.packages or 'no new'} packages in {time.monotonic() - begun:.0f} s.")
+    line.end(f"Installed {files}: {count(line.packages)} in {time.monotonic() - begun:.0f} s.")
     return 0
 
 
@@ -119,6 +119,10 @@ class Line:
         if self._terminal:
             sys.stdout.write("\r\033[K")
         say(text)
+
+
+def count(packages: int) -> str:
+    return "nothing new" if not packages else "1 package" if packages == 1 else f"{packages} packages"
 
 
 def name_of(requirement: str) -> str:
