@@ -93,7 +93,7 @@ class Line:
         text = text.strip()
         if match := re.match(r"Collecting (\S+)", text):
             self._seen += 1
-            self.doing = f"{self._seen} packages looked up, now {name_of(match[1])}"
+            self.doing = f"{count(self._seen)} looked up, now {name_of(match[1])}"
         elif match := re.match(r"Downloading \S*?([^/\s]+?)(?:-[^/\s]*)? \(([\d.]+ [kMG]?B)\)", text):
             self.doing = f"downloading {match[1]} ({match[2]})"
         elif match := re.match(r"Installing collected packages: (.*)", text):
