@@ -157,10 +157,10 @@ def row(prepared: Prepared, split: str, number: int) -> dict[str, Any]:
     return {c.name: _value(frame[c.name].iloc[0], c.names) for c in prepared.columns if c.name in frame}
 
 
-def label_counts(prepared: Prepared, split: str, column: str) -> pd.DataFrame:
+def label_counts(prepared: Prepared, split: str, column: str, most: int = MAX_LABELS) -> pd.DataFrame:
     """How often each label occurs, as columns label and count: classes in their order, else the most frequent first.
 
-    At most 50 labels and the rest as one; empty values are counted as such.
+    At most `most` labels and the rest as one; empty values are counted as such.
     """
     import pandas as pd
 
@@ -169,10 +169,10 @@ def label_counts(prepared: Prepared, split: str, column: str) -> pd.DataFrame:
     with _connection(part) as (connection, columns):
         if column not in columns:
             return pd.DataFrame({"label": [], "count": []})
-        sql = f"SELECT {columns[column]}, count(*) FROM data GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {MAX_LABELS + 1}"
+        sql = f"SELECT {columns[column]}, count(*) FROM data GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {most + 1}"
         top = connection.execute(sql).fetchall()
-    if len(top) > MAX_LABELS:
-        top = top[:MAX_LABELS]
+    if len(top) > most:
+        top = top[:most]
         top.append((OTHER, part.rows - sum(n for _, n in top)))
     elif found.names or found.kind in ("integer", "float", "boolean"):
         top.sort(key=lambda pair: (pair[0] is None, pair[0]))
@@ -278,6 +278,8 @@ def _readable(column: str, field: pa.Field) -> str:
     plain = (
         parquet.kind_of(field.type) != "other" or pa.types.is_nested(field.type) or pa.types.is_large_binary(field.type)
     )
+    if pa.types.is_floating(field.type):
+        return f"nullif({column}, 'nan')"  # not a number is no value, as pandas and JSON mean it
     return column if plain or pa.types.is_binary(field.type) else f"CAST({column} AS VARCHAR)"
 
 

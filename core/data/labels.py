@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -11,13 +13,13 @@ import pyarrow.compute as pc
 
 from core.data.prepared import Prepared
 from core.data.reading import parquet
-from core.data.reading.columns import PATTERNS
 from core.errors import DataError
 
 if TYPE_CHECKING:
     import numpy as np
 
 MAX_CLASSES = 1000
+NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 MIN_ROWS_FOR_CONTINUOUS = 20
 
 
@@ -131,9 +133,8 @@ def _plain(values: pa.Array) -> pa.Array:
 
 
 def _check(prepared: Prepared, column: str, kind: str, values: list[Any], rows: int) -> None:
-    fractions = kind == "float" and not all(float(v).is_integer() for v in values)
-    if fractions and (len(values) > 10 or (rows >= MIN_ROWS_FOR_CONTINUOUS and len(values) * 2 > rows)):
-        shown = ", ".join(f"{v:g}" for v in values[:3])
+    if _is_measured(kind, values, rows):
+        shown = ", ".join(map(_name, values[:3]))
         raise DataError(
             f"the column {column!r} has fractions ({shown}, …) and looks like a number to predict, not a class; "
             "choose another column, or group its values into classes first",
@@ -149,20 +150,31 @@ def _check(prepared: Prepared, column: str, kind: str, values: list[Any], rows: 
         )
 
 
+def _is_measured(kind: str, values: list[Any], rows: int) -> bool:
+    """Whether values are fractions, and so many different ones that they are no classes.
+
+    As text, such as 1.10, they may be codes; measured are those which all have as many decimals, or nearly one a row.
+    """
+    if kind == "text":
+        if not all(NUMBER.fullmatch(v) for v in values) or all(v.lstrip("+-").isdigit() for v in values):
+            return False
+        if len({len(v.partition(".")[2]) for v in values}) > 1 and len(values) * 4 <= rows:
+            return False
+    elif kind != "float" or all(float(v).is_integer() for v in values):
+        return False
+    return len(values) > 10 or (rows >= MIN_ROWS_FOR_CONTINUOUS and len(values) * 2 > rows)
+
+
 def _ordered(values: list[Any]) -> list[Any]:
     """Numbers by size, also when written as text; everything else by the alphabet."""
-    import re
-
-    if all(isinstance(v, str) for v in values):
-        if all(re.match(PATTERNS["integer"], v) or re.match(PATTERNS["float"], v) for v in values):
-            return sorted(values, key=lambda v: (float(v), v))
-        return sorted(values)
+    if values and all(isinstance(v, str) and NUMBER.fullmatch(v) for v in values):
+        return sorted(values, key=lambda v: (float(v), v))
     return sorted(values)
 
 
 def _name(value: Any) -> str:
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
+    if isinstance(value, float):
+        return str(int(value)) if value.is_integer() else format(Decimal(repr(value)), "f")
     return str(value)
 
 

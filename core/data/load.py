@@ -23,8 +23,10 @@ from core.data.prepared import Prepared, Progress, Split, ignore, prepare
 from core.data.reading import parquet
 from core.data.reading.files import split_of
 from core.errors import DataError
+from core.label_names import groups, telling
 from core.settings import Settings
 from core.spec import DataSpec
+from core.wording import listed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -83,6 +85,7 @@ def load(data: DataSpec, settings: Settings, progress: Progress = ignore, holdou
     eval_split = choose_eval(prepared, data, train_split, texts, label, classes, notes, aside)
     train = _part(prepared, train_split, texts, label, classes, notes)
     _check_classes_left(train, classes.names, label, "data.label_column")
+    notes += _look_alikes(classes.names, label)
     if eval_split is None:
         train, evaluation = _held_out(train, data, classes.names, notes)
     else:
@@ -326,6 +329,21 @@ def _say_lost(lost: rows.Lost, part: Split, split: str, texts: Sequence[str], la
         raise DataError(
             f"no row of the split {split!r} can be used: its labels do not occur in training", "data.eval_split"
         )
+
+
+def _look_alikes(names: Sequence[str], label: str) -> list[Note]:
+    """A warning for classes that a person cannot tell apart; at most five."""
+    notes = []
+    for first, second, *others in groups(names)[:5]:
+        shown = listed(f"“{telling(a, b)}”" for a, b in [(first, second), *((n, first) for n in (second, *others))])
+        notes.append(
+            Note(
+                f"{label}: {shown} differ by case, blanks or unseen characters only and are different classes; the "
+                "problems of the dataset, on its page, offer to make them one.",
+                "warning",
+            )
+        )
+    return notes
 
 
 def _check_classes_left(train: Dataset, names: Sequence[str], label: str, field: str) -> None:

@@ -21,6 +21,7 @@ from core.data.load import choose_train
 from core.data.prepared import Prepared, Progress, ignore
 from core.data.repeats import conflicts_sql, copies_sql, text_keys
 from core.files import write_text
+from core.label_names import groups, telling
 from core.spec import DataSpec
 from core.steps import (
     CleanText,
@@ -38,14 +39,14 @@ from core.wording import counted, listed, shortened
 if TYPE_CHECKING:
     import numpy as np
 
-VERSION = 3  # raise it when something else is found than before
+VERSION = 4  # raise it when something else is found than before
 EXAMPLES = 20
 RARE, TOO_RARE = 10, 2  # rows of a class
 MAJORITY = 0.8
 LONG_TIMES, LONG_CHARACTERS = 20, 5_000
 SAMPLED_TEXTS = 100_000
 COLUMNS_AT_ONCE = 50
-MOST_LABELS_COMPARED = 200
+MOST_LABELS, MOST_LABELS_COMPARED = 1_000, 200
 ALIKE = 0.85
 TELLTALE = 0.5  # of the rows of a class
 NEAR_ROWS = 1_000_000
@@ -371,7 +372,7 @@ def _labels(prepared: Prepared, texts: Sequence[str], label: str, train: str) ->
             )  # fmt: skip
     if train not in _each(prepared, [label]) or column.kind in ("list", "other"):
         return
-    frame = browse.label_counts(prepared, train, label)
+    frame = browse.label_counts(prepared, train, label, MOST_LABELS)
     if (frame["label"] == browse.OTHER).any():
         return
     counts = {str(name): int(n) for name, n in zip(frame["label"], frame["count"], strict=True) if name != browse.EMPTY}
@@ -391,28 +392,25 @@ def _labels(prepared: Prepared, texts: Sequence[str], label: str, train: str) ->
 
 
 def _alike(counts: dict[str, int], label: str) -> Iterator[Finding]:
-    """Labels that are one but for case and blanks, and rare ones that look like a misspelt common one."""
-    same: dict[str, str] = {}
+    """Labels that look the same or differ by case, and rare ones that look like a misspelt common one."""
+    names = sorted(counts, key=lambda name: -counts[name])
+    same = {other: common for common, *others in groups(names) for other in others}
     misspelt: dict[str, str] = {}
-    names = sorted(counts, key=lambda name: -counts[name])[:MOST_LABELS_COMPARED]
-    for common, other in combinations(names, 2):
-        if other in same or other in misspelt or common in same or common in misspelt:
-            continue
-        if " ".join(common.casefold().split()) == " ".join(other.casefold().split()):
-            same[other] = common
-        elif (
-            min(len(common), len(other)) >= 4
+    for common, other in combinations([name for name in names if name not in same][:MOST_LABELS_COMPARED], 2):
+        if (
+            not {common, other} & set(misspelt)
+            and min(len(common), len(other)) >= 4
             and counts[other] * 20 <= counts[common]
             and not re.search(r"\d", common + other)  # 3 stars is not a misspelt 4 stars
             and SequenceMatcher(None, common.casefold(), other.casefold()).ratio() >= ALIKE
         ):
             misspelt[other] = common
     for kind, found, what in (
-        ("label-case", same, "differ by case or blanks only"),
+        ("label-case", same, "differ by case, blanks or unseen characters only"),
         ("label-spelling", misspelt, "look misspelt"),
     ):
         if found:
-            shown = ", ".join(f"“{shortened(a, 30)}” for “{shortened(b, 30)}”" for a, b in list(found.items())[:5])
+            shown = ", ".join(f"“{telling(a, b)}” for “{telling(b, a)}”" for a, b in list(found.items())[:5])
             yield Finding(
                 kind, f"{counted(len(found), 'label')} of {label} that {what}",
                 f"{shown}. To a model they are different classes.", "high", len(found), steps=dump_steps(

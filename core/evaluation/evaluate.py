@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
+from core import label_names
 from core import spec as specs
 from core.data import holdout, load
 from core.data.notes import Note
@@ -221,10 +222,9 @@ def _kept(path: Path, names: tuple[str, ...], rows: np.ndarray, ids: np.ndarray)
 def matched(model: tuple[str, ...], data: tuple[str, ...], title: str) -> tuple[list[int], list[str]]:
     """For each class of the data the model's number of it, -1 if it has none; and what to say about it.
 
-    By name, whatever the case; by number where the model has no names (LABEL_0 …) and both have as many classes.
+    By name (see `label_names`); by number where the model has no names (LABEL_0 …) and both have as many classes.
     """
-    numbers = {name.strip().casefold(): i for i, name in enumerate(model)}
-    found = [numbers.get(name.strip().casefold(), -1) for name in data]
+    found = label_names.places(data, model)
     if max(found) >= 0:
         return found, []
     nameless = all(name == f"{CLASS_NUMBER}{i}" for i, name in enumerate(model))

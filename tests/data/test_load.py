@@ -314,3 +314,9 @@ def test_folder_without_training_split(loaded):
     with pytest.raises(DataError, match="choose one of a, b"):
         loaded({"a": part, "b": part})
     assert loaded({"a": part, "b": part}, train_split="b").train_split == "b"
+
+
+def test_classes_that_look_the_same_are_warned_of(loaded):
+    notes = loaded({"text": texts(60), "label": ["caf\u00e9", "cafe\u0301", "bar"] * 20}).notes
+    (note,) = [n for n in notes if "differ by case" in n.text]
+    assert note.level == "warning" and "“caf\\u00e9”" in note.text and "“cafe\\u0301”" in note.text

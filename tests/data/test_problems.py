@@ -104,6 +104,29 @@ def test_each_problem_is_found_and_its_remedy_works(kind: str, look: Look) -> No
         assert kind not in look(splits, list(finding.steps)), "the remedy removes the problem"
 
 
+ALIKE = [
+    ["caf\u00e9", "cafe\u0301"],
+    ["neg", "neg\u200b", "\ufeffneg", "NEG\u00a0"],
+    ["ok", "o\u00adk"],
+    ["ｐｏｓ", "pos"],
+]
+
+
+@pytest.mark.parametrize("names", ALIKE)
+def test_labels_that_look_the_same_become_one(look: Look, names: list[str]) -> None:
+    labels = [*names, "other"] * 12
+    splits = {"train": {"t": texts(len(labels)), "label": labels}}
+    finding = look(splits)["label-case"]
+    assert finding.count == len(names) - 1 and "\\u" in finding.text
+    assert "label-case" not in look(splits, list(finding.steps))
+
+
+def test_labels_that_look_the_same_are_found_among_many(look: Look) -> None:
+    labels = [*(f"intent {i}" for i in range(70)), "intent\u200b 1"] * 2
+    finding = look({"train": {"t": texts(len(labels)), "label": labels}})["label-case"]
+    assert finding.steps[0]["labels"] == {"intent\u200b 1": "intent 1"}
+
+
 def test_three_stars_are_no_misspelt_four_stars(look: Look) -> None:
     labels = ["3 stars"] * 29 + ["4 stars"] + ["3 stars"] * 30
     assert "label-spelling" not in look({"train": {"t": texts(60), "label": labels}})

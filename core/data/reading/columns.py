@@ -1,11 +1,13 @@
 """Columns of text on their way to Parquet: written as they are, and typed afterwards by all their values.
 
-A column becomes integers, floats or booleans only if every value is one, written so that nothing is lost: 007 and
-numbers too long for 64 bits stay text.
+A column is true and false only if every value is one of these, whatever the case. It is a number only if the text of
+each value comes back from the number: 007, +1, -0, 1.10, .5, 1E2, 0x1F, numbers beyond 64 bits or with more digits
+than a float holds stay text. 1.0 may stand for 1, but not beside a 1 in the same file, where both are names.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,42 +18,85 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 NULL_WORDS = ["NA", "N/A", "NaN", "nan", "null", "NULL", "None"]  # only where the rest are numbers or booleans
-PATTERNS = {
-    "boolean": r"^(?i:true|false)$",
-    "integer": r"^[+-]?(?:0|[1-9][0-9]{0,18})$",
-    "float": r"^[+-]?(?:(?:0|[1-9][0-9]*)\.[0-9]*|\.[0-9]+|0|[1-9][0-9]{0,14})(?:[eE][+-]?[0-9]+)?$",
-}
+MOST_NULL_WORDS = 0.03  # of a column that may be a label; more of them are a class of their own
+MAX_LABELS = 50  # different values of a column that may be a label, as far as null words go
+BOOLEAN = r"^(?i:true|false)$"
+INTEGER = r"^-?(?:0|[1-9][0-9]{0,18})$"
+DECIMAL = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$"
+NEGATIVE_ZERO = r"^-0(?:\.0*)?$"
+KINDS = ("boolean", "integer", "float", "short")
+"""What a column may be. float: whole numbers end in .0; short: they do not, which makes a float column too."""
+
 ARROW = {"boolean": pa.bool_(), "integer": pa.int64(), "float": pa.float64(), "text": pa.string()}
 COMPRESSION = "zstd"
 
 
 @dataclass
 class Possible:
-    """The types that a column may still have, narrowed with each batch; `seen` once it had a value."""
+    """The types that a column may still have, narrowed with each batch; `seen` once it had a value.
 
-    kinds: set[str] = field(default_factory=lambda: set(PATTERNS))
+    words: how often each null word occurs; labels: the other values, None once there are too many for a label
+    """
+
+    kinds: set[str] = field(default_factory=lambda: set(KINDS))
     seen: bool = False
     nulls: int = 0
+    values: int = 0
+    words: Counter[str] = field(default_factory=Counter)
+    labels: set[str] | None = field(default_factory=set)
 
     def narrow(self, values: pa.Array) -> None:
         self.nulls += values.null_count
         if not self.kinds or values.null_count == len(values):
             return
         trimmed = pc.utf8_trim_whitespace(values.drop_null())
-        trimmed = trimmed.filter(pc.invert(pc.is_in(trimmed, pa.array(NULL_WORDS))))
+        self.values += len(trimmed)
+        missing = pc.is_in(trimmed, pa.array(NULL_WORDS))
+        if pc.any(missing).as_py():
+            self.words.update(trimmed.filter(missing).to_pylist())
+            trimmed = trimmed.filter(pc.invert(missing))
         if not len(trimmed):
             return
         self.seen = True
-        self.kinds = {kind for kind in self.kinds if pc.all(pc.match_substring_regex(trimmed, PATTERNS[kind])).as_py()}
-        if "integer" in self.kinds:
-            try:
-                _number(trimmed, pa.int64())
-            except pa.ArrowInvalid:
-                self.kinds.discard("integer")
+        self.kinds = {kind for kind in self.kinds if _all_are(trimmed, kind)}
+        if self.labels is not None and self.kinds:
+            self.labels.update(pc.unique(trimmed).to_pylist())
+            self.labels = self.labels if len(self.labels) <= MAX_LABELS else None
 
     @property
     def kind(self) -> str:
-        return next((kind for kind in PATTERNS if kind in self.kinds), "text") if self.seen else "text"
+        kind = next((kind for kind in KINDS if kind in self.kinds), "text") if self.seen else "text"
+        return "float" if kind == "short" else kind
+
+    @property
+    def has_null_class(self) -> bool:
+        """Whether null words stand beside few other values, and too often to mean that there is no value."""
+        few = self.labels is not None and 2 * len(self.labels) <= self.values
+        return few and self.words.total() > MOST_NULL_WORDS * self.values
+
+
+def _all_are(trimmed: pa.Array, kind: str) -> bool:
+    """Whether each text is a value of a kind, and comes back from it."""
+    if kind == "boolean":
+        return _match(trimmed, BOOLEAN)
+    if not _match(trimmed, INTEGER if kind == "integer" else DECIMAL):
+        return False
+    if pc.any(pc.match_substring_regex(trimmed, NEGATIVE_ZERO)).as_py():
+        return False
+    if kind == "integer":
+        try:
+            pc.cast(trimmed, pa.int64())
+        except pa.ArrowInvalid:
+            return False
+        return True
+    back = pc.cast(pc.cast(trimmed, pa.float64()), pa.string())
+    if kind == "float":
+        back = pc.if_else(pc.match_substring(back, "."), back, pc.binary_join_element_wise(back, "0", "."))
+    return bool(pc.all(pc.equal(back, trimmed)).as_py())
+
+
+def _match(texts: pa.Array, pattern: str) -> bool:
+    return bool(pc.all(pc.match_substring_regex(texts, pattern)).as_py())
 
 
 class StringColumns:
@@ -87,8 +132,19 @@ class StringColumns:
 
 def together(parts: list[Possible]) -> Possible:
     """What a column may be that is spread over several files."""
-    kinds = set(PATTERNS).intersection(*(part.kinds for part in parts if part.seen or not part.kinds))
-    return Possible(kinds, any(part.seen for part in parts), sum(part.nulls for part in parts))
+    told = [part for part in parts if part.seen or not part.kinds]
+    kinds = set(KINDS).intersection(*(part.kinds for part in told))
+    if not kinds and {part.kind for part in told} == {"integer", "float"}:
+        kinds = {"float"}  # 1 in one file and 1.0 in another
+    labels = None if any(part.labels is None for part in parts) else set().union(*(part.labels or () for part in parts))
+    return Possible(
+        kinds,
+        any(part.seen for part in parts),
+        sum(part.nulls for part in parts),
+        sum(part.values for part in parts),
+        sum((part.words for part in parts), Counter()),
+        labels if labels is None or len(labels) <= MAX_LABELS else None,
+    )
 
 
 def common_kind(kinds: list[str]) -> str:
@@ -121,8 +177,4 @@ def _typed(values: Any, kind: str) -> Any:
         return values
     trimmed = pc.utf8_trim_whitespace(values)
     trimmed = pc.if_else(pc.is_in(trimmed, pa.array(NULL_WORDS)), pa.scalar(None, pa.string()), trimmed)
-    return pc.cast(pc.utf8_lower(trimmed), pa.bool_()) if kind == "boolean" else _number(trimmed, ARROW[kind])
-
-
-def _number(trimmed: Any, kind: pa.DataType) -> Any:
-    return pc.cast(pc.replace_substring_regex(trimmed, r"^\+", ""), kind)
+    return pc.cast(pc.utf8_lower(trimmed) if kind == "boolean" else trimmed, ARROW[kind])

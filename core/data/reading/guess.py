@@ -150,7 +150,13 @@ def _text_score(table: pa.Table, name: str) -> float:
 
 
 def _distinct(column: pa.ChunkedArray) -> int:
-    return int(pc.count_distinct(column, mode="only_valid").as_py())
+    return int(pc.count_distinct(_valued(column), mode="only_valid").as_py())
+
+
+def _valued(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Without what is empty; NaN is."""
+    column = column.drop_null()
+    return column.filter(pc.invert(pc.is_nan(column))) if pa.types.is_floating(column.type) else column
 
 
 def _mean_length(table: pa.Table, name: str) -> float:
@@ -162,5 +168,5 @@ def _fractions(table: pa.Table, name: str, kinds: dict[str, str]) -> bool:
     """Whether a column of floats has values that are no whole numbers: something measured, not a class."""
     if kinds[name] != "float":
         return False
-    column = table.column(name).drop_null()
+    column = _valued(table.column(name))
     return not pc.all(pc.equal(column, pc.floor(column))).as_py()

@@ -11,13 +11,14 @@ from typing import Any
 from core.data.notes import Note
 from core.data.prepared import Column, Prepared, Progress
 from core.data.reading import archives, delimited, files, guess, jsonfiles, parquet
-from core.data.reading.columns import common_kind, retype, together
+from core.data.reading.columns import Possible, common_kind, retype, together
 from core.data.reading.delimited import TextFile
 from core.data.reading.files import JSON_SUFFIXES, TEXT_SUFFIXES, Source
 from core.errors import DataError
 from core.settings import Settings
 from core.spec import DataSpec, ReadSpec
 from core.steps import step_words
+from core.wording import counted, listed
 
 
 @dataclass
@@ -148,15 +149,37 @@ def _read_text(
         split: {n: together([c.possible[n] for _, c in parts]) for n in parts[0][0].names}
         for split, parts in staged.items()
     }
+    kinds_of = {name: _kind_of(name, [t[name] for t in types.values() if name in t], made) for name in _names(types)}
     for number, (split, parts) in enumerate(staged.items()):
-        kinds = {
-            n: common_kind([t[n].kind for t in types.values() if n in t and t[n].seen] or ["text"])
-            for n in types[split]
-        }
         paths[split] = folder / f"{len(paths)}-{name_of(split)}.parquet"
+        kinds = {n: kinds_of[n] for n in types[split]}
         retype([c.path for _, c in parts], paths[split], kinds, _ticker(progress, "Writing columns"))
         if number == 0:
             made.reading = _reading(parts[0][0])
+
+
+def _names(types: dict[str, dict[str, Possible]]) -> list[str]:
+    return list(dict.fromkeys(name for columns in types.values() for name in columns))
+
+
+def _kind_of(name: str, parts: list[Possible], made: Made) -> str:
+    """The kind of a column in all splits, and a note on words such as None in it."""
+    kind = common_kind([part.kind for part in parts if part.seen] or ["text"])
+    column = together(parts)
+    if kind == "text" or not column.words:
+        return kind
+    words, count = listed(sorted(column.words)), column.words.total()
+    others = "true and false" if kind == "boolean" else "numbers"
+    if column.has_null_class:
+        share = f"{count / column.values:.0%}"
+        made.notes.append(
+            Note(f"{name}: {words} ({counted(count, 'row')}, {share}) counts as a value beside the {others}, as text.")
+        )
+        return "text"
+    made.notes.append(
+        Note(f"{name}: {words} ({counted(count, 'row')}) was read as no value, as the rest are {others}.", "warning")
+    )
+    return kind
 
 
 def _reading(file: TextFile) -> dict[str, Any]:
