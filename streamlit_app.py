@@ -15,18 +15,19 @@ from streamlit import config
 from core.errors import TunedeckError
 from ui import resources
 from ui.request_guard import RequestGuard, Rules
+from ui.upload_guard import UploadGuard
 from ui.visitors import VisitorCookie
 
-MODE, UPLOAD_MB, RULES = "local", None, Rules(checked=False)
+SETTINGS, MODE, RULES = None, "local", Rules(checked=False)
 with suppress(TunedeckError):  # the pages say what is wrong
-    MODE, UPLOAD_MB = resources.installation().mode, resources.installation().max_upload_bytes // 1024**2
-    RULES = Rules(MODE == "local", resources.installation().allowed_hosts, resources.installation().embed_origins)
+    SETTINGS = resources.installation()
+    MODE, RULES = SETTINGS.mode, Rules(SETTINGS.mode == "local", SETTINGS.allowed_hosts, SETTINGS.embed_origins)
 if MODE != "local":
     # The download that Streamlit's tables have of their own writes cells as they are: one that begins with = + - or @
     # is a formula to a spreadsheet. Downloads of ours keep such cells from being one.
     config.set_option("client.disableDataExport", True)
-if UPLOAD_MB is not None:
-    config.set_option("server.maxUploadSize", max(1, UPLOAD_MB))
+if SETTINGS is not None:
+    config.set_option("server.maxUploadSize", max(1, SETTINGS.max_upload_bytes // 1024**2))
 
 
 @asynccontextmanager
@@ -42,5 +43,9 @@ async def lifespan(_: st.App) -> AsyncIterator[None]:
 app = st.App(
     Path(__file__).parent / "ui" / "app.py",
     lifespan=lifespan,
-    middleware=[Middleware(RequestGuard, rules=RULES), Middleware(VisitorCookie, on=MODE == "demo")],
+    middleware=[
+        Middleware(RequestGuard, rules=RULES),
+        Middleware(UploadGuard, settings=SETTINGS),
+        Middleware(VisitorCookie, on=MODE == "demo"),
+    ],
 )

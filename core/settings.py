@@ -83,7 +83,8 @@ class Settings:
     stop_grace_s: seconds a stopped run may take to end its step and save before it is terminated
     hung_after_s: seconds without a heartbeat after which a worker is given up
     spare_worker: whether a dashboard keeps a worker ready, so that a run starts at once; about 1 GB of memory
-    max_upload_bytes: the largest upload
+    max_upload_bytes: the largest upload; also what one session may have in memory at once
+    upload_memory_bytes: what uploads of all sessions may take in memory at once
     max_unpacked_bytes: the most that an archive may unpack to
     results: the folder whose bundles viewer and demo mode show
     results_repo: a dataset repository of the Hub whose bundles they show besides; none if empty
@@ -101,6 +102,7 @@ class Settings:
     hung_after_s: float = 120.0
     spare_worker: bool = True
     max_upload_bytes: int = 1024 * 1024**2
+    upload_memory_bytes: int = 2 * 1024 * 1024**2
     max_unpacked_bytes: int = 8 * 1024**3
     results: Path = PROJECT / "results"
     results_repo: str = ""
@@ -169,6 +171,7 @@ def from_environment() -> Settings:
         hung_after_s=_seconds("TUNEDECK_HUNG_AFTER_S", 120.0),
         spare_worker=_switch("TUNEDECK_SPARE_WORKER", True) and mode in ("local", "team"),
         max_upload_bytes=int(upload_mb * 1024**2),
+        upload_memory_bytes=int(_number("TUNEDECK_UPLOAD_MEMORY_MB", 2 * upload_mb) * 1024**2),
         roles=tuple(
             (who, role)
             for role, name in ((Role.ADMIN, "ADMINS"), (Role.TRAINER, "TRAINERS"), (Role.VIEWER, "VIEWERS"))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import streamlit as st
 
@@ -28,6 +30,20 @@ def current(settings: Settings) -> Person:
     if not signed_in():
         raise AccessDenied("sign in first")
     return signin.person_of(st.user.to_dict(), settings)
+
+
+def of_session(user_info: Mapping[str, Any], settings: Settings) -> Person:
+    """The person of a session, by what Streamlit knows of its user; for requests, which run no script.
+
+    All visitors of a demo are the same to this. Raises AccessDenied.
+    """
+    if settings.mode == "local":
+        return OPERATOR
+    if settings.mode != "team":
+        return LOOKER
+    if not user_info.get("is_logged_in"):
+        raise AccessDenied("sign in first")
+    return signin.person_of(user_info, settings)
 
 
 def signed_in() -> bool:

@@ -10,7 +10,7 @@ import yaml
 from core.errors import Problem, SpecError
 from core.spec import MAX_SPEC_CHARACTERS, RunSpec, from_yaml, to_yaml
 from core.wording import sentence
-from ui import state
+from ui import resources, state
 from ui.components import code, plain, shown
 
 EDITOR_PX = 420
@@ -23,11 +23,12 @@ def show(spec: RunSpec | None, name: str) -> None:
             "Download", shown(to_yaml(spec)) if spec else "", f"{_file_name(name)}.yaml", "application/yaml",
             key="yaml_download", icon=":material/download:", disabled=spec is None, on_click="ignore",
         )  # fmt: skip
-        with st.popover("Upload", icon=":material/upload:", key="yaml_popover"):
-            key = state.upload_key("yaml")
-            st.file_uploader(
-                "A spec as YAML", ["yaml", "yml"], key=key, on_change=_uploaded, args=(key,), max_upload_size=1
-            )
+        if resources.may("upload"):
+            with st.popover("Upload", icon=":material/upload:", key="yaml_popover"):
+                key = state.upload_key("yaml")
+                st.file_uploader(
+                    "A spec as YAML", ["yaml", "yml"], key=key, on_change=_uploaded, args=(key,), max_upload_size=1
+                )
     if spec is None:
         st.caption("Put the marked fields right first; then the whole spec is here to edit.")
         return

@@ -6,11 +6,15 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 
+import psutil
+
 from tests.attack import wire
 from tests.attack.cases import case
 from tests.attack.place import Place
 from tests.browser.steps import Dashboard
 
+MB = wire.MEGABYTE
+MOST = 4 * MB - 1000  # with its envelope it is what one upload may be
 Serve = Callable[..., Dashboard]
 PATHS = ("/", "/runs?embed=true", "/_stcore/health", "/_stcore/host-config", "/_stcore/metrics", "/static/index.html",
          "/media/x", "/component/x/y", "/_stcore/upload_file/a/b", "/auth/login", "/nowhere")  # fmt: skip
@@ -99,3 +103,45 @@ def _framed_by_others(place: Place, serve: Serve) -> None:
         answer = wire.get(port, "localhost", "/?embed=true")[1].lower()
     assert "content-security-policy: frame-ancestors 'self' https://wiki.example.org\r\n" in answer
     assert "x-frame-options" not in answer  # it can name no origin, and browsers follow it only without the other
+
+
+@case("uploads into memory where nobody may upload")
+def _uploads(place: Place, serve: Serve) -> None:
+    for mode, environment in (
+        ("viewer", {}), ("demo", {}), ("team", {"TUNEDECK_ADMINS": "ada@example.org"}),
+    ):  # fmt: skip
+        dashboard = serve(mode, **environment)
+        with place.untouched(*QUIET), wire.Session(dashboard.port) as session:
+            before = memory(dashboard)
+            for size, chunked in ((10, False), (10, True), (80 * MB, False), (80 * MB, True)):
+                for number in range(2):
+                    status, answer = session.upload(size, f"{number}", chunked=chunked)
+                    assert status in (0, 403), (mode, size, chunked, answer)
+            assert session.upload(10, session="00000000-0000-4000-8000-000000000000")[0] == 400
+            assert session.upload(10, "../../x")[0] in (400, 403, 404, 405)
+            assert memory(dashboard) - before < 60 * MB
+        dashboard.close()
+
+
+@case("more uploads than a session, or all of them, may have in memory")
+def _many_uploads(place: Place, serve: Serve) -> None:
+    dashboard = serve("local", TUNEDECK_MAX_UPLOAD_MB="4", TUNEDECK_UPLOAD_MEMORY_MB="9")
+    with place.untouched(*QUIET), wire.Session(dashboard.port) as session:
+        before = memory(dashboard)
+        assert session.upload(MOST, "fits")[0] == 204
+        for size, chunked in ((MB, False), (MB, True), (200 * MB, True)):
+            status, answer = session.upload(size, f"more-{size}", chunked=chunked)
+            assert status in (0, 413), answer
+        assert session.upload(MOST, "fits")[0] in (0, 413)  # the same again: both are there while it comes
+        with wire.Session(dashboard.port) as other, wire.Session(dashboard.port) as third:
+            assert other.upload(MOST)[0] == 204
+            assert third.upload(2 * MB)[0] in (0, 503) and third.upload(2 * MB, chunked=True)[0] in (0, 503)
+            for number in range(6):  # nothing is in them but their names
+                status, answer = third.upload(0, f"empty-{number}")
+            assert status == 503, answer
+        assert memory(dashboard) - before < 60 * MB
+
+
+def memory(dashboard: Dashboard) -> int:
+    assert dashboard.server is not None
+    return int(psutil.Process(dashboard.server.pid).memory_info().rss)

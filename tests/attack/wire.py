@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import socket
 import time
 from collections.abc import Iterable
@@ -14,6 +15,8 @@ import websockets.sync.client as websocket
 from streamlit.proto.BackMsg_pb2 import BackMsg
 from streamlit.proto.ForwardMsg_pb2 import ForwardMsg
 from websockets.typing import Origin, Subprotocol
+
+MEGABYTE = 1024 * 1024
 
 
 def ask(port: int, lines: str, body: Iterable[bytes] = (), timeout_s: float = 30.0) -> tuple[int, str]:
@@ -77,6 +80,24 @@ class Session:
             if message.WhichOneof("type") == "new_session":
                 return str(message.new_session.initialize.session_id)
         raise AssertionError("the dashboard has not told of a session")
+
+    def upload(
+        self, size: int, file: str = "invented", *, chunked: bool = False, session: str | None = None,
+        head: str = 'name="f"; filename="a.csv"',
+    ) -> tuple[int, str]:  # fmt: skip
+        """Send a file of so many zeros to the dashboard's memory, by default to this session's; status and answer."""
+        cookie = re.search(r"_streamlit_xsrf=([^;\s]+)", get(self.port, "localhost", "/_stcore/health")[1])
+        token = cookie[1] if cookie else ""
+        begin = f"--x\r\nContent-Disposition: form-data; {head}\r\n\r\n".encode()
+        pieces = [begin, *[bytes(min(MEGABYTE, size - at)) for at in range(0, size, MEGABYTE)], b"\r\n--x--\r\n"]
+        length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {sum(map(len, pieces))}"
+        lines = [
+            f"PUT /_stcore/upload_file/{session or self.id}/{file} HTTP/1.1", f"Host: localhost:{self.port}",
+            "Connection: close", "Content-Type: multipart/form-data; boundary=x", length,
+            f"Cookie: _streamlit_xsrf={token}", f"X-Xsrftoken: {token}",
+        ]  # fmt: skip
+        body = [f"{len(p):x}\r\n".encode() + p + b"\r\n" for p in pieces] + [b"0\r\n\r\n"] if chunked else pieces
+        return ask(self.port, "\n".join(lines), body, timeout_s=8.0)
 
     def __enter__(self) -> Self:
         return self

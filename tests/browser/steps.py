@@ -129,6 +129,7 @@ class Dashboard:
             children = psutil.Process(self.server.pid).children(recursive=True)
             os.killpg(self.server.pid, signal.SIGKILL)
             self.server.wait()
+            self.server = None
             for child in children:
                 if child.is_running():
                     child.kill()
