@@ -38,6 +38,9 @@ class ReadSpec(Section):
     header: bool | None = setting(None, "Header line", "Detected from the first lines.")
     """Whether the first line names the columns; without one they are named column_1, column_2 and so on."""
 
+    records_key: str | None = setting(None, "Key of the records", "The one with the most text.", max_length=1000)
+    """In a JSON file that is one object: the key under which the records are, such as data, or result.items."""
+
 
 class DataSpec(Section):
     """Where the examples come from and which of them are used."""

@@ -28,7 +28,7 @@ from core.settings import Settings
 from core.spec import DataSpec
 
 STEPS_FORMAT = 2  # raise it when a step does something else than it did
-FORMAT = 2  # raise it when prepared folders of older versions must not be used any more
+FORMAT = 3  # raise it when prepared folders of older versions must not be used any more
 QUICK_BYTES = 8 * 1024 * 1024  # of text; about a second
 QUICK_ROWS, QUICK_NEAR_ROWS = 200_000, 6_000
 STALE_S = 24 * 3600

@@ -29,6 +29,7 @@ KINDS = ("boolean", "integer", "float", "short")
 
 ARROW = {"boolean": pa.bool_(), "integer": pa.int64(), "float": pa.float64(), "text": pa.string()}
 COMPRESSION = "zstd"
+MAX_COLUMNS = 2_000  # that a dataset may have; a page shows them all, and each is looked at
 
 
 @dataclass

@@ -10,10 +10,11 @@ from typing import Any
 
 from core.data.notes import Note
 from core.data.prepared import Column, Prepared, Progress
-from core.data.reading import archives, delimited, files, guess, jsonfiles, parquet
+from core.data.reading import archives, delimited, files, guess, parquet
 from core.data.reading.columns import Possible, common_kind, retype, together
 from core.data.reading.delimited import TextFile
 from core.data.reading.files import JSON_SUFFIXES, TEXT_SUFFIXES, Source
+from core.data.reading.json import table as jsonfiles
 from core.errors import DataError
 from core.settings import Settings
 from core.spec import DataSpec, ReadSpec
@@ -72,10 +73,10 @@ def files_of(data: DataSpec, settings: Settings, folder: Path, progress: Progres
     paths: dict[str, Path] = {}
     by_split = {name: [kinds[p] for p in members] for name, members in groups.items()}
     _read_text(by_split, data.read, folder, made, paths, progress)
-    _read_json(by_split, data.read, folder, made, paths, progress)
+    class_names = _read_json(by_split, data.read, folder, made, paths, progress)
     _read_parquet(by_split, folder, paths, progress)
     shutil.rmtree(folder / "unpacked", ignore_errors=True)
-    return _described(made, {name: paths[name] for name in by_split}, folder)
+    return _described(made, {name: paths[name] for name in by_split}, folder, class_names)
 
 
 def by_step(prepared: Prepared, step: Any, folder: Path, progress: Progress) -> Made:
@@ -199,25 +200,27 @@ def _read_json(
     made: Made,
     paths: dict[str, Path],
     progress: Progress,
-) -> None:
+) -> dict[str, tuple[str, ...]]:
+    """JSON of all splits to Parquet, with one set of types. Returns the classes that a file gives beside its rows."""
     jsons = {name: members for name, members in splits.items() if members[0].kind in JSON_SUFFIXES}
     layouts = {}
     for members in jsons.values():
         for source in members:
             _same_family(source, JSON_SUFFIXES, members)
             progress(f"Looking through {source.path.name}", None)
-            layouts[source.path] = jsonfiles.examine(source.path, source.kind, read.encoding)
+            layouts[source.path] = jsonfiles.examine(source.path, source.kind, read)
     if not layouts:
-        return
-    everything = jsonfiles.types_of(list(layouts.values()))
+        return {}
+    everything = jsonfiles.columns_of(list(layouts.values()))
     for name, members in jsons.items():
-        here = [layouts[s.path] for s in members]
-        types = {n: t for n, t in everything.items() if any(n in layout.types for layout in here)}
+        here = [layouts[source.path] for source in members]
+        columns = jsonfiles.columns_in(here, everything)
         paths[name] = folder / f"{len(paths)}-{name_of(name)}.parquet"
-        tick = _ticker(progress, f"Reading {members[0].path.name}")
-        jsonfiles.write([(s.path, s.kind, layouts[s.path]) for s in members], types, paths[name], tick)
-        for source in members:
-            made.notes += jsonfiles.notes(layouts[source.path], source.path.name)
+        jsonfiles.write(here, columns, paths[name], _ticker(progress, f"Reading {members[0].path.name}"))
+        for layout in here:
+            made.notes += jsonfiles.notes(layout, jsonfiles.columns_in([layout], columns))
+    made.reading = made.reading or jsonfiles.reading(next(iter(layouts.values())))
+    return jsonfiles.class_names(list(layouts.values()), everything)
 
 
 def _read_parquet(splits: dict[str, list[Source]], folder: Path, paths: dict[str, Path], progress: Progress) -> None:

@@ -1,0 +1,1 @@
+"""JSON and JSON Lines of the shapes that people's tools write, to Parquet."""

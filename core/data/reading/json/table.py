@@ -1,0 +1,271 @@
+"""JSON and JSON Lines, however large the file: read once to learn its columns and their types, once to write them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from core.data.notes import Note
+from core.data.reading import encoding as encodings
+from core.data.reading.columns import COMPRESSION
+from core.data.reading.encoding import Detected
+from core.data.reading.json import label_studio
+from core.data.reading.json.records import records, shape_of
+from core.data.reading.json.shape import Shape
+from core.data.reading.json.stream import Seen
+from core.data.reading.json.tree import ITEM, SURROGATE, JsonColumn, Node, Tree, columns, merged
+from core.errors import DataError
+from core.spec import ReadSpec
+from core.wording import counted, listed
+
+BATCH_ROWS = 10_000
+BATCH_CHARACTERS = 16 * 1024 * 1024
+BATCH_CELLS = 2_000_000
+LISTED, MOST_KEYS = 5, 100
+SHARED = 0.5  # of the keys that a record has on average, below which it is said
+
+
+@dataclass
+class Layout:
+    """What a file has. broken: half surrogate pairs, which no text can hold"""
+
+    path: Path
+    kind: str
+    detected: Detected
+    shape: Shape
+    tree: Tree
+    seen: Seen = field(default_factory=Seen)
+    broken: int = 0
+
+
+def examine(path: Path, kind: str, read: ReadSpec) -> Layout:
+    """Reads a file once and says what is in it. Raises DataError."""
+    detected = encodings.check(path, read.encoding) if read.encoding else encodings.detect(path)
+    how, shape = shape_of(path, kind, detected, read.records_key, read.header)
+    layout = Layout(path, how, detected, shape, Tree(path.name))
+    try:
+        for record in records(path, how, detected, shape, layout.seen, careful=True):
+            layout.tree.add(record)
+    except RecursionError:
+        raise _too_deep(path) from None
+    if not layout.tree.rows or not layout.tree.root.fields:
+        raise DataError(f"{path.name} has no records; choose a file with at least one", "data.path")
+    return layout
+
+
+def columns_of(layouts: list[Layout]) -> list[JsonColumn]:
+    """Columns that hold what is in all of some files."""
+    return columns(merged([layout.tree.root for layout in layouts]))
+
+
+def columns_in(layouts: list[Layout], everything: list[JsonColumn]) -> list[JsonColumn]:
+    """The columns of which there is a value in some of the files."""
+    return [column for column in everything if any(_is_in(layout.tree.root, column) for layout in layouts)]
+
+
+def _is_in(root: Node, column: JsonColumn) -> bool:
+    node: Node | None = root
+    for step in column.path:
+        if node is None:
+            return False
+        node = node.items if step == ITEM else node.fields.get(str(step))
+    return node is not None and (not column.rest or bool(node.kinds - {dict}))
+
+
+def write(layouts: list[Layout], wanted: list[JsonColumn], target: Path, tick: Callable[[float], None]) -> None:
+    """Writes the records of some files to one Parquet file. A column that a record has not is null there."""
+    total, done = sum(layout.tree.rows for layout in layouts), 0
+    schema = pa.schema([(column.name, column.type) for column in wanted])
+    with pq.ParquetWriter(target, schema, compression=COMPRESSION) as writer:
+        for layout in layouts:
+            for batch in _batches(
+                records(layout.path, layout.kind, layout.detected, layout.shape, Seen()), len(wanted)
+            ):
+                try:
+                    arrays = _arrays(batch, wanted, layout)
+                except RecursionError:
+                    raise _too_deep(layout.path) from None
+                writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
+                done += len(batch)
+                tick(done / max(1, total))
+
+
+def _too_deep(path: Path) -> DataError:
+    return DataError(f"{path.name} is nested too deeply to be read; put its records into fewer levels", "data.path")
+
+
+def _batches(rows: Iterator[dict[str, Any]], width: int) -> Iterator[list[dict[str, Any]]]:
+    most = min(BATCH_ROWS, max(1, BATCH_CELLS // max(1, width)))
+    batch: list[dict[str, Any]] = []
+    size = 0
+    for row in rows:
+        batch.append(row)
+        size += sum(map(_size, row.values()))
+        if len(batch) >= most or size >= BATCH_CHARACTERS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def _size(value: Any) -> int:
+    """About how many characters a value has."""
+    if type(value) is str:
+        return len(value)
+    if type(value) is dict:
+        return sum(map(_size, value.values()))
+    return sum(map(_size, value)) if type(value) is list else 0
+
+
+def _arrays(batch: list[dict[str, Any]], wanted: list[JsonColumn], layout: Layout) -> list[pa.Array]:
+    parents: dict[tuple[str | int, ...], list[Any]] = {(): batch}
+    return [_array(_values(column.path, parents), column, layout) for column in wanted]
+
+
+def _values(path: tuple[str | int, ...], parents: dict[tuple[str | int, ...], list[Any]]) -> list[Any]:
+    """What stands at the end of a path in each record. parents: what is known already, by its path"""
+    if path in parents:
+        return parents[path]
+    step = path[-1]
+    above = _values(path[:-1], parents)
+    if step == ITEM:
+        values = [value[0] if type(value) is list and value else None for value in above]
+    else:
+        values = [value.get(step) if type(value) is dict else None for value in above]
+    if len(path) == 1 or step == ITEM or any(type(value) is dict for value in values[:100]):
+        parents[path] = values
+    return values
+
+
+def _array(values: list[Any], column: JsonColumn, layout: Layout) -> pa.Array:
+    if column.rest:
+        values = [None if type(value) is dict else value for value in values]
+    if column.node.kinds == {str}:
+        try:
+            return pa.array(values, pa.string())
+        except UnicodeEncodeError:
+            pass  # half a surrogate pair
+    return pa.array([_fitted(value, column.type, layout) for value in values], column.type)
+
+
+def _fitted(value: Any, kind: pa.DataType, layout: Layout) -> Any:
+    """A value as its column holds it: mixed and nested ones as JSON text."""
+    if value is None:
+        return None
+    if pa.types.is_list(kind):
+        return [_fitted(v, kind.value_type, layout) for v in value]
+    if kind == pa.float64():
+        return float(value)
+    if kind != pa.string():
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if not text.isascii() and SURROGATE.search(text):
+        layout.broken += 1
+        text = SURROGATE.sub("\ufffd", text)
+    return text
+
+
+def class_names(layouts: list[Layout], wanted: list[JsonColumn]) -> dict[str, tuple[str, ...]]:
+    """The classes of columns of class numbers, where the files give them and agree."""
+    first = layouts[0].shape.class_names
+    numbers = {column.name for column in wanted if pa.types.is_integer(column.type)}
+    agreed = all(layout.shape.class_names == first for layout in layouts)
+    return {name: names for name, names in first.items() if agreed and name in numbers}
+
+
+def reading(layout: Layout) -> dict[str, Any]:
+    """What was detected, as the fields of `ReadSpec` have it; and the keys that a person may choose from."""
+    made: dict[str, Any] = {"encoding": layout.detected.encoding, "records_key": layout.shape.key}
+    if layout.seen.arrays:
+        made["header"] = layout.shape.header
+    return made | {"records_keys": list(layout.shape.keys[:MOST_KEYS])}
+
+
+def notes(layout: Layout, wanted: list[JsonColumn]) -> list[Note]:
+    """How a file was read, and what of it is not as in the other records."""
+    name, notes = layout.path.name, list(layout.shape.notes)
+    if layout.detected.encoding != "utf-8":
+        notes.append(Note(f"{name}: {layout.detected.note}"))
+    notes += [note for note in (*_on_records(layout, name), *_on_columns(layout, wanted, name)) if note]
+    return notes
+
+
+def _on_records(layout: Layout, name: str) -> Iterator[Note]:
+    shape, seen, rows = layout.shape, layout.seen, layout.tree.rows
+    if seen.commas:
+        yield Note(
+            f"{name}: the records are separated by commas, without brackets around them; all {rows:,} were read."
+        )
+    if shape.pages:
+        yield Note(f"{name}: the records lie in several arrays; all {rows:,} were read.")
+    if shape.header:
+        yield Note(f"{name}: the first row has the names of the columns.")
+    if shape.tasks:
+        yield Note(
+            f"{name}: a Label Studio export; what was answered to each question is a column under the question's name."
+        )
+        differ = layout.tree.root.fields.get(label_studio.DISAGREE)
+        if differ is not None:
+            yield Note(
+                f"{name}: in {counted(differ.counts.get(bool, 0), 'record')} the annotators disagree; the commonest "
+                f"answer counts, else the first. {label_studio.DISAGREE} is true there.", "warning",
+            )  # fmt: skip
+    if seen.lone and seen.lone < rows:
+        yield Note(
+            f"{name}: {counted(seen.lone, 'record')} of {rows:,} had a value alone where the others have an "
+            "object; it stands in the column text, if it is not null.", "warning",
+        )  # fmt: skip
+    if seen.misfits:
+        yield Note(
+            f"{name}: {counted(seen.misfits, 'row')} of {rows:,} had more or fewer values than there are names; "
+            "what is missing is empty, what is too many has a column of its own.", "warning",
+        )  # fmt: skip
+    if seen.no_numbers:
+        yield Note(f"{name}: {counted(seen.no_numbers, 'value')} written as NaN: read as empty.")
+    if seen.repeated:
+        keys = ", ".join(f"{key} ({counted(n, 'time')})" for key, n in list(seen.repeated.items())[:LISTED])
+        yield Note(f"{name}: a key stands twice in one object: {keys}; the last value counts.", "warning")
+    if layout.broken:
+        yield Note(f"{name}: {layout.broken:,} half surrogate pairs, which no text can hold, became \ufffd.", "warning")
+
+
+def _on_columns(layout: Layout, wanted: list[JsonColumn], name: str) -> Iterator[Note]:
+    fields, rows = layout.tree.root.fields, layout.tree.rows
+    counts = {key: sum(node.counts.values()) for key, node in fields.items()}
+    if sum(counts.values()) < SHARED * rows * len(counts):
+        yield Note(
+            f"{name}: most records do not share their keys: there are {len(counts):,}, and a record has "
+            f"{sum(counts.values()) / rows:.1f} of them on average.", "warning",
+        )  # fmt: skip
+    elif missing := [f"{key} ({counted(rows - count, 'time')})" for key, count in counts.items() if count < rows]:
+        yield Note(f"{name}: not every record has {', '.join(missing[:LISTED])}; where it is missing it is empty.")
+    if inner := [column.name for column in wanted if len(column.path) > 1]:
+        more = f" and {len(inner) - LISTED:,} more" if len(inner) > LISTED else ""
+        yield Note(f"{name}: what is inside objects has columns of its own: {', '.join(inner[:LISTED])}{more}.")
+    for column in wanted:
+        yield from _on_column(column, name)
+
+
+def _on_column(column: JsonColumn, name: str) -> Iterator[Note]:
+    node, shown = column.node, column.name
+    if column.renamed is not None:
+        was = repr(column.renamed) if column.renamed else "with no name"
+        yield Note(f"{name}: the key {was} was renamed to {shown}, as a column needs a name of its own.", "warning")
+    if column.rest:
+        objects = node.counts.get(dict, 0)
+        others = sum(n for kind, n in node.counts.items() if kind not in (dict, type(None)))
+        yield Note(
+            f"{name}: {shown} is an object in {counted(objects, 'record')} and another value in {others:,}; the "
+            f"object's values are in {shown}.…, the others in {shown}.", "warning",
+        )  # fmt: skip
+    if node.closed:
+        yield Note(f"{name}: {shown} holds objects with {node.closed}; it stays one column, as JSON text.", "warning")
+    elif node.items and node.items.fields and not column.rest:
+        held = listed(list(node.items.fields)[:LISTED])
+        yield Note(f"{name}: {shown} holds lists of up to {counted(node.longest, 'object')} with {held}.")
