@@ -24,7 +24,6 @@ KINDS = {
     "file": ":material/description: Your own file",
     "hub": ":material/cloud_download: Hugging Face Hub",
 }
-UPLOAD_TYPES = ["csv", "tsv", "txt", "json", "jsonl", "ndjson", "parquet", "gz", "zip"]
 HUB_EXAMPLES = (
     "Yelp/yelp_review_full",
     "stanfordnlp/imdb",
@@ -100,9 +99,10 @@ def _file() -> None:
     with upload:
         key = state.upload_key("dataset")
         st.file_uploader(
-            "Upload a file", UPLOAD_TYPES, key=key, on_change=_uploaded, args=(key,),
+            "Upload a file", key=key, on_change=_uploaded, args=(key,),
             max_upload_size=settings.max_upload_bytes // 1024**2,
-            help="CSV, TSV, JSON, JSON Lines or Parquet, also as .gz or .zip. It is copied to Tunedeck's home folder.",
+            help="CSV, TSV, JSON, JSON Lines, Parquet, Arrow or Excel, also packed as .gz, .zip, .tar and the like. "
+            "It is copied to Tunedeck's home folder.",
         )  # fmt: skip
     if path is not None:
         with path, st.form("dataset_path", border=False):

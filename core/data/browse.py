@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import threading
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from core import seals
 from core.data.prepared import Prepared, Split
 from core.data.reading import parquet
 from core.data.view import View, hits, order_sql, where_sql
@@ -98,13 +98,10 @@ def matching(prepared: Prepared, split: str, view: View) -> np.ndarray:
     key = json.dumps([VIEW_FORMAT, split, str(part.path), view.model_dump(mode="json")])
     path = prepared.folder / VIEWS / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
     try:
-        if seals.info(path) is not None:
-            kept: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-            return kept
+        found: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError):
-        pass
-    found = _matching(prepared, part, view)
-    _keep_view(path, found)
+        found = _matching(prepared, part, view)
+        _keep_view(path, found)
     return found
 
 
@@ -139,15 +136,16 @@ def _keep_view(path: Path, rows: np.ndarray) -> None:
     """For the next page and the next visit; without it both are slower, so that a full disk is no error."""
     import numpy as np
 
+    partial = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}.npy")
     try:
         path.parent.mkdir(exist_ok=True)
-        with seals.sealed_file(path) as partial, partial.open("wb") as file:
-            np.save(file, rows, allow_pickle=False)
+        np.save(partial, rows, allow_pickle=False)
+        partial.replace(path)
         older = sorted(path.parent.glob("[!.]*.npy"), key=lambda p: p.stat().st_mtime, reverse=True)
         for old in older[MOST_VIEWS:]:
-            seals.remove(old)
+            old.unlink(missing_ok=True)
     except OSError:
-        pass
+        partial.unlink(missing_ok=True)
 
 
 def row(prepared: Prepared, split: str, number: int) -> dict[str, Any]:

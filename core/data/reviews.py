@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable
 
 from core.access import check
-from core.data.prepared import KEPT_BY_PEOPLE, Prepared
+from core.data.prepared import Prepared
 from core.files import write_text
 from core.settings import Settings
 
-(NAME,) = KEPT_BY_PEOPLE
+NAME = "labels-reviewed.json"
 
 
 def reviewed(prepared: Prepared) -> set[str]:

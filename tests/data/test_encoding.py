@@ -116,9 +116,18 @@ PROGRAM = (
 )
 @pytest.mark.parametrize("name", ["a.csv", "a.jsonl"])
 def test_what_is_no_text_is_refused(opened, data, name):
-    with pytest.raises(DataError, match=f"{name} is not a text file") as caught:
+    with pytest.raises(DataError, match=f"{name} is (not a text file|a program|filled with zero bytes)") as caught:
         opened(data, name)
     assert caught.value.field == "data.path"
+
+
+@pytest.mark.parametrize("at", [20, 300_000, 2 * 1024**2 + 7])
+@pytest.mark.parametrize("encoding", [None, "utf-8"])
+def test_zero_bytes_in_a_row_are_no_text(opened, at, encoding):
+    """A file that was cut by a crash, or an archive: rare enough to pass as text, but never text."""
+    rows = b"text,label\n" + b"".join(b"row %d,%d\n" % (i, i % 2) for i in range(200_000))
+    with pytest.raises(DataError, match=r"a\.csv has zero bytes in a row .* at byte"):
+        opened(rows[:at] + bytes(24) + rows[at:], "a.csv", **({"encoding": encoding} if encoding else {}))
 
 
 @pytest.mark.parametrize("codec", ["utf-8", "cp1252", "utf-16-le"])

@@ -17,6 +17,7 @@ import pytest
 
 from core.data.prepared import find_prepared, is_quick, prepare
 from core.data.reading.files import split_of
+from core.data.reading.folders.walk import Entry, Walk
 from core.errors import DataError, PathError
 from core.spec import DataSpec
 from tests.data.conftest import kinds_of, rows_of, values_of
@@ -119,7 +120,7 @@ def test_zip_with_splits(opened):
 
 
 REFUSED = {
-    "excel": (zipped({"xl/workbook.xml": b"<x/>"}), "a.xlsx", "Excel workbook"),
+    "excel": (zipped({"xl/workbook.xml": b"<x/>"}), "a.xlsx", "workbook"),
     "pickle": (pickle.dumps([1]), "a.pkl", "can run code"),
     "picture": (b"\x89PNG\r\n\x1a\n" + bytes(20), "a.csv", "picture"),
     "cut gz": (gzip.compress(CSV * 100)[:-20], "a.csv.gz", "cannot be unpacked"),
@@ -128,7 +129,7 @@ REFUSED = {
     "no data in it": (zipped({"a.exe": b"x"}), "a.zip", "no data file"),
     "not parquet": (b"nonsense", "a.parquet", "damaged"),
     "cut parquet": (parquet(text=["a"] * 100)[:-9], "a.parquet", "damaged"),
-    "tar": (gzip.compress(bytes(600)), "a.tar.gz", "tar archive"),
+    "tar of nothing": (gzip.compress(bytes(600)), "a.tar.gz", "filled with zero bytes"),
     "empty parquet": (parquet(text=pa.array([], pa.string())), "a.parquet", "no rows"),
 }
 
@@ -245,9 +246,10 @@ def test_archives_count_with_what_they_unpack_to(settings, tmp_path):
 
 def test_a_file_that_goes_away_while_it_is_looked_at(settings, tmp_path, monkeypatch):
     spec = DataSpec(source="file", path=str(tmp_path))
-    monkeypatch.setattr("core.data.reading.files.data_files", lambda path, settings: [tmp_path / "gone.csv"])
+    entry = Entry("gone.csv", tmp_path / "gone.csv", 9, 0)
+    monkeypatch.setattr("core.data.reading.folders.layout.walk", lambda path, settings: Walk(path, [entry]))
     assert find_prepared(spec, settings) is None
-    with pytest.raises(DataError, match=r"cannot be read or kept .*gone.csv.*; check the path"):
+    with pytest.raises(DataError, match=r"gone.csv cannot be opened .*; check its permissions"):
         prepare(spec, settings)
 
 

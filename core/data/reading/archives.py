@@ -1,23 +1,48 @@
-"""Compressed files: unpacked under limits, so that a small file cannot fill the disk or write outside its folder."""
+"""Packed files: unpacked under limits, so that a small file cannot fill the disk or write outside its folder.
+
+An archive may hold packed files, and one more archive, as Kaggle's do; a third is refused. Only regular files are taken
+out of a tar archive; links and devices are left in it.
+"""
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import re
+import tarfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import IO, Protocol
 
-from core.data.reading.files import DATA_SUFFIXES, base_suffix, is_data_name
+import pyarrow as pa
+
+from core.data.reading.files import (
+    ARCHIVES,
+    COMPRESSED,
+    DATA_SUFFIXES,
+    PACKED,
+    bare_name,
+    base_suffix,
+    identify,
+    is_archive_name,
+    is_data_name,
+    is_hidden,
+)
 from core.errors import DataError
 
 CHUNK = 1024 * 1024
 MAX_RATIO = 200  # unpacked to packed; texts compress to a third or a tenth
 RATIO_FROM = 256 * 1024**2  # below this many unpacked bytes, a high ratio harms nobody
-MAX_MEMBERS = 1000
-GZIP_RATIO = 20  # what a .gz is taken to unpack to, times its size, as it does not say
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, NotImplementedError)
+MAX_MEMBERS = 250_000  # a file per text makes many
+MAX_HEADER = 4 * CHUNK  # of one member of a tar archive
+PACKED_RATIO = 20  # what a compressed file is taken to unpack to, times its size, as it does not say
+XZ_MEMORY = 256 * 1024**2
+BROKEN = (
+    zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, NotImplementedError, tarfile.TarError, lzma.LZMAError,
+)  # fmt: skip
 
 
 class Readable(Protocol):
@@ -26,11 +51,19 @@ class Readable(Protocol):
     def read(self, size: int = -1, /) -> bytes: ...
 
 
-def unpack(path: Path, kind: str, folder: Path, max_bytes: int) -> Path:
-    """Unpacks a `.gz` or `.zip` file into `folder`: a file, or a folder of data files. Raises DataError."""
+def unpack(path: Path, kind: str, folder: Path, max_bytes: int, inside: tuple[str, ...] = ()) -> Path:
+    """Unpacks a file into `folder`: to a file, or to a folder of the files that may be data. Raises DataError.
+
+    inside: the kinds of the packed files that this one came out of
+    """
+    if len(inside) > 3 or (kind in ARCHIVES and sum(k in ARCHIVES for k in inside) > 1):
+        raise DataError(f"{path.name} is an archive in an archive in an archive; unpack it yourself", "data.path")
     folder.mkdir(parents=True, exist_ok=True)
     try:
-        return _gunzip(path, folder, max_bytes) if kind == ".gz" else _unzip(path, folder, max_bytes)
+        if kind in COMPRESSED:
+            return _decompress(path, kind, folder, max_bytes, (*inside, kind))
+        take_out = _unzip if kind == ".zip" else _untar
+        return take_out(path, folder, max_bytes, (*inside, kind))
     except BROKEN as error:
         raise DataError(
             f"{path.name} cannot be unpacked, it is damaged or incomplete ({error}); copy or download it again",
@@ -38,54 +71,159 @@ def unpack(path: Path, kind: str, folder: Path, max_bytes: int) -> Path:
         ) from None
 
 
-def unpacked_bytes(path: Path, kind: str) -> int:
-    """How many bytes a `.gz` or `.zip` file may unpack to, without unpacking it; 0 if it is broken."""
-    if kind == ".gz":
-        return path.stat().st_size * GZIP_RATIO
+def unpacked_bytes(path: Path, kind: str, everything: bool = False) -> int:
+    """How many bytes a packed file may unpack to, without unpacking it; 0 if it is broken.
+
+    everything: also what is no data file, as in a workbook
+    """
+    if kind in COMPRESSED:
+        return path.stat().st_size * PACKED_RATIO
+    if kind == ".tar":
+        return path.stat().st_size
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [m for m in archive.infolist() if is_data_name(m.filename)]
+            members = [m for m in archive.infolist() if everything or _is_wanted(m.filename)]
     except BROKEN:
         return 0
-    return sum(m.file_size * (GZIP_RATIO if m.filename.lower().endswith(".gz") else 1) for m in members)
+    return sum(m.file_size * (PACKED_RATIO if _is_packed(m.filename) else 1) for m in members)
 
 
-def _gunzip(path: Path, folder: Path, max_bytes: int) -> Path:
-    target = folder / (path.name[:-3] if path.name.lower().endswith(".gz") else path.name)
-    if target.suffix.lower() == ".tar" or path.suffix.lower() == ".tgz":
-        raise DataError(f"{path.name} is a tar archive, which is not read here; unpack it or make a .zip", "data.path")
-    with gzip.open(path) as source:
-        _copy(source, target, path, path.stat().st_size, max_bytes)
+def _is_packed(name: str) -> bool:
+    return PurePosixPath(name.lower()).suffix in PACKED or is_archive_name(name)
+
+
+def _is_wanted(name: str) -> bool:
+    """Whether a member may be data, or says how the data lie: what has no suffix may be a text."""
+    path = PurePosixPath(name.replace("\\", "/"))
+    if is_hidden(name):
+        return "_delta_log" in path.parts and path.suffix in (".json", ".parquet")
+    suffix = base_suffix(path)
+    sidecar = path.name.lower() in ("readme.md", "dataset_dict.json", "dataset_info.json", "state.json")
+    return sidecar or is_data_name(name) or is_archive_name(name) or suffix == "" or suffix[1:].isdigit()
+
+
+def _decompress(path: Path, kind: str, folder: Path, max_bytes: int, inside: tuple[str, ...]) -> Path:
+    target = _Names(folder).path(bare_name(path))
+    packed, size = path.stat().st_size, 0
+    with target.open("wb") as out:
+        for chunk in _decompressed(path, kind):
+            size += len(chunk)
+            _check_size(path, size, packed, max_bytes)
+            out.write(chunk)
+    if size and (inner := identify(target).kind) in PACKED:
+        return _inner(target, inner, path, max_bytes - size, inside)
     return target
 
 
-def _unzip(path: Path, folder: Path, max_bytes: int) -> Path:
+def _decompressed(path: Path, kind: str) -> Iterator[bytes]:
+    """What a compressed file holds, in chunks. Raises EOFError for what is damaged: OSError is kept for the disk."""
+    with path.open("rb") as raw:
+        try:
+            yield from _xz(raw) if kind in (".xz", ".lzma") else _chunks(_opened(raw, kind))
+        except (OSError, pa.ArrowException, ValueError) as error:
+            raise EOFError(str(error)) from None
+
+
+def _opened(raw: IO[bytes], kind: str) -> Readable:
+    if kind == ".gz":
+        return gzip.GzipFile(fileobj=raw)
+    return bz2.BZ2File(raw) if kind == ".bz2" else pa.CompressedInputStream(raw, {".zst": "zstd", ".lz4": "lz4"}[kind])
+
+
+def _chunks(source: Readable) -> Iterator[bytes]:
+    while chunk := source.read(CHUNK):
+        yield chunk
+
+
+def _xz(raw: IO[bytes]) -> Iterator[bytes]:
+    """An .xz or .lzma file, within bounds of memory; there may be several streams, one after the other."""
+    data = raw.read(CHUNK)
+    while data:
+        decompressor = lzma.LZMADecompressor(memlimit=XZ_MEMORY)
+        while not decompressor.eof:
+            if decompressor.needs_input and not data:
+                data = raw.read(CHUNK)
+                if not data:
+                    raise EOFError("it ends before its end is marked")
+            yield decompressor.decompress(data, CHUNK)
+            data = b""
+        data = (decompressor.unused_data or raw.read(CHUNK)).lstrip(b"\0")  # padding between streams
+
+
+def _unzip(path: Path, folder: Path, max_bytes: int, inside: tuple[str, ...]) -> Path:
     with zipfile.ZipFile(path) as archive:
-        members = [m for m in archive.infolist() if not m.is_dir()]
-        if any(m.filename == "xl/workbook.xml" for m in members):
-            raise DataError(f"{path.name} is an Excel workbook; save the sheet as CSV and choose that", "data.path")
-        members = [m for m in members if is_data_name(m.filename)]
-        _check_members(path, archive, members, max_bytes)
-        budget = max_bytes
+        members = [m for m in archive.infolist() if not m.is_dir() and _is_wanted(m.filename)]
+        _check_members(path, members, max_bytes)
+        budget, names = max_bytes, _Names(folder)
         for member in members:
-            target = _inside(folder, member.filename)
+            target = names.path(member.filename)
             with archive.open(member) as source:
                 budget -= _copy(source, target, path, member.compress_size, budget)
-            if base_suffix(target) != target.suffix.lower():  # a .csv.gz in the .zip
-                unpacked = _gunzip(target, target.parent, budget)
-                budget -= unpacked.stat().st_size
-                target.unlink()
+            budget -= _unpack_member(target, path, budget, inside)
     return folder
 
 
-def _check_members(path: Path, archive: zipfile.ZipFile, members: list[zipfile.ZipInfo], max_bytes: int) -> None:
+def _untar(path: Path, folder: Path, max_bytes: int, inside: tuple[str, ...]) -> Path:
+    budget, names, count = max_bytes, _Names(folder), 0
+    with path.open("rb") as raw, tarfile.open(fileobj=_Bounded(raw), mode="r:") as archive:  # type: ignore[call-overload]
+        while (member := archive.next()) is not None:
+            archive.members = []  # it would keep all that it has seen
+            count += 1
+            _check_count(path, count)
+            if not member.isreg() or member.issparse() or not _is_wanted(member.name):
+                continue
+            source = archive.extractfile(member)
+            assert source is not None
+            target = names.path(member.name)
+            budget -= _copy(source, target, path, max(1, member.size), budget)
+            budget -= _unpack_member(target, path, budget, inside)
+    if not names.count:
+        raise _no_data(path)
+    return folder
+
+
+class _Bounded:
+    """A file that is never read in one large piece: the header of a hostile tar archive may claim gigabytes."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file = file
+        self.seek, self.tell = file.seek, file.tell
+
+    def read(self, size: int = -1) -> bytes:
+        if not 0 <= size <= MAX_HEADER:
+            raise tarfile.ReadError("a header is too large")
+        return self.file.read(size)
+
+
+def _unpack_member(target: Path, path: Path, budget: int, inside: tuple[str, ...]) -> int:
+    """Unpacks what was taken out of an archive and is packed itself. Returns the bytes written."""
+    if not _is_packed(target.name) or not target.stat().st_size:
+        return 0
+    kind = identify(target).kind
+    if kind not in PACKED:
+        return 0
+    unpacked = _inner(target, kind, path, budget, inside)
+    files = unpacked.rglob("*") if unpacked.is_dir() else [unpacked]
+    return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def _inner(target: Path, kind: str, path: Path, budget: int, inside: tuple[str, ...]) -> Path:
+    """Unpacks a packed file that came out of another, and removes it."""
+    budget = min(budget, max(RATIO_FROM, MAX_RATIO * path.stat().st_size))
+    folder = target.parent
+    if kind in ARCHIVES:
+        folder = target.with_name(bare_name(target).removesuffix(".tar"))
+        while folder.exists():
+            folder = folder.with_name(f"{folder.name}-files")
+    result = unpack(target, kind, folder, budget, inside)
+    target.unlink()
+    return result
+
+
+def _check_members(path: Path, members: list[zipfile.ZipInfo], max_bytes: int) -> None:
     if not members:
-        raise DataError(
-            f"{path.name} holds no data file; put files ending in {', '.join(sorted(DATA_SUFFIXES))} into it",
-            "data.path",
-        )
-    if len(members) > MAX_MEMBERS:
-        raise DataError(f"{path.name} holds {len(members):,} files; the most is {MAX_MEMBERS:,}", "data.path")
+        raise _no_data(path)
+    _check_count(path, len(members))
     if any(m.flag_bits & 1 for m in members):
         raise DataError(f"{path.name} is encrypted with a password; make one without a password", "data.path")
     for m in members:
@@ -93,16 +231,38 @@ def _check_members(path: Path, archive: zipfile.ZipFile, members: list[zipfile.Z
     _check_size(path, sum(m.file_size for m in members), path.stat().st_size, max_bytes)
 
 
-def _inside(folder: Path, name: str) -> Path:
-    """Where a member goes: its folders kept, everything that could lead outside or break a file system taken out."""
-    parts = [re.sub(r'[\x00-\x1f<>:"|?*\[\]\\]', "_", p) for p in PurePosixPath(name.replace("\\", "/")).parts]
-    target = folder.joinpath(*[p[-100:] for p in parts if p not in ("/", "..", ".", "_")][-3:])
-    number = 1
-    while target.exists():
-        number += 1
-        target = target.with_name(f"{number}-{target.name}")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    return target
+def _no_data(path: Path) -> DataError:
+    return DataError(
+        f"{path.name} holds no data file; put files ending in {', '.join(sorted(DATA_SUFFIXES))} into it", "data.path"
+    )
+
+
+def _check_count(path: Path, count: int) -> None:
+    if count > MAX_MEMBERS:
+        raise DataError(
+            f"{path.name} holds more than {MAX_MEMBERS:,} files, the most that are unpacked here", "data.path"
+        )
+
+
+class _Names:
+    """Where members go in a folder: each to a path of its own, nowhere outside, whatever they are called."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.count = 0
+        self._copies: dict[Path, int] = {}
+
+    def path(self, name: str) -> Path:
+        """A member's path: its folders kept, all that could lead outside or break a file system taken out."""
+        parts = [re.sub(r'[\x00-\x1f<>:"|?*\[\]\\]', "_", p) for p in PurePosixPath(name.replace("\\", "/")).parts]
+        kept = [p[-100:] for p in parts if p not in ("/", "..", ".", "_")][-8:] or ["member"]
+        wanted = target = self.folder.joinpath(*kept)
+        while target.exists():
+            self._copies[wanted] = self._copies.get(wanted, 1) + 1
+            target = wanted.with_name(f"{self._copies[wanted]}-{wanted.name}")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        self.count += 1
+        return target
 
 
 def _copy(source: Readable, target: Path, path: Path, packed: int, max_bytes: int) -> int:

@@ -47,6 +47,7 @@ PUNCTUATION = set("‘’‚“”„–—…•™€£¥§©®°±·«»¿¡�
 
 
 # Control characters that texts do not have: neither ends of lines and files, nor escapes, nor unusual delimiters.
+ZEROS = 8  # as many zero bytes in a row are no text
 NOT_TEXT = bytes([0, *range(2, 9), *range(16, 26), 127])
 
 
@@ -71,6 +72,7 @@ def detect(path: Path) -> Detected:
         return _settled(path, wide)
     if invalid_at(path, "utf-8") is None:
         _check_text(path, head, 0.3)
+        _check_zeros(path)
         if b"\x1b$" in head and invalid_at(path, "iso2022_jp") is None:
             return _settled(path, "iso2022_jp")
         return _settled(path, "utf-8")
@@ -90,6 +92,20 @@ def _check_text(path: Path, head: bytes, most: float) -> None:
             "encoding if it is one",
             "data.path",
         )
+
+
+def _check_zeros(path: Path) -> None:
+    """Refuses zero bytes in a row, however few beside the rest: an archive, or what a crash has left of a file."""
+    position, before = 0, b""
+    for chunk in _chunks(path):
+        at = (before + chunk).find(bytes(ZEROS))
+        if at >= 0:
+            raise DataError(
+                f"{path.name} has zero bytes in a row (the first at byte {position - len(before) + at:,}), so it is "
+                "damaged or not a text file; copy or download it again",
+                "data.path",
+            )
+        position, before = position + len(chunk), chunk[1 - ZEROS :]
 
 
 def check(path: Path, encoding: str) -> Detected:
@@ -118,6 +134,8 @@ def check(path: Path, encoding: str) -> Detected:
     offset = invalid_at(path, encoding)
     if offset is not None:
         raise _wrong(path, encoding, f"what stands on line {line_of(path, offset):,} is not valid in it")
+    if not encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")):
+        _check_zeros(path)
     return Detected(encoding, "strict", f"Read as {NAMES.get(encoding.lower(), encoding)}, as chosen.")
 
 

@@ -1,60 +1,128 @@
-"""Which files a dataset consists of: one file, or a folder with files for training, validation and testing."""
+"""What one file is: by its first bytes, then by its name; and which names are those of data files."""
 
 from __future__ import annotations
 
-import os
 import re
-from collections.abc import Iterator
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from core.data.notes import Note
-from core.errors import DataError, PathError
+from core.errors import DataError
 from core.settings import Settings, allowed_path
+from core.strange_files import strange
 
 TEXT_SUFFIXES = {".csv", ".tsv", ".txt", ".tab"}
 JSON_SUFFIXES = {".json", ".jsonl", ".ndjson"}
-DATA_SUFFIXES = TEXT_SUFFIXES | JSON_SUFFIXES | {".parquet"}
+PARQUET_SUFFIXES = {".parquet", ".pq", ".parq"}
+ARROW_SUFFIXES = {".arrow", ".feather", ".ipc", ".arrows"}
+BOOK_SUFFIXES = {".xlsx", ".xlsm"}
+DATA_SUFFIXES = TEXT_SUFFIXES | JSON_SUFFIXES | PARQUET_SUFFIXES | ARROW_SUFFIXES | BOOK_SUFFIXES
+COMPRESSED = {".gz", ".bz2", ".xz", ".lzma", ".zst", ".lz4"}  # one file each
+ARCHIVES = {".zip", ".tar"}  # many files each
+TAR_SUFFIXES = {".tgz": ".gz", ".tbz": ".bz2", ".tbz2": ".bz2", ".txz": ".xz", ".tzst": ".zst"}
+PACKED = COMPRESSED | ARCHIVES
 # The same stem in several formats is one table: the first of these is taken.
-PREFERENCE = [".parquet", ".jsonl", ".ndjson", ".csv", ".tsv", ".tab", ".json", ".txt"]
+PREFERENCE = [".parquet", ".arrow", ".feather", ".jsonl", ".ndjson", ".csv", ".tsv", ".tab", ".json", ".txt", ".xlsx"]
 NOT_DATA = re.compile(
-    r"(readme|licen[cs]e|notice|dataset_infos?|dataset_dict|state|config|metadata|package|manifest)$", re.I
+    r"(readme|licen[cs]e|notice|dataset_infos?|dataset_dict|state|config|metadata|package|manifest)$", re.IGNORECASE
 )
 SPLIT_WORDS = {
     "train": {"train", "training"},
     "validation": {"validation", "valid", "val", "dev", "development", "eval", "evaluation"},
     "test": {"test", "testing"},
 }
-SHARD = re.compile(r"[-_.]?(part)?[-_.]?\d+([-_]of[-_]\d+)?$", re.IGNORECASE)
-MAX_ENTRIES = 20_000
-MAX_FILES = 1000
+# What Spark, Hive, Hadoop and Dask leave beside the data, and the intermediate results of Hugging Face's datasets.
+SERVICE = re.compile(
+    r"_(success|metadata|common_metadata|temporary|delta_log|symlink_format_manifest|(committed|started)_.*)$"
+    r"|.*\.crc$|cache-[0-9a-f]+\.arrow$|__macosx$",
+    re.IGNORECASE,
+)
+PART = re.compile(r"part-[\w.-]*\d[\w-]*|part[-_]?\d+|\d{6}_\d+|\d+\.part", re.IGNORECASE)  # without a known suffix
+HEAD_BYTES = 512
 MAGIC = {
     b"PAR1": ".parquet",
     b"\x1f\x8b": ".gz",
     b"PK\x03\x04": ".zip",
     b"PK\x05\x06": ".zip",
+    b"\xfd7zXZ\0": ".xz",
+    b"\x5d\0\0": ".lzma",
+    b"\x28\xb5\x2f\xfd": ".zst",
+    b"\x04\x22\x4d\x18": ".lz4",
+    b"ARROW1\0\0": ".arrow",
+    b"\xff\xff\xff\xff": ".arrow",
 }
+PICKLE = "a pickle, which can run code when it is opened; save the table as CSV or Parquet"
+PICTURE = "a picture; choose a table of texts"
+SOUND = "a recording; choose a table of texts"
+PROGRAM = "a program; choose a table of texts"
 REFUSED = {
     b"%PDF": "a PDF document; save its table as CSV",
-    b"\x89PNG": "a picture; choose a table of texts",
-    b"\xff\xd8\xff": "a picture; choose a table of texts",
-    b"\x80\x02": "a pickle, which can run code when it is opened; save the table as CSV or Parquet",
-    b"\x80\x03": "a pickle, which can run code when it is opened; save the table as CSV or Parquet",
-    b"\x80\x04": "a pickle, which can run code when it is opened; save the table as CSV or Parquet",
-    b"\x80\x05": "a pickle, which can run code when it is opened; save the table as CSV or Parquet",
-    b"\xd0\xcf\x11\xe0": "an old Excel or Office file; save the sheet as CSV",
-    b"SQLite format 3": "a database; export the table as CSV",
-    b"ARROW1": "an Arrow file; save it as Parquet",
-    b"\x28\xb5\x2f\xfd": "compressed with zstd; unpack it, or use .gz or .zip",
-    b"BZh": "compressed with bzip2; unpack it, or use .gz or .zip",
+    b"\x89PNG": PICTURE,
+    b"\xff\xd8\xff": PICTURE,
+    b"GIF8": PICTURE,
+    b"RIFF": "a picture or a recording; choose a table of texts",
+    b"ID3": SOUND,
+    b"OggS": SOUND,
+    b"fLaC": SOUND,
+    b"MZ\x90\0": PROGRAM,
+    b"\x7fELF": PROGRAM,
+    b"\x80\x02": PICKLE,
+    b"\x80\x03": PICKLE,
+    b"\x80\x04": PICKLE,
+    b"\x80\x05": PICKLE,
+    b"\x93NUMPY": "a NumPy array; save the texts and labels as CSV or Parquet",
+    b"SQLite format 3\0": "an SQLite database; export the table as CSV",
+    b"FEA1": "a Feather file of the first version; read it with pandas and save it as Parquet",
+    b"ORC": "an ORC file; save it as Parquet",
+    b"Obj\x01": "an Avro file; save it as Parquet",
+    b"\x89HDF": "an HDF5 file; save the table as CSV or Parquet",
+    b"$FL2": "an SPSS file; save it as CSV",
+    b"$FL3": "an SPSS file; save it as CSV",
+    b"<stata_dta>": "a Stata file; save it as CSV",
+    b"RDX": "a file of R; save the table as CSV",
     b"7z\xbc\xaf": "a 7-Zip archive; unpack it, or make a .zip",
     b"Rar!": "a RAR archive; unpack it, or make a .zip",
+    b"\x1f\x9d": "compressed with compress; unpack it, or use .gz or .zip",
+    b"LZIP": "compressed with lzip; unpack it, or use .gz or .zip",
+    b"{\\rtf": "a document; save its table as CSV",
+    b"\xca\xfe\xba\xbe": PROGRAM,
+    b"LANC": "a file of Lance; save it as Parquet",
+}
+AMBIGUOUS = {magic for magic in REFUSED if magic.isalnum()}
+PRINTABLE = bytes([9, 10, 13, *range(32, 127), *range(128, 256)])
+# Known by their names: their first bytes say little.
+REFUSED_NAMES = {
+    ".pkl": PICKLE,
+    ".pickle": PICKLE,
+    ".joblib": PICKLE,
+    ".dill": PICKLE,
+    ".tfrecord": "a TFRecord file; save its examples as CSV or Parquet",
+    ".tfrecords": "a TFRecord file; save its examples as CSV or Parquet",
+    ".snappy": "compressed with Snappy; write it with gzip instead",
+    ".deflate": "compressed with deflate; write it with gzip instead",
+    ".lzo": "compressed with LZO; write it with gzip instead",
+    ".sav": "an SPSS file; save it as CSV",
+    ".dta": "a Stata file; save it as CSV",
+    ".sas7bdat": "a SAS file; save it as CSV",
+    ".rds": "a file of R; save the table as CSV",
+    ".rdata": "a file of R; save the table as CSV",
+    ".lance": "a file of Lance; save it as Parquet",
+}
+OFFICE = {  # a member that tells what a .zip really is
+    "xl/workbook.bin": "a binary Excel workbook; save it as .xlsx or CSV",
+    "word/document.xml": "a Word document; save its table as CSV",
+    "ppt/presentation.xml": "a presentation; save its table as CSV",
+    "META-INF/container.xml": "an e-book; choose a table of texts",
+    "META-INF/MANIFEST.MF": PROGRAM,
+    "Index/Document.iwa": "a document of Apple's; export it as .xlsx or CSV",
 }
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file of a dataset; `kind` is what it is by its content: .parquet, .gz, .zip, or by its name: .csv, .json …"""
+    """One file of a dataset; `kind` is what it is: .parquet, .arrow, .xlsx, .zip, .tar, .gz and so on by its content,
+    .csv, .tsv, .tab, .txt, .json, .jsonl or .ndjson by its name.
+    """
 
     path: Path
     kind: str
@@ -73,48 +141,27 @@ def resolve(path: str, settings: Settings) -> Path:
     return found
 
 
-def data_files(path: Path, settings: Settings) -> list[Path]:
-    """The data files of a dataset, in a fixed order: the file itself, or those of a folder and its subfolders.
-
-    Does not open them. Raises DataError if there is none or there are too many.
-    """
-    if path.is_file():
-        return [path]
-    found = sorted(p for p in _walk(path) if is_data_name(p.relative_to(path).as_posix()) and _readable(p, settings))
-    if not found:
-        raise DataError(
-            f"the folder {path.name!r} has no data file; it needs files ending in {', '.join(sorted(DATA_SUFFIXES))}",
-            "data.path",
-        )
-    if len(found) > MAX_FILES:
-        raise DataError(
-            f"the folder {path.name!r} has {len(found):,} data files; the most is {MAX_FILES:,}. Choose a folder "
-            "further down",
-            "data.path",
-        )
-    return found
-
-
 def identify(path: Path) -> Source:
     """What a file is, by its first bytes and then by its name. Raises DataError."""
     try:
         with path.open("rb") as file:
-            head = file.read(16)
+            head = file.read(HEAD_BYTES)
+        if not head:
+            raise DataError(f"{path.name} is empty (0 bytes); choose a file with at least one row", "data.path")
+        if sentence := strange(path):
+            raise DataError(sentence, "data.path")
     except OSError as error:
         raise DataError(
             f"{path.name} cannot be opened ({error.strerror}); check its permissions", "data.path"
         ) from None
-    if not head:
-        raise DataError(f"{path.name} is empty (0 bytes); choose a file with at least one row", "data.path")
-    for magic, what in REFUSED.items():
-        if head.startswith(magic):
-            raise DataError(f"{path.name} is {what}", "data.path")
-    for magic, kind in MAGIC.items():
-        if head.startswith(magic):
-            return Source(path, kind)
+    if what := _refused(path, head):
+        raise DataError(f"{path.name} is {what}", "data.path")
+    if kind := _by_content(head):
+        return Source(path, _inside_zip(path) if kind == ".zip" else kind)
     suffix = base_suffix(path)
-    if path.suffix.lower() in (".parquet", ".gz", ".zip", ".xlsx"):
-        raise DataError(f"{path.name} is damaged: it does not begin as a {path.suffix} file does", "data.path")
+    last = path.suffix.lower()
+    if last in PACKED | PARQUET_SUFFIXES | ARROW_SUFFIXES | BOOK_SUFFIXES | TAR_SUFFIXES.keys():
+        raise DataError(f"{path.name} is damaged: it does not begin as a {last} file does", "data.path")
     if suffix in JSON_SUFFIXES or (
         suffix not in TEXT_SUFFIXES and head.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"[")
     ):
@@ -122,97 +169,98 @@ def identify(path: Path) -> Source:
     return Source(path, suffix if suffix in TEXT_SUFFIXES else ".txt")
 
 
-def splits(files: list[Path], root: Path) -> tuple[dict[str, list[Path]], list[Note]]:
-    """Data files grouped into splits, and sentences about how. Shards of one split come in their order."""
-    files, notes = _one_format(files, root)
-    groups: dict[tuple[str, str], list[Path]] = {}
-    for file in files:
-        inner = file.relative_to(root)
-        word = _split_word(inner)
-        stem = SHARD.sub("", _stem(inner)) or _stem(inner)
-        groups.setdefault((word or stem, stem if word and _split_word(Path(inner.name)) else ""), []).append(file)
-    named: dict[str, list[Path]] = {}
-    words = [word for word, _ in groups]
-    for (word, stem), members in groups.items():
-        name = word if words.count(word) == 1 else stem or word
-        named.setdefault(name, []).extend(members)
-    order = {"train": 0, "validation": 1, "test": 2}
-    result = dict(sorted(named.items(), key=lambda item: (order.get(item[0], 3), item[0])))
-    if len(files) > 1:
-        shown = [
-            f"{name} ({_listed([p.relative_to(root).as_posix() for p in members])})" for name, members in result.items()
-        ]
-        notes.append(Note(f"Splits by file name: {', '.join(shown)}."))
-    return result, notes
+def _by_content(head: bytes) -> str | None:
+    if re.match(rb"BZh[1-9](1AY&SY|\x17rE8P\x90)", head):
+        return ".bz2"
+    if head[257:262] == b"ustar":
+        return ".tar"
+    return next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), None)
+
+
+def _refused(path: Path, head: bytes) -> str | None:
+    if head.startswith(b"\xd0\xcf\x11\xe0"):
+        if path.suffix.lower() in BOOK_SUFFIXES:
+            return "an Excel workbook with a password; save it without one"
+        return "an old Excel or Office file; save the sheet as .xlsx or CSV"
+    if head[8:12] == b"DUCK":
+        return "a DuckDB database; export the table as CSV or Parquet"
+    texty = not head.translate(None, PRINTABLE)  # "ORC" may begin a text as well
+    for magic, what in REFUSED.items():
+        if head.startswith(magic) and not (texty and magic in AMBIGUOUS):
+            return what
+    # The kind may stand before a shard's number: train.tfrecord-00000-of-00004.
+    name = re.sub(r"-\d+-of-\d+$", "", path.name.lower())
+    return None if _by_content(head) else REFUSED_NAMES.get(PurePosixPath(name).suffix)
+
+
+def _inside_zip(path: Path) -> str:
+    """Whether a file that begins as a .zip is an archive, a workbook or what is not read. Raises DataError."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = set(archive.namelist())
+            kind = archive.read("mimetype")[:80] if archive.NameToInfo.get("mimetype") and _small(archive) else b""
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
+        return ".zip"  # unpacking says what is wrong with it
+    if "xl/workbook.xml" in names:
+        return ".xlsx"
+    what = next((what for member, what in OFFICE.items() if member in names), None)
+    if kind.startswith(b"application/vnd.oasis"):
+        what = "an OpenDocument file; save it as .xlsx or CSV"
+    if names and all(name.endswith(".npy") for name in names):
+        what = "a file of NumPy arrays; save the texts and labels as CSV or Parquet"
+    if any(PurePosixPath(name).name == "data.pkl" for name in names):
+        what = "a file of PyTorch; save the texts and labels as CSV or Parquet"
+    if what:
+        raise DataError(f"{path.name} is {what}", "data.path")
+    return ".zip"
+
+
+def _small(archive: zipfile.ZipFile) -> bool:
+    return archive.getinfo("mimetype").file_size < 200
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a path inside a folder or archive is hidden, or what a tool keeps for itself."""
+    parts = PurePosixPath(name.replace("\\", "/")).parts
+    return any((p.startswith(".") and p not in ("..", ".")) or SERVICE.match(p) for p in parts)
 
 
 def is_data_name(name: str) -> bool:
     """Whether a file's path inside a folder or archive is that of a data file: no hidden ones, no readme."""
     path = PurePosixPath(name.replace("\\", "/"))
-    if any(part.startswith(".") or part == "__MACOSX" for part in path.parts if part not in ("..", ".")):
+    if is_hidden(name):
         return False
-    return base_suffix(path) in DATA_SUFFIXES and not NOT_DATA.match(_stem(path))
+    if base_suffix(path) in DATA_SUFFIXES:
+        return not NOT_DATA.match(stem_of(path))
+    return PART.fullmatch(bare_name(path)) is not None
+
+
+def is_archive_name(name: str) -> bool:
+    """Whether a name is that of an archive, whatever is in it."""
+    path = PurePosixPath(name.lower().replace("\\", "/"))
+    packed = path.suffix in ARCHIVES | TAR_SUFFIXES.keys() or PurePosixPath(bare_name(path)).suffix == ".tar"
+    return packed and not is_hidden(name)
+
+
+def bare_name(path: Path | PurePosixPath) -> str:
+    """The name without what says how it is packed: a.csv for a.csv.gz and a.csv.zip, a.tar for a.tgz."""
+    suffix = path.suffix.lower()
+    if suffix in TAR_SUFFIXES:
+        return path.name[: -len(suffix)] + ".tar"
+    return path.name[: -len(suffix)] if suffix in COMPRESSED or suffix == ".zip" else path.name
 
 
 def base_suffix(path: Path | PurePosixPath) -> str:
-    """The suffix in lower case, that below .gz for compressed files."""
-    suffixes = [s.lower() for s in path.suffixes[-2:]]
-    return (suffixes[0] if len(suffixes) == 2 else "") if suffixes[-1:] == [".gz"] else "".join(suffixes[-1:])
+    """The suffix in lower case, that below .gz and the like for packed files; empty if there is none below."""
+    return PurePosixPath(bare_name(path)).suffix.lower()
+
+
+def stem_of(path: Path | PurePosixPath) -> str:
+    """The name without suffix, dots before it kept: train.v2 for train.v2.csv.gz."""
+    return bare_name(path).rsplit(".", 1)[0]
 
 
 def split_of(name: str) -> str | None:
-    """The split that a file name speaks of: train, validation, test or none."""
-    return _split_word(Path(name))
-
-
-def _stem(path: Path | PurePosixPath) -> str:
-    name = path.name[:-3] if path.name.lower().endswith(".gz") else path.name
-    return name.rsplit(".", 1)[0]
-
-
-def _walk(folder: Path) -> Iterator[Path]:
-    """Files of a folder down to two levels of subfolders. Raises DataError if there are very many."""
-    seen = 0
-    for current, folders, names in os.walk(folder):
-        depth = len(Path(current).relative_to(folder).parts)
-        folders[:] = [] if depth >= 2 else sorted(f for f in folders if not f.startswith("."))
-        seen += len(names) + len(folders)
-        if seen > MAX_ENTRIES:
-            raise DataError(
-                f"the folder {folder.name!r} has over {MAX_ENTRIES:,} entries; choose a smaller one", "data.path"
-            )
-        yield from (Path(current) / name for name in names)
-
-
-def _readable(path: Path, settings: Settings) -> bool:
-    try:
-        return allowed_path(settings, str(path)).is_file()
-    except (PathError, OSError, ValueError):
-        return False  # a link that leads out of what may be read
-
-
-def _split_word(path: Path) -> str | None:
-    """The split by the words of the file's name, else of its folders' names."""
-    for part in (_stem(path), *reversed(path.parts[:-1])):
-        tokens = re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", part).lower())
-        for name, words in SPLIT_WORDS.items():
-            if words.intersection(tokens):
-                return name
-    return None
-
-
-def _one_format(files: list[Path], root: Path) -> tuple[list[Path], list[Note]]:
-    """Of files that differ in their suffix alone, the one in the best format."""
-    best: dict[Path, Path] = {}
-    dropped = []
-    ranks = {suffix: rank for rank, suffix in enumerate(PREFERENCE)}
-    for file in sorted(files, key=lambda f: (ranks.get(base_suffix(f), 99), f.suffix.lower() == ".gz")):
-        key = file.parent / _stem(file)
-        if best.setdefault(key, file) is not file:
-            dropped.append(file.relative_to(root).as_posix())
-    notes = [Note(f"Not read, as the same is there in another format: {_listed(dropped)}.")] if dropped else []
-    return sorted(best.values()), notes
-
-
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:4]) + (f" and {len(names) - 4:,} more" if len(names) > 4 else "")
+    """The split that a name of a file, folder or split speaks of: train, validation, test or none."""
+    tokens = re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
+    return next((split for split, words in SPLIT_WORDS.items() if words.intersection(tokens)), None)

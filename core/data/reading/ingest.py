@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from core.data.notes import Note
 from core.data.prepared import Column, Prepared, Progress
-from core.data.reading import archives, delimited, files, guess, parquet
-from core.data.reading.columns import Possible, common_kind, retype, together
+from core.data.reading import archives, arrow, delimited, files, guess, parquet, plain_texts
+from core.data.reading.columns import Possible, StringColumns, common_kind, retype, together
 from core.data.reading.delimited import TextFile
-from core.data.reading.files import JSON_SUFFIXES, TEXT_SUFFIXES, Source
+from core.data.reading.files import ARCHIVES, JSON_SUFFIXES, PACKED, TEXT_SUFFIXES, Source, bare_name
+from core.data.reading.folders.layout import Layout, Table, look, shortened
+from core.data.reading.folders.saved import features as features_of
+from core.data.reading.folders.texts import Texts
 from core.data.reading.json import table as jsonfiles
 from core.errors import DataError
 from core.settings import Settings
 from core.spec import DataSpec, ReadSpec
 from core.steps import step_words
 from core.wording import counted, listed
+
+FAMILIES = {"text": TEXT_SUFFIXES, "json": JSON_SUFFIXES}  # formats whose files are read together
 
 
 @dataclass
@@ -62,21 +67,20 @@ def files_of(data: DataSpec, settings: Settings, folder: Path, progress: Progres
     """A file, an archive, or a folder with files for training, validation and testing."""
     path = files.resolve(data.path, settings)
     made = Made(path.name or str(path))
-    root, sources = _sources(path, settings, folder / "unpacked", progress)
-    groups, notes = files.splits([s.path for s in sources], root)
-    made.notes += notes
-    if len(sources) == 1:
-        if files.split_of(sources[0].path.name) not in (None, "train"):
-            made.notes.append(Note("There is one file only, so it is the training split, whatever its name says."))
-        groups = {"train": [sources[0].path]}
-    kinds = {s.path: s for s in sources}
+    layout = _unpacked(look(path, settings, data.config), made.title, settings, folder / "unpacked", progress)
+    made.notes += layout.notes
+    units = _units(layout, settings, folder / "unpacked", made, progress)
     paths: dict[str, Path] = {}
-    by_split = {name: [kinds[p] for p in members] for name, members in groups.items()}
-    _read_text(by_split, data.read, folder, made, paths, progress)
-    class_names = _read_json(by_split, data.read, folder, made, paths, progress)
-    _read_parquet(by_split, folder, paths, progress)
+    by_unit = {name: unit.sources for name, unit in units.items()}
+    _read_text(by_unit, data.read, folder, made, paths, progress)
+    class_names = _read_json(by_unit, data.read, folder, made, paths, progress)
+    _read_parquet(by_unit, folder, paths, progress)
+    if layout.texts:
+        _read_plain_texts(layout.texts, data.read, folder, made, paths, progress)
+    else:
+        paths = _assembled(units, paths, folder, progress)
     shutil.rmtree(folder / "unpacked", ignore_errors=True)
-    return _described(made, {name: paths[name] for name in by_split}, folder, class_names)
+    return _described(made, paths, folder, class_names)
 
 
 def by_step(prepared: Prepared, step: Any, folder: Path, progress: Progress) -> Made:
@@ -94,32 +98,141 @@ def by_step(prepared: Prepared, step: Any, folder: Path, progress: Progress) -> 
     return made
 
 
-def _sources(path: Path, settings: Settings, unpacked: Path, progress: Progress) -> tuple[Path, list[Source]]:
-    """The files of a dataset with what each is, after unpacking, and the folder they lie in."""
-    root = path if path.is_dir() else path.parent
-    found = [files.identify(p) for p in files.data_files(path, settings)]
-    if not any(s.kind in (".gz", ".zip") for s in found):
-        return root, found
-    budget = settings.max_unpacked_bytes
-    result: list[Source] = []
-    for source in found:
+@dataclass
+class Unit:
+    """Files that are read in one go: of one split and one family of formats, under folders of the same values."""
+
+    split: str
+    values: tuple[tuple[str, str | None], ...]
+    sources: list[Source] = field(default_factory=list)
+
+
+def _unpacked(layout: Layout, title: str, settings: Settings, unpacked: Path, progress: Progress) -> Layout:
+    """The layout after unpacking: that of a copy in which archives are folders, if any file is packed."""
+    layout = _usable(layout, title)
+    sources = [files.identify(table.entry.path) for table in layout.tables]
+    if not any(source.kind in PACKED for source in sources):
+        return layout
+    budget, root = settings.max_unpacked_bytes, unpacked
+    for table, source in zip(layout.tables, sources, strict=True):
         progress(f"Unpacking {source.path.name}", None)
-        into = unpacked / source.path.relative_to(root).parent
-        if source.kind not in (".gz", ".zip"):
-            into.mkdir(parents=True, exist_ok=True)
-            target = into / source.path.name
-            shutil.copyfile(source.path, target)
-        else:
-            target = archives.unpack(source.path, source.kind, into, budget)
-        members = sorted(p for p in target.rglob("*") if p.is_file()) if target.is_dir() else [target]
-        budget -= sum(p.stat().st_size for p in members)
-        result += [files.identify(p) for p in members if p not in {s.path for s in result}]
-    for source in result:
-        if source.kind in (".gz", ".zip"):
+        target = unpacked / table.entry.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.kind not in PACKED:
+            _linked(source.path, target)
+            continue
+        into = target.parent
+        if source.kind in ARCHIVES and len(layout.tables) > 1:
+            into = target.with_name(bare_name(target).removesuffix(".tar"))
+        result = archives.unpack(source.path, source.kind, into, budget)
+        budget -= sum(p.stat().st_size for p in result.rglob("*") if p.is_file()) if result.is_dir() else 0
+        if len(layout.tables) == 1:
+            root = result
+    inner = look(root, settings)
+    inner.notes = layout.notes + inner.notes
+    return _usable(inner, title)
+
+
+def _usable(layout: Layout, title: str) -> Layout:
+    """The layout without the files that cannot be used while others can, and with a note on each. Raises DataError."""
+    if len(layout.tables) == 1:
+        (table,) = layout.tables
+        if files.split_of(table.entry.path.name) not in (None, "train") and not layout.saved:
+            layout.notes.append(Note("There is one file only, so it is the training split, whatever its name says."))
+        layout.tables = [replace(table, split=table.split if layout.saved else "train")]
+        return layout
+    usable: list[Table] = []
+    closed: list[Table] = []
+    blank: list[Table] = []
+    for table in layout.tables:
+        try:
+            with table.entry.path.open("rb") as file:
+                (usable if file.read(4096).strip() or file.read(1) else blank).append(table)
+        except OSError:
+            closed.append(table)
+    for tables, why in ((closed, "they cannot be opened"), (blank, "they are empty")):
+        if tables:
+            listed_names = shortened([table.entry.name for table in tables])
+            layout.notes.append(Note(f"Not read, as {why}: {listed_names}.", "warning"))
+    if layout.tables and not usable:
+        raise DataError(f"{title} has no file that can be read and is not empty; check their permissions", "data.path")
+    layout.tables = usable
+    return layout
+
+
+def _units(layout: Layout, settings: Settings, folder: Path, made: Made, progress: Progress) -> dict[str, Unit]:
+    """The tables of a layout in units, by a name for each."""
+    units: dict[tuple[object, ...], Unit] = {}
+    for table in layout.tables:
+        source = files.identify(table.entry.path)
+        if source.kind in PACKED:
             raise DataError(
-                f"{path.name} holds another archive, {source.path.name}; unpack that one first", "data.path"
+                f"{made.title} holds another archive, {source.path.name}; unpack that one first", "data.path"
             )
-    return unpacked, result
+        if source.kind == ".xlsx":
+            raise DataError(f"{source.path.name} is an Excel workbook; save the sheet as CSV", "data.path")
+        if source.kind == ".arrow":
+            source = _from_arrow(source.path, layout.saved, folder / f"arrow-{len(units)}", settings, progress)
+        key = (table.split, table.values, _family(source))
+        units.setdefault(key, Unit(table.split, table.values)).sources.append(source)
+    splits = [unit.split for unit in units.values()]
+    return {
+        unit.split if splits.count(unit.split) == 1 else f"{unit.split} {number}": unit
+        for number, unit in enumerate(units.values(), 1)
+    }
+
+
+def _family(source: Source) -> str:
+    return next((f for f, kinds in FAMILIES.items() if source.kind in kinds), source.kind)
+
+
+def _from_arrow(path: Path, saved: bool, folder: Path, settings: Settings, progress: Progress) -> Source:
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{len(list(folder.iterdir()))}.parquet"
+    features = features_of(path) if saved else {}
+    arrow.write(path, target, features, settings.max_unpacked_bytes, _ticker(progress, f"Reading {path.name}"))
+    return Source(target, ".parquet")
+
+
+def _assembled(units: dict[str, Unit], paths: dict[str, Path], folder: Path, progress: Progress) -> dict[str, Path]:
+    """One Parquet file for each split: of its units, with the columns that folders named."""
+    kinds = parquet.kinds_of_values([dict(unit.values) for unit in units.values()])
+    parts: dict[str, list[Path]] = {}
+    for number, (name, unit) in enumerate(units.items()):
+        path = paths[name]
+        if unit.values:
+            path = folder / f"values-{number}.parquet"
+            parquet.with_values(paths[name], path, {key: (value, kinds[key]) for key, value in unit.values})
+            _remove(paths[name], folder)
+        parts.setdefault(unit.split, []).append(path)
+    result = {}
+    for split, members in parts.items():
+        result[split] = members[0]
+        if len(members) > 1:
+            result[split] = folder / f"joined-{len(result)}-{name_of(split)}.parquet"
+            parquet.join(members, result[split], _ticker(progress, f"Joining the files of {split}"))
+            for member in members:
+                _remove(member, folder)
+    return result
+
+
+def _remove(path: Path, folder: Path) -> None:
+    if path.is_relative_to(folder):
+        path.unlink()
+
+
+def _read_plain_texts(
+    texts: Texts, read: ReadSpec, folder: Path, made: Made, paths: dict[str, Path], progress: Progress
+) -> None:
+    """Texts by class: text and label, with the types that the classes of all splits have in common."""
+    staged: dict[str, list[StringColumns]] = {}
+    for split in texts.splits:
+        target = folder / f"text-{name_of(split)}-{len(staged)}"
+        tick = _ticker(progress, f"Reading the texts of {split}")
+        columns, notes = plain_texts.write(texts, split, target, read.encoding, tick)
+        staged[split] = [columns]
+        made.notes += notes
+    _typed(staged, folder, made, paths, progress)
 
 
 def _read_text(
@@ -132,31 +245,34 @@ def _read_text(
 ) -> None:
     """CSV and TSV: each file to strings, then all splits to the types that their values have in common."""
     texts = {name: members for name, members in splits.items() if members[0].kind in TEXT_SUFFIXES}
-    staged: dict[str, list[tuple[TextFile, Any]]] = {}
+    staged: dict[str, list[StringColumns]] = {}
     known: list[str] | None = None
     for name, members in texts.items():
         for number, source in enumerate(members):
-            _same_family(source, TEXT_SUFFIXES, members)
             file = delimited.examine(source.path, source.kind, read, known)
             known = known or file.names
-            if staged.get(name) and staged[name][0][0].names != file.names:
-                raise _differ(name, members[0].path, staged[name][0][0].names, source.path, file.names)
+            if staged.get(name) and staged[name][0].names != file.names:
+                raise _differ(name, members[0].path, staged[name][0].names, source.path, file.names)
             tick = _ticker(progress, f"Reading {source.path.name}")
-            staged.setdefault(name, []).append(delimited.write(file, folder / f"text-{name_of(name)}-{number}", tick))
-            made.notes += delimited.notes(staged[name][-1][0], source.path.name)
-    if not staged:
-        return
+            file, columns = delimited.write(file, folder / f"text-{name_of(name)}-{number}", tick)
+            staged.setdefault(name, []).append(columns)
+            made.notes += delimited.notes(file, source.path.name)
+            made.reading = made.reading or _reading(file)
+    _typed(staged, folder, made, paths, progress)
+
+
+def _typed(
+    staged: dict[str, list[StringColumns]], folder: Path, made: Made, paths: dict[str, Path], progress: Progress
+) -> None:
+    """Columns of strings to the types that all splits have in common."""
     types = {
-        split: {n: together([c.possible[n] for _, c in parts]) for n in parts[0][0].names}
-        for split, parts in staged.items()
+        split: {n: together([c.possible[n] for c in parts]) for n in parts[0].names} for split, parts in staged.items()
     }
     kinds_of = {name: _kind_of(name, [t[name] for t in types.values() if name in t], made) for name in _names(types)}
-    for number, (split, parts) in enumerate(staged.items()):
+    for split, parts in staged.items():
         paths[split] = folder / f"{len(paths)}-{name_of(split)}.parquet"
         kinds = {n: kinds_of[n] for n in types[split]}
-        retype([c.path for _, c in parts], paths[split], kinds, _ticker(progress, "Writing columns"))
-        if number == 0:
-            made.reading = _reading(parts[0][0])
+        retype([c.path for c in parts], paths[split], kinds, _ticker(progress, "Writing columns"))
 
 
 def _names(types: dict[str, dict[str, Possible]]) -> list[str]:
@@ -206,7 +322,6 @@ def _read_json(
     layouts = {}
     for members in jsons.values():
         for source in members:
-            _same_family(source, JSON_SUFFIXES, members)
             progress(f"Looking through {source.path.name}", None)
             layouts[source.path] = jsonfiles.examine(source.path, source.kind, read)
     if not layouts:
@@ -229,7 +344,6 @@ def _read_parquet(splits: dict[str, list[Source]], folder: Path, paths: dict[str
         if members[0].kind != ".parquet":
             continue
         for source in members:
-            _same_family(source, {".parquet"}, members)
             parquet.open_file(source.path).close()
         target = folder / f"{len(paths)}-{name_of(name)}.parquet"
         if len(members) > 1:
@@ -290,15 +404,6 @@ def name_of(split: str) -> str:
 
 def _ticker(progress: Progress, text: str) -> Callable[[float], None]:
     return lambda share: progress(text, share)
-
-
-def _same_family(source: Source, family: set[str], members: list[Source]) -> None:
-    if source.kind not in family:
-        raise DataError(
-            f"{members[0].path.name} and {source.path.name} belong to one split but have different formats; "
-            "bring them to the same one",
-            "data.path",
-        )
 
 
 def _differ(split: str, a: Path, names: list[str], b: Path, others: list[str]) -> DataError:

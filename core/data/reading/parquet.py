@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -74,6 +75,32 @@ def join(files: list[Path], target: Path, tick: Callable[[float], None]) -> None
             f"({str(error).splitlines()[0][:160]}); give them the same ones",
             "data.path",
         ) from None
+
+
+def kinds_of_values(folders: list[dict[str, str | None]]) -> dict[str, pa.DataType]:
+    """The types of the columns that key=value folders name: whole numbers where all values are, else text."""
+    result = {}
+    for key in dict.fromkeys(key for values in folders for key in values):
+        values = [v[key] for v in folders if v.get(key) is not None]
+        numbers = bool(values) and all(re.fullmatch(r"0|-?[1-9][0-9]{0,17}", value or "") for value in values)
+        result[key] = pa.int64() if numbers else pa.string()
+    return result
+
+
+def with_values(path: Path, target: Path, values: dict[str, tuple[str | None, pa.DataType]]) -> None:
+    """Writes a file anew with further columns that have one value each; a column that is there already stays."""
+    with open_file(path) as file:
+        schema = file.schema_arrow
+        added = {k: v for k, v in values.items() if k not in schema.names}
+        for key, (_, kind) in added.items():
+            schema = schema.append(pa.field(key, kind))
+        with pq.ParquetWriter(target, schema, compression=COMPRESSION) as writer:
+            for batch in file.iter_batches(batch_size=20_000):
+                arrays = [
+                    pa.repeat(pa.scalar(int(v) if v is not None and kind == pa.int64() else v, kind), batch.num_rows)
+                    for v, kind in added.values()
+                ]
+                writer.write_table(pa.Table.from_arrays([*batch.columns, *arrays], schema=schema))
 
 
 def head(path: Path, rows: int = 1500) -> pa.Table:

@@ -1,0 +1,89 @@
+"""Which files a dataset's card names: the `configs` in the first lines of README.md, as the Hub reads them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+from typing import Any
+
+import yaml
+
+from core.data.reading.folders.walk import Entry
+
+MAX_CARD = 2 * 1024**2
+MAX_PATTERNS = 1000
+
+
+@dataclass(frozen=True)
+class Named:
+    """The files of each split of one configuration, and the names of all configurations."""
+
+    config: str
+    configs: tuple[str, ...]
+    splits: dict[str, list[Entry]]
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without aliases: a few lines of them can expand to gigabytes."""
+
+    def compose_node(self, parent: Any, index: int) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases are not read")
+        return super().compose_node(parent, index)
+
+
+def named(entries: list[Entry], data: list[Entry], config: str | None) -> Named | None:
+    """What the card in a folder says of its data files; None if it says nothing that fits them."""
+    card = next((entry for entry in entries if entry.name.lower() == "readme.md"), None)
+    configs = {str(c.get("config_name", "default")): c for c in _configs(card) if isinstance(c, dict)} if card else {}
+    configs = {name: c for name, c in configs.items() if c.get("data_files")}
+    if not configs:
+        return None
+    marked = next((name for name, c in configs.items() if c.get("default") is True), None)
+    name = config if config in configs else marked or ("default" if "default" in configs else next(iter(configs)))
+    chosen = configs[name]
+    prefix = str(chosen.get("data_dir") or "").strip("/")
+    splits = {split: _matching(patterns, prefix, data) for split, patterns in _patterns(chosen["data_files"]).items()}
+    splits = {split: files for split, files in splits.items() if files}
+    return Named(name, tuple(configs), splits) if splits else None
+
+
+def _configs(card: Entry) -> list[Any]:
+    try:
+        text = card.path.read_text(encoding="utf-8", errors="replace") if card.size <= MAX_CARD else ""
+        head = re.match(r"\ufeff?---[ \t]*\r?\n(.{0,500000}?)\r?\n---[ \t]*(\r?\n|$)", text, re.DOTALL)
+        tree = yaml.load(head.group(1), _Loader) if head else None
+    except (OSError, yaml.YAMLError, ValueError, RecursionError):
+        return []
+    configs = tree.get("configs") if isinstance(tree, dict) else None
+    return configs if isinstance(configs, list) else []
+
+
+def _patterns(data_files: Any) -> dict[str, list[str]]:
+    """Patterns by split; the Hub takes a pattern, a list of them, or a list of splits with their paths."""
+    items = data_files if isinstance(data_files, list) else [data_files]
+    result: dict[str, list[str]] = {}
+    for item in items[:MAX_PATTERNS]:
+        split, paths = (
+            ("train", item) if not isinstance(item, dict) else (str(item.get("split", "train")), item.get("path"))
+        )
+        result.setdefault(split, []).extend(str(p) for p in (paths if isinstance(paths, list) else [paths]) if p)
+    return result
+
+
+def _matching(patterns: list[str], prefix: str, data: list[Entry]) -> list[Entry]:
+    rules = [PurePosixPath(f"{prefix}/{p}" if prefix else p).parts[:20] for p in patterns[:MAX_PATTERNS]]
+    return [entry for entry in data if any(_fits(rule, entry.inner.parts) for rule in rules)]
+
+
+def _fits(rule: tuple[str, ...], parts: tuple[str, ...]) -> bool:
+    """Whether a path fits a pattern: `*` stays within a folder, `**` goes into all below."""
+    reached = {0}  # how many parts of the path the pattern may have used so far
+    for piece in rule:
+        if piece == "**":
+            reached = {n for start in reached for n in range(start, len(parts) + 1)}
+        else:
+            reached = {n + 1 for n in reached if n < len(parts) and fnmatchcase(parts[n], piece)}
+    return len(parts) in reached

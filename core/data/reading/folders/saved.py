@@ -1,0 +1,63 @@
+"""What `save_to_disk` of Hugging Face's datasets leaves: Arrow files that state.json names, a folder per split."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from core.data.reading.folders.walk import Entry
+from core.errors import DataError
+
+MAX_JSON = 8 * 1024**2
+
+
+def splits(entries: list[Entry]) -> dict[str, list[Entry]] | None:
+    """The Arrow files of each split of a saved dataset, in their order; else None. Raises DataError."""
+    by_name = {entry.name: entry for entry in entries}
+    if "dataset_dict.json" in by_name:
+        names = _json(by_name["dataset_dict.json"]).get("splits")
+        if not isinstance(names, list) or not all(isinstance(n, str) and n for n in names):
+            raise DataError("dataset_dict.json does not name its splits; save the dataset again", "data.path")
+        return {name: _files(by_name, f"{name}/") for name in names}
+    if "state.json" in by_name and any(e.inner.suffix == ".arrow" for e in entries):
+        if "_data_files" not in _json(by_name["state.json"]):
+            return None
+        return {"train": _files(by_name, "")}
+    return None
+
+
+def features(arrow: Path) -> dict[str, Any]:
+    """What dataset_info.json beside an Arrow file says of its columns; empty if nothing does."""
+    path = arrow.with_name("dataset_info.json")
+    try:
+        if path.stat().st_size > MAX_JSON:
+            return {}
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    found = tree.get("features") if isinstance(tree, dict) else None
+    return found if isinstance(found, dict) else {}
+
+
+def _files(by_name: dict[str, Entry], prefix: str) -> list[Entry]:
+    state = by_name.get(f"{prefix}state.json")
+    listed = _json(state).get("_data_files") if state else None
+    names = [f.get("filename") for f in listed or () if isinstance(f, dict)] if isinstance(listed, list) else []
+    missing = [name for name in names if f"{prefix}{name}" not in by_name]
+    if not names or missing:
+        what = f"its file {prefix}{missing[0]}" if missing else f"{prefix}state.json or what that should name"
+        raise DataError(f"the saved dataset is incomplete: {what} is missing; copy or save it again", "data.path")
+    return [by_name[f"{prefix}{PurePosixPath(str(name))}"] for name in names]
+
+
+def _json(entry: Entry) -> dict[str, Any]:
+    try:
+        if entry.size > MAX_JSON:
+            raise ValueError("it is too large")
+        tree = json.loads(entry.path.read_text(encoding="utf-8"))
+        if not isinstance(tree, dict):
+            raise ValueError("it is no JSON object")
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{entry.name} cannot be read ({error}); save the dataset again", "data.path") from None
+    return tree

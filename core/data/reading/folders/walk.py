@@ -1,0 +1,104 @@
+"""The files of a folder and its subfolders, with size and time of change, none of them opened."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from core.data.reading.files import is_data_name
+from core.errors import DataError, PathError
+from core.settings import Settings, allowed_path
+
+MAX_DEPTH = 4  # of folders below the chosen one; those called key=value do not count
+MAX_KEYS = 8
+MAX_ENTRIES = 250_000
+KEPT_HIDDEN = {"_delta_log"}
+KEY_VALUE = re.compile(r"[^=]{1,100}=.*", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file: its path inside the folder with forward slashes, and what tells whether it has changed."""
+
+    name: str
+    path: Path
+    size: int
+    mtime_ns: int
+
+    @property
+    def inner(self) -> PurePosixPath:
+        """The path inside the folder."""
+        return PurePosixPath(self.name)
+
+
+@dataclass
+class Walk:
+    """All files of a folder in a fixed order, and the data files that could not be taken, by why."""
+
+    root: Path
+    entries: list[Entry] = field(default_factory=list)
+    broken_links: list[str] = field(default_factory=list)
+    foreign_links: list[str] = field(default_factory=list)
+
+
+def natural(text: str) -> tuple[tuple[int, int | str], ...]:
+    """A key that sorts part-2 before part-10."""
+    pieces = re.findall(r"[0-9]{1,18}|[^0-9]+|[0-9]+", text)
+    return tuple((0, int(p)) if p.isascii() and p.isdigit() else (1, p) for p in pieces)
+
+
+def walk(root: Path, settings: Settings) -> Walk:
+    """The files of a folder. Raises DataError if there are very many, or the folder cannot be opened."""
+    result = Walk(root)
+    for count, (entry, name) in enumerate(_entries(root)):
+        if count >= MAX_ENTRIES:
+            raise DataError(
+                f"the folder {root.name!r} has over {MAX_ENTRIES:,} entries; choose a smaller one", "data.path"
+            )
+        _add(result, entry, name, settings)
+    result.entries.sort(key=lambda e: natural(e.name))
+    return result
+
+
+def _add(result: Walk, entry: os.DirEntry[str], name: str, settings: Settings) -> None:
+    path = Path(entry.path)
+    try:
+        if entry.is_symlink():
+            allowed_path(settings, entry.path)
+        stat = entry.stat()
+        if entry.is_file():
+            result.entries.append(Entry(name, path, stat.st_size, stat.st_mtime_ns))
+    except PathError:
+        if is_data_name(name):
+            result.foreign_links.append(name)
+    except OSError:
+        if is_data_name(name):
+            result.broken_links.append(name)
+
+
+def _entries(root: Path) -> Iterator[tuple[os.DirEntry[str], str]]:
+    """Everything that is no folder, with its path inside `root`, folder by folder."""
+    waiting = [(root, "", 0, 0)]
+    while waiting:
+        folder, prefix, depth, keys = waiting.pop()
+        try:
+            inside = sorted(os.scandir(folder), key=lambda e: e.name)
+        except OSError as error:
+            if folder == root:
+                raise DataError(
+                    f"the folder {root.name!r} cannot be opened ({error.strerror}); check its permissions", "data.path"
+                ) from None
+            continue
+        for entry in inside:
+            hidden = entry.name.startswith(".") or entry.name == "__MACOSX"
+            if not entry.is_dir(follow_symlinks=False):
+                if not hidden:
+                    yield entry, prefix + entry.name
+            elif not hidden:
+                is_key = KEY_VALUE.fullmatch(entry.name) is not None
+                below = (depth, keys + 1) if is_key else (depth + 1, keys)
+                if below[0] <= MAX_DEPTH and below[1] <= MAX_KEYS:
+                    waiting.append((Path(entry.path), f"{prefix}{entry.name}/", *below))

@@ -1,0 +1,160 @@
+"""Texts that lie in files of their own, or one per line, to a table of text and label."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.data.notes import Note
+from core.data.reading import encoding as encodings
+from core.data.reading.columns import StringColumns
+from core.data.reading.encoding import NAMES, Detected
+from core.data.reading.folders.texts import Texts
+from core.data.reading.folders.walk import Entry
+from core.errors import DataError
+from core.strange_files import pointer
+from core.wording import counted, listed
+
+COLUMNS = ["text", "label"]
+MAX_TEXT_BYTES = 16 * 1024**2
+SAMPLE_BYTES = 1024**2
+BATCH_CHARACTERS = 8 * 1024**2
+
+
+@dataclass
+class Skipped:
+    """Files that hold no text that can be used, by why."""
+
+    empty: int = 0
+    unreadable: int = 0
+    binary: int = 0
+
+
+def write(texts: Texts, split: str, path: Path, encoding: str | None, tick: Callable[[float], None]) -> tuple[
+    StringColumns, list[Note]
+]:  # fmt: skip
+    """The texts of one split as a Parquet file of strings, and sentences on how they were read. Raises DataError."""
+    classes = texts.splits[split]
+    total, skipped = max(1, sum(map(len, classes.values()))), Skipped()
+    detected = None if encoding or texts.per_line else _other_encoding(classes, path.with_suffix(".sample"))
+    rows: list[list[str]] = []
+    size = done = 0
+    with StringColumns(path, COLUMNS) as columns:
+        for label, files in classes.items():
+            for entry in files:
+                for text in _texts_of(entry, texts.per_line, encoding, detected, skipped):
+                    rows.append([text, label])
+                    size += len(text)
+                    if size > BATCH_CHARACTERS:
+                        columns.add(rows)
+                        rows, size = [], 0
+                done += 1
+                if done % 200 == 0:
+                    tick(done / total)
+        columns.add(rows)
+    return columns, _notes(split, skipped, detected)
+
+
+def _texts_of(
+    entry: Entry, per_line: bool, encoding: str | None, other: Detected | None, skipped: Skipped
+) -> Iterator[str]:
+    """The texts of a file: all of it, or its lines without the blank ones."""
+    if not entry.size:
+        skipped.empty += 1
+        return
+    try:
+        if sentence := pointer(entry.path):
+            raise DataError(sentence, "data.path")
+        if per_line:
+            detected = encodings.check(entry.path, encoding) if encoding else encodings.detect(entry.path)
+            with encodings.open_text(entry.path, detected, "") as stream:
+                yield from (line.strip() for line in stream if line.strip("\ufeff \t\r\n"))
+            return
+        if entry.size > MAX_TEXT_BYTES:
+            raise DataError(
+                f"{entry.name} has {entry.size / 1024**2:,.0f} MB, more than one text has (the most is "
+                f"{MAX_TEXT_BYTES // 1024**2} MB); take it out of the folder",
+                "data.path",
+            )
+        content = entry.path.read_bytes()
+    except OSError:
+        skipped.unreadable += 1
+        return
+    if b"\0" in content and not content.startswith((b"\xff\xfe", b"\xfe\xff")) and not encoding:
+        skipped.binary += 1
+        return
+    text = _decoded(entry, content, encoding, other).strip()
+    if text:
+        yield text
+    else:
+        skipped.empty += 1
+
+
+def _decoded(entry: Entry, content: bytes, encoding: str | None, other: Detected | None) -> str:
+    try:
+        if encoding:
+            return content.decode(encoding)
+        if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+            return content.decode("utf-16", "replace")
+        return content.decode("utf-8-sig")
+    except LookupError:
+        raise DataError(
+            f"there is no character encoding called {encoding!r}; use utf-8, cp932, latin-1 or leave it empty to have "
+            "it detected",
+            "data.read.encoding",
+        ) from None
+    except UnicodeError:
+        if encoding or other is None:
+            raise DataError(
+                f"{entry.name} cannot be read as {encoding or 'utf-8'}; choose another encoding or leave it empty to "
+                "have it detected",
+                "data.read.encoding",
+            ) from None
+        return content.decode(other.encoding, "replace")
+
+
+def _other_encoding(classes: dict[str, list[Entry]], sample: Path) -> Detected | None:
+    """The encoding of the files that are not UTF-8, detected over all of them together; None if there are none."""
+    size = 0
+    try:
+        with sample.open("wb") as out:
+            for entry in (entry for files in classes.values() for entry in files):
+                if (content := _foreign(entry)) and size < SAMPLE_BYTES:
+                    size += out.write(content[:SAMPLE_BYTES] + b"\n")
+        return encodings.detect(sample) if size else None
+    finally:
+        sample.unlink(missing_ok=True)
+
+
+def _foreign(entry: Entry) -> bytes:
+    """What is in a file that is not UTF-8; nothing if it is, or cannot be read."""
+    if entry.size > MAX_TEXT_BYTES:
+        return b""
+    try:
+        content = entry.path.read_bytes()
+    except OSError:
+        return b""
+    if b"\0" in content:
+        return b""
+    try:
+        content.decode("utf-8")
+    except UnicodeError:
+        return content
+    return b""
+
+
+def _notes(split: str, skipped: Skipped, detected: Detected | None) -> list[Note]:
+    notes = []
+    if detected:
+        name = NAMES.get(detected.encoding, detected.encoding)
+        notes.append(Note(f"{split}: files that are not UTF-8 are read as {name}."))
+    parts = [
+        (skipped.empty, "without any text"),
+        (skipped.unreadable, "that cannot be opened"),
+        (skipped.binary, "that hold zero bytes and are no text"),
+    ]
+    left_out = [f"{counted(count, 'file')} {why}" for count, why in parts if count]
+    if left_out:
+        notes.append(Note(f"{split}: left out are {listed(left_out)}.", "warning"))
+    return notes
