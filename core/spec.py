@@ -33,13 +33,33 @@ class ReadSpec(Section):
     """The one character between two columns: a comma, a tab, a semicolon or a bar."""
 
     quoting: bool | None = setting(None, "Quoted values", "Detected from the first lines.")
-    """Whether double quotes enclose values; off for files such as CoLA's, where a quote is a character like others."""
+    """Whether quotes enclose values; off for files such as CoLA's, where a quote is a character like others."""
 
     header: bool | None = setting(None, "Header line", "Detected from the first lines.")
     """Whether the first line names the columns; without one they are named column_1, column_2 and so on."""
 
     records_key: str | None = setting(None, "Key of the records", "The one with the most text.", max_length=1000)
     """In a JSON file that is one object: the key under which the records are, such as data, or result.items."""
+
+    skip_lines: int | None = setting(None, "Lines to skip", "Detected from the first lines.", ge=0, le=10_000)
+    """How many lines stand above the table, such as a title or comments; 0 reads from the first line."""
+
+    quote_character: str | None = setting(None, "Quote", "Detected from the first lines.", min_length=1, max_length=1)
+    """The character that encloses values: a double quote, or a single one."""
+
+    escape_character: str | None = setting(None, "Escape", "Detected from the first lines.", max_length=1)
+    """The character before a quote or delimiter that is part of a value, usually a backslash; "" for none."""
+
+    @model_validator(mode="after")
+    def _characters_differ(self) -> Self:
+        if self.quoting is False and self.quote_character is not None:
+            raise ValueError(
+                f"quoted values are off but {self.quote_character!r} is to enclose them; turn them on or leave it empty"
+            )
+        chosen = [c for c in (self.delimiter, self.quote_character) if c]
+        if len(set(chosen)) < len(chosen):
+            raise ValueError(f"{chosen[0]!r} is both delimiter and quote; choose another character for one of them")
+        return self
 
 
 class DataSpec(Section):

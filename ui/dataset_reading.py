@@ -5,16 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from core.data.prepared import Prepared
+from core.data.reading import encoding as encodings
 from core.errors import SpecError
 from core.spec import DataSpec, ReadSpec, build
 from ui import state
 from ui.components import plain, show_error
 
-ENCODINGS = ("utf-8", "utf-16", "cp932", "shift_jis", "euc_jp", "iso2022_jp", "cp1252", "latin-1", "gb18030")
-DELIMITERS = {",": "Comma  ,", "\t": "Tab", ";": "Semicolon  ;", "|": "Bar  |"}
 JSON_NAMES = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+ENCODINGS = {code: f"{name}  ({code})" for code, name in encodings.NAMES.items() if code not in encodings.MARKED}
+DELIMITERS = {
+    ",": "Comma  ,", "\t": "Tab", ";": "Semicolon  ;", "|": "Bar  |", "~": "Tilde  ~", "^": "Caret  ^",
+    "\x01": "Control character \\x01 (Hive)", "\x1f": "Control character \\x1f",
+}  # fmt: skip
+QUOTES = {'"': 'Double quote  "', "'": "Single quote  '"}
+ESCAPES = {"\\": "Backslash  \\", "": "None"}
 SWITCH = {True: "Yes", False: "No"}
 
 
@@ -36,25 +43,18 @@ def show(data: DataSpec, prepared: Prepared | None) -> None:
 def _options(read: ReadSpec, found: dict[str, Any]) -> None:
     st.markdown("**Read it differently**")
     with st.form("reading", border=False):
-        encoding, delimiter, quoting, header = st.columns(4)
-        with encoding:
-            st.selectbox(
-                _title("encoding"), ENCODINGS, _index(ENCODINGS, read.encoding), accept_new_options=True,
-                key="read_encoding", placeholder=_detected(found.get("encoding")), help=_help("encoding"),
-            )  # fmt: skip
-        with delimiter:
-            st.selectbox(
-                _title("delimiter"), list(DELIMITERS), _index(DELIMITERS, read.delimiter), key="read_delimiter",
-                format_func=lambda c: DELIMITERS.get(c, c), accept_new_options=True,
-                placeholder=_detected(DELIMITERS.get(found.get("delimiter", ""), found.get("delimiter"))),
-                help=_help("delimiter"),
-            )  # fmt: skip
-        for column, name in ((quoting, "quoting"), (header, "header")):
-            with column:
-                st.selectbox(
-                    _title(name), list(SWITCH), _index(SWITCH, getattr(read, name)), format_func=SWITCH.__getitem__,
-                    key=f"read_{name}", placeholder=_detected(SWITCH.get(found.get(name))), help=_help(name),  # type: ignore[arg-type]
-                )  # fmt: skip
+        encoding, delimiter, skip, header = st.columns(4)
+        quoting, quote, escape, _ = st.columns(4)
+        _choice(encoding, "encoding", ENCODINGS, read, found, new=True)
+        _choice(delimiter, "delimiter", DELIMITERS, read, found, new=True)
+        skip.number_input(
+            _title("skip_lines"), min_value=0, max_value=10_000, value=read.skip_lines, step=1, key="read_skip_lines",
+            placeholder=_detected(found.get("skip_lines")), help=_help("skip_lines"),
+        )  # fmt: skip
+        _choice(header, "header", SWITCH, read, found)
+        _choice(quoting, "quoting", SWITCH, read, found)
+        _choice(quote, "quote_character", QUOTES, read, found, new=True)
+        _choice(escape, "escape_character", ESCAPES, read, found, new=True)
         _buttons(read)
 
 
@@ -63,24 +63,11 @@ def _json_options(read: ReadSpec, found: dict[str, Any]) -> None:
     st.markdown("**Read it differently**")
     with st.form("reading", border=False):
         records_key, encoding, header = st.columns([2, 1, 1])
-        keys = list(dict.fromkeys([*found.get("records_keys", []), *([read.records_key] if read.records_key else [])]))
-        with records_key:
-            st.selectbox(
-                _title("records_key"), keys, _index(keys, read.records_key), format_func=plain, accept_new_options=True,
-                key="read_records_key", placeholder=plain(_detected(found.get("records_key"))),
-                help=_help("records_key"),
-            )  # fmt: skip
-        with encoding:
-            st.selectbox(
-                _title("encoding"), ENCODINGS, _index(ENCODINGS, read.encoding), accept_new_options=True,
-                key="read_encoding", placeholder=_detected(found.get("encoding")), help=_help("encoding"),
-            )  # fmt: skip
+        keys = {key: plain(key) for key in found.get("records_keys", [])}
+        _choice(records_key, "records_key", keys, read, found, new=True)
+        _choice(encoding, "encoding", ENCODINGS, read, found, new=True)
         if "header" in found:
-            with header:
-                st.selectbox(
-                    _title("header"), list(SWITCH), _index(SWITCH, read.header), format_func=SWITCH.__getitem__,
-                    key="read_header", placeholder=_detected(SWITCH.get(found["header"])), help=_help("header"),
-                )  # fmt: skip
+            _choice(header, "header", SWITCH, read, found)
         _buttons(read)
 
 
@@ -90,6 +77,20 @@ def _buttons(read: ReadSpec) -> None:
             _read_again({name: state.widget(f"read_{name}") for name in ReadSpec.model_fields})
         if read != ReadSpec() and st.form_submit_button("Back to what was detected", type="tertiary"):
             _read_again({})
+
+
+def _choice(
+    place: DeltaGenerator, name: str, titles: dict[Any, str], read: ReadSpec, found: dict[str, Any], new: bool = False
+) -> None:
+    """One field with the titles of its usual values, and a value of one's own where `new`; empty is detected."""
+    value = getattr(read, name)
+    options = [*titles, *([value] if value is not None and value not in titles else [])]
+    seen = found.get(name)
+    place.selectbox(
+        _title(name), options, None if value is None else options.index(value), key=f"read_{name}",
+        format_func=lambda option: titles.get(option, plain(str(option))), accept_new_options=new,
+        placeholder=_detected(titles.get(seen, seen if seen is None else plain(str(seen)))), help=_help(name),
+    )  # fmt: skip
 
 
 def _read_again(values: dict[str, Any]) -> None:
@@ -104,13 +105,8 @@ def _read_again(values: dict[str, Any]) -> None:
     st.rerun()
 
 
-def _index(options: Any, value: Any) -> int | None:
-    listed = list(options)
-    return listed.index(value) if value in listed else None
-
-
 def _detected(value: Any) -> str:
-    return f"Detected: {value}" if value else "Detected"
+    return "Detected" if value is None else f"Detected: {value}"
 
 
 def _title(name: str) -> str:

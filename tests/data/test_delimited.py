@@ -63,7 +63,15 @@ def test_header_or_not(opened):
     cola = b'gj04\t1\t\tOur friends won\'t buy this.\nks08\t0\t*\tThe in loved.\nks08\t1\t\tI said "no".\n'
     prepared = opened(cola, "in_domain_train.tsv")
     assert list(kinds_of(prepared)) == ["column_1", "column_2", "column_3", "column_4"]
-    assert prepared.reading == {"encoding": "utf-8", "delimiter": "\t", "quoting": False, "header": False}
+    assert prepared.reading == {
+        "encoding": "utf-8",
+        "delimiter": "\t",
+        "quoting": False,
+        "header": False,
+        "skip_lines": 0,
+        "quote_character": None,
+        "escape_character": "",
+    }
     assert prepared.splits["train"].rows == 3
     assert (prepared.text_guess, prepared.label_guess) == (("column_4",), "column_2")
 
@@ -148,7 +156,7 @@ def test_two_splits_get_one_type(opened):
 @pytest.mark.parametrize("tail", ['"quoted\nline",y\n', '"He said" so\ty\n'])
 def test_a_quote_that_shows_up_late(opened, monkeypatch, tail):
     """The beginning has no quotes: what they mean is decided by the whole file once there is one."""
-    monkeypatch.setattr("core.data.reading.delimited.SAMPLE_CHARACTERS", 500)
+    monkeypatch.setattr("core.data.reading.textfile.SAMPLE_CHARACTERS", 500)
     delimiter = "\t" if "\t" in tail else ","
     content = f"text{delimiter}label\n" + "".join(f"row {i}{delimiter}x\n" for i in range(500)) + tail
     prepared = opened(content.encode(), "a.tsv" if delimiter == "\t" else "a.csv")
@@ -157,7 +165,7 @@ def test_a_quote_that_shows_up_late(opened, monkeypatch, tail):
 
 
 def test_a_loose_quote_in_a_quoted_file(opened, monkeypatch):
-    monkeypatch.setattr("core.data.reading.delimited.SAMPLE_CHARACTERS", 500)
+    monkeypatch.setattr("core.data.reading.textfile.SAMPLE_CHARACTERS", 500)
     good = "".join(f'{i},"one, two\nthree {i}"\n' for i in range(200))
     prepared = opened(f'id,text\n{good}7,"a" b, c\n{good}'.encode())
     assert prepared.splits["train"].rows == 401

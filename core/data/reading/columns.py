@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+NULL_MARK = "\\N"  # how MySQL, Hive and PostgreSQL write that there is no value
 NULL_WORDS = ["NA", "N/A", "NaN", "nan", "null", "NULL", "None"]  # only where the rest are numbers or booleans
 MOST_NULL_WORDS = 0.03  # of a column that may be a label; more of them are a class of their own
 MAX_LABELS = 50  # different values of a column that may be a label, as far as null words go
@@ -101,12 +102,12 @@ def _match(texts: pa.Array, pattern: str) -> bool:
 
 
 class StringColumns:
-    """A Parquet file of string columns in the making; an empty value is a null."""
+    """A Parquet file of string columns in the making; an empty value is a null, and so is \\N, which is counted."""
 
     def __init__(self, path: Path, names: list[str]) -> None:
         self.path, self.names = path, names
         self.possible = {name: Possible() for name in names}
-        self.rows = 0
+        self.rows = self.nulls = 0
         self._schema = pa.schema([(name, pa.string()) for name in names])
         self._writer = pq.ParquetWriter(path, self._schema, compression=COMPRESSION)
 
@@ -114,11 +115,15 @@ class StringColumns:
         """Appends rows, each as wide as there are names."""
         if not rows:
             return
-        empty = pa.scalar(None, pa.string())
+        nothing = pa.scalar(None, pa.string())
         arrays = []
         for name, values in zip(self.names, zip(*rows, strict=True), strict=True):
             array = pa.array(values, pa.string())
-            array = pc.if_else(pc.equal(array, ""), empty, array)
+            array = pc.if_else(pc.equal(array, ""), nothing, array)
+            marked = pc.equal(array, NULL_MARK)
+            if count := marked.true_count:
+                array = pc.if_else(marked, nothing, array)
+                self.nulls += count
             self.possible[name].narrow(array)
             arrays.append(array)
         self._writer.write_table(pa.Table.from_arrays(arrays, schema=self._schema), row_group_size=len(rows))

@@ -1,42 +1,36 @@
-"""CSV and TSV: rows streamed to a Parquet file of strings, however large the file, and what was detected on the way."""
+"""CSV, TSV and lines that begin with a label: rows streamed to a Parquet file of strings, however large the file."""
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
-from core.data.notes import Note
 from core.data.reading import dialect as dialects
 from core.data.reading import encoding as encodings
-from core.data.reading.columns import StringColumns
+from core.data.reading import labelled
+from core.data.reading import preamble as preambles
+from core.data.reading.columns import NULL_MARK, StringColumns
 from core.data.reading.dialect import Dialect
-from core.data.reading.encoding import Detected
+from core.data.reading.textfile import BLANK, MOST_BELOW, TextFile, lines_of, shortened, unclosed
 from core.errors import DataError
 from core.spec import ReadSpec
+from core.wording import counted
 
-SAMPLE_CHARACTERS = 1024 * 1024
-HEADER_ROWS = 200
+WINDOW_CHARACTERS = 1024 * 1024  # looked at where the beginning of a file misled
 BATCH_ROWS = 20_000
 BATCH_CHARACTERS = 16 * 1024 * 1024
-
-
-@dataclass
-class TextFile:
-    """One delimited file: how it is read and, afterwards, what was odd in it."""
-
-    path: Path
-    detected: Detected
-    dialect: Dialect
-    names: list[str]
-    renamed: list[str] = field(default_factory=list)
-    chosen: bool = False  # the quoting was chosen by a person
-    blank: int = 0
-    short: list[int] = field(default_factory=lambda: [0, 0])  # how many rows, line of the first
-    long: list[int] = field(default_factory=lambda: [0, 0])
-    widest: int = 0  # the column with the longest values, which takes what is too much in a row
-    loose_quote: int = 0  # the line of the first quote that closes in the middle of a value
+FOOTER = re.compile(
+    r"\W{0,3}\d[\d,. ]*(rows?|records?|lines?|entries|results?|Zeilen|lignes?|filas?|rader|件|行)\b.{0,60}"
+    r"|((grand |sub)?totals?|sum|gesamt|summe|合計|総計|итого)\W{0,3}[\d,. ]*( (rows?|records?))?|(# |// |-- ).{0,200}"
+    r"|(end of (file|report|data|table)|source: |(exported|generated|created|printed) (on|at) .{0,20}\d{4}).{0,200}",
+    re.IGNORECASE,
+)
+TOTAL = re.compile(r"(grand |sub)?totals?|sum|gesamt|summe|合計|総計|итого", re.IGNORECASE)
 
 
 class _Doubt(Exception):
@@ -46,74 +40,44 @@ class _Doubt(Exception):
         self.line = line
 
 
-def examine(path: Path, suffix: str, read: ReadSpec, known: list[str] | None = None) -> TextFile:
-    """How a file is to be read. `known`: column names of another file of the same set. Raises DataError."""
-    detected = encodings.check(path, read.encoding) if read.encoding else encodings.detect(path)
-    with encodings.open_text(path, detected, "") as stream:
-        text = stream.read(SAMPLE_CHARACTERS).removeprefix("\ufeff")
-        cut = bool(stream.read(1))
-    if cut and "\n" in text:
-        text = text[: text.rindex("\n") + 1]
-    _check_delimiter(path, read.delimiter, text)
-    if not text.strip():
-        raise DataError(f"{path.name} is empty; choose a file with at least one row", "data.path")
-    dialect = dialects.detect(text, cut, suffix, read.delimiter, read.quoting)
-    return _with_header(path, detected, dialect, read, known)
-
-
-def _with_header(path: Path, detected: Detected, dialect: Dialect, read: ReadSpec, known: list[str] | None) -> TextFile:
-    rows: list[list[str]] = []
-    try:
-        with encodings.open_text(path, detected, dialect.newline) as stream:
-            for _, _, row in dialects.numbered(_unmarked(stream), dialect.delimiter, dialect.quoting):
-                rows.append(row)
-                if len(rows) > HEADER_ROWS:
-                    break
-    except csv.Error as error:
-        raise _unclosed(path, len(rows), error) from None
-    if not rows:
-        raise DataError(f"{path.name} has no rows, only blank lines; choose a file with at least one row", "data.path")
-    header = dialects.has_header(rows, known) if read.header is None else read.header
-    names, renamed = _names(rows[0]) if header else ([f"column_{i}" for i in range(1, max(map(len, rows)) + 1)], [])
-    if known and not header and len(known) == len(names):
-        names = known
-    lengths = [sum(len(r[i]) for r in rows if len(r) == len(names)) for i in range(len(names))]
-    file = TextFile(path, detected, replace(dialect, header=header), names, renamed, read.quoting is not None)
-    file.widest = lengths.index(max(lengths))
-    return file
-
-
-def _check_delimiter(path: Path, delimiter: str | None, text: str) -> None:
-    if delimiter is not None and (delimiter in '"\r\n\0' or delimiter not in text):
-        raise DataError(
-            f"{delimiter!r} does not part the columns of {path.name}: it must occur there and be neither a quote nor a "
-            "line end; choose another delimiter or leave it empty to have it detected",
-            "data.read.delimiter",
-        )
-
-
-def write(file: TextFile, path: Path, tick: Callable[[float], None]) -> tuple[TextFile, StringColumns]:
+def write(
+    file: TextFile, path: Path, tick: Callable[[float], None], read: ReadSpec | None = None
+) -> tuple[TextFile, StringColumns]:
     """All rows of a file as a Parquet file of strings at `path`. `tick` is told the share done. Raises DataError.
 
     A row with too few values gets empty ones; with too many, the column with the longest texts takes them
-    together, as it is usually a text with delimiters that were not quoted. Both are counted.
+    together, as it is usually a text with delimiters that were not quoted. Both are counted; a file of which most
+    rows do not fit is refused, unless a person chose its delimiter.
     """
+    read = read or ReadSpec()
     try:
-        return file, _stream(file, path, tick, careful=not file.chosen)
+        columns = _stream(file, path, tick, careful=not {"quoting", "quote_character"} & file.chosen)
     except _Doubt as doubt:
-        dialect = dialects.decide_quoting(
-            lambda newline: encodings.open_text(file.path, file.detected, newline),
-            file.dialect.line_end,
-            False,
-            file.dialect.delimiter,
-            None,
-        )
-        line = doubt.line if dialect.quoting and file.dialect.sure else 0
-        dialect = replace(dialect, header=file.dialect.header)
+        dialect = _decided_anew(file, doubt.line, read)
+        line = doubt.line if dialect.quote and file.dialect.sure else 0
         file = TextFile(
-            file.path, file.detected, dialect, file.names, file.renamed, widest=file.widest, loose_quote=line
-        )
-        return file, _stream(file, path, tick, careful=False)
+            file.path, file.detected, dialect, file.names, file.renamed, file.chosen, file.form, file.above,
+            file.header, widest=file.widest, loose_quote=line,
+        )  # fmt: skip
+        columns = _stream(file, path, tick, careful=False)
+    _check_fit(file)
+    return file, columns
+
+
+def _decided_anew(file: TextFile, line: int, read: ReadSpec) -> Dialect:
+    """The dialect by what stands from a line on, of which the beginning of the file gave no notion."""
+    if file.dialect.sure and file.dialect.quote and file.dialect.delimiter != "\t":
+        return file.dialect
+    with encodings.open_text(file.path, file.detected, "") as stream:
+        for _ in islice(stream, line - 1):
+            pass
+        text = stream.read(WINDOW_CHARACTERS)
+        cut = bool(stream.read(1))
+    if cut and "\n" in text:
+        text = text[: text.rindex("\n") + 1]
+    old = file.dialect
+    dialect = dialects.decide(text, cut, old.line_end, old.delimiter, read)
+    return replace(dialect, header=old.header, skip=old.skip)
 
 
 def _stream(file: TextFile, path: Path, tick: Callable[[float], None], careful: bool) -> StringColumns:
@@ -121,15 +85,15 @@ def _stream(file: TextFile, path: Path, tick: Callable[[float], None], careful: 
     dialect = file.dialect
     rows: list[list[str]] = []
     size = line = 0
+    width = len(file.names)
     total = max(1, file.path.stat().st_size)
     with (
         StringColumns(path, file.names) as columns,
         encodings.open_text(file.path, file.detected, dialect.newline) as stream,
     ):
-        lines = _unmarked(stream) if dialect.sure or not careful else _watched(stream, f'{dialect.delimiter}"')
         try:
-            for line, row in _body(file, dialects.numbered(lines, dialect.delimiter, dialect.quoting, strict=careful)):
-                if len(row) != len(file.names):
+            for line, row in _body(file, _rows(file, stream, careful)):
+                if len(row) != width:
                     _fit(file, row, line)
                 rows.append(row)
                 size += sum(map(len, row))
@@ -138,121 +102,113 @@ def _stream(file: TextFile, path: Path, tick: Callable[[float], None], careful: 
                     rows, size = [], 0
                     tick(min(1.0, stream.buffer.tell() / total))
         except csv.Error as error:
+            if "field larger" in str(error):
+                raise _too_long(file.path, line) from None
             if careful:
                 raise _Doubt(line + 1) from None
-            raise _unclosed(file.path, line, error) from None
+            raise unclosed(file.path, line, error, dialect) from None
+        _drop_footer(file, rows)
         columns.add(rows)
+    file.rows, file.nulls = columns.rows, columns.nulls
+    if labelled.MORE in file.names and file.form:
+        file.several = columns.rows - columns.possible[labelled.MORE].nulls
     return columns
 
 
-def _body(file: TextFile, rows: Iterator[tuple[int, int, list[str]]]) -> Iterator[tuple[int, list[str]]]:
-    """The rows after the header, each with the number of its first line; blank lines between them are counted."""
-    end = 0
-    for number, (before, after, row) in enumerate(rows):
+def _rows(file: TextFile, stream: TextIO, careful: bool) -> Iterator[preambles.Row]:
+    """The rows of an open file, in its form."""
+    dialect = file.dialect
+    if file.form:
+        return labelled.rows(file.form, lines_of(stream, dialect), len(file.names))
+    lines = lines_of(stream, dialect)
+    if careful and not dialect.sure:
+        lines = _watched(lines, f'{dialect.delimiter}"', dialect.skip)
+    return dialects.numbered(lines, dialect, strict=careful, start=dialect.skip)
+
+
+def _body(file: TextFile, rows: Iterable[preambles.Row]) -> Iterator[tuple[int, list[str]]]:
+    """The rows after the header, each with the number of its first line.
+
+    Blank lines, rows without any value and rows that are the header again are left out and counted.
+    """
+    end = file.dialect.skip
+    header, waiting = file.header, bool(file.header)
+    for before, after, row in rows:
         file.blank += before - end
         end = after
-        if number or not file.dialect.header:
+        first = row[0]
+        if (first < "!" or first == NULL_MARK) and not any(cell.strip(BLANK) for cell in row if cell != NULL_MARK):
+            file.empty += 1
+        elif waiting:
+            waiting = False
+        elif row == header:
+            file.repeated[0] += 1
+            file.repeated[1] = file.repeated[1] or before + 1
+        else:
             yield before + 1, row
 
 
 def _fit(file: TextFile, row: list[str], line: int) -> None:
     """Makes a row as wide as the header, in place, and counts it."""
-    width = len(file.names)
+    width, delimiter = len(file.names), file.dialect.delimiter
+    if len(row) > width and not any(row[width:]):
+        del row[width:]
+        return  # delimiters at the end of the line, as spreadsheets leave them
+    file.misfit = file.misfit or f"line {line:,}: {shortened(delimiter.join(row), 100)!r}"
     if len(row) < width:
+        file.narrow.add(len(row))
+        file.last_short.append(row)
         row.extend([""] * (width - len(row)))
         count = file.short
     else:
-        if not any(row[width:]):
-            del row[width:]
-            return  # delimiters at the end of the line, as spreadsheets leave them
         end = file.widest + len(row) - width + 1
-        row[file.widest : end] = [file.dialect.delimiter.join(row[file.widest : end])]
+        row[file.widest : end] = [delimiter.join(row[file.widest : end])]
         count = file.long
     count[0] += 1
     count[1] = count[1] or line
 
 
-def _unmarked(stream: Iterable[str]) -> Iterator[str]:
-    """The lines of a stream without a byte order mark before the first."""
-    lines = iter(stream)
-    for line in lines:
-        yield line.removeprefix("\ufeff")
-        break
-    yield from lines
+def _check_fit(file: TextFile) -> None:
+    """Refuses a file of which most rows do not fit. Short rows of one width only lack their last values."""
+    short = file.short[0] if len(file.narrow) > 1 or 1 in file.narrow else 0
+    misfits = short + file.long[0]
+    if misfits * 2 <= file.rows or "delimiter" in file.chosen or file.form:
+        return
+    values = counted(len(file.names), "value")
+    raise DataError(
+        f"{misfits:,} of the {counted(file.rows, 'row')} of {file.path.name} do not have the {values} "
+        f"that {'its header' if file.header else 'its first rows'} would need, such as {file.misfit}; set the "
+        "delimiter, the quote character, the escape character or the lines to skip (with a delimiter set, rows are "
+        "read as well as they fit)",
+        "data.read.delimiter",
+    )
 
 
-def _watched(stream: Iterable[str], opening: str) -> Iterator[str]:
-    """The lines of a stream; raises _Doubt at the first value that begins with a quote."""
-    for number, line in enumerate(_unmarked(stream), 1):
+def _drop_footer(file: TextFile, rows: list[list[str]]) -> None:
+    """Takes off the rows below the table: of one value, and of the words of a footer."""
+    while rows and len(rows) + file.rows > 1 and len(file.below) < MOST_BELOW and not file.form:
+        values = [cell for cell in rows[-1] if cell]
+        alone = len(values) == 1 and len(file.names) > 1 and FOOTER.fullmatch(values[0].strip())
+        if not alone and not (len(values) == 1 and values[0][0] == "(" and FOOTER.fullmatch(values[0].strip())):
+            break
+        row = rows.pop()
+        file.short[0] -= any(row is short for short in file.last_short)
+        file.below.insert(0, shortened(values[0], 60))
+    if rows and len(rows[-1]) > 1 and TOTAL.fullmatch(rows[-1][0].strip()):
+        file.total = shortened(file.dialect.delimiter.join(rows[-1]), 60)
+
+
+def _watched(lines: Iterable[str], opening: str, start: int) -> Iterator[str]:
+    """Lines as they are; raises _Doubt at the first value that begins with a quote."""
+    for number, line in enumerate(lines, start + 1):
         if '"' in line and (line[0] == '"' or opening in line):
             raise _Doubt(number)
         yield line
 
 
-def _names(first: list[str]) -> tuple[list[str], list[str]]:
-    """Column names from a header line: trimmed, none empty, none twice; and those that had to be changed."""
-    names: list[str] = []
-    renamed = []
-    while len(first) > 1 and not first[-1].strip():
-        first = first[:-1]  # a delimiter at the end of the header line
-    for number, cell in enumerate(first, 1):
-        name = base = cell.strip() or f"column_{number}"
-        copy = 1
-        while name in names:
-            copy += 1
-            name = f"{base}_{copy}"
-        if name != cell.strip():
-            renamed.append(f"{cell.strip()!r} to {name}" if cell.strip() else f"the {number}. (unnamed) to {name}")
-        names.append(name)
-    return names, renamed
-
-
-def _unclosed(path: Path, line: int, error: Exception) -> DataError:
+def _too_long(path: Path, line: int) -> DataError:
     return DataError(
-        f"{path.name} cannot be read: a quote that opens after line {line:,} is never closed ({error}); "
-        "close it, or turn quoted values off",
+        f"{path.name} has a value of more than {dialects.MAX_CELL // 1024**2} million characters after line {line:,}; "
+        "either a quote is never closed there (close it, or turn quoted values off) or it is no table of texts",
         "data.read.quoting",
     )
-
-
-def notes(file: TextFile, name: str) -> list[Note]:
-    """What a person should know about how a file was read, in sentences."""
-    dialect = file.dialect
-    layout = (
-        "one column"
-        if len(file.names) == 1
-        else f"{dialects.DELIMITERS.get(dialect.delimiter, repr(dialect.delimiter))} between columns"
-    )
-    quotes = "quotes enclose values" if dialect.quoting else "quotes are ordinary characters"
-    header = "the first line names the columns" if dialect.header else "no header line, so columns are numbered"
-    notes = [Note(f"{name}: {file.detected.note[:-1]}; {layout}, {quotes}, {header}.")]
-    if file.renamed:
-        renamed = ", ".join(file.renamed[:5])
-        notes.append(Note(f"{name}: columns with no name or a name used twice were renamed: {renamed}."))
-    if file.short[0]:
-        notes.append(
-            Note(
-                f"{name}: {_rows(file.short[0])} had fewer than {len(file.names)} values (the first on line "
-                f"{file.short[1]:,}); the missing ones are empty.",
-                "warning",
-            )
-        )
-    if file.long[0]:
-        notes.append(
-            Note(
-                f"{name}: {_rows(file.long[0])} had more than {len(file.names)} values (the first on line "
-                f"{file.long[1]:,}); they were taken as delimiters inside {file.names[file.widest]}.",
-                "warning",
-            )
-        )
-    if file.blank:
-        notes.append(Note(f"{name}: {file.blank:,} blank {'line was' if file.blank == 1 else 'lines were'} skipped."))
-    if file.loose_quote:
-        notes.append(
-            Note(f"{name}: a quote stands where none should be (the first about line {file.loose_quote:,}).", "warning")
-        )
-    return notes
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} row" if count == 1 else f"{count:,} rows"

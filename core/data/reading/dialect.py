@@ -1,5 +1,6 @@
-"""How a delimited text file is laid out: which character parts the columns, whether quotes enclose values, whether
-the first line names the columns."""
+"""How a delimited text file is laid out: which character parts the columns, which encloses values, which escapes
+them. Where its table begins is found by `preamble`.
+"""
 
 from __future__ import annotations
 
@@ -7,187 +8,265 @@ import csv
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from itertools import chain
+
+from core.data.reading.preamble import NAMES, is_named
+from core.spec import ReadSpec
 
 MAX_CELL = 64 * 1024 * 1024  # characters; a longer cell is a quote that was never closed
 csv.field_size_limit(MAX_CELL)
 
-DELIMITERS = {"\t": "a tab", ",": "a comma", ";": "a semicolon", "|": "a bar"}
-NAMES = re.compile(
-    r"(text|texts|sentence|sentences|review|reviews|comment|content|body|title|description|document|message|tweet|query"
-    r"|question|answer|premise|hypothesis|context|label|labels|class|target|category|categories|sentiment|stars?|rating"
-    r"|score|topic|intent|emotion|polarity|id|idx|index|date|name|source|split|url|lang|language|user|author"
-    r"|テキスト|本文|文|文章|内容|レビュー|コメント|タイトル|ラベル|カテゴリー?|分類|クラス|感情|評価|星|極性|番号|日付)"
-    r"([ _-]?(\d+|[ab]|id|text|name|label))?",
-    re.IGNORECASE,
-)
-NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+DELIMITERS = {
+    "\t": "a tab",
+    ",": "a comma",
+    ";": "a semicolon",
+    "|": "a bar",
+    "\x01": "the control character \\x01 (as Hive writes it)",
+    "\x1f": "the control character \\x1f",
+    "~": "a tilde",
+    "^": "a caret",
+}
+CONTROLS = "\x01\x1f"  # never part of a text
+RARE = "~^"  # tried where the usual four do not part every row
+MARKS = "\"'“"  # values may begin with; the last is never taken as a quote, as it ends with another
+QUOTES = {'"': "double quotes", "'": "single quotes"}
+HINT = re.compile(r'"?sep=(?:(\\t)|([^\r\n]))"?[;,\t ]*(?=\r|\n|$)', re.IGNORECASE)
+MOST_ABOVE = 50  # rows above the table
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """`sure` is False while no quote was seen that could decide whether quotes enclose values."""
+    """`quote` and `escape` are empty where there is none; `skip` counts the lines above the table.
+
+    `sure` is False while no quote was seen that could decide whether quotes enclose values.
+    """
 
     delimiter: str
-    quoting: bool
+    quote: str = ""
+    escape: str = ""
     header: bool = True
+    skip: int = 0
     sure: bool = True
-    line_end: str = "\n"  # what ends a line where quotes have no meaning
+    kept_quotes: str = ""  # a mark with which most values begin, and which is part of them
+    line_end: str = "\n"  # what ends a line where a value cannot hold one
 
     @property
     def newline(self) -> str:
-        """As for `open`: with quotes, line ends are kept as they are and may stand inside a value."""
-        return "" if self.quoting else self.line_end
+        """As for `open`: where values may hold line ends, these are kept as they are."""
+        return "" if self.quote or self.escape else self.line_end
 
 
 @dataclass(frozen=True)
 class Survey:
     """What one way of reading makes of a text: rows of the most common width, and what does not fit."""
 
-    width: int
-    rows: int
-    misfits: int  # rows of another width
-    first_fits: bool
-    multiline: int  # rows that go over several lines
-    faults: int  # quotes that close in the middle of a value, or never
-    quoted: int  # values that begin with a quote
-    needless: float  # of the column with the most quotes: the share of its values that are quoted without need
+    width: int = 0
+    rows: int = 0
+    misfits: int = 0  # rows of another width
+    above: int = 0  # of these, how many stand before the first that fits
+    multiline: int = 0  # rows that go over several lines
+    faults: int = 0  # quotes that close in the middle of a value, or never
+    opened: dict[str, int] = field(default_factory=dict)  # by quote: values that begin with it
+    needless: dict[str, float] = field(default_factory=dict)  # by quote: of the column with the most, the share of
+    # its values that are enclosed in it without need
 
     @property
     def share(self) -> float:
-        return 1 - self.misfits / self.rows if self.rows else 0.0
+        """Of the rows from the first that fits on, the share that fits."""
+        rows = self.rows - self.above
+        return 1 - (self.misfits - self.above) / rows if rows else 0.0
+
+    def better_than(self, other: Survey) -> bool:
+        """Whether fewer rows are out of order."""
+        if self.faults or not self.rows:
+            return False
+        return bool(other.faults) or self.misfits * max(1, other.rows) < other.misfits * max(1, self.rows)
 
 
-def detect(text: str, cut: bool, suffix: str, delimiter: str | None, quoting: bool | None) -> Dialect:
-    """The delimiter and quoting of the beginning of a file; the header is decided by `has_header`.
+def separator_hint(text: str) -> tuple[str | None, bool]:
+    """The delimiter that a first line `sep=;` names, as Excel reads and writes it, and whether there is such a line."""
+    match = HINT.match(text)
+    return ("\t" if match[1] else match[2], True) if match else (None, False)
 
-    text: the first part of the file, decoded; cut: whether the file goes on; suffix: `.csv` and so on;
-    delimiter, quoting: what a person chose, if anything.
+
+def without_lines(text: str, count: int) -> str:
+    """A text without its first lines."""
+    stream = io.StringIO(text, newline="")
+    for _ in range(count):
+        stream.readline()
+    return stream.read()
+
+
+def detect(text: str, cut: bool, suffix: str, read: ReadSpec) -> Dialect:
+    """The delimiter, quote and escape of the beginning of a file; header and preamble are decided by its rows.
+
+    text: the first part of the file, decoded, from the first line that is read; cut: whether the file goes on;
+    suffix: `.csv` and so on; read: what a person chose, if anything.
     """
     likely = {".csv": ",\t;|", ".tsv": "\t,;|"}.get(suffix, "\t,;|")
     line_end = "\n" if "\n" in text or "\r" not in text else "\r"
-
-    def decide(candidate: str) -> Dialect:
-        return decide_quoting(lambda newline: io.StringIO(text, newline=newline), line_end, cut, candidate, quoting)
-
-    options = []
-    for rank, candidate in enumerate(delimiter or likely):
-        dialect = decide(candidate)
-        found = survey(io.StringIO(text, newline=dialect.newline), candidate, dialect.quoting, cut)
-        options.append((_fit(found), -rank, dialect))
-    fit, _, dialect = max(options, key=lambda option: option[:2])
-    if delimiter is None and fit <= 0:  # one column: part it by what does not occur in it
-        return decide(next((d for d in likely if d not in text), "\t"))
+    controls = [c for c in CONTROLS if c in text]
+    options = _options(text, cut, line_end, read.delimiter or [*controls, *likely], read)
+    if read.delimiter is None and options[0][0] < 1:
+        options = options + _options(text, cut, line_end, [c for c in RARE if c in text], read)
+        options.sort(key=lambda option: -option[0])  # stable: of equals the usual ones first
+    fit, dialect = options[0]
+    if read.delimiter is None and fit <= 0:
+        named = [option for _, option in options if _first_is_named(text, option)]
+        if named:
+            return named[0]  # the rows do not fit, which `write` will say
+        # One column: part it by what does not occur in it.
+        return decide(text, cut, line_end, next((d for d in likely if d not in text), "\t"), read)
     return dialect
 
 
-def decide_quoting(
-    open_as: Callable[[str], Iterable[str]], line_end: str, cut: bool, delimiter: str, quoting: bool | None
-) -> Dialect:
-    """Whether quotes enclose values, by reading all that `open_as(newline)` gives in both ways."""
-    enclosing = Dialect(delimiter, quoting=True, line_end=line_end)
-    literal = replace(enclosing, quoting=False)
-    if quoting is not None:
-        return enclosing if quoting else literal
-    plain = survey(open_as(line_end), delimiter, quoting=False)
-    if not plain.quoted:
-        return replace(literal, sure=False)
-    quoted = survey(open_as(""), delimiter, quoting=True, cut=cut)
+def _options(
+    text: str, cut: bool, line_end: str, delimiters: Iterable[str], read: ReadSpec
+) -> list[tuple[float, Dialect]]:
+    """For each delimiter, how well it explains a text and with which quotes; the best first."""
+    options = []
+    for delimiter in delimiters:
+        dialect = decide(text, cut, line_end, delimiter, read)
+        found = survey(text, dialect, cut)
+        fit = 0.0 if found.above and _is_one_name(text) else _fit(found)
+        options.append((fit, dialect))
+    return sorted(options, key=lambda option: -option[0])
+
+
+def decide(text: str, cut: bool, line_end: str, delimiter: str, read: ReadSpec) -> Dialect:
+    """Which character encloses values and which escapes, by reading a text in each way."""
+    literal = Dialect(delimiter, line_end=line_end, escape=read.escape_character or "")
+    if read.quote_character or read.quoting is not None:
+        quote = "" if read.quoting is False else read.quote_character or '"'
+        return _with_escape(text, cut, replace(literal, quote=quote), read)
+    plain = survey(text, literal)
+    single = _single_quotes(text, cut, replace(literal, quote="'"), plain, read)
+    if single:
+        return single
+    kept = next((mark for mark in "'“" if plain.opened.get(mark, 0) * 2 >= plain.rows > 1), "")
+    literal = replace(literal, kept_quotes=kept)
+    enclosing = replace(literal, quote='"')
+    if not plain.opened.get('"'):
+        return _with_escape(text, cut, replace(literal, sure=False), read)
+    escaped = _with_escape(text, cut, enclosing, read)
+    if escaped.escape:
+        return escaped
+    quoted = survey(text, enclosing, cut)
+    needless = plain.needless.get('"', 0.0)
     if quoted.faults:
         return literal if plain.share >= 0.99 or delimiter == "\t" else enclosing
     if delimiter == "\t" and plain.misfits == 0 and plain.width > 1:
         # Nothing needs the quotes. They enclose values if a whole column has them, else they are part of the text.
-        return enclosing if quoted.multiline == 0 and plain.needless > 0.5 else literal
+        return enclosing if quoted.multiline == 0 and needless > 0.5 else literal
     if plain.width == 1 and quoted.width == 1 and not quoted.multiline:
-        return enclosing if plain.needless > 0.5 else literal
+        return enclosing if needless > 0.5 else literal
     return enclosing if quoted.misfits <= plain.misfits or quoted.width > 1 else literal
 
 
-def survey(lines: Iterable[str], delimiter: str, quoting: bool, cut: bool = False) -> Survey:
+def _single_quotes(text: str, cut: bool, dialect: Dialect, plain: Survey, read: ReadSpec) -> Dialect | None:
+    """Single quotes as what encloses values, if they do in most rows: apostrophes are far more common."""
+    if plain.opened.get("'", 0) * 2 < plain.rows - 1:
+        return None
+    dialect = _with_escape(text, cut, dialect, read)
+    quoted = survey(text, dialect, cut)
+    return None if quoted.faults or quoted.share < 0.99 else dialect
+
+
+def _with_escape(text: str, cut: bool, dialect: Dialect, read: ReadSpec) -> Dialect:
+    """The dialect with a backslash that escapes quotes or delimiters, if that brings rows into order."""
+    special = [dialect.quote] if dialect.quote else [dialect.delimiter, "\n", "\r"]
+    if read.escape_character is not None or not any(f"\\{c}" in text for c in special):
+        return dialect
+    escaping = replace(dialect, escape="\\")
+    escaped = survey(text, escaping, cut)
+    orderly = escaped.width > 1 and not escaped.misfits and not escaped.faults
+    return escaping if orderly or escaped.better_than(survey(text, dialect, cut)) else dialect
+
+
+def survey(text: str, dialect: Dialect, cut: bool = False) -> Survey:
     """Reads text in one way and counts. `cut`: the text may end in the middle of a value."""
-    widths: Counter[int] = Counter()
-    needless: Counter[int] = Counter()
-    multiline = faults = quoted = first = 0
+    widths: list[int] = []
+    opened: Counter[str] = Counter()
+    needless: Counter[tuple[str, int]] = Counter()
+    multiline = faults = 0
     try:
-        for before, after, row in numbered(lines, delimiter, quoting, strict=True):
-            widths[len(row)] += 1
-            first = first or len(row)
+        for before, after, row in numbered(io.StringIO(text, newline=dialect.newline), dialect, strict=True):
+            widths.append(len(row))
             multiline += after - before > 1
-            if not quoting:
+            if not dialect.quote:
                 for column, cell in enumerate(row):
-                    if cell[:1] == '"':
-                        quoted += 1
-                        needless[column] += len(cell) > 1 and cell[-1] == '"' and '"' not in cell[1:-1]
+                    if (mark := cell[:1]) and mark in MARKS:
+                        opened[mark] += 1
+                        needless[mark, column] += len(cell) > 1 and cell[-1] == mark and mark not in cell[1:-1]
     except csv.Error as error:
         faults = not (cut and "unexpected end of data" in str(error))
-    rows = sum(widths.values())
-    width, fitting = widths.most_common(1)[0] if widths else (0, 0)
-    share = max(needless.values(), default=0) / max(1, rows - 1)
-    return Survey(width, rows, rows - fitting, first == width, multiline, int(faults), quoted, share)
+    rows = len(widths)
+    width, fitting = Counter(widths).most_common(1)[0] if widths else (0, 0)
+    above = next((i for i, w in enumerate(widths[:MOST_ABOVE]) if w == width), 0)
+    shares = {q: max((n for (m, _), n in needless.items() if m == q), default=0) / max(1, rows - 1) for q in QUOTES}
+    return Survey(width, rows, rows - fitting, above, multiline, int(faults), dict(opened), shares)
 
 
 END = "\0end of file\0"  # a row of its own after the last, unless a quote is still open there
 
 
 def numbered(
-    lines: Iterable[str], delimiter: str, quoting: bool, strict: bool = False
+    lines: Iterable[str], dialect: Dialect, strict: bool = False, start: int = 0
 ) -> Iterator[tuple[int, int, list[str]]]:
-    """Rows that are not blank, each with the number of the line before it and of its last line. Raises csv.Error."""
-    before = 0
-    if not quoting:
-        for number, line in enumerate(lines, 1):
+    """Rows that are not blank, each with the number of the line before it and of its last line. Raises csv.Error.
+
+    start: how many lines of the file come before the first of `lines`.
+    """
+    before, delimiter = start, dialect.delimiter
+    if not dialect.quote and not dialect.escape:
+        for number, line in enumerate(lines, start + 1):
             text = line.rstrip("\r\n") if line[-1:] in "\r\n" else line
             if text:
                 yield number - 1, number, text.split(delimiter)
         return
-    reader = csv.reader(chain(lines, [END]), delimiter=delimiter, strict=strict)
+    reader = csv.reader(
+        chain(_protected(lines, dialect) if dialect.escape else lines, [END]),
+        delimiter=delimiter, quotechar=dialect.quote or None, escapechar=dialect.escape or None,
+        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE, strict=strict,
+    )  # fmt: skip
     for row in reader:
         if row == [END]:
             return
         if row and row[-1].endswith(END):
             raise csv.Error("unexpected end of data")
         if row:
-            yield before, reader.line_num, row
-        before = reader.line_num
+            yield before, start + reader.line_num, row
+        before = start + reader.line_num
 
 
-def has_header(rows: list[list[str]], known: list[str] | None = None) -> bool:
-    """Whether the first of some rows names the columns. `known`: the names that another file of the set has."""
-    first, body = rows[0], rows[1:]
-    filled = [c for c in first if c.strip()]
-    if known and [c.strip() for c in first] == known:
-        return True
-    if any(NUMBER.fullmatch(c) for c in first) or len(set(filled)) < len(filled):
-        # A number or a repetition is rarely a name, unless the rest look like names that people use.
-        return sum(bool(NAMES.fullmatch(c.strip())) for c in first) * 2 > len(first)
-    if any(NAMES.fullmatch(c.strip()) for c in first):
-        return True
-    return sum(_votes(cell, [r[i] for r in body if i < len(r)]) for i, cell in enumerate(first)) > 0
+def _protected(lines: Iterable[str], dialect: Dialect) -> Iterator[str]:
+    r"""Lines in which an escape that has nothing to escape (`\d`, `C:\new`) stays: the reader would take it away."""
+    escape = dialect.escape
+    special = re.escape(dialect.delimiter + dialect.quote + escape)
+    pattern = re.compile(rf"{re.escape(escape)}([{special}\r\n])?")
+    for line in lines:
+        if escape in line:
+            line = pattern.sub(lambda match: match[0] if match[1] else escape * 2, line)
+        yield line
 
 
-def _votes(first: str, body: list[str]) -> float:
-    """What one column says: above 0 for a name, below for a value."""
-    values = [v for v in body if v]
-    if not values or not first.strip():
-        return 0.0
-    if all(NUMBER.fullmatch(v) for v in values):
-        return 2.0
-    if first in values:
-        return -2.0
-    mean = sum(map(_length, values)) / len(values)
-    if _length(first) > 50 or first.strip()[-1] in ".!?。！？":
-        return -1.5
-    return 1.0 if mean > 2.5 * _length(first) else 0.1 if _length(first) <= 20 and " " not in first.strip() else -0.5
+def _is_one_name(text: str) -> bool:
+    """Whether the first line is the name of the only column."""
+    return NAMES.fullmatch(text.lstrip("\r\n").partition("\n")[0].strip("\"'\r ")) is not None
 
 
-def _length(text: str) -> int:
-    return sum(1 if c < "\u2e80" else 2 for c in text[:400])
+def _first_is_named(text: str, dialect: Dialect) -> bool:
+    lines = io.StringIO(text, newline=dialect.newline)
+    try:
+        return is_named(next(numbered(lines, dialect))[2], 1.0)
+    except (csv.Error, StopIteration):
+        return False
 
 
 def _fit(found: Survey) -> float:
     """How well a delimiter explains a text: 0 for not at all, 1 for every row of one width above 1."""
-    if found.width < 2 or found.share < (0.5 if found.first_fits else 0.8):
+    if found.width < 2 or found.share < (0.8 if found.above else 0.5):
         return 0.0
-    return round(found.share - (0.0 if found.first_fits else 0.2) - (0.3 if found.faults else 0.0), 4)
+    return round(found.share - (0.2 if found.above else 0.0) - (0.3 if found.faults else 0.0), 4)

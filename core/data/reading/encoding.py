@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TextIO
 
 from core.errors import DataError
+from core.events import Level
 
 CHUNK = 1024 * 1024
 SAMPLE_BYTES = 128 * 1024
@@ -40,6 +41,7 @@ NAMES = {
     "cp1252": "Windows-1252 (Latin-1)",
     "latin-1": "Latin-1",
 }
+MARKED = ("utf-8-sig",)  # told by a mark: chosen as the encoding without it
 # What charset-normalizer may choose from where neither Japanese nor Western European text was found.
 OTHERS = ["gb18030", "big5", "cp949", "cp1251", "koi8_r", "cp1250", "cp1253", "cp1254", "cp1255", "cp1256", "cp1252"]
 WESTERN = set("áàâäãåæçéèêëíìîïñóòôöõøœßúùûüýÿšžÁÀÂÄÃÅÆÇÉÈÊËÍÌÎÏÑÓÒÔÖÕØŒÚÙÛÜÝŠŽ")
@@ -58,6 +60,7 @@ class Detected:
     encoding: str
     errors: str
     note: str
+    level: Level = "info"
 
 
 def detect(path: Path) -> Detected:
@@ -193,7 +196,7 @@ def _damaged(path: Path, encoding: str, offset: int) -> Detected:
         f"The encoding is {NAMES.get(encoding, encoding)}, but some bytes are not valid in it (the first on line "
         f"{line_of(path, offset):,}); they are shown as \ufffd."
     )
-    return Detected(encoding, "replace", note)
+    return Detected(encoding, "replace", note, "warning")
 
 
 def _wrong(path: Path, encoding: str, why: str) -> DataError:

@@ -10,9 +10,8 @@ from typing import Any
 
 from core.data.notes import Note
 from core.data.prepared import Column, Prepared, Progress
-from core.data.reading import archives, arrow, delimited, files, guess, parquet, plain_texts
+from core.data.reading import archives, arrow, delimited, files, guess, parquet, plain_texts, textfile, textnotes
 from core.data.reading.columns import Possible, StringColumns, common_kind, retype, together
-from core.data.reading.delimited import TextFile
 from core.data.reading.files import ARCHIVES, JSON_SUFFIXES, PACKED, TEXT_SUFFIXES, Source, bare_name
 from core.data.reading.folders.layout import Layout, Table, look, shortened
 from core.data.reading.folders.saved import features as features_of
@@ -249,15 +248,15 @@ def _read_text(
     known: list[str] | None = None
     for name, members in texts.items():
         for number, source in enumerate(members):
-            file = delimited.examine(source.path, source.kind, read, known)
+            file = textfile.examine(source.path, source.kind, read, known)
             known = known or file.names
             if staged.get(name) and staged[name][0].names != file.names:
                 raise _differ(name, members[0].path, staged[name][0].names, source.path, file.names)
             tick = _ticker(progress, f"Reading {source.path.name}")
-            file, columns = delimited.write(file, folder / f"text-{name_of(name)}-{number}", tick)
+            file, columns = delimited.write(file, folder / f"text-{name_of(name)}-{number}", tick, read)
             staged.setdefault(name, []).append(columns)
-            made.notes += delimited.notes(file, source.path.name)
-            made.reading = made.reading or _reading(file)
+            made.notes += textnotes.notes(file, source.path.name)
+            made.reading = made.reading or textnotes.reading(file)
     _typed(staged, folder, made, paths, progress)
 
 
@@ -297,16 +296,6 @@ def _kind_of(name: str, parts: list[Possible], made: Made) -> str:
         Note(f"{name}: {words} ({counted(count, 'row')}) was read as no value, as the rest are {others}.", "warning")
     )
     return kind
-
-
-def _reading(file: TextFile) -> dict[str, Any]:
-    dialect = file.dialect
-    return {
-        "encoding": file.detected.encoding,
-        "delimiter": dialect.delimiter,
-        "quoting": dialect.quoting,
-        "header": dialect.header,
-    }
 
 
 def _read_json(

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import Any
 
 from core.data.notes import Note
-from core.data.reading import dialect as dialects
+from core.data.reading import preamble
 from core.data.reading.guess import LABEL_WORDS, TEXT_WORDS
 from core.data.reading.json.outline import Outline, places, texts_in
 from core.data.reading.json.shape import Shape
@@ -69,7 +69,7 @@ def has_names(rows: list[Any]) -> bool:
         return False
     if any(not isinstance(row, list) or len(row) != len(first) for row in rows):
         return False
-    return dialects.has_header([["" if v is None else str(v) for v in row] for row in rows])
+    return preamble.has_header([["" if v is None else str(v) for v in row] for row in rows])
 
 
 def are_tasks(records: Iterable[Any]) -> bool:

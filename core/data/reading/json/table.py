@@ -191,7 +191,7 @@ def notes(layout: Layout, wanted: list[JsonColumn]) -> list[Note]:
     """How a file was read, and what of it is not as in the other records."""
     name, notes = layout.path.name, list(layout.shape.notes)
     if layout.detected.encoding != "utf-8":
-        notes.append(Note(f"{name}: {layout.detected.note}"))
+        notes.append(Note(f"{name}: {layout.detected.note}", layout.detected.level))
     notes += [note for note in (*_on_records(layout, name), *_on_columns(layout, wanted, name)) if note]
     return notes
 

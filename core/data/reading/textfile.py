@@ -1,0 +1,246 @@
+"""One delimited file: how it is to be read, by its beginning, and what was odd in it afterwards."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+from core.data.reading import dialect as dialects
+from core.data.reading import encoding as encodings
+from core.data.reading import labelled
+from core.data.reading import preamble as preambles
+from core.data.reading.dialect import Dialect
+from core.data.reading.encoding import Detected
+from core.errors import DataError
+from core.spec import ReadSpec
+from core.wording import counted
+
+SAMPLE_CHARACTERS = 1024 * 1024
+HEADER_ROWS = 200
+MAX_COLUMNS = 2_000
+MAX_LINE_BYTES = 64 * 1024 * 1024
+PROBE = 64 * 1024
+MOST_BELOW = 5  # rows below a table
+BLANK = "\0 \t\r\n\f\v"  # a value of these alone is none
+DRAWN = re.compile(r"\s*[+|]?[-=:]{2,}([+|][-=:]{2,})*[+|]?\s*")  # +-----+-----+
+
+
+@dataclass
+class TextFile:
+    """One delimited file: how it is read and, afterwards, what was odd in it."""
+
+    path: Path
+    detected: Detected
+    dialect: Dialect
+    names: list[str]
+    renamed: list[str] = field(default_factory=list)
+    chosen: frozenset[str] = frozenset()  # what of the reading a person chose
+    form: str | None = None  # of labelled lines; None for columns with a delimiter between them
+    above: list[str] = field(default_factory=list)  # the lines above the table, as far as they are shown
+    header: list[str] = field(default_factory=list)  # the header as it stands in the file; empty if there is none
+    rows: int = 0
+    blank: int = 0
+    empty: int = 0  # rows of which no cell has a value
+    repeated: list[int] = field(default_factory=lambda: [0, 0])  # how many rows are the header again, line of the first
+    short: list[int] = field(default_factory=lambda: [0, 0])  # how many rows, line of the first
+    long: list[int] = field(default_factory=lambda: [0, 0])
+    narrow: set[int] = field(default_factory=set)  # the widths of short rows
+    last_short: deque[list[str]] = field(default_factory=lambda: deque(maxlen=MOST_BELOW))
+    misfit: str = ""  # the first row that does not fit, as it stands in the file
+    below: list[str] = field(default_factory=list)  # the rows below the table, which are no rows
+    several: int = 0  # lines with several labels
+    total: str = ""  # a last row that looks like a sum
+    nulls: int = 0  # values that are \\N
+    widest: int = 0  # the column with the longest values, which takes what is too much in a row
+    loose_quote: int = 0  # the line of the first quote that closes in the middle of a value
+
+
+def examine(path: Path, suffix: str, read: ReadSpec, known: list[str] | None = None) -> TextFile:
+    """How a file is to be read. `known`: column names of another file of the same set. Raises DataError."""
+    detected = encodings.check(path, read.encoding) if read.encoding else encodings.detect(path)
+    _check_lines(path)
+    with encodings.open_text(path, detected, "") as stream:
+        text = stream.read(SAMPLE_CHARACTERS).removeprefix("\ufeff")
+        cut = bool(stream.read(1))
+    if cut and "\n" in text:
+        text = text[: text.rindex("\n") + 1]
+    if not text.strip("\0 \r\n\t"):
+        raise DataError(f"{path.name} is empty; choose a file with at least one row", "data.path")
+    chosen = frozenset(
+        name for name, value in read.model_dump(exclude={"encoding", "records_key"}).items() if value is not None
+    )
+    form = labelled.form_of(text) if not chosen else None
+    if form:
+        return _labelled(path, detected, form)
+    _check_drawn(path, text, read)
+    hint, hinted = dialects.separator_hint(text) if read.skip_lines is None else (None, False)
+    skip = read.skip_lines or int(hinted)
+    body = dialects.without_lines(text, skip)
+    if not body.strip():
+        raise DataError(
+            f"{path.name} has no rows below the {counted(skip, 'line')} that are skipped; skip fewer",
+            "data.read.skip_lines",
+        )
+    _check_characters(path, read, body)
+    if hint and hint in body and read.delimiter is None:
+        read = read.model_copy(update={"delimiter": hint})
+    dialect = dialects.detect(body, cut, suffix, read)
+    return _with_header(path, detected, replace(dialect, skip=skip), read, known, chosen)
+
+
+def _labelled(path: Path, detected: Detected, form: str) -> TextFile:
+    with encodings.open_text(path, detected, "\n") as stream:
+        names = labelled.names(form, stream)
+    return TextFile(path, detected, Dialect(" ", header=False), names, form=form, widest=len(names) - 1)
+
+
+def _with_header(
+    path: Path, detected: Detected, dialect: Dialect, read: ReadSpec, known: list[str] | None, chosen: frozenset[str]
+) -> TextFile:
+    rows: list[preambles.Row] = []
+    try:
+        with encodings.open_text(path, detected, dialect.newline) as stream:
+            for row in islice(
+                dialects.numbered(lines_of(stream, dialect), dialect, start=dialect.skip), HEADER_ROWS + 1
+            ):
+                if any(cell.strip(BLANK) for cell in row[2]):
+                    rows.append(row)
+    except csv.Error as error:
+        raise unclosed(path, len(rows), error, dialect) from None
+    if not rows:
+        raise DataError(f"{path.name} has no rows, only blank lines; choose a file with at least one row", "data.path")
+    if read.skip_lines is None and (start := preambles.table_start(rows).rows):
+        rows = rows[start:]
+        dialect = replace(dialect, skip=rows[0][0])
+    cells = [row for _, _, row in rows]
+    header = preambles.has_header(cells, known) if read.header is None else read.header
+    width = preambles.common_width(cells)
+    if max(map(len, cells)) > MAX_COLUMNS:
+        raise DataError(
+            f"{path.name} has {max(map(len, cells)):,} columns; the most that are read is {MAX_COLUMNS:,}. Keep the "
+            "columns with the texts and the labels",
+            "data.path",
+        )
+    first = ["", *cells[0]] if header and preambles.has_row_names(rows) else cells[0]
+    names, renamed = _names(first) if header else ([f"column_{i}" for i in range(1, _width(cells, width) + 1)], [])
+    if known and not header and len(known) == len(names):
+        names = known
+    if len(names) == 1 and all("::" in row[0] for row in cells) and read.delimiter is None:
+        raise DataError(
+            f"the columns of {path.name} are parted by two colons (::); only a single character can part columns, so "
+            "replace them by a tab, or set the delimiter to read it otherwise",
+            "data.read.delimiter",
+        )
+    lengths = [sum(len(r[i]) for r in cells if len(r) == len(names)) for i in range(len(names))]
+    return TextFile(
+        path, detected, replace(dialect, header=header), names, renamed, chosen,
+        above=_first_lines(path, detected, dialect), header=cells[0] if header else [],
+        widest=lengths.index(max(lengths)),
+    )  # fmt: skip
+
+
+def _width(rows: list[list[str]], common: int) -> int:
+    """How many columns a file without a header has: as most rows, or as the widest where rows differ much."""
+    return common if sum(len(row) <= common for row in rows) >= 0.9 * len(rows) else max(map(len, rows))
+
+
+def _first_lines(path: Path, detected: Detected, dialect: Dialect) -> list[str]:
+    """The first three lines of those that are skipped."""
+    with encodings.open_text(path, detected, dialect.newline) as stream:
+        lines = [line.removeprefix("\ufeff").strip("\r\n ") for line in islice(stream, dialect.skip)]
+    return [shortened(line, 60) for line in lines if line][:3]
+
+
+def _check_characters(path: Path, read: ReadSpec, text: str) -> None:
+    """Refuses a chosen delimiter that does not occur, and one character with two meanings."""
+    delimiter = read.delimiter
+    if delimiter is not None and (delimiter in '"\r\n\0' or delimiter not in text):
+        raise DataError(
+            f"{delimiter!r} does not part the columns of {path.name}: it must occur there and be neither a quote nor a "
+            "line end; choose another delimiter or leave it empty to have it detected",
+            "data.read.delimiter",
+        )
+    for name, value in (("quote_character", read.quote_character), ("escape_character", read.escape_character)):
+        if value and (value in "\r\n\0 " or value == delimiter):
+            raise DataError(
+                f"{value!r} cannot be the {name.replace('_', ' ')} of {path.name}: it is a line end, a blank or the "
+                "delimiter; choose another character or leave it empty to have it detected",
+                f"data.read.{name}",
+            )
+
+
+def _check_lines(path: Path) -> None:
+    """Refuses a file with a line so long that it would fill the memory. Looks into the file at intervals first."""
+    with path.open("rb") as file:
+        for start in range(0, path.stat().st_size, MAX_LINE_BYTES // 4):
+            file.seek(start)
+            length = 0
+            while (chunk := file.read(PROBE)) and b"\n" not in chunk and b"\r" not in chunk:
+                length += len(chunk)
+                if length > MAX_LINE_BYTES // 2:
+                    raise DataError(
+                        f"{path.name} has a line of more than {MAX_LINE_BYTES // 2 // 1024**2} MB, so it is no table "
+                        "of texts; put one row on a line",
+                        "data.path",
+                    )
+
+
+def _check_drawn(path: Path, text: str, read: ReadSpec) -> None:
+    """Refuses a table drawn for the eye, as database clients print it: its values are padded and may be cut."""
+    lines = [line for line in islice(text.splitlines(), 12) if line.strip()][:4]
+    if read.delimiter is None and any(DRAWN.fullmatch(line) and re.search(r"-[+|]|[+|]-", line) for line in lines):
+        raise DataError(
+            f"{path.name} is a table drawn with lines such as {shortened(lines[0], 40)!r}, as a database client prints "
+            "it; export it as CSV or TSV (mysql --batch, psql --csv), or set the delimiter to read it as it is",
+            "data.path",
+        )
+
+
+def _names(first: list[str]) -> tuple[list[str], list[str]]:
+    """Column names from a header line: trimmed, none empty, none twice; and those that had to be changed."""
+    names: dict[str, None] = {}
+    renamed = []
+    while len(first) > 1 and not first[-1].strip():
+        first = first[:-1]  # a delimiter at the end of the header line
+    for number, cell in enumerate(first, 1):
+        name = base = cell.strip() or f"column_{number}"
+        copy = 1
+        while name in names:
+            copy += 1
+            name = f"{base}_{copy}"
+        if name != cell.strip():
+            renamed.append(f"{cell.strip()!r} to {name}" if cell.strip() else f"the {number}. (unnamed) to {name}")
+        names[name] = None
+    return list(names), renamed
+
+
+def lines_of(stream: Iterable[str], dialect: Dialect) -> Iterator[str]:
+    """The lines of a stream from the first that is read, without a byte order mark."""
+    lines = iter(stream)
+    if dialect.skip:
+        return islice(lines, dialect.skip, None)
+    return _unmarked(lines)
+
+
+def _unmarked(lines: Iterator[str]) -> Iterator[str]:
+    for line in lines:
+        yield line.removeprefix("\ufeff")
+        break
+    yield from lines
+
+
+def unclosed(path: Path, line: int, error: Exception, dialect: Dialect) -> DataError:
+    return DataError(
+        f"{path.name} cannot be read: a quote ({dialect.quote}) that opens after line {line:,} is never closed "
+        f"({error}); close it, or turn quoted values off",
+        "data.read.quoting",
+    )
+
+
+def shortened(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
