@@ -6,28 +6,17 @@ its own, no name of a file that lies elsewhere, no size that fills the memory. N
 
 from __future__ import annotations
 
-import json
 import os
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
+from core.folder_files import check_tokenizer, check_weights, nested_models, read_json
+from core.wording import library_message
 
-TOKENIZER_FILES = (
-    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "tokenizer.model",
-    "spm.model",
-)  # fmt: skip
-WEIGHTS = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
-INDEX = "model.safetensors.index.json"
-# What a tokenizer's settings may not set: the library takes a string here for the path of a file, and reads it
-# wherever it lies. `save_pretrained` never writes them.
-READS_FILES = ("vocab", "merges", "init_inputs", "tokenizer_object", "slow_tokenizer", "gguf_file")
 ATTENTION = ("attn_implementation", "_attn_implementation")
-LARGEST_JSON = 64 * 1024**2  # bytes; an index of thousands of weights has a tenth of one
-PICKLED_WEIGHTS = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
 # Their position table has rows that no token uses: the first token's position is the padding id plus one.
 OFFSET_POSITIONS = {
     "roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "data2vec-text", "mpnet",
@@ -39,6 +28,8 @@ KNOWN_TYPES = OFFSET_POSITIONS | {
     "eurobert", "gpt2", "llama", "megatron-bert", "mistral", "mobilebert", "modernbert", "nomic_bert", "opt", "qwen2",
     "qwen3", "rembert", "roformer", "squeezebert", "xlm",
 }  # fmt: skip
+# They divide a text into a fixed number of parts, or have positions for one length alone.
+ONE_WIDTH = {"nystromformer", "reformer"}
 # More of these than any model has that is trained on one machine.
 MOST = {
     "num_hidden_layers": 1000, "n_layer": 1000, "n_layers": 1000, "num_layers": 1000, "hidden_size": 100_000,
@@ -55,7 +46,8 @@ def check_folder(folder: Path, max_length: int | None = None, name: str = "") ->
     by its folder. Raises ModelError.
     """
     if not os.path.isdir(folder):  # noqa: PTH112 - a Path raises for names that are none
-        raise ModelError(f"{folder} is not a folder; give the folder that has config.json and model.safetensors in it")
+        what = "is a file, not a folder" if os.path.isfile(folder) else "is not a folder"  # noqa: PTH113
+        raise ModelError(f"{folder} {what}; give the folder that has config.json and model.safetensors in it")
     with opening(folder):
         _check_contents(folder, max_length, name or folder.name)
 
@@ -74,11 +66,16 @@ def _check_contents(folder: Path, max_length: int | None, name: str) -> None:
             f"{name} wants to compute with code from the Hub (attn_implementation {kernel[:100]!r}), which is not run "
             "here; remove that line from its config.json"
         )
+    if kind in ONE_WIDTH:
+        raise ModelError(f"{name} is a {kind}, which takes texts of one fixed length only; use another model")
+    if config.get("quantization_config"):
+        raise ModelError(
+            f"{name} has quantised weights (quantization_config in its config.json), which cannot be trained; "
+            "take the original model"
+        )
     _check_size(config, name)
-    _check_weights(folder)
-    _check_tokenizer_settings(folder, name)
-    if not any((folder / file).is_file() for file in TOKENIZER_FILES):
-        raise ModelError(f"{folder} has no tokenizer (tokenizer.json or vocab.txt); save it there with save_pretrained")
+    check_weights(folder)
+    check_tokenizer(folder, name)
     limit = position_limit(config)
     if max_length is not None and limit is not None and max_length > limit:
         raise ModelError(
@@ -108,23 +105,24 @@ def read_config(folder: Path) -> dict[str, Any]:
     """The folder's config.json. Raises ModelError if there is none, or none that can be read."""
     path = folder / "config.json"
     if not path.is_file():
-        if (folder / "adapter_config.json").is_file():
-            raise ModelError(f"{folder} holds an adapter, not a whole model; merge it into its base model first")
-        raise ModelError(f"{folder} has no config.json, so it is no model; give the folder that save_pretrained wrote")
-    return _read_json(path)
+        raise ModelError(_without_config(folder))
+    return read_json(path)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    """Raises ModelError for what is no object of a size and depth that can be read."""
-    try:
-        if path.stat().st_size > LARGEST_JSON:
-            raise ModelError(f"{path} has more than {LARGEST_JSON // 1024**2} MB, which no {path.name} has")
-        tree = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} cannot be read: {first_line(error)}") from None
-    if not isinstance(tree, dict):
-        raise ModelError(f"{path} is not a model's {path.stem}; save the model anew with save_pretrained")
-    return tree
+def _without_config(folder: Path) -> str:
+    """What a folder without config.json is, and the fix."""
+    if (folder / "adapter_config.json").is_file():
+        return f"{folder} holds an adapter, not a whole model; merge it into its base model first"
+    if inner := nested_models(folder):
+        return (
+            f"{folder} has no config.json; the model in it lies in {inner[0].relative_to(folder)}, so give {inner[0]}"
+        )
+    if gguf := next(iter(sorted(folder.glob("*.gguf"))), None):
+        return (
+            f"{folder} holds weights for llama.cpp ({gguf.name}, GGUF), which are not trained here; take the original "
+            "model with config.json and model.safetensors"
+        )
+    return f"{folder} has no config.json, so it is no model; give the folder that save_pretrained wrote"
 
 
 def _check_size(config: dict[str, Any], name: str) -> None:
@@ -135,32 +133,6 @@ def _check_size(config: dict[str, Any], name: str) -> None:
             raise ModelError(
                 f"config.json of {name} has {field} {str(value)[:20]}; the most that is loaded here is {most:,}"
             )
-
-
-def _check_weights(folder: Path) -> None:
-    if (folder / "model.safetensors").is_file():
-        return
-    if any(folder.glob("model*.safetensors")):
-        if (folder / INDEX).is_file():
-            _check_index(folder)
-        return
-    if any(p for pattern in PICKLED_WEIGHTS for p in folder.glob(pattern)):
-        raise ModelError(
-            f"{folder} has its weights only in a pickled file, which can run code when it is opened; "
-            "convert them where you trust the file: model.save_pretrained(folder) writes model.safetensors"
-        )
-    raise ModelError(f"{folder} has no weights (model.safetensors); save the model there with save_pretrained")
-
-
-def _check_index(folder: Path) -> None:
-    """The parts of the weights lie beside their index, as safetensors; not elsewhere, and not pickled."""
-    parts = _read_json(folder / INDEX).get("weight_map")
-    names = set(map(str, parts.values())) if isinstance(parts, dict) else set()
-    if strange := sorted(name for name in names if not WEIGHTS.fullmatch(name)):
-        raise ModelError(
-            f"{INDEX} in {folder} names {strange[0][:100]!r} as a part of the weights; they have to lie beside it as "
-            "model-00001-of-00002.safetensors and so on, as save_pretrained writes them"
-        )
 
 
 def _foreign_attention(tree: Any) -> str:
@@ -178,16 +150,6 @@ def _foreign_attention(tree: Any) -> str:
     return ""
 
 
-def _check_tokenizer_settings(folder: Path, name: str) -> None:
-    for file in ("tokenizer_config.json", "special_tokens_map.json"):
-        settings = _read_json(folder / file) if (folder / file).is_file() else {}
-        if found := [key for key in READS_FILES if settings.get(key)]:
-            raise ModelError(
-                f"{file} of {name} names files to read ({found[0]}), which a tokenizer may not; remove that line, or "
-                "use another model"
-            )
-
-
 @contextmanager
 def opening(name: object) -> Iterator[None]:
     """One sentence for whatever the system says of a path: too long, with a zero byte, not to be read, no such user."""
@@ -195,11 +157,5 @@ def opening(name: object) -> Iterator[None]:
         yield
     except (OSError, ValueError, RuntimeError) as error:
         raise ModelError(
-            f"{str(name)[:200]!r} cannot be opened ({first_line(error)}); check the path and its permissions"
+            f"{str(name)[:200]!r} cannot be opened ({library_message(error)}); check the path and its permissions"
         ) from None
-
-
-def first_line(error: Exception) -> str:
-    """What an error of a library says, as part of a sentence: its first line, at most 300 characters."""
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:300]

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from core import scratch
+from core import class_head, scratch
 from core.errors import ModelError
 from core.events import Reporter
 from core.files import replace_folder
-from core.model_folder import first_line, model_type
+from core.model_folder import model_type, read_config
 from core.spec import ModelSpec
+from core.wording import counted, library_message
 
 logger = logging.getLogger(__name__)
 
@@ -39,18 +40,30 @@ def load_tokenizer(model: ModelSpec, folder: Path | None, texts: Iterable[str], 
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # the library raises whatever its many tokenizers do
-        raise ModelError(f"the tokenizer in {folder} cannot be loaded: {first_line(error)}") from error
+        raise ModelError(f"the tokenizer in {folder} cannot be loaded: {library_message(error)}") from error
     if tokenizer.pad_token is None:
         _add_padding(tokenizer, folder, report)
     return tokenizer
 
 
+def ignore(change: str, value: Any) -> None:
+    """An `adapted` for those who do not listen."""
+
+
 def load_model(
-    model: ModelSpec, folder: Path | None, label_names: Sequence[str], tokenizer: Any, seed: int, report: Reporter
+    model: ModelSpec,
+    folder: Path | None,
+    label_names: Sequence[str],
+    tokenizer: Any,
+    seed: int,
+    report: Reporter,
+    adapted: Callable[[str, Any], None] = ignore,
 ) -> Any:
     """An `AutoModelForSequenceClassification` in float32 on the CPU, its new head drawn with `seed`, in eval mode.
 
-    folder: what `fetch` returned. label_names: the classes in the order of their ids. Raises ModelError.
+    folder: what `fetch` returned. label_names: the classes in the order of their ids. adapted: told what was changed of
+    the loaded model beyond what `from_pretrained` does, for a script that is to repeat it: `head` (its rows and
+    dimensions, see `core.class_head.take_over`) and `tokens` (rows of the token embedding). Raises ModelError.
     """
     from transformers import set_seed
 
@@ -64,7 +77,7 @@ def load_model(
         network = scratch.model(len(tokenizer), model.max_length, tokenizer.pad_token_id, labels)
         report.message(f"Made a new BERT with {network.num_parameters():,} weights, all of them still random.")
     else:
-        network = _load_pretrained(folder, labels, tokenizer, report)
+        network = _load_pretrained(folder, labels, tokenizer, report, adapted)
     network.config.pad_token_id = tokenizer.pad_token_id
     return network.eval()
 
@@ -82,7 +95,7 @@ def load_trained(folder: Path, title: str) -> Any:
                 weights_only=True, output_loading_info=True,
             )  # fmt: skip
         except Exception as error:  # whatever the library makes of a broken file
-            raise ModelError(f"the model {title} cannot be loaded: {first_line(error)}") from error
+            raise ModelError(f"the model {title} cannot be loaded: {library_message(error)}") from error
     if info["missing_keys"]:
         raise ModelError(
             f"{title} has no trained head ({sorted(info['missing_keys'])[0]} is missing), so it cannot classify yet; "
@@ -122,7 +135,7 @@ def _check_architecture(folder: Path) -> None:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # an unknown type, or a config that its class refuses
         raise ModelError(
-            f"the installed transformers cannot load a model of type {kind!r}: {first_line(error)}"
+            f"the installed transformers cannot load a model of type {kind!r}: {library_message(error)}"
         ) from error
     if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
         raise ModelError(
@@ -142,11 +155,13 @@ def _add_padding(tokenizer: Any, folder: Path, report: Reporter) -> None:
     )
 
 
-def _load_pretrained(folder: Path, labels: dict[str, Any], tokenizer: Any, report: Reporter) -> Any:
+def _load_pretrained(
+    folder: Path, labels: dict[str, Any], tokenizer: Any, report: Reporter, adapted: Callable[[str, Any], None]
+) -> Any:
     import torch
     from transformers import AutoModelForSequenceClassification
 
-    with _quiet():  # _check_loaded explains
+    with _quiet():  # _check_body and _settle_head explain
         try:
             network, info = AutoModelForSequenceClassification.from_pretrained(
                 folder,
@@ -161,34 +176,10 @@ def _load_pretrained(folder: Path, labels: dict[str, Any], tokenizer: Any, repor
                 output_loading_info=True,
             )
         except Exception as error:  # a broken file, a config that fits no weights: whatever the library makes of it
-            raise ModelError(f"the model in {folder} cannot be loaded: {first_line(error)}") from error
-    _check_loaded(folder, network, info, report)
-    rows = network.get_input_embeddings().weight.shape[0]
-    if len(tokenizer) > rows:
-        raise ModelError(
-            f"the tokenizer in {folder} has {len(tokenizer):,} tokens, its model only {rows:,}; they do not fit"
-        )
-    return network
-
-
-def _check_loaded(folder: Path, network: Any, info: dict[str, Any], report: Reporter) -> None:
-    """Explain a new head; refuse a body that is not all there."""
-    body = f"{network.base_model_prefix}."
-    changed = {*info["missing_keys"], *(m[0] for m in info["mismatched_keys"])}
-    lost = sorted(k for k in changed if k.startswith(body) and "pooler" not in k)
-    if lost:
-        raise ModelError(
-            f"the weights in {folder} do not fit its config.json: {len(lost):,} are missing or of another size, "
-            f"such as {lost[0]}; use the folder as save_pretrained wrote it"
-        )
-    logger.info("new weights: %s; unused: %s", sorted(changed) or "none", sorted(info["unexpected_keys"]) or "none")
-    if changed:
-        report.message(
-            "The part that chooses the class (the head) is new and starts with random weights. That is normal: "
-            "the pretrained part knows language, and this training teaches the head your classes.",
-            level="notice",
-            code="new-head",
-        )
+            raise ModelError(f"the model in {folder} cannot be loaded: {library_message(error)}") from error
+    dimensions = class_head.class_parameters(network)
+    _check_body(folder, network, info, dimensions)
+    _settle_head(folder, network, info, dimensions, report, adapted)
     if info["unexpected_keys"]:
         report.message(
             "Some pretrained weights are not used: they belong to the task that the model was trained for before. "
@@ -196,3 +187,90 @@ def _check_loaded(folder: Path, network: Any, info: dict[str, Any], report: Repo
             level="notice",
             code="unused-weights",
         )
+    _fit_tokens(folder, network, tokenizer, report, adapted)
+    return network
+
+
+def _check_body(folder: Path, network: Any, info: dict[str, Any], dimensions: dict[str, int]) -> None:
+    """Refuse a body that is not all there; what only a head for classes has may be new."""
+    body = f"{network.base_model_prefix}."
+    changed = {*info["missing_keys"], *(m[0] for m in info["mismatched_keys"])}
+    lost = sorted(k for k in changed - dimensions.keys() if k.startswith(body) and "pooler" not in k)
+    if lost:
+        bare = class_head.bare_parameters(network)
+        lost = [k for k in lost if k.removeprefix(body) in bare]
+    if lost:
+        raise ModelError(
+            f"the weights in {folder} do not fit its config.json: {len(lost):,} are missing or of another size, "
+            f"such as {lost[0]}; use the folder as save_pretrained wrote it"
+        )
+    logger.info("new weights: %s; unused: %s", sorted(changed) or "none", sorted(info["unexpected_keys"]) or "none")
+
+
+def _settle_head(
+    folder: Path,
+    network: Any,
+    info: dict[str, Any],
+    dimensions: dict[str, int],
+    report: Reporter,
+    adapted: Callable[[str, Any], None],
+) -> None:
+    """Each class keeps what the model has learned of it, if it was a classifier already; and say what the head is."""
+    if dimensions.keys() & set(info["missing_keys"]):
+        report.message(
+            "The part that chooses the class (the head) is new and starts with random weights. That is normal: "
+            "the pretrained part knows language, and this training teaches the head your classes.",
+            level="notice",
+            code="new-head",
+        )
+        return
+    names = tuple(network.config.id2label[i] for i in range(network.config.num_labels))
+    other_size = {m[0] for m in info["mismatched_keys"]}
+    trained = {
+        name: class_head.saved_tensor(folder, name) if name in other_size else network.get_parameter(name)
+        for name in dimensions
+    }
+    plan = class_head.plan_for(read_config(folder), trained, dimensions, names)
+    report.message(plan.sentence(names), level="notice", code="kept-head" if plan.keeps else "new-head")
+    if plan.unchanged or (other_size and not plan.keeps):  # in the latter case it was drawn while it was loaded
+        return
+    class_head.take_over(network, trained, dimensions, plan.rows)
+    adapted("head", {"rows": list(plan.rows), "dimensions": dimensions})
+
+
+def _fit_tokens(
+    folder: Path, network: Any, tokenizer: Any, report: Reporter, adapted: Callable[[str, Any], None]
+) -> None:
+    """Rows of the embedding for tokens that were added to the tokenizer alone, such as a [PAD]."""
+    rows = _embedding_rows(network)
+    if rows is None or len(tokenizer) <= rows:
+        return
+    added = sorted((number, token) for token, number in tokenizer.get_added_vocab().items() if number >= rows)
+    if len(added) < len(tokenizer) - rows:
+        raise ModelError(
+            f"the tokenizer in {folder} has {len(tokenizer):,} tokens, its model only {rows:,}; they do not belong "
+            "together. Take the tokenizer that the model was trained with; or in Python, "
+            "model.resize_token_embeddings(len(tokenizer)), and save both with save_pretrained"
+        )
+    size = max(len(tokenizer), added[-1][0] + 1)
+    network.resize_token_embeddings(size, mean_resizing=False)
+    tokens = ", ".join(repr(token[:40]) for _, token in added[:5])
+    report.message(
+        f"The tokenizer has {counted(len(added), 'added token')} ({tokens}) that the model has no weights for; "
+        f"{'it starts' if len(added) == 1 else 'they start'} with random ones, {size:,} rows in all instead of "
+        f"{rows:,}.",
+        level="notice",
+        code="resized",
+    )
+    adapted("tokens", size)
+
+
+def _embedding_rows(network: Any) -> int | None:
+    """How many tokens a network tells apart; None for one that reads characters without a table of them."""
+    import torch
+
+    try:
+        embedding = network.get_input_embeddings()
+    except (NotImplementedError, AttributeError):
+        return None
+    return embedding.num_embeddings if isinstance(embedding, torch.nn.Embedding) else None

@@ -133,6 +133,30 @@ def shortened(text: str, length: int) -> str:
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
+ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-Z\\^_])")
+
+
+def library_message(error: BaseException, most: int = 300) -> str:
+    """What an error of a library says, as part of a sentence of ours: its first statement on one line, printable,
+    without escape codes, and without a list that is announced and not there.
+    """
+    lines = [printable(line) for line in ESCAPES.sub("", str(error)[:20_000]).splitlines()]
+    lines = [line for line in lines if line]
+    if not lines:
+        return type(error).__name__
+    text = lines[0]
+    if text.endswith(":"):  # what follows on other lines: the first of it, or nothing where something was said before
+        before, stop, _ = text.rpartition(". ")
+        text = before if stop else f"{text} {lines[1].lstrip('-*• ')}" if len(lines) > 1 else text
+    text = f"there is no {text}" if type(error) is KeyError else text
+    return shortened(text.rstrip(".:;, "), most) or type(error).__name__
+
+
+def printable(text: str) -> str:
+    """On one line, with single blanks, without what does not print."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
 def sentence(text: str) -> str:
     """Starts with a capital and ends with a mark, whatever an error was worded like."""
     text = text.strip()

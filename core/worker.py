@@ -28,6 +28,7 @@ from core.events import Level
 from core.files import write_text
 from core.settings import Settings, from_environment
 from core.store import Progress, Run, Store
+from core.wording import library_message
 
 FLUSH_S = 0.5
 USAGE_S = 2.0
@@ -119,8 +120,10 @@ def explain(error: BaseException) -> str:
     cause = process.cause_of_death(1, text)
     if not cause.startswith("The worker ended"):
         return cause
-    first = (str(error).strip().splitlines() or ["no message"])[0][:300]
-    return f"Something failed that Tunedeck did not foresee ({type(error).__name__}: {first}). The log has the details."
+    return (
+        f"Something failed that Tunedeck did not foresee ({type(error).__name__}: {library_message(error)}). "
+        "The log has the details."
+    )
 
 
 class Stopped(TunedeckError):
@@ -163,7 +166,10 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
         raise SpecError(problems)
     texts = (text for column in loaded.text_columns for text in loaded.dataset["train"][column])
     tokenizer = model_loading.load_tokenizer(plan.model, source, texts, report)
-    model = model_loading.load_model(plan.model, source, loaded.label_names, tokenizer, plan.training.seed, report)
+    model = model_loading.load_model(
+        plan.model, source, loaded.label_names, tokenizer, plan.training.seed, report,
+        lambda change, value: environment.add(folder, change, value),
+    )  # fmt: skip
     report.check_stop()
 
     report.phase("Tokenising")

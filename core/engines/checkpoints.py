@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from core.errors import ModelError
@@ -61,6 +61,8 @@ def prune(run_dir: Path, keep: int, best: int | None) -> None:
     kept = {*steps(run_dir)[-keep:], *([best] if best is not None else [])}
     if best is not None and keep > 1 and len(kept) > keep:
         kept.remove(min(kept - {best}))
-    for path in (run_dir / FOLDER).iterdir():
-        if path not in {path_of(run_dir, step) for step in kept}:
-            shutil.rmtree(path, ignore_errors=True)
+    paths = {path_of(run_dir, step) for step in kept}
+    with suppress(OSError):  # a folder that cannot be looked at now is tidied next time; the run goes on
+        for path in (run_dir / FOLDER).iterdir():
+            if path not in paths:
+                shutil.rmtree(path, ignore_errors=True)

@@ -8,6 +8,7 @@ rounded to 1/65,536; measured on reviews with a 6-layer model, a step takes near
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -25,6 +26,8 @@ NAME = "tunedeck_cpu"
 LEVELS, LOWEST = 2**16, -(2**15)
 CHUNK_BYTES = 2**20  # of scores at a time; the best of 256 kB to 4 MB, half of a core's cache
 
+logger = logging.getLogger(__name__)
+
 
 @contextmanager
 def used(model: Any, device: Device, compiled: bool) -> Iterator[None]:
@@ -33,25 +36,38 @@ def used(model: Any, device: Device, compiled: bool) -> Iterator[None]:
         yield
         return
     before = getattr(model.config, "_attn_implementation", None)
-    put_into(model)
+    changed = put_into(model)
     try:
         yield
     finally:
-        for module in _dropouts(model):
-            del module.forward
-        if before == "sdpa":
-            model.set_attn_implementation(before)
+        _take_out(model, changed, before)
 
 
-def put_into(model: Any) -> None:
-    """The dropout of a model's hidden layers, and of its attention where that is torch's own, becomes ours."""
-    for module in _dropouts(model):
+def put_into(model: Any) -> list[nn.Dropout]:
+    """The dropout of a model's hidden layers, and of its attention where that is torch's own, becomes ours.
+
+    Returns the layers that were changed: a model may put others in their place while it computes, as BigBird does.
+    """
+    changed = _dropouts(model)
+    for module in changed:
         module.forward = partial(_forward, module)
     if getattr(model.config, "_attn_implementation", None) == "sdpa":
         model.set_attn_implementation(NAME)
+    return changed
 
 
-def _dropouts(model: Any) -> list[Any]:
+def _take_out(model: Any, changed: list[nn.Dropout], attention_before: str | None) -> None:
+    """Undo `put_into`. Never fails: what was trained is worth more than a tidy end, and ours computes as torch's."""
+    for module in changed:
+        module.__dict__.pop("forward", None)
+    if attention_before == "sdpa":
+        try:
+            model.set_attn_implementation(attention_before)
+        except Exception:  # whatever a model's class makes of it; what is saved names no attention of ours
+            logger.exception("the model keeps the attention that it was trained with")
+
+
+def _dropouts(model: Any) -> list[nn.Dropout]:
     return [module for module in model.modules() if type(module) is nn.Dropout]
 
 

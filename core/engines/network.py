@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import math
+import re
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,9 @@ from core.device import Device
 from core.engines import checkpoints
 from core.errors import ModelError, Problem, SpecError
 from core.spec import RunSpec
+from core.wording import library_message
+
+logger = logging.getLogger(__name__)
 
 
 def freeze(model: Any, trainable_layers: int | None) -> None:
@@ -124,14 +130,26 @@ def explained(error: Exception, spec: RunSpec, device: Device) -> Exception:
     from torch._dynamo.exc import TorchDynamoException
 
     if isinstance(error, TorchDynamoException):
-        first = (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
         return ModelError(
-            f'torch.compile could not make kernels for this model here ({first}); turn off "Compile the model", or '
-            "install a C++ compiler"
+            f"torch.compile could not make kernels for this model here ({library_message(error, 200)}); turn off "
+            '"Compile the model", or install a C++ compiler'
         )
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
         return out_of_memory(spec, device)
+    if kind := _in_code_of_a_model(error):
+        logger.error("%s", "".join(traceback.format_exception(error)))
+        return ModelError(
+            f"models of type {kind!r} cannot compute these texts ({library_message(error, 200)}); use another model, "
+            "or other settings for the longest text and the padding"
+        )
     return error
+
+
+def _in_code_of_a_model(error: BaseException) -> str:
+    """The kind of model in whose code of transformers an error arose; empty if it arose elsewhere."""
+    frames = traceback.extract_tb(error.__traceback__)
+    places = (re.search(r"transformers[/\\]models[/\\](\w+)[/\\]modeling_", frame.filename) for frame in frames)
+    return next((place[1] for place in reversed(list(places)) if place), "")
 
 
 def out_of_memory(spec: RunSpec, device: Device) -> ModelError:

@@ -53,7 +53,7 @@ def train(
     try:
         with vocabulary.only_used(model), cpu_dropout.used(model, device, spec.execution.torch_compile):
             _train(spec, encoded, model, run_dir, report, resume, device, vocabulary)
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, ValueError, IndexError, TypeError) as error:
         raise network.explained(error, spec, device) from error
     report.phase("Saving the model")
     model_loading.save(model, encoded.tokenizer, run_dir / "model")

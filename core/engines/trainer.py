@@ -100,7 +100,7 @@ def _train(
     except UnpicklingError as error:
         assert resume is not None, "nothing else is unpickled"
         raise checkpoints.damaged(resume) from error
-    except (MemoryError, RuntimeError) as error:
+    except (MemoryError, RuntimeError, ValueError, IndexError, TypeError) as error:
         raise network.explained(error, spec, device) from error
     record.end(run_dir)
     if record.keeps_best and record.best_step is not None and record.best_step != record.step:

@@ -31,8 +31,10 @@ class Vocabulary:
     """
 
     def __init__(self, model: Any, encoded: Encoded, training: TrainingSpec) -> None:
-        whole = model.get_input_embeddings()
-        self.rows = _rows(model.config.model_type, whole, encoded, training)
+        self.rows = None
+        if model.config.model_type in TYPES | PADDING_COUNTS:  # others, as CANINE, may have no such table at all
+            whole = model.get_input_embeddings()
+            self.rows = _rows(model.config.model_type, whole, encoded, training)
         if self.rows is not None:
             self.numbers = np.zeros(whole.num_embeddings, dtype=np.int64)
             self.numbers[self.rows] = np.arange(len(self.rows))
@@ -61,7 +63,7 @@ class Vocabulary:
 
 def _rows(kind: str, whole: nn.Embedding, encoded: Encoded, training: TrainingSpec) -> np.ndarray | None:
     frozen = not whole.weight.requires_grad
-    if kind not in TYPES | PADDING_COUNTS or frozen or training.weight_decay:  # decay pulls at unused rows too
+    if frozen or training.weight_decay:  # decay pulls at unused rows too
         return None
     used = np.zeros(whole.num_embeddings, dtype=bool)
     padding = {encoded.tokenizer.pad_token_id, whole.padding_idx} - {None}

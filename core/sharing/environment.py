@@ -55,6 +55,12 @@ def write(folder: Path, spec: RunSpec, loaded: Loaded, ids: dict[str, np.ndarray
     write_text(folder / NAME, json.dumps(manifest, ensure_ascii=False, indent=1))
 
 
+def add(folder: Path, name: str, value: Any) -> None:
+    """One more fact in the manifest that `write` wrote."""
+    manifest = json.loads((folder / NAME).read_text(encoding="utf-8")) | {name: value}
+    write_text(folder / NAME, json.dumps(manifest, ensure_ascii=False, indent=1))
+
+
 def described(ids: np.ndarray, labels: Iterable[int]) -> dict[str, Any]:
     """How many examples, and what names their texts and labels, in their order."""
     import numpy as np

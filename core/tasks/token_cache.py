@@ -46,8 +46,9 @@ def _tokenizer(tokenizer: Any) -> str:
         tokenizer.backend_tokenizer.no_padding()
         return str(tokenizer.backend_tokenizer.to_str())
     with TemporaryDirectory() as folder:
-        files = sorted(tokenizer.save_pretrained(folder))
-        return "\n".join(Path(file).read_text(encoding="utf-8", errors="replace") for file in files)
+        tokenizer.save_pretrained(folder)  # names files, too, that a tokenizer without a vocabulary does not write
+        files = sorted(path for path in Path(folder).rglob("*") if path.is_file())
+        return "\n".join(file.read_text(encoding="utf-8", errors="replace") for file in files)
 
 
 def get(cache: Path, name: str) -> tuple[dict[str, Dataset], dict[str, Any]] | None:

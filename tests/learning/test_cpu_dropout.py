@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 from torch.nn import functional
 
+from core import model_loading
 from core.device import choose
-from core.engines import cpu_dropout
+from core.engines import cpu_dropout, support
 from core.spec import ExecutionSpec
 
 
@@ -97,3 +100,65 @@ def test_a_model_is_as_before_and_evaluates_alike() -> None:
     assert model.config._attn_implementation == "sdpa"
     with torch.no_grad():
         torch.testing.assert_close(model.eval()(input_ids=ids).logits, before)
+
+
+@pytest.fixture
+def big_bird(tiny_bert: Path, tmp_path: Path) -> Path:
+    """A BigBird that puts another attention in the place of its own when it sees short texts, as all of them do."""
+    from transformers import AutoTokenizer, BigBirdConfig, BigBirdModel
+
+    tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
+    config = BigBirdConfig(
+        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
+        max_position_embeddings=64, attention_type="block_sparse", block_size=4, num_random_blocks=1,
+        pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    model_loading.save(BigBirdModel(config), tokenizer, tmp_path / "bigbird")
+    return tmp_path / "bigbird"
+
+
+@pytest.mark.parametrize("engine", ["trainer", "torch"])
+def test_a_model_that_replaces_its_layers_finishes(engine: str, big_bird: Path, prepare: Any, make_loaded: Any) -> None:
+    texts = [f"word{i % 7} {('bad', 'good')[i % 2]}0" for i in range(24)]
+    part = (texts, [i % 2 for i in range(24)])
+    setup = prepare(
+        make_loaded(part, part, ("bad", "good")), engine=engine, model__name=str(big_bird),
+        training__num_train_epochs=1, training__save_strategy="no", training__load_best_model_at_end=False,
+    )  # fmt: skip
+    importlib.import_module(support.ENGINES[engine]).train(
+        setup.spec, setup.encoded, setup.model, setup.run_dir, setup.report
+    )
+    assert (setup.run_dir / "model" / "model.safetensors").is_file()
+    assert not any("forward" in vars(module) for module in setup.model.modules())
+
+
+class Stubborn(torch.nn.Module):
+    """A model whose attention can be changed once, and whose dropout vanishes while it computes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.config = type("Config", (), {"_attn_implementation": "sdpa"})()
+        self.dropout = torch.nn.Dropout(0.1)
+        self.changes = 0
+
+    def set_attn_implementation(self, name: str) -> None:
+        self.changes += 1
+        if self.changes > 1:
+            raise ValueError("not twice")
+
+
+def test_taking_it_out_never_fails_a_run_that_is_done() -> None:
+    model = Stubborn()
+    with cpu_dropout.used(model, choose(ExecutionSpec(device="cpu")), compiled=False):
+        patched = model.dropout
+        assert "forward" in vars(patched)
+        model.dropout = torch.nn.Dropout(0.1)
+    assert "forward" not in vars(patched) and model.changes == 2
+
+
+def test_an_error_of_the_training_is_not_hidden_by_the_end() -> None:
+    with (
+        pytest.raises(RuntimeError, match="the real one"),
+        cpu_dropout.used(Stubborn(), choose(ExecutionSpec(device="cpu")), compiled=False),
+    ):
+        raise RuntimeError("the real one")

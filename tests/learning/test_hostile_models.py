@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from core import model_folder
+from core import folder_files
 from core.errors import ModelError
 from core.inference import Classifier
 from core.model_folder import check_folder
@@ -88,7 +88,7 @@ def test_json_made_to_bring_a_page_down(model: Path, settings: Settings, text: s
 
 
 def test_a_config_too_large_to_be_one_is_not_read(model: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model_folder, "LARGEST_JSON", 1024**2)
+    monkeypatch.setattr(folder_files, "LARGEST_JSON", 1024**2)
     put(model, "config.json", padding="x" * 1024**2)
     with pytest.raises(ModelError, match="more than 1 MB"):
         check_folder(model)

@@ -22,6 +22,14 @@ BASE = "base"
 
 
 @dataclass(frozen=True)
+class HeadRows:
+    """See `core.class_head.take_over`."""
+
+    rows: tuple[int | None, ...]
+    dimensions: dict[str, int]
+
+
+@dataclass(frozen=True)
 class Facts:
     """spec: as others may see it (see `private.public_spec`)
 
@@ -34,6 +42,7 @@ class Facts:
     evaluated: whether it evaluated at that step; never_evaluated: whether it ended before it evaluated at all
     judged_on_part: whether the time was too short to judge it on all examples
     metrics: what it came to; label_names: the classes in the order of their ids; packages: versions
+    head: what became of a trained head; tokens: rows of the token embedding, if some were added
     """
 
     spec: RunSpec
@@ -57,6 +66,8 @@ class Facts:
     metrics: dict[str, float] = field(default_factory=dict)
     label_names: tuple[str, ...] = ()
     packages: dict[str, str] = field(default_factory=dict)
+    head: HeadRows | None = None
+    tokens: int | None = None
 
     @property
     def exact(self) -> bool:
@@ -92,7 +103,15 @@ def facts_of(run: Run, settings: Settings) -> Facts:
         never_evaluated=not any("eval_loss" in point for point in history.get("log", [])),
         judged_on_part=report.get("examples") != report.get("eval_examples"), metrics=report["metrics"],
         label_names=tuple(map(str, report["labels"])), packages=dict(told["packages"]),
+        head=_head(told.get("head")), tokens=int(told["tokens"]) if told.get("tokens") else None,
     )  # fmt: skip
+
+
+def _head(kept: dict[str, Any] | None) -> HeadRows | None:
+    if not kept:
+        return None
+    rows = tuple(None if row is None else int(row) for row in kept["rows"])
+    return HeadRows(rows, {str(name): int(dimension) for name, dimension in kept["dimensions"].items()})
 
 
 def _base(name: str, local: bool) -> str:

@@ -82,6 +82,11 @@ def model(facts: Facts) -> Section:
             "The pretrained body, and a new head for these classes with random weights; that some weights are new is "
             "said by a warning, and normal."
         )
+        if facts.head:
+            code += ["", *_head(facts, revision)]
+            text = "The model was a classifier before; each class that is here too keeps its row of the trained head."
+        if facts.tokens:
+            code.append(f"model.resize_token_embeddings({facts.tokens}, mean_resizing=False)  # tokens were added")
     else:
         length = facts.spec.model.max_length
         code.append(f"model = new_model(len(tokenizer), {length}, tokenizer.pad_token_id, labels)")
@@ -92,6 +97,26 @@ def model(facts: Facts) -> Section:
     if facts.spec.training.trainable_layers:
         imports.append("import torch")
     return Section("Load the model", text, "\n".join(code), tuple(imports))
+
+
+def _head(facts: Facts, revision: str) -> list[str]:
+    """The classes of this data take over a trained head, as in the run."""
+    assert facts.head is not None
+    return [
+        f"trained = AutoModelForSequenceClassification.from_pretrained(MODEL{revision}, dtype=torch.float32)",
+        f"dimensions = {facts.head.dimensions!r}",
+        "trained_head = {name: trained.get_parameter(name) for name in dimensions}",
+        f"take_over(model, trained_head, dimensions, {list(facts.head.rows)!r})",
+    ]
+
+
+def trained_head(facts: Facts) -> Section | None:
+    """`take_over`, as core has it; None where no trained head was taken over."""
+    if facts.head is None:
+        return None
+    code, imports = taken("class_head.py", "take_over")
+    text = "A head that was trained has one row per class; here each goes where this data has that class."
+    return Section("The rows of a trained head", text, code, imports, main=False)
 
 
 def _frozen(facts: Facts) -> list[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from core import hub
 from core.errors import ModelError
-from core.model_folder import WEIGHTS
+from core.folder_files import PART
 from core.results import CALIBRATION
 from core.settings import Settings
 from core.sharing import private
@@ -61,7 +61,7 @@ def model_files(folder: Path, settings: Settings, *, foreign: bool = False) -> d
 def tokenizer_files(folder: Path, settings: Settings) -> dict[str, Path | str]:
     """Those of `model_files` that a tokenizer is made of."""
     others = ("config.json", f"{hub.WEIGHTS}.index.json", CALIBRATION)
-    return {n: c for n, c in model_files(folder, settings).items() if not WEIGHTS.fullmatch(n) and n not in others}
+    return {n: c for n, c in model_files(folder, settings).items() if not PART.fullmatch(n) and n not in others}
 
 
 def folder_name(title: str) -> str:
