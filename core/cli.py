@@ -8,35 +8,26 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import shutil
-import signal
-import sys
-import time
 from collections.abc import Sequence
-from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-from core import cli_sharing, plan
+from core import cli_input, cli_sharing, plan
 from core import spec as specs
-from core.engines import support
-from core.errors import RunNotFound, SpecError, TunedeckError, WrongStatus
+from core.cli_work import outcome, print_lines, result_of, say, work_on
+from core.errors import HubError, SpecError, TunedeckError
 from core.evaluation.specs import EvaluateSpec, PredictSpec
 from core.files import finite
 from core.naming import run_name
-from core.results import read_evaluation, read_report
+from core.results import read_evaluation
 from core.run_view import RunView
-from core.scheduler import Scheduler, free_resource, remove_run, resume_run
-from core.settings import Settings, allowed_path, from_environment, home_warning
+from core.scheduler import remove_run, resume_run
+from core.settings import Settings, from_environment, home_warning
 from core.sharing.hub.push_spec import PushSpec
-from core.sharing.report.document import visible_lines
-from core.store import ACTIVE, Run, Store
-from core.wording import duration, evaluation_lines, profile_lines, report_lines
-
-POLL_S = 0.5
+from core.store import Store
+from core.wording import counted, duration, profile_lines
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,14 +35,14 @@ def main(arguments: Sequence[str]) -> int:
     try:
         settings = from_environment()
         if warning := home_warning(settings.home):
-            _say(warning)
+            say(warning)
         result, status = options.command(options, Store(settings.store_path), settings)
     except SpecError as error:
         result, status = {"error": str(error), "problems": [vars(p) for p in error.problems]}, 2
-        _say(str(error))
+        say(str(error))
     except TunedeckError as error:
         result, status = {"error": str(error)}, 2
-        _say(str(error))
+        say(str(error))
     if options.json:
         print(json.dumps(finite(result), ensure_ascii=False), flush=True)
     return status
@@ -125,7 +116,7 @@ def _parser() -> argparse.ArgumentParser:
     push.add_argument("--branch", help="the branch of the repository; main if not given")
     push.add_argument("--message", default="", help="one line for the repository's history")
     push.add_argument("--card", metavar="README.md", help="the file with the card's text")
-    cli_sharing.add(command, lambda run_id, store, settings: _work_on(run_id, False, store, settings), _say)
+    cli_sharing.add(command, lambda run_id, store, settings: work_on(run_id, False, store, settings), say)
     for name in ("train", "resume"):
         commands.choices[name].add_argument(
             "--detach", action="store_true", help="return once the run has started, or is in the queue"
@@ -134,146 +125,72 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _train(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
-    spec = specs.replace(_read_spec(options.spec, settings), specs.parse_assignments(options.set))
-    if problems := support.problems(spec, None):
-        raise SpecError(problems)
-    for hint in plan.advice(spec):
-        _say(f"{hint.field}: {hint.message}")
+    spec = specs.replace(cli_input.read_spec(options.spec, settings), specs.parse_assignments(options.set))
+    cli_input.check_training(spec, store, settings)
+    hints = plan.advice(spec)
+    for hint in hints:
+        say(f"{hint.field}: {hint.message}")
     run_id = store.submit("train", options.name or run_name(spec), spec.model_dump(mode="json"))
-    _say(f"Run {run_id} is queued.")
-    return _trained(run_id, options, store, settings)
+    say(f"Run {run_id} is queued.")
+    result, status = _trained(run_id, options, store, settings)
+    return result | {"hints": [vars(hint) for hint in hints]}, status
 
 
 def _resume(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
     step = resume_run(store, settings, options.run)
-    _say(f"Run {options.run} goes on after step {step:,}.")
+    say(f"Run {options.run} goes on after step {step:,}.")
     return _trained(options.run, options, store, settings)
 
 
 def _trained(run_id: str, options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
-    result, status = _work_on(run_id, options.detach, store, settings)
-    if not options.json and (lines := _outcome(store.run(run_id), settings)):
-        _print("\n".join(lines))
+    result, status = work_on(run_id, options.detach, store, settings)
+    if not options.json and (lines := outcome(store.run(run_id), settings)):
+        print_lines("\n".join(lines))
     return result, status
 
 
-def _work_on(run_id: str, detach: bool, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
-    scheduler = Scheduler(store, settings)
-    scheduler.start()
-    try:
-        return _detach(run_id, store, scheduler) if detach else _follow(run_id, store, settings)
-    finally:
-        scheduler.close()
-
-
-def _read_spec(path: str, settings: Settings) -> specs.RunSpec:
-    if path == "-":
-        return specs.from_yaml(sys.stdin.read(specs.MAX_SPEC_CHARACTERS + 1))
-    file = allowed_path(settings, path)
-    try:
-        with file.open(encoding="utf-8-sig") as stream:
-            return specs.from_yaml(stream.read(specs.MAX_SPEC_CHARACTERS + 1))
-    except FileNotFoundError:
-        raise TunedeckError(f"There is no file {path!r}; give the path of a YAML spec.") from None
-    except (OSError, UnicodeDecodeError) as error:
-        why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise TunedeckError(f"{path!r} cannot be read as a spec: {why}.") from None
-
-
-def _detach(run_id: str, store: Store, scheduler: Scheduler) -> tuple[dict[str, Any], int]:
-    """Wait until the run works, or until somebody else is known to start it when its turn comes."""
-    while True:
-        run = store.run(run_id)
-        held = [other.resource for other in store.runs(statuses=ACTIVE) if other.id != run_id]
-        waits = run.status == "queued" and free_resource(run, held) is None
-        if run.process is not None or run.is_final or waits:
-            break
-        time.sleep(POLL_S)
-    if waits and (scheduler.leads or store.lease_holder() is None):
-        _say("Another run has the device. This one starts when a dashboard is open, or with the next `train`.")
-    return _result(run, None), 1 if run.status in ("failed", "lost") else 0
-
-
-def _follow(run_id: str, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
-    """Print what the run says until it ends. Ctrl-C stops it gracefully; a second one leaves it to work on."""
-    interrupts = 0
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal interrupts
-        interrupts += 1
-        if interrupts > 1:
-            raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGINT, interrupt)
-    view, seen, shown = RunView(run_id), 0, ""
-    try:
-        while True:
-            run = view.update(store, settings)
-            for event in view.events[seen:]:
-                if event.kind == "message":
-                    _say(("Warning: " if event.payload["level"] == "warning" else "") + event.payload["text"])
-            seen = len(view.events)
-            if (line := _progress_line(run, view)) != shown:
-                _say(line)
-                shown = line
-            if run.is_final:
-                break
-            if interrupts == 1 and run.stop_requested is None:
-                _say("Stopping after the current step; Ctrl-C again leaves the run to work on without this command.")
-                with suppress(WrongStatus):  # it ended in this moment
-                    store.stop(run_id)
-            time.sleep(POLL_S)
-    except KeyboardInterrupt:
-        _say(f"Run {run_id} works on; `python -m core show {run_id}` tells how it is doing.")
-        return _result(store.run(run_id), settings), 1
-    finally:
-        signal.signal(signal.SIGINT, previous)
-    if run.error:
-        _say(run.error)
-    return _result(run, settings), 0 if run.status in ("finished", "stopped") else 1
-
-
-def _progress_line(run: Run, view: RunView) -> str:
-    line = f"{run.status}: {run.phase}" if not run.is_final else run.status
-    if run.total and not run.is_final:
-        tenth = math.floor(10 * run.step / run.total)  # a line per tenth, not per step
-        line += f", {tenth * 10} % of {run.total} steps"
-    if (value := view.last("eval_loss")) is not None:
-        line += f", evaluation loss {value:.4f}"
-    return line
-
-
 def _evaluate(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
-    subject = _subject(options.model, store)
     data = None
     if options.data:
-        data = _data(options.data, options.config, options.text, options.label)
+        data = cli_input.dataset(options.data, options.config, options.text, options.label)
+    subject = cli_input.subject(options.model, store, settings)
     tree = {"model": subject, "data": data, "split": options.split, "max_examples": options.examples}
     spec: EvaluateSpec = specs.build(tree, EvaluateSpec)
+    cli_input.check_evaluation(spec, store, settings)
     run_id = store.submit("evaluate", f"Evaluating {options.model}", spec.model_dump(mode="json"))
-    result, status = _work_on(run_id, False, store, settings)
+    result, status = work_on(run_id, False, store, settings)
     if status == 0 and not options.json:
-        _print("\n".join(_outcome(store.run(run_id), settings)))
-    return result | {"folder": str(settings.run_dir(run_id))}, status
+        print_lines("\n".join(outcome(store.run(run_id), settings)))
+    evaluation = read_evaluation(settings.run_dir(run_id)) or {}
+    read = {name: evaluation.get(name) for name in ("split", "text_columns", "label_column")}
+    return result | read | {"folder": str(settings.run_dir(run_id))}, status
 
 
 def _predict(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
     out = Path(options.out).expanduser()
     form = out.suffix.lower().removeprefix(".")
-    data = _data(options.data, options.config, options.text, None)
-    tree = {"model": _subject(options.model, store), "data": data, "split": options.split, "form": form}
     if form not in ("csv", "parquet"):
         raise TunedeckError(f"{options.out!r} is neither a .csv nor a .parquet file; give --out one of these endings")
-    if not out.parent.is_dir():
-        raise TunedeckError(f"there is no folder {str(out.parent)!r} to write {out.name} to; make it first")
-    spec: PredictSpec = specs.build(tree, PredictSpec)
+    data = cli_input.dataset(options.data, options.config, options.text, None)
+    subject = cli_input.subject(options.model, store, settings)
+    spec: PredictSpec = specs.build({"model": subject, "data": data, "split": options.split, "form": form}, PredictSpec)
+    cli_input.check_prediction(spec, out, store, settings)
     run_id = store.submit("predict", f"Predicting {options.data}", spec.model_dump(mode="json"))
-    result, status = _work_on(run_id, False, store, settings)
+    result, status = work_on(run_id, False, store, settings)
     summary = store.run(run_id).summary
     if status == 0 and summary:
-        shutil.copyfile(settings.run_dir(run_id) / summary["file"], out)
-        _say(f"{summary['rows']:,} rows are in {out}.")
+        _copy(settings.run_dir(run_id) / summary["file"], out)
+        say(f"{counted(summary['rows'], 'row')} with predictions: {out}")
     return result | {"out": str(out), **summary}, status
+
+
+def _copy(source: Path, out: Path) -> None:
+    try:
+        shutil.copyfile(source, out)
+    except OSError as error:
+        raise TunedeckError(
+            f"{str(out)!r} cannot be written ({error.strerror}); the predictions are kept in {source}"
+        ) from None
 
 
 def _push(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
@@ -281,65 +198,34 @@ def _push(options: argparse.Namespace, store: Store, settings: Settings) -> tupl
     tree = {
         "run": trained.id, "attempt": trained.attempt, "what": "dataset" if options.dataset else "model",
         "repo_id": options.to, "private": not options.public, "branch": options.branch, "message": options.message,
-        "update": options.update, "card": _read_card(options.card, settings), "splits": options.split,
+        "update": options.update, "card": cli_input.read_card(options.card, settings), "splits": options.split,
         "licence": options.licence, "language": options.language, "with_texts": options.may_publish_texts,
         "final_tests": options.final_tests,
     }  # fmt: skip
     spec: PushSpec = specs.build(tree, PushSpec)
     if store.lease_holder() is not None:
-        _say("The dashboard that is open does the upload, with the Hub token that it has.")
+        say("The dashboard that is open does the upload, with the Hub token that it has.")
     run_id = store.submit("push", f"Pushing {trained.name} to {spec.repo_id}", spec.model_dump(mode="json"))
-    result, status = _work_on(run_id, False, store, settings)
+    result, status = work_on(run_id, False, store, settings)
     summary = store.run(run_id).summary
     if summary.get("commit"):
-        _say(f"{summary['url']} has it ({'private' if summary['private'] else 'public'}).")
+        say(f"{summary['url']} has it ({'private' if summary['private'] else 'public'}).")
     return result | {"push": summary}, status
-
-
-def _read_card(path: str | None, settings: Settings) -> str:
-    if path is None:
-        return ""
-    try:
-        return allowed_path(settings, path).read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise TunedeckError(f"{path!r} cannot be read as a card: {why}; give a Markdown file") from None
-
-
-def _subject(model: str, store: Store) -> dict[str, Any]:
-    """What a person means by a model: the id of a run if there is one, else a folder or a Hub id."""
-    try:
-        run = store.run(model)
-        return {"run": run.id, "attempt": run.attempt}
-    except RunNotFound:
-        return {"name": model}
-
-
-def _data(path: str, config: str | None, texts: list[str], label: str | None) -> dict[str, Any]:
-    """What a person means by a dataset: the sample, a file or folder that is there, else a Hub id."""
-    source = "sample" if path == "sample" else "file" if Path(path).expanduser().exists() else "hub"
-    return {
-        "source": source, "path": "" if source == "sample" else path, "config": config, "text_columns": texts,
-        "label_column": label,
-    }  # fmt: skip
 
 
 def _profile(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
     from core.data.profile import profile_of
 
-    data = _data(options.data, options.config, options.text, options.label)
+    data = cli_input.dataset(options.data, options.config, options.text, options.label)
     spec = specs.build({"data": data, "model": {"name": options.model}, "exact": options.exact}, specs.ProfileSpec)
-    shown = ""
-
-    def progress(text: str, share: float | None) -> None:
-        nonlocal shown
-        if text != shown:
-            shown = text
-            _say(text)
-
-    made = profile_of(spec, settings, progress)
+    try:
+        made = profile_of(spec, settings, cli_input.progress())
+    except HubError as error:
+        if data["source"] == "hub":
+            raise HubError(cli_input.with_path(error, options.data)) from None
+        raise
     if not options.json:
-        _print("\n".join(profile_lines(made)))
+        print_lines("\n".join(profile_lines(made)))
     return made, 0
 
 
@@ -350,10 +236,10 @@ def _runs(options: argparse.Namespace, store: Store, settings: Settings) -> tupl
             value = run.summary.get("value")
             score = f"{run.summary['main_metric']} {value:.4f}" if value is not None else ""
             when = datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M")
-            _print(f"{run.id}  {run.status:<9} {when}  {score:<18} {run.name}")
+            print_lines(f"{run.id}  {run.status:<9} {when}  {score:<18} {run.name}")
         if not runs:
-            _say("No runs yet. `python -m core train SPEC.yaml` makes one.")
-    return {"runs": [_result(run, settings) for run in runs]}, 0
+            say("No runs yet. `python -m core train SPEC.yaml` makes one.")
+    return {"runs": [result_of(run, settings) for run in runs]}, 0
 
 
 def _show(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
@@ -362,52 +248,19 @@ def _show(options: argparse.Namespace, store: Store, settings: Settings) -> tupl
         did = f", step {run.step:,} of {run.total:,}" if run.total else ""
         lines = [f"{run.name} ({run.kind} {run.id}): {run.status}{did}, {duration(run.seconds)}"]
         lines += [run.error] if run.error else []
-        _print("\n".join([*lines, *_outcome(run, settings)]))
-    return _result(run, settings), 0
-
-
-def _outcome(run: Run, settings: Settings) -> list[str]:
-    """What came of a run that has ended, for a terminal."""
-    if not run.is_final:
-        return []  # a report would be that of an earlier attempt
-    folder, model = settings.run_dir(run.id), _result(run, settings)["model"]
-    report = read_report(folder)
-    lines = report_lines(report) if report else []
-    lines += evaluation_lines(read_evaluation(folder) or {})
-    return [*lines, f"The model is in {model}"] if model else lines
+        print_lines("\n".join([*lines, *outcome(run, settings)]))
+    view = RunView(run.id)
+    view.update(store, settings)
+    return result_of(run, settings, view), 0
 
 
 def _stop(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
     run = store.stop(options.run)
-    _say(f"Run {run.id} is {run.status}.")
-    return _result(run, settings), 0
+    say(f"Run {run.id} is {run.status}.")
+    return result_of(run, settings), 0
 
 
 def _delete(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
     remove_run(store, settings, options.run)
-    _say(f"Run {options.run} is deleted.")
+    say(f"Run {options.run} is deleted.")
     return {"run": options.run, "deleted": True}, 0
-
-
-def _result(run: Run, settings: Settings | None) -> dict[str, Any]:
-    model = settings.run_dir(run.id) / "model" if settings else None
-    return {
-        "run": run.id,
-        "name": run.name,
-        "status": run.status,
-        "metrics": run.summary.get("metrics", {}),
-        "model": str(model) if model is not None and model.is_dir() else None,
-        "step": run.step,
-        "total": run.total,
-        "seconds": run.seconds,
-        "error": run.error,
-    }
-
-
-def _say(text: str) -> None:
-    print(visible_lines(text), file=sys.stderr, flush=True)
-
-
-def _print(text: str) -> None:
-    """Names, labels and texts are anybody's: what would steer a terminal is left out."""
-    print(visible_lines(text))

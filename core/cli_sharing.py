@@ -22,6 +22,7 @@ from core.sharing.code.code_spec import CodeSpec
 from core.sharing.model.export import ExportSpec
 from core.sharing.report.content import texts_are_public
 from core.store import Run, Store
+from core.wording import counted
 
 FORMS = ("bundle", "code", "safetensors", "onnx", "onnx-int8", "keras")
 
@@ -92,7 +93,7 @@ def _publish(
     spec: PublishSpec = specs.build(
         {"runs": tuple(run.id for run in runs), "texts": chosen, "mode": options.mode}, PublishSpec
     )
-    run_id = store.submit("publish", f"Publishing {len(runs)} runs", spec.model_dump(mode="json"))
+    run_id = store.submit("publish", f"Publishing {counted(len(runs), 'run')}", spec.model_dump(mode="json"))
     result, status = work(run_id, store, settings)
     summary = store.run(run_id).summary
     if status == 0:

@@ -32,7 +32,7 @@ def load_tokenizer(model: ModelSpec, folder: Path | None, texts: Iterable[str], 
     if folder is None:
         report.phase("Building a vocabulary")
         tokenizer = scratch.tokenizer(texts, model.max_length)
-        report.message(f"Built a vocabulary of {len(tokenizer):,} word pieces from the training texts.")
+        report.message(f"Built a vocabulary of {counted(len(tokenizer), 'word piece')} from the training texts.")
         return tokenizer
     _check_architecture(folder)
     from transformers import AutoTokenizer

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from core.section import Section, setting
-from core.wording import listed
+from core.wording import counted, listed
 
 LONG_TEXT, NAME = 2000, 1000  # characters
 SHARE_SLACK = 1e-6
@@ -283,7 +283,8 @@ def condition_words(condition: Condition, most: int = 3) -> str:
             return f"{column} is {'not ' if no else ''}{limits(condition.low, condition.high)}"
         case "length":
             has = "does not have" if no else "has"
-            return f"{column} {has} {limits(condition.low, condition.high)} characters"
+            unit = "character" if condition.low == condition.high == 1 else "characters"
+            return f"{column} {has} {limits(condition.low, condition.high)} {unit}"
         case "contains":
             return f"{column} {'does not contain' if no else 'contains'} “{condition.values[0]}”"
         case "matches":
@@ -321,7 +322,7 @@ def step_words(step: Any) -> str:
             same = f"nearly ({step.threshold:.0%}) " if step.match == "near" else ""
             return f"Drop rows of {step.split} whose {' and '.join(step.columns)} is {same}the same in another split"
         case Subset():
-            return f"Keep {step.rows:,} rows of each split{where}, drawn with seed {step.seed}"
+            return f"Keep {counted(step.rows, 'row')} of each split{where}, drawn with seed {step.seed}"
         case _:
             parts = ", ".join(f"{name} {share:.0%}" for name, share in step.parts.items())
             how = {

@@ -44,8 +44,19 @@ LANGUAGES = {
 }  # fmt: skip
 
 
+LEAST_LANGUAGE = 0.02  # of the texts
+
+
 def language_name(code: str) -> str:
     return LANGUAGES.get(code, code)
+
+
+def shown_languages(languages: dict[str, Any]) -> dict[str, int]:
+    """Of the languages in a profile, code → texts, those with a share that is more than chance: in short texts a few
+    are always told wrong.
+    """
+    least = LEAST_LANGUAGE * languages["rows"]
+    return {code: count for code, count in languages["counts"].items() if count >= least}
 
 
 def engine_title(spec: dict[str, Any]) -> str:
@@ -123,9 +134,10 @@ def size(count: float) -> str:
     return f"{count / 1e12:.1f} TB"
 
 
-def counted(count: int, one: str, many: str = "") -> str:
-    """ "1 run", "2,000 runs"."""
-    return f"{count:,} {one if count == 1 else many or one + 's'}"
+def counted(count: float, one: str, many: str = "") -> str:
+    """ "1 run", "2,000 runs", "0.5 epochs"."""
+    shown = f"{count:,}" if isinstance(count, int) else f"{count:,.3g}" if count < 1000 else f"{count:,.0f}"
+    return f"{shown} {one if count == 1 else many or one + 's'}"
 
 
 def shortened(text: str, length: int) -> str:
@@ -203,10 +215,9 @@ def profile_lines(made: dict[str, Any]) -> list[str]:
                 f"{tokens['unknown']:.2%} unknown; {cut or 'nothing is cut at 32'}"
             )
         if languages := split.get("languages"):
-            shown = ", ".join(
-                f"{code} {n / languages['rows']:.0%}" for code, n in list(languages["counts"].items())[:5]
-            )
-            lines.append(f"  languages  {shown} (of {languages['rows']:,} rows)")
+            counts = list(shown_languages(languages).items())[:5]
+            shown = ", ".join(f"{language_name(code)} {n / languages['rows']:.0%}" for code, n in counts)
+            lines.append(f"  languages  {shown} (of {counted(languages['rows'], 'row')})")
         for column, values in split["columns"].items():
             if values["missing"]:
                 lines.append(f"  missing    {column}: {values['missing']:,}")

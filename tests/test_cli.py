@@ -67,6 +67,64 @@ def test_train_show_list_delete(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+def test_what_was_odd_in_reading_a_file_is_told_everywhere(settings: Settings, tmp_path: Path) -> None:
+    """Rows that do not fit the header: in profile, train, their JSON and the worker's log."""
+    path = tmp_path / "odd.csv"
+    rows = [f"words of row {i},{'good' if i % 2 else 'bad'}" for i in range(40)]
+    path.write_text("\n".join(["text,label", *rows[:20], "one,two,three,four", *rows[20:]]) + "\n")
+    status, profile, _ = run("profile", str(path))
+    odd = [note for note in profile["notes"] if note["level"] == "warning"]
+    assert status == 0 and odd
+    told = command("profile", str(path)).stdout
+    assert f"Warning: {odd[0]['text']}" in told
+    spec = (
+        TINY.replace("source: sample", f"source: file, path: '{path}'")
+        .replace("64", "30")
+        .replace("max_eval_examples: 32", "max_eval_examples: 4")
+    )
+    status, trained, errors = run("train", "-", stdin=spec)
+    assert status == 0, errors
+    assert odd[0] in trained["notes"] and f"Warning: {odd[0]['text']}" in errors
+    assert odd[0]["text"] in (settings.run_dir(trained["run"]) / "worker.log").read_text(encoding="utf-8")
+    assert trained["advice"] and all(isinstance(tip, str) for tip in trained["advice"])
+    assert run("show", trained["run"])[1]["notes"] == trained["notes"]
+    assert "hints" in trained
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (["data.source=file", "data.path=no/such.csv"], "there is no file or folder 'no/such.csv'"),
+        (["data.text_columns=[body]"], "has no column 'body'"),
+        (["data.label_column=klass"], "has no column 'klass'"),
+        (["data.eval_split=dev"], "there is no split 'dev'"),
+        (["data.train_split=learn"], "has no split 'learn'"),
+        (["model.name=./no_model"], "is not a folder"),
+    ],
+)
+def test_nothing_is_queued_for_bad_input(settings: Settings, changes: list[str], said: str) -> None:
+    sets = [word for change in changes for word in ("--set", change)]
+    status, result, _ = run("train", "-", *sets, stdin=TINY)
+    assert status == 2 and said in result["error"], result
+    assert not Store(settings.store_path).runs()
+
+
+@pytest.mark.parametrize("path", ["no_such_file.csv", "./thing", "../thing", "a/b/c", "core/thing", "x.zip", "t.tar"])
+def test_a_path_to_nothing_is_not_taken_for_a_hub_id(settings: Settings, path: str) -> None:
+    status, result, _ = run("profile", path)
+    assert status == 2 and result["error"] == f"there is no file or folder {path!r}; check the spelling"
+
+
+def test_what_may_be_a_hub_id_or_a_path_is_said_to_be_neither(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    status, result, errors = run("profile", "foo/bar")
+    assert status == 2 and "nor is there a file or folder 'foo/bar' here" in result["error"]
+    assert "so it is taken for a dataset of the Hub" in errors
+
+
+@pytest.mark.slow
 def test_a_person_reads_what_came_of_it_and_what_to_try_next(settings: Settings) -> None:
     done = command("train", "-", "--set", "training.learning_rate=5e-5", stdin=TINY)
     assert done.returncode == 0, done.stderr
@@ -108,9 +166,10 @@ def test_bad_input_is_exit_2_with_a_sentence(
 
 
 def test_a_run_that_cannot_work_is_exit_1(settings: Settings) -> None:
-    status, result, errors = run("train", "-", stdin="data: {source: file, path: /nowhere/reviews.csv}")
+    weights = TINY.replace("num_train_epochs: 1", "class_weights: custom, custom_class_weights: {nope: 2}")
+    status, result, errors = run("train", "-", stdin=weights)
     assert (status, result["status"]) == (1, "failed")
-    assert "reviews.csv" in result["error"] and "reviews.csv" in errors
+    assert "there is no class 'nope'" in result["error"] and "there is no class 'nope'" in errors
 
 
 def test_a_reader_that_has_seen_enough_is_no_error(settings: Settings) -> None:

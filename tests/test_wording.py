@@ -48,3 +48,16 @@ def test_a_sentence_keeps_the_case_of_names() -> None:
     assert wording.sentence("the disk is full") == "The disk is full."
     assert wording.sentence("train.csv is empty") == "train.csv is empty."
     assert wording.sentence("Really?") == "Really?"
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(1, "1 epoch"), (1.0, "1 epoch"), (0.5, "0.5 epochs"), (3.0, "3 epochs"), (2000, "2,000 epochs"), (0, "0 epochs")],
+)
+def test_one_of_a_thing_is_not_many(count: float, said: str) -> None:
+    assert wording.counted(count, "epoch") == said
+
+
+def test_a_share_of_a_language_that_is_chance_is_not_shown() -> None:
+    found = {"rows": 1000, "counts": {"ja": 700, "en": 281, "vi": 19}}
+    assert list(wording.shown_languages(found)) == ["ja", "en"]

@@ -15,7 +15,7 @@ from core.data.prepared import QUICK_NEAR_ROWS, QUICK_ROWS, Prepared
 from core.errors import SpecError, TunedeckError
 from core.spec import DataSpec, build
 from core.steps import step_words
-from core.wording import sentence
+from core.wording import counted, sentence
 from ui import dataset_import, dataset_view, state
 from ui.components import plain, show_error
 
@@ -308,7 +308,7 @@ def _files(prepared: Prepared) -> None:
                 st.download_button(
                     f"{plain(split)}.{form}", partial(_opened, prepared, split, form),
                     file_name=f"{split}.{form}", key=f"export_{prepared.fingerprint}_{split}_{form}",
-                    icon=":material/download:", on_click="ignore", help=f"{part.rows:,} rows",
+                    icon=":material/download:", on_click="ignore", help=f"{counted(part.rows, 'row')}",
                 )  # fmt: skip
     st.caption("In CSV, text that a spreadsheet would take for a formula gets an apostrophe in front.")
 

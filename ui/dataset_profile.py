@@ -14,7 +14,7 @@ from core.errors import TunedeckError
 from core.figures.data import cut_shares
 from core.naming import model_name
 from core.spec import DataSpec, ModelSpec, ProfileSpec
-from core.wording import language_name, number
+from core.wording import counted, language_name, number, shown_languages
 from ui import dataset_columns, light_run, resources, state
 from ui.components import plain, show_error
 
@@ -142,9 +142,9 @@ def _languages(found: dict[str, Any]) -> None:
     looked = []
     for split, part in found["splits"].items():
         if languages := part.get("languages"):
-            for language, n in languages["counts"].items():
+            for language, n in shown_languages(languages).items():
                 shares.setdefault(language_name(language), {})[split] = n / max(1, languages["rows"])
-            looked.append(f"{plain(split)}: {languages['rows']:,} rows")
+            looked.append(f"{plain(split)}: {counted(languages['rows'], 'row')}")
         for text in part["texts"].values():
             for script, n in text["scripts"].items():
                 scripts.setdefault(script, {})[split] = n / max(1, text["scripts_of_rows"])

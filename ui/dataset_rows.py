@@ -149,7 +149,9 @@ def _whole(data: DataSpec, prepared: Prepared, split: str, number: int, view: Vi
             names = [name for name in names if name not in data.text_columns]
         for name in names:
             text = _as_text(values.get(name))
-            st.caption(f"{plain(name)} · {len(text):,} characters" if len(text) > LINE_CHARACTERS else plain(name))
+            st.caption(
+                f"{plain(name)} · {counted(len(text), 'character')}" if len(text) > LINE_CHARACTERS else plain(name)
+            )
             _text(text, hits(view))
 
 
@@ -184,7 +186,7 @@ def _as_text(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, (bytes, bytearray)):
-        return f"{len(value):,} bytes"
+        return f"{counted(len(value), 'byte')}"
     if isinstance(value, (list, tuple, dict)):
         return json.dumps(value, ensure_ascii=False, indent=1, default=str)
     return str(value)

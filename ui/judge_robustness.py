@@ -37,10 +37,10 @@ def show(judged: Judged) -> None:
     if worst["high"] < 0:
         st.markdown(
             f"**“{worst['title']}” costs most**: accuracy {score(worst['accuracy'])} instead of "
-            f"{score(found['accuracy'])} on {found['examples']:,} examples."
+            f"{score(found['accuracy'])} on {counted(found['examples'], 'example')}."
         )
     else:
-        st.markdown(f"**Nothing costs accuracy beyond chance** on {found['examples']:,} examples.")
+        st.markdown(f"**Nothing costs accuracy beyond chance** on {counted(found['examples'], 'example')}.")
     st.plotly_chart(robustness_figure(kinds), key="judge_robust", config={"displayModeBar": False},
                     alt="Change of accuracy by disturbance")  # fmt: skip
     st.caption(

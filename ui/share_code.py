@@ -13,7 +13,7 @@ from core.sharing.code.notebook import notebook
 from core.sharing.code.script import main_lines, main_part, script
 from core.sharing.report.content import texts_are_public
 from core.store import Run
-from core.wording import size
+from core.wording import counted, size
 from ui import light_run, resources
 from ui.components import plain, show_error
 
@@ -44,7 +44,7 @@ def show(run: Run) -> None:
     st.caption(_promise(facts))
     chosen = st.segmented_control(
         "Show", ["main", "whole"], default="main", required=True, key="code_part", label_visibility="collapsed",
-        format_func={"main": f"Main part ({main_lines(facts)} lines)",
+        format_func={"main": f"Main part ({counted(main_lines(facts), 'line')})",
                      "whole": f"Whole script ({len(whole.splitlines())})"}.__getitem__,
     )  # fmt: skip
     shown = whole if chosen == "whole" else main_part(facts)

@@ -17,7 +17,7 @@ from core.sharing.hub.push_spec import PushSpec, repo_name
 from core.sharing.model import model_files
 from core.spec import RunSpec, build
 from core.store import Run
-from core.wording import size
+from core.wording import counted, size
 from ui import hub_account, light_run, resources, share_hub_data, state
 from ui.components import clock, code, plain, show_error
 
@@ -91,7 +91,7 @@ def _outcome(push: Run) -> None:
                 st.badge("Private", icon=":material/lock:", color="gray")
             else:
                 st.badge("Public", icon=":material/public:", color="orange")
-        told = f"{summary['files']} files, {size(summary['bytes'])}"
+        told = f"{counted(summary['files'], 'file')}, {size(summary['bytes'])}"
         sent = "nothing new had to be sent" if not summary["sent"] else f"{size(summary['sent'])} sent"
         st.caption(f"{told}; {sent} · {clock(push.ended or push.created)} · commit {code(str(summary['commit'])[:7])}")
         st.link_button(

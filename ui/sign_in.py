@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import AccessDenied
 from core.person import Person
-from core.wording import sentence
+from core.wording import counted, sentence
 from ui import person, resources, state
 from ui.components import plain
 
@@ -49,9 +49,9 @@ def who_is_here(who: Person) -> None:
         elif mode == "demo":
             demo, limits = resources.installation().demo, resources.installation().limits
             st.caption(
-                f":material/science: **Demo.** Train the sample: up to {demo.examples:,} examples, {demo.epochs:g} "
-                f"epochs and {limits.run_s / 60:g} minutes, one run at a time. You alone see your runs; they are "
-                f"deleted after {demo.keep_s / 3600:g} hours."
+                f":material/science: **Demo.** Train the sample: up to {demo.examples:,} examples, "
+                f"{counted(demo.epochs, 'epoch')} and {counted(limits.run_s / 60, 'minute')}, one run at a time. You "
+                f"alone see your runs; they are deleted after {counted(demo.keep_s / 3600, 'hour')}."
             )
         elif mode == "viewer":
             st.caption(":material/visibility: **Read-only.** These are results to look at; nothing is trained here.")

@@ -119,9 +119,9 @@ def show_outlook(spec: RunSpec | None, prepared: Prepared | None) -> None:
     elif (outlook := plan.outlook(spec, prepared, resources.store().holdouts())) is not None:
         held_out = ", held out" if outlook.held_out else ""
         lines += [
-            f":material/school: {outlook.train:,} examples to learn from",
+            f":material/school: {counted(outlook.train, 'example')} to learn from",
             f":material/fact_check: {outlook.evaluation:,} to be judged on{held_out}",
-            f":material/steps: {outlook.steps:,} steps",
+            f":material/steps: {counted(outlook.steps, 'step')}",
         ]
         if spec.engine == "keras" and spec.keras_input == "numpy":
             lines.append(f":material/data_array: Up to {size(plan.whole_arrays(outlook.train, spec))} for whole arrays")

@@ -22,6 +22,7 @@ from core.data.prepared import Prepared, Split
 from core.data.reading import parquet
 from core.data.view import View, hits, order_sql, where_sql
 from core.errors import DataError
+from core.wording import counted
 
 if TYPE_CHECKING:
     import duckdb
@@ -321,7 +322,7 @@ def cell(value: Any, names: tuple[str, ...] | None = None) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, (bytes, bytearray)):
-        text = f"{len(value):,} bytes"
+        text = f"{counted(len(value), 'byte')}"
     elif isinstance(value, (list, tuple, dict)):
         text = json.dumps(
             value, ensure_ascii=False, default=lambda v: f"{len(v):,} bytes" if isinstance(v, bytes) else str(v)

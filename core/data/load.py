@@ -26,7 +26,7 @@ from core.errors import DataError
 from core.label_names import groups, telling
 from core.settings import Settings
 from core.spec import DataSpec
-from core.wording import listed
+from core.wording import counted, listed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -321,7 +321,8 @@ def _say_lost(lost: rows.Lost, part: Split, split: str, texts: Sequence[str], la
         values = ", ".join(map(repr, sorted(lost.unknown_values)[:5]))
         notes.append(
             Note(
-                f"{lost.unknown:,} rows of {split} have a label that training has not ({values}) and were left out.",
+                f"{counted(lost.unknown, 'row')} of {split} with a label that does not occur in training ({values}) "
+                "left out.",
                 "warning",
             )
         )

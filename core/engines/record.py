@@ -14,6 +14,7 @@ from core.errors import DataError, ModelError
 from core.events import Reporter
 from core.files import finite, write_text
 from core.spec import RunSpec
+from core.wording import counted
 
 logger = logging.getLogger(__name__)
 
@@ -141,7 +142,7 @@ class Record:
             metric = self.spec.evaluation.metric_for_best_model.replace("_", " ")
             self.report.message(
                 f"Ended early at step {self.step:,} of {self.timetable.total:,}: the {metric} had not risen in "
-                f"{self.without_improvement} evaluations.",
+                f"{counted(self.without_improvement, 'evaluation')}.",
                 level="notice",
                 code="early-stopping",
             )

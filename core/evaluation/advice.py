@@ -7,6 +7,7 @@ from typing import Any
 
 from core import models
 from core.spec import RunSpec
+from core.wording import counted
 
 MOST = 4
 PERFECT = 0.99  # accuracy
@@ -39,10 +40,9 @@ def _stopped(report: dict[str, Any], history: dict[str, Any]) -> str:
     if history["steps"] >= history["total_steps"]:
         return ""
     part = report["examples"] < report["eval_examples"]
-    judged = f" It was judged on {report['examples']:,} of {report['eval_examples']:,} examples." if part else ""
-    return (
-        f"Training ended after {history['steps']:,} of {history['total_steps']:,} steps; let it run to the end.{judged}"
-    )
+    examples, steps = counted(report["eval_examples"], "example"), counted(history["total_steps"], "step")
+    judged = f" It was judged on {report['examples']:,} of {examples}." if part else ""
+    return f"Training ended after {history['steps']:,} of {steps}; let it run to the end.{judged}"
 
 
 def _not_learned(spec: RunSpec, report: dict[str, Any]) -> str:
@@ -84,9 +84,9 @@ def _overfitted(spec: RunSpec, evaluations: list[dict[str, Any]]) -> str:
         return ""
     best = evaluations[losses.index(min(losses))]
     return (
-        f"The evaluation loss was lowest after {best['epoch']:.3g} epochs and has risen since: the model began to "
-        "learn the training examples by heart. Train for fewer epochs, or with more examples, weight decay or a lower "
-        "learning rate."
+        f"The evaluation loss was lowest after {counted(best['epoch'], 'epoch')} and has risen since: the model began "
+        "to learn the training examples by heart. Train for fewer epochs, or with more examples, weight decay or a "
+        "lower learning rate."
     )
 
 
@@ -98,7 +98,7 @@ def _still_improving(spec: RunSpec, evaluations: list[dict[str, Any]], history: 
     epochs = spec.training.num_train_epochs
     return (
         f"The model was still getting better at the last evaluation ({values[-2]:.3f}, then {values[-1]:.3f}): "
-        f"try {epochs * 2:g} epochs."
+        f"try {counted(epochs * 2, 'epoch')}."
     )
 
 

@@ -26,7 +26,7 @@ from core.settings import Settings
 from core.spec import DataSpec
 from core.steps import CleanText, Columns, Condition, Filter, MapLabels, Rename, step_words
 from core.store import Run, Store
-from core.wording import counted, listed
+from core.wording import counted, listed, shortened
 
 PAIR_TASKS = {"mrpc", "qqp", "stsb", "sts-b", "mnli", "mnli-mm", "qnli", "rte", "wnli", "snli", "xnli", "paws"}
 SINGLE_TASKS = {"cola", "sst2", "sst-2", "imdb", "ag_news"}
@@ -271,13 +271,13 @@ def _repeated(
                 continue  # labels are not read
             case Filter() if labelled and not step.splits:
                 again = _filtered(step, place, prepared, training, roles)
-                passed += [] if again else [step_words(step)]
+                passed += [] if again else [shortened(step_words(step), 200)]
             case _:
                 again = None
-                passed.append(step_words(step))
+                passed.append(shortened(step_words(step), 200))
         if again is not None:
             steps.append(again)
-            text = f"As in the preparation of the run {training.title}: {step_words(again)}."
+            text = f"As in the preparation of the run {training.title}: {shortened(step_words(again), 200)}."
             notes.append(Note(text, "warning" if isinstance(again, Filter) else "info"))
     if passed:
         rest = f" and {counted(len(passed) - 3, 'more step', 'more steps')}" if len(passed) > 3 else ""

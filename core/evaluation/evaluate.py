@@ -94,7 +94,6 @@ def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter
     return {
         "main_metric": main, "value": made["metrics"][main], "metrics": made["metrics"], "examples": made["examples"],
         "title": title, "split": examples.split, "kind": examples.kind, "dataset": examples.part.prepared.title,
-        "text_columns": list(examples.part.source_columns), "label_column": examples.part.label_column,
     }  # fmt: skip
 
 

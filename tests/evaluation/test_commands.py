@@ -15,6 +15,7 @@ import pytest
 
 from core.process import PROJECT
 from core.settings import Settings
+from core.store import Store
 from tests.hub_server.server import LoopbackHub
 
 pytestmark = pytest.mark.slow
@@ -40,6 +41,8 @@ def test_judge_and_predict(classifier: Path, reviews: Callable[..., Path], setti
         "predict", str(classifier), str(folder / "test.csv"), "--out", str(out), settings=settings
     )
     assert status == 0 and result["rows"] == 60, said
+    assert result["text_columns"] == ["text"]
+    assert any("guessed from the columns" in note["text"] for note in result["notes"]), "a folder names no columns"
     assert {"text", "label", "prediction", "confidence", "p_good"} <= set(pq.read_table(out).column_names)
 
 
@@ -47,14 +50,35 @@ def test_judge_and_predict(classifier: Path, reviews: Callable[..., Path], setti
     ("arguments", "said"),
     [
         (("evaluate", "/no/such/model", "--data", "sample", "--split", "test"), "is not a folder"),
+        (("evaluate", "core/no_such_model", "--data", "sample"), "is not a folder"),
         (("evaluate", "a/b"), "has no dataset of its own"),
+        (("evaluate", "MODEL", "--data", "no/such/file.csv"), "there is no file or folder 'no/such/file.csv'"),
+        (("evaluate", "MODEL", "--data", "sample", "--split", "dev"), "has no split 'dev'; its splits are train, test"),
+        (("evaluate", "MODEL", "--data", "sample", "--text", "body"), "has no column 'body'"),
+        (("evaluate", "MODEL", "--data", "sample", "--label", "klass"), "has no column 'klass'"),
+        (("predict", "MODEL", "nothing.csv", "--out", "x.csv"), "there is no file or folder 'nothing.csv'"),
+        (("predict", "MODEL", "sample", "--text", "body", "--out", "x.csv"), "has no column 'body'"),
+        (("predict", "MODEL", "sample", "--split", "dev", "--out", "x.csv"), "has no split 'dev'"),
         (("predict", "a/b", "sample", "--out", "x.xlsx"), "neither a .csv nor a .parquet"),
-        (("predict", "a/b", "sample", "--out", "/no/such/folder/x.csv"), "there is no folder"),
+        (("predict", "MODEL", "sample", "--out", "/no/such/folder/x.csv"), "there is no folder"),
     ],
 )
-def test_bad_input_gets_a_sentence(arguments: tuple[str, ...], said: str, settings: Settings) -> None:
-    status, result, _ = command(*arguments, settings=settings)
-    assert status in (1, 2) and said in str(result["error"])
+def test_bad_input_is_exit_2_and_nothing_is_queued(
+    arguments: tuple[str, ...], said: str, classifier: Path, settings: Settings
+) -> None:
+    given = [str(classifier) if argument == "MODEL" else argument for argument in arguments]
+    status, result, _ = command(*given, settings=settings)
+    assert status == 2 and said in str(result["error"])
+    assert not Store(settings.store_path).runs()
+
+
+def test_the_file_that_is_read_is_not_written_over(
+    classifier: Path, reviews: Callable[..., Path], settings: Settings
+) -> None:
+    path = reviews(train=20) / "train.csv"
+    before = path.read_bytes()
+    status, result, _ = command("predict", str(classifier), str(path), "--out", str(path), settings=settings)
+    assert status == 2 and "is the file that is read" in result["error"] and path.read_bytes() == before
 
 
 def test_a_model_of_the_hub(

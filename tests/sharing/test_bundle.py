@@ -296,6 +296,20 @@ def test_hostile_bundles(shared: Shared, elsewhere: tuple[Store, Settings], tmp_
     assert not (tmp_path / "outside.json").exists() and not Path("/tmp/outside.json").exists()
 
 
+@pytest.mark.parametrize("file", ["report.json", "evaluation.json", "predictions.parquet", "metrics.parquet"])
+def test_a_changed_bundle_of_a_run_that_is_here_is_refused(
+    shared: Shared, elsewhere: tuple[Store, Settings], file: str
+) -> None:
+    path = shared.bundle("one", texts=True)
+    there, home = elsewhere
+    run = import_bundle(path, there, home)
+    before = {p: p.read_bytes() for p in (home.home / "runs").rglob("*") if p.is_file()}
+    with pytest.raises(TunedeckError, match="changed or damaged"):
+        import_bundle(rewritten(path, in_file(file, lambda data: data + b" ", honest=False)), there, home)
+    assert {p: p.read_bytes() for p in (home.home / "runs").rglob("*") if p.is_file()} == before
+    assert import_bundle(path, there, home) == run
+
+
 def test_predictions_of_classes_that_do_not_exist(
     shared: Shared, elsewhere: tuple[Store, Settings], tmp_path: Path
 ) -> None:

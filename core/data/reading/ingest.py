@@ -89,7 +89,7 @@ def by_step(prepared: Prepared, step: Any, folder: Path, progress: Progress) -> 
     made = Made(prepared.title, reading=prepared.reading, notes=list(prepared.notes))
     paths, names = transform.apply(prepared, step, folder, progress)
     _described(made, paths, folder, names)
-    made.notes.append(Note(f"{step_words(step)}: {sum(s['rows'] for s in made.splits):,} rows."))
+    made.notes.append(Note(f"{step_words(step)}: {counted(sum(s['rows'] for s in made.splits), 'row')}."))
     there = {column.name for column in made.columns}
     made.text_guess = tuple(name for name in prepared.text_guess if name in there) or made.text_guess
     if prepared.label_guess in there:

@@ -62,13 +62,14 @@ def import_bundle(source: Path, store: Store, settings: Settings, owner: str = "
     store.check_import()
     most = min(settings.max_unpacked_bytes, quotas.left(settings, store))
     manifest, digest = _manifest(source)
-    if (known := _known(manifest, digest, store)) is not None:
-        return known
+    known = _known(manifest, digest, store)
     runs = settings.home / "runs"
     partial = runs / f"{IMPORTING}{uuid.uuid4().hex[:8]}"
     partial.mkdir(parents=True)
     try:
-        _fetch(source, manifest, partial, most)
+        _fetch(source, manifest, partial, settings.max_unpacked_bytes if known else most)
+        if known is not None:
+            return known  # only now: what was changed in its files is refused also where the run is here already
         _check(manifest, partial, source.name)
         trained = manifest.trained
         imported = {

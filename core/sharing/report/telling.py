@@ -390,7 +390,7 @@ def procedure(content: Content) -> Line:
         batch += f" × {training.gradient_accumulation_steps:,}"
     parts = [
         f"learning rate {training.learning_rate:g} ({training.lr_scheduler_type})", f"batches of {batch}",
-        f"{training.num_train_epochs:g} {'epoch' if training.num_train_epochs == 1 else 'epochs'}",
+        f"{counted(training.num_train_epochs, 'epoch')}",
         f"texts of up to {spec.model.max_length:,} tokens",
     ]  # fmt: skip
     tool = engine_title(spec.model_dump(mode="json"))
