@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hmac
 import os
+import secrets
 from dataclasses import replace
 
 import streamlit as st
@@ -64,6 +66,17 @@ def scheduler() -> Scheduler:
     if installation().mode != "viewer":
         thread.start()
     return thread
+
+
+@st.cache_resource(show_spinner=False)
+def _link_secret() -> bytes:
+    return secrets.token_bytes(32)
+
+
+def link_proof(path: str) -> str:
+    """What a link to a file has in it that this dashboard wrote for this person, and nobody else can write."""
+    person_and_path = f"{settings().person.id}\0{path}".encode("utf-8", "surrogatepass")
+    return hmac.new(_link_secret(), person_and_path, "sha256").hexdigest()[:32]
 
 
 def settings() -> Settings:

@@ -8,6 +8,7 @@ import streamlit as st
 import yaml
 
 from core.errors import Problem, SpecError
+from core.network_paths import leads_to_network
 from core.spec import MAX_SPEC_CHARACTERS, RunSpec, from_yaml, to_yaml
 from core.wording import sentence
 from ui import resources, state
@@ -42,7 +43,7 @@ def show(spec: RunSpec | None, name: str) -> None:
 
 def _apply(text: str) -> None:
     try:
-        spec = from_yaml(text)
+        spec = _read(text)
     except SpecError as error:
         st.error("\n".join(f"- {line}" for line in _lines(text, error)), icon=":material/error:")
         return
@@ -57,9 +58,18 @@ def _uploaded(key: str) -> None:
     name, text = file.name, file.getvalue().decode("utf-8-sig", errors="replace")
     state.forget_upload(file)
     try:
-        state.fill_form(from_yaml(text))
+        state.fill_form(_read(text))
     except SpecError as error:
         state.set_notice(f"{plain(name)} cannot be used: " + "; ".join(_lines(text, error)))
+
+
+def _read(text: str) -> RunSpec:
+    """The spec, which anybody may have written: it opens nothing of another machine. Raises SpecError."""
+    spec = from_yaml(text)
+    for field, path in (("data.path", spec.data.path), ("model.name", spec.model.name)):
+        if leads_to_network(path) and path not in state.opened_paths():
+            raise SpecError([Problem(field, f"{path[:100]!r} is on another machine; type it into its own field")])
+    return spec
 
 
 def _lines(text: str, error: SpecError) -> list[str]:

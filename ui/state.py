@@ -21,7 +21,7 @@ _DATA, _DRAFT, _DRAFT_PRESET, _VIEWS, _FORM, _RECENT, _SOURCE, _UPLOADS, _NOTICE
 )  # fmt: skip
 DATASET_TABS, ROWS_TAB, PREPARE_TAB = "dataset_tabs", ":material/table_rows: Rows", ":material/construction: Prepare"
 T = TypeVar("T")
-_SELECTED, _QUESTION, _CURVES = "selected_runs", "question", "curves"
+_SELECTED, _QUESTION, _CURVES, _OPENED = "selected_runs", "question", "curves", "opened_paths"
 RECENT_DATASETS = 6
 
 
@@ -34,8 +34,19 @@ def set_data(chosen: DataSpec) -> None:
     """Look at this dataset; the New run page takes it over."""
     st.session_state[_DATA] = chosen
     set_source(chosen.source)
+    may_open(chosen.path)
     others = [d for d in recent_data() if not same_origin(d, chosen)]
     st.session_state[_RECENT] = [chosen, *others][:RECENT_DATASETS]
+
+
+def may_open(path: str) -> None:
+    """The person has opened this path, or said that a link may."""
+    opened_paths().add(path)
+
+
+def opened_paths() -> set[str]:
+    """Paths that a link may open without asking, as this session has opened them already."""
+    return cast("set[str]", st.session_state.setdefault(_OPENED, set()))
 
 
 def recent_data() -> list[DataSpec]:

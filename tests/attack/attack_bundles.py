@@ -118,6 +118,21 @@ def _named(content: dict[str, bytes], name: str) -> None:
     content["bundle.json"] = json.dumps(tree).encode()
 
 
+@case("a bundle that names a place on another machine")
+def _network(place: Place, shared: Shared) -> None:
+    for part, field, path in (
+        ("data", "path", r"\\evil.example\share\x.csv"), ("data", "path", "//evil.example/x"),
+        ("model", "name", r"\\evil.example\models"), ("model", "name", "smb://evil.example/x"),
+    ):  # fmt: skip
+
+        def change(content: dict[str, bytes], part: str = part, field: str = field, path: str = path) -> None:
+            tree = json.loads(content["bundle.json"])
+            tree["runs"][0]["spec"][part] |= {field: path} | ({"source": "file"} if part == "data" else {})
+            content["bundle.json"] = json.dumps(tree).encode()
+
+        changed(place, shared, change, "another machine")
+
+
 @case("a bundle with files that its manifest does not name")
 def _stowaways(place: Place, shared: Shared) -> None:
     """They are not looked at: the bundle is good without them."""

@@ -179,3 +179,69 @@ def _closed_pages(place: Place, opened: Any) -> None:
     for name in ("train/new_run", "results/playground", "admin/audit", "data/datasets"):
         with place.untouched(), pytest.raises(ValueError, match="not find a navigation page"):
             opened(place.home, name, "viewer")
+
+
+@case("a file of this computer in a link from outside")
+def _local_file(place: Place, opened: Any) -> None:
+    path = str(place.canary / "secret.csv")
+    forged = {"opened": "0" * 32}
+    for more in ({}, forged, {"split": "train", "view": '{"search":"x"}'}, {"steps": '[{"step":"subset","rows":1}]'}):
+        with place.untouched():
+            page = opened(place.home, "data/datasets", source="file", path=path, **more)
+        assert CANARY not in everything(page) and not page.dataframe
+        assert page.button(key="link_open").label.replace("\\", "").endswith("canary/secret.csv")
+        assert path in words(page)
+    page.button(key="link_leave").click().run()
+    assert "link_open" not in [b.key for b in page.button] and CANARY not in everything(page)
+
+    page.query_params.update({"source": "file", "path": path, "split": "test"})
+    page.run().button(key="link_open").click().run()
+    assert not page.exception and CANARY in page.dataframe[0].value["text"][0]
+    proof = page.query_params["opened"]  # it is in the address now: a reload, which is a new session, goes on
+    place.checked += 1
+    page = opened(place.home, "data/datasets", source="file", path=path, opened="".join(proof))
+    assert CANARY not in everything(page)  # a dashboard that was started anew asks again
+
+
+@case("a place on another machine in a link")
+def _network_path(place: Place, opened: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from core import settings as settings_module
+    from core.data.reading import files
+
+    def touched(*_: object) -> None:
+        raise AssertionError("the place was looked at")
+
+    monkeypatch.setattr(settings_module, "_meant", touched)
+    monkeypatch.setattr(files, "resolve", touched)
+    for path in (
+        r"\\evil.example\share\x.csv", "//evil.example/share", r"\/evil.example\share", r"/\evil.example/share",
+        r"\\?\UNC\evil.example\share", r"\\.\pipe\x", r"\??\UNC\evil.example\share", "smb://evil.example/share/x.csv",
+        "FILE://evil.example/x.csv", "/net/evil.example/x", '"\\\\evil.example\\share"', " //evil.example/share",
+    ):  # fmt: skip
+        with place.untouched():
+            page = opened(place.home, "data/datasets", source="file", path=path)
+        said = harmless(place, page)
+        assert "another machine" in said and "link_open" not in [b.key for b in page.button], path
+
+
+@case("a place on another machine in a spec or bundle that somebody sent")
+def _network_path_in_files(place: Place, opened: Any) -> None:
+    from core.network_paths import network_path_in
+    from core.spec import RunSpec, from_yaml, to_yaml
+
+    texts = (
+        r'data: {source: file, path: "\\\\evil.example\\share\\x.csv"}', "data: {source: file, path: //evil.example/x}",
+        r'model: {name: "\\\\evil.example\\models\\bert"}', "model: {name: smb://evil.example/bert}",
+    )  # fmt: skip
+    for text in texts:
+        assert network_path_in(from_yaml(text).model_dump(mode="json")) is not None
+        page = opened(place.home, "train/new_run")
+        page.session_state["as_yaml"] = True
+        page.run()
+        editor = next(area for area in page.text_area if area.label == "YAML")
+        with place.untouched():
+            editor.set_value(text).run()
+            page.button(key="yaml_apply").click().run()
+        assert "another machine" in harmless(place, page)
+    assert network_path_in(from_yaml(to_yaml(RunSpec())).model_dump(mode="json")) is None
+    assert network_path_in({"source": "hub", "path": "owner/name", "model": {"name": "C:\\models\\bert"}}) is None

@@ -25,6 +25,7 @@ from core import spec as specs
 from core.data.reading.uploads import CHUNK, Readable, safe_name
 from core.errors import DataError, RunNotFound, SpecError, WrongStatus
 from core.files import sync
+from core.network_paths import network_path_in
 from core.settings import Settings
 from core.sharing.bundles import bundle_format, bundle_shapes, examples_file, zips
 from core.sharing.bundles.bundle import as_run, specs_of
@@ -176,6 +177,8 @@ def _check(manifest: Manifest, partial: Path, name: str) -> None:
         raise DataError(f"{name} has settings that are not valid ({error.problems[0].message[:200]})") from None
     evaluations = {run.id for run in manifest.runs if run.kind == "evaluate"}
     for run in manifest.runs:
+        if (path := network_path_in(run.spec)) is not None:
+            raise DataError(f"{name} names {path[:100]!r}, a place on another machine; export the run again without it")
         folder = partial / "runs" / run.id
         folder.mkdir(parents=True, exist_ok=True)
         _check_belongs(run, manifest.trained, evaluations, name)
@@ -201,6 +204,8 @@ def _check_results(run: Record, folder: Path, results: dict[str, Any], name: str
             raise DataError(f"{name} is not complete: run {run.id} has no {file}; export the run again")
     found = results.get("evaluation.json") or results.get("comparison.json")
     if found is not None:
+        if network_path_in(found) is not None:
+            raise DataError(f"{name} names data on another machine; export the run again without it")
         try:
             specs.build(found["data"], DataSpec)
         except SpecError as error:
