@@ -60,6 +60,8 @@ class Summary(Strict):
     split: Name | None = None
     kind: Name | None = None
     dataset: Label | None = None
+    text_columns: Annotated[tuple[Label, ...], Field(max_length=2)] | None = None
+    label_column: Label | None = None
 
 
 class Record(Strict):
