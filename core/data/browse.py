@@ -10,7 +10,6 @@ import hashlib
 import json
 import re
 import threading
-import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from core import seals
 from core.data.prepared import Prepared, Split
 from core.data.reading import parquet
 from core.data.view import View, hits, order_sql, where_sql
@@ -99,10 +99,13 @@ def matching(prepared: Prepared, split: str, view: View) -> np.ndarray:
     key = json.dumps([VIEW_FORMAT, split, str(part.path), view.model_dump(mode="json")])
     path = prepared.folder / VIEWS / f"{hashlib.sha256(key.encode()).hexdigest()[:24]}.npy"
     try:
-        found: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        if seals.info(path) is not None:
+            kept: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+            return kept
     except (OSError, ValueError):
-        found = _matching(prepared, part, view)
-        _keep_view(path, found)
+        pass
+    found = _matching(prepared, part, view)
+    _keep_view(path, found)
     return found
 
 
@@ -137,16 +140,15 @@ def _keep_view(path: Path, rows: np.ndarray) -> None:
     """For the next page and the next visit; without it both are slower, so that a full disk is no error."""
     import numpy as np
 
-    partial = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}.npy")
     try:
         path.parent.mkdir(exist_ok=True)
-        np.save(partial, rows, allow_pickle=False)
-        partial.replace(path)
+        with seals.sealed_file(path) as partial, partial.open("wb") as file:
+            np.save(file, rows, allow_pickle=False)
         older = sorted(path.parent.glob("[!.]*.npy"), key=lambda p: p.stat().st_mtime, reverse=True)
         for old in older[MOST_VIEWS:]:
-            old.unlink(missing_ok=True)
+            seals.remove(old)
     except OSError:
-        partial.unlink(missing_ok=True)
+        pass
 
 
 def row(prepared: Prepared, split: str, number: int) -> dict[str, Any]:

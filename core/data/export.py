@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from core import seals
 from core.data.prepared import Prepared
 from core.data.reading import parquet
 from core.data.reading.columns import COMPRESSION
@@ -33,15 +33,11 @@ def export(prepared: Prepared, split: str, form: str) -> Path:
     """
     place = list(prepared.splits).index(split)  # two splits in Japanese may have the same name for a file
     path = prepared.folder / "exports" / f"{place}-{name_of(split)}{SUFFIXES[form]}"
-    if path.is_file():
+    if seals.info(path) is not None:
         return path
     path.parent.mkdir(exist_ok=True)
-    partial = path.with_name(f".{uuid.uuid4().hex[:8]}{path.suffix}")
-    try:
+    with seals.sealed_file(path) as partial:
         write(tables(prepared, split), form, partial)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
     return path
 
 

@@ -13,11 +13,11 @@ import json
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from core import seals
 from core.data import browse
 from core.data.prepared import Prepared
 from core.data.reading import parquet
 from core.data.repeats import text_keys
-from core.files import replace_file
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,13 +36,14 @@ def keys_of(prepared: Prepared, split: str, texts: Sequence[str]) -> np.ndarray:
     key = hashlib.sha256(json.dumps([split, list(texts)]).encode()).hexdigest()[:16]
     path = prepared.folder / f"keys-{key}.npy"
     try:
-        kept: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
-        return kept
+        if seals.info(path) is not None:
+            kept: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+            return kept
     except (OSError, ValueError):
         pass
     found = [keys for _, keys in browse.query(prepared, split, text_keys(prepared, texts))]
     keys = np.unique(np.concatenate(found)).astype(np.uint64) if found else np.empty(0, np.uint64)
-    with replace_file(path) as partial, partial.open("wb") as file:
+    with seals.sealed_file(path) as partial, partial.open("wb") as file:
         np.save(file, keys, allow_pickle=False)
     return keys
 

@@ -2,9 +2,10 @@
 
     source (sample | file or folder | Hub) ── prepare() ──► HOME/datasets/<fingerprint>/*.parquet, manifest.json
 
-A folder with a manifest is complete: it is made under a temporary name and renamed. The fingerprint covers where the
-content came from, its size and time of change, and how it is read; the content itself is not hashed, so that a page
-finds a prepared dataset again in milliseconds. Parquet files are used where they lie.
+A folder with a manifest is complete: it is made under a temporary name, synced and renamed. The fingerprint covers
+where the content came from, its size and time of change, and how it is read; the content itself is not hashed, so that
+a page finds a prepared dataset again in milliseconds. Parquet files are used where they lie. The manifest seals the
+files that were made (see core.seals): a folder in which one is no longer what it was is prepared again.
 """
 
 from __future__ import annotations
@@ -13,20 +14,22 @@ import errno
 import hashlib
 import json
 import math
-import os
 import shutil
 import time
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from core import seals
 from core.data.notes import Note
 from core.data.reading import archives, files
 from core.data.reading.folders import layout
 from core.data.reading.folders.walk import Entry
 from core.errors import DataError, PathError
+from core.files import sync, write_text
 from core.settings import Settings
 from core.spec import DataSpec
 
@@ -37,6 +40,8 @@ QUICK_FILES = 1000
 SLOW_WORKBOOK = 4  # times as slow as text, byte by byte of its XML
 QUICK_ROWS, QUICK_NEAR_ROWS = 200_000, 6_000
 STALE_S = 24 * 3600
+MANIFEST = "manifest.json"
+KEPT_BY_PEOPLE = ("labels-reviewed.json",)  # survives when the rest of a damaged folder is made again
 
 Progress = Callable[[str, float | None], None]
 Kind = Literal["text", "integer", "float", "boolean", "class", "list", "other"]
@@ -197,12 +202,18 @@ def _make(data: DataSpec, settings: Settings, folder: Path, fingerprint: str, pr
         made = ingest.hub(data, folder, progress)
     else:
         made = ingest.files_of(data, settings, folder, progress)
-    manifest = {"format": FORMAT, "fingerprint": fingerprint, **asdict(made)}
-    text = json.dumps(manifest, ensure_ascii=True, indent=1)
-    with (folder / "manifest.json").open("w", encoding="ascii") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
+    for path in folder.rglob("*"):
+        sync(path)
+    own = [split["path"] for split in made.splits if not Path(split["path"]).is_absolute()]
+    sealed = {path: asdict(seals.seal_of(folder / path)) for path in own}
+    manifest = {"format": FORMAT, "fingerprint": fingerprint, "seals": sealed, **asdict(made)}
+    text = json.dumps({**manifest, "checksum": _checksum(manifest)}, ensure_ascii=True, indent=1)
+    write_text(folder / MANIFEST, text)
+
+
+def _checksum(manifest: dict[str, Any]) -> str:
+    text = json.dumps(manifest, ensure_ascii=True, sort_keys=True)
+    return hashlib.blake2b(text.encode("ascii"), digest_size=16).hexdigest()
 
 
 def _made_by_steps(data: DataSpec, settings: Settings, folder: Path, progress: Progress) -> Any:
@@ -234,21 +245,28 @@ def _publish(temporary: Path, folder: Path) -> None:
     try:
         temporary.rename(folder)
     except OSError:
-        if _open(folder) is None:
-            shutil.rmtree(folder, ignore_errors=True)  # what is there is of no use
+        if _open(folder) is None:  # what is there is of no use, but for what a person has done
+            for name in KEPT_BY_PEOPLE:
+                with suppress(OSError):
+                    (folder / name).rename(temporary / name)
+            shutil.rmtree(folder, ignore_errors=True)
             temporary.rename(folder)
+    sync(folder.parent)
 
 
 def _open(folder: Path) -> Prepared | None:
-    """The prepared dataset in a folder; None if there is none, or a file of it is gone."""
+    """The prepared dataset in a folder; None if there is none, or a file of it is gone or not what it was."""
     try:
-        tree = json.loads((folder / "manifest.json").read_text(encoding="ascii"))
-    except (OSError, ValueError):
+        tree = json.loads((folder / MANIFEST).read_text(encoding="ascii"))
+        checksum = tree.pop("checksum", None)
+        if tree["format"] != FORMAT or checksum not in (None, _checksum(tree)):
+            return None
+        found = _prepared(tree, folder)
+        sealed = {folder / path: seals.Seal(**seal) for path, seal in tree.get("seals", {}).items()}
+    except (OSError, ValueError, TypeError, KeyError, AttributeError):
         return None
-    if tree["format"] != FORMAT:
-        return None
-    found = _prepared(tree, folder)
-    return found if all(s.path.is_file() for s in found.splits.values()) else None
+    whole = all(seals.matches(path, seal) for path, seal in sealed.items())
+    return found if whole and all(s.path.is_file() for s in found.splits.values()) else None
 
 
 def _prepared(tree: dict[str, Any], folder: Path) -> Prepared:

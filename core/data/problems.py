@@ -15,12 +15,12 @@ from itertools import combinations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from core import seals
 from core.data import browse
 from core.data.clean import CONTROL
 from core.data.load import choose_train
 from core.data.prepared import Prepared, Progress, ignore
 from core.data.repeats import conflicts_sql, copies_sql, text_keys
-from core.files import write_text
 from core.label_names import groups, telling
 from core.spec import DataSpec
 from core.steps import (
@@ -108,14 +108,14 @@ def inspect(prepared: Prepared, data: DataSpec, progress: Progress = ignore) -> 
         found += check()
     order = ("high", "medium", "low")
     found.sort(key=lambda finding: order.index(finding.severity))
-    write_text(_path(prepared, data), json.dumps([asdict(finding) for finding in found], ensure_ascii=True))
+    seals.write_text(_path(prepared, data), json.dumps([asdict(finding) for finding in found], ensure_ascii=True))
     return found
 
 
 def find_inspection(prepared: Prepared, data: DataSpec) -> list[Finding] | None:
     """What `inspect` found before; None if it has not looked yet."""
     try:
-        tree = json.loads(_path(prepared, data).read_text(encoding="utf-8"))
+        tree = json.loads(seals.read_text(_path(prepared, data)) or "null")
         return [Finding(**{**f, "rows": tuple(f["rows"]), "steps": tuple(f["steps"])}) for f in tree]
     except (OSError, ValueError, TypeError, KeyError):
         return None

@@ -14,12 +14,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import hub, models
+from core import hub, models, seals
 from core.data import browse, language
 from core.data.prepared import Column, Prepared, Progress, ignore, prepare
 from core.data.reading import parquet
 from core.data.tokens import UNKNOWN, open_tokenizer, tokenizer_for
-from core.files import write_text
 from core.settings import Settings
 from core.spec import ProfileSpec
 
@@ -85,7 +84,7 @@ def profile(
         "text_columns": list(texts), "label_column": label, "splits": splits,
         "recommended_max_length": _recommended(splits, most_positions),
     }  # fmt: skip
-    write_text(_path(prepared, texts, label, tokenizer, exact), json.dumps(made, ensure_ascii=True))
+    seals.write_text(_path(prepared, texts, label, tokenizer, exact), json.dumps(made, ensure_ascii=True))
     return made
 
 
@@ -95,10 +94,10 @@ def find_profile(
     """What `profile` computed before, of all rows if it did that; None if it did not."""
     for exact in (True, False):
         try:
-            found: dict[str, Any] = json.loads(
-                _path(prepared, texts, label, tokenizer, exact).read_text(encoding="utf-8")
-            )
-            return found
+            text = seals.read_text(_path(prepared, texts, label, tokenizer, exact))
+            if text is not None:
+                found: dict[str, Any] = json.loads(text)
+                return found
         except (OSError, ValueError):
             continue
     return None

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable
 
 from core.access import check
-from core.data.prepared import Prepared
+from core.data.prepared import KEPT_BY_PEOPLE, Prepared
 from core.files import write_text
 from core.settings import Settings
 
-NAME = "labels-reviewed.json"
+(NAME,) = KEPT_BY_PEOPLE
 
 
 def reviewed(prepared: Prepared) -> set[str]:

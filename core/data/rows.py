@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,10 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from core import seals
 from core.data import labels
 from core.data.labels import Classes
 from core.data.reading import parquet
-from core.files import write_text
 
 BATCH_ROWS = 20_000
 
@@ -52,18 +49,14 @@ class Reader:
 
     def to_file(self, path: Path) -> Lost:
         """Writes the batches as an Arrow stream, once; a second call for the same path finds it done."""
-        done = path.with_suffix(".json")
-        if path.exists() and done.exists():
-            return Lost(**json.loads(done.read_text(encoding="utf-8")))
-        partial = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}")
-        try:
+        if (kept := seals.info(path)) is not None:
+            return Lost(**kept)
+        lost: dict[str, Any] = {}
+        with seals.sealed_file(path, lost) as partial:
             with partial.open("wb") as out, pa.ipc.new_stream(out, self.schema) as writer:
                 for batch in self.batches():
                     writer.write_batch(batch)
-            os.replace(partial, path)  # noqa: PTH105 - replaces on Windows too
-        finally:
-            partial.unlink(missing_ok=True)
-        write_text(done, json.dumps(asdict(self.lost)))
+            lost |= asdict(self.lost)
         return self.lost
 
     def _usable(self, batch: pa.RecordBatch, start: int) -> pa.RecordBatch:

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from core import models, scratch
+from core import models, scratch, seals
 from core.data import browse
 from core.data.prepared import Prepared
 from core.errors import DataError
-from core.files import write_text
 from core.settings import Settings
 from core.spec import ModelSpec
 
@@ -53,12 +52,12 @@ def tokenizer_for(
         return models.tokenizer_json(model, settings)
     key = hashlib.sha256(repr((split, tuple(columns))).encode()).hexdigest()[:12]
     path = prepared.folder / f"scratch-{key}.json"
-    if not path.is_file():
+    if seals.info(path) is None:
         texts = browse.texts(prepared, split, columns, SCRATCH_TEXTS)
         words = [text for row in texts for text in row if text.strip()]
         if not words:
             raise DataError("all texts in these columns are empty; choose another text column", "data.text_columns")
-        write_text(path, scratch.train_wordpiece(words).to_str())
+        seals.write_text(path, scratch.train_wordpiece(words).to_str())
     return path
 
 

@@ -7,12 +7,14 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from core.files import replace_folder, write_text
+from core import seals
+from core.files import replace_folder
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -57,12 +59,14 @@ def get(cache: Path, name: str) -> tuple[dict[str, Dataset], dict[str, Any]] | N
 
     folder = cache / name
     try:
-        info = json.loads((folder / INFO).read_text(encoding="utf-8"))
+        info = json.loads(seals.read_text(folder / INFO) or "null")
+        if not all(seals.matches(folder / file, seals.Seal(**seal)) for file, seal in info["seals"].items()):
+            return None
         splits = {split: Dataset.from_file(str(folder / f"{split}.arrow")) for split in info["rows"]}
         if {split: len(rows) for split, rows in splits.items()} != info["rows"]:
             return None
         os.utime(folder)
-    except (OSError, ValueError, KeyError):  # pyarrow's errors are among them
+    except (OSError, ValueError, KeyError, TypeError):  # pyarrow's errors are among them
         return None
     return splits, info["info"]
 
@@ -72,7 +76,8 @@ def put(cache: Path, name: str, make: Callable[[Path], tuple[dict[str, int], dic
     cache.mkdir(parents=True, exist_ok=True)
     with replace_folder(cache / name) as partial:
         rows, info = make(partial)
-        write_text(partial / INFO, json.dumps({"rows": rows, "info": info}))
+        sealed = {path.name: asdict(seals.seal_of(path)) for path in partial.iterdir()}
+        seals.write_text(partial / INFO, json.dumps({"rows": rows, "info": info, "seals": sealed}))
     _prune(cache, name)
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from core import seals
 from core.data import holdout, sql
 from core.data.export import export
 from core.data.prepared import Prepared, prepare
@@ -156,7 +157,7 @@ def _keys(place: Place) -> None:
     prepared, planted = prepare(DataSpec(), place.settings()), Planted(place.root / "ran")
     good = holdout.keys_of(prepared, "test", ("text",)).tolist()
     (path,) = prepared.folder.glob("keys-*.npy")
-    with path.open("wb") as out:
+    with seals.sealed_file(path) as partial, partial.open("wb") as out:
         np.save(out, np.array([planted], dtype=object), allow_pickle=True)
     assert holdout.keys_of(prepared, "test", ("text",)).tolist() == good
     assert not planted.ran

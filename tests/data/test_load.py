@@ -180,13 +180,17 @@ def test_large_splits_go_through_a_mapped_file(loaded, monkeypatch):
     assert large.dataset["train"][:] == small.dataset["train"][:]
     assert large.dataset["train"].cache_files
     assert not small.dataset["train"].cache_files
-    assert not list(large.prepared.folder.glob("*.arrow.*"))
+    assert not list(large.prepared.folder.glob("*.partial"))
 
 
 def test_a_count_of_lost_rows_that_was_cut_short_is_not_found_done(loaded, settings, monkeypatch):
     from core.data import load as load_module
 
+    write_text = Path.write_text
+
     def cut(path: Path, text: str, **how: Any) -> int:
+        if not path.name.startswith("train-"):
+            return write_text(path, text, **how)
         with path.open("w") as file:
             file.write(text[: len(text) // 2])
         raise OSError(28, "No space left on device")

@@ -132,15 +132,18 @@ def test_other_content_or_settings_are_tokenised_anew(
     assert not used_again(report), "another tokenizer"
 
 
-@pytest.mark.parametrize("damage", ["train.arrow", "eval.arrow", "info.json"])
+@pytest.mark.parametrize("how", ["cut", "zeroed", "garbled"])
+@pytest.mark.parametrize("damage", ["train.arrow", "eval.arrow", "info.json", "info.json.seal"])
 def test_what_is_damaged_is_made_anew(
-    damage: str, prepare: Any, make_loaded: Any, new_recorder: Any, tmp_path: Path
+    damage: str, how: str, prepare: Any, make_loaded: Any, new_recorder: Any, tmp_path: Path
 ) -> None:
     loaded = make_loaded(50, 10)
     setup, cache = prepare(loaded), tmp_path / "encoded"
     whole = encode(setup, loaded, new_recorder(), cache).train.to_dict()
     (folder,) = cache.iterdir()
-    (folder / damage).write_bytes((folder / damage).read_bytes()[: -(folder / damage).stat().st_size // 2])
+    content = (folder / damage).read_bytes()
+    damaged = {"cut": content[: -len(content) // 2], "zeroed": bytes(len(content)), "garbled": content[::-1]}[how]
+    (folder / damage).write_bytes(damaged)
     again = encode(setup, loaded, report := new_recorder(), cache)
     assert not used_again(report) and again.train.to_dict() == whole
     encode(setup, loaded, report := new_recorder(), cache)

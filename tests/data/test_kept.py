@@ -1,0 +1,213 @@
+"""What a power cut, a bad disk or a hand may do to kept files: the work is done again, to the same result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from core import files, scratch, seals
+from core.data import browse, export, holdout, load, prepared, problems, profile, reviews, tokens
+from core.data.prepared import Prepared, find_prepared, prepare
+from core.data.view import View
+from core.settings import Settings
+from core.spec import DataSpec, ModelSpec, build
+from core.steps import Condition
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def zeroed(path: Path) -> None:
+    """What a file system leaves of data that was never written: the size is right."""
+    path.write_bytes(bytes(path.stat().st_size))
+
+
+def garbled(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    for place in range(len(content) // 3, len(content), 7):
+        content[place] ^= 0x15
+    path.write_bytes(content)
+
+
+def garbled_unseen(path: Path) -> None:
+    """With the time of change as it was, as a disk does it."""
+    state = path.stat()
+    garbled(path)
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+
+
+DAMAGES = (cut, emptied, zeroed, garbled, garbled_unseen, Path.unlink)
+damages = pytest.mark.parametrize("damage", DAMAGES, ids=lambda d: d.__name__)
+
+
+@pytest.fixture(autouse=True)
+def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(seals, "_known", {})
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> DataSpec:
+    rows = "".join(f"text number {n} about things,{'good' if n % 2 else 'bad'}\n" for n in range(200))
+    (tmp_path / "a.csv").write_text(f"text,label\n{rows}")
+    return DataSpec(source="file", path=str(tmp_path / "a.csv"))
+
+
+def rows_of(dataset: Prepared) -> dict[str, list[Any]]:
+    return {name: pq.read_table(part.path).to_pylist() for name, part in dataset.splits.items()}
+
+
+STEPS = [
+    {"step": "filter", "where": [{"column": "label", "values": ["good"]}]},
+    {"step": "rename", "names": {"text": "words"}},
+]
+
+
+@pytest.mark.parametrize("kind", ["file", "sample", "steps"])
+@damages
+def test_a_damaged_dataset_is_prepared_again(
+    kind: str, damage: Callable[[Path], None], source: DataSpec, settings: Settings
+) -> None:
+    stepped: DataSpec = build({**source.model_dump(), "steps": STEPS}, DataSpec)
+    data = {"file": source, "sample": DataSpec(), "steps": stepped}[kind]
+    first = prepare(data, settings)
+    expected = rows_of(first)
+    for name in [*(part.path.name for part in first.splits.values()), prepared.MANIFEST]:
+        damage(first.folder / name)
+        seals._known.clear()  # as another process
+        assert find_prepared(data, settings) is None, name
+        assert rows_of(prepare(data, settings)) == expected
+        assert find_prepared(data, settings) is not None
+        assert not list(settings.datasets.glob(".*")), "nothing half-made stays"
+
+
+def test_a_manifest_that_is_other_json_is_none(source: DataSpec, settings: Settings) -> None:
+    first = prepare(source, settings)
+    manifest = first.folder / prepared.MANIFEST
+    whole = manifest.read_text()
+    for text in ("null", "[]", "{}", "3", '"x"', whole.replace('"good"', '"best"'), whole.replace("200", "201"),
+                 whole.replace('"text"', '"texts"', 1)):  # fmt: skip
+        manifest.write_text(text)
+        assert text == whole or find_prepared(source, settings) is None, text[:50]
+    assert rows_of(prepare(source, settings)) == rows_of(first)
+
+
+def test_what_a_person_has_judged_outlives_the_damage(source: DataSpec, settings: Settings) -> None:
+    first = prepare(source, settings)
+    reviews.keep(first, ["1", "2"], settings)
+    zeroed(first.splits["train"].path)
+    assert reviews.reviewed(prepare(source, settings)) == {"1", "2"}
+
+
+def test_a_copied_home_is_used_as_it_is(source: DataSpec, settings: Settings) -> None:
+    """Its files have other times of change: they are read once, and are known from then on."""
+    first = prepare(source, settings)
+    path = first.splits["train"].path
+    sealed = path.stat().st_mtime_ns
+    os.utime(path, (1, 1))
+    assert find_prepared(source, settings) == first
+    assert path.stat().st_mtime_ns == sealed
+
+
+def test_a_prepared_dataset_is_found_without_reading_it(
+    source: DataSpec, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = prepare(source, settings)
+    monkeypatch.setattr(seals, "SMALL", 0)
+    monkeypatch.setattr(seals, "_checksum", None)
+    assert find_prepared(source, settings) == first
+
+
+def test_everything_is_synced_before_it_counts(
+    source: DataSpec, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    monkeypatch.setattr(prepared, "sync", lambda path: order.append(path.name))
+    monkeypatch.setattr(files, "sync", lambda path: order.append(path.name.partition(".json")[0]))
+    first = prepare(source, settings)
+    assert order.index(first.splits["train"].path.name) < order.index("manifest") < order.index("datasets")
+
+
+def keys(dataset: Prepared, settings: Settings) -> Any:
+    return holdout.keys_of(dataset, "train", ("text",)).tolist()
+
+
+def view(dataset: Prepared, settings: Settings) -> Any:
+    seen = View(where=(Condition(column="label", values=("good",)),), sort="text", descending=True)
+    return browse.matching(dataset, "train", seen).tolist()
+
+
+def vocabulary(dataset: Prepared, settings: Settings) -> Any:
+    path = tokens.tokenizer_for(ModelSpec(name="scratch"), dataset, "train", ["text"], settings)
+    assert path is not None
+    return path.read_text()
+
+
+def profiled(dataset: Prepared, settings: Settings) -> Any:
+    kept = profile.find_profile(dataset, ["text"], "label", None)
+    return kept if kept is not None else profile.profile(dataset, ["text"], "label", None)
+
+
+def findings(dataset: Prepared, settings: Settings) -> Any:
+    data = DataSpec(text_columns=("text",), label_column="label")
+    kept = problems.find_inspection(dataset, data)
+    return kept if kept is not None else problems.inspect(dataset, data)
+
+
+def exported(dataset: Prepared, settings: Settings) -> Any:
+    return export.export(dataset, "train", "csv").read_bytes()
+
+
+def loaded_rows(dataset: Prepared, settings: Settings) -> Any:
+    data = DataSpec(
+        source="file", path=str(settings.home.parent / "a.csv"), text_columns=("text",), label_column="label"
+    )
+    found = load.load(data, settings)
+    assert found.dataset["train"].cache_files
+    return {name: part.to_dict() for name, part in found.dataset.items()}, [note.text for note in found.notes]
+
+
+KEPT: dict[str, Callable[[Prepared, Settings], Any]] = {
+    "keys-*.npy": keys, f"{browse.VIEWS}/*.npy": view, "scratch-*.json": vocabulary, "profile-*.json": profiled,
+    "problems-*.json": findings, "exports/*.csv": exported, "train-*.arrow": loaded_rows,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("pattern", KEPT)
+@damages
+def test_what_is_kept_with_a_dataset_is_made_again(
+    pattern: str, damage: Callable[[Path], None], source: DataSpec, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "IN_MEMORY_BYTES", 0)
+    dataset, made = prepare(source, settings), KEPT[pattern]
+    expected = made(dataset, settings)
+    for suffix in ("", seals.SUFFIX):
+        paths = list(dataset.folder.glob(pattern + suffix))
+        assert paths
+        for path in paths:
+            damage(path)
+        seals._known.clear()
+        assert made(dataset, settings) == expected
+        assert all(seals.info(path) is not None for path in dataset.folder.glob(pattern))
+
+
+def test_it_is_used_again_while_it_is_whole(
+    source: DataSpec, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = prepare(source, settings)
+    expected = {pattern: made(dataset, settings) for pattern, made in KEPT.items() if "arrow" not in pattern}
+    for module, name in ((browse, "_matching"), (holdout, "text_keys"), (profile, "_split"), (problems, "_near"),
+                         (export, "tables"), (scratch, "train_wordpiece")):  # fmt: skip
+        monkeypatch.setattr(module, name, None)
+    assert {pattern: KEPT[pattern](dataset, settings) for pattern in expected} == expected
+    assert np.array_equal(keys(dataset, settings), expected["keys-*.npy"])
