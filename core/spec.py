@@ -24,7 +24,7 @@ MOST_CLASS_WEIGHT = 1000
 
 
 class ReadSpec(Section):
-    """How to read a text file. Empty fields are detected, and the detection is shown."""
+    """How to read a file. Empty fields are detected, and the detection is shown."""
 
     encoding: str | None = setting(None, "Encoding", "Detected from the bytes.", max_length=40)
     """The file's character encoding, such as utf-8, cp932 (Shift-JIS), euc_jp, utf-16 or latin-1."""
@@ -49,6 +49,9 @@ class ReadSpec(Section):
 
     escape_character: str | None = setting(None, "Escape", "Detected from the first lines.", max_length=1)
     """The character before a quote or delimiter that is part of a value, usually a backslash; "" for none."""
+
+    sheet: str | None = setting(None, "Sheet", "The first one with rows.", min_length=1, max_length=100)
+    """Which sheet of an Excel workbook is read, by its name."""
 
     @model_validator(mode="after")
     def _characters_differ(self) -> Self:

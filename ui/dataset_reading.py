@@ -15,6 +15,7 @@ from ui import state
 from ui.components import plain, show_error
 
 JSON_NAMES = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
+BOOK_NAMES = (".xlsx", ".xlsm")
 ENCODINGS = {code: f"{name}  ({code})" for code, name in encodings.NAMES.items() if code not in encodings.MARKED}
 DELIMITERS = {
     ",": "Comma  ,", "\t": "Tab", ";": "Semicolon  ;", "|": "Bar  |", "~": "Tilde  ~", "^": "Caret  ^",
@@ -36,6 +37,8 @@ def show(data: DataSpec, prepared: Prepared | None) -> None:
         prepared and "records_key" in prepared.reading
     ):
         _json_options(data.read, prepared.reading if prepared else {})
+    elif data.path.lower().endswith(BOOK_NAMES) or (prepared and "sheets" in prepared.reading):
+        _book_options(data.read, prepared.reading if prepared else {})
     elif prepared is None or prepared.reading:
         _options(data.read, prepared.reading if prepared else {})
 
@@ -47,10 +50,7 @@ def _options(read: ReadSpec, found: dict[str, Any]) -> None:
         quoting, quote, escape, _ = st.columns(4)
         _choice(encoding, "encoding", ENCODINGS, read, found, new=True)
         _choice(delimiter, "delimiter", DELIMITERS, read, found, new=True)
-        skip.number_input(
-            _title("skip_lines"), min_value=0, max_value=10_000, value=read.skip_lines, step=1, key="read_skip_lines",
-            placeholder=_detected(found.get("skip_lines")), help=_help("skip_lines"),
-        )  # fmt: skip
+        _skip_lines(skip, read, found)
         _choice(header, "header", SWITCH, read, found)
         _choice(quoting, "quoting", SWITCH, read, found)
         _choice(quote, "quote_character", QUOTES, read, found, new=True)
@@ -69,6 +69,25 @@ def _json_options(read: ReadSpec, found: dict[str, Any]) -> None:
         if "header" in found:
             _choice(header, "header", SWITCH, read, found)
         _buttons(read)
+
+
+def _book_options(read: ReadSpec, found: dict[str, Any]) -> None:
+    """For Excel: which sheet, and where its table begins."""
+    st.markdown("**Read it differently**")
+    with st.form("reading", border=False):
+        sheet, skip, header = st.columns([2, 1, 1])
+        sheets = {name: plain(name) for name in found.get("sheets", [])}
+        _choice(sheet, "sheet", sheets, read, found, new=not sheets)
+        _skip_lines(skip, read, found)
+        _choice(header, "header", SWITCH, read, found)
+        _buttons(read)
+
+
+def _skip_lines(place: DeltaGenerator, read: ReadSpec, found: dict[str, Any]) -> None:
+    place.number_input(
+        _title("skip_lines"), min_value=0, max_value=10_000, value=read.skip_lines, step=1, key="read_skip_lines",
+        placeholder=_detected(found.get("skip_lines")), help=_help("skip_lines"),
+    )  # fmt: skip
 
 
 def _buttons(read: ReadSpec) -> None:

@@ -108,7 +108,7 @@ def _decompress(path: Path, kind: str, folder: Path, max_bytes: int, inside: tup
     with target.open("wb") as out:
         for chunk in _decompressed(path, kind):
             size += len(chunk)
-            _check_size(path, size, packed, max_bytes)
+            check_size(path, size, packed, max_bytes)
             out.write(chunk)
     if size and (inner := identify(target).kind) in PACKED:
         return _inner(target, inner, path, max_bytes - size, inside)
@@ -227,8 +227,8 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo], max_bytes: int) -
     if any(m.flag_bits & 1 for m in members):
         raise DataError(f"{path.name} is encrypted with a password; make one without a password", "data.path")
     for m in members:
-        _check_size(path, m.file_size, max(1, m.compress_size), max_bytes)
-    _check_size(path, sum(m.file_size for m in members), path.stat().st_size, max_bytes)
+        check_size(path, m.file_size, max(1, m.compress_size), max_bytes)
+    check_size(path, sum(m.file_size for m in members), path.stat().st_size, max_bytes)
 
 
 def _no_data(path: Path) -> DataError:
@@ -271,12 +271,12 @@ def _copy(source: Readable, target: Path, path: Path, packed: int, max_bytes: in
     with target.open("wb") as out:
         while chunk := source.read(CHUNK):
             size += len(chunk)
-            _check_size(path, size, packed, max_bytes)
+            check_size(path, size, packed, max_bytes)
             out.write(chunk)
     return size
 
 
-def _check_size(path: Path, size: int, packed: int, max_bytes: int) -> None:
+def check_size(path: Path, size: int, packed: int, max_bytes: int) -> None:
     if size > max_bytes:
         raise DataError(
             f"{path.name} unpacks to more than {max_bytes / 1024**2:,.0f} MB, the most that is unpacked here; "

@@ -10,7 +10,18 @@ from typing import Any
 
 from core.data.notes import Note
 from core.data.prepared import Column, Prepared, Progress
-from core.data.reading import archives, arrow, delimited, files, guess, parquet, plain_texts, textfile, textnotes
+from core.data.reading import (
+    archives,
+    arrow,
+    delimited,
+    files,
+    guess,
+    parquet,
+    plain_texts,
+    textfile,
+    textnotes,
+    workbook,
+)
 from core.data.reading.columns import Possible, StringColumns, common_kind, retype, together
 from core.data.reading.files import ARCHIVES, JSON_SUFFIXES, PACKED, TEXT_SUFFIXES, Source, bare_name
 from core.data.reading.folders.layout import Layout, Table, look, shortened
@@ -23,7 +34,7 @@ from core.spec import DataSpec, ReadSpec
 from core.steps import step_words
 from core.wording import counted, listed
 
-FAMILIES = {"text": TEXT_SUFFIXES, "json": JSON_SUFFIXES}  # formats whose files are read together
+FAMILIES = {"text": TEXT_SUFFIXES | {".xlsx"}, "json": JSON_SUFFIXES}  # formats whose files are read together
 
 
 @dataclass
@@ -71,7 +82,7 @@ def files_of(data: DataSpec, settings: Settings, folder: Path, progress: Progres
     units = _units(layout, settings, folder / "unpacked", made, progress)
     paths: dict[str, Path] = {}
     by_unit = {name: unit.sources for name, unit in units.items()}
-    _read_text(by_unit, data.read, folder, made, paths, progress)
+    _read_text(by_unit, data.read, folder, made, paths, settings.max_unpacked_bytes, progress)
     class_names = _read_json(by_unit, data.read, folder, made, paths, progress)
     _read_parquet(by_unit, folder, paths, progress)
     if layout.texts:
@@ -168,8 +179,6 @@ def _units(layout: Layout, settings: Settings, folder: Path, made: Made, progres
             raise DataError(
                 f"{made.title} holds another archive, {source.path.name}; unpack that one first", "data.path"
             )
-        if source.kind == ".xlsx":
-            raise DataError(f"{source.path.name} is an Excel workbook; save the sheet as CSV", "data.path")
         if source.kind == ".arrow":
             source = _from_arrow(source.path, layout.saved, folder / f"arrow-{len(units)}", settings, progress)
         key = (table.split, table.values, _family(source))
@@ -240,24 +249,46 @@ def _read_text(
     folder: Path,
     made: Made,
     paths: dict[str, Path],
+    most: int,
     progress: Progress,
 ) -> None:
-    """CSV and TSV: each file to strings, then all splits to the types that their values have in common."""
-    texts = {name: members for name, members in splits.items() if members[0].kind in TEXT_SUFFIXES}
+    """CSV, TSV and Excel: each file to strings, then all splits to the types that their values have in common."""
+    texts = {name: members for name, members in splits.items() if members[0].kind in FAMILIES["text"]}
     staged: dict[str, list[StringColumns]] = {}
     known: list[str] | None = None
     for name, members in texts.items():
         for number, source in enumerate(members):
-            file = textfile.examine(source.path, source.kind, read, known)
-            known = known or file.names
-            if staged.get(name) and staged[name][0].names != file.names:
-                raise _differ(name, members[0].path, staged[name][0].names, source.path, file.names)
-            tick = _ticker(progress, f"Reading {source.path.name}")
-            file, columns = delimited.write(file, folder / f"text-{name_of(name)}-{number}", tick, read)
+            target = folder / f"text-{name_of(name)}-{number}"
+            columns = _strings(
+                source, read, known, target, made, most, _ticker(progress, f"Reading {source.path.name}")
+            )
+            known = known or columns.names
+            if staged.get(name) and staged[name][0].names != columns.names:
+                raise _differ(name, members[0].path, staged[name][0].names, source.path, columns.names)
             staged.setdefault(name, []).append(columns)
-            made.notes += textnotes.notes(file, source.path.name)
-            made.reading = made.reading or textnotes.reading(file)
     _typed(staged, folder, made, paths, progress)
+
+
+def _strings(
+    source: Source,
+    read: ReadSpec,
+    known: list[str] | None,
+    target: Path,
+    made: Made,
+    most: int,
+    tick: Callable[[float], None],
+) -> StringColumns:
+    """One file as columns of strings, and what is to be said of it."""
+    if source.kind == ".xlsx":
+        columns, sheet = workbook.write(source.path, target, read, known, most, tick)
+        made.notes += workbook.notes(sheet, source.path.name)
+        made.reading = made.reading or sheet.reading
+        return columns
+    file = textfile.examine(source.path, source.kind, read, known)
+    file, columns = delimited.write(file, target, tick, read)
+    made.notes += textnotes.notes(file, source.path.name)
+    made.reading = made.reading or textnotes.reading(file)
+    return columns
 
 
 def _typed(
