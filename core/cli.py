@@ -126,8 +126,8 @@ def _parser() -> argparse.ArgumentParser:
 
 def _train(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
     spec = specs.replace(cli_input.read_spec(options.spec, settings), specs.parse_assignments(options.set))
-    cli_input.check_training(spec, store, settings)
-    hints = plan.advice(spec)
+    prepared = cli_input.check_training(spec, store, settings)
+    hints = plan.advice(spec, prepared=prepared)
     for hint in hints:
         say(f"{hint.field}: {hint.message}")
     run_id = store.submit("train", options.name or run_name(spec), spec.model_dump(mode="json"))

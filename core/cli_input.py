@@ -128,13 +128,14 @@ def opened(data: DataSpec, settings: Settings) -> Prepared | None:
     return find_prepared(data, settings) if data.source == "hub" else prepare(data, settings, progress())
 
 
-def check_training(spec: RunSpec, store: Store, settings: Settings) -> None:
-    """Raises DataError, PathError, SpecError for what would make the run fail."""
+def check_training(spec: RunSpec, store: Store, settings: Settings) -> Prepared | None:
+    """The dataset, as `opened` has it. Raises DataError, PathError, SpecError for what would make the run fail."""
     if problems := support.problems(spec, None):
         raise SpecError(problems)
-    problems = plan.problems(spec, opened(spec.data, settings), settings, store.holdouts())
-    if problems:
+    prepared = opened(spec.data, settings)
+    if problems := plan.problems(spec, prepared, settings, store.holdouts()):
         raise SpecError(problems)
+    return prepared
 
 
 def check_evaluation(spec: EvaluateSpec, store: Store, settings: Settings) -> None:

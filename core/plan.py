@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core import model_folder, models
-from core.data import browse, holdout
+from core.data import browse, holdout, label_check
+from core.data.label_check import Doubt
 from core.data.language import main_language
 from core.data.load import choose_columns, choose_train, set_aside
 from core.data.prepared import Prepared
@@ -130,13 +131,23 @@ def language(data: DataSpec, prepared: Prepared) -> str:
     return main_language(data, prepared, split, data.text_columns or prepared.text_guess) if split else ""
 
 
-def advice(spec: RunSpec, language: str = "") -> list[Problem]:
+def label_doubt(data: DataSpec, prepared: Prepared) -> Doubt | None:
+    """What the label column really holds, where some rows tell that it is no class of each text."""
+    split, _ = splits_used(data, prepared)
+    texts = data.text_columns or prepared.text_guess
+    label = data.label_column or (prepared.label_guess if prepared.label_guess not in texts else None)
+    return label_check.doubt(prepared, split, label, texts) if split and label else None
+
+
+def advice(spec: RunSpec, language: str = "", prepared: Prepared | None = None) -> list[Problem]:
     """What is allowed, but seldom meant: settings that do not suit the model, or that another one makes void.
 
-    language: the code of that of most training texts, if it is known
+    language: the code of that of most training texts, if it is known; prepared: the dataset, if it is here
     """
     training, found = spec.training, []
     rate, scratch = training.learning_rate, spec.model.name == "scratch"
+    if prepared is not None and (doubt := label_doubt(spec.data, prepared)) is not None and not doubt.fatal:
+        found.append(Problem("data.label_column", doubt.message))
     if hint := models.foreign_to(spec.model.name, language):
         found.append(Problem("model.name", hint))
     if not scratch and rate > MOST_PRETRAINED_RATE:
@@ -177,6 +188,8 @@ def _data_problems(data: DataSpec, prepared: Prepared, holdouts: Sequence[Holdou
             choose(prepared, data, [])
         except DataError as error:
             found.append(data_problem(error))
+    if (doubt := label_doubt(data, prepared)) is not None and doubt.fatal:
+        found.append(Problem("data.label_column", doubt.message))
     aside = final_tests(data, prepared, holdouts)
     train, evaluation = splits_used(data, prepared, aside)
     for field, split in (("data.train_split", train), ("data.eval_split", data.eval_split)):

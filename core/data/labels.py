@@ -51,11 +51,11 @@ def classes(prepared: Prepared, split: str, column: str) -> Classes:
     _check(prepared, column, found.kind, values, rows)
     if len(values) == 1:
         raise DataError(
-            f"the column {column!r} has one class only, {_name(values[0])!r}; at least two are needed",
+            f"the column {column!r} has one class only, {name_of(values[0])!r}; at least two are needed",
             "data.label_column",
         )
     ordered = _ordered(values)
-    return Classes(tuple(map(_name, ordered)), tuple(ordered))
+    return Classes(tuple(map(name_of, ordered)), tuple(ordered))
 
 
 def usable(prepared: Prepared, split: str, columns: Sequence[str], label: str, known: Classes) -> bool:
@@ -133,8 +133,8 @@ def _plain(values: pa.Array) -> pa.Array:
 
 
 def _check(prepared: Prepared, column: str, kind: str, values: list[Any], rows: int) -> None:
-    if _is_measured(kind, values, rows):
-        shown = ", ".join(map(_name, values[:3]))
+    if is_measured(kind, values, rows):
+        shown = ", ".join(map(name_of, values[:3]))
         raise DataError(
             f"the column {column!r} has fractions ({shown}, …) and looks like a number to predict, not a class; "
             "choose another column, or group its values into classes first",
@@ -150,7 +150,7 @@ def _check(prepared: Prepared, column: str, kind: str, values: list[Any], rows: 
         )
 
 
-def _is_measured(kind: str, values: list[Any], rows: int) -> bool:
+def is_measured(kind: str, values: list[Any], rows: int) -> bool:
     """Whether values are fractions, and so many different ones that they are no classes.
 
     As text, such as 1.10, they may be codes; measured are those which all have as many decimals, or nearly one a row.
@@ -172,11 +172,11 @@ def _ordered(values: list[Any]) -> list[Any]:
     return sorted(values)
 
 
-def _name(value: Any) -> str:
+def name_of(value: Any) -> str:
     if isinstance(value, float):
         return str(int(value)) if value.is_integer() else format(Decimal(repr(value)), "f")
     return str(value)
 
 
 def _comparable(value: Any) -> Any:
-    return _name(value) if not isinstance(value, bool) else str(value)
+    return name_of(value) if not isinstance(value, bool) else str(value)

@@ -9,23 +9,25 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import hub, models, seals
-from core.data import browse, language
+from core.data import browse, label_check, language
+from core.data.notes import Note
 from core.data.prepared import Column, Prepared, Progress, ignore, prepare
 from core.data.reading import parquet
 from core.data.tokens import UNKNOWN, open_tokenizer, tokenizer_for
 from core.settings import Settings
 from core.spec import ProfileSpec
+from core.wording import sentence
 
 if TYPE_CHECKING:
     import numpy as np
 
-VERSION = 2  # raise it when something else is computed than before
+VERSION = 3  # raise it when something else is computed than before
 TOKEN_SAMPLE, LANGUAGE_SAMPLE = 100_000, 2_000
 LENGTHS = (32, 64, 128, 256, 384, 512, 1024)
 MOST_CUT = 0.05  # of the texts, at the recommended length
@@ -79,13 +81,20 @@ def profile(
 
         splits[split] = _split(prepared, split, texts, label, tokenizer, exact, tick)
     made = {
-        "version": VERSION, "title": prepared.title, "notes": [asdict(note) for note in prepared.notes],
+        "version": VERSION, "title": prepared.title,
+        "notes": [asdict(note) for note in (*prepared.notes, *_doubts(prepared, names[0], label, texts))],
         "rows": {name: part.rows for name, part in prepared.splits.items()},
         "text_columns": list(texts), "label_column": label, "splits": splits,
         "recommended_max_length": _recommended(splits, most_positions),
     }  # fmt: skip
     seals.write_text(_path(prepared, texts, label, tokenizer, exact), json.dumps(made, ensure_ascii=True))
     return made
+
+
+def _doubts(prepared: Prepared, split: str, label: str | None, texts: Sequence[str]) -> Iterator[Note]:
+    """What is to be known of the label column before it is learned."""
+    if label is not None and (doubt := label_check.doubt(prepared, split, label, texts)) is not None:
+        yield Note(sentence(doubt.message), "warning")
 
 
 def find_profile(

@@ -25,7 +25,7 @@ try:
     prepared = dataset_import.opened(data)
 except TunedeckError as error:
     problems = [*problems, plan.data_problem(error)]
-advice = plan.advice(spec, spec_model.language(spec, prepared)) if spec is not None else []
+advice = plan.advice(spec, spec_model.language(spec, prepared), prepared) if spec is not None else []
 if spec is not None:
     problems = [*problems, *plan.problems(spec, prepared, resources.settings(), resources.store().holdouts())]
     if resources.installation().mode == "demo":

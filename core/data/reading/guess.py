@@ -4,27 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-PAIRS = [
-    ("sentence1", "sentence2"),
-    ("premise", "hypothesis"),
-    ("question1", "question2"),
-    ("question", "sentence"),
-    ("question", "passage"),
-    ("question", "context"),
-    ("query", "passage"),
-    ("query", "document"),
-    ("text1", "text2"),
-    ("text_1", "text_2"),
-    ("text_a", "text_b"),
-    ("sentence_1", "sentence_2"),
-    ("sentence_a", "sentence_b"),
-    ("sentence_A", "sentence_B"),
-    ("文1", "文2"),
-]
+from core.data.reading import pairs, split_words, values
+
 LABEL_WORDS = [
     "label",
     "labels",
@@ -45,8 +31,19 @@ LABEL_WORDS = [
     "grade",
     "classification",
     "tag",
+    "gold",
+    "truth",
+    "judgment",
+    "judgement",
+    "entailment",
+    "verdict",
+    "stance",
+    "quality",
+    "duplicate",
+    "spam",
     "y",
     "ラベル",
+    "正解",
     "分類",
     "カテゴリ",
     "カテゴリー",
@@ -56,7 +53,68 @@ LABEL_WORDS = [
     "星",
     "極性",
     "ジャンル",
+    "判定",
+    "評点",
+    "点数",
+    "スコア",
+    "種別",
+    "区分",
+    "意図",
+    "目的変数",
+    "标签",
+    "类别",
 ]
+NO_LABEL = [
+    "filename",
+    "file",
+    "path",
+    "url",
+    "uri",
+    "link",
+    "id",
+    "ids",
+    "idx",
+    "index",
+    "uuid",
+    "guid",
+    "hash",
+    "split",
+    "fold",
+    "date",
+    "time",
+    "timestamp",
+    "ファイル",
+    "ファイル名",
+    "番号",
+    "日付",
+    "日時",
+]
+SELDOM_LABEL = [
+    "genre",
+    "source",
+    "name",
+    "title",
+    "author",
+    "user",
+    "annotator",
+    "worker",
+    "language",
+    "lang",
+    "year",
+    "month",
+    "day",
+    "version",
+    "country",
+    "city",
+    "domain",
+    "length",
+    "出典",
+    "言語",
+    "年",
+    "月",
+    "作者",
+]
+
 TEXT_WORDS = [
     "text",
     "sentence",
@@ -81,19 +139,38 @@ TEXT_WORDS = [
     "口コミ",
     "質問",
     "発話",
+    "文本",
+    "句子",
 ]
 MAX_CLASSES = 200
 
 
-def guess(table: pa.Table, kinds: dict[str, str]) -> tuple[tuple[str, ...], str | None]:
+@dataclass(frozen=True)
+class Guess:
+    """texts: one column, a pair, or none; label: None if no column looks like one; notes: what is to be said of it"""
+
+    texts: tuple[str, ...]
+    label: str | None
+    notes: tuple[str, ...] = ()
+
+
+def guess(table: pa.Table, kinds: dict[str, str]) -> Guess:
     """The text columns and the label column, from some rows. `kinds`: the kind of each column (see Column)."""
     label = label_column(table, kinds)
-    return text_columns(table, kinds, label), label
+    texts = [n for n, kind in kinds.items() if kind == "text" and n != label and not n.startswith("__index_level")]
+    scores = {name: _text_score(table, name) for name in texts}
+    if (pair := pairs.find(table, texts, scores)) is not None:
+        return Guess((pair.first, pair.second), label, (pair.reason,))
+    best = max(scores, key=lambda n: scores[n], default=None)
+    return Guess((best,) if best is not None and scores[best] > 0 else (), label)
 
 
 def label_column(table: pa.Table, kinds: dict[str, str]) -> str | None:
-    """The column that most looks like a class: by kind, by name, else the one with the fewest distinct values."""
-    distinct = {name: _distinct(table.column(name)) for name, kind in kinds.items() if kind not in ("list", "other")}
+    """The column that most looks like a class: by kind and name, else by name, else the one with the fewest distinct
+    values. A column named like a label counts also where its values are no classes: that is told before a start.
+    """
+    names = [n for n, kind in kinds.items() if kind not in ("list", "other") and _may_be_label(table, n, kinds)]
+    distinct = {name: _distinct(table.column(name)) for name in names}
     fit = {
         name: count
         for name, count in distinct.items()
@@ -101,28 +178,37 @@ def label_column(table: pa.Table, kinds: dict[str, str]) -> str | None:
         or (1 < count <= max(2, min(MAX_CLASSES, len(table) // 2)) and not _fractions(table, name, kinds))
     }
     classes = [name for name in fit if kinds[name] == "class"]
-    ranked = sorted((rank, name) for name in classes or fit if (rank := _rank(name, LABEL_WORDS)) is not None)
-    if ranked:
+    if ranked := sorted((rank, name) for name in classes or fit if (rank := _rank(name, LABEL_WORDS)) is not None):
         return ranked[0][1]
     if classes:
-        return classes[0]
+        return min(classes, key=_is_seldom_label)
+    named = [n for n in names if _rank(n, LABEL_WORDS) is not None and distinct[n] > 1 and _mean_length(table, n) <= 40]
+    if measured := sorted((rank, n) for n in named if (rank := _rank(n, LABEL_WORDS)) is not None and rank < 100):
+        return measured[0][1]
     filled = {
         n: c for n, c in fit.items() if table.column(n).null_count * 20 <= len(table) and _mean_length(table, n) <= 40
     }
     by_kind = {"boolean": 0, "integer": 1, "text": 2, "float": 3}
-    return min(filled, key=lambda n: (filled[n] > 20, by_kind.get(kinds[n], 4), filled[n]), default=None)
+    return min(
+        filled,
+        key=lambda n: (_is_seldom_label(n), filled[n] > 20, by_kind.get(kinds[n], 4), filled[n]),
+        default=min(named, key=lambda n: _rank(n, LABEL_WORDS) or 0, default=None),
+    )
 
 
-def text_columns(table: pa.Table, kinds: dict[str, str], label: str | None) -> tuple[str, ...]:
-    """A pair with well-known names, else the column with the longest natural text; empty if there is none."""
-    texts = [n for n, kind in kinds.items() if kind == "text" and n != label and not n.startswith("__index_level")]
-    by_name = {n.casefold(): n for n in texts}
-    for pair in PAIRS:
-        if all(part.casefold() in by_name for part in pair):
-            return tuple(by_name[part.casefold()] for part in pair)
-    scores = {n: _text_score(table, n) for n in texts}
-    best = max(scores, key=lambda n: scores[n], default=None)
-    return (best,) if best is not None and scores[best] > 0 else ()
+def _may_be_label(table: pa.Table, name: str, kinds: dict[str, str]) -> bool:
+    """Not an id, a date, the name of a file, or the name of a split."""
+    rank = _rank(name, NO_LABEL)
+    if kinds[name] == "class":
+        return True
+    if rank is not None and _rank(name, LABEL_WORDS) is None:
+        return False
+    found = values.sample(table.column(name)) if kinds[name] == "text" else []
+    return not (values.is_machine_made(found) or split_words.are_splits(found))
+
+
+def _is_seldom_label(name: str) -> bool:
+    return _rank(name, SELDOM_LABEL) is not None
 
 
 def _rank(name: str, words: Sequence[str]) -> float | None:
@@ -132,6 +218,7 @@ def _rank(name: str, words: Sequence[str]) -> float | None:
         return float(words.index(plain))
     parts = re.split(r"[^\w]|_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).casefold())
     found = [words.index(part) for part in parts if part in words and len(part) > 1]
+    found += [i for i, word in enumerate(words) if not word.isascii() and len(word) > 1 and word in plain]
     return 100 + min(found) if found else None
 
 
@@ -140,10 +227,10 @@ def _text_score(table: pa.Table, name: str) -> float:
     if not len(column):
         return 0.0
     score = min(400.0, _mean_length(table, name)) * len(column) / len(table)
-    sample = [str(v) for v in column.slice(0, 200).to_pylist()]
-    natural = sum(" " in v.strip() or any(c >= "\u3040" for c in v) for v in sample) / len(sample)
-    if any(v.startswith(("http://", "https://", "/")) for v in sample[:5]):
-        return score * 0.01
+    sample = values.sample(column)
+    if values.is_machine_made(sample):
+        return 0.0
+    natural = values.natural(sample)
     rank = _rank(name, TEXT_WORDS)
     named = 1.0 if rank is None else 3.0 if rank < 100 else 1.5
     return score * named * (0.05 + natural) * min(1.0, 0.05 + _distinct(table.column(name)) / len(column))

@@ -413,7 +413,10 @@ def _described(
     first = paths.get("train") or next(iter(paths.values()))
     table = parquet.head(first)
     kinds: dict[str, str] = {n: columns[n].kind for n in table.column_names}
-    made.text_guess, made.label_guess = guess.guess(table, kinds)
+    guessed = guess.guess(table, kinds)
+    made.text_guess, made.label_guess = guessed.texts, guessed.label
+    known = {note.text for note in made.notes}
+    made.notes += [Note(text) for text in guessed.notes if text not in known]
     return made
 
 

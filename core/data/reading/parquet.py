@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -103,15 +103,19 @@ def with_values(path: Path, target: Path, values: dict[str, tuple[str | None, pa
                 writer.write_table(pa.Table.from_arrays([*batch.columns, *arrays], schema=schema))
 
 
-def head(path: Path, rows: int = 1500) -> pa.Table:
-    """Some rows from the beginning, the middle and the end of a file, without reading the rest."""
+def head(path: Path, rows: int = 1500, columns: Sequence[str] | None = None) -> pa.Table:
+    """Some rows from the beginning, the middle and the end of a file, without reading the rest.
+
+    columns: those to read, as far as they are there; None for all
+    """
     with open_file(path) as file:
+        names = [n for n in file.schema_arrow.names if columns is None or n in columns]
         groups = sorted({0, file.num_row_groups // 2, max(0, file.num_row_groups - 1)})
         parts = []
         for group in groups if file.num_row_groups else []:
-            batches = file.iter_batches(batch_size=max(1, rows // len(groups)), row_groups=[group])
+            batches = file.iter_batches(batch_size=max(1, rows // len(groups)), row_groups=[group], columns=names)
             parts += [batch for batch in [next(batches, None)] if batch is not None]
-        table = pa.Table.from_batches(parts, schema=file.schema_arrow)
+        table = pa.Table.from_batches(parts, schema=pa.schema([file.schema_arrow.field(name) for name in names]))
         return pa.table({f.name: plain(table.column(f.name)) for f in table.schema})
 
 

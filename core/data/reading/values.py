@@ -1,0 +1,78 @@
+"""What the values of a column look like: texts that people wrote, names of files and ids, or what a program wrote."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+SAMPLE = 200
+MOST_CHARACTERS = 2_000  # of a value that is looked at
+FIRST_CJK = "\u3040"
+THAI = ("\u0e00", "\u0e7f")
+
+MACHINE = re.compile(
+    r"\[\s*[\[{\"']|\{\s*[\"']|\(\s*\(|\(ROOT\b|<\?xml"  # nested lists, objects, parse trees
+    r"|(?:https?|ftp|s3|gs|hdfs|file|data)://?|www\.|[A-Za-z]:\\|\\\\|[./~]?/[\w.-]+/"  # addresses and paths
+)
+WHOLE = re.compile(
+    r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)+"  # an address of mail
+    r"|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"  # a UUID
+    r"|(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{16,}"  # a hash
+    r"|(?=\S*[0-9])(?=\S*[a-z])(?=\S*[A-Z])[A-Za-z0-9+/_-]{24,}={0,2}"  # base64
+    r"|\[?\s*-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?:\s*[,;\s]\s*-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?){3,}\s*\]?"  # a vector
+    r"|\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?"  # a moment
+)
+FILE_NAME = re.compile(
+    r"[^\n<>|*?\"]{0,200}\.(?:txt|csv|tsv|json[l]?|xml|html?|pdf|docx?|xlsx?|pptx?|rtf|md|png|jpe?g|gif|bmp|tiff?|svg|webp|wav"
+    r"|mp3|mp4|flac|ogg|m4a|avi|mov|zip|gz|tar|parquet|npy|npz|pkl|bin|dat|log|ann|conll|eml|py|js|java|c|cpp|sh)",
+    re.IGNORECASE,
+)
+
+
+def sample(column: pa.ChunkedArray) -> list[str]:
+    """Some values, evenly drawn, as texts without blanks around them."""
+    values = column.drop_null()
+    if not len(values):
+        return []
+    step = max(1, len(values) // SAMPLE)
+    texts = (
+        str(value)[:MOST_CHARACTERS].strip() for value in values.take(list(range(0, len(values), step))).to_pylist()
+    )
+    return [text for text in texts if text][:SAMPLE]
+
+
+def is_machine_made(values: Sequence[str]) -> bool:
+    """Whether most values were written by a program for programs."""
+    return _most(values, lambda v: bool(MACHINE.match(v) or WHOLE.fullmatch(v)) or _is_file(v))
+
+
+def are_file_names(values: Sequence[str]) -> bool:
+    """Whether most values name files."""
+    return _most(values, _is_file)
+
+
+def _is_file(value: str) -> bool:
+    return len(value) <= 255 and value.count(" ") < 8 and bool(FILE_NAME.fullmatch(value))
+
+
+def _most(values: Sequence[str], test: Callable[[str], bool]) -> bool:
+    return len(values) > 0 and sum(map(test, values)) * 2 > len(values)
+
+
+def natural(values: Sequence[str]) -> float:
+    """The share of values that have several words, or are of a script that writes without blanks."""
+    return sum(map(_is_natural, values)) / len(values) if values else 0.0
+
+
+def _is_natural(value: str) -> bool:
+    return " " in value or any(c >= FIRST_CJK or THAI[0] <= c <= THAI[1] for c in value)
+
+
+def pieces(text: str) -> set[str]:
+    """Its words; of a script without blanks the pairs of neighbouring characters."""
+    text = text.casefold()
+    if any(c >= FIRST_CJK or THAI[0] <= c <= THAI[1] for c in text):
+        return {text[i : i + 2] for i in range(len(text) - 1)}
+    return set(re.findall(r"\w+", text))

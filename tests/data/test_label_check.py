@@ -1,0 +1,88 @@
+"""A label column that holds no class of a text is told for what it is before a run starts."""
+
+from __future__ import annotations
+
+import csv
+import random
+from pathlib import Path
+
+import pytest
+
+from core import plan
+from core.data.prepared import prepare
+from core.data.profile import profile_of
+from core.settings import Settings
+from core.spec import DataSpec, ModelSpec, ProfileSpec, RunSpec
+from tests.data.test_guess import text
+
+DRAW = random.Random(3)
+SENTENCE = [("I", "O"), ("saw", "O"), ("Berlin", "B-LOC"), ("wall", "I-LOC"), (".", "O"), ("Ann", "B-PER")]
+COLUMNS = {
+    "fractions": [f"{DRAW.random() * 5:.2f}" for _ in range(60)],
+    "thirds": [f"{i % 14 / 3:.3f}" for i in range(60)],
+    "amounts": [str(i * 17 % 97) for i in range(120)],
+    "several": [["4,27", "4", "27", "3", "4,3"][i % 5] for i in range(60)],
+    "words": [["joy; anger", "joy", "anger"][i % 3] for i in range(60)],
+    "classes": [["good", "bad"][i % 2] for i in range(60)],
+    "stars": [str(i % 5 + 1) for i in range(60)],
+    "half stars": [f"{i % 9 / 2 + 1:.1f}" for i in range(60)],
+    "names": [["New York, NY", "Paris, TX"][i % 2] for i in range(60)],
+}
+
+
+def spec_of(path: Path, label: str | None = "label") -> DataSpec:
+    return DataSpec(source="file", path=str(path), label_column=label)
+
+
+def written(path: Path, labels: list[str]) -> Path:
+    with path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([["text", "label"], *([text(i), label] for i, label in enumerate(labels))])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("column", "message", "fatal"),
+    [
+        ("fractions", "numbers on a scale, not classes", True),
+        ("thirds", "numbers on a scale, not classes", True),
+        ("amounts", "look like amounts", False),
+        ("several", "holds several labels in some rows ('4,27')", False),
+        ("words", "holds several labels in some rows ('joy; anger')", False),
+    ],
+)
+def test_what_is_no_class_is_told(column: str, message: str, fatal: bool, settings: Settings, tmp_path: Path) -> None:
+    data = spec_of(written(tmp_path / "d.csv", COLUMNS[column]))
+    prepared = prepare(data, settings)
+    assert prepared.label_guess == "label"
+    problems, hints = (
+        plan.problems(RunSpec(data=data), prepared, settings),
+        plan.advice(RunSpec(data=data), "", prepared),
+    )
+    told = [p for p in (problems if fatal else hints) if p.field == "data.label_column"]
+    assert len(told) == 1 and message in told[0].message
+    profile = profile_of(ProfileSpec(data=data, model=ModelSpec()), settings)
+    assert any(message in note["text"] and note["level"] == "warning" for note in profile["notes"])
+
+
+@pytest.mark.parametrize("column", ["classes", "stars", "half stars", "names"])
+def test_classes_are_not_doubted(column: str, settings: Settings, tmp_path: Path) -> None:
+    data = spec_of(written(tmp_path / "d.csv", COLUMNS[column]))
+    assert plan.label_doubt(data, prepare(data, settings)) is None
+
+
+@pytest.mark.parametrize("tags", ["bio", "parts of speech"])
+def test_a_word_per_line_is_told(tags: str, settings: Settings, tmp_path: Path) -> None:
+    speech = {"I": "PRP", "saw": "VBD", "Berlin": "NNP", "wall": "NN", ".": ".", "Ann": "NNP"}
+    lines = [f"{w}\t{tag if tags == 'bio' else speech[w]}" for w, tag in SENTENCE * 20]
+    path = tmp_path / "words.tsv"
+    path.write_text("word\ttag\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    data = DataSpec(source="file", path=str(path), text_columns=("word",), label_column="tag")
+    doubt = plan.label_doubt(data, prepare(data, settings))
+    assert doubt is not None and "each row is one word with its tag" in doubt.message
+
+
+def test_one_word_texts_are_no_tags(settings: Settings, tmp_path: Path) -> None:
+    path = tmp_path / "words.csv"
+    path.write_text("text,label\n" + "".join(f"name{i},{'ab'[i % 2]}\n" for i in range(60)), encoding="utf-8")
+    data = spec_of(path)
+    assert plan.label_doubt(data, prepare(data, settings)) is None
