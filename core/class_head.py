@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.label_names import places
 from core.wording import counted
 
 if TYPE_CHECKING:
@@ -126,15 +127,13 @@ def trained_names(config: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _matching(trained: Sequence[str], names: Sequence[str]) -> Rows:
-    """Row of each name: the same text, else the only one that is the same but for case and blanks."""
-    exact = {name: i for i, name in enumerate(trained)}
-    times = Counter(map(_plain, trained)), Counter(map(_plain, names))
-    loose = {_plain(name): i for i, name in enumerate(trained) if times[0][_plain(name)] == 1}
-    return [exact.get(n, loose.get(_plain(n)) if times[1][_plain(n)] == 1 else None) for n in names]
-
-
-def _plain(name: str) -> str:
-    return " ".join(name.casefold().split())
+    """Row of each name, see `label_names.places`; if two want the same row, it is that of the same text."""
+    rows = places(names, trained)
+    wanted = Counter(rows)
+    return [
+        row if row >= 0 and (wanted[row] == 1 or trained[row] == name) else None
+        for name, row in zip(names, rows, strict=True)
+    ]
 
 
 def _listed(names: Sequence[str]) -> str:

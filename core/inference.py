@@ -47,15 +47,10 @@ class Classifier:
         self, folder: Path, max_length: int | None = None, title: str = "", *, device: DeviceName = "auto"
     ) -> None:
         """Raises ModelError for a folder that holds no trained classifier."""
-        from transformers import AutoTokenizer
-
         model_folder.check_folder(folder, max_length, title)
         self.folder, self.title = folder, title or folder.name
         self.device = choose(ExecutionSpec(device=device))
-        try:
-            self.tokenizer: Any = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-        except Exception as error:  # the library raises whatever its many tokenizers do
-            raise ModelError(f"the tokenizer of {self.title} cannot be loaded: {error}") from error
+        self.tokenizer = model_loading.open_tokenizer(folder, self.title)
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
         self.model = model_loading.load_trained(folder, self.title).to(self.device.kind).eval()
@@ -72,7 +67,8 @@ class Classifier:
     def encode(self, texts: Sequence[Sequence[str]]) -> list[dict[str, Any]]:
         """Token ids of texts, each a row of one text or a pair."""
         columns = [list(column) for column in zip(*texts, strict=True)]
-        encoding = self.tokenizer(*columns, truncation=True, max_length=self.max_length)
+        with model_loading.tokenizer_failures(f"the tokenizer of {self.title} cannot read these texts"):
+            encoding = self.tokenizer(*columns, truncation=True, max_length=self.max_length)
         names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in encoding]
         return [dict(zip(names, row, strict=True)) for row in zip(*(encoding[n] for n in names), strict=True)]
 
@@ -83,7 +79,8 @@ class Classifier:
         columns = [list(column) for column in zip(*texts, strict=True)]
         special = self.tokenizer.num_special_tokens_to_add(pair=len(columns) > 1)
         unknown = self.tokenizer.unk_token_id
-        ids = self.tokenizer(*columns, add_special_tokens=False, verbose=False)["input_ids"]
+        with model_loading.tokenizer_failures(f"the tokenizer of {self.title} cannot read these texts"):
+            ids = self.tokenizer(*columns, add_special_tokens=False, verbose=False)["input_ids"]
         room = max(0, self.max_length - special)
         return [{"tokens": len(row), "unknown": row.count(unknown), "read": min(len(row), room)} for row in ids]
 

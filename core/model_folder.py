@@ -66,6 +66,12 @@ def _check_contents(folder: Path, max_length: int | None, name: str) -> None:
             f"{name} wants to compute with code from the Hub (attn_implementation {kernel[:100]!r}), which is not run "
             "here; remove that line from its config.json"
         )
+    table = config.get("id2label")
+    if table is not None and not (isinstance(table, dict) and all(key.isdecimal() and len(key) < 8 for key in table)):
+        raise ModelError(
+            f"config.json of {name} has an id2label that cannot be read; it has to name the classes by their numbers, "
+            'as in {"0": "bad", "1": "good"}'
+        )
     if kind in ONE_WIDTH:
         raise ModelError(f"{name} is a {kind}, which takes texts of one fixed length only; use another model")
     if config.get("quantization_config"):

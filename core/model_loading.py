@@ -14,14 +14,17 @@ from pathlib import Path
 from typing import Any
 
 from core import class_head, scratch
-from core.errors import ModelError
+from core.errors import ModelError, TunedeckError
 from core.events import Reporter
 from core.files import replace_folder
 from core.model_folder import model_type, read_config
 from core.spec import ModelSpec
+from core.tokenizer_rules import check_rules
 from core.wording import counted, library_message
 
 logger = logging.getLogger(__name__)
+
+PANIC = "PanicException"  # of pyo3; its class cannot be imported
 
 
 def load_tokenizer(model: ModelSpec, folder: Path | None, texts: Iterable[str], report: Reporter) -> Any:
@@ -35,15 +38,33 @@ def load_tokenizer(model: ModelSpec, folder: Path | None, texts: Iterable[str], 
         report.message(f"Built a vocabulary of {counted(len(tokenizer), 'word piece')} from the training texts.")
         return tokenizer
     _check_architecture(folder)
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    except Exception as error:  # the library raises whatever its many tokenizers do
-        raise ModelError(f"the tokenizer in {folder} cannot be loaded: {library_message(error)}") from error
+    tokenizer = open_tokenizer(folder, str(folder))
     if tokenizer.pad_token is None:
         _add_padding(tokenizer, folder, report)
     return tokenizer
+
+
+def open_tokenizer(folder: Path, title: str) -> Any:
+    """The `transformers` tokenizer of a checked folder. Raises ModelError."""
+    from transformers import AutoTokenizer
+
+    if (folder / "tokenizer.json").is_file():
+        check_rules(folder / "tokenizer.json")
+    with tokenizer_failures(f"the tokenizer of {title} cannot be loaded"):
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+@contextmanager
+def tokenizer_failures(what: str) -> Iterator[None]:
+    """Whatever a tokenizer raises becomes a sentence that begins with `what`. Raises ModelError."""
+    try:
+        yield
+    except (TunedeckError, MemoryError, OSError):
+        raise
+    except BaseException as error:  # a panic in the library's Rust is no Exception
+        if not isinstance(error, Exception) and type(error).__name__ != PANIC:
+            raise
+        raise ModelError(f"{what}: {library_message(error)}") from error
 
 
 def ignore(change: str, value: Any) -> None:
@@ -92,16 +113,39 @@ def load_trained(folder: Path, title: str) -> Any:
         try:
             network, info = AutoModelForSequenceClassification.from_pretrained(
                 folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True,
-                weights_only=True, output_loading_info=True,
+                weights_only=True, output_loading_info=True, ignore_mismatched_sizes=True,  # which are refused below
             )  # fmt: skip
         except Exception as error:  # whatever the library makes of a broken file
             raise ModelError(f"the model {title} cannot be loaded: {library_message(error)}") from error
+    if other := sorted(mismatch[0] for mismatch in info["mismatched_keys"]):
+        raise ModelError(
+            f"the weights of {title} do not fit its config.json ({other[0]} has another size); use the folder as "
+            "save_pretrained wrote it"
+        )
     if info["missing_keys"]:
         raise ModelError(
             f"{title} has no trained head ({sorted(info['missing_keys'])[0]} is missing), so it cannot classify yet; "
             "train it first, or choose one that was trained for classification"
         )
+    _check_task(network.config, title)
+    try:
+        class_head.trained_names({"id2label": read_config(folder).get("id2label")})
+    except ValueError as error:
+        raise ModelError(f"{title} cannot answer with names: {error}; number them so in its config.json") from None
     return network
+
+
+def _check_task(config: Any, title: str) -> None:
+    """Refuse a head that gives something else than one class per text."""
+    if config.num_labels < 2 or config.problem_type == "regression":
+        raise ModelError(
+            f"{title} predicts a number for each text, not a class; choose a classifier of two classes or more"
+        )
+    if config.problem_type == "multi_label_classification":
+        raise ModelError(
+            f"{title} gives each text any number of labels (problem_type multi_label_classification), not one class; "
+            "choose a classifier that was trained for one class per text"
+        )
 
 
 @contextmanager

@@ -90,6 +90,7 @@ def foreign_to(name: str, language: str) -> str:
 
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
+RUN_ID = re.compile(r"[0-9a-f]{8,40}")
 PATH_START = re.compile(r"[.~/\\]|[A-Za-z]:[\\/]")
 
 
@@ -97,7 +98,7 @@ def kind_of(name: str) -> Kind:
     """What `name` means: scratch, a folder here, or a Hub id. Raises ModelError for what can be none of them."""
     if name == "scratch":
         return "scratch"
-    if PATH_START.match(name) or os.path.isdir(name):  # noqa: PTH112 - a Path raises for names that are none
+    if PATH_START.match(name) or os.path.exists(name):  # noqa: PTH110 - a Path raises for names that are none
         return "folder"
     if HUB_NAME.fullmatch(name) and ".." not in name and "--" not in name:
         return "hub"
@@ -129,9 +130,19 @@ def fetch(
         case "hub":
             from core import hub
 
+            check_no_run(model.name, settings)
             folder = hub.fetch_model(model.name, model.revision, progress, note)
     check_folder(folder, model.max_length, model.name)
     return folder
+
+
+def check_no_run(name: str, settings: Settings) -> None:
+    """Raises ModelError for the id of a run here, which is no Hub id, though it looks like one."""
+    if RUN_ID.fullmatch(name) and (settings.run_dir(name) / "model" / "config.json").is_file():
+        raise ModelError(
+            f"{name} is the id of a run; to train its model further, give the folder of its model: "
+            f"{settings.run_dir(name) / 'model'}"
+        )
 
 
 def folder_of(name: str, settings: Settings) -> Path:

@@ -210,8 +210,11 @@ def _model_problems(spec: RunSpec, settings: Settings) -> list[Problem]:
     if found := support.problems(spec, models.known_type(spec.model.name, spec.model.revision, settings)):
         return found
     try:
-        if models.kind_of(spec.model.name) == "folder":
-            model_folder.check_folder(models.folder_of(spec.model.name, settings), spec.model.max_length)
+        match models.kind_of(spec.model.name):
+            case "folder":
+                model_folder.check_folder(models.folder_of(spec.model.name, settings), spec.model.max_length)
+            case "hub":
+                models.check_no_run(spec.model.name, settings)
     except (ModelError, PathError) as error:
         field = "model.max_length" if "model.max_length" in str(error) else "model.name"
         return [Problem(field, str(error))]

@@ -19,7 +19,8 @@ from core.data import browse, label_check, language
 from core.data.notes import Note
 from core.data.prepared import Column, Prepared, Progress, ignore, prepare
 from core.data.reading import parquet
-from core.data.tokens import UNKNOWN, open_tokenizer, tokenizer_for
+from core.data.token_process import open_limited
+from core.data.tokens import tokenizer_for
 from core.settings import Settings
 from core.spec import ProfileSpec
 from core.wording import sentence
@@ -255,18 +256,17 @@ def _tokens(
     """Lengths in tokens, what each longest length would cut, and how well the vocabulary fits."""
     import numpy as np
 
-    tokenizer = open_tokenizer(path)
-    unknown = {number for name in UNKNOWN if (number := tokenizer.token_to_id(name)) is not None}
+    tokenizer = open_limited(path)
     total = prepared.splits[split].rows
     wanted = total if exact else min(total, TOKEN_SAMPLE)
     lengths: list[np.ndarray] = []
     used: set[int] = set()
     strange = done = 0
     for rows in _batches(prepared, split, texts, wanted):
-        encoded = tokenizer.encode_batch([tuple(row) if len(row) == 2 else row[0] for row in rows])
-        lengths.append(np.array([len(e.ids) for e in encoded], dtype=np.int64))
-        ids = np.concatenate([np.asarray(e.ids, dtype=np.int64) for e in encoded]) if encoded else np.empty(0, np.int64)
-        strange += int(np.isin(ids, list(unknown)).sum())
+        encoded = tokenizer.ids(rows)
+        lengths.append(np.array([len(row) for row in encoded], dtype=np.int64))
+        ids = np.concatenate([np.asarray(row, dtype=np.int64) for row in encoded]) if encoded else np.empty(0, np.int64)
+        strange += int(np.isin(ids, tokenizer.unknown).sum())
         used.update(np.unique(ids).tolist())
         done += len(rows)
         progress("Counting tokens", 0.55 + 0.45 * min(1.0, done / wanted))
@@ -277,7 +277,7 @@ def _tokens(
         "cut": {str(length): float((values > length).mean()) for length in LENGTHS},
         "fits_95": int(np.quantile(values, 1 - MOST_CUT)),
         "unknown": strange / max(1, int(values.sum())),
-        "vocabulary_used": len(used), "vocabulary": tokenizer.get_vocab_size(),
+        "vocabulary_used": len(used), "vocabulary": tokenizer.vocabulary,
     }  # fmt: skip
 
 

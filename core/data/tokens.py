@@ -1,4 +1,4 @@
-"""The tokenizer of a model for the pages: its `tokenizer.json`, without the libraries that train."""
+"""What a model's tokenizer makes of texts, for the pages: its `tokenizer.json`, without the libraries that train."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, cast
 
 from core import models, scratch, seals
 from core.data import browse
 from core.data.prepared import Prepared
+from core.data.token_process import open_limited
 from core.errors import DataError
 from core.settings import Settings
 from core.spec import ModelSpec
 
 if TYPE_CHECKING:
     import numpy as np
-    from tokenizers import Encoding, Tokenizer
 
 SCRATCH_TEXTS = 5_000
-UNKNOWN = ("[UNK]", "<unk>", "<|unk|>")
+MOST_TOKENS = 100_000  # of one text; a page shows the first 1,500 and counts the rest
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,15 @@ class Lengths:
     sampled: bool
 
 
+Kind = Literal["word", "special", "unknown"]
+
+
 @dataclass(frozen=True)
 class Token:
     """A token of a text as a model sees it; `cut` if the text is too long for it to be read."""
 
     text: str
-    kind: Literal["word", "special", "unknown"]
+    kind: Kind
     cut: bool
 
 
@@ -68,9 +71,8 @@ def token_lengths(
     import numpy as np
 
     texts, sampled = browse.sample_texts(prepared, split, columns, sample, seed)
-    pairs = [tuple(row) if len(row) == 2 else row[0] for row in texts]
-    encoded = open_tokenizer(tokenizer_json).encode_batch(pairs)
-    return Lengths(np.array([len(e.ids) for e in encoded], dtype=np.int64), prepared.splits[split].rows, sampled)
+    lengths = open_limited(tokenizer_json).lengths(texts)
+    return Lengths(np.array(lengths, dtype=np.int64), prepared.splits[split].rows, sampled)
 
 
 def character_lengths(prepared: Prepared, split: str, column: str, most: int = 1_000_000, seed: int = 42) -> Lengths:
@@ -93,39 +95,7 @@ def character_lengths(prepared: Prepared, split: str, column: str, most: int = 1
 def tokens_of(texts: Sequence[str], tokenizer_json: Path, max_length: int) -> list[Token]:
     """The tokens of a text, or of a pair, special ones included; those beyond `max_length` are marked as cut.
 
-    Raises DataError if the file is no tokenizer.
+    Raises DataError if the file is no tokenizer, or breaks the limits of one.
     """
-    tokenizer = open_tokenizer(tokenizer_json)
-    first, second = texts[0], texts[1] if len(texts) > 1 else None
-    whole = tokenizer.encode(first, second)
-    tokenizer.enable_truncation(max_length)
-    left = _lengths(tokenizer.encode(first, second))
-    result = []
-    for text, special, sequence in zip(whole.tokens, whole.special_tokens_mask, whole.sequence_ids, strict=True):
-        kind: Literal["word", "special", "unknown"] = "special" if special else "unknown" if text in UNKNOWN else "word"
-        if sequence is not None:
-            left[sequence] = left.get(sequence, 0) - 1
-        result.append(Token(text, kind, sequence is not None and left[sequence] < 0))
-    return result
-
-
-def open_tokenizer(tokenizer_json: Path) -> Tokenizer:
-    """A tokenizer that neither cuts nor pads. Raises DataError."""
-    from tokenizers import Tokenizer
-
-    try:
-        tokenizer = Tokenizer.from_file(str(tokenizer_json))
-    except Exception as error:  # the library raises plain Exception
-        raise DataError(f"{tokenizer_json.name} is not a tokenizer that can be read ({error})", "model.name") from None
-    tokenizer.no_truncation()
-    tokenizer.no_padding()
-    return tokenizer
-
-
-def _lengths(encoding: Encoding) -> dict[int, int]:
-    """How many tokens each text of a pair has, special ones not counted."""
-    found: dict[int, int] = {}
-    for sequence in encoding.sequence_ids:
-        if sequence is not None:
-            found[sequence] = found.get(sequence, 0) + 1
-    return found
+    tokens = open_limited(tokenizer_json).tokens(texts, max_length, MOST_TOKENS)
+    return [Token(text, cast(Kind, kind), cut) for text, kind, cut in tokens]

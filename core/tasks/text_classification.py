@@ -13,6 +13,7 @@ import numpy as np
 
 from core.errors import DataError, Problem, SpecError
 from core.events import Reporter
+from core.model_loading import tokenizer_failures
 from core.spec import RunSpec
 from core.tasks import token_cache
 
@@ -148,7 +149,8 @@ class _Encoder:
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         self.report.check_stop()
         texts = [batch[column] for column in self.columns]
-        encoding = self.tokenizer(*texts, truncation=True, max_length=self.max_length)
+        with tokenizer_failures("the model's tokenizer cannot read these texts"):
+            encoding = self.tokenizer(*texts, truncation=True, max_length=self.max_length)
         lengths = [len(ids) for ids in encoding["input_ids"]]
         self.truncated += sum(
             self._was_cut(encoding, i, texts) for i, length in enumerate(lengths) if length >= self.max_length

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import shutil
 import struct
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from core import model_folder, models, process, results
-from core.errors import ModelError
+from core.data import token_process
+from core.data.tokens import tokens_of
+from core.errors import ModelError, TunedeckError
 from core.evaluation.neighbours import nearest
 from core.inference import Classifier
 from core.spec import build
@@ -295,6 +300,133 @@ def _keras_checkpoint(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     ):
         saved["arr_0"]
     assert not planted.ran and "could run code" in str(checkpoints.damaged(folder))
+
+
+def replacing(pattern: dict[str, str], content: str) -> dict[str, Any]:
+    return {"type": "Replace", "pattern": pattern, "content": content}
+
+
+def table(*parts: bytes) -> str:
+    return base64.b64encode(b"".join(parts)).decode()
+
+
+GROWING: dict[str, dict[str, Any]] = {
+    "one letter by two, forty times": {"normalizers": [replacing({"String": "a"}, "aa")] * 40},
+    "any letter by two, forty times": {"normalizers": [replacing({"Regex": "."}, "aa")] * 40},
+    "to and fro": {"normalizers": [replacing({"String": "a"}, "b"), replacing({"String": "b"}, "aa")] * 40},
+    "between all letters": {"normalizers": [replacing({"Regex": "x*"}, " ")] * 40},
+    "a letter by a novel": replacing({"String": "a"}, "x" * 1_000_000),
+    "a beginning, a thousand times": {"normalizers": [{"type": "Prepend", "prepend": "x" * 1000}] * 1000},
+    "bytes of bytes": {"normalizers": [{"type": "ByteLevel"}] * 40},
+    "a table that makes one letter a page": {
+        "type": "Precompiled", "precompiled_charsmap": table(b"\x04\0\0\0", b"\0" * 4, b"y" * 5000),
+    },
+    "sequences in sequences": {"normalizers": [{"normalizers": [replacing({"String": "a"}, "aa")] * 20}] * 2},
+}  # fmt: skip
+
+
+def with_rules(folder: Path, normalizer: dict[str, Any]) -> Path:
+    """A tokenizer that works on a text by these rules first."""
+    path = folder / "tokenizer.json"
+    rules = normalizer if "type" in normalizer else {"type": "Sequence", **normalizer}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"normalizer": rules}))
+    return path
+
+
+@case("a tokenizer that makes gigabytes of a line")
+def _growing_tokenizer(place: Place, classifier: Path) -> None:
+    for rules in GROWING.values():
+        folder = copied(place, classifier)
+        path = with_rules(folder, rules)
+        used = psutil.Process().memory_info().rss
+        says = "rules that can make a text more than 1,000 times as long|damaged"
+        place.refused(lambda: tokens_of(["a line " * 20], path, 32), says, local=True)  # noqa: B023
+        refused(place, folder, says)
+        assert psutil.Process().memory_info().rss - used < 200e6, "it grew in this process"
+        shutil.rmtree(folder)
+
+
+@case("a tokenizer whose growth is just allowed, and a long text")
+def _memory_of_a_tokenizer(place: Place, classifier: Path) -> None:
+    folder = copied(place, classifier)
+    path = with_rules(folder, replacing({"String": "a"}, "x" * 900))
+    used = psutil.Process().memory_info().rss
+    place.refused(lambda: tokens_of(["a" * 6_000_000], path, 32), "memory", local=True)
+    assert psutil.Process().memory_info().rss - used < 200e6, "it grew in this process"
+    assert len(tokens_of(["bad or good"], classifier / "tokenizer.json", 32)) > 3, "the next one is answered"
+
+
+@case("a tokenizer with patterns that take for ever")
+def _slow_tokenizer(place: Place, classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(token_process, "PAGE_S", 2.0)
+    folder = copied(place, classifier)
+    path = with_rules(folder, {"normalizers": [replacing({"Regex": f"(b|b|bb)+{i}"}, "c") for i in range(3000)]})
+    started = time.monotonic()
+    place.refused(lambda: tokens_of(["b" * 50_000], path, 32), "did not answer|search error", local=True)
+    assert time.monotonic() - started < 15
+    started = time.monotonic()
+    place.refused(lambda: tokens_of(["b" * 50_000], path, 32), "did not answer|search error", local=True)
+    assert time.monotonic() - started < 3, "it is not tried again at once"
+    assert len(tokens_of(["bad or good"], classifier / "tokenizer.json", 32)) > 3
+
+
+@case("a tokenizer on which the library itself breaks")
+def _panic(place: Place, classifier: Path) -> None:
+    """What Rust calls a panic is no Exception in Python, and ends a page that only expects those."""
+    for charsmap in (table(b"\x08\0\0\0", b"\xff" * 8, b"abc\0"), table(b"\xff" * 12), "", "AAAA", "%%%"):
+        folder = copied(place, classifier)
+        path = with_rules(folder, {"type": "Precompiled", "precompiled_charsmap": charsmap})
+        with place.untouched():
+            for attempt in (lambda: tokens_of(["é à la carte"], path, 32), lambda: answered(folder)):  # noqa: B023
+                try:
+                    attempt()
+                except TunedeckError as error:
+                    place.harmless(str(error), local=True)
+        shutil.rmtree(folder)
+
+
+def answered(folder: Path) -> None:
+    Classifier(folder, 32, "the model").logits([["é à la carte"]])
+
+
+@case("a tokenizer that puts a book around each text")
+def _long_surroundings(place: Place, classifier: Path) -> None:
+    folder = copied(place, classifier)
+    path = folder / "tokenizer.json"
+    tree = json.loads(path.read_text())
+    ids = {"id": "[CLS]", "ids": [1] * 50_000, "tokens": ["[CLS]"] * 50_000}
+    piece, text = {"SpecialToken": {"id": "[CLS]", "type_id": 0}}, {"Sequence": {"id": "A", "type_id": 0}}
+    for single in ([piece, text], [text] * 5000):
+        processor = {"type": "TemplateProcessing", "single": single, "pair": single, "special_tokens": {"[CLS]": ids}}
+        path.write_text(json.dumps(tree | {"post_processor": processor}))
+        place.refused(lambda: tokens_of(["a line"], path, 32), "tokens around each text", local=True)
+        refused(place, folder, "tokens around each text")
+
+
+@case("a tokenizer that fills texts up without end")
+def _endless_padding(place: Place, classifier: Path) -> None:
+    """It is asked not to fill up."""
+    folder = copied(place, classifier)
+    path = folder / "tokenizer.json"
+    padding = {
+        "strategy": {"Fixed": 10**12}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0, "pad_type_id": 0,
+        "pad_token": "[PAD]",
+    }  # fmt: skip
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"padding": padding}))
+    with place.untouched():
+        assert len(tokens_of(["bad or good"], path, 32)) < 20
+        assert Classifier(folder, 32).logits([["good"]]).shape == (1, 3)
+
+
+@case("a tokenizer of gigabytes")
+def _huge_tokenizer(place: Place, classifier: Path) -> None:
+    folder = copied(place, classifier)
+    with (folder / "tokenizer.json").open("r+b") as file:
+        file.truncate(3 * 1024**3)  # a hole: nothing is written
+    place.refused(lambda: tokens_of(["a"], folder / "tokenizer.json", 32), "the most that is loaded here", local=True)
+    with (folder / "tokenizer.json").open("r+b") as file:
+        file.truncate(0)
+    refused(place, folder, "is empty")
 
 
 @case("a model of another's in a place that is not for models")

@@ -1,0 +1,131 @@
+"""How much a tokenizer's own rules can make of a text, told from its tokenizer.json before it runs.
+
+A few rules in a row multiply: one that replaces a letter by two, thirty times, makes a gigabyte of one letter.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from core.errors import ModelError
+from core.wording import library_message, size
+
+LARGEST = 100 * 1024**2  # bytes; the largest in use, of 250,000 tokens, have 35 MB
+MOST_GROWTH = 1_000.0  # the rules in use make at most a hundred characters of one
+MOST_SPECIAL = 10_000  # tokens that are put around a text
+DEEPEST = 32
+
+
+def check_rules(path: Path) -> None:
+    """Raises ModelError for a tokenizer.json whose rules make far too much of a text, or that is none; OSError."""
+    length = path.stat().st_size
+    if length > LARGEST:
+        raise ModelError(f"{path.name} has {size(length)}; the most that is loaded here is {size(LARGEST)}")
+    try:
+        tree = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(tree, dict):
+            raise ValueError("it is no object")
+        factor = growth(tree)
+        around = _special(tree.get("post_processor"), 0)
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise ModelError(f"{path.name} is not a tokenizer that can be read ({library_message(error)})") from None
+    if factor > MOST_GROWTH:
+        raise ModelError(
+            f"{path.name} has rules that can make a text more than {MOST_GROWTH:,.0f} times as long, which no "
+            "tokenizer needs; it is not used"
+        )
+    if around > MOST_SPECIAL:
+        raise ModelError(f"{path.name} puts more than {MOST_SPECIAL:,} tokens around each text; it is not used")
+
+
+def growth(tree: dict[str, Any]) -> float:
+    """How many times as long a text can become, at most, by the rules of the tree of a tokenizer.json."""
+    factor = 1.0
+    written = ""  # what earlier rules write: a later rule can work on it once more
+    longest = 1.0
+    for rule in [*_rules(tree.get("normalizer"), 0), *_rules(tree.get("pre_tokenizer"), 0)]:
+        times, text, again = _times(rule, written)
+        if again:
+            factor *= times
+        else:
+            longest = max(longest, times)
+        written += text
+        if factor * longest > MOST_GROWTH:
+            break
+    return factor * longest
+
+
+def _rules(part: Any, depth: int) -> Iterator[dict[str, Any]]:
+    """The rules of a normalizer or pre-tokenizer, in their order, out of their sequences."""
+    if depth > DEEPEST:
+        raise ValueError("its rules are nested too deeply")
+    if not isinstance(part, dict):
+        return
+    inner = part.get("normalizers", part.get("pretokenizers"))
+    if isinstance(inner, list):
+        for rule in inner:
+            yield from _rules(rule, depth + 1)
+    else:
+        yield part
+
+
+def _times(rule: dict[str, Any], written: str) -> tuple[float, str, bool]:
+    """How many times longer one rule can make a text, what it writes, and whether it can work on what was written."""
+    match rule.get("type"):
+        case "Replace":
+            content, pattern = str(rule.get("content", "")), rule.get("pattern")
+            plain = pattern.get("String") if isinstance(pattern, dict) else pattern
+            if isinstance(plain, str) and plain:
+                return max(1.0, len(content) / len(plain)), content, plain in written
+            regex = pattern.get("Regex") if isinstance(pattern, dict) else None
+            return max(1.0, len(content) + _matches_nothing(str(regex or ""))), content, True
+        case "Prepend":
+            text = str(rule.get("prepend", ""))
+            return 1.0 + len(text), text, len(text) > 8  # once per text, and a word of one letter is a text too
+        case "Precompiled":
+            times = _longest_replacement(str(rule.get("precompiled_charsmap") or ""))
+            return times, "", times > 64
+        case "ByteLevel":
+            return 2.0, "", True
+        case _:
+            return 1.0, "", False
+
+
+def _matches_nothing(pattern: str) -> int:
+    """1 for a pattern that matches between two letters, or may: its content is then put there."""
+    try:
+        return int(re._parser.parse(pattern).getwidth()[0] == 0)  # type: ignore[attr-defined]
+    except (re.error, RecursionError, OverflowError):  # in a dialect that Python does not know
+        return int(not re.search(r"[+}\])\w]$", pattern))
+
+
+def _longest_replacement(charsmap: str) -> float:
+    """The longest text that SentencePiece's table puts in the place of a character."""
+    table = base64.b64decode(charsmap, validate=False)
+    start = 4 + int.from_bytes(table[:4], "little")
+    if start > len(table) or start % 4:
+        raise ValueError("its table of characters is damaged")
+    return float(max((len(text) for text in table[start:].split(b"\0")), default=1) or 1)
+
+
+def _special(part: Any, depth: int) -> int:
+    """How many tokens a post-processor puts around a text, and how often it repeats the text itself, as a number."""
+    if depth > DEEPEST:
+        raise ValueError("its rules are nested too deeply")
+    if not isinstance(part, dict):
+        return 0
+    if part.get("type") == "Sequence":
+        return sum(_special(inner, depth + 1) for inner in part.get("processors") or [])
+    tokens = part.get("special_tokens") if isinstance(part.get("special_tokens"), dict) else {}
+    ids = {name: len(token.get("ids") or []) for name, token in (tokens or {}).items() if isinstance(token, dict)}
+    total = 0
+    for form in ("single", "pair"):
+        pieces = part.get(form) if isinstance(part.get(form), list) else []
+        total += sum(ids.get(str(p["SpecialToken"].get("id")), 1) for p in pieces or [] if "SpecialToken" in p)
+        total += 100 * max(0, len([p for p in pieces or [] if "Sequence" in p]) - 2)
+    return total
