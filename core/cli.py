@@ -138,7 +138,7 @@ def _train(options: argparse.Namespace, store: Store, settings: Settings) -> tup
 
 def _resume(options: argparse.Namespace, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
     step = resume_run(store, settings, options.run)
-    say(f"Run {options.run} goes on after step {step:,}.")
+    say(f"Run {options.run} goes on after step {step:,}." if step else f"Run {options.run} begins again.")
     return _trained(options.run, options, store, settings)
 
 

@@ -10,7 +10,8 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
-from core.errors import WrongStatus
+from core import process
+from core.errors import StoreTrouble, WrongStatus
 from core.results import read_evaluation, read_report
 from core.run_view import RunView
 from core.scheduler import Scheduler, free_resource
@@ -19,7 +20,7 @@ from core.sharing.report.document import visible_lines
 from core.store import ACTIVE, Run, Store
 from core.wording import counted, evaluation_lines, report_lines
 
-POLL_S = 0.5
+POLL_S, TROUBLE_S = 0.5, 20.0
 
 
 def work_on(run_id: str, detach: bool, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
@@ -27,15 +28,17 @@ def work_on(run_id: str, detach: bool, store: Store, settings: Settings) -> tupl
     scheduler = Scheduler(store, settings)
     scheduler.start()
     try:
-        return _detach(run_id, store, scheduler) if detach else _follow(run_id, store, settings)
+        return _detach(run_id, store, scheduler) if detach else _follow(run_id, store, settings, scheduler)
     finally:
         scheduler.close()
 
 
 def _detach(run_id: str, store: Store, scheduler: Scheduler) -> tuple[dict[str, Any], int]:
     """Wait until the run works, or until somebody else is known to start it when its turn comes."""
+    patience = Patience(scheduler)
     while True:
         run = store.run(run_id)
+        patience.look(run)
         held = [other.resource for other in store.runs(statuses=ACTIVE) if other.id != run_id]
         waits = run.status == "queued" and free_resource(run, held) is None
         if run.process is not None or run.is_final or waits:
@@ -46,7 +49,7 @@ def _detach(run_id: str, store: Store, scheduler: Scheduler) -> tuple[dict[str, 
     return result_of(run, settings=None), 1 if run.status in ("failed", "lost") else 0
 
 
-def _follow(run_id: str, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
+def _follow(run_id: str, store: Store, settings: Settings, scheduler: Scheduler) -> tuple[dict[str, Any], int]:
     """Print what the run says until it ends. Ctrl-C stops it gracefully; a second one leaves it to work on."""
     interrupts = 0
 
@@ -57,10 +60,16 @@ def _follow(run_id: str, store: Store, settings: Settings) -> tuple[dict[str, An
             raise KeyboardInterrupt
 
     previous = signal.signal(signal.SIGINT, interrupt)
-    view, seen, shown = RunView(run_id), 0, ""
+    view, seen, shown, patience = RunView(run_id), 0, "", Patience(scheduler)
     try:
         while True:
-            run = view.update(store, settings)
+            try:
+                run = view.update(store, settings)
+                patience.look(run)
+            except StoreTrouble as error:
+                patience.fail(error)
+                time.sleep(POLL_S)
+                continue
             for event in view.events[seen:]:
                 if event.kind == "message":
                     say(("Warning: " if event.payload["level"] == "warning" else "") + event.payload["text"])
@@ -72,7 +81,7 @@ def _follow(run_id: str, store: Store, settings: Settings) -> tuple[dict[str, An
                 break
             if interrupts == 1 and run.stop_requested is None:
                 say("Stopping after the current step; Ctrl-C again leaves the run to work on without this command.")
-                with suppress(WrongStatus):  # it ended in this moment
+                with suppress(WrongStatus, StoreTrouble):  # it ended in this moment
                     store.stop(run_id)
             time.sleep(POLL_S)
     except KeyboardInterrupt:
@@ -83,6 +92,30 @@ def _follow(run_id: str, store: Store, settings: Settings) -> tuple[dict[str, An
     if run.error:
         say(run.error)
     return result_of(run, settings, view), 0 if run.status in ("finished", "stopped") else 1
+
+
+class Patience:
+    """How long a command waits while the store is in trouble: nobody can tell then how its run is doing."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler, self._since = scheduler, math.inf
+
+    def look(self, run: Run) -> None:
+        """The store can be read. Raises StoreTrouble once nothing more will be written of the run."""
+        trouble = self._scheduler.trouble
+        if not trouble or run.is_final:
+            self._since = math.inf
+        else:
+            self.fail(StoreTrouble(trouble), ended=run.process is None or process.is_dead(run.process))
+
+    def fail(self, error: StoreTrouble, *, ended: bool = True) -> None:
+        """The store is in trouble. Raises it once that has lasted, unless the run's process works on."""
+        now = time.monotonic()
+        if self._since == math.inf:
+            self._since = now
+            say(str(error))
+        if ended and now - self._since > TROUBLE_S:
+            raise error
 
 
 def _progress_line(run: Run, view: RunView) -> str:

@@ -59,6 +59,10 @@ class StoreError(TunedeckError):
     """The run store cannot do what was asked of it."""
 
 
+class StoreTrouble(StoreError):
+    """The run store cannot be read or written now, whatever is asked of it; it works again once the cause is gone."""
+
+
 class RunNotFound(StoreError):
     """No run has this id."""
 

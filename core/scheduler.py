@@ -14,6 +14,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,11 +22,12 @@ import psutil
 
 from core import process
 from core.engines import checkpoints
-from core.errors import StaleWrite, StoreError, WrongStatus
+from core.errors import StaleWrite, StoreError, StoreTrouble, WrongStatus
 from core.person import OPERATOR, VISITOR
 from core.settings import Settings
 from core.spare import Spare
 from core.store import ACTIVE, FINAL, RESUMABLE, ProcessId, Run, Store
+from core.store_trouble import Faults
 from core.wording import duration
 
 LEASE_S = 10.0
@@ -76,6 +78,8 @@ class Scheduler:
         self._lease: int | None = None
         self._renewed = 0.0
         self._looked = time.monotonic()
+        self._faults = Faults(logger)
+        self._run_faults: dict[str, Faults] = {}
         self._children: dict[int, subprocess.Popen[bytes]] = {}
         self._watches: dict[int, _Watch] = {}
         self._wake = threading.Event()
@@ -86,6 +90,11 @@ class Scheduler:
     def leads(self) -> bool:
         """Whether this process holds the lease, as far as it knows."""
         return self._lease is not None
+
+    @property
+    def trouble(self) -> str:
+        """What keeps it from looking after runs now, in a sentence; empty if nothing does."""
+        return self._faults.text
 
     def start(self) -> None:
         self._thread.start()
@@ -102,17 +111,19 @@ class Scheduler:
         if self._spare is not None:
             self._spare.close()
         if self._lease is not None:
-            self._store.release_lease(self._lease)
+            with suppress(StoreTrouble):  # it runs out by itself
+                self._store.release_lease(self._lease)
             self._lease = None
 
     def _loop(self) -> None:
         while not self._closing.is_set():
             try:
                 self.tick()
+                self._faults.end()
             except StaleWrite:
                 self._lease = None  # somebody took over while this process was frozen
-            except Exception:
-                logger.exception("the scheduler stumbled and goes on")
+            except Exception as error:
+                self._faults.begin(error)
             self._wake.wait(self._poll_s)
             self._wake.clear()
 
@@ -123,12 +134,15 @@ class Scheduler:
             return
         working = self._store.runs(statuses=ACTIVE)
         for run in working:
+            faults = self._run_faults.setdefault(run.id, Faults(logger))
             try:
                 self._look_after(run)
-            except StaleWrite:
+                faults.end()
+            except (StaleWrite, StoreTrouble):
                 raise
-            except Exception:
-                logger.exception("run %s could not be looked after; the others are", run.id)
+            except Exception as error:  # the others are looked after
+                faults.begin(error)
+        self._run_faults = {run.id: self._run_faults[run.id] for run in working}
         self._forget({run.token for run in working})
         self._start_queued()
         self._clear_demo()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import apsw
 
-from core import audit
+from core import audit, store_trouble
 from core.errors import RunNotFound, StaleWrite, StoreError, WrongStatus
 from core.person import OPERATOR
 from core.schema import MIGRATIONS, migrate
@@ -149,8 +149,11 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with self._connection() as connection:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise store_trouble.without_folder(path, error) from None
+        with self._connection(create=True) as connection:
             (version,) = next(iter(connection.execute("PRAGMA user_version")))
             if int(version) > len(MIGRATIONS):
                 raise StoreError(f"{path} was made by a newer Tunedeck; update this one, or set TUNEDECK_HOME")
@@ -577,24 +580,28 @@ class Store:
                     connection.execute("ROLLBACK")
                 raise
 
+    def check(self) -> None:
+        """Raises StoreTrouble if the store cannot be read and written now."""
+        with self.atomic(durable=False) as db:
+            db.execute("SELECT id FROM runs LIMIT 1")
+
     @contextmanager
-    def _connection(self) -> Iterator[apsw.Connection]:
+    def _connection(self, *, create: bool = False) -> Iterator[apsw.Connection]:
+        """Short-lived. A store that is gone while somebody works with it is not made anew, but told."""
+        flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
         try:
-            connection = apsw.Connection(str(self.path))
-        except apsw.CantOpenError:
-            raise StoreError(
-                f"The run store {self.path} cannot be opened; check that its folder exists and is yours."
-            ) from None
+            connection = apsw.Connection(str(self.path), flags=flags)
+        except apsw.Error as error:
+            raise store_trouble.of(self.path, error) or error from None
         try:
             connection.set_busy_timeout(BUSY_TIMEOUT_MS)
             connection.execute("PRAGMA foreign_keys = ON")
             yield connection
-        except apsw.FullError:
-            raise StoreError(f"The disk that holds {self.path} is full; free some space and try again.") from None
-        except (apsw.NotADBError, apsw.CorruptError):
-            raise StoreError(
-                f"{self.path} is not a run store, or is damaged; move it away, or set TUNEDECK_HOME."
-            ) from None
+        except (apsw.Error, json.JSONDecodeError, UnicodeDecodeError) as error:
+            trouble = store_trouble.of(self.path, error)
+            if trouble is None:
+                raise
+            raise trouble from None
         finally:
             connection.close()
 

@@ -28,6 +28,7 @@ from core.events import Level
 from core.files import write_text
 from core.settings import Settings, from_environment
 from core.store import Progress, Run, Store
+from core.store_trouble import Faults
 from core.wording import library_message
 
 FLUSH_S = 0.5
@@ -51,9 +52,12 @@ def main(arguments: list[str]) -> int:
     for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "filelock", "fsspec"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     settings = from_environment()
-    store = Store(settings.store_path)
     try:
+        store = Store(settings.store_path)
         run = store.begin(run_id, token, process.identity())
+    except StoreError as trouble:
+        logger.error("%s", trouble)
+        return 1
     except StaleWrite:
         logger.info("This attempt was given up before its worker came up.")
         return GIVEN_UP
@@ -71,7 +75,7 @@ def main(arguments: list[str]) -> int:
         except (StoreError, apsw.Error) as trouble:  # a full disk, a busy store: the work is done and worth a wait
             logger.warning("The final state could not be written: %s", trouble)
             if attempt == COMMIT_TRIES - 1:
-                raise
+                return 1
             time.sleep(3)
     return 0 if status in ("finished", "stopped") else 1
 
@@ -330,18 +334,18 @@ class RunWriter:
             self._events.append((time.time(), kind, payload))
 
     def _loop(self) -> None:
+        faults = Faults(logger)
         while not self._closing.is_set():
             self._wake.wait(FLUSH_S)
             self._wake.clear()
             try:
                 self._measure_usage()
                 self.flush()
+                faults.end()
             except StaleWrite:
                 os._exit(GIVEN_UP)  # another attempt, or the verdict of the scheduler, has taken this one's place
-            except StoreError as error:
-                logger.warning("%s What was not written is kept and tried again.", error)
-            except Exception:
-                logger.exception("a batch could not be written; it is kept and tried again")
+            except Exception as error:  # what was not written is kept and tried again
+                faults.begin(error)
 
     def flush(self) -> None:
         """Write what was gathered. Raises StaleWrite if the attempt was given up; what else fails keeps it gathered."""

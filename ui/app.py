@@ -4,9 +4,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from core.errors import TunedeckError
-from ui import resources, sign_in
-from ui.components import show_error
+from core.errors import StoreTrouble, TunedeckError
+from ui import resources, sign_in, trouble
+from ui.components import plain, show_error, shown
 from ui.pages import AUDIT, COMPARE, DATASETS, EVALUATE, NEW_RUN, PLAYGROUND, RUN, RUNS, SHARE, START, is_offered
 
 HERE = Path(__file__).parent
@@ -14,11 +14,18 @@ HERE = Path(__file__).parent
 st.set_page_config(page_title="Tunedeck", page_icon=str(HERE / "icon.svg"), layout="wide")
 st.logo(str(HERE / "logo.svg"), size="large", icon_image=str(HERE / "icon.svg"))
 try:
-    resources.scheduler()  # the background thread: once per process
+    thread = resources.scheduler()  # the background thread: once per process
 except TunedeckError as error:
     show_error(error, "Tunedeck cannot start")
+    trouble.wait()
     st.stop()
-who = sign_in.must_come_in()
+try:
+    who = sign_in.must_come_in()
+except StoreTrouble as error:
+    trouble.show(error)
+    st.stop()
+if thread.trouble:
+    st.warning(f"No run is started or looked after now. {plain(shown(thread.trouble))}", icon=":material/warning:")
 sections = {
     "": [START],
     "Data": [DATASETS],
@@ -33,4 +40,7 @@ page = st.navigation(
 )
 if not st.context.is_embedded:
     sign_in.who_is_here(who)
-page.run()
+try:
+    page.run()
+except StoreTrouble as error:
+    trouble.show(error)

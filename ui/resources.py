@@ -5,19 +5,23 @@ from __future__ import annotations
 import hmac
 import os
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
+import apsw
 import streamlit as st
 
 from core import access
 from core.access import Action
+from core.errors import StoreTrouble
 from core.guarded import GuardedPlayground, GuardedStore
 from core.playground import Playground
 from core.scheduler import Scheduler
 from core.settings import Settings, from_environment
 from core.sharing.bundles.shown import take_in
 from core.store import Run, Store
-from ui import person
+from ui import person, state
 
 
 @st.cache_resource(show_spinner=False)
@@ -86,7 +90,26 @@ def settings() -> Settings:
 
 def store() -> GuardedStore:
     """The runs, as far as the person of this session may see and change them."""
-    return GuardedStore(_store(), settings())
+    return SessionStore(_store(), settings())
+
+
+class SessionStore(GuardedStore):
+    """In trouble, a part of a page that runs by itself has the whole page run, which says what is wrong: ui/app.py."""
+
+    @contextmanager
+    def _connection(self, *, create: bool = False) -> Iterator[apsw.Connection]:
+        try:
+            with super()._connection(create=create) as db:
+                yield db
+        except StoreTrouble:
+            if state.in_fragment():
+                st.rerun()
+            raise
+
+
+def check() -> None:
+    """Raises StoreTrouble while the store cannot be read and written."""
+    _store().check()
 
 
 def playground() -> GuardedPlayground:

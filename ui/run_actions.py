@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from core import results
-from core.errors import AccessDenied, RunNotFound, SpecError, StoreError, TunedeckError, WrongStatus
+from core.errors import AccessDenied, RunNotFound, SpecError, StoreError, StoreTrouble, TunedeckError, WrongStatus
 from core.scheduler import remove_run, resume_run
 from core.spec import RunSpec, build
 from core.store import ACTIVE, Run
@@ -35,7 +35,7 @@ def stop(run_id: str) -> None:
         resources.store().stop(run_id)
     except (WrongStatus, RunNotFound):
         return
-    except AccessDenied as error:
+    except (AccessDenied, StoreTrouble) as error:
         state.set_notice(plain(sentence(str(error))))
         return
     resources.scheduler().wake()
@@ -45,7 +45,7 @@ def resume(run_id: str) -> None:
     """Go on from the last checkpoint; what keeps it from that is said on the page."""
     try:
         resume_run(resources.store(), resources.settings(), run_id)
-    except (AccessDenied, WrongStatus, RunNotFound) as error:
+    except (AccessDenied, StoreError) as error:
         state.set_notice(plain(sentence(str(error))))
         return
     resources.scheduler().wake()

@@ -235,3 +235,9 @@ def curves(run_id: str, version: object, draw: Callable[[], T]) -> T:
         held = ((run_id, version), draw())
         st.session_state[_CURVES] = held
     return held[1]
+
+
+def in_fragment() -> bool:
+    """Whether only a part of the page runs now, on its own."""
+    context = get_script_run_ctx()
+    return context is not None and bool(context.fragment_ids_this_run)

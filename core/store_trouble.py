@@ -1,0 +1,99 @@
+"""What keeps the run store from being used (deleted, emptied, damaged, read-only, full), with what to do."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+
+import apsw
+
+from core.errors import StoreTrouble
+
+
+def of(path: Path, error: Exception) -> StoreTrouble | None:
+    """The sentence for an error of SQLite, or of what it holds; None for a mistake of ours."""
+    match error:
+        case apsw.FullError():
+            return StoreTrouble(f"The disk that holds {path} is full; free some space and try again.")
+        case apsw.NotADBError() | apsw.CorruptError() | json.JSONDecodeError() | UnicodeDecodeError():
+            return StoreTrouble(
+                f"{path} is not a run store, or is damaged; put a copy of it back, or move it away and restart "
+                "Tunedeck to begin with an empty one."
+            )
+        case apsw.BusyError() | apsw.LockedError() | apsw.ProtocolError():
+            return _read_only(path) or StoreTrouble(
+                f"{path} is in use by another program and stays so; end that program and try again."
+            )
+        case apsw.IOError():
+            return _read_only(path) or StoreTrouble(
+                f"{path} cannot be read or written: the disk reports an error ({error}); check the disk."
+            )
+        case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
+            return (
+                _read_only(path)
+                or _gone(path)
+                or StoreTrouble(
+                    f"The run store {path} cannot be opened; check that it and its folder exist and are yours."
+                )
+            )
+        case apsw.SQLError() if "no such table" in str(error):
+            return _gone(path) or StoreTrouble(
+                f"{path} has lost its content: it was emptied or replaced; put a copy of it back, or restart Tunedeck "
+                "to begin with an empty one."
+            )
+        case _:
+            return None
+
+
+def without_folder(path: Path, error: OSError) -> StoreTrouble:
+    """The sentence for a folder of the store that is not there and cannot be made."""
+    return StoreTrouble(f"{path.parent} cannot be made ({error.strerror}); set TUNEDECK_HOME to a folder of yours.")
+
+
+def _gone(path: Path) -> StoreTrouble | None:
+    if path.exists():
+        return None
+    return StoreTrouble(
+        f"The run store {path} is gone: it was deleted or moved away; put it back, or restart Tunedeck to begin with "
+        "an empty one."
+    )
+
+
+def _read_only(path: Path) -> StoreTrouble | None:
+    places = [place for place in (path, path.parent) if place.exists()]
+    closed = next((place for place in reversed(places) if not os.access(place, os.W_OK)), None)
+    if closed is None:
+        return None
+    return StoreTrouble(
+        f"{closed} can be read but not written, so that no run can be kept; make it writable, or set TUNEDECK_HOME "
+        "to another folder."
+    )
+
+
+class Faults:
+    """Logs a fault that goes on once when it begins, and once when it is over."""
+
+    def __init__(self, logger: logging.Logger) -> None:
+        self._logger = logger
+        self._text = ""
+
+    @property
+    def text(self) -> str:
+        """What is wrong now; empty if nothing is."""
+        return self._text
+
+    def begin(self, error: Exception) -> None:
+        """One more time that it went wrong; what is not a trouble of the store is a mistake of ours, with its trace."""
+        text = str(error) if isinstance(error, StoreTrouble) else f"{type(error).__name__}: {error}"
+        if text != self._text:
+            trace = None if isinstance(error, StoreTrouble) else error
+            self._logger.error("%s", text, exc_info=trace)
+        self._text = text
+
+    def end(self) -> None:
+        """It went well."""
+        if self._text:
+            self._logger.warning("That is over: %s", self._text)
+        self._text = ""
