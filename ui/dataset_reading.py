@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.data.prepared import Prepared
-from core.data.reading import encoding as encodings
+from core.data.reading.code_pages import CHOICES
 from core.errors import SpecError
 from core.spec import DataSpec, ReadSpec, build
 from ui import state
@@ -16,7 +16,7 @@ from ui.components import plain, show_error
 
 JSON_NAMES = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz")
 BOOK_NAMES = (".xlsx", ".xlsm")
-ENCODINGS = {code: f"{name}  ({code})" for code, name in encodings.NAMES.items() if code not in encodings.MARKED}
+ENCODINGS = {code: f"{name}  ({code})" for code, name in CHOICES.items()}
 DELIMITERS = {
     ",": "Comma  ,", "\t": "Tab", ";": "Semicolon  ;", "|": "Bar  |", "~": "Tilde  ~", "^": "Caret  ^",
     "\x01": "Control character \\x01 (Hive)", "\x1f": "Control character \\x1f",

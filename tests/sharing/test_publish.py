@@ -42,7 +42,6 @@ print(json.dumps(told))
 """
 MODULES = {
     "scikit-learn": "sklearn", "keras-hub": "keras_hub", "huggingface-hub": "huggingface_hub", "pyyaml": "yaml",
-    "charset-normalizer": "charset_normalizer",
 }  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 UTF-8 is tried first, strictly; it is almost never right by accident. What is left is UTF-16 without a mark, the
 Japanese encodings, which are told apart by how much of the decoded text is what Japanese is written with, and the
-single-byte ones.
+others, by how likely their text is in the languages that are written in them (`letters`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
+from core.data.reading import letters, stray
+from core.data.reading.code_pages import NAMES
+from core.data.reading.letters import Verdict
 from core.errors import DataError
 from core.events import Level
+from core.wording import counted
 
 CHUNK = 1024 * 1024
 SAMPLE_BYTES = 128 * 1024
+BEYOND = re.compile(rb"[\x80-\xff]")
 BOMS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),  # before UTF-16: its mark begins with UTF-16's
@@ -27,27 +32,6 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-NAMES = {
-    "utf-8": "UTF-8",
-    "utf-8-sig": "UTF-8 with a byte order mark",
-    "utf-16": "UTF-16",
-    "utf-32": "UTF-32",
-    "utf-16-le": "UTF-16 (little-endian, without a byte order mark)",
-    "utf-16-be": "UTF-16 (big-endian, without a byte order mark)",
-    "cp932": "Shift-JIS (cp932)",
-    "euc_jp": "EUC-JP",
-    "euc_jis_2004": "EUC-JIS-2004",
-    "iso2022_jp": "ISO-2022-JP",
-    "cp1252": "Windows-1252 (Latin-1)",
-    "latin-1": "Latin-1",
-}
-MARKED = ("utf-8-sig",)  # told by a mark: chosen as the encoding without it
-# What charset-normalizer may choose from where neither Japanese nor Western European text was found.
-OTHERS = ["gb18030", "big5", "cp949", "cp1251", "koi8_r", "cp1250", "cp1253", "cp1254", "cp1255", "cp1256", "cp1252"]
-WESTERN = set("áàâäãåæçéèêëíìîïñóòôöõøœßúùûüýÿšžÁÀÂÄÃÅÆÇÉÈÊËÍÌÎÏÑÓÒÔÖÕØŒÚÙÛÜÝŠŽ")
-PUNCTUATION = set("‘’‚“”„–—…•™€£¥§©®°±·«»¿¡´¨ªº²³½¼¾\xa0†‰‹›")
-
-
 # Control characters that texts do not have: neither ends of lines and files, nor escapes, nor unusual delimiters.
 ZEROS = 8  # as many zero bytes in a row are no text
 NOT_TEXT = bytes([0, *range(2, 9), *range(16, 26), 127])
@@ -139,7 +123,16 @@ def check(path: Path, encoding: str) -> Detected:
         raise _wrong(path, encoding, f"what stands on line {line_of(path, offset):,} is not valid in it")
     if not encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")):
         _check_zeros(path)
-    return Detected(encoding, "strict", f"Read as {NAMES.get(encoding.lower(), encoding)}, as chosen.")
+    return Detected(encoding, "strict", f"The encoding is {name_of(encoding)}, as chosen.")
+
+
+def name_of(encoding: str) -> str:
+    """What people call an encoding, by any of its names."""
+    try:
+        canonical = codecs.lookup(encoding).name
+    except LookupError:
+        return encoding
+    return next((title for code, title in NAMES.items() if codecs.lookup(code).name == canonical), encoding)
 
 
 def open_text(path: Path, detected: Detected, newline: str) -> TextIO:
@@ -188,6 +181,8 @@ def _settled(path: Path, encoding: str) -> Detected:
     offset = None if encoding == "utf-8" else invalid_at(path, encoding)
     if offset is None:
         return Detected(encoding, "strict", f"The encoding is {NAMES.get(encoding, encoding)}.")
+    if encoding == "utf-8-sig":
+        return _utf8_with_strays(path, encoding)
     return _damaged(path, encoding, offset)
 
 
@@ -235,35 +230,82 @@ def _non_ascii_lines(path: Path) -> bytes:
 
 
 def _not_utf8(path: Path, sample: bytes) -> Detected:
-    as_utf8 = sample.decode("utf-8", "replace")
-    bad = as_utf8.count("\ufffd")
-    if sum(c >= "\x80" for c in as_utf8) - bad >= 10 * bad:  # UTF-8 that was damaged or cut
-        return _damaged(path, "utf-8", invalid_at(path, "utf-8") or 0)
-    japanese = _japanese(path, sample)
+    if _is_mostly_utf8(sample):
+        return _utf8_with_strays(path, "utf-8")
+    best = letters.likeliest(sample)
+    japanese = _japanese(path, sample, best)
     if japanese:
         return japanese
-    encoding = "cp1252"
-    if _western_share(sample.decode("cp1252", "replace")) < 0.8:
-        encoding = _normalizer(sample) or encoding
-    if invalid_at(path, encoding) is not None:
-        encoding = "latin-1"
-    return _settled(path, encoding)
+    offset = invalid_at(path, best.encoding)
+    if offset is not None:
+        return _damaged(path, best.encoding, offset)
+    return _settled(path, best.encoding) if best.sure else _unsure(path, best.encoding)
 
 
-def _japanese(path: Path, sample: bytes) -> Detected | None:
-    """Shift-JIS or EUC-JP, if decoding with one of them gives Japanese text."""
+def _is_mostly_utf8(sample: bytes) -> bool:
+    """Whether lines beyond ASCII are UTF-8 that was damaged, cut, or joined with lines of another encoding."""
+    text = sample.decode("utf-8", "replace")
+    bad = text.count("\ufffd")
+    if sum(c >= "\x80" for c in text) - bad >= 10 * bad:
+        return True
+    valid = [stray.is_utf8(line) for line in sample.split(b"\n")]
+    return sum(valid) * 2 >= valid.count(False)  # in other encodings a line is hardly ever valid UTF-8 by accident
+
+
+def _utf8_with_strays(path: Path, encoding: str) -> Detected:
+    """UTF-8 with bytes that are not: read in the encoding of their lines if that is plain, else lost."""
+    strays = stray.find(path)
+    if strays is None:
+        return _damaged(path, encoding, invalid_at(path, encoding) or 0)
+    lines = counted(strays.lines, "line")
+    numbers = ", ".join(f"{number:,}" for number in strays.first)
+    note = (
+        f"The encoding is {NAMES[encoding]}, but {lines} of the file hold bytes that are not (line {numbers}"
+        f"{' …' if strays.lines > len(strays.first) else ''}); these are read as {NAMES[strays.encoding]}."
+    )
+    return Detected(encoding, strays.errors, note, "warning")
+
+
+def _unsure(path: Path, encoding: str) -> Detected:
+    """An encoding that is only the likeliest of some, with a line by which a person can judge."""
+    line, text = _example(path, encoding)
+    note = (
+        f"The encoding is probably {NAMES[encoding]}, but that is not sure: for instance “{text}” on line {line:,}; if "
+        "that is wrong, set the encoding."
+    )
+    return Detected(encoding, "strict", note, "warning")
+
+
+def _example(path: Path, encoding: str) -> tuple[int, str]:
+    """The first line with a byte beyond ASCII, and what stands around that byte."""
+    line, before = 1, b""
+    for chunk in _chunks(path):
+        if match := BEYOND.search(chunk):
+            line += chunk.count(b"\n", 0, match.start())
+            left = (before + chunk[: match.start()])[-30:].rpartition(b"\n")[2]
+            right = chunk[match.start() : match.start() + 50].partition(b"\n")[0]
+            return line, (left + right).decode(encoding, "replace").strip()
+        line += chunk.count(b"\n")
+        before = chunk[-30:]
+    return line, ""
+
+
+def _japanese(path: Path, sample: bytes, other: Verdict) -> Detected | None:
+    """Shift-JIS or EUC-JP, if decoding with one of them gives Japanese text. `other`: what it is if it is not."""
     shares = {}
-    for encoding in ("cp932", "euc_jp", "euc_jis_2004"):
+    for encoding in letters.JAPANESE:
         shares[encoding] = _japanese_share(sample.decode(encoding, "replace"))
     best = max(shares, key=lambda e: shares[e])
-    share, text = shares[best], sample.decode(best, "replace")
-    kana = sum("\u3041" <= c <= "\u30fc" for c in text)
-    if share < 0.7 or (not kana and _western_share(sample.decode("cp1252", "replace")) >= 0.8):
+    share = shares[best]
+    if share < 0.7:
         return None
-    if not kana and len(sample) > 60 and (other := _normalizer(sample)) and other in ("gb18030", "big5", "cp949"):
-        return None  # ideographs alone: Chinese decodes as EUC-JP too
+    bits = letters.ideograph_bits(sample[: letters.MOST_BYTES].decode(best, "replace"), best)
+    if other.bits < 0.9 * bits:
+        return None  # ideographs alone: much else decodes as EUC-JP too
     offset = invalid_at(path, best)
-    return _settled(path, best) if offset is None else _damaged(path, best, offset) if share > 0.9 else None
+    if offset is not None:
+        return _damaged(path, best, offset) if share > 0.9 else None
+    return _unsure(path, best) if other.bits < 1.15 * bits else _settled(path, best)
 
 
 def _japanese_share(text: str) -> float:
@@ -279,21 +321,3 @@ def _japanese_weight(character: str) -> float:
         code = character.encode("euc_jp", "replace")
         return 1.0 if 0xB0 <= code[0] <= 0xCF else 0.2  # JIS level 1, else level 2 and vendors' additions
     return 0.2 if "\uff61" <= character <= "\uff9f" else 0.5 if "\u2010" <= character <= "\u33ff" else 0.0
-
-
-def _western_share(text: str) -> float:
-    """The share of what lies beyond ASCII that is an accented letter next to a plain one, or everyday punctuation."""
-    beyond = good = 0
-    for i, c in enumerate(text[:50_000]):
-        if c >= "\x80":
-            beyond += 1
-            plain = any(n.isascii() and n.isalpha() for n in text[max(0, i - 1) : i] + text[i + 1 : i + 2])
-            good += c in PUNCTUATION or (c in WESTERN and (plain or not text[i + 1 : i + 2].strip()))
-    return good / max(1, beyond)
-
-
-def _normalizer(sample: bytes) -> str | None:
-    from charset_normalizer import from_bytes
-
-    best = from_bytes(sample[:32_768], cp_isolation=OTHERS).best()
-    return best.encoding if best else None

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from core.data.notes import Note
 from core.data.reading import encoding as encodings
+from core.data.reading.code_pages import NAMES
 from core.data.reading.columns import StringColumns
-from core.data.reading.encoding import NAMES, Detected
+from core.data.reading.encoding import Detected
 from core.data.reading.folders.texts import Texts
 from core.data.reading.folders.walk import Entry
 from core.errors import DataError

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import csv
 import re
+import unicodedata
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import TextIO
 
 from core.data.reading import dialect as dialects
 from core.data.reading import encoding as encodings
@@ -219,12 +221,12 @@ def _names(first: list[str]) -> tuple[list[str], list[str]]:
     return list(names), renamed
 
 
-def lines_of(stream: Iterable[str], dialect: Dialect) -> Iterator[str]:
+def lines_of(stream: TextIO, dialect: Dialect) -> Iterator[str]:
     """The lines of a stream from the first that is read, without a byte order mark."""
-    lines = iter(stream)
-    if dialect.skip:
-        return islice(lines, dialect.skip, None)
-    return _unmarked(lines)
+    lines: Iterator[str] = iter(stream)
+    if stream.encoding == "cp1258":  # this one writes the tones of Vietnamese after their letters
+        lines = (unicodedata.normalize("NFC", line) for line in lines)
+    return islice(lines, dialect.skip, None) if dialect.skip else _unmarked(lines)
 
 
 def _unmarked(lines: Iterator[str]) -> Iterator[str]:

@@ -1,0 +1,69 @@
+"""Lines of a UTF-8 file that are in another encoding, as in files that were joined, and how they are read."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.data.reading import letters
+from core.data.reading.code_pages import SINGLE_BYTE
+
+SHOWN = 5  # line numbers
+LIKELY = 9.0  # bits for a byte beyond ASCII: enough for Windows-1252, which strays mostly are
+CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+
+
+@dataclass(frozen=True)
+class Strays:
+    """How many lines are not UTF-8, the numbers of the first of them, and the encoding that they are in."""
+
+    lines: int
+    first: tuple[int, ...]
+    encoding: str
+
+    @property
+    def errors(self) -> str:
+        """As for `open`: bytes that are not UTF-8 are decoded by the other encoding."""
+        return f"stray-{self.encoding}"
+
+
+def find(path: Path) -> Strays | None:
+    """The lines of a file that are not UTF-8; None if no single-byte encoding surely makes text of them."""
+    first: list[int] = []
+    sample = bytearray()
+    count = 0
+    with path.open("rb") as file:
+        for number, line in enumerate(file, 1):
+            if line.isascii() or is_utf8(line):
+                continue
+            count += 1
+            if count <= SHOWN:
+                first.append(number)
+            if len(sample) < letters.MOST_BYTES:
+                sample += CHARACTER.sub(b" ", line)
+    best = letters.likeliest(bytes(sample))
+    plain = best.sure or (best.encoding == "cp1252" and best.ratio < LIKELY)
+    return Strays(count, tuple(first), best.encoding) if plain and best.encoding in SINGLE_BYTE else None
+
+
+def is_utf8(line: bytes) -> bool:
+    try:
+        line.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _decoder(encoding: str) -> Callable[[UnicodeError], tuple[str, int]]:
+    def decode(error: UnicodeError) -> tuple[str, int]:
+        assert isinstance(error, UnicodeDecodeError)
+        return error.object[error.start : error.end].decode(encoding, "replace"), error.end
+
+    return decode
+
+
+for _encoding in SINGLE_BYTE:
+    codecs.register_error(f"stray-{_encoding}", _decoder(_encoding))
