@@ -243,6 +243,28 @@ class Divide(Section):
         return self
 
 
+class SplitBy(Section):
+    """Make splits of the values of a column that says which split a row belongs to."""
+
+    step: Literal["split_by"] = "split_by"
+    column: str = setting(..., "Column", max_length=NAME)
+    """The column that names the split of each row."""
+
+    parts: dict[str, str] = setting({}, "Splits", max_length=1000)
+    """Value: name of its split. Empty knows the usual words, such as train, Dev, TEST, 学習, 検証 and テスト."""
+
+    split: str = setting("", "Split", max_length=NAME)
+    """The split that is divided. Empty joins all splits and divides the whole."""
+
+    @field_validator("parts")
+    @classmethod
+    def _named(cls, parts: dict[str, str]) -> dict[str, str]:
+        for value, name in parts.items():
+            if not name.strip() or len(name) > 100:
+                raise ValueError(f"the split of the value {value[:100]!r} must have a name of 1 to 100 characters")
+        return parts
+
+
 Step = Annotated[
     Filter
     | Columns
@@ -254,7 +276,8 @@ Step = Annotated[
     | DropConflicts
     | DropLeaks
     | Subset
-    | Divide,
+    | Divide
+    | SplitBy,
     Field(discriminator="step"),
 ]
 
@@ -321,6 +344,9 @@ def step_words(step: Any) -> str:
         case DropLeaks():
             same = f"nearly ({step.threshold:.0%}) " if step.match == "near" else ""
             return f"Drop rows of {step.split} whose {' and '.join(step.columns)} is {same}the same in another split"
+        case SplitBy():
+            named = ", ".join(f"{value} → {name}" for value, name in step.parts.items())
+            return f"Make splits of the values of {step.column}" + (f": {named}" if named else "")
         case Subset():
             return f"Keep {counted(step.rows, 'row')} of each split{where}, drawn with seed {step.seed}"
         case _:

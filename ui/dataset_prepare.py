@@ -9,9 +9,10 @@ from typing import Any, BinaryIO, cast
 import pandas as pd
 import streamlit as st
 
-from core.data import browse, transform
+from core.data import browse, divide, transform
 from core.data.export import export
 from core.data.prepared import QUICK_NEAR_ROWS, QUICK_ROWS, Prepared
+from core.data.reading import split_words
 from core.errors import SpecError, TunedeckError
 from core.spec import DataSpec, build
 from core.steps import step_words
@@ -23,6 +24,7 @@ KINDS = {
     "filter": "Keep some rows",
     "map_labels": "Rename or join labels",
     "split": "Make splits",
+    "split_by": "Make splits of a column's values",
     "subset": "Take a sample",
     "columns": "Keep some columns",
     "rename": "Rename columns",
@@ -121,7 +123,9 @@ def _with_columns(data: DataSpec, steps: Sequence[Any]) -> DataSpec:
         elif step.step == "columns":
             texts = tuple(name for name in texts if name in step.keep)
             label = label if label in step.keep else None
-    splits = {} if not any(s.step == "split" for s in steps) else {"train_split": None, "eval_split": None}
+    splits = (
+        {} if not any(s.step in ("split", "split_by") for s in steps) else {"train_split": None, "eval_split": None}
+    )
     return data.model_copy(update={"text_columns": texts, "label_column": label, **splits})
 
 
@@ -141,6 +145,8 @@ def _show_preview(found: transform.Preview, step: Any, prepared: Prepared) -> No
         frame, hide_index=True, alt="Rows before and after",
         column_config={"Rows before": whole, "Rows after": whole, "Change": change},
     )  # fmt: skip
+    if found.note:
+        st.warning(plain(found.note), icon=":material/warning:")
     if found.removed:
         st.caption(f"Some of the rows of {plain(found.split)} that go:")
         st.dataframe(
@@ -222,6 +228,23 @@ def _split(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[str
     return tree | ({} if way == "random" else {"column": column})
 
 
+def _split_by(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[str, Any]:
+    names = [c.name for c in prepared.columns if c.kind in ("text", "class", "integer", "boolean")]
+    named = next(iter(divide.proposed(prepared)), None)
+    column = st.selectbox("Column", names, _place(names, named), key=f"{key}_column")
+    found = dataset_view.offered(column, prepared, split)[:MOST_LABELS]
+    frame = pd.DataFrame({"Value": found, "Split": [split_words.kind_of(value) or "" for value in found]})
+    edited = st.data_editor(
+        frame, hide_index=True, disabled=["Value"], key=f"{key}_table_{column}", height="content",
+        column_config={"Split": st.column_config.TextColumn(max_chars=100)},
+    )  # fmt: skip
+    st.caption("Rows whose value has no split are left out, and counted.")
+    pairs = zip(edited["Value"].astype(str), edited["Split"].fillna("").astype(str), strict=True)
+    parts = {value: name.strip() for value, name in pairs if name.strip()}
+    usual = {value: kind for value in found if (kind := split_words.kind_of(value))}
+    return {"column": column, "parts": {} if parts == usual else parts}
+
+
 _WAYS = (
     "Same proportions: each part has the same shares of a column's values. Groups together: rows with the same value, "
     "such as an author, go to one part. In order: the first part has the earliest rows."
@@ -288,9 +311,9 @@ def _clean_text(key: str, data: DataSpec, prepared: Prepared, split: str) -> dic
 
 
 _FIELDS: dict[str, Callable[[str, DataSpec, Prepared, str], dict[str, Any]]] = {
-    "filter": _filter, "map_labels": _map_labels, "split": _split, "subset": _subset, "columns": _columns,
-    "rename": _rename, "deduplicate": _deduplicate, "drop_conflicts": _drop_conflicts, "drop_leaks": _drop_leaks,
-    "clean_text": _clean_text,
+    "filter": _filter, "map_labels": _map_labels, "split": _split, "split_by": _split_by, "subset": _subset,
+    "columns": _columns, "rename": _rename, "deduplicate": _deduplicate, "drop_conflicts": _drop_conflicts,
+    "drop_leaks": _drop_leaks, "clean_text": _clean_text,
 }  # fmt: skip
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from core import seals
-from core.data import browse
+from core.data import browse, divide
 from core.data.clean import CONTROL
 from core.data.load import choose_train
 from core.data.prepared import Prepared, Progress, ignore
@@ -32,6 +32,7 @@ from core.steps import (
     DropLeaks,
     Filter,
     MapLabels,
+    SplitBy,
     dump_steps,
 )
 from core.wording import counted, listed, shortened
@@ -39,7 +40,7 @@ from core.wording import counted, listed, shortened
 if TYPE_CHECKING:
     import numpy as np
 
-VERSION = 4  # raise it when something else is found than before
+VERSION = 5  # raise it when something else is found than before
 EXAMPLES = 20
 RARE, TOO_RARE = 10, 2  # rows of a class
 MAJORITY = 0.8
@@ -475,7 +476,19 @@ def _distinct(prepared: Prepared, split: str, columns: Sequence[str]) -> list[in
     return found
 
 
+def _split_columns(prepared: Prepared) -> Iterator[Finding]:
+    """A column that names the split of each row, where all rows are in one split."""
+    split = next(iter(prepared.splits))
+    for column in divide.proposed(prepared):
+        yield Finding(
+            "split-column", f"The values of “{shortened(column, 40)}” name the split of each row",
+            "The official training and test rows are mixed: a model would be judged on rows drawn from both.", "high",
+            prepared.splits[split].rows, split, steps=dump_steps(SplitBy(column=column)), remedy="Make these splits",
+        )  # fmt: skip
+
+
 def _columns(prepared: Prepared, used: Sequence[str]) -> Iterator[Finding]:
+    yield from _split_columns(prepared)
     constant, ids = [], []
     split = max(prepared.splits, key=lambda name: prepared.splits[name].rows)
     rows = prepared.splits[split].rows

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.data import browse
 from core.data.clean import clean
-from core.data.divide import assigned, codes_of
+from core.data.divide import assigned, by_values, codes_of
 from core.data.prepared import Column as DataColumn
 from core.data.prepared import Prepared, Progress, ignore
 from core.data.reading import parquet
@@ -35,6 +35,7 @@ from core.steps import (
     Filter,
     MapLabels,
     Rename,
+    SplitBy,
     Subset,
     step_words,
 )
@@ -117,6 +118,8 @@ def plan(prepared: Prepared, step: Any, progress: Progress = ignore) -> Plan:
             made = _kept(prepared, {name: _drawn(prepared.splits[name].rows, step) for name in splits})
         case Divide():
             made = _divided(prepared, step)
+        case SplitBy():
+            made = _split_by(prepared, step)
         case _:
             raise AssertionError(step)
     if not any(_rows(prepared, change) for change in made.changes):
@@ -126,10 +129,10 @@ def plan(prepared: Prepared, step: Any, progress: Progress = ignore) -> Plan:
 
 def apply(
     prepared: Prepared, step: Any, folder: Path, progress: Progress = ignore
-) -> tuple[dict[str, Path], dict[str, tuple[str, ...]]]:
+) -> tuple[dict[str, Path], dict[str, tuple[str, ...]], str]:
     """Does a step and writes each split of the result to the folder; a split without rows is left out.
 
-    Returns split → Parquet file, and column → class names. Raises DataError.
+    Returns split → Parquet file, column → class names, and a sentence on rows that were left out. Raises DataError.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -158,7 +161,7 @@ def apply(
                 writer.close()
         paths[change.name] = path
     names = {c.name: c.names for c in prepared.columns} | made.names
-    return paths, {name: found for name, found in names.items() if found}
+    return paths, {name: found for name, found in names.items() if found}, made.note
 
 
 def preview(prepared: Prepared, step: Any) -> Preview:
@@ -171,7 +174,7 @@ def preview(prepared: Prepared, step: Any) -> Preview:
     most = next(iter(prepared.splits))
     removed: tuple[int, ...] = ()
     losing = {c.name: m for c in made.changes if (m := c.keep.get(c.name)) is not None and c.name in before}
-    if losing and not isinstance(step, Divide):
+    if losing and not isinstance(step, Divide | SplitBy):
         most = max(losing, key=lambda name: int((~losing[name]).sum()))
         removed = tuple(int(n) for n in np.flatnonzero(~losing[most])[:EXAMPLES])
     return Preview(before, after, most, removed, _changed(prepared, step, made), made.note)
@@ -391,6 +394,18 @@ def _drawn(rows: int, step: Subset) -> np.ndarray:
     mask = np.zeros(rows, dtype=bool)
     mask[np.random.default_rng(step.seed).choice(rows, min(rows, step.rows), replace=False)] = True
     return mask
+
+
+def _split_by(prepared: Prepared, step: SplitBy) -> Plan:
+    """Each row to the split that its value names; the other splits stay, and none of them may have such a name."""
+    _existing(prepared, [step.column])
+    sources = [step.split] if step.split else list(prepared.splits)
+    others = [name for name in prepared.splits if name not in sources]
+    made = by_values(prepared, sources, step)
+    if clash := [name for name in made.parts if name in others]:
+        raise DataError(f"there is already a split {clash[0]!r}; divide all splits together", "data.steps")
+    changes = [Change(name, dict(masks)) for name, masks in made.parts.items()]
+    return Plan([*changes, *(Change(name, {name: None}) for name in others)], note=made.note)
 
 
 def _divided(prepared: Prepared, step: Divide) -> Plan:

@@ -207,6 +207,11 @@ def _may_be_label(table: pa.Table, name: str, kinds: dict[str, str]) -> bool:
     return not (values.is_machine_made(found) or split_words.are_splits(found))
 
 
+def split_columns(table: pa.Table, kinds: dict[str, str]) -> list[str]:
+    """The columns of text whose values name splits, the one to learn from among them."""
+    return [n for n, kind in kinds.items() if kind == "text" and split_words.are_splits(values.sample(table.column(n)))]
+
+
 def _is_seldom_label(name: str) -> bool:
     return _rank(name, SELDOM_LABEL) is not None
 

@@ -31,7 +31,7 @@ from core.data.reading.json import table as jsonfiles
 from core.errors import DataError
 from core.settings import Settings
 from core.spec import DataSpec, ReadSpec
-from core.steps import step_words
+from core.steps import Rename, SplitBy, step_words
 from core.wording import counted, listed
 
 FAMILIES = {"text": TEXT_SUFFIXES | {".xlsx"}, "json": JSON_SUFFIXES}  # formats whose files are read together
@@ -98,13 +98,20 @@ def by_step(prepared: Prepared, step: Any, folder: Path, progress: Progress) -> 
     from core.data import transform
 
     made = Made(prepared.title, reading=prepared.reading, notes=list(prepared.notes))
-    paths, names = transform.apply(prepared, step, folder, progress)
+    if isinstance(step, SplitBy):
+        made.notes = [note for note in made.notes if note != _proposal(step.column)]
+    paths, names, left_out = transform.apply(prepared, step, folder, progress)
     _described(made, paths, folder, names)
     made.notes.append(Note(f"{step_words(step)}: {counted(sum(s['rows'] for s in made.splits), 'row')}."))
+    made.notes += [Note(left_out, "warning")] if left_out else []
+    renamed = step.names if isinstance(step, Rename) else {}
     there = {column.name for column in made.columns}
-    made.text_guess = tuple(name for name in prepared.text_guess if name in there) or made.text_guess
-    if prepared.label_guess in there:
-        made.label_guess = prepared.label_guess
+    texts = tuple(renamed.get(name, name) for name in prepared.text_guess)
+    label = renamed.get(prepared.label_guess or "", prepared.label_guess)
+    if there.issuperset(texts):
+        made.text_guess = texts or made.text_guess
+    if label in there:
+        made.label_guess = label
     return made
 
 
@@ -415,9 +422,19 @@ def _described(
     kinds: dict[str, str] = {n: columns[n].kind for n in table.column_names}
     guessed = guess.guess(table, kinds)
     made.text_guess, made.label_guess = guessed.texts, guessed.label
-    known = {note.text for note in made.notes}
-    made.notes += [Note(text) for text in guessed.notes if text not in known]
+    notes = [Note(text) for text in guessed.notes]
+    if len(made.splits) == 1:
+        notes += [_proposal(name) for name in guess.split_columns(table, kinds)]
+    made.notes += [note for note in notes if note not in made.notes]
     return made
+
+
+def _proposal(column: str) -> Note:
+    return Note(
+        f"The values of {column} name splits, such as train and test, but all rows are in one split: Prepare makes "
+        "splits of them (split_by).",
+        "notice",
+    )
 
 
 def name_of(split: str) -> str:
