@@ -76,7 +76,11 @@ def _show(answer: sql.Answer, key: str) -> None:
     st.caption(said)
     pages = max(1, math.ceil(answer.rows / PAGE))
     page = st.pagination(pages, key=f"{key}_page_{answer.path.stem}") if pages > 1 else 1
-    frame = sql.page(answer, (page - 1) * PAGE, PAGE)
+    try:
+        frame = sql.page(answer, (page - 1) * PAGE, PAGE)
+    except TunedeckError as error:
+        show_error(error, title="The result cannot be shown")
+        return
     if not len(frame):
         st.info("The query found no rows.", icon=":material/inbox:")
         return

@@ -14,6 +14,7 @@ import streamlit as st
 
 from core import access
 from core.access import Action
+from core.data import sql
 from core.errors import StoreTrouble
 from core.guarded import GuardedPlayground, GuardedStore
 from core.playground import Playground
@@ -68,6 +69,7 @@ def scheduler() -> Scheduler:
     """The thread that starts and supervises runs; this dashboard's one. In viewer mode there is nothing to start."""
     thread = Scheduler(_store(), installation(), keep_spare=True, make_room=_playground().close)
     if installation().mode != "viewer":
+        sql.sweep(installation())
         thread.start()
     return thread
 

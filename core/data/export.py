@@ -84,7 +84,9 @@ def _named(table: pa.Table, prepared: Prepared) -> pa.Table:
 def csv_of(path: Path) -> bytes:
     """A small Parquet file as CSV, without harm to spreadsheets."""
     out = io.BytesIO()
-    write_csv(pq.read_table(path), iter(()), out)
+    with parquet.open_file(path) as file:
+        parts = (pa.Table.from_batches([batch]) for batch in file.iter_batches(batch_size=1000))
+        write_csv(next(parts, file.schema_arrow.empty_table()), parts, out)
     return out.getvalue()
 
 

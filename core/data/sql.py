@@ -5,12 +5,18 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
+import time
 import uuid
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from core.access import check
 from core.data import browse
@@ -19,14 +25,20 @@ from core.data.reading import parquet
 from core.errors import DataError
 from core.process import PROJECT
 from core.settings import Settings
+from core.wording import size
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
 
-MOST_SECONDS, MOST_ROWS, MOST_BYTES, MEMORY = 30.0, 100_000, 200 * 1024**2, "1GB"
+MOST_SECONDS, MOST_ROWS, MOST_BYTES, MEMORY = 30.0, 100_000, 64_000_000, "1GB"
+RESIDENT = 1536 * 1024**2  # of the child in all: DuckDB's own limit leaves out what is on its way to the file
+LOOK_S = 0.05
 MOST_CHARACTERS = 20_000
 KEPT_RESULTS = 20
-FOLDER = "sql"
+FOLDER, WORKING = "sql", ".query-"  # results; a query at work has a folder of its own in there
+STALE_S = 300.0
 # What a child needs to run; no token, no setting of ours.
 ENVIRONMENT = (
     "PATH",
@@ -77,37 +89,70 @@ def run(
     folder = prepared.folder / FOLDER
     folder.mkdir(exist_ok=True)
     _prune(folder)
-    out = folder / f"{uuid.uuid4().hex[:12]}.parquet"
+    name = uuid.uuid4().hex[:12]
+    out, working = folder / f"{name}.parquet", folder / f"{WORKING}{os.getpid()}-{name}"
     there = tables(prepared)
     request = {
-        "sql": sql, "out": str(out), "temp": str(folder), "memory": MEMORY, "most_rows": MOST_ROWS,
-        "most_bytes": MOST_BYTES,
+        "sql": sql, "out": str(working / "out.parquet"), "temp": str(working), "memory": MEMORY,
+        "most_rows": MOST_ROWS, "most_bytes": MOST_BYTES, "seconds": most_seconds,
         "tables": [
             {"name": name, "path": str(prepared.splits[name].path),
              "columns": [(column, _names(prepared, column)) for column in columns]}
             for name, columns in there.items()
         ],
     }  # fmt: skip
+    working.mkdir()
     try:
         answer = _in_child(request, most_seconds)
         if "error" in answer:
             raise DataError(_explained(answer["kind"], answer["error"], there))
+        (working / "out.parquet").replace(out)
         return Answer(out, answer["rows"], answer["whole"], answer["seconds"])
-    except DataError:
-        out.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise DataError(f"the result cannot be kept ({error.strerror or error}); ask for less, or free space") from None
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
 
 
 def page(answer: Answer, offset: int, limit: int) -> pd.DataFrame:
-    """Rows of a result, long cells cut as everywhere."""
-    import pyarrow.parquet as pq
+    """Rows of a result, long cells cut as everywhere. One row group is in memory at a time. Raises DataError."""
+    import pandas as pd
+    import pyarrow as pa
 
-    frame = pq.read_table(answer.path).slice(offset, limit).to_pandas(types_mapper=None)
+    try:
+        with parquet.open_file(answer.path) as file:
+            parts = [_cut(table) for table in _rows(file, offset, limit)]
+            table = pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
+            frame = table.to_pandas(integer_object_nulls=True)
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise DataError(f"the result cannot be shown ({str(error)[:120]}); run the query again") from None
     for name in frame.columns:
         if frame[name].dtype == object or str(frame[name].dtype) in ("str", "string"):
-            frame[name] = [browse.cell(value) for value in frame[name]]
+            frame[name] = pd.Series([browse.cell(value) for value in frame[name]], frame.index, frame[name].dtype)
     frame.index = range(offset, offset + len(frame))
     return frame
+
+
+def _rows(file: pq.ParquetFile, offset: int, limit: int) -> Iterator[pa.Table]:
+    at = 0
+    for group in range(file.num_row_groups):
+        rows = file.metadata.row_group(group).num_rows
+        if at < offset + limit and at + rows > offset:
+            skipped = max(0, offset - at)
+            yield file.read_row_group(group).slice(skipped, offset + limit - at - skipped)
+        at += rows
+
+
+def _cut(table: pa.Table) -> pa.Table:
+    """Texts no longer than a cell shows, and one character more, by which it sees that they are cut."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            cut = pc.utf8_slice_codeunits(table.column(place), 0, browse.CELL_CHARACTERS + 1)
+            table = table.set_column(place, field, cut)
+    return table
 
 
 def examples(prepared: Prepared, texts: tuple[str, ...], label: str | None) -> dict[str, str]:
@@ -144,20 +189,42 @@ def examples(prepared: Prepared, texts: tuple[str, ...], label: str | None) -> d
 def _in_child(request: dict[str, Any], most_seconds: float) -> dict[str, Any]:
     command = [sys.executable, "-s", "-m", "core.data.sql_child"]
     environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    child = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8",
+        cwd=PROJECT, env=environment | {"PYTHONUTF8": "1"},
+    )  # fmt: skip
     try:
-        done = subprocess.run(
-            command, input=json.dumps(request), capture_output=True, text=True, encoding="utf-8", cwd=PROJECT,
-            env=environment | {"PYTHONUTF8": "1"}, timeout=most_seconds,
-        )  # fmt: skip
-    except subprocess.TimeoutExpired:
-        raise DataError(
-            f"the query was ended after {most_seconds:.0f} seconds; ask for less, such as a LIMIT inside or fewer joins"
-        ) from None
-    try:
-        answer: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+        output = _watched(child, json.dumps(request), most_seconds)
+        answer: dict[str, Any] = json.loads(output.splitlines()[-1])
         return answer
     except (ValueError, IndexError):
         raise DataError(f"the query took more memory than there is ({MEMORY} is allowed); ask for less") from None
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def _watched(child: subprocess.Popen[str], request: str, most_seconds: float) -> str:
+    """What the child writes. Raises DataError when it takes too long or too much memory; it is the caller's to end."""
+    end, given = time.monotonic() + most_seconds, iter([request])
+    while True:
+        try:
+            return child.communicate(next(given, None), timeout=LOOK_S)[0]
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > end:
+                raise DataError(
+                    f"the query was ended after {most_seconds:.0f} seconds; ask for less, such as a LIMIT inside or "
+                    "fewer joins"
+                ) from None
+            if _resident(child.pid) > RESIDENT:
+                raise DataError(f"the query took more memory than the {MEMORY} it may have; ask for less") from None
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
 
 
 def _explained(kind: str, error: str, there: dict[str, list[str]]) -> str:
@@ -170,6 +237,10 @@ def _explained(kind: str, error: str, there: dict[str, list[str]]) -> str:
             return "that is closed here: a query reads this dataset and nothing else, no file, network or setting"
         case "OutOfMemoryException":
             return f"the query took more memory than the {MEMORY} it may have; ask for less"
+        case "MemoryError":
+            return f"the query took more memory than the {MEMORY} it may have; ask for less"
+        case "RowTooLarge":
+            return f"one row of the result has more than {size(MOST_BYTES)}, the most that is kept; ask for less of it"
         case "CatalogException" | "BinderException":
             named = "; ".join(f"{name} ({', '.join(columns[:12])})" for name, columns in list(there.items())[:6])
             return f"{said}. The tables here: {named}"
@@ -185,9 +256,29 @@ def _names(prepared: Prepared, column: str) -> list[str] | None:
 
 
 def _prune(folder: Path) -> None:
+    """Removes results that were made long ago, and what queries left whose process was killed."""
     results = sorted(folder.glob("*.parquet"), key=lambda p: p.stat().st_mtime, reverse=True)
     for old in results[KEPT_RESULTS - 1 :]:
         old.unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.suffix != ".parquet" and not _at_work(path):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _at_work(path: Path) -> bool:
+    """Whether a query works in this folder; its name says whose."""
+    owner = re.fullmatch(re.escape(WORKING) + r"(\d+)-\w+", path.name)
+    try:
+        return owner is not None and psutil.pid_exists(int(owner[1])) and time.time() - path.stat().st_mtime < STALE_S
+    except (OSError, OverflowError):
+        return False
+
+
+def sweep(settings: Settings) -> None:
+    """Removes what queries left that a crash of the dashboard cut short; for its next start."""
+    for folder in settings.datasets.glob(f"*/{FOLDER}"):
+        with suppress(OSError):
+            _prune(folder)
 
 
 def _quoted(name: str) -> str:

@@ -6,18 +6,25 @@ the query may be hostile: files, network, extensions, settings and Python's vari
 
 from __future__ import annotations
 
+import itertools
 import json
+import os
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any
 
 import duckdb
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-BATCH_ROWS = 10_000
+BATCH_ROWS = 2048
+GROUP_BYTES = 4 * 1024**2
+PLAIN = {
+    "BOOLEAN", "TINYINT", "SMALLINT", "INTEGER", "BIGINT", "UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "FLOAT",
+    "DOUBLE", "VARCHAR", "BLOB",
+}  # fmt: skip
 NAMES = ("function_name", "table_name", "schema_name")
 TELLING = ("duckdb_", "pragma_", "pg_", "sqlite_master", "sqlite_schema", "sqlite_temp")
 TELLING_FUNCTIONS = {
@@ -25,17 +32,26 @@ TELLING_FUNCTIONS = {
 }  # fmt: skip
 
 
+class RowTooLarge(Exception):
+    """One row of the result is more than all of it may be."""
+
+
 def main() -> None:
     request = json.load(sys.stdin)
+    end = threading.Timer(request["seconds"] + 5, os._exit, (1,))  # whoever asked may have died
+    end.daemon = True
+    end.start()
     try:
         answer = run(request)
-    except duckdb.Error as error:
+    except (duckdb.Error, pa.ArrowException, RowTooLarge, ValueError, OverflowError, MemoryError) as error:
         answer = {"error": str(error), "kind": type(error).__name__}
     sys.stdout.write(json.dumps(answer) + "\n")
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """request: tables (name, path, columns with their class names), sql, out, most_rows, most_bytes, memory, temp."""
+    """request: tables (name, path, columns with their class names), sql, out, most_rows, most_bytes, memory, temp,
+    seconds.
+    """
     since = time.perf_counter()
     connection = duckdb.connect(
         ":memory:",
@@ -89,54 +105,62 @@ def _names(node: Any) -> Iterator[tuple[str, str]]:
 
 
 def _write(relation: duckdb.DuckDBPyRelation, request: dict[str, Any]) -> tuple[int, bool]:
-    """The result to a Parquet file; how many rows, and whether they are all."""
-    reader = relation.limit(request["most_rows"] + 1).to_arrow_reader(BATCH_ROWS)
-    names = _unique(reader.schema.names)
-    schema = pa.schema([(name, _plain_type(f.type)) for name, f in zip(names, reader.schema, strict=True)])
-    rows = size = 0
+    """The result to a Parquet file of small row groups; how many rows, and whether they are all.
+
+    Whoever reads it holds one group at a time: GROUP_BYTES, or one row, which may have `most_bytes` at most.
+    """
+    names = _unique(relation.columns)
+    plain = ", ".join(_plain(f"#{place}", str(kind)) for place, kind in enumerate(relation.types, 1))
+    reader = relation.project(plain).limit(request["most_rows"] + 1).to_arrow_reader(BATCH_ROWS)
+    schema = pa.schema([(name, field.type) for name, field in zip(names, reader.schema, strict=True)])
+    group_bytes = min(GROUP_BYTES, request["most_bytes"] // 16)
+    seen = rows = size = 0
     with pq.ParquetWriter(request["out"], schema, compression="zstd") as writer:
         for batch in reader:
-            arrays = [_plain(column, kind) for column, kind in zip(batch.columns, schema.types, strict=True)]
-            left = request["most_rows"] - rows
-            table = pa.Table.from_arrays(arrays, schema=schema).slice(0, left)
-            rows, size = rows + len(table), size + table.nbytes
-            writer.write_table(table)
-            if len(batch) > left or size > request["most_bytes"]:
-                return rows, False
-    return rows, True
+            seen += len(batch)
+            table = pa.Table.from_arrays(batch.columns, schema=schema)
+            for piece in _pieces(table.slice(0, request["most_rows"] - rows), group_bytes):
+                size += piece.nbytes
+                if size > request["most_bytes"]:
+                    if not rows:
+                        raise RowTooLarge
+                    return rows, False
+                writer.write_table(piece)
+                rows += len(piece)
+    return rows, seen == rows
 
 
-def _plain_type(kind: pa.DataType) -> pa.DataType:
-    """Numbers, texts, dates and lists as they are; decimals as floats, everything else as text."""
-    types = pa.types
-    if types.is_decimal(kind):
-        return pa.float64()
-    simple = (types.is_boolean, types.is_integer, types.is_floating, types.is_string, types.is_large_string,
-              types.is_date, types.is_timestamp, types.is_binary, types.is_large_binary)  # fmt: skip
-    if any(test(kind) for test in simple):
-        return kind
-    if types.is_list(kind) and _plain_type(kind.value_type) == kind.value_type:
-        return kind
-    return pa.string()
+def _pieces(table: pa.Table, group_bytes: int) -> Iterator[pa.Table]:
+    """A table in parts of about so many bytes, one row at least."""
+    at = 0
+    while at < len(table):
+        rest = table.slice(at)
+        rows = max(1, min(len(rest), int(len(rest) * group_bytes / max(1, rest.nbytes))))
+        while rows > 1 and rest.slice(0, rows).nbytes > 2 * group_bytes:
+            rows //= 2
+        yield rest.slice(0, rows)
+        at += rows
 
 
-def _plain(values: Any, kind: pa.DataType) -> Any:
-    if values.type == kind:
-        return values
-    try:
-        return pc.cast(values, kind)
-    except pa.ArrowException:
-        return pa.array([None if value is None else str(value) for value in values.to_pylist()], pa.string())
+def _plain(column: str, kind: str) -> str:
+    """Numbers, truth values, texts and bytes as they are; numbers of other kinds as floats; the rest as text.
+
+    Text is what DuckDB writes: a date may lie in the year 200000 or be infinite, which nothing else here can hold.
+    """
+    if kind in PLAIN:
+        return column
+    if kind.startswith("DECIMAL") or kind in ("HUGEINT", "UHUGEINT"):
+        return f"CAST({column} AS DOUBLE)"
+    return f"CAST({column} AS VARCHAR)"
 
 
 def _unique(names: list[str]) -> list[str]:
-    seen: dict[str, int] = {}
-    result = []
+    """Names of columns, each once: a, a_1, a_2."""
+    unique: list[str] = []
     for name in names:
-        count = seen.get(name, 0)
-        seen[name] = count + 1
-        result.append(f"{name}_{count + 1}" if count else name)
-    return result
+        candidates = (f"{name}_{number}" if number else name for number in itertools.count())
+        unique.append(next(candidate for candidate in candidates if candidate not in unique))
+    return unique
 
 
 def _selected(name: str, names: list[str] | None) -> str:

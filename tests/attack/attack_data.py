@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -22,7 +23,7 @@ from core.errors import DataError, SpecError, TunedeckError
 from core.spec import DataSpec, from_yaml, parse_assignments
 from tests.attack.cases import case
 from tests.attack.pickled import Planted
-from tests.attack.place import CANARY, SECRETS, Place
+from tests.attack.place import CANARY, SECRETS, TOM, Place
 from tests.data.test_hostile import ROWS, zipped
 
 
@@ -241,3 +242,22 @@ def _sql(query: str, says: str | None) -> Any:
 
 for _cause, (_query, _says) in SQL.items():
     case(_cause)(_sql(_query, _says))
+
+
+@case("SQL whose answer is gigabytes, or values that nothing can hold")
+def _sql_flood(place: Place) -> None:
+    prepared = prepare(DataSpec(), place.settings())
+    before = psutil.Process().memory_info().rss
+    with place.untouched(r"^home/datasets/[^/]*/sql(/[0-9a-f]+\.parquet)?$"):
+        for query in (
+            "SELECT repeat('ab', 50000) FROM range(9500)", "SELECT range(3000) FROM range(30000)",
+            "SELECT repeat('ab', 25000000), DATE '200000-01-01' FROM range(2)",
+            "SELECT 'infinity'::TIMESTAMP, INTERVAL 1 MONTH, [DATE '200000-01-01'], 1::HUGEINT",
+        ):  # fmt: skip
+            answer = sql.run(prepared, query, settings=place.settings("team", TOM))
+            assert answer.rows and len(sql.page(answer, 0, 100))
+            assert answer.path.stat().st_size < sql.MOST_BYTES
+        for query in ("SELECT repeat('ab', 90000000)", "SELECT repeat('ab', 90000000) FROM range(100)"):
+            with pytest.raises(DataError, match=r"one row|more memory"):
+                sql.run(prepared, query)
+    assert psutil.Process().memory_info().rss - before < 500 * 1024**2

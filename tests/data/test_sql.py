@@ -155,6 +155,67 @@ def test_endless_queries_are_killed(query: str, sample: Prepared) -> None:
     assert not {c for c in psutil.Process().children(recursive=True) if c.is_running()} - children
 
 
+@pytest.mark.parametrize(
+    ("query", "shown"),
+    [
+        ("DATE '200000-01-01'", "200000-01-01"), ("DATE '5000-01-01 (BC)'", "5000-01-01 (BC)"),
+        ("'infinity'::DATE", "infinity"), ("'-infinity'::TIMESTAMP", "-infinity"),
+        ("TIMESTAMP '290000-01-01 00:00:00'", "290000-01-01 00:00:00"), ("TIMESTAMP_S '290000-01-01'", "290000-01-01"),
+        ("TIMESTAMPTZ '200000-01-01 00:00:00+00'", "200000"), ("TIMETZ '10:00:00+01'", "10:00:00+01"),
+        ("INTERVAL 5000000 MONTH", "416666 years 8 months"), ("{'a': DATE '200000-01-01'}", "200000-01-01"),
+        ("[DATE '200000-01-01']", "[200000-01-01]"), ("MAP {'k': 'infinity'::DATE}", "{k=infinity}"),
+        ("[1, 2]::INT[2]", "[1, 2]"), ("union_value(k := 1)", "1"), ("'101'::BIT", "101"), ("'a'::ENUM('a')", "a"),
+        ("170141183460469231731687303715884105727::HUGEINT", "1.7014118346046923e+38"),
+        ("340282366920938463463374607431768211455::UHUGEINT", "3.402823669209385e+38"), ("'nan'::DOUBLE", "nan"),
+        ("18446744073709551615::UBIGINT", "18446744073709551615"), ("'\\x00'::BLOB", "1 byte"),
+    ],
+)  # fmt: skip
+def test_values_that_nothing_else_can_hold_are_shown(query: str, shown: str, sample: Prepared) -> None:
+    answer = sql.run(sample, f"SELECT {query} AS v UNION ALL SELECT NULL")
+    assert any(shown in str(value) for value in sql.page(answer, 0, 10)["v"])
+    assert csv_of(answer.path)
+
+
+@pytest.mark.parametrize("query", [
+    "SELECT repeat('ab', 50000) AS t FROM range(9500)",
+    "SELECT repeat('ab', 4000000) AS t FROM range(50)",
+    "SELECT range(1000000) AS t FROM range(20)",
+    "SELECT CASE WHEN range = 5 THEN repeat('ab', 20000000) ELSE 'a' END AS t FROM range(10)",
+])  # fmt: skip
+def test_answers_are_bounded_by_their_bytes(query: str, sample: Prepared) -> None:
+    answer = sql.run(sample, query)
+    with pq.ParquetFile(answer.path) as file:
+        groups = [file.metadata.row_group(at) for at in range(file.num_row_groups)]
+        assert sum(group.total_byte_size for group in groups) <= sql.MOST_BYTES
+        assert 0 < answer.rows == file.metadata.num_rows
+    before = peak()
+    assert len(sql.page(answer, 0, 100)) == min(100, answer.rows)
+    assert peak() - before < 100 * 1024**2
+    with pytest.raises(DataError, match=r"one row of the result has more than 64\.0 MB"):
+        sql.run(sample, "SELECT repeat('ab', 50000000) AS t")
+
+
+def peak() -> int:
+    return psutil.Process().memory_info().rss
+
+
+def test_a_query_leaves_nothing_but_its_result(sample: Prepared, home: Settings) -> None:
+    folder = sample.folder / sql.FOLDER
+    big = "SELECT repeat('x', 900) || range AS t FROM range(9000000) ORDER BY hash(range)"
+    for query in (big, "SELECT nonsense", "SELECT repeat('ab', 50000000)"):
+        with pytest.raises(DataError):
+            sql.run(sample, query, most_seconds=3)
+        assert not [path for path in folder.iterdir() if path.suffix != ".parquet"], query
+    killed = folder / f"{sql.WORKING}{2**22 + 1}-0123456789ab"  # of a process that there is no more
+    going = folder / f"{sql.WORKING}{os.getpid()}-0123456789ab"
+    for path in (killed, going):
+        path.mkdir()
+        (path / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"x")
+    (folder / "duckdb_temp_storage_DEFAULT-0.tmp").write_bytes(b"x")  # as earlier versions left it
+    sql.sweep(home)
+    assert [path for path in folder.iterdir() if path.suffix != ".parquet"] == [going]
+
+
 def test_hungry_queries_end(sample: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sql, "MEMORY", "60MB")
     with pytest.raises(DataError, match="more memory than"):
@@ -164,13 +225,13 @@ def test_hungry_queries_end(sample: Prepared, monkeypatch: pytest.MonkeyPatch) -
 def test_a_child_has_no_secrets(sample: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", SECRET)
     seen: dict[str, str] = {}
-    real = subprocess.run
+    real = subprocess.Popen
 
     def watched(*args: Any, **kwargs: Any) -> Any:
         seen.update(kwargs["env"])
         return real(*args, **kwargs)
 
-    monkeypatch.setattr(subprocess, "run", watched)
+    monkeypatch.setattr(subprocess, "Popen", watched)
     sql.run(sample, "SELECT 1")
     assert SECRET not in seen.values() and "PATH" in seen and os.environ["HF_TOKEN"] == SECRET
 
