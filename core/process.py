@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 from functools import lru_cache
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import psutil
 
+from core import machine
 from core.settings import Settings
 from core.store import ProcessId
 
@@ -39,13 +39,6 @@ DEMO_ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1024**2
 WAITING = {"GOMP_SPINCOUNT": "1000"}
 
 
-@lru_cache(maxsize=1)
-def boot_id() -> str:
-    """Names this boot of this machine; empty where `_started` is a time of day, which tells boots apart by itself."""
-    linux = Path("/proc/sys/kernel/random/boot_id")
-    return linux.read_text().strip() if linux.exists() else ""
-
-
 def _started(process: psutil.Process) -> float:
     """When a process started, in seconds: on Linux since boot, which no change of the clock moves."""
     if sys.platform != "linux":
@@ -60,19 +53,19 @@ def _started(process: psutil.Process) -> float:
 def identity(pid: int | None = None) -> ProcessId:
     """This process, or a running one. Raises psutil.NoSuchProcess."""
     process = psutil.Process(pid)
-    return ProcessId(socket.gethostname(), boot_id(), process.pid, _started(process))
+    return ProcessId(machine.name(), machine.boot(), process.pid, _started(process))
 
 
 def is_here(process: ProcessId) -> bool:
-    """Whether it was started on this machine; of another machine's processes only the heartbeat can be seen."""
-    return process.host == socket.gethostname()
+    """Whether it can be seen from here; of other processes only the heartbeat can."""
+    return process.boot == machine.boot()
 
 
 def is_dead(process: ProcessId) -> bool:
     """Whether a process surely runs no more: False for one that cannot be seen from here."""
-    if not is_here(process):
-        return False
-    return process.boot != boot_id() or _live(process) is None
+    if is_here(process):
+        return _live(process) is None
+    return process.host == machine.name()  # it was started before this machine, or container, was restarted
 
 
 def _live(process: ProcessId) -> psutil.Process | None:
@@ -86,7 +79,7 @@ def _live(process: ProcessId) -> psutil.Process | None:
 
 def signal_group(process: ProcessId, *, force: bool) -> None:
     """Ask the whole group of a worker on this machine to end (`force`: kill it). Does nothing to strangers."""
-    if not is_here(process) or process.boot != boot_id():
+    if not is_here(process):
         return
     if WINDOWS:
         _signal_tree(process, force)

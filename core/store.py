@@ -35,7 +35,7 @@ BUSY_TIMEOUT_MS = 15_000
 
 @dataclass(frozen=True)
 class ProcessId:
-    """One process on one boot of one machine; a pid alone is reused."""
+    """One process on one boot of one machine; a pid alone is reused. host, boot: see core.machine"""
 
     host: str
     boot: str
