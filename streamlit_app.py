@@ -13,11 +13,13 @@ from starlette.middleware import Middleware
 from streamlit import config
 
 from core.errors import TunedeckError
+from core.process import allow_open_files
 from ui import resources
 from ui.request_guard import RequestGuard, Rules
 from ui.upload_guard import UploadGuard
 from ui.visitors import VisitorCookie
 
+allow_open_files()
 SETTINGS, MODE, RULES = None, "local", Rules(checked=False)
 with suppress(TunedeckError):  # the pages say what is wrong
     SETTINGS = resources.installation()

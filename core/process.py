@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from core.store import ProcessId
 PROJECT = Path(__file__).resolve().parent.parent
 WINDOWS = sys.platform == "win32"
 WORKER = "core.worker"
+MOST_FILES = 65_536
 
 # Large temporaries come from the heap, in huge pages, and the heap keeps them; without this a training step on a CPU
 # spends up to half its time on page faults. glibc reads these, other C libraries ignore them.
@@ -271,3 +273,22 @@ def _signal_name(number: int) -> str:
         return signal.Signals(number).name
     except ValueError:
         return "real-time"
+
+
+def allow_open_files(wanted: int = MOST_FILES) -> None:
+    """Let this process and its children have many files open; a Mac allows 256 if nobody asks for more.
+
+    Each browser tab takes three, and goes on doing so for minutes after it was closed, in case it comes back.
+    """
+    if WINDOWS:
+        return  # has no such limit
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    for number in (wanted, 10_240, 4_096, 1_024):  # macOS refuses more than OPEN_MAX whatever its hard limit says
+        number = number if hard == resource.RLIM_INFINITY else min(number, hard)
+        if soft == resource.RLIM_INFINITY or soft >= number:
+            return
+        with suppress(ValueError, OSError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (number, hard))
+            return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -32,7 +33,8 @@ def of(path: Path, error: Exception) -> StoreTrouble | None:
             )
         case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
             return (
-                _read_only(path)
+                _out_of_files()
+                or _read_only(path)
                 or _gone(path)
                 or StoreTrouble(
                     f"The run store {path} cannot be opened; check that it and its folder exist and are yours."
@@ -50,6 +52,18 @@ def of(path: Path, error: Exception) -> StoreTrouble | None:
 def without_folder(path: Path, error: OSError) -> StoreTrouble:
     """The sentence for a folder of the store that is not there and cannot be made."""
     return StoreTrouble(f"{path.parent} cannot be made ({error.strerror}); set TUNEDECK_HOME to a folder of yours.")
+
+
+def _out_of_files() -> StoreTrouble | None:
+    try:
+        os.close(os.open(os.devnull, os.O_RDONLY))
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE):
+            return StoreTrouble(
+                "Too many files are open in this process; close some tabs, or restart Tunedeck with a higher limit "
+                "(ulimit -n 4096)."
+            )
+    return None
 
 
 def _gone(path: Path) -> StoreTrouble | None:

@@ -51,6 +51,7 @@ def main(arguments: list[str]) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stdout)
     for chatty in ("httpx", "httpx2", "httpcore", "httpcore2", "filelock", "fsspec"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
+    process.allow_open_files()
     settings = from_environment()
     try:
         store = Store(settings.store_path)
