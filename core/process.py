@@ -240,41 +240,6 @@ def log_tail(path: Path, lines: int = 20) -> str:
     return "\n".join(text.splitlines()[-lines:])
 
 
-def cause_of_death(exit_code: int | None, log: str) -> str:
-    """Why a worker that said nothing may have ended, in plain words, with what to do.
-
-    exit_code: as subprocess has it (negative for a signal on POSIX), None if nobody was there to see it.
-    """
-    if "No space left on device" in log or "[Errno 28]" in log or "is full; free some space" in log:
-        return "The disk is full. Free some space, or delete old runs, and start again."
-    if "out of memory" in log.lower() or "MemoryError" in log or "bad_alloc" in log:
-        return "Memory ran out. Halve the batch size or the longest text, and start again."
-    if "ModuleNotFoundError" in log or "ImportError" in log:
-        return "A library could not be imported, so the installation is incomplete. Run `make setup` and start again."
-    if exit_code is None:
-        return (
-            "The worker is gone and nobody saw it end: a restart of the machine, too little memory, or it was killed "
-            "by hand. Start it again; if it repeats, halve the batch size."
-        )
-    if exit_code == -signal.SIGTERM or (not WINDOWS and exit_code == -signal.SIGINT):
-        return "The worker was told to end from outside (a shutdown, or by hand). Start it again."
-    if not WINDOWS and exit_code == -signal.SIGKILL:
-        return (
-            "The system killed the worker, most often because memory ran out. "
-            "Halve the batch size or the longest text, close other programs, and start again."
-        )
-    if exit_code < 0:
-        return f"The worker crashed with signal {-exit_code} ({_signal_name(-exit_code)}); its log may say more."
-    return f"The worker ended with exit code {exit_code} without saying why; its log may say more."
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return "real-time"
-
-
 def allow_open_files(wanted: int = MOST_FILES) -> None:
     """Let this process and its children have many files open; a Mac allows 256 if nobody asks for more.
 

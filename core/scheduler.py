@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 
 from core import process
+from core.causes import cause_of_death
 from core.engines import checkpoints
 from core.errors import StaleWrite, StoreError, StoreTrouble, WrongStatus
 from core.person import OPERATOR, VISITOR
@@ -209,7 +210,7 @@ class Scheduler:
         folder = self._settings.run_dir(run.id)
         tail = process.log_tail(folder / "worker.log")
         if watch.terminated is None and run.status != "stopping":
-            ended = self._give_up(run, "lost", process.cause_of_death(exit_code, tail), tail)
+            ended = self._give_up(run, "lost", cause_of_death(exit_code, tail, run.kind), tail)
         elif (folder / "model" / "config.json").is_file():
             ended = self._give_up(run, "stopped", "Stopped before it was judged; its model is kept.")
         else:

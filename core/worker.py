@@ -23,6 +23,7 @@ import apsw
 import psutil
 
 from core import kinds, process, spec
+from core.causes import cause_of
 from core.errors import SpecError, StaleWrite, StoreError, TunedeckError
 from core.events import Level
 from core.files import write_text
@@ -116,16 +117,12 @@ def _work(run: Run, settings: Settings, report: RunWriter) -> tuple[str, str, st
     except BaseException as error:
         trace = traceback.format_exc()
         logger.error("%s", trace)
-        return "failed", explain(error), "\n".join(trace.splitlines()[-20:]), {}
+        return "failed", explain(error, run.kind), "\n".join(trace.splitlines()[-20:]), {}
 
 
-def explain(error: BaseException) -> str:
-    """One sentence for an error nobody foresaw."""
-    text = f"{type(error).__name__}: {error}"
-    cause = process.cause_of_death(1, text)
-    if not cause.startswith("The worker ended"):
-        return cause
-    return (
+def explain(error: BaseException, kind: str) -> str:
+    """One sentence for an error nobody foresaw, by the kind of work that it ended."""
+    return cause_of(error, kind) or (
         f"Something failed that Tunedeck did not foresee ({type(error).__name__}: {library_message(error)}). "
         "The log has the details."
     )

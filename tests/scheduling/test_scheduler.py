@@ -13,11 +13,13 @@ from itertools import pairwise
 import psutil
 import pytest
 
-from core import process
+from core import kinds, process
+from core.causes import cause_of_death
 from core.errors import RunNotFound, StaleWrite, WrongStatus
 from core.scheduler import Scheduler, _Watch, free_resource, remove_run
 from core.settings import Settings
 from core.store import Store
+from core.worker import explain
 from tests.scheduling import counting
 from tests.scheduling.conftest import Dashboard, wait_for
 
@@ -143,7 +145,20 @@ def test_delete_refuses_a_working_run_and_takes_the_files_of_an_ended_one(
     ],
 )
 def test_causes_are_plain_words(code: int | None, log: str, word: str) -> None:
-    assert word in process.cause_of_death(code, log)
+    assert word in cause_of_death(code, log, "train")
+
+
+@pytest.mark.parametrize("kind", kinds.SPECS)
+@pytest.mark.parametrize(("code", "log"), [(-9, ""), (None, ""), (1, "MemoryError")])
+def test_advice_fits_the_kind_of_work(kind: str, code: int | None, log: str) -> None:
+    """Only training has a batch size to halve."""
+    cause = cause_of_death(code, log, kind)
+    assert ("batch size" in cause) == (kind == "train" and not (process.WINDOWS and code == -9))
+    if not (process.WINDOWS and code == -9):
+        assert "memory" in cause.lower() and "start again" in cause
+    for error in (MemoryError(), OSError(30, "Read-only file system"), ImportError("no torch")):
+        assert "did not foresee" not in (said := explain(error, kind))
+        assert ("batch size" in said) == (kind == "train" and isinstance(error, MemoryError))
 
 
 def test_a_store_that_was_moved_away_takes_no_model_with_it(store: Store, settings: Settings) -> None:
