@@ -14,6 +14,7 @@ from typing import Any
 from core.errors import DataError
 from core.hub import repo_files
 from core.hub_errors import check, explain, hub_errors, token, unreachable
+from core.wording import library_message
 
 MOST_FOUND = 20
 CARD_CHARACTERS = 4_000
@@ -196,7 +197,7 @@ def _of_parquet(found: Look, file: str) -> list[dict[str, Any]]:
             with pq.ParquetFile(stream) as table:
                 batch = next(table.iter_batches(batch_size=PREVIEW_ROWS), None)
         except pa.ArrowException as error:
-            raise DataError(f"{file} cannot be read as Parquet ({str(error).splitlines()[0][:120]})") from None
+            raise DataError(f"{file} cannot be read as Parquet ({library_message(error, 120)})") from None
     return [] if batch is None else list(batch.to_pylist())
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from core.errors import HubError
+from core.wording import library_message
 
 What = Literal["model", "dataset"]
 
@@ -111,8 +112,7 @@ def explain(error: Exception, what: What, name: str, revision: str | None = None
         return error
     if sentence := reason(error, what, name, revision):
         return HubError(sentence)
-    first_line = next(iter(str(error).strip().splitlines()), "")
-    return HubError(f"The {what} {name!r} could not be fetched: {without_secrets(first_line) or type(error).__name__}")
+    return HubError(f"The {what} {name!r} could not be fetched: {without_secrets(library_message(error))}")
 
 
 def reason(error: Exception, what: What, name: str, revision: str | None = None) -> str | None:

@@ -17,6 +17,7 @@ from typing import Any
 
 from core.errors import TunedeckError
 from core.settings import Settings, from_environment
+from core.wording import library_message
 
 MOST_MODELS = 3
 IDLE_S = 900.0
@@ -96,8 +97,10 @@ def answer(models: Models, line: str) -> dict[str, Any]:
         return {"ok": True, **found, "seconds": time.perf_counter() - started, "loaded_in": loaded}
     except TunedeckError as error:
         return {"ok": False, "error": str(error)}
-    except Exception as error:  # a defect of ours or of a model's code must not end the playground
-        return {"ok": False, "error": f"this could not be answered ({type(error).__name__}: {str(error)[:300]})"}
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # a defect of ours or of a model's code, or a panic in Rust, which is no Exception
+        return {"ok": False, "error": f"this could not be answered ({type(error).__name__}: {library_message(error)})"}
 
 
 def _ask(models: Models, model: Any, question: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from core import wording
+from core.wording import library_message
 
 
 @pytest.mark.parametrize(
@@ -61,3 +62,27 @@ def test_one_of_a_thing_is_not_many(count: float, said: str) -> None:
 def test_a_share_of_a_language_that_is_chance_is_not_shown() -> None:
     found = {"rows": 1000, "counts": {"ja": 700, "en": 281, "vi": 19}}
     assert list(wording.shown_languages(found)) == ["ja", "en"]
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (
+            "Failed to export.\x1b[96m This is step 1/3\x1b[0m of exporting. Next steps:\n- Modify your model\n- Debug",
+            "Failed to export. This is step 1/3 of exporting",
+        ),
+        ("Error in loading X:\n\tsize mismatch for a.b", "Error in loading X: size mismatch for a.b"),
+        ("\n\n  first\nsecond", "first"),
+        ("\x1b]8;;http://x\x07a link\x1b]8;;\x07 and\x00 a bell\x07", "a link and a bell"),
+        ("right \u202eto left\u2028next", "right to left"),
+        ("", "ValueError"),
+        ("Possible reasons:", "Possible reasons"),
+    ],
+)  # fmt: skip
+def test_what_libraries_say_is_one_clean_line(text: str, sentence: str) -> None:
+    assert library_message(ValueError(text)) == sentence
+    assert len(library_message(ValueError(text * 1000))) <= 300
+
+
+def test_a_key_that_is_missing_reads_as_one() -> None:
+    assert library_message(KeyError("xlnet")) == "there is no 'xlnet'"

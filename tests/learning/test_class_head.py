@@ -190,3 +190,30 @@ def test_every_engine_goes_on_from_the_trained_head(
         before, after = first.model.eval()(input_ids=ids).logits, result.eval()(input_ids=ids).logits
     torch.testing.assert_close(after, before[:, [2, 0, 1]], atol=0.02, rtol=0.02)
     assert (before.max() - before.min()) > 0.5, "else any order would do"
+
+
+def test_a_script_repeats_what_became_of_the_head(tmp_path: Path, recorder: Any) -> None:
+    """The lines that an exported script has for it, run by themselves, come to the same weights."""
+    from core.sharing.code.facts import HeadRows
+    from core.sharing.code.script_common import head_lines, trained_head
+
+    trained("distilbert", ("good", "bad"), tmp_path)
+    changes: dict[str, Any] = {}
+    names = ("bad", "mixed", "good")
+    ours = model_loading.load_model(
+        ModelSpec(name=str(tmp_path)), tmp_path, names, NoTokens(), 1, recorder, changes.__setitem__
+    )
+    head = HeadRows(tuple(changes["head"]["rows"]), changes["head"]["dimensions"])
+    section = trained_head(head)
+    code = "\n".join(
+        [
+            *section.imports, "import torch", section.code,
+            "from transformers import AutoModelForSequenceClassification, set_seed", "set_seed(1)",
+            "model = AutoModelForSequenceClassification.from_pretrained(MODEL, num_labels=3, "
+            "ignore_mismatched_sizes=True)",
+            *head_lines(head, ""),
+        ]
+    )  # fmt: skip
+    space: dict[str, Any] = {"MODEL": str(tmp_path)}
+    exec(code, space)
+    torch.testing.assert_close(space["model"].state_dict(), ours.state_dict(), rtol=0, atol=0)

@@ -17,6 +17,7 @@ from core.errors import DataError
 from core.hub import Listing, Progress, cached_commit, download, ignore, repo_files
 from core.hub_errors import cache_folder, check, explain, hub_errors, reason, token, unreachable, without_secrets
 from core.spec import DataSpec
+from core.wording import library_message
 
 READABLE = ("csv", "json", "parquet", "arrow", "text")
 """The readers of `datasets` that make a table of texts and numbers."""
@@ -144,9 +145,9 @@ def _unreadable(name: str, error: BaseException) -> DataError:
         error = inner
         if isinstance(error, CastError):
             return DataError(f"The files of {name!r} do not have the same columns: {error.details()}", "data.config")
-    first_line = without_secrets(next(iter(str(error).strip().splitlines()), type(error).__name__)).rstrip(".")
+    reason = without_secrets(library_message(error))
     return DataError(
-        f"The files of {name!r} could not be read: {first_line}. Download them and open them as files, where the way "
+        f"The files of {name!r} could not be read: {reason}. Download them and open them as files, where the way "
         "they are read can be set",
         "data.path",
     )

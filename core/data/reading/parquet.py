@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from core.data.reading.columns import COMPRESSION
 from core.errors import DataError
+from core.wording import library_message
 
 Described = tuple[str, str, tuple[str, ...] | None]  # name, kind, class names
 
@@ -23,7 +24,7 @@ def open_file(path: Path) -> pq.ParquetFile:
         return pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
         raise DataError(
-            f"{path.name} cannot be read as Parquet, it is damaged or incomplete ({str(error).splitlines()[0][:120]}); "
+            f"{path.name} cannot be read as Parquet, it is damaged or incomplete ({library_message(error, 120)}); "
             "copy or download it again",
             "data.path",
         ) from None
@@ -72,7 +73,7 @@ def join(files: list[Path], target: Path, tick: Callable[[float], None]) -> None
         names = f"{files[0].name} to {files[-1].name}"
         raise DataError(
             f"the files {names} of one split cannot be joined, their columns differ "
-            f"({str(error).splitlines()[0][:160]}); give them the same ones",
+            f"({library_message(error, 160)}); give them the same ones",
             "data.path",
         ) from None
 

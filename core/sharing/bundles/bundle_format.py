@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from core.errors import DataError
+from core.wording import library_message
 
 FORMAT: Literal["tunedeck-bundle"] = "tunedeck-bundle"
 VERSION = 1
@@ -148,7 +149,7 @@ def read_json(path: Path, name: str) -> Any:
 
 def first_line(error: BaseException) -> str:
     """The beginning of what a library said, without the place where a file lies."""
-    return (str(error).splitlines() or [type(error).__name__])[0].split("'/")[0][:80]
+    return library_message(error).split("'/")[0][:80]
 
 
 def first_problem(error: ValidationError) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from core.errors import DataError
 from core.files import replace_file
+from core.wording import library_message
 
 Contents = Mapping[str, Path | str]
 """What goes into a zip: name there -> the file that is copied, or the text itself."""
@@ -115,4 +116,4 @@ def extract(path: Path, names: Iterable[str], folder: Path, max_bytes: int) -> N
 
 
 def _first(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:120]
+    return library_message(error, 120)

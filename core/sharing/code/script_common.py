@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 
-from core.sharing.code.facts import Facts
+from core.sharing.code.facts import Facts, HeadRows
 from core.sharing.code.pieces import LINE, Section, literal, taken
 
 MEASURES = {
@@ -83,7 +83,7 @@ def model(facts: Facts) -> Section:
             "said by a warning, and normal."
         )
         if facts.head:
-            code += ["", *_head(facts, revision)]
+            code += ["", *head_lines(facts.head, revision)]
             text = "The model was a classifier before; each class that is here too keeps its row of the trained head."
         if facts.tokens:
             code.append(f"model.resize_token_embeddings({facts.tokens}, mean_resizing=False)  # tokens were added")
@@ -99,21 +99,18 @@ def model(facts: Facts) -> Section:
     return Section("Load the model", text, "\n".join(code), tuple(imports))
 
 
-def _head(facts: Facts, revision: str) -> list[str]:
-    """The classes of this data take over a trained head, as in the run."""
-    assert facts.head is not None
+def head_lines(head: HeadRows, revision: str) -> list[str]:
+    """The classes of this data take over a trained head, as in the run. revision: the rest of from_pretrained's call"""
     return [
         f"trained = AutoModelForSequenceClassification.from_pretrained(MODEL{revision}, dtype=torch.float32)",
-        f"dimensions = {facts.head.dimensions!r}",
+        f"dimensions = {head.dimensions!r}",
         "trained_head = {name: trained.get_parameter(name) for name in dimensions}",
-        f"take_over(model, trained_head, dimensions, {list(facts.head.rows)!r})",
+        f"take_over(model, trained_head, dimensions, {list(head.rows)!r})",
     ]
 
 
-def trained_head(facts: Facts) -> Section | None:
-    """`take_over`, as core has it; None where no trained head was taken over."""
-    if facts.head is None:
-        return None
+def trained_head(head: HeadRows) -> Section:
+    """`take_over`, as core has it."""
     code, imports = taken("class_head.py", "take_over")
     text = "A head that was trained has one row per class; here each goes where this data has that class."
     return Section("The rows of a trained head", text, code, imports, main=False)

@@ -17,8 +17,8 @@ def sections(facts: Facts) -> list[Section]:
     found = [_exact(facts), _weights(facts)]
     if not facts.base:
         found.append(script_common.scratch())
-    if (head := script_common.trained_head(facts)) is not None:
-        found.append(head)
+    if facts.head is not None:
+        found.append(script_common.trained_head(facts.head))
     found += [script_common.data(facts), script_common.model(facts), _classifier(facts)]
     weights = script_common.class_weights(facts)
     if weights:

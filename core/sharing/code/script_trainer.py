@@ -11,8 +11,8 @@ def sections(facts: Facts) -> list[Section]:
     found = [script_exact.for_torch(facts)]
     if not facts.base:
         found.append(script_common.scratch())
-    if (head := script_common.trained_head(facts)) is not None:
-        found.append(head)
+    if facts.head is not None:
+        found.append(script_common.trained_head(facts.head))
     found += [script_common.data(facts), script_common.model(facts)]
     if (own := script_common.loss(facts)) is not None:
         found.append(own)

@@ -9,6 +9,7 @@ import re
 
 from core.errors import HubError
 from core.hub_errors import What, endpoint, error_chain, site, status_of, without_secrets
+from core.wording import library_message
 
 SAID = 300  # characters of the Hub's own words
 
@@ -50,8 +51,8 @@ def explain_upload(error: Exception, what: What, name: str, account: str = "", t
             return at
         if sentence := _offline(at) or _refusal(at, what, name, account) or _content(at) or _connection(at):
             return HubError(_with(sentence, there))
-    first = without_secrets(next(iter(str(error).strip().splitlines()), ""))[:SAID]
-    return HubError(_with(f"{name!r} could not be uploaded: {first or type(error).__name__}", there))
+    reason = without_secrets(library_message(error, SAID))
+    return HubError(_with(f"{name!r} could not be uploaded: {reason}", there))
 
 
 def _with(sentence: str, there: str) -> str:

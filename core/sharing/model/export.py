@@ -128,6 +128,7 @@ def _onnx(
 ) -> tuple[Files, dict[str, Any]]:
     from core.sharing.model import inputs, onnx_model
 
+    onnx_model.check_kind(model)
     report.phase("Loading the data")
     texts = inputs.gather(spec.model, model.names, MEASURED if spec.int8 else CHECKED, settings, report)
     report.check_stop()

@@ -15,7 +15,8 @@ from core.errors import ModelError
 from core.evaluation.predictions import softmax
 from core.inference import Classifier
 from core.sharing.model.inputs import Inputs
-from core.sharing.model.onnx_model import Tick, compared, first_line, mixed_batches, reference
+from core.sharing.model.onnx_model import Tick, compared, mixed_batches, reference
+from core.wording import library_message
 
 assert keras_weights.ARCHITECTURES
 FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
@@ -29,7 +30,7 @@ def check(model: Classifier, path: Path, tokenizer: Path, inputs: Inputs, count:
     try:
         classifier = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # whatever Keras makes of a file that is damaged
-        raise ModelError(f"the Keras file of {model.title} cannot be loaded ({first_line(error)})") from error
+        raise ModelError(f"the Keras file of {model.title} cannot be loaded ({library_message(error, 160)})") from error
     known = reference(model, inputs, count, tick)
     texts, reads = known.texts, Tokenizer.from_file(str(tokenizer))
     parts, batches = [], mixed_batches(len(texts))

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ from core.evaluation.predictions import softmax
 from core.inference import Classifier
 from core.sharing.model.inputs import Inputs
 from core.tasks.text_classification import pad
+from core.wording import library_message
 
 MODEL, WEIGHTS, TOKENIZER = "model.onnx", "model.onnx.data", "tokenizer.json"
 OPSET = 18  # what torch's exporter writes without converting it once more; any onnxruntime since 1.14 (2023) reads it
@@ -39,6 +41,9 @@ LARGEST_FILE = 1_500_000_000  # bytes; a protobuf ends at 2 GB
 EXTREMES = 20  # shortest and longest texts that are always among those compared
 QUANTISED = ("MatMul", "Gather")  # the dense layers; the embeddings, which are half of a small model
 TIMED_TEXTS, TIMED_BATCH, ROUNDS, TIMED_S = 32, 8, 5, 20.0
+
+# Kinds of models whose code torch's exporter cannot follow (tried with torch 2.13 and transformers 5), and why.
+NOT_EXPORTED: dict[str, str] = {}
 
 Tick = Callable[[str, float | None], None]
 
@@ -54,6 +59,24 @@ class _Answers(torch.nn.Module):
         more = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
         logits = self.model(input_ids=input_ids, attention_mask=attention_mask, **more).logits.float()
         return logits, torch.softmax(logits / self.temperature, dim=-1)
+
+
+def check_kind(model: Classifier) -> None:
+    """Raises ModelError for a model that has no ONNX form, before anything is computed for one."""
+    kind = model.model.config.model_type
+    if kind in NOT_EXPORTED:
+        raise ModelError(
+            f"{model.title} is a model of type {kind}, which torch cannot turn into ONNX ({NOT_EXPORTED[kind]}); take "
+            "it as safetensors"
+        )
+    _check_tokenizer(model)
+
+
+def _check_tokenizer(model: Classifier) -> None:
+    if not model.tokenizer.is_fast:
+        raise ModelError(
+            f"the tokenizer of {model.title} exists in Python alone, so this form cannot have it; take safetensors"
+        )
 
 
 def write(model: Classifier, folder: Path) -> None:
@@ -78,19 +101,17 @@ def write(model: Classifier, folder: Path) -> None:
         program.save(folder / MODEL, external_data=model.model.num_parameters() * 4 > LARGEST_FILE)
     except Exception as error:  # the exporter raises whatever a model's code does under tracing
         raise ModelError(
-            f"{model.title} could not be turned into ONNX ({first_line(error)}); take it as safetensors"
+            f"{model.title} could not be turned into ONNX ({library_message(error, 160)}); take it as safetensors"
         ) from error
     finally:
-        model.model.set_attn_implementation(attention)
+        with suppress(Exception):  # the file is written, or the reason why not is on its way
+            model.model.set_attn_implementation(attention)
 
 
 def write_tokenizer(model: Classifier, path: Path) -> None:
     """Writes a tokenizer.json that cuts and fills up texts as the model wants it. Raises ModelError."""
+    _check_tokenizer(model)
     tokenizer = model.tokenizer
-    if not tokenizer.is_fast:
-        raise ModelError(
-            f"the tokenizer of {model.title} exists in Python alone, so this form cannot have it; take safetensors"
-        )
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     backend.enable_truncation(model.max_length, direction=tokenizer.truncation_side)
     backend.enable_padding(
@@ -235,7 +256,7 @@ def quantise(folder: Path, title: str) -> None:
             )  # fmt: skip
         except Exception as error:  # whatever the quantiser finds in a graph that it does not know
             raise ModelError(
-                f"{title} cannot have weights of 8 bits ({first_line(error)}); take ONNX without them"
+                f"{title} cannot have weights of 8 bits ({library_message(error, 160)}); take ONNX without them"
             ) from error
         for path in files(folder):
             path.unlink()
@@ -295,9 +316,3 @@ def speed(model: Classifier, runtimes: dict[str, Runtime], inputs: Inputs, tick:
         if number and time.perf_counter() - began > TIMED_S:
             break
     return {name: round(seconds["torch"] / seconds[name], 2) for name in runtimes} | {"batch": TIMED_BATCH}
-
-
-def first_line(error: Exception) -> str:
-    """What an error says first, short enough for a sentence."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0][:160] if lines else 'no message'}"
