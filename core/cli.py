@@ -128,6 +128,8 @@ def _train(options: argparse.Namespace, store: Store, settings: Settings) -> tup
     spec = specs.replace(cli_input.read_spec(options.spec, settings), specs.parse_assignments(options.set))
     prepared = cli_input.check_training(spec, store, settings)
     hints = plan.advice(spec, prepared=prepared)
+    if prepared is not None and (unread := plan.unread(spec, prepared, settings)) is not None:
+        hints.append(unread)
     for hint in hints:
         say(f"{hint.field}: {hint.message}")
     run_id = store.submit("train", options.name or run_name(spec), spec.model_dump(mode="json"))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from core import model_folder, models
-from core.data import browse, holdout, label_check
+from core.data import browse, holdout, label_check, vocabulary_fit
 from core.data.label_check import Doubt
 from core.data.language import main_language
 from core.data.load import choose_columns, choose_train, set_aside
@@ -137,6 +137,23 @@ def label_doubt(data: DataSpec, prepared: Prepared) -> Doubt | None:
     texts = data.text_columns or prepared.text_guess
     label = data.label_column or (prepared.label_guess if prepared.label_guess not in texts else None)
     return label_check.doubt(prepared, split, label, texts) if split and label else None
+
+
+def unread(spec: RunSpec, prepared: Prepared, settings: Settings) -> Problem | None:
+    """What is to be said of a model whose tokenizer cannot read most texts, without the network; takes a second."""
+    split, _ = splits_used(spec.data, prepared)
+    texts = spec.data.text_columns or prepared.text_guess
+    try:
+        path = models.tokenizer_json(spec.model, settings)
+        if path is None or split is None or not texts:
+            return None
+        reading = vocabulary_fit.read_split(prepared, split, texts, path)
+    except TunedeckError:
+        return None  # what is wrong with the columns or the model is said elsewhere
+    if vocabulary_fit.warning(reading, spec.model.name) is None:
+        return None
+    message = vocabulary_fit.warning(reading, spec.model.name, language(spec.data, prepared))
+    return Problem("model.name", message) if message else None
 
 
 def advice(spec: RunSpec, language: str = "", prepared: Prepared | None = None) -> list[Problem]:

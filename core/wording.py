@@ -265,8 +265,11 @@ def evaluation_lines(found: dict[str, Any]) -> list[str]:
         lines.append(
             f"  hard: {group['name']}: accuracy {group['accuracy']:.3f} on {counted(group['count'], 'example')}"
         )
-    if suspected := found.get("label_errors", {}).get("count"):
-        lines.append(f"  {counted(suspected, 'label')} may be wrong")
+    suspected = found.get("label_errors", {})
+    if suspected.get("count"):
+        lines.append(f"  {counted(suspected['count'], 'label')} may be wrong")
+    if suspected.get("held_back"):
+        lines.append(f"  Whether labels are wrong is not told. {suspected['held_back']}")
     if test := found.get("final_test"):
         lines.append(f"  This final test has been looked at {counted(test['looks'], 'time')}.")
     return lines

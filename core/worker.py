@@ -176,6 +176,7 @@ def train(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
 
     report.phase("Tokenising")
     encoded = task.encode(loaded, plan, tokenizer, report, settings.encoded)
+    task.say_unread(loaded, plan, tokenizer, report)
     report.check_stop()
 
     report.phase("Preparing to train")

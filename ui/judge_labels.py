@@ -14,12 +14,11 @@ from core.spec import DataSpec, build
 from core.steps import CorrectLabels, dump_steps
 from core.wording import counted
 from ui import dataset_import, pages, resources, state
-from ui.components import show_error
+from ui.components import plain, show_error
 from ui.judged import Judged, dataset_of, texts_of
 
 FIX, DROP, KEEP = "Fix", "Drop", "Keep"
 TABLE_PX = 520
-WEAK = 0.75  # accuracy
 
 
 def show(judged: Judged) -> None:
@@ -29,6 +28,12 @@ def show(judged: Judged) -> None:
             "The model was trained on these examples, and believes their labels whatever they are: wrong ones can only "
             "be suspected among examples that it has not seen.", icon=":material/label_off:",
         )  # fmt: skip
+        return
+    if found.get("held_back"):
+        st.info(
+            f"**Whether labels are wrong is not told.** {plain(found['held_back'])} A better model can tell.",
+            icon=":material/label_off:",
+        )
         return
     if not judged.can_ask:
         _shared(found, judged)
@@ -51,12 +56,6 @@ def show(judged: Judged) -> None:
         "does. Often the label is wrong, sometimes the text fits both, and sometimes the model simply errs: it is a "
         "list to read, not to obey. “Keep” takes a label off the list."
     )
-    accuracy = judged.accuracy
-    if accuracy < WEAK:
-        st.caption(
-            f":material/warning: This model is right on {accuracy:.0%} of the examples only, so most of what it doubts "
-            "will be its own errors. A better model makes a better list."
-        )
     if judged.found.get("final_test"):
         st.caption(":material/lock: These are examples of a final test: put labels right, but do not train on them.")
     _table(rows, judged, prepared)

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core import models, plan
 from core.data.prepared import Prepared
-from core.errors import ModelError, Problem
+from core.errors import ModelError, PathError, Problem
 from core.spec import DataSpec, RunSpec
 from core.wording import number
 from ui import resources, spec_form, state
@@ -40,6 +40,27 @@ def _language(
     fingerprint: str, columns: tuple[str, ...], split: str | None, _data: DataSpec, _prepared: Prepared
 ) -> str:
     return plan.language(_data, _prepared)
+
+
+def unread(spec: RunSpec, prepared: Prepared, advice: list[Problem]) -> list[Problem]:
+    """What is to be said if the model's tokenizer cannot read the texts, where its language was not said already."""
+    if any(problem.field == "model.name" for problem in advice):
+        return []
+    try:
+        path = models.tokenizer_json(spec.model, resources.settings())
+        stamp = path.stat().st_mtime_ns if path else 0
+    except (ModelError, PathError, OSError):
+        return []
+    if path is None:
+        return []
+    key = (prepared.fingerprint, spec.data.text_columns, spec.data.train_split, str(path), stamp)
+    problem = _unread(key, spec, prepared)
+    return [problem] if problem else []
+
+
+@st.cache_data(max_entries=32, show_spinner="Looking whether the model can read the texts")
+def _unread(key: tuple[object, ...], _spec: RunSpec, _prepared: Prepared) -> Problem | None:
+    return plan.unread(_spec, _prepared, resources.settings())
 
 
 def select(form: state.Form) -> None:

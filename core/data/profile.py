@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import hub, models, seals
-from core.data import browse, label_check, language
+from core.data import browse, label_check, language, vocabulary_fit
 from core.data.notes import Note
 from core.data.prepared import Column, Prepared, Progress, ignore, prepare
 from core.data.reading import parquet
@@ -57,7 +57,7 @@ def profile_of(spec: ProfileSpec, settings: Settings, progress: Progress = ignor
         progress("Fetching the tokenizer", None)
         tokenizer = hub.fetch_tokenizer_json(spec.model.name, spec.model.revision)
     most = models.known_limit(spec.model, settings)
-    return profile(prepared, texts, label, tokenizer, most, spec.exact, progress)
+    return profile(prepared, texts, label, tokenizer, most, spec.exact, progress, spec.model.name)
 
 
 def profile(
@@ -68,8 +68,11 @@ def profile(
     most_positions: int | None = None,
     exact: bool = False,
     progress: Progress = ignore,
+    model: str = "",
 ) -> dict[str, Any]:
     """The profile as plain data; kept for `find_profile`.
+
+    model: whose tokenizer it is, for a warning if it cannot read the texts
 
     tokenizer: a tokenizer.json, or None for no tokens; most_positions: of the model; exact: tokens of all rows
     """
@@ -81,9 +84,12 @@ def profile(
             progress(f"{text} of {split}", None if share is None else (number + share) / len(names))
 
         splits[split] = _split(prepared, split, texts, label, tokenizer, exact, tick)
+    notes = [*prepared.notes, *_doubts(prepared, names[0], label, texts)]
+    if tokenizer is not None and model not in ("", "scratch"):
+        notes += _unread(prepared, names[0], texts, tokenizer, model, splits[names[0]])
     made = {
         "version": VERSION, "title": prepared.title,
-        "notes": [asdict(note) for note in (*prepared.notes, *_doubts(prepared, names[0], label, texts))],
+        "notes": [asdict(note) for note in notes],
         "rows": {name: part.rows for name, part in prepared.splits.items()},
         "text_columns": list(texts), "label_column": label, "splits": splits,
         "recommended_max_length": _recommended(splits, most_positions),
@@ -96,6 +102,18 @@ def _doubts(prepared: Prepared, split: str, label: str | None, texts: Sequence[s
     """What is to be known of the label column before it is learned."""
     if label is not None and (doubt := label_check.doubt(prepared, split, label, texts)) is not None:
         yield Note(sentence(doubt.message), "warning")
+
+
+def _unread(
+    prepared: Prepared, split: str, texts: Sequence[str], tokenizer: Path, model: str, found: dict[str, Any]
+) -> Iterator[Note]:
+    """What is to be known of a model whose tokenizer cannot read the texts. found: the profile of the split"""
+    reading = vocabulary_fit.read_split(prepared, split, texts, tokenizer)
+    counts = found.get("languages", {}).get("counts", {})
+    common = next((code for code in counts if code != language.NONE), "")
+    known = common if counts.get(common, 0) * 2 > sum(counts.values()) else ""
+    if message := vocabulary_fit.warning(reading, model, known):
+        yield Note(sentence(message), "warning")
 
 
 def find_profile(

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.data import vocabulary_fit
+from core.data.language import main_language
 from core.errors import DataError, Problem, SpecError
 from core.events import Reporter
 from core.model_loading import tokenizer_failures
 from core.spec import RunSpec
 from core.tasks import token_cache
+from core.wording import sentence
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -215,6 +218,26 @@ def class_weights(spec: RunSpec, encoded: Encoded) -> np.ndarray | None:
                 message = f"there is no class {unknown[0]!r}; the classes are {', '.join(names[:20])}"
                 raise SpecError([Problem("training.custom_class_weights", message)])
             return np.array([training.custom_class_weights.get(name, 1.0) for name in names], dtype=np.float32)
+
+
+def say_unread(loaded: Loaded, spec: RunSpec, tokenizer: Any, report: Reporter) -> None:
+    """A warning if the tokenizer cannot read the training texts."""
+    if spec.model.name == "scratch":
+        return  # its vocabulary comes from these texts
+    some = loaded.dataset["train"][: vocabulary_fit.TEXTS]
+    rows = list(zip(*(some[column] for column in loaded.text_columns), strict=True))
+
+    def ids(texts: Sequence[Sequence[str]]) -> list[list[int]]:
+        columns = [list(column) for column in zip(*texts, strict=True)]
+        return list(tokenizer(*columns, add_special_tokens=False, verbose=False)["input_ids"])
+
+    unknown = [] if tokenizer.unk_token_id is None else [tokenizer.unk_token_id]
+    reading = vocabulary_fit.read(rows, ids, unknown, len(tokenizer))
+    if vocabulary_fit.warning(reading, spec.model.name) is None:
+        return
+    language = main_language(spec.data, loaded.prepared, loaded.train_split, loaded.source_columns)
+    if message := vocabulary_fit.warning(reading, spec.model.name, language):
+        report.message(sentence(message), level="warning", code="unknown-tokens")
 
 
 def _explain(encoded: Encoded, spec: RunSpec, report: Reporter) -> None:

@@ -32,7 +32,7 @@ if spec is not None:
         problems = [*problems, *(Problem(*rule) for rule in demo.broken(resources.installation().demo, spec))]
     if prepared is not None:
         wrong, doubtful = spec_data.check_labels(spec.data, prepared)
-        problems, advice = [*problems, *wrong], [*advice, *doubtful]
+        problems, advice = [*problems, *wrong], [*advice, *doubtful, *spec_model.unread(spec, prepared, advice)]
 
 st.title("New run")
 if notice := state.take_notice():

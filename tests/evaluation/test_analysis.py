@@ -147,6 +147,26 @@ def test_too_little_to_suspect_a_label(labels: list[int]) -> None:
     assert label_errors.suspected(found, np.ones(len(labels), dtype=bool))["rows"] == []
 
 
+@pytest.mark.parametrize(
+    ("skill", "classes", "share", "held_back"),
+    [(0.4, 5, 0.2, True), (0.9, 2, 0.5, True), (1.5, 2, 0.85, True), (4.0, 2, 0.5, False), (6.0, 2, 0.85, False),
+     (5.0, 10, 0.1, False)],
+)  # fmt: skip
+def test_a_weak_model_doubts_no_label(skill: float, classes: int, share: float, held_back: bool) -> None:
+    draw = np.random.default_rng(4)
+    chances = np.full(classes, (1 - share) / max(1, classes - 1))
+    chances[0] = share
+    labels = draw.choice(classes, 1_000, p=chances / chances.sum())
+    logits = draw.normal(size=(1_000, classes)) + np.log(chances)
+    logits[np.arange(1_000), labels] += skill
+    found = by_hand.predictions(labels, logits)
+    suspected = label_errors.suspected(found, np.ones(1_000, dtype=bool))
+    assert bool(suspected["held_back"]) == held_back, found.right.mean()
+    assert not held_back or (suspected["count"], suspected["rows"]) == (0, [])
+    if held_back:
+        assert f"right on {found.right.mean():.0%} of the examples" in suspected["held_back"]
+
+
 def test_label_errors_with_a_class_that_no_example_has() -> None:
     found = random_predictions(300, 3, skill=3)
     two = found.take(np.flatnonzero(found.labels != 1))

@@ -187,6 +187,7 @@ class LabelErrors(Shape):
     count: Count
     of: Count
     rows: list[Suspect]
+    held_back: Label = ""
 
 
 class EvaluationShape(Shape):

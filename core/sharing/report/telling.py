@@ -282,7 +282,10 @@ def overlap(found: dict[str, Any]) -> Line | None:
 
 
 def doubtful(found: dict[str, Any]) -> Line | None:
-    count = (found.get("label_errors") or {}).get("count")
+    suspected = found.get("label_errors") or {}
+    if reason := suspected.get("held_back"):
+        return (f"Whether labels are wrong is not told. {reason}",)
+    count = suspected.get("count")
     if not count:
         return None
     which = "label" if count == 1 else "labels"
