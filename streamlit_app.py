@@ -24,10 +24,9 @@ SETTINGS, MODE, RULES = None, "local", Rules(checked=False)
 with suppress(TunedeckError):  # the pages say what is wrong
     SETTINGS = resources.installation()
     MODE, RULES = SETTINGS.mode, Rules(SETTINGS.mode == "local", SETTINGS.allowed_hosts, SETTINGS.embed_origins)
-if MODE != "local":
-    # The download that Streamlit's tables have of their own writes cells as they are: one that begins with = + - or @
-    # is a formula to a spreadsheet. Downloads of ours keep such cells from being one.
-    config.set_option("client.disableDataExport", True)
+# The download that Streamlit's tables have of their own writes cells as they are: one that begins with = + - or @ is a
+# formula to a spreadsheet. Downloads of ours keep such cells from being one.
+config.set_option("client.disableDataExport", True)
 if SETTINGS is not None:
     config.set_option("server.maxUploadSize", max(1, SETTINGS.max_upload_bytes // 1024**2))
 

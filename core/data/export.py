@@ -19,7 +19,9 @@ from core.data.reading import parquet
 from core.data.reading.columns import COMPRESSION
 from core.data.reading.ingest import name_of
 
-FORMULA = r"^[=+\-@\t\r]"  # what a spreadsheet takes for the beginning of a formula
+# What a spreadsheet takes for the beginning of a formula, in full width and small form too (Japanese ones do), or skips
+# before it.
+FORMULA = r"^[=+\-@\x00-\x1f\x7f＝＋－＠﹦﹢﹣﹫−]"
 NUMBER = r"^[+-]?[0-9.]+$"
 BATCH_ROWS = 20_000
 SUFFIXES = {"csv": ".csv", "parquet": ".parquet"}

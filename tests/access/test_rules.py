@@ -238,13 +238,19 @@ def test_in_a_team_everybody_sees_all_runs(team: House) -> None:
         ({"data": {"steps": [{"kind": "deduplicate"}]}}, "data.steps"),
         ({"execution": {"device": "cuda"}}, "execution.device"),
         ({"execution": {"torch_compile": True}}, "execution.torch_compile"),
+        ({"execution": {"threads": 512}}, "execution.threads"),
+        ({"training": {"logging_steps": 1}}, "training.logging_steps"),
+        ({"training": {"gradient_accumulation_steps": 1024}}, "gradient_accumulation_steps"),
+        ({"training": {"custom_class_weights": {str(n): 1.0 for n in range(900)}}}, "custom_class_weights"),
+        ({"training": {"custom_class_weights": {"x" * 30_000: 1.0}}}, "characters; in this demo"),
+        ({"evaluation": {"metrics": ["accuracy"] * 500}}, "evaluation.metrics"),
         ({"nonsense": 1}, "nonsense"),
     ],
 )
 def test_what_a_visitor_may_not_train(demo: House, changes: dict[str, object], why: str) -> None:
     tree = {**SPEC}
     for name, value in changes.items():
-        tree[name] = {**SPEC[name], **value} if isinstance(value, dict) else value
+        tree[name] = {**SPEC.get(name, {}), **value} if isinstance(value, dict) else value
     with pytest.raises(AccessDenied, match=why):
         demo.of(PEOPLE["visitor"]).submit("train", "x", tree)
     assert not demo.plain.runs()
@@ -261,6 +267,8 @@ def test_what_a_visitor_may_not_train(demo: House, changes: dict[str, object], w
         ("import", {"source": "hub", "path": "x/y"}),
         ("evaluate", {"model": {"name": "x/y"}, "data": {"source": "sample"}, "split": "test"}),
         ("profile", {"data": {"source": "sample"}, "model": {"name": "x/y"}}),
+        ("evaluate", {"model": {"run": "abcd", "max_length": 8192}}),
+        ("evaluate", {"model": {"run": "abcd"}, "split": "x" * 30_000}),
     ],
 )
 def test_other_work_that_a_visitor_may_not_start(demo: House, kind: str, spec: dict[str, object]) -> None:

@@ -77,6 +77,39 @@ def _card(place: Place, shared: Shared) -> None:
         card.card(gather_for_card(*named(shared, "x")))
 
 
+@case("links, mentions and formulas in a name on a model card")
+def _inert(place: Place, shared: Shared) -> None:
+    """Also for what looks for them when Markdown's escapes are gone, as the Hub and GitHub do."""
+    words = (
+        "http://evil.example/x", "HTTPS://evil.com", "ftp://evil.com", "//evil.com/x", "www.evil.com", "evil.com/login",
+        "mail.evil.io", "me@evil.com", "@somebody", "#1", "owner/name#12", "GH-3", ":smile:", "[^1]", "[a]: http://x.y",
+        "<http://evil.com>", "<img src=x>", r"\\(x\\)", r"\(x\)", "$x$", "$$x$$", "xmpp:a@b.com", "mailto:a@b.com",
+    )  # fmt: skip
+    found_later = r"""(?ix) :// | (?<!\w)//\w | www\. | \.(com|io|net)\b | @\w | \#\d | gh-\d | :\w+: | \\[(\[]"""
+    for word in words:
+        body = card.card(gather_for_card(*named(shared, f"x {word} y"))).split("\n---\n", 1)[1]
+        line = next(line for line in body.splitlines() if line.startswith("# "))
+        assert not re.search(r"(?<!\\)[<\[$]", line), line  # as Markdown sees it
+        unescaped = re.sub(r"\\([!-/:-@\[-`{-~])", r"\1", line)
+        assert not re.search(found_later, unescaped.removeprefix("# ")), line
+    with place.untouched():
+        card.card(gather_for_card(*named(shared, "x")))
+
+
+@case("a cell that a spreadsheet takes for a formula")
+def _formula(place: Place) -> None:
+    from core.audit import Entry, as_csv
+    from core.data.export import harmless
+
+    for text in ("=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "\r\n=1", "\x0b=1", "\x00=1", "＝1+1",
+                 "＋1+1", "－1+1", "＠SUM(1)", "﹦1", "﹢1+1", "﹣1+1", "﹫x", "−1+1"):  # fmt: skip
+        assert harmless(text) == f"'{text}"
+        assert f"'{text}".encode() in as_csv([Entry(0.0, text, "start", "", "")])
+    for text in ("a=1", "-1.5", "+1", "", "1+1", "'x", "ーx"):
+        assert harmless(text) == text
+    place.checked += 1
+
+
 @case("a run's name in its script and notebook")
 def _script(place: Place, shared: Shared) -> None:
     _, settings, run = named(shared, "harmless")

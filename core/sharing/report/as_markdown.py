@@ -29,15 +29,25 @@ from core.sharing.report.document import (
 )  # fmt: skip
 
 _MARKS = re.compile(r"([\\`*_{}\[\]<>|~$&#])")
-# Bare links and mentions are found without marks around them.
-_FOUND_LATER = re.compile(r"(?<=[a-zA-Z]):(?=//)|(?<=www)\.", re.IGNORECASE)
+# Links, mentions, references, emoji and formulas that are found in the text, some of them after Markdown's escapes are
+# gone: a word joiner (it has no width) goes where they would be recognised. The ends of names are those that linkify-it
+# takes for a domain.
+_FOUND_LATER = re.compile(
+    r"(?<=:)(?=/)|(?<=/)(?=/)"  # http://, //host
+    r"|(?<=www)(?=\.)"
+    r"|(?<=[\w-]\.)(?=(?:biz|com|edu|gov|net|org|pro|web|xxx|aero|asia|coop|info|museum|name|shop|рф|[a-z]{2})(?!\w))"
+    r"|(?<=@)(?=\S)|(?<=#)(?=\w)|(?<=gh-)(?=\d)"  # @user, a@b.c, #1, owner/name#1, GH-1
+    r"|(?<=:)(?=[\w+-]+:)"  # :smile:
+    r"|(?<=\\)(?=[(\[])",  # \(formula\)
+    re.IGNORECASE,
+)
+JOINER = "\u2060"
 _AT_THE_START = re.compile(r"^([-+=>]|\d+[.)])")
 
 
 def escaped(text: str) -> str:
     """`text` so that Markdown shows it as it is, on one line."""
-    shown = _MARKS.sub(r"\\\1", visible(text))
-    return _FOUND_LATER.sub(lambda match: "\\" + match[0], shown).replace("@", "@\u2060")
+    return _MARKS.sub(r"\\\1", _FOUND_LATER.sub(JOINER, visible(text)))
 
 
 def code_span(text: str) -> str:
