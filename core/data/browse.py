@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 CELL_CHARACTERS = 300
 BEFORE_HIT, MARKS = 40, "«»"
 MAX_PAGE = 1000
+CUT = 4 * CELL_CHARACTERS
+MOST_CHARACTERS = 1_000_000  # of a text of one row
+FETCHED_AT_ONCE, MOST_FETCHED = 64, 64 * 1024**2  # rows, characters
 MAX_LABELS = 50
 OTHER = "(other)"
 EMPTY = "(empty)"
@@ -53,7 +56,8 @@ CONFIG: dict[str, Any] = {
 def rows(prepared: Prepared, split: str, numbers: Sequence[int], found: re.Pattern[str] | None = None) -> pd.DataFrame:
     """Some rows by their numbers, in that order, as `page` shows them; texts with a hit begin near it, and mark it."""
     wanted = [int(number) for number in numbers][:MAX_PAGE]
-    frame = _rows(_split(prepared, split), f"n IN ({', '.join(map(str, wanted))})" if wanted else "false").loc[wanted]
+    where = f"n IN ({', '.join(map(str, wanted))})" if wanted else "false"
+    frame = _rows(_split(prepared, split), where, CUT if found is None else MOST_CHARACTERS).loc[wanted]
     return _cells(frame, prepared, found)
 
 
@@ -62,7 +66,7 @@ def page(prepared: Prepared, split: str, offset: int, limit: int = 50, view: Vie
     part = _split(prepared, split)
     first, count = max(0, offset), min(max(0, limit), MAX_PAGE)
     if view.is_whole:
-        frame = _rows(part, f"n BETWEEN {first} AND {first + count - 1}")
+        frame = _rows(part, f"n BETWEEN {first} AND {first + count - 1}", CUT)
     else:
         return rows(prepared, split, matching(prepared, split, view)[first : first + count].tolist(), hits(view))
     return _cells(frame, prepared)
@@ -152,11 +156,14 @@ def _keep_view(path: Path, rows: np.ndarray) -> None:
 
 
 def row(prepared: Prepared, split: str, number: int) -> dict[str, Any]:
-    """One whole row as column name → value; classes by their names. Raises DataError if there is no such row."""
+    """One row as column name → value, texts up to `MOST_CHARACTERS`; classes by their names.
+
+    Raises DataError if there is no such row.
+    """
     part = _split(prepared, split)
     if not 0 <= number < part.rows:
         raise DataError(f"there is no row {number:,}; {split} has rows 0 to {part.rows - 1:,}")
-    frame = _rows(part, f"n = {number}")
+    frame = _rows(part, f"n = {number}", MOST_CHARACTERS)
     return {c.name: _value(frame[c.name].iloc[0], c.names) for c in prepared.columns if c.name in frame}
 
 
@@ -209,7 +216,7 @@ def sample_texts(
             return [], False
         chosen = ", ".join(f"coalesce(CAST({names[c]} AS VARCHAR), '')" for c in columns)
         if not sampled:
-            found = connection.execute(f"SELECT {chosen} FROM data").fetchall()
+            found, cut = _fetched(connection, f"SELECT {chosen} FROM data")
         else:
             # A few dozen runs of neighbouring rows: scattered single rows would mean reading nearly all of the file.
             runs = min(40, sample)
@@ -219,8 +226,21 @@ def sample_texts(
             length = sample // runs
             spans = [(int(s) * length, int(s) * length + length - 1) for s in starts]
             where = " OR ".join(f"n BETWEEN {a} AND {b}" for a, b in spans)
-            found = connection.execute(f"SELECT {chosen} FROM data WHERE {where}").fetchall()
-    return [list(r) for r in found], sampled
+            found, cut = _fetched(connection, f"SELECT {chosen} FROM data WHERE {where}")
+    return [list(r) for r in found], sampled or cut
+
+
+def _fetched(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[tuple[Any, ...]], bool]:
+    """The rows of a query until they hold `MOST_FETCHED`, and whether that were not all."""
+    rows: list[tuple[Any, ...]] = []
+    size = 0
+    cursor = connection.execute(sql)
+    while part := cursor.fetchmany(FETCHED_AT_ONCE):
+        rows += part
+        size += sum(len(value) for row in part for value in row if isinstance(value, str | bytes | list))
+        if size > MOST_FETCHED:
+            return rows, True
+    return rows, False
 
 
 @contextmanager
@@ -286,13 +306,15 @@ def _readable(column: str, field: pa.Field) -> str:
     return column if plain or pa.types.is_binary(field.type) else f"CAST({column} AS VARCHAR)"
 
 
-def _rows(part: Split, where: str) -> pd.DataFrame:
+def _rows(part: Split, where: str, most: int) -> pd.DataFrame:
+    """Some rows; of texts at most so many characters, as few rows of a small file can be gigabytes of text."""
     import pandas as pd
 
+    with parquet.open_file(part.path) as file:
+        texts = {field.name for field in file.schema_arrow if parquet.kind_of(field.type) == "text"}
     with _connection(part) as (connection, columns):
-        rows = connection.execute(
-            f"SELECT n, {', '.join(columns.values())} FROM data WHERE {where} ORDER BY n"
-        ).fetchall()
+        chosen = [f"left({sql}, {most})" if name in texts else sql for name, sql in columns.items()]
+        rows = _fetched(connection, f"SELECT n, {', '.join(chosen)} FROM data WHERE {where} ORDER BY n")[0]
     frame = pd.DataFrame({name: pd.Series([r[i] for r in rows], dtype=object) for i, name in enumerate(columns, 1)})
     frame.index = pd.Index([r[0] for r in rows], name="row")
     return frame

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 
 from core import seals
 from core.data.prepared import Prepared
-from core.data.reading import parquet
+from core.data.reading import bounded, parquet
 from core.data.reading.columns import COMPRESSION
 from core.data.reading.ingest import name_of
 
@@ -66,7 +66,7 @@ def tables(prepared: Prepared, split: str, rows: int = BATCH_ROWS) -> Iterator[p
     with parquet.open_file(prepared.splits[split].path) as file:
         schema = file.schema_arrow.remove_metadata()
         found = False
-        for batch in file.iter_batches(batch_size=rows):
+        for batch in bounded.batches(prepared.splits[split].path, rows):
             found = True
             yield _named(pa.Table.from_batches([batch]).replace_schema_metadata(None), prepared)
         if not found:

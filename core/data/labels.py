@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.data.prepared import Prepared
-from core.data.reading import parquet
+from core.data.reading import bounded, parquet
 from core.errors import DataError
 
 if TYPE_CHECKING:
@@ -112,12 +112,11 @@ def _distinct(prepared: Prepared, split: str, column: str) -> tuple[list[Any], i
     """The distinct values of a column (not all of them when there are far too many) and how many rows have one."""
     seen: dict[Any, None] = {}
     rows = 0
-    with parquet.open_file(prepared.splits[split].path) as file:
-        for batch in file.iter_batches(batch_size=100_000, columns=[column]):
-            values = _plain(batch.column(0)).drop_null()
-            rows += len(values)
-            if len(seen) <= 50 * MAX_CLASSES:
-                seen.update(dict.fromkeys(pc.unique(values).to_pylist()))
+    for batch in bounded.batches(prepared.splits[split].path, 100_000, [column]):
+        values = _plain(batch.column(0)).drop_null()
+        rows += len(values)
+        if len(seen) <= 50 * MAX_CLASSES:
+            seen.update(dict.fromkeys(pc.unique(values).to_pylist()))
     return list(seen), rows
 
 

@@ -288,7 +288,15 @@ def _table(
     schema = pa.schema([*((in_dataset(t), pa.string()) for t in texts), (LABEL, pa.int64()), (ROW, pa.int64())])
     reader = rows.Reader(part.path, texts, label, classes, schema)
     if rows.unpacked_bytes(part.path, [*texts, label]) <= IN_MEMORY_BYTES:
-        return InMemoryTable(pa.Table.from_batches(list(reader.batches()), schema=reader.schema)), reader.lost
+        batches, size = [], 0
+        for batch in reader.batches():
+            batches.append(batch)
+            size += batch.nbytes
+            if size > 2 * IN_MEMORY_BYTES:  # values that a dictionary repeats
+                reader = rows.Reader(part.path, texts, label, classes, schema)
+                break
+        else:
+            return InMemoryTable(pa.Table.from_batches(batches, schema=reader.schema)), reader.lost
     path = prepared.folder / f"train-{fingerprint}.arrow"
     lost = reader.to_file(path)
     return MemoryMappedTable.from_file(str(path)), lost

@@ -169,7 +169,11 @@ def _bytes_to_read(entry: Entry, alone: bool) -> float:
         return SLOW_WORKBOOK * archives.unpacked_bytes(entry.path, ".zip", everything=True)
     if kind == ".arrow":
         return math.inf  # its parts may be compressed, and it does not say how much they are
-    return entry.size * ((0.0 if alone else 0.5) if kind == ".parquet" else 1.0)
+    if kind == ".parquet":
+        from core.data.reading import structs
+
+        return entry.size * (0.0 if alone and not structs.must_be_read(entry.path) else 0.5)
+    return entry.size
 
 
 def _fingerprint(data: DataSpec, settings: Settings) -> str:

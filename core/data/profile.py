@@ -18,7 +18,7 @@ from core import hub, models, seals
 from core.data import browse, label_check, language, vocabulary_fit
 from core.data.notes import Note
 from core.data.prepared import Column, Prepared, Progress, ignore, prepare
-from core.data.reading import parquet
+from core.data.reading import bounded, parquet
 from core.data.token_process import open_limited
 from core.data.tokens import tokenizer_for
 from core.settings import Settings
@@ -307,10 +307,9 @@ def _batches(prepared: Prepared, split: str, texts: Sequence[str], wanted: int) 
         for start in range(0, len(rows), BATCH):
             yield rows[start : start + BATCH]
         return
-    with parquet.open_file(prepared.splits[split].path) as file:
-        for batch in file.iter_batches(batch_size=BATCH, columns=list(texts)):
-            columns = [parquet.plain(batch.column(name)).to_pylist() for name in texts]
-            yield [["" if v is None else str(v) for v in row] for row in zip(*columns, strict=True)]
+    for batch in bounded.batches(prepared.splits[split].path, BATCH, list(texts)):
+        columns = [parquet.plain(batch.column(name)).to_pylist() for name in texts]
+        yield [["" if v is None else str(v) for v in row] for row in zip(*columns, strict=True)]
 
 
 def _recommended(splits: dict[str, Any], most_positions: int | None) -> int | None:

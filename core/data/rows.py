@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from core import seals
 from core.data import labels
 from core.data.labels import Classes
-from core.data.reading import parquet
+from core.data.reading import bounded, parquet
 
 BATCH_ROWS = 20_000
 
@@ -42,10 +42,9 @@ class Reader:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Record batches of the schema with the usable rows."""
         start = 0
-        with parquet.open_file(self.path) as file:
-            for batch in file.iter_batches(batch_size=BATCH_ROWS, columns=[*self.texts, self.label]):
-                yield self._usable(batch, start)
-                start += len(batch)
+        for batch in bounded.batches(self.path, BATCH_ROWS, list(dict.fromkeys([*self.texts, self.label]))):
+            yield self._usable(batch, start)
+            start += len(batch)
 
     def to_file(self, path: Path) -> Lost:
         """Writes the batches as an Arrow stream, once; a second call for the same path finds it done."""

@@ -18,7 +18,7 @@ from core.data.clean import clean
 from core.data.divide import assigned, by_values, codes_of
 from core.data.prepared import Column as DataColumn
 from core.data.prepared import Prepared, Progress, ignore
-from core.data.reading import parquet
+from core.data.reading import bounded, parquet
 from core.data.reading.columns import COMPRESSION
 from core.data.repeats import first_of_each, mask_of, without_conflicts, without_leaks
 from core.data.text_ids import text_ids
@@ -215,14 +215,13 @@ def _tables(prepared: Prepared, change: Change) -> Iterable[pa.Table]:
 
     for split, mask in change.keep.items():
         at = 0
-        with parquet.open_file(prepared.splits[split].path) as file:
-            for batch in file.iter_batches(batch_size=BATCH_ROWS):
-                table = pa.Table.from_batches([batch])
-                if mask is not None:
-                    table = table.filter(pa.array(mask[at : at + len(batch)]))
-                at += len(batch)
-                if len(table):
-                    yield table
+        for batch in bounded.batches(prepared.splits[split].path, BATCH_ROWS):
+            table = pa.Table.from_batches([batch])
+            if mask is not None:
+                table = table.filter(pa.array(mask[at : at + len(batch)]))
+            at += len(batch)
+            if len(table):
+                yield table
 
 
 def _true_of(prepared: Prepared, split: str, step: Filter) -> np.ndarray:

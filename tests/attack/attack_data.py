@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import os
 import zipfile
 from pathlib import Path
@@ -16,9 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from core import seals
-from core.data import holdout, sql
+from core.data import browse, holdout, sql
 from core.data.export import export
 from core.data.prepared import Prepared, prepare
+from core.data.reading import bounded
 from core.errors import DataError, SpecError, TunedeckError
 from core.spec import DataSpec, from_yaml, parse_assignments
 from tests.attack.cases import case
@@ -88,6 +90,77 @@ def _pickled_type(place: Place) -> None:
         except TunedeckError as error:
             place.harmless(str(error), local=True)
     assert not planted.ran
+
+
+def repeated(value: str, rows: int, **changes: Any) -> bytes:
+    """A Parquet file whose rows all have one value, which it holds once."""
+    out = io.BytesIO()
+    text = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([value]))
+    table = pa.table({"text": text, "label": pa.array(["a", "b"] * (rows // 2))})
+    pq.write_table(
+        table, out, compression="zstd", dictionary_pagesize_limit=2**30, store_schema=False, **changes
+    )  # fmt: skip
+    return out.getvalue()
+
+
+@case("a Parquet file of a kilobyte whose rows share one long value")
+def _repeated_value(place: Place) -> None:
+    for changes in ({}, {"write_statistics": False}, {"row_group_size": 500}):
+        content = repeated("many words " * 150_000, 1_500, **changes)
+        assert len(content) < 10_000
+        before = pa.default_memory_pool().max_memory()
+        refused(place, file(place, "a.parquet", content), "unpacks to .* or more, over 200 times")
+        assert pa.default_memory_pool().max_memory() - before < 2**28
+
+
+@case("a Parquet file that repeats a long value as often as it may")
+def _repeated_within_bounds(place: Place) -> None:
+    """It is opened, and what a page shows of it stays small, by whatever link."""
+    prepared = opened(place, file(place, "a.parquet", repeated("many words " * 150_000, 150)))
+    name = next(iter(prepared.splits))
+    assert sum(map(len, browse.page(prepared, name, 0, 1000)["text"])) <= 150 * browse.CELL_CHARACTERS
+    assert len(browse.row(prepared, name, 3)["text"]) <= browse.MOST_CHARACTERS
+    texts, sampled = browse.sample_texts(prepared, name, ["text"], 2000, 42)
+    assert sampled and sum(len(row[0]) for row in texts) <= browse.MOST_FETCHED + 2**27
+    assert next(len(batch) for batch in bounded.batches(prepared.splits[name].path, 20_000)) < 50
+
+
+@case("a Parquet file with a dictionary of a hundred megabytes")
+def _large_dictionary(place: Place) -> None:
+    content = repeated("x" * 100_000_000, 2)
+    assert len(content) < 100_000
+    refused(place, file(place, "a.parquet", content), "of different values in 'text' at once|over 200 times")
+
+
+@case("a Parquet file of a plain text that unpacks to gigabytes")
+def _plain_bomb(place: Place) -> None:
+    out = io.BytesIO()
+    table = pa.table({"text": ["x" * 100_000_000] * 4, "label": ["a", "b"] * 2})
+    pq.write_table(table, out, compression="zstd", use_dictionary=False)
+    refused(place, file(place, "a.parquet", out.getvalue()), "unpacks to")
+
+
+@case("a Parquet file of a billion rows in a few bytes")
+def _many_rows(place: Place) -> None:
+    out = io.BytesIO()
+    batch = pa.record_batch({"n": pa.array(np.zeros(1_000_000, np.int8))})
+    with pq.ParquetWriter(out, batch.schema) as writer:
+        for _ in range(101):
+            writer.write_batch(batch)
+    refused(place, file(place, "a.parquet", out.getvalue()), "101,000,000 rows; at most")
+
+
+@case("files with tens of thousands of columns")
+def _wide_files(place: Place) -> None:
+    out = io.BytesIO()
+    pq.write_table(pa.table({f"c{i}": [i] for i in range(30_000)}), out)
+    refused(place, file(place, "a.parquet", out.getvalue()), "30,000 columns; at most")
+    lines = "\n".join(json.dumps({f"k{10 * i + j}": j for j in range(10)}) for i in range(20_000))
+    refused(place, file(place, "a.jsonl", lines.encode()), "different keys or more; at most")
+    header = ",".join(f"c{i}" for i in range(20_000))
+    refused(place, file(place, "a.csv", f"{header}\n{header}\n".encode()), "20,000 columns; at most")
+    deep = '[{"a":' * 100_000
+    refused(place, file(place, "b.json", deep.encode()), "nested too deeply")
 
 
 @case("a gzip that unpacks to gigabytes")

@@ -134,14 +134,14 @@ def test_files_of_one_set_get_the_same_columns(opened):
 
 
 def test_too_many_keys_are_refused_at_once(opened, monkeypatch):
-    monkeypatch.setattr(tree, "MAX_COLUMNS", 50)
+    for module in (tree, columns):
+        monkeypatch.setattr(module, "MAX_COLUMNS", 50)
     with pytest.raises(DataError, match="51 different keys or more; at most 50 columns"):
         opened(lines({f"k{i}": "a b"} for i in range(60)), "a.jsonl")
     wide = {"text": "a b", "m": {f"k{i}": i for i in range(60)}, "n": {"p": 1}}
     prepared = opened(lines([wide, wide]), "b.jsonl")
     assert kinds_of(prepared) == {"text": "text", "m": "text", "n.p": "integer"}
     assert "more than 50 different keys" in warned(prepared)
-    assert columns.MAX_COLUMNS >= 1000
 
 
 def test_columns_beyond_the_most_are_put_together(opened, monkeypatch):

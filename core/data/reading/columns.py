@@ -17,6 +17,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from core.errors import DataError
+
 NULL_MARK = "\\N"  # how MySQL, Hive and PostgreSQL write that there is no value
 NULL_WORDS = ["NA", "N/A", "NaN", "nan", "null", "NULL", "None"]  # only where the rest are numbers or booleans
 MOST_NULL_WORDS = 0.03  # of a column that may be a label; more of them are a class of their own
@@ -99,6 +101,16 @@ def _all_are(trimmed: pa.Array, kind: str) -> bool:
 
 def _match(texts: pa.Array, pattern: str) -> bool:
     return bool(pc.all(pc.match_substring_regex(texts, pattern)).as_py())
+
+
+def check_width(name: str, count: int, what: str = "columns") -> None:
+    """Raises DataError if a file has more columns than a dataset may have."""
+    if count > MAX_COLUMNS:
+        raise DataError(
+            f"{name} has {count:,} {what}; at most {MAX_COLUMNS:,} columns are read. Keep the text, the label and what "
+            "you need beside them",
+            "data.path",
+        )
 
 
 class StringColumns:

@@ -13,16 +13,18 @@ from core.data.prepared import Column, Prepared, Progress
 from core.data.reading import (
     archives,
     arrow,
+    bounded,
     delimited,
     files,
     guess,
     parquet,
     plain_texts,
+    structs,
     textfile,
     textnotes,
     workbook,
 )
-from core.data.reading.columns import Possible, StringColumns, common_kind, retype, together
+from core.data.reading.columns import Possible, StringColumns, check_width, common_kind, retype, together
 from core.data.reading.files import ARCHIVES, JSON_SUFFIXES, PACKED, TEXT_SUFFIXES, Source, bare_name
 from core.data.reading.folders.layout import Layout, Table, look, shortened
 from core.data.reading.folders.saved import features as features_of
@@ -83,14 +85,14 @@ def files_of(data: DataSpec, settings: Settings, folder: Path, progress: Progres
     paths: dict[str, Path] = {}
     by_unit = {name: unit.sources for name, unit in units.items()}
     _read_text(by_unit, data.read, folder, made, paths, settings.max_unpacked_bytes, progress)
-    class_names = _read_json(by_unit, data.read, folder, made, paths, progress)
-    _read_parquet(by_unit, folder, paths, progress)
+    _read_json(by_unit, data.read, folder, made, paths, progress)
+    _read_parquet(by_unit, folder, made, paths, progress)
     if layout.texts:
         _read_plain_texts(layout.texts, data.read, folder, made, paths, progress)
     else:
         paths = _assembled(units, paths, folder, progress)
     shutil.rmtree(folder / "unpacked", ignore_errors=True)
-    return _described(made, paths, folder, class_names)
+    return _described(made, paths, folder)
 
 
 def by_step(prepared: Prepared, step: Any, folder: Path, progress: Progress) -> Made:
@@ -343,8 +345,8 @@ def _read_json(
     made: Made,
     paths: dict[str, Path],
     progress: Progress,
-) -> dict[str, tuple[str, ...]]:
-    """JSON of all splits to Parquet, with one set of types. Returns the classes that a file gives beside its rows."""
+) -> None:
+    """JSON of all splits to Parquet, with one set of types."""
     jsons = {name: members for name, members in splits.items() if members[0].kind in JSON_SUFFIXES}
     layouts = {}
     for members in jsons.values():
@@ -352,7 +354,7 @@ def _read_json(
             progress(f"Looking through {source.path.name}", None)
             layouts[source.path] = jsonfiles.examine(source.path, source.kind, read)
     if not layouts:
-        return {}
+        return
     everything = jsonfiles.columns_of(list(layouts.values()))
     for name, members in jsons.items():
         here = [layouts[source.path] for source in members]
@@ -362,20 +364,29 @@ def _read_json(
         for layout in here:
             made.notes += jsonfiles.notes(layout, jsonfiles.columns_in([layout], columns))
     made.reading = made.reading or jsonfiles.reading(next(iter(layouts.values())))
-    return jsonfiles.class_names(list(layouts.values()), everything)
 
 
-def _read_parquet(splits: dict[str, list[Source]], folder: Path, paths: dict[str, Path], progress: Progress) -> None:
-    """Parquet stays where it is, unless it was unpacked or comes in several files."""
+def _read_parquet(
+    splits: dict[str, list[Source]], folder: Path, made: Made, paths: dict[str, Path], progress: Progress
+) -> None:
+    """Parquet stays where it is, unless it was unpacked, has structs or comes in several files."""
     for name, members in splits.items():
         if members[0].kind != ".parquet":
             continue
-        for source in members:
-            parquet.open_file(source.path).close()
+        for number, source in enumerate(members):
+            bounded.check(source.path)
+            flat = folder / f"flat-{len(paths)}-{number}.parquet"
+            note = structs.flattened(source.path, flat, _ticker(progress, f"Taking structs of {name} apart"))
+            if note:
+                members[number] = Source(flat, ".parquet")
+                made.notes += [note] if note not in made.notes else []
         target = folder / f"{len(paths)}-{name_of(name)}.parquet"
         if len(members) > 1:
             parquet.join([s.path for s in members], target, _ticker(progress, f"Joining the files of {name}"))
             paths[name] = target
+            for source in members:
+                if source.path.parent == folder:
+                    source.path.unlink()
         elif members[0].path.is_relative_to(folder):
             paths[name] = members[0].path.rename(target)
         elif any(c in "*?[" for c in str(members[0].path)):
@@ -400,6 +411,7 @@ def _described(
     for name, path in paths.items():
         with parquet.open_file(path) as file:
             rows, schema = file.metadata.num_rows, file.schema_arrow
+        check_width(made.title, len(schema))
         if len(set(schema.names)) < len(schema.names):
             raise DataError(f"{path.name} has two columns of the same name; rename one of them", "data.path")
         relative = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)

@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.data.reading import bounded
 from core.data.reading.columns import COMPRESSION
 from core.errors import DataError
 from core.wording import library_message
@@ -53,8 +54,7 @@ def null_counts(path: Path) -> dict[str, int]:
             if not pa.types.is_nested(column.type) and all(c is not None and c.has_null_count for c in chunks):
                 counts[column.name] = sum(c.null_count for c in chunks)
             else:
-                batches = file.iter_batches(columns=[column.name])
-                counts[column.name] = sum(batch.column(0).null_count for batch in batches if batch.num_columns)
+                counts[column.name] = bounded.nulls(path, column.name)
             leaf += _leaves(column.type)
         return counts
 
@@ -66,7 +66,7 @@ def join(files: list[Path], target: Path, tick: Callable[[float], None]) -> None
         merged = pa.unify_schemas(schemas, promote_options="permissive")
         with pq.ParquetWriter(target, merged, compression=COMPRESSION) as writer:
             for number, path in enumerate(files):
-                for batch in open_file(path).iter_batches(batch_size=20_000):
+                for batch in bounded.batches(path, 20_000):
                     writer.write_table(_promoted(pa.Table.from_batches([batch]), merged))
                 tick((number + 1) / len(files))
     except pa.ArrowException as error:
@@ -96,7 +96,7 @@ def with_values(path: Path, target: Path, values: dict[str, tuple[str | None, pa
         for key, (_, kind) in added.items():
             schema = schema.append(pa.field(key, kind))
         with pq.ParquetWriter(target, schema, compression=COMPRESSION) as writer:
-            for batch in file.iter_batches(batch_size=20_000):
+            for batch in bounded.batches(path, 20_000):
                 arrays = [
                     pa.repeat(pa.scalar(int(v) if v is not None and kind == pa.int64() else v, kind), batch.num_rows)
                     for v, kind in added.values()
@@ -114,7 +114,7 @@ def head(path: Path, rows: int = 1500, columns: Sequence[str] | None = None) -> 
         groups = sorted({0, file.num_row_groups // 2, max(0, file.num_row_groups - 1)})
         parts = []
         for group in groups if file.num_row_groups else []:
-            batches = file.iter_batches(batch_size=max(1, rows // len(groups)), row_groups=[group], columns=names)
+            batches = bounded.batches(path, max(1, rows // len(groups)), names, [group])
             parts += [batch for batch in [next(batches, None)] if batch is not None]
         table = pa.Table.from_batches(parts, schema=pa.schema([file.schema_arrow.field(name) for name in names]))
         return pa.table({f.name: plain(table.column(f.name)) for f in table.schema})

@@ -16,6 +16,7 @@ from core.data.reading import dialect as dialects
 from core.data.reading import encoding as encodings
 from core.data.reading import labelled
 from core.data.reading import preamble as preambles
+from core.data.reading.columns import check_width
 from core.data.reading.dialect import Dialect
 from core.data.reading.encoding import Detected
 from core.errors import DataError
@@ -130,6 +131,7 @@ def _with_header(
         )
     first = ["", *cells[0]] if header and preambles.has_row_names(rows) else cells[0]
     names, renamed = _names(first) if header else ([f"column_{i}" for i in range(1, _width(cells, width) + 1)], [])
+    check_width(path.name, len(names))
     if known and not header and len(known) == len(names):
         names = known
     if len(names) == 1 and all("::" in row[0] for row in cells) and read.delimiter is None:

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from core.data.prepared import Column, Prepared, Progress, ignore
-from core.data.reading import parquet
+from core.data.reading import bounded, parquet
 from core.data.reading.columns import COMPRESSION
 from core.errors import DataError
 from core.settings import Settings
@@ -112,7 +112,7 @@ def _write(source: Path, columns: Sequence[Column], target: Path) -> None:
         if missing := [name for name in names if name not in file.schema_arrow.names]:
             raise DataError(f"the split {source.stem!r} has no column {missing[0]!r}; leave it out", "columns")
         with pq.ParquetWriter(target, schema, compression=COMPRESSION) as writer:
-            for batch in file.iter_batches(batch_size=20_000, columns=names):
+            for batch in bounded.batches(source, 20_000, names):
                 try:
                     arrays = [parquet.plain(batch.column(f.name)).cast(f.type) for f in schema]
                 except pa.ArrowInvalid:

@@ -14,6 +14,7 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
+from core.data.reading import bounded
 from core.data.reading.folders.walk import Entry
 from core.errors import DataError
 
@@ -62,9 +63,9 @@ def _checkpoint(result: Table, entry: Entry) -> None:
     try:
         with pq.ParquetFile(entry.path) as file:
             wanted = [c for c in ("add", "metaData", "sidecar") if c in file.schema_arrow.names]
-            for batch in file.iter_batches(columns=wanted):
-                for action in batch.to_pylist(maps_as_pydicts="lossy"):
-                    _apply(result, action)
+        for batch in bounded.batches(entry.path, 10_000, wanted):
+            for action in batch.to_pylist(maps_as_pydicts="lossy"):
+                _apply(result, action)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{entry.name} cannot be read ({str(error)[:100]}); {WRITE_PARQUET}", "data.path") from None
 

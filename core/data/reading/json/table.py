@@ -16,24 +16,25 @@ from core.data.reading import encoding as encodings
 from core.data.reading.columns import COMPRESSION
 from core.data.reading.encoding import Detected
 from core.data.reading.json import label_studio
+from core.data.reading.json.arrays import Broken, batch_arrays
 from core.data.reading.json.records import records, shape_of
 from core.data.reading.json.shape import Shape
 from core.data.reading.json.stream import Seen
-from core.data.reading.json.tree import ITEM, SURROGATE, JsonColumn, Node, Tree, columns, merged
+from core.data.reading.json.tree import ITEM, JsonColumn, Node, Tree, columns, merged
 from core.errors import DataError
 from core.spec import ReadSpec
 from core.wording import counted, listed
 
 BATCH_ROWS = 10_000
 BATCH_CHARACTERS = 16 * 1024 * 1024
-BATCH_CELLS = 2_000_000
+BATCH_CELLS = 10_000_000
 LISTED, MOST_KEYS = 5, 100
 SHARED = 0.5  # of the keys that a record has on average, below which it is said
 
 
 @dataclass
 class Layout:
-    """What a file has. broken: half surrogate pairs, which no text can hold"""
+    """What a file has."""
 
     path: Path
     kind: str
@@ -41,7 +42,7 @@ class Layout:
     shape: Shape
     tree: Tree
     seen: Seen = field(default_factory=Seen)
-    broken: int = 0
+    broken: Broken = field(default_factory=Broken)
 
 
 def examine(path: Path, kind: str, read: ReadSpec) -> Layout:
@@ -81,19 +82,29 @@ def _is_in(root: Node, column: JsonColumn) -> bool:
 def write(layouts: list[Layout], wanted: list[JsonColumn], target: Path, tick: Callable[[float], None]) -> None:
     """Writes the records of some files to one Parquet file. A column that a record has not is null there."""
     total, done = sum(layout.tree.rows for layout in layouts), 0
-    schema = pa.schema([(column.name, column.type) for column in wanted])
+    schema = pa.schema([(column.name, column.type) for column in wanted], _class_names(layouts, wanted))
     with pq.ParquetWriter(target, schema, compression=COMPRESSION) as writer:
         for layout in layouts:
             for batch in _batches(
                 records(layout.path, layout.kind, layout.detected, layout.shape, Seen()), len(wanted)
             ):
                 try:
-                    arrays = _arrays(batch, wanted, layout)
+                    arrays = batch_arrays(batch, wanted, layout.broken)
                 except RecursionError:
                     raise _too_deep(layout.path) from None
                 writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
                 done += len(batch)
                 tick(done / max(1, total))
+
+
+def _class_names(layouts: list[Layout], wanted: list[JsonColumn]) -> dict[bytes, bytes] | None:
+    """The classes of columns of class numbers, where the files give them and agree, as `datasets` notes them."""
+    first = layouts[0].shape.class_names
+    if not first or any(layout.shape.class_names != first for layout in layouts):
+        return None
+    numbers = {column.name for column in wanted if pa.types.is_integer(column.type)}
+    features = {name: {"names": names, "_type": "ClassLabel"} for name, names in first.items() if name in numbers}
+    return {b"huggingface": json.dumps({"info": {"features": features}}).encode()}
 
 
 def _too_deep(path: Path) -> DataError:
@@ -121,62 +132,6 @@ def _size(value: Any) -> int:
     if type(value) is dict:
         return sum(map(_size, value.values()))
     return sum(map(_size, value)) if type(value) is list else 0
-
-
-def _arrays(batch: list[dict[str, Any]], wanted: list[JsonColumn], layout: Layout) -> list[pa.Array]:
-    parents: dict[tuple[str | int, ...], list[Any]] = {(): batch}
-    return [_array(_values(column.path, parents), column, layout) for column in wanted]
-
-
-def _values(path: tuple[str | int, ...], parents: dict[tuple[str | int, ...], list[Any]]) -> list[Any]:
-    """What stands at the end of a path in each record. parents: what is known already, by its path"""
-    if path in parents:
-        return parents[path]
-    step = path[-1]
-    above = _values(path[:-1], parents)
-    if step == ITEM:
-        values = [value[0] if type(value) is list and value else None for value in above]
-    else:
-        values = [value.get(step) if type(value) is dict else None for value in above]
-    if len(path) == 1 or step == ITEM or any(type(value) is dict for value in values[:100]):
-        parents[path] = values
-    return values
-
-
-def _array(values: list[Any], column: JsonColumn, layout: Layout) -> pa.Array:
-    if column.rest:
-        values = [None if type(value) is dict else value for value in values]
-    if column.node.kinds == {str}:
-        try:
-            return pa.array(values, pa.string())
-        except UnicodeEncodeError:
-            pass  # half a surrogate pair
-    return pa.array([_fitted(value, column.type, layout) for value in values], column.type)
-
-
-def _fitted(value: Any, kind: pa.DataType, layout: Layout) -> Any:
-    """A value as its column holds it: mixed and nested ones as JSON text."""
-    if value is None:
-        return None
-    if pa.types.is_list(kind):
-        return [_fitted(v, kind.value_type, layout) for v in value]
-    if kind == pa.float64():
-        return float(value)
-    if kind != pa.string():
-        return value
-    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    if not text.isascii() and SURROGATE.search(text):
-        layout.broken += 1
-        text = SURROGATE.sub("\ufffd", text)
-    return text
-
-
-def class_names(layouts: list[Layout], wanted: list[JsonColumn]) -> dict[str, tuple[str, ...]]:
-    """The classes of columns of class numbers, where the files give them and agree."""
-    first = layouts[0].shape.class_names
-    numbers = {column.name for column in wanted if pa.types.is_integer(column.type)}
-    agreed = all(layout.shape.class_names == first for layout in layouts)
-    return {name: names for name, names in first.items() if agreed and name in numbers}
 
 
 def reading(layout: Layout) -> dict[str, Any]:
@@ -231,8 +186,10 @@ def _on_records(layout: Layout, name: str) -> Iterator[Note]:
     if seen.repeated:
         keys = ", ".join(f"{key} ({counted(n, 'time')})" for key, n in list(seen.repeated.items())[:LISTED])
         yield Note(f"{name}: a key stands twice in one object: {keys}; the last value counts.", "warning")
-    if layout.broken:
-        yield Note(f"{name}: {layout.broken:,} half surrogate pairs, which no text can hold, became \ufffd.", "warning")
+    if layout.broken.count:
+        yield Note(
+            f"{name}: {layout.broken.count:,} half surrogate pairs, which no text can hold, became \ufffd.", "warning"
+        )
 
 
 def _on_columns(layout: Layout, wanted: list[JsonColumn], name: str) -> Iterator[Note]:

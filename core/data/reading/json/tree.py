@@ -13,8 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from core.data.reading.columns import MAX_COLUMNS
-from core.errors import DataError
+from core.data.reading.columns import MAX_COLUMNS, check_width
 
 MAX_DEPTH = 8  # of objects in objects that become columns
 MAX_NODES = 50_000  # keys that are kept count of
@@ -60,7 +59,7 @@ class Tree:
             node = fields.get(key)
             if node is None:
                 if len(fields) >= MAX_COLUMNS:
-                    raise too_wide(self.name, len(fields) + 1, "different keys")
+                    check_width(self.name, len(fields) + 1, "different keys or more")
                 node = fields[key] = Node()
                 self.nodes += 1
             kind = type(value)
@@ -222,11 +221,3 @@ def _arrow(kinds: set[type], node: Node) -> pa.DataType:
         frozenset({float}): pa.float64(),
         frozenset({int, float}): pa.float64(),
     }.get(frozenset(kinds), pa.string())
-
-
-def too_wide(name: str, count: int, what: str) -> DataError:
-    return DataError(
-        f"{name} has {count:,} {what} or more; at most {MAX_COLUMNS:,} columns are read. Keep the text, the label and "
-        "what you need beside them, or put the keys and their values under one key",
-        "data.path",
-    )

@@ -1,0 +1,251 @@
+"""Parquet read in batches of bounded size: a few bytes of it can stand for gigabytes.
+
+A dictionary holds a long value once, however many rows have it, and a run of one number takes a few bytes. So neither
+the size of a file nor what its footer says bounds what reading takes. Batches are cut by the longest value that a
+dictionary has; what is read in all may be a multiple of the file, as with archives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from core.data.reading.archives import MAX_RATIO, RATIO_FROM
+from core.data.reading.columns import check_width
+from core.errors import DataError
+from core.wording import size
+
+MAX_ROWS = 100_000_000
+BATCH_BYTES = 64 * 1024**2
+MAX_VALUE = 64 * 1024**2  # bytes of a page of different values, and of a row
+HELD_BYTES = 1024**3  # of a column that is brought to memory whole
+SMALL_FILE = 16 * 1024**2  # bytes up to which it is worth while to count what a file amounts to
+COUNTED_ROWS = 100_000
+TOTAL_FROM = 4 * 1024**3  # below this many bytes in all, reading a file to its end harms nobody
+I32 = 0x15  # of a page's header: the next field is a whole number
+
+
+def check(path: Path) -> None:
+    """Refuses a file that is wider or longer than a dataset may be, or unpacks to far more than it holds.
+
+    Reads its footer and the headers of its dictionaries. Raises DataError.
+    """
+    with reading(path), pq.ParquetFile(path) as file:
+        footer = file.metadata
+        check_width(path.name, footer.num_columns)
+        if footer.num_rows > MAX_ROWS:
+            raise DataError(
+                f"{path.name} has {footer.num_rows:,} rows; at most {MAX_ROWS:,} are read. Divide it into several "
+                "files",
+                "data.path",
+            )
+        unpacked = sum(_unpacked(footer.row_group(g)) for g in range(footer.num_row_groups))
+        if unpacked > RATIO_FROM and unpacked > MAX_RATIO * path.stat().st_size:
+            raise _bomb(path, unpacked)
+        _check_dictionaries(path, footer)
+        if path.stat().st_size <= SMALL_FILE:
+            _check_repeated(path, file)
+
+
+def _unpacked(group: Any) -> int:
+    """Bytes of a row group after unpacking; a column that repeats itself takes less than its values."""
+    return sum(max(0, group.column(c).total_uncompressed_size) for c in range(group.num_columns))
+
+
+def _check_dictionaries(path: Path, footer: Any) -> None:
+    with path.open("rb") as stream:
+        for g in range(footer.num_row_groups):
+            for c in range(footer.num_columns):
+                chunk = footer.row_group(g).column(c)
+                if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page:
+                    stream.seek(max(0, chunk.dictionary_page_offset or 0))
+                    unpacked = _page_bytes(stream.read(32))
+                    if unpacked > MAX_VALUE:
+                        raise DataError(
+                            f"{path.name} has {size(unpacked)} of different values in {chunk.path_in_schema!r} at "
+                            f"once; at most {size(MAX_VALUE)} are read. Shorten them, or write smaller row groups",
+                            "data.path",
+                        )
+
+
+def _check_repeated(path: Path, file: pq.ParquetFile) -> None:
+    """Refuses a small file whose values, each as often as it occurs, are gigabytes. They are counted, not read out."""
+    limit = max(HELD_BYTES, MAX_RATIO * path.stat().st_size)
+    if (
+        sum(_row_bytes(path, file, g, None) * file.metadata.row_group(g).num_rows for g in range(file.num_row_groups))
+        <= limit
+    ):
+        return
+    total = 0
+    with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=_texts(file.metadata)) as encoded:
+        for batch in encoded.iter_batches(COUNTED_ROWS):
+            total += sum(map(_bytes_of, batch.columns))
+            if total > limit:
+                raise _bomb(path, total)
+
+
+def _texts(footer: Any) -> list[str]:
+    columns = [footer.schema.column(c) for c in range(footer.num_columns)]
+    return [column.path for column in columns if column.physical_type == "BYTE_ARRAY"]
+
+
+def _bytes_of(values: Any) -> int:
+    """Bytes of all values of an array, those of a dictionary as often as they occur."""
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        lengths = pc.binary_length(values.dictionary.cast(pa.large_binary()))
+        return int(pc.sum(lengths.take(values.indices)).as_py() or 0)
+    if pa.types.is_struct(kind):
+        return sum(_bytes_of(values.field(i)) for i in range(kind.num_fields))
+    return _bytes_of(values.flatten()) if pa.types.is_list(kind) or pa.types.is_large_list(kind) else values.nbytes
+
+
+def _page_bytes(header: bytes) -> int:
+    """The unpacked size of a page, as its own header says; -1 where that is not a header."""
+    at, values = 0, []
+    for _ in range(2):  # the page's type, then its unpacked size; as Thrift's compact protocol writes them
+        if at >= len(header) or header[at] != I32:
+            return -1
+        at += 1
+        number = shift = 0
+        while at < len(header):
+            number |= (header[at] & 0x7F) << shift
+            shift += 7
+            at += 1
+            if header[at - 1] < 0x80:
+                break
+        values.append((number >> 1) ^ -(number & 1))
+    return values[1]
+
+
+def batches(
+    path: Path,
+    rows: int,
+    columns: Sequence[str] | None = None,
+    groups: Sequence[int] | None = None,
+    most: int | None = None,
+) -> Iterator[pa.RecordBatch]:
+    """The rows of a file, or of some row groups, in order, in batches of at most `rows` rows and about `BATCH_BYTES`.
+
+    columns: those that are read, in that order; all of them if None; most: bytes in all, for those who hold them.
+    Raises DataError.
+    """
+    names = None if columns is None else list(columns)
+    total = 0
+    with reading(path), pq.ParquetFile(path) as file:
+        chosen = list(range(file.num_row_groups)) if groups is None else list(groups)
+        limit = max(TOTAL_FROM, MAX_RATIO * path.stat().st_size) if most is None else most
+        widest = max((_row_bytes(path, file, g, names) for g in chosen), default=0)
+        fitting = max(1, min(rows, int(BATCH_BYTES / max(1.0, widest))))
+        for batch in file.iter_batches(fitting, row_groups=chosen, columns=names):
+            total += batch.nbytes
+            if total > limit:
+                raise _bomb(path, total)
+            yield batch if names is None else batch.select(names)
+
+
+def column(path: Path, name: str) -> pa.ChunkedArray:
+    """A column in memory, whole. Raises DataError if it is more than `HELD_BYTES`."""
+    with reading(path), pq.ParquetFile(path) as file:
+        kind = file.schema_arrow.field(name).type
+    parts = [batch.column(0) for batch in batches(path, COUNTED_ROWS, [name], most=HELD_BYTES)]
+    return pa.chunked_array(parts, kind)
+
+
+def nulls(path: Path, column: str) -> int:
+    """How many rows have no value in a column; values that a dictionary holds are not read out. Raises DataError."""
+    with reading(path), pq.ParquetFile(path) as file:
+        with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=_texts(file.metadata)) as encoded:
+            return sum(b.column(column).null_count for b in encoded.iter_batches(COUNTED_ROWS, columns=[column]))
+
+
+def _row_bytes(path: Path, file: pq.ParquetFile, group: int, names: list[str] | None) -> float:
+    """Bytes of a row of a row group, if it had the longest value that may be repeated; 0 if there are no rows."""
+    footer = file.metadata.row_group(group)
+    if not footer.num_rows:
+        return 0
+    repeated: list[str] = []
+    each = 0.0
+    for c in range(footer.num_columns):
+        chunk = footer.column(c)
+        if names is not None and chunk.path_in_schema not in names and _top(chunk, names) is None:
+            continue
+        items = chunk.num_values / footer.num_rows
+        if chunk.physical_type != "BYTE_ARRAY":
+            each += items * 8
+        elif chunk.has_dictionary_page:
+            repeated.append(chunk.path_in_schema)
+        else:
+            each += chunk.total_uncompressed_size / footer.num_rows
+    if repeated:
+        each += _longest(path, file, group, repeated, footer)
+    return each
+
+
+def _top(chunk: Any, names: list[str]) -> str | None:
+    """The column that a part of a nested column belongs to; None if it is not among the names."""
+    return next((name for name in names if chunk.path_in_schema.startswith(f"{name}.")), None)
+
+
+def _longest(path: Path, file: pq.ParquetFile, group: int, leaves: list[str], footer: Any) -> float:
+    """Bytes of a row that has the longest value of the dictionary in each of some columns."""
+    items = {footer.column(c).path_in_schema: footer.column(c).num_values for c in range(footer.num_columns)}
+    longest = 0.0
+    with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=leaves, pre_buffer=False) as encoded:
+        tops = list(dict.fromkeys(_column_of(leaf, encoded.schema_arrow.names) for leaf in leaves))
+        for top in tops:
+            first = next(encoded.iter_batches(1, row_groups=[group], columns=[top]), None)
+            if first is not None and top in first.schema.names:
+                count = max(items[leaf] for leaf in leaves if _column_of(leaf, encoded.schema_arrow.names) == top)
+                longest += _longest_value(first.column(top)) * max(1.0, count / footer.num_rows)
+    return longest
+
+
+def _column_of(leaf: str, names: list[str]) -> str:
+    """The column of a table that a leaf of the file belongs to."""
+    return leaf if leaf in names else max((n for n in names if leaf.startswith(f"{n}.")), key=len, default=leaf)
+
+
+def _longest_value(values: Any) -> int:
+    """Bytes of the longest value of the dictionaries in an array, however nested."""
+    kind = values.type
+    if pa.types.is_dictionary(kind):
+        lengths = pc.binary_length(values.dictionary.cast(pa.large_binary()))
+        return int(pc.max(lengths).as_py() or 0)
+    if pa.types.is_struct(kind):
+        return sum(_longest_value(values.field(i)) for i in range(kind.num_fields))
+    if pa.types.is_nested(kind) and hasattr(values, "values"):
+        return _longest_value(values.values)
+    return 0
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """What Arrow and memory have to say while a file is read becomes a sentence. Raises DataError."""
+    try:
+        yield
+    except MemoryError:  # Arrow's too
+        raise DataError(
+            f"there is not enough memory to read {path.name}; use fewer or shorter columns, or several files",
+            "data.path",
+        ) from None
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(
+            f"{path.name} cannot be read as Parquet, it is damaged or incomplete ({str(error).splitlines()[0][:120]}); "
+            "copy or download it again",
+            "data.path",
+        ) from None
+
+
+def _bomb(path: Path, unpacked: int) -> DataError:
+    return DataError(
+        f"{path.name} has {size(path.stat().st_size)} and unpacks to {size(unpacked)} or more, over {MAX_RATIO} times "
+        "as much, which is how a file made to fill a memory looks; if you trust it, write it anew as several files",
+        "data.path",
+    )

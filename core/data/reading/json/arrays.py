@@ -1,0 +1,99 @@
+"""Records as Arrow arrays, column by column."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from core.data.reading.json.tree import ITEM, SURROGATE, JsonColumn, Path
+
+MANY = 100  # keys of one object, from which its values are dealt out in one pass, not looked up key by key
+PLAIN = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
+
+
+@dataclass
+class Broken:
+    """How many texts had half surrogate pairs, which no text can hold."""
+
+    count: int = 0
+
+
+def batch_arrays(records: list[dict[str, Any]], wanted: list[JsonColumn], broken: Broken) -> list[pa.Array]:
+    """The columns of some records. A value that is mixed or nested is JSON text. Raises RecursionError."""
+    batch = _Batch(records, wanted)
+    return [_array(batch.values(column.path), column, broken) for column in wanted]
+
+
+class _Batch:
+    """Looks up what stands at the end of a path in each of some records."""
+
+    def __init__(self, records: list[dict[str, Any]], wanted: list[JsonColumn]) -> None:
+        self.known: dict[Path, list[Any]] = {(): records}
+        self.kept = {column.path[:end] for column in wanted for end in range(1, len(column.path))}
+        self.children = Counter(column.path[:-1] for column in wanted)
+        self.dealt: dict[Path, dict[str, tuple[list[int], list[Any]]]] = {}
+
+    def values(self, path: Path) -> list[Any]:
+        """A value for each record, None where there is none."""
+        if path in self.known:
+            return self.known[path]
+        parent, step = path[:-1], path[-1]
+        above = self.values(parent)
+        if step == ITEM:
+            values = [value[0] if type(value) is list and value else None for value in above]
+        elif self.children[parent] >= MANY:
+            values = self._dealt(parent, above, str(step))
+        else:
+            values = [value.get(step) if type(value) is dict else None for value in above]
+        if path in self.kept:
+            self.known[path] = values
+        return values
+
+    def _dealt(self, parent: Path, above: list[Any], key: str) -> list[Any]:
+        if parent not in self.dealt:
+            self.dealt[parent] = {}
+            for number, record in enumerate(above):
+                for name, value in record.items() if type(record) is dict else ():
+                    rows, found = self.dealt[parent].setdefault(name, ([], []))
+                    rows.append(number)
+                    found.append(value)
+        rows, found = self.dealt[parent].get(key, ([], []))
+        if len(rows) == len(above):
+            return found
+        values: list[Any] = [None] * len(above)
+        for number, value in zip(rows, found, strict=True):
+            values[number] = value
+        return values
+
+
+def _array(values: list[Any], column: JsonColumn, broken: Broken) -> pa.Array:
+    if column.rest:
+        values = [None if type(value) is dict else value for value in values]
+    kinds = column.node.kinds
+    if len(kinds) == 1 and PLAIN.get(next(iter(kinds))) == column.type:
+        try:
+            return pa.array(values, column.type)
+        except UnicodeEncodeError:
+            pass  # half a surrogate pair
+    return pa.array([_fitted(value, column.type, broken) for value in values], column.type)
+
+
+def _fitted(value: Any, kind: pa.DataType, broken: Broken) -> Any:
+    """A value as its column holds it: mixed and nested ones as JSON text."""
+    if value is None:
+        return None
+    if pa.types.is_list(kind):
+        return [_fitted(v, kind.value_type, broken) for v in value]
+    if kind == pa.float64():
+        return float(value)
+    if kind != pa.string():
+        return value
+    text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+    if not text.isascii() and SURROGATE.search(text):
+        broken.count += 1
+        text = SURROGATE.sub("\ufffd", text)
+    return text
