@@ -331,7 +331,7 @@ def test_labelled_lines_can_be_read_otherwise(opened):
 
 def test_too_many_columns_are_refused_with_the_bound(opened):
     row = ",".join(map(str, range(20_000)))
-    with pytest.raises(DataError, match=r"20,000 columns; the most that are read is 2,000"):
+    with pytest.raises(DataError, match=r"20,000 columns; at most 2,000 columns are read"):
         opened(f"{row}\n{row}\n".encode())
 
 

@@ -188,7 +188,7 @@ def test_nothing_is_dropped_in_silence(opened):
         "text": "alone",
         "label": None,
     }
-    one = opened(b'{"error": "not found", "code": 404}', "d.json")
+    one = opened(b'{"title": "a shop", "opened": 1999}', "d.json")
     assert "one object, and is read as one row" in warned(one)
     strangers = opened("\n".join(json.dumps({f"k{i}": 1, f"m{i}": 2}) for i in range(9)).encode(), "e.jsonl")
     assert "most records do not share their keys: there are 18" in warned(strangers)

@@ -25,7 +25,6 @@ from core.wording import counted
 
 SAMPLE_CHARACTERS = 1024 * 1024
 HEADER_ROWS = 200
-MAX_COLUMNS = 2_000
 MAX_LINE_BYTES = 64 * 1024 * 1024
 PROBE = 64 * 1024
 MOST_BELOW = 5  # rows below a table
@@ -123,15 +122,9 @@ def _with_header(
     cells = [row for _, _, row in rows]
     header = preambles.has_header(cells, known) if read.header is None else read.header
     width = preambles.common_width(cells)
-    if max(map(len, cells)) > MAX_COLUMNS:
-        raise DataError(
-            f"{path.name} has {max(map(len, cells)):,} columns; the most that are read is {MAX_COLUMNS:,}. Keep the "
-            "columns with the texts and the labels",
-            "data.path",
-        )
+    check_width(path.name, max(map(len, cells)))
     first = ["", *cells[0]] if header and preambles.has_row_names(rows) else cells[0]
     names, renamed = _names(first) if header else ([f"column_{i}" for i in range(1, _width(cells, width) + 1)], [])
-    check_width(path.name, len(names))
     if known and not header and len(known) == len(names):
         names = known
     if len(names) == 1 and all("::" in row[0] for row in cells) and read.delimiter is None:

@@ -20,14 +20,13 @@ import pyarrow as pa
 
 from core.data.notes import Note
 from core.data.reading.archives import CHUNK, check_size
-from core.data.reading.columns import StringColumns
+from core.data.reading.columns import MAX_COLUMNS, StringColumns
 from core.data.reading.preamble import has_header
 from core.errors import DataError
 from core.spec import ReadSpec
 from core.wording import counted, listed
 
 MAX_ROWS = 1_048_576  # Excel's own
-MAX_COLUMNS = 2000
 MAX_PARTS = 10_000
 MAX_STRINGS = 512 * 1024**2  # bytes of XML that openpyxl keeps in memory as texts
 MAX_OTHER = 16 * 1024**2  # of each other part that it keeps as objects, such as styles
