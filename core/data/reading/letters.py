@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from math import log2
@@ -23,6 +24,8 @@ UNKNOWN_ACROSS = 13.0  # in Thai, which has no blanks between words: any letters
 OWN_SCRIPT = {"ru", "uk", "bg", "mk", "el", "he", "ar", "fa", "th"}  # of which all letters are beyond ASCII
 MOST_SURE = 10.0  # bits for a byte beyond ASCII; text of a known language takes 4 to 8
 LEAST_MARGIN = 8.0  # bits to the next best
+CAPITAL = 3.0  # for a single Latin one, which is rarer than a small letter
+LATIN_END = "\u0250"
 ODD_CASE = 10.0
 INSIDE_WORD = 10.0
 MARKS = set("‘’‚“”„–—…•\xa0«»")
@@ -91,6 +94,10 @@ def bits_of(text: str, languages: tuple[str, ...]) -> float:
     plain = "".join(c if ord(c) > 127 or c.isalpha() else " " for c in text)
     odd = sum(_is_odd(text[m.start() - 1], m[0]) for m in CASE.finditer(text)) * ODD_CASE
     odd += len(WORD_SIGN.findall(text)) * INSIDE_WORD
+    odd += (
+        sum("\x7f" < c < LATIN_END and c.isupper() and not f"{a}{b}".isupper() for a, c, b in _neighbours(text))
+        * CAPITAL
+    )
     odd += len(LATE_OPENING.findall(text)) * INSIDE_WORD
     small = "".join(map(_small, plain))
     pairs = Counter(zip(f" {small}", f"{small} ", strict=True))
@@ -106,6 +113,12 @@ def bits_of(text: str, languages: tuple[str, ...]) -> float:
             letters[one + two] = letters.get(one + two, 0) + count
     best = min(_pair_bits(letters, language) for language in languages)
     return odd + signs + best / 2  # a letter is in two pairs
+
+
+def _neighbours(text: str) -> Iterator[tuple[str, str, str]]:
+    """Each character between those beside it, where these are letters."""
+    letters = "".join(c if c.isalpha() else " " for c in text)
+    return zip(f" {letters}", text, f"{letters[1:]} ", strict=False)
 
 
 def _pair_bits(pairs: dict[str, int], language: str) -> float:
