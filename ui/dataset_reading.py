@@ -46,8 +46,8 @@ def show(data: DataSpec, prepared: Prepared | None) -> None:
 def _options(read: ReadSpec, found: dict[str, Any]) -> None:
     st.markdown("**Read it differently**")
     with st.form("reading", border=False):
-        encoding, delimiter, skip, header = st.columns(4)
-        quoting, quote, escape, _ = st.columns(4)
+        encoding, delimiter, header = st.columns([2, 1, 1])
+        skip, quoting, quote, escape = st.columns(4)
         _choice(encoding, "encoding", ENCODINGS, read, found, new=True)
         _choice(delimiter, "delimiter", DELIMITERS, read, found, new=True)
         _skip_lines(skip, read, found)

@@ -160,6 +160,19 @@ def test_what_stands_above_the_table_is_skipped_and_said(opened, case, rows):
         assert "above the table skipped" in said(prepared, None if above[0] in "#/" else "warning")
 
 
+@pytest.mark.parametrize("above", ["title and blank line", "comments", "two columns of facts", "title with commas"])
+@pytest.mark.parametrize("footer", ["(24 rows)\n", "\nTotal: 24\n# end\n"])
+@pytest.mark.parametrize(
+    "values", ["'one, two {i}','{l}'", '"a \\"b, c\\" {i}",{l}', "one\\, two {i},{l}", '"a, b {i}",{l}']
+)
+def test_what_stands_around_a_table_does_not_change_how_it_is_read(opened, above, footer, values):
+    table = "text,label\n" + lines(values + "\n")
+    alone = opened(table.encode(), "alone.csv")
+    prepared = opened((ABOVE[above] + table + footer).encode())
+    assert values_of(prepared) == values_of(alone) and len(values_of(alone)) == 24
+    assert prepared.reading | {"skip_lines": 0} == alone.reading
+
+
 def test_a_header_in_another_language_after_a_title(opened):
     prepared = opened(("Ankieta 2024\n\nopinia,ocena\n" + lines("dobra rzecz numer {i},{l}\n")).encode())
     assert list(kinds_of(prepared)) == ["opinia", "ocena"]

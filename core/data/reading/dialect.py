@@ -78,6 +78,16 @@ class Survey:
         rows = self.rows - self.above
         return 1 - (self.misfits - self.above) / rows if rows else 0.0
 
+    @property
+    def stray(self) -> int:
+        """Rows that do not fit, other than those above the table."""
+        return self.misfits - self.above
+
+    @property
+    def orderly(self) -> bool:
+        """Whether rows fit, but for a few below the table."""
+        return not self.faults and self.width > 1 and self.stray <= max(min(2, self.rows // 8), self.rows // 100)
+
     def better_than(self, other: Survey) -> bool:
         """Whether fewer rows are out of order."""
         if self.faults or not self.rows:
@@ -171,7 +181,7 @@ def _single_quotes(text: str, cut: bool, dialect: Dialect, plain: Survey, read: 
         return None
     dialect = _with_escape(text, cut, dialect, read)
     quoted = survey(text, dialect, cut)
-    return None if quoted.faults or quoted.share < 0.99 else dialect
+    return dialect if quoted.orderly or (quoted.width == 1 and not quoted.faults) else None
 
 
 def _with_escape(text: str, cut: bool, dialect: Dialect, read: ReadSpec) -> Dialect:
@@ -180,9 +190,9 @@ def _with_escape(text: str, cut: bool, dialect: Dialect, read: ReadSpec) -> Dial
     if read.escape_character is not None or not any(f"\\{c}" in text for c in special):
         return dialect
     escaping = replace(dialect, escape="\\")
-    escaped = survey(text, escaping, cut)
-    orderly = escaped.width > 1 and not escaped.misfits and not escaped.faults
-    return escaping if orderly or escaped.better_than(survey(text, dialect, cut)) else dialect
+    escaped, plain = survey(text, escaping, cut), survey(text, dialect, cut)
+    even = escaped.orderly and escaped.stray <= plain.stray  # nothing speaks against it
+    return escaping if even or escaped.better_than(plain) else dialect
 
 
 def survey(text: str, dialect: Dialect, cut: bool = False) -> Survey:

@@ -30,7 +30,10 @@ def reading(file: TextFile) -> dict[str, Any]:
 def notes(file: TextFile, name: str) -> list[Note]:
     """What a person should know about how a file was read, in sentences."""
     detected = file.detected
-    notes = [Note(f"{name}: {detected.note[:-1]}; {_layout(file)}.", detected.level)]
+    if detected.level == "warning":
+        notes = [Note(f"{name}: {detected.note}", "warning"), Note(f"{name}: read with {_layout(file)}.")]
+    else:
+        notes = [Note(f"{name}: {detected.note[:-1]}; {_layout(file)}.")]
     if file.dialect.skip:
         notes.append(_above_note(file, name))
     if file.renamed:
