@@ -32,9 +32,14 @@ ALLOCATOR = {
     "MALLOC_TOP_PAD_": str(256 * 1024**2),
     "MALLOC_ARENA_MAX": "1",
 }
-# A demo shares 1 GB with its dashboard: temporaries of 1 MB and more go back to the system as soon as they are free.
-# glibc would raise that threshold by itself. It takes 0.1 GB less at the peak, and a quarter longer.
-DEMO_ALLOCATOR = {"MALLOC_ARENA_MAX": "1", "MALLOC_MMAP_THRESHOLD_": str(1024**2)}
+# A demo shares a few hundred MB with its dashboard: what is free goes back to the system at once, also what Arrow
+# holds. glibc would raise these thresholds by itself.
+DEMO_ALLOCATOR = {
+    "MALLOC_ARENA_MAX": "1",
+    "MALLOC_MMAP_THRESHOLD_": str(128 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(128 * 1024),
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+}
 # How often a thread of torch looks whether the others are done before it sleeps. By libgomp's default it looks for
 # milliseconds, as busy as one that computes; beside anything else that wants a core, such as the browser in which the
 # run is watched, training becomes up to twenty times slower. `benchmarks.busy_machine` measures it.
