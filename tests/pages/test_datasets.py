@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import random
 import re
 from collections.abc import Callable
@@ -199,6 +200,19 @@ def test_reading_can_be_overruled(app: Open) -> None:
     next(b for b in page.button if b.label == "Read again").click().run()
     assert not page.exception and "231 rows" in said(page)
     assert page.session_state["data"].read.header is False
+
+
+def test_the_records_of_a_json_file_can_be_chosen(app: Open) -> None:
+    page = file_page(app)
+    reviews = [{"text": f"a review of some length, number {i}", "stars": i % 5} for i in range(40)]
+    notes = [{"text": f"a note {i}", "kind": "ab"[i % 2]} for i in range(7)]
+    upload(page, "reviews.json", json.dumps({"notes": notes, "data": {"reviews": reviews}}))
+    tab(page, READING)
+    assert "40 rows under the key data.reviews" in said(page) and "left out: notes (7 values)" in said(page)
+    page.selectbox(key="read_records_key").set_value("notes")
+    next(b for b in page.button if b.label == "Read again").click().run()
+    assert not page.exception and "7 rows under the key notes" in said(page)
+    assert page.session_state["data"].read.records_key == "notes"
 
 
 def test_japanese_in_shift_jis_is_found_out(app: Open) -> None:
