@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 
 from core.process import WINDOWS
@@ -49,6 +50,8 @@ def cause_of(error: BaseException, kind: str) -> str | None:
 
 
 def _told_by(log: str, less_memory: str) -> str | None:
+    if in_use := re.search(r"[^\s\]]+ is open in another program, so it cannot be replaced", log):
+        return f"{in_use[0]}. Close it there, and start again."
     if "No space left on device" in log or "[Errno 28]" in log or "is full; free some space" in log:
         return "The disk is full. Free some space, or delete old runs, and start again."
     if "Read-only file system" in log or "[Errno 30]" in log or "can be read but not written" in log:

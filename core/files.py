@@ -8,11 +8,15 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+WINDOWS = os.name == "nt"
+REPLACE_WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 
 @contextmanager
@@ -22,7 +26,7 @@ def replace_file(path: Path) -> Iterator[Path]:
     try:
         yield partial
         sync(partial)
-        partial.replace(path)
+        _replace(partial, path)
         sync(path.parent)
     finally:
         partial.unlink(missing_ok=True)
@@ -44,11 +48,32 @@ def replace_folder(folder: Path) -> Iterator[Path]:
         for path in partial.rglob("*"):
             sync(path)
         sync(partial)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.replace(folder)
+        old = _partial(folder)
+        if folder.exists():
+            _replace(folder, old)
+        _replace(partial, folder)
+        shutil.rmtree(old, ignore_errors=True)
         sync(folder.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
+
+
+def _replace(partial: Path, path: Path) -> None:
+    """Windows refuses while somebody has the old one open, be it a virus scanner; most let go within moments.
+
+    Raises PermissionError, with what to do, if they do not.
+    """
+    for wait_s in (*REPLACE_WAITS_S, None):
+        try:
+            partial.replace(path)
+            return
+        except PermissionError as error:
+            if not WINDOWS:
+                raise
+            if wait_s is None:
+                why = f"{path.name} is open in another program, so it cannot be replaced; close it there and try again"
+                raise PermissionError(error.errno, why, str(path)) from None
+            time.sleep(wait_s)
 
 
 def _partial(path: Path) -> Path:

@@ -20,7 +20,7 @@ from typing import Any
 
 import psutil
 
-from core import process
+from core import leftovers, process
 from core.causes import cause_of_death
 from core.engines import checkpoints
 from core.errors import StaleWrite, StoreError, StoreTrouble, WrongStatus
@@ -36,7 +36,6 @@ POLL_S = 0.5
 COME_UP_S = 30.0
 TERMINATE_S = 10.0
 CLEAR_EVERY_S = 60.0
-DELETED = ".deleted-"
 ASKS_A_MODEL = ("evaluate", "predict", "robustness", "neighbours")
 
 logger = logging.getLogger(__name__)
@@ -170,13 +169,8 @@ class Scheduler:
         if self._lease is None:
             return False
         self._renewed = now
-        self._sweep()
+        leftovers.sweep(self._settings.home)
         return True
-
-    def _sweep(self) -> None:
-        """Remove what is left of deleted runs whose deletion a crash cut short."""
-        for folder in (self._settings.home / "runs").glob(f"{DELETED}*"):
-            shutil.rmtree(folder, ignore_errors=True)
 
     # Working runs
 
@@ -374,7 +368,7 @@ def remove_run(store: Store, settings: Settings, run_id: str) -> None:
     store.delete(run_id)
     if not folder.exists():
         return
-    leftover = folder.with_name(f"{DELETED}{run_id}")
+    leftover = folder.with_name(f"{leftovers.DELETED}{run_id}")
     try:
         folder.rename(leftover)  # what a crash leaves from here on, the next scheduler removes
     except OSError:  # on Windows, while somebody has a file of it open

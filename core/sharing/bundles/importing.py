@@ -10,9 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import shutil
-import tempfile
 import time
-import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -25,6 +23,7 @@ from core import spec as specs
 from core.data.reading.uploads import CHUNK, Readable, safe_name
 from core.errors import DataError, RunNotFound, SpecError, WrongStatus
 from core.files import sync
+from core.leftovers import half_made
 from core.network_paths import network_path_in
 from core.settings import Settings
 from core.sharing.bundles import bundle_format, bundle_shapes, examples_file, zips
@@ -33,7 +32,6 @@ from core.sharing.bundles.bundle_format import FOR_PEOPLE, MANIFEST, MOST_FILES,
 from core.spec import DataSpec
 from core.store import Run, Store
 
-IMPORTING = ".importing-"
 MOST_METRICS, MOST_EVENTS, MOST_ROWS = 500_000, 100_000, 5_000_000
 MOST_TEXT_BYTES, ROWS_AT_ONCE = 1024**3, 50_000  # of a table in memory
 PREDICTIONS = {"row": "int64", "text_id": "uint64", "label": "int64", "prediction": "int64", "confidence": "float"}
@@ -64,36 +62,33 @@ def import_bundle(source: Path, store: Store, settings: Settings, owner: str = "
     most = min(settings.max_unpacked_bytes, quotas.left(settings, store))
     manifest, digest = _manifest(source)
     known = _known(manifest, digest, store)
-    runs = settings.home / "runs"
-    partial = runs / f"{IMPORTING}{uuid.uuid4().hex[:8]}"
-    partial.mkdir(parents=True)
     try:
-        _fetch(source, manifest, partial, settings.max_unpacked_bytes if known else most)
-        if known is not None:
-            return known  # only now: what was changed in its files is refused also where the run is here already
-        _check(manifest, partial, source.name)
-        trained = manifest.trained
-        imported = {
-            "bundle": digest, "run": trained.id, "texts": manifest.texts, "tunedeck": manifest.tunedeck,
-            "at": time.time(), "from": source.name[:200],
-        }  # fmt: skip
-        taken = list(_new(store, [as_run(record, owner or settings.person.id, imported) for record in manifest.runs]))
-        folder = partial / "runs" / trained.id
-        metrics, events = list(_metrics(trained.id, folder)), list(_events(trained.id, folder))
-        with _placed([run.id for run in taken], partial, settings):
-            store.import_runs(taken, metrics, events)
+        with half_made(settings.home / "runs") as partial:
+            _fetch(source, manifest, partial, settings.max_unpacked_bytes if known else most)
+            if known is not None:
+                return known  # only now: what was changed in its files is refused also where the run is here already
+            _check(manifest, partial, source.name)
+            trained = manifest.trained
+            imported = {
+                "bundle": digest, "run": trained.id, "texts": manifest.texts, "tunedeck": manifest.tunedeck,
+                "at": time.time(), "from": source.name[:200],
+            }  # fmt: skip
+            owner = owner or settings.person.id
+            taken = list(_new(store, [as_run(record, owner, imported) for record in manifest.runs]))
+            folder = partial / "runs" / trained.id
+            metrics, events = list(_metrics(trained.id, folder)), list(_events(trained.id, folder))
+            with _placed([run.id for run in taken], partial, settings):
+                store.import_runs(taken, metrics, events)
     except OSError as error:
         raise DataError(f"{source.name} could not be taken in ({error.strerror or error}); try again") from None
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return store.run(trained.id)
 
 
 def import_upload(name: str, stream: Readable, store: Store, settings: Settings) -> Run:
     """The same from an open file, under the limits of an upload. Raises DataError, WrongStatus, AccessDenied."""
     store.check_import()
-    with tempfile.TemporaryDirectory(dir=settings.home) as folder:
-        path = Path(folder) / safe_name(name)
+    with half_made(settings.home) as folder:
+        path = folder / safe_name(name)
         with path.open("wb") as out:
             while chunk := stream.read(CHUNK):
                 if out.tell() + len(chunk) > settings.max_upload_bytes:
