@@ -277,8 +277,17 @@ def test_a_failure_of_the_exporter_is_one_sentence(work: Work, trained: str, mon
     with pytest.raises(ModelError) as refused:
         work("export", ask("onnx", trained))
     assert str(refused.value) == (
-        "Stars <b>& more</b> could not be turned into ONNX (RuntimeError: unsupported operator); take it as safetensors"
+        "Stars <b>& more</b> could not be turned into ONNX (unsupported operator); take it as safetensors"
     )
+
+
+@pytest.mark.parametrize("kind", sorted(onnx_model.NOT_EXPORTED))
+def test_kinds_that_have_no_onnx_form_are_told_before_anything_is_done(kind: str, classifier: Path) -> None:
+    model = Classifier(classifier, 48, "the model", device="cpu")
+    onnx_model.check_kind(model)
+    model.model.config.model_type = kind
+    with pytest.raises(ModelError, match=f"of type {kind}, whose code cannot be turned into ONNX; take it as safetens"):
+        onnx_model.check_kind(model)
 
 
 def test_data_that_is_gone_costs_the_labels_alone(trained: str, settings: Settings, store: Store) -> None:
