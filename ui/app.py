@@ -5,7 +5,7 @@ from pathlib import Path
 import streamlit as st
 
 from core.errors import StoreTrouble, TunedeckError
-from ui import resources, sign_in, trouble
+from ui import resources, sign_in, state, trouble
 from ui.components import plain, show_error, shown
 from ui.pages import AUDIT, COMPARE, DATASETS, EVALUATE, NEW_RUN, PLAYGROUND, RUN, RUNS, SHARE, START, is_offered
 
@@ -40,7 +40,10 @@ page = st.navigation(
 )
 if not st.context.is_embedded:
     sign_in.who_is_here(who)
+state.come_to(page.url_path, st.query_params.to_dict())
 try:
     page.run()
 except StoreTrouble as error:
     trouble.show(error)
+finally:
+    state.be_there()

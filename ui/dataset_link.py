@@ -19,7 +19,7 @@ from core.network_paths import leads_to_network
 from core.plan import same_source
 from core.spec import DataSpec, build
 from core.steps import dump_steps
-from ui import resources, state
+from ui import address, resources, state
 from ui.components import code, plain, shown
 
 Linked = tuple[str | None, View]  # a split and what of it
@@ -36,21 +36,25 @@ def read() -> Linked | None:
     Raises SpecError for a link that says nothing sensible; what was open then stays open. Asks, and ends the page's
     run, where the person has to allow it first.
     """
-    held = {name: st.query_params[name] for name in ALL if name in st.query_params}
-    if not held.get("source") or held == state.widget(SEEN):
+    held = _followed()
+    if not held.get("source") or held in (state.widget(SEEN) or []):
         return None
     try:
         data, view = _meant(held)
     except SpecError:
-        state.remember(SEEN, held)
+        state.remember(SEEN, [held])
         raise
     if data.source == "file" and not _was_opened(data.path, held.get("opened", "")):
         _ask(data.path, held)
         st.stop()
-    state.remember(SEEN, held)
+    state.remember(SEEN, [held])
     if not same_source(data, state.data()):
         state.set_data(data)
     return held.get("split"), view
+
+
+def _followed() -> dict[str, str]:
+    return {name: st.query_params[name] for name in ALL if name in st.query_params}
 
 
 def _meant(held: dict[str, str]) -> tuple[DataSpec, View]:
@@ -91,7 +95,7 @@ def _end_of(path: str) -> str:
 
 
 def _leave(held: dict[str, str]) -> None:
-    state.remember(SEEN, held)
+    state.remember(SEEN, [held])
     st.query_params.clear()
 
 
@@ -107,11 +111,13 @@ def write(data: DataSpec, split: str, view: View) -> None:
     held |= {name: _text(tree[name]) for name in ("read", "steps") if name in tree}
     held |= {"opened": resources.link_proof(data.path)} if data.source == "file" else {}
     held |= {"split": split} | ({"view": link} if (link := to_link(view)) else {})
-    if held != {name: st.query_params[name] for name in held if name in st.query_params} or len(held) != len(
-        st.query_params
-    ):
-        st.query_params.from_dict(held)
-    state.remember(SEEN, held)
+    before = state.widget(SEEN) or []
+    if held == (before[-1] if before else None) and state.comes_with(held) is None:
+        return
+    if held != st.query_params.to_dict():
+        address.show(held, whole=True)
+    # The browser may send the link that somebody came by until they change something: that is no new one.
+    state.remember(SEEN, [_followed(), held] if state.comes_with(held) else [held])
 
 
 def _text(tree: Any) -> str:

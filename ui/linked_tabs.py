@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import streamlit as st
 
-from ui import state
+from ui import address, state
 
 View = tuple[str, Callable[..., None]]
 """A tab, and what draws it."""
@@ -23,8 +23,9 @@ def show(views: Views, key: str, *about: object) -> None:
     tabs = st.tabs([title for title, _ in views.values()], key=key, on_change="rerun")
     for (name, (_, draw)), tab in zip(views.items(), tabs, strict=True):
         if tab.open:
+            moved = state.widget(followed) != name or state.comes_with({"view": name}) is not None
             state.remember(followed, name)
-            if linked or name != next(iter(views)):
-                st.query_params["view"] = name
+            if moved and name != linked and (linked or name != next(iter(views))):
+                address.show({"view": name})
             with tab:
                 draw(*about)

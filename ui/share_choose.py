@@ -7,7 +7,7 @@ from collections import Counter
 import streamlit as st
 
 from core.store import Run
-from ui import judged, resources, state
+from ui import address, judged, resources, state
 from ui.components import clock
 
 
@@ -27,8 +27,8 @@ def run(runs: list[Run]) -> Run:
     if state.widget("share_run") not in named:
         state.remember("share_run", runs[0].id)
     chosen = st.selectbox("Run", list(named), key="share_run", format_func=titles(runs).__getitem__)
-    if linked != chosen:
-        st.query_params["run"] = chosen
+    if linked != chosen and (state.widget("share_linked") != chosen or state.comes_with({"run": chosen})):
+        address.show({"run": chosen})
     state.remember("share_linked", chosen)  # what the page wrote is no link that somebody followed
     return named[chosen]
 

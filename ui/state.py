@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 
@@ -22,6 +22,7 @@ _DATA, _DRAFT, _DRAFT_PRESET, _VIEWS, _FORM, _RECENT, _SOURCE, _UPLOADS, _NOTICE
 DATASET_TABS, ROWS_TAB, PREPARE_TAB = "dataset_tabs", ":material/table_rows: Rows", ":material/construction: Prepare"
 T = TypeVar("T")
 _SELECTED, _QUESTION, _CURVES, _OPENED = "selected_runs", "question", "curves", "opened_paths"
+_PAGE, _COMING, _ADDRESS, MOST_WAITS = "page", "coming_to", "address", 3
 RECENT_DATASETS = 6
 
 
@@ -42,6 +43,48 @@ def set_data(chosen: DataSpec) -> None:
 def may_open(path: str) -> None:
     """The person has opened this path, or said that a link may."""
     opened_paths().add(path)
+
+
+def come_to(page: str, query: Mapping[str, str]) -> None:
+    """A run of this page begins, at an address with this query."""
+    waits, runs = cast("tuple[dict[str, str], int]", st.session_state.get(_ADDRESS, ({}, 0)))
+    same = page == st.session_state.get(_PAGE)
+    over = not same or runs >= MOST_WAITS or all(query.get(name) == value for name, value in waits.items())
+    st.session_state[_COMING] = None if same else page
+    st.session_state[_ADDRESS] = ({}, 0) if over else (waits, runs + 1)
+    st.session_state[_PAGE] = page
+
+
+def comes_with(query: Mapping[str, str]) -> str | None:
+    """The page, if for its address to say this belongs to coming to it; None if that is a step on it.
+
+    It does in the first run, and in those that follow at once: they can take the element away that sets the address,
+    before the browser has drawn it.
+    """
+    waits, _ = cast("tuple[dict[str, str], int]", st.session_state.get(_ADDRESS, ({}, 0)))
+    awaited = bool(waits) and all(waits.get(name) == value for name, value in query.items())
+    return cast("str", st.session_state.get(_PAGE)) if coming_to() is not None or awaited else None
+
+
+def await_address(query: Mapping[str, str]) -> None:
+    """The address is to say this, and does not yet."""
+    waits, runs = cast("tuple[dict[str, str], int]", st.session_state.get(_ADDRESS, ({}, 0)))
+    st.session_state[_ADDRESS] = ({**waits, **query}, runs)
+
+
+def be_there() -> None:
+    """The run has ended: what callbacks and parts of the page do from here on are steps on it."""
+    st.session_state[_COMING] = None
+
+
+def forget_address() -> None:
+    """The address was changed by a step on the page; what it was to say before counts no more."""
+    st.session_state[_ADDRESS] = ({}, 0)
+
+
+def coming_to() -> str | None:
+    """The page that somebody is coming to in this run; None on a page that they were at before."""
+    return cast("str | None", st.session_state.get(_COMING))
 
 
 def opened_paths() -> set[str]:

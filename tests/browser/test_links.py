@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.server
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import Dashboard
+from tests.browser.steps import Dashboard, settled
+from tests.synthetic import Synthetic
 
 pytestmark = pytest.mark.browser
 
@@ -97,3 +99,48 @@ def test_a_page_that_the_operator_names_can(page: Page, dashboard: Dashboard, fo
         expect(page.frame_locator("iframe").get_by_test_id("stMain").locator("h1").first).to_be_visible()
     finally:
         named.close()
+
+
+def test_one_press_of_back_leaves_a_page_that_sets_its_address(page: Page, dashboard: Dashboard, table: Path) -> None:
+    run = Synthetic(dashboard.store, dashboard.settings, "Of mine").working()
+    run.train(20, of=20)
+    run.finish()
+    page.goto(dashboard.url("datasets"))
+    settled(page)
+    page.get_by_text("Your own file").click()
+    page.get_by_test_id("stFileUploaderDropzoneInput").set_input_files(table)
+    expect(page.get_by_text("40 rows")).to_be_visible()
+    for name, path, query in (("Datasets", "datasets", "source=file"), ("Share", "share", "run=")):
+        to(page, "Runs", "runs")
+        to(page, name, path)
+        page.wait_for_url(re.compile(f"/{path}\\?.*{query}"))  # the address says it, by the same step
+        settled(page)
+        page.go_back()
+        page.wait_for_url(dashboard.url("runs"))
+        expect(page.get_by_role("heading", name="Runs")).to_be_visible()
+        page.go_forward()
+        page.wait_for_url(re.compile(f"/{path}\\?.*{query}"))
+        settled(page)
+        page.go_back()
+        page.wait_for_url(dashboard.url("runs"))
+
+    page.goto(dashboard.url("datasets?source=sample"))  # a link that says less than the page's address does
+    page.wait_for_url(re.compile("split=train"))
+    to(page, "Runs", "runs")
+    page.go_back()
+    page.wait_for_url(re.compile("split=train"))
+    settled(page)
+    page.get_by_label("Search", exact=True).first.fill("noodles")  # a step on the page: Back takes it back
+    page.keyboard.press("Enter")
+    page.wait_for_url(re.compile("noodles"))
+    settled(page)
+    page.go_back()
+    page.wait_for_url(re.compile(r"split=train(?!.*noodles)"))
+    page.reload()
+    expect(page.get_by_text("Sample reviews").first).to_be_visible()
+
+
+def to(page: Page, name: str, path: str) -> None:
+    page.get_by_test_id("stSidebarNavLink").get_by_text(name, exact=True).click()
+    page.wait_for_url(re.compile(f"/{path}(\\?|$)"))
+    settled(page)
