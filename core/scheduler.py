@@ -344,15 +344,20 @@ def free_resource(run: Run, held: list[str | None]) -> str | None:
 
 
 def resume_point(run: Run, settings: Settings) -> int | None:
-    """The step that a run would go on after; None if it cannot: it works, has finished or left no checkpoint."""
+    """The step that a run would go on after, 0 to begin again; None if it cannot: it works, finished, or failed early.
+
+    What was stopped or lost before its first checkpoint begins again; what failed there would fail again.
+    """
     if run.kind != "train" or run.status not in RESUMABLE:
         return None
-    found = checkpoints.steps(settings.run_dir(run.id))
-    return found[-1] if found else None
+    steps = checkpoints.steps(settings.run_dir(run.id))
+    if not steps:
+        return None if run.status == "failed" else 0
+    return steps[-1]
 
 
 def resume_run(store: Store, settings: Settings, run_id: str) -> int:
-    """Queue a run to go on from its last checkpoint, and return the step of that. Raises RunNotFound, WrongStatus."""
+    """Queue a run to go on from its last checkpoint; the step of that, or 0. Raises RunNotFound, WrongStatus."""
     run = store.run(run_id)
     step = resume_point(run, settings)
     if step is None:

@@ -25,9 +25,10 @@ def title(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="run_title"):
         st.title(plain(run.name), anchor=False, width="stretch")
         if resources.may("resume", run) and (step := resume_point(run, resources.settings())) is not None:
+            where = f"Goes on after step {step:,}, where the last checkpoint is, with the same settings."
             st.button(
                 "Resume", icon=":material/resume:", key="run_resume", type="primary",
-                help=f"Goes on after step {step:,}, where the last checkpoint is, with the same settings.",
+                help=where if step else "Begins again with the same settings: there was no checkpoint yet.",
                 on_click=run_actions.resume, args=(run.id,),
             )  # fmt: skip
         if run.imported is not None:

@@ -5,6 +5,7 @@ What lies in one is its engine's own, and besides a `record.json` (see `core.eng
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from collections.abc import Iterator
@@ -12,10 +13,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from core.errors import ModelError
-from core.files import replace_folder
+from core.files import replace_folder, write_text
 
 FOLDER = "checkpoints"
-RECORD = "record.json"
+RECORD, SIZES = "record.json", "sizes.json"
 
 
 def path_of(run_dir: Path, step: int) -> Path:
@@ -24,10 +25,21 @@ def path_of(run_dir: Path, step: int) -> Path:
 
 
 def steps(run_dir: Path) -> list[int]:
-    """The steps of all complete checkpoints, ascending."""
+    """The steps of all complete checkpoints, ascending; one with a file of the wrong size is none."""
     found = (re.fullmatch(r"checkpoint-(\d+)", path.name) for path in (run_dir / FOLDER).glob("checkpoint-*"))
     numbers = sorted(int(match[1]) for match in found if match)
-    return [step for step in numbers if (path_of(run_dir, step) / RECORD).is_file()]
+    return [step for step in numbers if _is_whole(path_of(run_dir, step))]
+
+
+def _is_whole(checkpoint: Path) -> bool:
+    try:
+        json.loads((checkpoint / RECORD).read_text(encoding="utf-8"))
+        sizes = json.loads((checkpoint / SIZES).read_text(encoding="utf-8"))
+        return all((checkpoint / name).stat().st_size == size for name, size in sizes.items())
+    except FileNotFoundError as error:  # one of an earlier version has no list of sizes
+        return Path(error.filename or "").name == SIZES
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 def damaged(checkpoint: Path) -> ModelError:
@@ -50,6 +62,8 @@ def writing(run_dir: Path, step: int) -> Iterator[Path]:
     (run_dir / FOLDER).mkdir(parents=True, exist_ok=True)
     with replace_folder(path_of(run_dir, step)) as partial:
         yield partial
+        sizes = {path.name: path.stat().st_size for path in partial.iterdir() if path.is_file() and path.name != RECORD}
+        write_text(partial / SIZES, json.dumps(sizes))
 
 
 def prune(run_dir: Path, keep: int, best: int | None) -> None:

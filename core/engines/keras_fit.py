@@ -101,9 +101,14 @@ def _train(
     if resume is not None:
         record.resume(resume)
         _load(learner, resume)
+    if resume is not None and record.evaluation_due:
+        metrics = evaluate(classifier, encoded, pad, spec, report)
+        if metrics is not None:
+            record.evaluated(metrics)
+            record.caught_up(resume)
     watcher = Watcher(learner, record, encoded, pad, run_dir)
     record.begin()
-    while not (timetable.ends(record.step) or record.stops_early or learner.stop_training):
+    while not (record.is_done or learner.stop_training):
         epoch, done = timetable.place(record.step)
         watcher.batches = batches.of(epoch)[done * training.gradient_accumulation_steps :]
         learner.fit(

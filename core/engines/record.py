@@ -8,7 +8,7 @@ import math
 import time
 from pathlib import Path
 
-from core.engines.checkpoints import RECORD, path_of, prune
+from core.engines.checkpoints import RECORD, damaged, path_of, prune
 from core.engines.timetable import Timetable
 from core.errors import DataError, ModelError
 from core.events import Reporter
@@ -27,7 +27,8 @@ class Record:
         evaluated                      where it evaluates
         saved                          after a checkpoint, which is due at `timetable.saves` or if `evaluated` said so
 
-    and then looks at `should_stop`. `step` is the last step done, `best_step` that of the best evaluation.
+    and then looks at `should_stop`. `step` is the last step done, `best_step` that of the best evaluation. A resumed
+    run first makes up the evaluation that its stop cut off, if `evaluation_due`, and calls `caught_up`.
     """
 
     def __init__(self, spec: RunSpec, timetable: Timetable, data: str, report: Reporter) -> None:
@@ -39,11 +40,16 @@ class Record:
         self.without_improvement = 0
         self.diverged_at: int | None = None
         self.log: list[dict[str, float]] = []
+        self.unlogged = (0.0, 0)  # the losses of the steps since the last point of the curve: their sum and number
+        self._measured = 0
         self.start_clock()
 
     def resume(self, checkpoint: Path) -> None:
         """Take up what a checkpoint's run had measured. Raises DataError if its examples were others."""
-        saved = json.loads((checkpoint / RECORD).read_text(encoding="utf-8"))
+        try:
+            saved = json.loads((checkpoint / RECORD).read_text(encoding="utf-8"))
+        except ValueError as error:
+            raise damaged(checkpoint) from error
         if saved["data"] != self.data:
             raise DataError(
                 "the dataset has changed since this run began, so it cannot go on where it was; start a new run with "
@@ -53,6 +59,7 @@ class Record:
         self.step, self.best_step, self.without_improvement = saved["step"], saved["best_step"], saved["without"]
         self.best_value = -math.inf if saved["best_value"] is None else saved["best_value"]
         self.log = saved["log"]
+        self.unlogged, self._measured = tuple(saved.get("unlogged", (0.0, 0))), self.step
         self.report.restore(self.log)
         self.report.message(f"Resumed after step {self.step:,} of {self.timetable.total:,}.")
 
@@ -73,7 +80,20 @@ class Record:
         self.report.progress(self.step, self.timetable.total, self.timetable.epoch(self.step))
 
     def trained(self, loss: float, learning_rate: float, grad_norm: float) -> None:
-        """loss: the mean over the steps since the last call; grad_norm: of the last step, before clipping."""
+        """loss: the mean over the steps since the last call, or since the checkpoint; grad_norm: before clipping.
+
+        At a stop between two points of the curve it is kept for the next one, which a resumed run comes to.
+        """
+        before, count = self.unlogged
+        steps, self._measured = self.step - self._measured, self.step
+        self.unlogged = (before + loss * steps, count + steps)
+        if not math.isfinite(loss) and self.diverged_at is None:
+            self.diverged_at = self.step
+        elif not self.timetable.logs(self.step):
+            return
+        if count:
+            loss = self.unlogged[0] / self.unlogged[1]
+        self.unlogged = (0.0, 0)
         values = {"loss": loss, "learning_rate": learning_rate, "grad_norm": grad_norm}
         if self._steps >= min(self.spec.training.logging_steps, 5):
             seconds = time.perf_counter() - self._since
@@ -82,8 +102,6 @@ class Record:
             self.start_clock()
         self._tell(values)
         logger.info("step %d of %d: %s", self.step, self.timetable.total, _in_words(values))
-        if not math.isfinite(loss) and self.diverged_at is None:
-            self.diverged_at = self.step
 
     def evaluated(self, metrics: dict[str, float]) -> bool:
         """metrics: `loss` and the spec's metrics, without prefix. Whether a checkpoint must keep this new best."""
@@ -104,7 +122,7 @@ class Record:
         """Write the record into a checkpoint that is being made."""
         state = {
             "step": self.step, "data": self.data, "best_step": self.best_step, "best_value": self.best_value,
-            "without": self.without_improvement, "log": self.log,
+            "without": self.without_improvement, "log": self.log, "unlogged": self.unlogged,
         }  # fmt: skip
         write_text(partial / RECORD, json.dumps(finite(state)))
 
@@ -113,6 +131,17 @@ class Record:
         self.report.checkpoint(path_of(run_dir, self.step), self.step, best=self.best_step == self.step)
         prune(run_dir, self.spec.training.save_total_limit, self.best_step if self.keeps_best else None)
         self.start_clock()
+
+    @property
+    def evaluation_due(self) -> bool:
+        """Whether the last step should have been followed by an evaluation, which a stop has cut off."""
+        judged = any(entry["step"] == self.step and "eval_loss" in entry for entry in reversed(self.log))
+        return self.step > 0 and self.timetable.evaluates(self.step) and not judged
+
+    def caught_up(self, checkpoint: Path) -> None:
+        """The evaluation that was due is made up: the checkpoint that the run goes on from knows it from now on."""
+        self.save(checkpoint)
+        self.saved(checkpoint.parents[1])
 
     @property
     def keeps_best(self) -> bool:
@@ -125,6 +154,11 @@ class Record:
         if self.timetable.ends(self.step) or self.report.stop_requested or self.diverged_at is not None:
             return True
         return self.stops_early
+
+    @property
+    def is_done(self) -> bool:
+        """Whether there is no further step: before the first one of an attempt, and between two epochs."""
+        return self.timetable.ends(self.step) or self.stops_early or self.evaluation_due
 
     @property
     def stops_early(self) -> bool:

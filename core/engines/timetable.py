@@ -43,8 +43,9 @@ class Timetable:
         return epoch + (step - start) / (self.epoch_ends[epoch] - start)
 
     def logs(self, step: int) -> bool:
-        """At the first step, every `logging_steps`, and where an evaluation or the end follows."""
-        return step == 1 or step % self.training.logging_steps == 0 or self.evaluates(step) or self.ends(step)
+        """At the first step, every `logging_steps`, and where an evaluation, a checkpoint or the end follows."""
+        regular = step == 1 or step % self.training.logging_steps == 0
+        return regular or self.evaluates(step) or self.saves(step) or self.ends(step)
 
     def evaluates(self, step: int) -> bool:
         return self._at(self.training.eval_strategy, self.training.eval_steps, step)

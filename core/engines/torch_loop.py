@@ -94,9 +94,14 @@ def _train(
 
     forward = torch.compile(model, dynamic=True) if spec.execution.torch_compile else model
     total_loss, logged = torch.zeros((), device=device.kind), record.step
+    collate = _collate(encoded, device, vocabulary)
+    if resume is not None and record.evaluation_due:
+        metrics = evaluate(model, encoded, spec, device, report, collate)
+        if metrics is not None:
+            record.evaluated(metrics)
+            record.caught_up(resume)
     model.train()
     record.begin()
-    collate = _collate(encoded, device, vocabulary)
     for update in _updates(encoded, batches, record, device, collate):
         examples = sum(len(batch["labels"]) for batch in update)
         tokens = sum(int(batch.pop("tokens")) for batch in update)
@@ -176,7 +181,7 @@ def _updates(
 ) -> Iterator[tuple[Batch, ...]]:
     """The batches of one update after the other, through all epochs, from where the record is."""
     accumulation = batches.training.gradient_accumulation_steps
-    while not (record.timetable.ends(record.step) or record.stops_early):
+    while not record.is_done:
         epoch, done = record.timetable.place(record.step)
         rest = batches.of(epoch)[done * accumulation :]
         train_dataloader = iter(_dataloader(encoded, "train", rest, device, collate))

@@ -93,7 +93,12 @@ def _train(
     if resume is not None:
         record.resume(resume)
     try:
-        if resume is not None and record.should_stop:  # it had learned all it should, and was not judged yet
+        if resume is not None and record.evaluation_due:
+            network.load_weights(model, resume)
+            trainer.evaluate()
+            if not record.evaluation_due:
+                record.caught_up(resume)
+        if resume is not None and (record.is_done or record.should_stop):  # it had learned all it should
             network.load_weights(model, resume)
         else:
             trainer.train(resume_from_checkpoint=str(resume) if resume else None)
@@ -129,6 +134,11 @@ class OurTrainer(Trainer):
             self.eval_lengths, self.args.eval_batch_size, lambda: self.record.report.stop_requested
         )
         return self.eval_sampler
+
+    def evaluate(self, *arguments: Any, **named: Any) -> dict[str, float]:
+        """Draws no random number that dropout would have had, so that an evaluation can be made up later."""
+        with torch.random.fork_rng(devices=[]):
+            return super().evaluate(*arguments, **named)
 
     def _save_checkpoint(self, model: Any, trial: Any) -> None:
         with checkpoints.writing(Path(self.args.output_dir).parent, self.state.global_step) as partial:

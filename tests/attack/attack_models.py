@@ -18,6 +18,7 @@ import pytest
 from core import model_folder, models, process, results
 from core.data import token_process
 from core.data.tokens import tokens_of
+from core.engines.checkpoints import SIZES
 from core.errors import ModelError, TunedeckError
 from core.evaluation.neighbours import nearest
 from core.inference import Classifier
@@ -256,6 +257,7 @@ def resumed(place: Place, engine: str, plant: Callable[[Path, Planted], None]) -
     run_id, checkpoint = interrupted(place, engine)
     planted = Planted(place.root / "ran")
     plant(checkpoint, planted)
+    (checkpoint / SIZES).unlink()  # as an attacker would, who knows that sizes are looked at
     place.plain.resume(run_id, 2)
     status, error, detail, _ = work(place, run_id)
     assert not planted.ran and status == "failed", (status, error)
