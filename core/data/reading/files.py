@@ -31,10 +31,10 @@ SPLIT_WORDS = {
     "validation": {"validation", "valid", "val", "dev", "development", "eval", "evaluation"},
     "test": {"test", "testing"},
 }
-# What Spark, Hive, Hadoop and Dask leave beside the data, and the intermediate results of Hugging Face's datasets.
+# What Spark, Hive, Hadoop, Dask and an open Excel leave beside the data, and intermediate results of datasets.
 SERVICE = re.compile(
     r"_(success|metadata|common_metadata|temporary|delta_log|symlink_format_manifest|(committed|started)_.*)$"
-    r"|.*\.crc$|cache-[0-9a-f]+\.arrow$|__macosx$",
+    r"|.*\.crc$|~\$.*|cache-[0-9a-f]+\.arrow$|__macosx$",
     re.IGNORECASE,
 )
 PART = re.compile(r"part-[\w.-]*\d[\w-]*|part[-_]?\d+|\d{6}_\d+|\d+\.part", re.IGNORECASE)  # without a known suffix

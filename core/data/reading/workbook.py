@@ -34,10 +34,10 @@ MAX_MERGES = 100_000
 FIRST_ROWS = 100
 BATCH_ROWS = 5_000
 BATCH_CHARACTERS = 8 * 1024**2
-MERGE = re.compile(rb'<(?:\w+:)?mergeCell\s+ref="([A-Z]{1,3})(\d{1,7}):[A-Z]{1,3}(\d{1,7})"')
+MERGE = re.compile(rb'<(?:\w{1,20}:)?mergeCell\s+ref="([A-Z]{1,3})(\d{1,7}):[A-Z]{1,3}(\d{1,7})"')
 NO_RESULT = re.compile(
-    rb"<(?:\w+:)?f(?:\s[^>]*)?(?:/>|>[^<]*</(?:\w+:)?f>)\s*(?:<(?:\w+:)?v\s*/>|<(?:\w+:)?v>\s*</(?:\w+:)?v>)?"
-    rb"\s*</(?:\w+:)?c>"
+    rb"<(?:\w{1,20}:)?f(?:\s[^<>]*)?(?:/>|>[^<]*</(?:\w{1,20}:)?f>)\s{0,9}"
+    rb"(?:<(?:\w{1,20}:)?v\s{0,9}/>|<(?:\w{1,20}:)?v></(?:\w{1,20}:)?v>)?\s{0,9}</(?:\w{1,20}:)?c>"
 )
 ZEROS = re.compile(r"0{2,20}")  # a number format that pads: 7 reads 007
 
@@ -79,13 +79,11 @@ def write(
     warnings.filterwarnings("ignore", module="openpyxl")  # on styles and validations, which are not read
     try:
         _check_parts(path, max_bytes)
-        book = openpyxl.load_workbook(path, read_only=True, data_only=True, keep_links=False)
-        try:
+        with path.open("rb") as file:  # not its path: the name may end in anything
+            book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
             chosen, sheet = _chosen(path, book, read.sheet)
             _scan(book, chosen, sheet)
             return _table(path, target, chosen, sheet, read, known, max_bytes, tick), sheet
-        finally:
-            book.close()
     except (DataError, OSError):
         raise
     except Exception as error:  # what a broken part makes openpyxl raise is of many kinds
@@ -248,7 +246,7 @@ class _Top:
             first.append(numbered)
             if len(first) == FIRST_ROWS:
                 break
-        start = self._start(first)
+        start = self._start(first, merged=bool(sheet.merges))
         sheet.above = start
         top = [row for _, row in first[start:]]
         width = max((len(row) for row in top), default=0)
@@ -268,12 +266,13 @@ class _Top:
                 if not (sheet.header and number == began):
                     yield filler.filled(number, row)
 
-    def _start(self, first: list[tuple[int, list[str]]]) -> int:
+    def _start(self, first: list[tuple[int, list[str]]], merged: bool) -> int:
         """How many rows stand above the table: titles and the like, with fewer cells than its rows have."""
         if self.read.skip_lines is not None:
             return min(self.read.skip_lines, max(0, len(first) - 1))
         counts = [sum(map(bool, row)) for _, row in first]
-        usual = Counter(counts).most_common(1)[0][0]
+        often = Counter(counts)
+        usual = max(counts) if merged else max(often, key=lambda count: (often[count], count))
         return next((i for i, count in enumerate(counts) if count > usual // 2), 0)
 
 

@@ -144,7 +144,7 @@ def _delta(path: Path, entries: list[Entry]) -> Layout | None:
     known = [by_name[name] for name in sorted(table.files)]
     values = {entry.name: tuple(table.files[entry.name].items()) for entry in known}
     stale = sum(files.is_data_name(e.name) and e.name not in table.files for e in entries)
-    layout = _in_splits(path, known, values)
+    layout = _in_splits(path, known, values, one_table=True)
     outdated = (
         f"; {counted(stale, 'file')} that it no longer names {'is' if stale == 1 else 'are'} left out" if stale else ""
     )
@@ -204,15 +204,21 @@ def _card_note(chosen: card.Named) -> Note:
     )
 
 
-def _in_splits(path: Path, data: list[Entry], known: dict[str, tuple[tuple[str, str | None], ...]]) -> Layout:
-    """Tables in splits by the names of files and folders; `known`: columns that a log names, by file."""
-    kept, notes = _one_format(data)
+def _in_splits(
+    path: Path, data: list[Entry], known: dict[str, tuple[tuple[str, str | None], ...]], one_table: bool = False
+) -> Layout:
+    """Tables in splits by the names of files and folders; `known`: columns that a log names, by file.
+
+    one_table: the files' own names say nothing, as a tool has made them up
+    """
+    kept, notes = (data, []) if one_table else _one_format(data)
     by_key = names.split_key(entry.inner for entry in kept)
-    splits = names.splits([entry.inner for entry in kept], by_key)
+    plain = [entry.inner.with_name("0") if one_table else entry.inner for entry in kept]
+    splits = dict(zip(kept, map(names.splits(plain, by_key).__getitem__, plain), strict=True))
     tables = []
     for entry in kept:
         values = known.get(entry.name, names.key_values(entry.inner))
-        tables.append(Table(entry, splits[entry.inner], tuple((k, v) for k, v in values if k != by_key)))
+        tables.append(Table(entry, splits[entry], tuple((k, v) for k, v in values if k != by_key)))
     tables.sort(key=lambda t: (ORDER.get(t.split, 3), t.split))
     if len(tables) > 1:
         notes.append(_split_note(tables))

@@ -76,6 +76,8 @@ def splits(paths: list[PurePosixPath], by_key: str | None) -> dict[PurePosixPath
         name = stem if shards[word, stem] > 1 or not stem else whole_stem(path)
         keys[path] = (word or name or "train", name if in_name else "")
     words = [word for word, _ in set(keys.values())]
+    if len(words) == 1 and not any(word for word, _, _ in groups.values()):
+        return dict.fromkeys(paths, "train")
     return {path: word if words.count(word) == 1 else stem or word for path, (word, stem) in keys.items()}
 
 
