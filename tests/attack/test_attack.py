@@ -15,6 +15,7 @@ import pytest
 from tests.attack import (  # noqa: F401 - they enter their cases
     attack_bundles,
     attack_data,
+    attack_files,
     attack_links,
     attack_models,
     attack_people,

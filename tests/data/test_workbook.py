@@ -35,7 +35,13 @@ def book(fill: Callable[[Any], None], *sheets: str) -> bytes:
 
 
 def rows(*content: list) -> Callable[[Any], None]:
-    return lambda sheet: [sheet.append(row) for row in content] and None
+    """What appends these rows to a sheet."""
+
+    def fill(sheet: Any) -> None:
+        for row in content:
+            sheet.append(row)
+
+    return fill
 
 
 def warnings(prepared) -> str:
