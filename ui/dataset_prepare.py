@@ -13,6 +13,7 @@ from core.data import browse, divide, transform
 from core.data.export import export
 from core.data.prepared import QUICK_NEAR_ROWS, QUICK_ROWS, Prepared
 from core.data.reading import split_words
+from core.data.reading.types import PLAIN
 from core.errors import SpecError, TunedeckError
 from core.spec import DataSpec, build
 from core.steps import step_words
@@ -196,7 +197,7 @@ def _filter(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[st
 
 
 def _map_labels(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[str, Any]:
-    names = [c.name for c in prepared.columns if c.kind not in ("list", "other")]
+    names = [c.name for c in prepared.columns if c.kind in PLAIN]
     column = st.selectbox("Column", names, _place(names, data.label_column), key=f"{key}_column")
     found = dataset_view.offered(column, prepared, split)
     frame = pd.DataFrame({"Label": found[:MOST_LABELS], "New name": found[:MOST_LABELS]})

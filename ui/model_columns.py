@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.data.prepared import Prepared
+from core.data.reading.types import PLAIN
 from core.errors import DataError, ModelError, PathError, SpecError, TunedeckError
 from core.evaluation import columns
 from core.evaluation.columns import Fit, Training
@@ -35,7 +36,7 @@ def choose(data: DataSpec, prepared: Prepared, training: Training, key: str, *, 
         suited = columns.fit(data, prepared, training, labelled=labelled)
     except DataError as error:
         problem = error
-    names = [c.name for c in prepared.columns if c.kind not in ("list", "other")]
+    names = [c.name for c in prepared.columns if c.kind in PLAIN]
     key = f"{key}_{prepared.fingerprint}"
     texts = st.multiselect(
         "Text column", names, list(suited.texts) if suited else None, max_selections=2, key=f"{key}_text",

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from core import seals
 from core.data.prepared import Prepared, Split
-from core.data.reading import parquet
+from core.data.reading import parquet, types
 from core.data.view import View, hits, order_sql, where_sql
 from core.errors import DataError
 from core.wording import counted
@@ -298,12 +298,13 @@ def _first_line(error: Exception) -> str:
 
 def _readable(column: str, field: pa.Field) -> str:
     """How a column is selected: dates, decimals and the like as text, which needs no further package to hold."""
-    plain = (
-        parquet.kind_of(field.type) != "other" or pa.types.is_nested(field.type) or pa.types.is_large_binary(field.type)
-    )
     if pa.types.is_floating(field.type):
-        return f"nullif({column}, 'nan')"  # not a number is no value, as pandas and JSON mean it
-    return column if plain or pa.types.is_binary(field.type) else f"CAST({column} AS VARCHAR)"
+        return f"CASE WHEN NOT isnan({column}) THEN {column} END"  # NaN is no value, as pandas and JSON mean it
+    if types.kind_of(field.type) not in ("date", "decimal"):
+        return column
+    text = f"CAST({column} AS VARCHAR)"
+    has_zone = pa.types.is_timestamp(field.type) and field.type.tz is not None
+    return f"regexp_replace({text}, '\\+00$', '')" if has_zone else text
 
 
 def _rows(part: Split, where: str, most: int) -> pd.DataFrame:
@@ -311,7 +312,7 @@ def _rows(part: Split, where: str, most: int) -> pd.DataFrame:
     import pandas as pd
 
     with parquet.open_file(part.path) as file:
-        texts = {field.name for field in file.schema_arrow if parquet.kind_of(field.type) == "text"}
+        texts = {field.name for field in file.schema_arrow if types.kind_of(field.type) == "text"}
     with _connection(part) as (connection, columns):
         chosen = [f"left({sql}, {most})" if name in texts else sql for name, sql in columns.items()]
         rows = _fetched(connection, f"SELECT n, {', '.join(chosen)} FROM data WHERE {where} ORDER BY n")[0]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.data.prepared import Prepared
-from core.data.reading import bounded, guess, parquet, split_words
+from core.data.reading import bounded, guess, parquet, split_words, types
 from core.errors import DataError
 from core.steps import Divide, SplitBy
 from core.wording import counted, listed
@@ -71,7 +71,7 @@ def _texts(prepared: Prepared, split: str, column: str) -> list[str]:
     with parquet.open_file(prepared.splits[split].path) as file:
         if column not in file.schema_arrow.names:
             raise DataError(f"the split {split!r} has no column {column!r}; choose another", "data.steps")
-    values = parquet.plain(bounded.column(prepared.splits[split].path, column))
+    values = types.plain(bounded.column(prepared.splits[split].path, column))
     if known is not None and known.names:
         names = known.names
         return [names[v].strip() if v is not None and 0 <= v < len(names) else "" for v in values.to_pylist()]
@@ -113,7 +113,7 @@ def codes_of(prepared: Prepared, sources: Sequence[str], column: str) -> np.ndar
         with parquet.open_file(prepared.splits[split].path) as file:
             if column not in file.schema_arrow.names:
                 raise DataError(f"the split {split!r} has no column {column!r}; choose another", "data.steps")
-        found.append(parquet.plain(bounded.column(prepared.splits[split].path, column)))
+        found.append(types.plain(bounded.column(prepared.splits[split].path, column)))
     try:
         together = pa.chunked_array([chunk for values in found for chunk in values.chunks], found[0].type)
         ranks = pc.rank(together, sort_keys="ascending", tiebreaker="dense")

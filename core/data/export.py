@@ -15,9 +15,9 @@ import pyarrow.parquet as pq
 
 from core import seals
 from core.data.prepared import Prepared
-from core.data.reading import bounded, parquet
+from core.data.reading import bounded, parquet, types
 from core.data.reading.columns import COMPRESSION
-from core.data.reading.ingest import name_of
+from core.data.reading.storing import name_of
 
 # What a spreadsheet takes for the beginning of a formula, in full width and small form too (Japanese ones do), or skips
 # before it.
@@ -110,7 +110,7 @@ def _flat(table: pa.Table) -> pa.Table:
     for values in table.columns:
         kind = values.type
         if pa.types.is_dictionary(kind):
-            values, kind = parquet.plain(values), kind.value_type
+            values, kind = types.plain(values), kind.value_type
         if pa.types.is_nested(kind) or pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
             values = pa.array([None if v is None else _json(v) for v in values.to_pylist()], pa.string())
         if pa.types.is_string(values.type) or pa.types.is_large_string(values.type):

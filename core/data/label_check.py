@@ -17,6 +17,8 @@ import pyarrow.compute as pc
 from core.data import labels
 from core.data.prepared import Prepared
 from core.data.reading import parquet, values
+from core.data.reading.parts import trimmed
+from core.data.reading.types import PLAIN
 
 MOST_WHOLE_NUMBERS = 50
 TAG = re.compile(r"(?:[BIESLUM]-\S+|O)")
@@ -35,7 +37,7 @@ class Doubt(NamedTuple):
 def doubt(prepared: Prepared, split: str, label: str, texts: Sequence[str]) -> Doubt | None:
     """None for what may be a class of each text, as far as some rows tell."""
     column = prepared.column(label)
-    if column is None or column.names or column.kind in ("list", "other", "boolean"):
+    if column is None or column.names or column.kind not in PLAIN or column.kind == "boolean":
         return None
     path = prepared.splits[split].path
     try:
@@ -50,11 +52,11 @@ def _doubt(path: Path, changed: int, kind: str, label: str, texts: tuple[str, ..
     table = parquet.head(path, columns=[label, *texts])
     if label not in table.column_names:
         return None
-    found = table.column(label).drop_null()
+    found = trimmed(table.column(label)).drop_null()
     distinct = pc.unique(found).to_pylist()
     if len(found) < LEAST_ROWS:
         return None
-    shown = ", ".join(map(labels.name_of, distinct[:3]))
+    shown = ", ".join(distinct[:3])
     if labels.is_measured(kind, distinct, len(found)):
         return Doubt(
             f"{label!r} has fractions ({shown}, …): numbers on a scale, not classes. Choose another column, or group "
@@ -67,7 +69,7 @@ def _doubt(path: Path, changed: int, kind: str, label: str, texts: tuple[str, ..
             "amounts, not classes: a class is learned without its neighbours",
             fatal=False,
         )
-    named = [str(value).strip() for value in found.to_pylist()] if kind in ("text", "integer") else []
+    named = found.to_pylist() if kind in ("text", "integer") else []
     if _are_tags(named, table, texts):
         return Doubt(
             f"each row is one word with its tag in {label!r} (as in CoNLL files): tags of words are not learned here, "

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.data.prepared import Prepared
-from core.data.reading import bounded, parquet
+from core.data.prepared import Column, Prepared
+from core.data.reading import bounded, lists, parquet, types
+from core.data.reading.parts import trimmed
 from core.errors import DataError
+from core.label_names import places
+from core.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,65 +27,85 @@ MIN_ROWS_FOR_CONTINUOUS = 20
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes: their names for people and, in the same order, the values that stand for them in the file."""
+    """The classes by their names, in order.
+
+    numbers, declared: of a column of class numbers: those that stand for the names, and the names of all its numbers
+    """
 
     names: tuple[str, ...]
-    values: tuple[Any, ...]
-    by_number: bool = False  # the file has numbers of a ClassLabel; -1 stands for no label
+    numbers: tuple[int, ...] = ()
+    declared: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Codes:
+    """The classes of some rows. unknown: rows whose label is none of the classes; alike: labels spelt unlike theirs"""
+
+    numbers: pa.Array
+    unknown: pa.Array
+    alike: dict[str, str]
 
 
 def classes(prepared: Prepared, split: str, column: str) -> Classes:
-    """The classes of a label column, from its kind and the values in the training split. Raises DataError."""
+    """The classes of a label column, from its kind and the values in the training split. Raises DataError.
+
+    Names of a column of class numbers are classes, whether they occur or not; those that only other splits know are
+    not.
+    """
     found = prepared.column(column)
     assert found is not None
-    if found.names:
-        return Classes(found.names, tuple(range(len(found.names))), by_number=True)
-    if found.kind in ("list", "other"):
-        raise DataError(
-            f"the column {column!r} holds {found.kind} values, not one class per row; choose another column",
-            "data.label_column",
-        )
+    if found.kind not in types.PLAIN:
+        raise _unfit(prepared, split, found)
     values, rows = _distinct(prepared, split, column)
+    if found.names:
+        occurring = {found.names[int(v)] for v in values if int(v) in range(len(found.names))}
+        kept = [i for i, name in enumerate(found.names) if name not in found.added or name in occurring]
+        return Classes(tuple(found.names[i] for i in kept), tuple(kept), found.names)
     if not values:
         raise DataError(
             f"the column {column!r} is empty in the split {split!r}; choose another column", "data.label_column"
         )
+    _check_single(prepared, split, column, values)
     _check(prepared, column, found.kind, values, rows)
     if len(values) == 1:
         raise DataError(
-            f"the column {column!r} has one class only, {name_of(values[0])!r}; at least two are needed",
-            "data.label_column",
+            f"the column {column!r} has one class only, {values[0]!r}; at least two are needed", "data.label_column"
         )
-    ordered = _ordered(values)
-    return Classes(tuple(map(name_of, ordered)), tuple(ordered))
+    return Classes(tuple(ordered(values)))
 
 
-def usable(prepared: Prepared, split: str, columns: Sequence[str], label: str, known: Classes) -> bool:
-    """Whether a split has all these columns and labels in them."""
-    schema = parquet.open_file(prepared.splits[split].path).schema_arrow
-    if not prepared.splits[split].rows or any(c not in schema.names for c in columns):
-        return False
-    values, _ = _distinct(prepared, split, label)
-    return bool(set(map(_comparable, values)) & set(map(_comparable, known.values)))
+def names_in(prepared: Prepared, split: str, column: str) -> list[str]:
+    """The labels that occur in a split, classes by their names; empty where it does not have the column."""
+    if column not in parquet.open_file(prepared.splits[split].path).schema_arrow.names:
+        return []
+    found = prepared.column(column)
+    if found is None or found.kind not in types.PLAIN:
+        return []
+    values, _ = _distinct(prepared, split, column)
+    if found.names:
+        inside = sorted(int(v) for v in values if int(v) in range(len(found.names)))
+        return [found.names[number] for number in inside]
+    return ordered(values)
 
 
-def codes(values: pa.Array, known: Classes) -> tuple[pa.Array, pa.Array]:
-    """Class numbers of label values, null where there is none; and a mask of values that are no known class."""
-    values = parquet.plain(values)
-    if known.by_number:
-        inside = pc.and_(pc.greater_equal(values, 0), pc.less(values, len(known.names)))
-        missing = pc.or_kleene(pc.is_null(values), pc.equal(values, -1))
-        found = pc.if_else(inside, values.cast(pa.int64()), pa.scalar(None, pa.int64()))
-        return found, pc.and_(pc.invert(missing), pc.is_null(found))
-    values = _plain(values)
-    target = pa.array(list(known.values))
-    numbers = (pa.types.is_integer, pa.types.is_floating)
-    if any(t(target.type) for t in numbers) and any(t(values.type) for t in numbers):
-        target, values = target.cast(pa.float64()), values.cast(pa.float64())
-    elif target.type != values.type:
-        target, values = target.cast(pa.string()), values.cast(pa.string())
-    found = pc.index_in(values, target).cast(pa.int64())
-    return found, pc.and_(pc.is_valid(values), pc.is_null(found))
+def codes(values: pa.Array, known: Classes) -> Codes:
+    """The class of each label value; null where there is none."""
+    if known.numbers:
+        values = types.plain(values)
+        found = pc.index_in(pc.cast(values, pa.int64()), pa.array(known.numbers, pa.int64()))
+        has_label = pc.fill_null(pc.greater_equal(values, 0), False)
+        return Codes(pc.cast(found, pa.int64()), pc.and_(has_label, pc.is_null(found)), {})
+    text = trimmed(values)
+    found = pc.cast(pc.index_in(text, pa.array(known.names, pa.string())), pa.int64())
+    unknown = pc.and_(pc.is_valid(text), pc.is_null(found))
+    strange = pc.unique(text.filter(unknown))
+    at = places(strange.to_pylist(), known.names)
+    alike = {name: known.names[p] for name, p in zip(strange.to_pylist(), at, strict=True) if p >= 0}
+    if alike:
+        at = pc.take(pa.array([p if p >= 0 else None for p in at], pa.int64()), pc.index_in(text, strange))
+        found = pc.coalesce(found, at)
+        unknown = pc.and_(pc.is_valid(text), pc.is_null(found))
+    return Codes(found, unknown, alike)
 
 
 def stratified(codes: np.ndarray, fraction: float, seed: int) -> np.ndarray:
@@ -108,32 +130,67 @@ def stratified(codes: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return np.sort(np.concatenate([order[s : s + n] for s, n in zip(starts, take, strict=True)]))
 
 
-def _distinct(prepared: Prepared, split: str, column: str) -> tuple[list[Any], int]:
-    """The distinct values of a column (not all of them when there are far too many) and how many rows have one."""
-    seen: dict[Any, None] = {}
+def _distinct(prepared: Prepared, split: str, column: str) -> tuple[list[str], int]:
+    """The different values of a column as text (not all when there are far too many), and how many rows have one."""
+    seen: dict[str, None] = {}
     rows = 0
-    for batch in bounded.batches(prepared.splits[split].path, 100_000, [column]):
-        values = _plain(batch.column(0)).drop_null()
+    for values in _texts(prepared, split, column):
         rows += len(values)
         if len(seen) <= 50 * MAX_CLASSES:
             seen.update(dict.fromkeys(pc.unique(values).to_pylist()))
     return list(seen), rows
 
 
-def _plain(values: pa.Array) -> pa.Array:
-    """Label values without surrounding spaces; empty text and not-a-number are null."""
-    values = parquet.plain(values)
-    if pa.types.is_string(values.type) or pa.types.is_large_string(values.type) or pa.types.is_string_view(values.type):
-        trimmed = pc.utf8_trim_whitespace(values.cast(pa.string()))
-        return pc.if_else(pc.equal(trimmed, ""), pa.scalar(None, pa.string()), trimmed)
-    if pa.types.is_floating(values.type):
-        return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
-    return values
+def _texts(prepared: Prepared, split: str, column: str) -> Iterator[pa.Array]:
+    """All values that there are as text, in arrays of bounded length."""
+    for batch in bounded.batches(prepared.splits[split].path, 100_000, [column]):
+        yield trimmed(batch.column(0)).drop_null()
 
 
-def _check(prepared: Prepared, column: str, kind: str, values: list[Any], rows: int) -> None:
+def _unfit(prepared: Prepared, split: str, column: Column) -> DataError:
+    """Why a column that is no plain one cannot be the label."""
+    path = prepared.splits[split].path
+    with parquet.open_file(path) as file:
+        arrow = file.schema_arrow.field(column.name).type
+    rows = several = 0
+    example = None
+    for batch in bounded.batches(path, 100_000, [column.name]):
+        values = types.plain(batch.column(0))
+        rows += len(values)
+        example = example or next(iter(values.drop_null()[:1].to_pylist()), None)
+        several += pc.sum(lists.several(values)).as_py() or 0 if types.is_list(values.type) else 0
+    if several:
+        return _several(column.name, several, rows)
+    what = types.holds(column.kind, arrow, example)
+    return DataError(
+        f"the column {column.name!r} holds {what}, not one class per row; choose another column", "data.label_column"
+    )
+
+
+def _check_single(prepared: Prepared, split: str, column: str, values: list[str]) -> None:
+    """Raises DataError for texts that are lists of several labels."""
+    if not pc.any(lists.several(pa.array(values, pa.string()))).as_py():
+        return
+    counts = [
+        (pc.sum(lists.several(text)).as_py() or 0, pc.sum(lists.look_like_lists(text)).as_py() or 0, len(text))
+        for text in _texts(prepared, split, column)
+    ]
+    several, like, rows = (sum(count) for count in zip(*counts, strict=True))
+    if 2 * like > rows:
+        raise _several(column, several, rows)
+
+
+def _several(column: str, several: int, rows: int) -> DataError:
+    return DataError(
+        f"{several:,} of the {counted(rows, 'row')} have more than one label in {column!r}; this task takes one. Leave "
+        "those rows out of the file, or choose another column",
+        "data.label_column",
+    )
+
+
+def _check(prepared: Prepared, column: str, kind: str, values: list[str], rows: int) -> None:
     if is_measured(kind, values, rows):
-        shown = ", ".join(map(name_of, values[:3]))
+        shown = ", ".join(values[:3])
         raise DataError(
             f"the column {column!r} has fractions ({shown}, …) and looks like a number to predict, not a class; "
             "choose another column, or group its values into classes first",
@@ -149,33 +206,23 @@ def _check(prepared: Prepared, column: str, kind: str, values: list[Any], rows: 
         )
 
 
-def is_measured(kind: str, values: list[Any], rows: int) -> bool:
+def is_measured(kind: str, values: list[str], rows: int) -> bool:
     """Whether values are fractions, and so many different ones that they are no classes.
 
     As text, such as 1.10, they may be codes; measured are those which all have as many decimals, or nearly one a row.
     """
-    if kind == "text":
-        if not all(NUMBER.fullmatch(v) for v in values) or all(v.lstrip("+-").isdigit() for v in values):
-            return False
-        if len({len(v.partition(".")[2]) for v in values}) > 1 and len(values) * 4 <= rows:
-            return False
-    elif kind != "float" or all(float(v).is_integer() for v in values):
+    if kind not in ("text", "float", "decimal") or not all(NUMBER.fullmatch(v) for v in values):
+        return False
+    if all(float(v).is_integer() for v in values):
+        return False
+    if kind == "text" and len({len(v.partition(".")[2]) for v in values}) > 1 and len(values) * 4 <= rows:
         return False
     return len(values) > 10 or (rows >= MIN_ROWS_FOR_CONTINUOUS and len(values) * 2 > rows)
 
 
-def _ordered(values: list[Any]) -> list[Any]:
-    """Numbers by size, also when written as text; everything else by the alphabet."""
-    if values and all(isinstance(v, str) and NUMBER.fullmatch(v) for v in values):
+def ordered(values: Iterable[str]) -> list[str]:
+    """Labels in the order of their classes: numbers by size, everything else by the alphabet."""
+    values = list(values)
+    if values and all(NUMBER.fullmatch(v) for v in values):
         return sorted(values, key=lambda v: (float(v), v))
     return sorted(values)
-
-
-def name_of(value: Any) -> str:
-    if isinstance(value, float):
-        return str(int(value)) if value.is_integer() else format(Decimal(repr(value)), "f")
-    return str(value)
-
-
-def _comparable(value: Any) -> Any:
-    return name_of(value) if not isinstance(value, bool) else str(value)

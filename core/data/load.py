@@ -19,14 +19,14 @@ from core.data import holdout, rows
 from core.data import labels as label_rules
 from core.data.labels import Classes
 from core.data.notes import Note
-from core.data.prepared import Prepared, Progress, Split, ignore, prepare
-from core.data.reading import parquet
+from core.data.prepared import Column, Prepared, Progress, Split, ignore, prepare
+from core.data.reading import parquet, types
 from core.data.reading.files import split_of
 from core.errors import DataError
-from core.label_names import groups, telling
+from core.label_names import groups, places, telling
 from core.settings import Settings
 from core.spec import DataSpec
-from core.wording import counted, listed
+from core.wording import counted, listed, shortened
 
 if TYPE_CHECKING:
     import numpy as np
@@ -144,12 +144,24 @@ def choose_texts(prepared: Prepared, data: DataSpec) -> tuple[str, ...]:
         raise DataError(f"no column looks like text; choose one of {existing}", "data.text_columns")
     for name in texts:
         column = prepared.column(name)
-        if column and column.kind in ("list", "other"):
+        if column and column.kind not in types.PLAIN:
+            what = _holds(prepared, column)
             raise DataError(
-                f"the column {name!r} holds no plain text but {column.kind} values; choose another of {existing}",
-                "data.text_columns",
+                f"the column {name!r} holds {what}, no text; choose another of {existing}", "data.text_columns"
             )
     return texts
+
+
+def _holds(prepared: Prepared, column: Column) -> str:
+    """What a column that is no plain one holds, in the first split that has it."""
+    for split in prepared.splits.values():
+        with parquet.open_file(split.path) as file:
+            if column.name in file.schema_arrow.names:
+                arrow = file.schema_arrow.field(column.name).type
+                batch = next(file.iter_batches(batch_size=100, columns=[column.name]), None)
+                values = types.plain(batch.column(0)).drop_null().to_pylist() if batch is not None else []
+                return types.holds(column.kind, arrow, values[0] if values else None)
+    return column.kind
 
 
 def choose_train(prepared: Prepared, data: DataSpec, notes: list[Note]) -> str:
@@ -201,11 +213,36 @@ def choose_eval(
             if name in aside:
                 notes.append(Note(f"The split {name} is set aside as the final test; this run does not look at it."))
                 continue
-            if label_rules.usable(prepared, name, [*texts, label], label, classes):
+            unusable = _unusable(prepared, name, train_split, texts, label, classes)
+            if unusable is None:
                 notes.append(Note(f"Evaluating on the split {name}."))
                 return name
-            notes.append(Note(f"The split {name} has no labels to evaluate with, so it is not used.", "warning"))
+            notes.append(unusable)
     return None
+
+
+def _unusable(
+    prepared: Prepared, split: str, train_split: str, texts: Sequence[str], label: str, classes: Classes
+) -> Note | None:
+    """Why nothing can be evaluated on a split; None if something can."""
+    columns = parquet.open_file(prepared.splits[split].path).schema_arrow.names
+    missing = [name for name in (*texts, label) if name not in columns]
+    if missing:
+        return Note(f"The split {split} has no column {missing[0]!r}, so it is not used.", "warning")
+    names = label_rules.names_in(prepared, split, label)
+    if not names:
+        return Note(f"The split {split} has no labels to evaluate with, so it is not used.", "warning")
+    if max(places(names, classes.names)) < 0:
+        return Note(
+            f"The split {split} has the labels {_shown(names)} in {label!r}, none of which is a class of {train_split} "
+            f"({_shown(classes.names)}), so it is not used.",
+            "warning",
+        )
+    return None
+
+
+def _shown(names: Sequence[str]) -> str:
+    return ", ".join(shortened(name, 40) for name in names[:5]) + (f" and {len(names) - 5:,} more" if names[5:] else "")
 
 
 def set_aside(
@@ -266,7 +303,7 @@ def _part(
     )
     fingerprint = _fingerprint(prepared, split, texts, label, classes)
     table, lost = _table(prepared, part, texts, label, classes, fingerprint)
-    _say_lost(lost, part, split, texts, label, notes)
+    _say_lost(lost, part, split, texts, label, classes, notes)
     return Dataset(table, info=DatasetInfo(features=features), fingerprint=fingerprint)
 
 
@@ -302,7 +339,9 @@ def _table(
     return MemoryMappedTable.from_file(str(path)), lost
 
 
-def _say_lost(lost: rows.Lost, part: Split, split: str, texts: Sequence[str], label: str, notes: list[Note]) -> None:
+def _say_lost(
+    lost: rows.Lost, part: Split, split: str, texts: Sequence[str], label: str, classes: Classes, notes: list[Note]
+) -> None:
     """Notes on dropped rows. Raises DataError if too many were dropped for the column to be the right one."""
     shown = " and ".join(map(repr, texts))
     if part.rows == 0:
@@ -334,9 +373,16 @@ def _say_lost(lost: rows.Lost, part: Split, split: str, texts: Sequence[str], la
                 "warning",
             )
         )
+    if lost.alike:
+        pairs = ", ".join(f"“{telling(a, b)}” as “{telling(b, a)}”" for a, b in list(lost.alike.items())[:5])
+        notes.append(
+            Note(f"Labels of {split} that differ from a class by case or blanks only are taken as that class: {pairs}.")
+        )
     if lost.texts + lost.labels + lost.unknown >= part.rows:
         raise DataError(
-            f"no row of the split {split!r} can be used: its labels do not occur in training", "data.eval_split"
+            f"no row of the split {split!r} can be used: its labels ({_shown(lost.unknown_values)}) do not occur in "
+            f"training, which has {_shown(classes.names)}; rename them under Prepare or choose another split",
+            "data.eval_split",
         )
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.data.prepared import Prepared, Progress, ignore
-from core.data.reading import bounded, parquet
+from core.data.reading import bounded, parquet, types
 from core.errors import DataError
 
 if TYPE_CHECKING:
@@ -84,7 +84,7 @@ def _texts(prepared: Prepared, split: str, columns: Sequence[str]) -> Iterator[s
     with parquet.open_file(prepared.splits[split].path) as file:
         names = [name for name in columns if name in file.schema_arrow.names]
     for batch in bounded.batches(prepared.splits[split].path, BATCH_ROWS, names):
-        lists = [parquet.plain(batch.column(name)).to_pylist() for name in names]
+        lists = [types.plain(batch.column(name)).to_pylist() for name in names]
         for values in zip(*lists, strict=True):
             yield " ".join(" ".join(str(value) for value in values if value is not None).lower().split())
 

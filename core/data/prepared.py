@@ -21,20 +21,21 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from core import seals
 from core.data.notes import Note
 from core.data.reading import archives, files
 from core.data.reading.folders import layout
 from core.data.reading.folders.walk import Entry
+from core.data.reading.types import Kind
 from core.errors import DataError, PathError
 from core.files import sync, write_text
 from core.settings import Settings
 from core.spec import DataSpec
 
 STEPS_FORMAT = 2  # raise it when a step does something else than it did
-FORMAT = 3  # raise it when prepared folders of older versions must not be used any more
+FORMAT = 4  # raise it when prepared folders of older versions must not be used any more
 QUICK_BYTES = 8 * 1024 * 1024  # of text; about a second
 QUICK_FILES = 1000
 SLOW_WORKBOOK = 4  # times as slow as text, byte by byte of its XML
@@ -44,7 +45,6 @@ MANIFEST = "manifest.json"
 KEPT_BY_PEOPLE = ("labels-reviewed.json",)  # survives when the rest of a damaged folder is made again
 
 Progress = Callable[[str, float | None], None]
-Kind = Literal["text", "integer", "float", "boolean", "class", "list", "other"]
 
 
 def ignore(text: str, share: float | None) -> None:
@@ -53,12 +53,17 @@ def ignore(text: str, share: float | None) -> None:
 
 @dataclass(frozen=True)
 class Column:
-    """A column; `nulls` counts the empty values of all splits, `names` are the classes of kind `class`, in order."""
+    """A column of all splits; kind: see `types`.
+
+    nulls: how many values of all splits are empty; names: of the classes of kind `class`, in the order of their numbers
+    added: those of the names that not every split knows
+    """
 
     name: str
     kind: Kind
     nulls: int
     names: tuple[str, ...] | None = None
+    added: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -275,7 +280,8 @@ def _open(folder: Path) -> Prepared | None:
 
 def _prepared(tree: dict[str, Any], folder: Path) -> Prepared:
     columns = tuple(
-        Column(c["name"], c["kind"], c["nulls"], tuple(c["names"]) if c["names"] else None) for c in tree["columns"]
+        Column(c["name"], c["kind"], c["nulls"], tuple(c["names"]) if c["names"] else None, tuple(c["added"]))
+        for c in tree["columns"]
     )
     return Prepared(
         fingerprint=tree["fingerprint"],

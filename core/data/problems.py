@@ -20,6 +20,7 @@ from core.data import browse, divide
 from core.data.clean import CONTROL
 from core.data.load import choose_train
 from core.data.prepared import Prepared, Progress, ignore
+from core.data.reading.types import PLAIN
 from core.data.repeats import conflicts_sql, copies_sql, text_keys
 from core.label_names import groups, telling
 from core.spec import DataSpec
@@ -371,7 +372,7 @@ def _labels(prepared: Prepared, texts: Sequence[str], label: str, train: str) ->
                 "There is nothing to learn from them. A run leaves them out by itself.", "low", count, split, rows,
                 dump_steps(Filter(where=(Condition(column=label, op="missing", negate=True),))), "Drop them",
             )  # fmt: skip
-    if train not in _each(prepared, [label]) or column.kind in ("list", "other"):
+    if train not in _each(prepared, [label]) or column.kind not in PLAIN:
         return
     frame = browse.label_counts(prepared, train, label, MOST_LABELS)
     if (frame["label"] == browse.OTHER).any():
@@ -492,7 +493,7 @@ def _columns(prepared: Prepared, used: Sequence[str]) -> Iterator[Finding]:
     constant, ids = [], []
     split = max(prepared.splits, key=lambda name: prepared.splits[name].rows)
     rows = prepared.splits[split].rows
-    plain = [c for c in prepared.columns if c.kind not in ("list", "other") and _has(prepared, split, [c.name])]
+    plain = [c for c in prepared.columns if c.kind in PLAIN and _has(prepared, split, [c.name])]
     for column, distinct in zip(plain, _distinct(prepared, split, [c.name for c in plain]), strict=True):
         if distinct <= 1 and rows > 1:
             constant.append(column.name)

@@ -18,7 +18,7 @@ from core import hub, models, seals
 from core.data import browse, label_check, language, vocabulary_fit
 from core.data.notes import Note
 from core.data.prepared import Column, Prepared, Progress, ignore, prepare
-from core.data.reading import bounded, parquet
+from core.data.reading import bounded, parquet, types
 from core.data.token_process import open_limited
 from core.data.tokens import tokenizer_for
 from core.settings import Settings
@@ -183,7 +183,11 @@ def _columns(prepared: Prepared, split: str, columns: Sequence[Column], kinds: d
         made: dict[str, Any] = {"kind": column.kind, "type": str(kinds[column.name]), "missing": missing, **found}
         if distinct is not None:
             made["distinct"] = int(distinct)
-        if column.kind not in ("integer", "float", "list", "other") and made["distinct"] <= browse.MAX_LABELS:
+        if (
+            column.kind in types.PLAIN
+            and column.kind not in ("integer", "float")
+            and made["distinct"] <= browse.MAX_LABELS
+        ):
             counts = browse.label_counts(prepared, split, column.name).sort_values("count", ascending=False)
             made["top"] = [
                 {"value": str(value), "rows": int(n)} for value, n in zip(counts["label"], counts["count"], strict=True)
@@ -195,7 +199,7 @@ def _columns(prepared: Prepared, split: str, columns: Sequence[Column], kinds: d
 def _measures(column: Column, exact: bool) -> dict[str, str]:
     """What is measured of a column, by name; `{}` is the column. An exact median holds all values in memory."""
     made = {"missing": "count(*) FILTER (WHERE {} IS NULL)"}
-    if column.kind not in ("list", "other"):
+    if column.kind in types.PLAIN:
         made["distinct"] = "approx_count_distinct({})"
     if column.kind in ("integer", "float"):
         made |= {"min": "min({})", "max": "max({})", "mean": "avg({})"}
@@ -308,7 +312,7 @@ def _batches(prepared: Prepared, split: str, texts: Sequence[str], wanted: int) 
             yield rows[start : start + BATCH]
         return
     for batch in bounded.batches(prepared.splits[split].path, BATCH, list(texts)):
-        columns = [parquet.plain(batch.column(name)).to_pylist() for name in texts]
+        columns = [types.plain(batch.column(name)).to_pylist() for name in texts]
         yield [["" if v is None else str(v) for v in row] for row in zip(*columns, strict=True)]
 
 

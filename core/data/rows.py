@@ -14,19 +14,24 @@ import pyarrow.compute as pc
 from core import seals
 from core.data import labels
 from core.data.labels import Classes
-from core.data.reading import bounded, parquet
+from core.data.reading import bounded, parquet, types
+from core.data.reading.parts import trimmed
 
 BATCH_ROWS = 20_000
 
 
 @dataclass
 class Lost:
-    """Rows that were left out: without text, without label, with a label that is no class."""
+    """Rows that were left out: without text, without label, with a label that is no class.
+
+    alike: labels of rows that were kept, spelt unlike their class: label → class
+    """
 
     texts: int = 0
     labels: int = 0
     unknown: int = 0
     unknown_values: list[str] = field(default_factory=list)
+    alike: dict[str, str] = field(default_factory=dict)
 
 
 class Reader:
@@ -59,27 +64,31 @@ class Reader:
         return self.lost
 
     def _usable(self, batch: pa.RecordBatch, start: int) -> pa.RecordBatch:
-        columns: list[Any] = [parquet.plain(batch.column(t)).cast(pa.string()) for t in self.texts]
+        columns: list[Any] = [types.as_text(batch.column(t)) for t in self.texts]
         filled = pa.array(np.ones(len(batch), dtype=bool))
         for column in columns:
             filled = pc.and_(
                 filled, pc.fill_null(pc.greater(pc.utf8_length(pc.utf8_trim_whitespace(column)), 0), False)
             )
-        numbers, unknown = labels.codes(batch.column(self.label), self.classes)
-        self._count(batch, filled, numbers, unknown)
+        codes = labels.codes(batch.column(self.label), self.classes)
+        self._count(batch, filled, codes)
+        numbers = codes.numbers
         keep = pc.and_(filled, pc.is_valid(numbers))
         index = pa.array(np.arange(start, start + len(batch), dtype=np.int64))
         return pa.RecordBatch.from_arrays([a.filter(keep) for a in (*columns, numbers, index)], schema=self.schema)
 
-    def _count(self, batch: pa.RecordBatch, filled: Any, numbers: Any, unknown: Any) -> None:
+    def _count(self, batch: pa.RecordBatch, filled: Any, codes: labels.Codes) -> None:
         self.lost.texts += pc.sum(pc.invert(filled)).as_py() or 0
-        strange = pc.and_(filled, unknown)
+        strange = pc.and_(filled, codes.unknown)
         self.lost.unknown += pc.sum(strange).as_py() or 0
-        unlabelled = pc.and_(filled, pc.and_not(pc.is_null(numbers), unknown))
+        unlabelled = pc.and_(filled, pc.and_not(pc.is_null(codes.numbers), codes.unknown))
         self.lost.labels += pc.sum(unlabelled).as_py() or 0
+        self.lost.alike |= codes.alike
         if len(self.lost.unknown_values) < 5:
-            values = pc.unique(batch.column(self.label).filter(strange)).to_pylist()
-            self.lost.unknown_values = sorted({*self.lost.unknown_values, *map(str, values)})[:5]
+            values = trimmed(pc.unique(types.plain(batch.column(self.label)).filter(strange))).to_pylist()
+            declared = self.classes.declared
+            names = {declared[int(v)] if declared and int(v) < len(declared) else v for v in values}
+            self.lost.unknown_values = sorted({*self.lost.unknown_values, *names})[:5]
 
 
 def unpacked_bytes(path: Path, columns: Sequence[str]) -> int:

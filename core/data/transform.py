@@ -18,7 +18,7 @@ from core.data.clean import clean
 from core.data.divide import assigned, by_values, codes_of
 from core.data.prepared import Column as DataColumn
 from core.data.prepared import Prepared, Progress, ignore
-from core.data.reading import bounded, parquet
+from core.data.reading import bounded, parquet, types
 from core.data.reading.columns import COMPRESSION
 from core.data.repeats import first_of_each, mask_of, without_conflicts, without_leaks
 from core.data.text_ids import text_ids
@@ -250,7 +250,7 @@ def _mapped(prepared: Prepared, step: MapLabels, splits: Sequence[str]) -> Plan:
     _existing(prepared, [step.column])
     column = prepared.column(step.column)
     assert column is not None
-    if column.kind in ("list", "other"):
+    if column.kind not in types.PLAIN:
         raise DataError(f"{step.column!r} holds {column.kind} values, not labels", "data.steps")
     if column.names:
         unknown = [old for old in step.labels if old not in column.names]
@@ -262,24 +262,22 @@ def _mapped(prepared: Prepared, step: MapLabels, splits: Sequence[str]) -> Plan:
         names = tuple(dict.fromkeys(step.labels.get(name, name) for name in column.names))
         numbers = pa.array([names.index(step.labels.get(name, name)) for name in column.names], pa.int64())
 
-    whole = column.kind == "float" and _is_whole(prepared, step.column)
-
     def texts(table: pa.Table) -> pa.Table:
         at = table.column_names.index(step.column) if step.column in table.column_names else None
         if at is None:
             return table
-        return table.set_column(at, step.column, _labels_as_text(parquet.plain(table.column(at)), whole))
+        return table.set_column(at, step.column, types.as_text(table.column(at)))
 
     def values(table: pa.Table) -> pa.Table:
         at = table.column_names.index(step.column) if step.column in table.column_names else None
         if at is None:
             return table
-        old = parquet.plain(table.column(at))
+        old = types.plain(table.column(at))
         if column.names:
             inside = pc.if_else(pc.greater_equal(old, 0), old, pa.scalar(None, old.type))
             new = pc.fill_null(pc.take(numbers, inside), -1)
         else:
-            as_text = _labels_as_text(old, whole)
+            as_text = types.as_text(old)
             known, new_names = pa.array(list(step.labels)), pa.array(list(step.labels.values()), pa.string())
             as_written, trimmed = (pc.index_in(t, known) for t in (as_text, pc.utf8_trim_whitespace(as_text)))
             new = pc.coalesce(pc.take(new_names, as_written), pc.take(new_names, trimmed), as_text)
@@ -294,23 +292,6 @@ def _mapped(prepared: Prepared, step: MapLabels, splits: Sequence[str]) -> Plan:
     return made
 
 
-def _is_whole(prepared: Prepared, column: str) -> bool:
-    """Whether a column of floats holds whole numbers only: then 1.0 is the label 1, in all batches and splits."""
-
-    def sql(names: dict[str, str]) -> tuple[str, list[Any]]:
-        return f"SELECT n FROM data WHERE {names[column]} <> floor({names[column]}) LIMIT 1", []
-
-    here = [name for name, part in prepared.splits.items() if column in parquet.open_file(part.path).schema_arrow.names]
-    return not any(len(numbers) for name in here for (numbers,) in browse.query(prepared, name, sql))
-
-
-def _labels_as_text(values: Any, whole: bool) -> Any:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    return pc.cast(pc.cast(values, pa.int64()) if whole else values, pa.string())
-
-
 def _corrected(prepared: Prepared, step: CorrectLabels, splits: Sequence[str]) -> Plan:
     """Rows are known by the hash of their texts."""
     import numpy as np
@@ -320,6 +301,8 @@ def _corrected(prepared: Prepared, step: CorrectLabels, splits: Sequence[str]) -
     column = prepared.column(step.label)
     assert column is not None
     new = {int(number): _label_value(label, column) for number, label in step.labels.items()}
+    if column.kind in ("date", "decimal"):
+        _check_castable(prepared, step)
     gone = np.array([int(number) for number in step.drop], dtype=np.uint64)
 
     def values(table: pa.Table) -> pa.Table:
@@ -329,9 +312,11 @@ def _corrected(prepared: Prepared, step: CorrectLabels, splits: Sequence[str]) -
         if not new or not np.isin(ids, np.fromiter(new, np.uint64, len(new))).any():
             return table
         at = table.column_names.index(step.label)
-        old = parquet.plain(table.column(at))
-        labels = [new.get(number, value) for number, value in zip(ids.tolist(), old.to_pylist(), strict=True)]
-        return table.set_column(at, step.label, pa.array(labels, old.type))
+        old = types.plain(table.column(at))
+        as_text = column.kind in ("date", "decimal")
+        before = types.as_text(old) if as_text else old
+        labels = [new.get(number, value) for number, value in zip(ids.tolist(), before.to_pylist(), strict=True)]
+        return table.set_column(at, step.label, pa.array(labels, before.type).cast(old.type))
 
     made = _each(prepared, values, splits)
     for change in made.changes:
@@ -342,10 +327,23 @@ def _corrected(prepared: Prepared, step: CorrectLabels, splits: Sequence[str]) -
     return made
 
 
-def _ids(table: pa.Table, columns: Sequence[str]) -> np.ndarray:
+def _check_castable(prepared: Prepared, step: CorrectLabels) -> None:
+    """Raises DataError for a label that is no value of the column's type."""
     import pyarrow as pa
 
-    texts = [parquet.plain(table.column(name)).cast(pa.string()).to_pylist() for name in columns]
+    for split in prepared.splits.values():
+        with parquet.open_file(split.path) as file:
+            arrow = types.plain_type(file.schema_arrow.field(step.label).type)
+        for label in set(step.labels.values()):
+            try:
+                pa.array([label]).cast(arrow)
+            except pa.ArrowException:
+                raise DataError(f"{label!r} is no value of {step.label!r}, which holds {arrow}", "data.steps") from None
+
+
+def _ids(table: pa.Table, columns: Sequence[str]) -> np.ndarray:
+
+    texts = [types.as_text(table.column(name)).to_pylist() for name in columns]
     return text_ids([text or "" for text in row] for row in zip(*texts, strict=True))
 
 
@@ -379,7 +377,7 @@ def _cleaned(table: pa.Table, step: CleanText) -> pa.Table:
         at = table.column_names.index(name) if name in table.column_names else None
         if at is None:
             continue
-        values = parquet.plain(table.column(at))
+        values = types.plain(table.column(at))
         if not pa.types.is_string(values.type) and not pa.types.is_large_string(values.type):
             raise DataError(f"{name!r} holds no text to repair; choose a text column", "data.steps")
         made = [None if text is None else clean(text, step) for text in values.to_pylist()]
@@ -443,7 +441,7 @@ def _changed(prepared: Prepared, step: Any, made: Plan) -> tuple[tuple[str, str]
             for name in step.columns:
                 if name not in table.column_names:
                     continue
-                for text in parquet.plain(table.column(name)).to_pylist():
+                for text in types.plain(table.column(name)).to_pylist():
                     if isinstance(text, str) and (new := clean(text, step)) != text:
                         found.append((text, new))
                         if len(found) == EXAMPLES:
@@ -458,8 +456,8 @@ def _changed_labels(prepared: Prepared, step: CorrectLabels, made: Plan) -> tupl
         for table in _tables(prepared, Change(change.name, {change.name: None})):
             if change.values is None or step.label not in table.column_names:
                 continue
-            pairs = [parquet.plain(t.column(step.label)).to_pylist() for t in (table, change.values(table))]
-            texts = parquet.plain(table.column(step.columns[0])).to_pylist()
+            pairs = [types.plain(t.column(step.label)).to_pylist() for t in (table, change.values(table))]
+            texts = types.plain(table.column(step.columns[0])).to_pylist()
             for old, new, text in zip(*pairs, texts, strict=True):
                 if old != new and len(found) < EXAMPLES:
                     shown = [browse.cell(value, column.names if column else None) for value in (old, new)]

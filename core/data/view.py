@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from core.data.prepared import Column, Prepared
+from core.data.reading.types import PLAIN
 from core.errors import DataError, Problem, SpecError
 from core.section import Section, setting
 from core.spec import build
@@ -121,9 +122,11 @@ def _condition_sql(condition: Condition, column: Column, sql: str) -> tuple[str,
     match condition.op:
         case "is":
             values = [_typed(value, column) for value in condition.values]
-            selected = text if column.kind in ("list", "other") else sql
+            selected = text if column.kind not in PLAIN else sql
             return f"{selected} IN ({', '.join('?' * len(values))})", values
         case "between":
+            if column.kind == "decimal":
+                return _limits(f"CAST({sql} AS DOUBLE)", condition)
             if column.kind not in ("integer", "float"):
                 raise DataError(f"{column.name!r} holds {column.kind} values, not numbers; use another condition on it")
             return _limits(sql, condition)

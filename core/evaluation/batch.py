@@ -14,7 +14,7 @@ import pyarrow as pa
 from core.data import export
 from core.data.clean import clean
 from core.data.prepared import Prepared, prepare
-from core.data.reading import parquet
+from core.data.reading import parquet, types
 from core.errors import DataError
 from core.evaluation import columns
 from core.evaluation.predictions import softmax
@@ -115,7 +115,7 @@ def _answered(
 
 def _read(table: pa.Table, name: str, fit: columns.Fit) -> list[str]:
     """The texts of a column as the model read them in training: repaired, where its data was."""
-    texts = [text or "" for text in parquet.plain(table.column(name)).cast(pa.string()).to_pylist()]
+    texts = [text or "" for text in types.as_text(table.column(name)).to_pylist()]
     for step in fit.steps:
         if name in step.columns:
             texts = [clean(text, step) for text in texts]

@@ -17,7 +17,7 @@ import numpy as np
 
 from core.data.language import NONE, language_of
 from core.data.prepared import Column, Prepared
-from core.data.reading import bounded, parquet
+from core.data.reading import bounded, parquet, types
 
 LEAST, LEAST_SHARE = 20, 0.005  # of examples in a group
 MOST_VALUES, MOST_GROUPS, MOST_CLASSES = 20, 120, 30
@@ -154,9 +154,9 @@ def _column(prepared: Prepared, split: str, column: Column, rows: np.ndarray) ->
     import pyarrow.compute as pc
 
     with parquet.open_file(prepared.splits[split].path) as file:
-        if column.kind in ("list", "other") or column.name not in file.schema_arrow.names:
+        if column.kind not in types.PLAIN or column.name not in file.schema_arrow.names:
             return []
-    values = parquet.plain(bounded.column(prepared.splits[split].path, column.name))
+    values = types.plain(bounded.column(prepared.splits[split].path, column.name))
     if column.kind in ("integer", "float") and pc.count_distinct(values).as_py() > MOST_VALUES:
         numbers = values.cast("float64").to_numpy(zero_copy_only=False)[rows]
         return _ranges(column.name, column.name, numbers)

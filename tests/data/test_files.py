@@ -193,6 +193,8 @@ def test_parquet_shards_are_joined(opened):
     }
     assert values_of(opened(shards, "set")) == [("a", 1), ("b", 2)]
     shards["train-00001-of-00002.parquet"] = parquet(text=["b"], label=["x"])
+    assert values_of(opened(shards, "set")) == [("a", "1"), ("b", "x")]
+    shards["train-00001-of-00002.parquet"] = parquet(text=["b"], label=[["x", "y"]])
     with pytest.raises(DataError, match="cannot be joined"):
         opened(shards, "other")
 

@@ -237,7 +237,7 @@ def test_splitting_one_of_several(make: Make) -> None:
 def test_a_step_that_cannot_be_done_leaves_nothing(
     step: Any, says: str, make: Make, tmp_path: Path, settings: Settings
 ) -> None:
-    make({"train": {"t": ["a", "b"], "n": [1, 2], "l": [[1], [2]]}})
+    make({"train": {"t": ["a", "b"], "n": [1, 2], "l": [[1, 2], [2, 1]]}})
     before = sorted(settings.datasets.iterdir())
     with pytest.raises(DataError, match=says):
         prepare(spec_of(tmp_path / "data", step), settings)

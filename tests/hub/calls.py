@@ -34,15 +34,28 @@ def prepare(name: str, config: str | None = None, revision: str | None = None) -
         made = prepare_hub(data, Path(folder), lambda text, share: said.append((text, share)), notes.append)
         splits = {}
         for split in made:
-            table = pq.read_table(split.path)
+            table = pq.read_table(split.paths[0])
             splits[split.name] = {
                 "rows": table.num_rows,
                 "columns": table.column_names,
                 "first": table.slice(0, 1).to_pylist()[0],
                 "metadata": (table.schema.metadata or {}).get(b"huggingface", b"").decode(),
-                "label": getattr(split.features.get("label"), "names", None),
+                "label": list(split.names["label"]) if "label" in split.names else None,
             }
     return {"splits": splits, "progress": said, "notes": notes}
+
+
+def labels(name: str) -> dict[str, Any]:
+    """The labels of a prepared Hub dataset, row by row, and what was said of them."""
+    from core.data import browse
+    from core.data import prepared as datasets
+    from core.settings import Settings
+
+    with tempfile.TemporaryDirectory() as folder:
+        made = datasets.prepare(DataSpec(source="hub", path=name), Settings(home=Path(folder)))
+        names = {split: browse.page(made, split, 0, 1000)["label"].tolist() for split in made.splits}
+        left = sorted(path.name for path in made.folder.iterdir())
+    return {"names": names, "notes": [note.text for note in made.notes], "files": left}
 
 
 def tokenizer_json(name: str, revision: str | None = None) -> dict[str, Any]:

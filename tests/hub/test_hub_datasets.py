@@ -12,7 +12,7 @@ import pytest
 from core.errors import DataError, HubError
 from tests.hub import calls
 from tests.hub_server.client import Client
-from tests.hub_server.contents import as_csv, card, reviews
+from tests.hub_server.contents import as_csv, as_parquet, card, reviews
 from tests.hub_server.server import LoopbackHub
 
 
@@ -152,3 +152,27 @@ def test_a_hub_that_went_away_leaves_the_cache(start: Callable[..., Client], war
     assert away.call(calls.prepare, "tiny/reviews")["notes"]
     with pytest.raises(HubError, match="cannot be reached, and 'tiny/other' is not in this machine's cache"):
         away.call(calls.prepare, "tiny/other")
+
+
+def swapped(rows: list[dict[str, object]]) -> list[dict[str, object]]:
+    return [{**row, "label": 1 - int(str(row["label"]))} for row in rows]
+
+
+def test_splits_that_number_their_classes_in_another_order(warm: Client, shared_hub: LoopbackHub) -> None:
+    rows = reviews(20)
+    train, test = as_parquet(rows, ["bad", "good"]), as_parquet(swapped(rows), ["good", "bad"])
+    shared_hub.dataset("tiny/other-order", {"data/train.parquet": train, "data/test.parquet": test})
+    made = warm.call(calls.labels, "tiny/other-order")
+    wanted = [["bad", "good"][int(str(row["label"]))] for row in rows]
+    assert made["names"] == {"train": wanted, "test": wanted}
+    assert any("test numbers its classes good, bad, train bad, good" in note for note in made["notes"])
+    assert "unpacked" not in made["files"]
+
+
+def test_shards_of_the_hub_that_number_their_classes_in_another_order(warm: Client, shared_hub: LoopbackHub) -> None:
+    rows = reviews(20)
+    first, second = as_parquet(rows, ["bad", "good"]), as_parquet(swapped(rows), ["good", "bad"])
+    files = {"data/train-00000-of-00002.parquet": first, "data/train-00001-of-00002.parquet": second}
+    shared_hub.dataset("tiny/other-order-in-shards", files)
+    made = warm.call(calls.labels, "tiny/other-order-in-shards")
+    assert made["names"] == {"train": [["bad", "good"][int(str(row["label"]))] for row in rows] * 2}

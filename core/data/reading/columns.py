@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -68,9 +68,12 @@ class Possible:
             self.labels = self.labels if len(self.labels) <= MAX_LABELS else None
 
     @property
-    def kind(self) -> str:
-        kind = next((kind for kind in KINDS if kind in self.kinds), "text") if self.seen else "text"
-        return "float" if kind == "short" else kind
+    def kind(self) -> Literal["text", "integer", "float", "boolean"]:
+        if not self.seen or not self.kinds:
+            return "text"
+        if "boolean" in self.kinds:
+            return "boolean"
+        return "integer" if "integer" in self.kinds else "float"
 
     @property
     def has_null_class(self) -> bool:
@@ -184,13 +187,14 @@ def retype(sources: list[Path], target: Path, kinds: dict[str, str], tick: Calla
             with pq.ParquetFile(source) as file:
                 for group in range(file.num_row_groups):
                     table = file.read_row_group(group)
-                    arrays = [_typed(table.column(name), kind) for name, kind in kinds.items()]
+                    arrays = [typed(table.column(name), kind) for name, kind in kinds.items()]
                     writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
                     tick((number + (group + 1) / file.num_row_groups) / len(sources))
             source.unlink()
 
 
-def _typed(values: Any, kind: str) -> Any:
+def typed(values: Any, kind: str) -> Any:
+    """Texts, all of which are values of a kind, as that kind; words for nothing are null."""
     if kind == "text":
         return values
     trimmed = pc.utf8_trim_whitespace(values)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.data.reading import pairs, split_words, values
+from core.data.reading import pairs, split_words, types, values
 
 LABEL_WORDS = [
     "label",
@@ -169,7 +169,7 @@ def label_column(table: pa.Table, kinds: dict[str, str]) -> str | None:
     """The column that most looks like a class: by kind and name, else by name, else the one with the fewest distinct
     values. A column named like a label counts also where its values are no classes: that is told before a start.
     """
-    names = [n for n, kind in kinds.items() if kind not in ("list", "other") and _may_be_label(table, n, kinds)]
+    names = [n for n, kind in kinds.items() if kind in types.PLAIN and _may_be_label(table, n, kinds)]
     distinct = {name: _distinct(table.column(name)) for name in names}
     fit = {
         name: count
@@ -253,7 +253,7 @@ def _valued(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _mean_length(table: pa.Table, name: str) -> float:
     column = table.column(name)
-    return float(pc.mean(pc.utf8_length(column.cast(pa.string()))).as_py() or 0)
+    return float(pc.mean(pc.utf8_length(types.as_text(column))).as_py() or 0)
 
 
 def _fractions(table: pa.Table, name: str, kinds: dict[str, str]) -> bool:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from core.data.reading import parquet, types
+from core.data.reading.storing import UNPACKED
 from core.errors import DataError
 from core.hub import Listing, Progress, cached_commit, download, ignore, repo_files
 from core.hub_errors import cache_folder, check, explain, hub_errors, reason, token, unreachable, without_secrets
@@ -24,17 +27,17 @@ READABLE = ("csv", "json", "parquet", "arrow", "text")
 
 
 class HubSplit(NamedTuple):
-    """One split: its name, its Parquet file, and its `datasets.Features`."""
+    """One split: its name, its Parquet files, and the names of classes by column, where the files do not have them."""
 
     name: str
-    path: Path
-    features: Any
+    paths: list[Path]
+    names: dict[str, tuple[str, ...]]
 
 
 def prepare_hub(
     data: DataSpec, folder: Path, progress: Progress = ignore, note: Callable[[str], None] = ignore
 ) -> list[HubSplit]:
-    """Fetch the dataset that `data` names and write each split to `folder`/<split>.parquet.
+    """Fetch the dataset that `data` names and bring each split to Parquet files in `folder`.
 
     `note` gets a sentence when the Hub did not answer and an earlier download of the same version was taken.
     Raises HubError when it cannot be had, DataError when it cannot be used: a configuration has to be chosen, it needs
@@ -45,28 +48,70 @@ def prepare_hub(
     token()
     try:
         with _bars_to(progress):
-            return _write(_load(name, data.config, data.revision, progress, note), folder)
+            return _load(name, data.config, data.revision, folder, progress, note)
     except hub_errors() as error:
         raise explain(error, "dataset", name, data.revision) from None
 
 
 def _load(
-    name: str, config: str | None, revision: str | None, progress: Progress, note: Callable[[str], None]
-) -> dict[str, Any]:
-    """The splits as Arrow datasets: from the Hub, else from an earlier download if the Hub does not answer."""
+    name: str,
+    config: str | None,
+    revision: str | None,
+    folder: Path,
+    progress: Progress,
+    note: Callable[[str], None],
+) -> list[HubSplit]:
+    """The splits: from the Hub, else from an earlier download if the Hub does not answer."""
     try:
         progress(f"Looking up {name}", None)
         listing = repo_files("dataset", name, revision)
         builder = _builder(listing, config)
         _check_own_files(builder, listing)
-        _fetch_files(builder, listing, revision, progress)
-        return _build(builder, name)
+        files = _fetch_files(builder, listing, revision, progress)
+        if _kind(builder) == "parquet" and _differ(files, _names(builder.info.features)):
+            return _copied(files, _names(builder.info.features), folder)
+        return _write(_build(builder, name), folder)
     except hub_errors() as error:
         found = _cached(name, config, revision) if unreachable(error) else None
         if found is None:
             raise
     note(f"The Hub could not be reached; the copy of {name} that this machine has is used (commit {found.hash[:7]})")
-    return dict(found.as_dataset())
+    return _write(dict(found.as_dataset()), folder)
+
+
+def _names(features: Any) -> dict[str, tuple[str, ...]]:
+    """The names of classes by column, of `datasets.Features` or None."""
+    classes = {name: f for name, f in (features or {}).items() if type(f).__name__ == "ClassLabel" and f.names}
+    return {name: tuple(feature.names) for name, feature in classes.items()}
+
+
+def _differ(files: dict[str, list[Path]], names: dict[str, tuple[str, ...]]) -> bool:
+    """Whether files number their classes differently, or hold other types; `datasets` reads all like the first."""
+    lists = {column: {classes} for column, classes in names.items()}
+    kinds: dict[str, set[str]] = {}
+    for path in (path for paths in files.values() for path in paths):
+        try:
+            with parquet.open_file(path) as file:
+                schema = file.schema_arrow
+        except DataError:
+            return False  # `datasets` says what is wrong with it
+        for column, classes in parquet.class_names(schema).items():
+            lists.setdefault(column, set()).add(classes)
+        for field in schema:
+            kinds.setdefault(field.name, set()).add(types.kind_of(field.type))
+    return any(len(known) > 1 for known in lists.values()) or any(len(known) > 1 for known in kinds.values())
+
+
+def _copied(files: dict[str, list[Path]], names: dict[str, tuple[str, ...]], folder: Path) -> list[HubSplit]:
+    """The files as they came, beside the dataset: the Hub's cache may be emptied."""
+    splits: list[HubSplit] = []
+    for split, paths in files.items():
+        copies = [folder / UNPACKED / f"{len(splits)}-{number}" / path.name for number, path in enumerate(paths)]
+        for path, copy in zip(paths, copies, strict=True):
+            copy.parent.mkdir(parents=True)
+            shutil.copyfile(path, copy)
+        splits.append(HubSplit(split, copies, names))
+    return splits
 
 
 def _builder(listing: Listing, config: str | None) -> Any:
@@ -168,13 +213,16 @@ def _outside(name: str) -> DataError:
     )
 
 
-def _fetch_files(builder: Any, listing: Listing, revision: str | None, progress: Progress) -> None:
-    """Bring the data files that this configuration needs into the Hub's cache, together and with progress in bytes."""
+def _fetch_files(builder: Any, listing: Listing, revision: str | None, progress: Progress) -> dict[str, list[Path]]:
+    """The files of each split, brought into the Hub's cache together and with progress in bytes."""
     name, commit, sizes = listing
     prefix = f"hf://datasets/{name}@{commit}/"
-    files = [url.removeprefix(prefix) for urls in builder.config.data_files.values() for url in urls]
-    needed = {path: sizes[path] for path in files if path in sizes}
-    download("dataset", name, revision, commit, needed, progress)
+    files = {
+        str(split): [str(url).removeprefix(prefix) for url in urls] for split, urls in builder.config.data_files.items()
+    }
+    needed = {path: sizes[path] for paths in files.values() for path in paths if path in sizes}
+    folder = download("dataset", name, revision, commit, needed, progress)
+    return {split: [folder / path for path in paths] for split, paths in files.items()}
 
 
 def _build(builder: Any, name: str) -> dict[str, Any]:
@@ -239,7 +287,7 @@ def _write(splits: dict[str, Any], folder: Path) -> list[HubSplit]:
     for name, dataset in splits.items():
         path = folder / f"{name}.parquet"
         dataset.to_parquet(path)
-        written.append(HubSplit(str(name), path, dataset.features))
+        written.append(HubSplit(str(name), [path], _names(dataset.features)))
     return written
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -22,14 +22,19 @@ from core.data.reading import (
     structs,
     textfile,
     textnotes,
+    types,
     workbook,
 )
+from core.data.reading.alignment import align
 from core.data.reading.columns import Possible, StringColumns, check_width, common_kind, retype, together
 from core.data.reading.files import ARCHIVES, JSON_SUFFIXES, PACKED, TEXT_SUFFIXES, Source, bare_name
 from core.data.reading.folders.layout import Layout, Table, look, shortened
 from core.data.reading.folders.saved import features as features_of
 from core.data.reading.folders.texts import Texts
 from core.data.reading.json import table as jsonfiles
+from core.data.reading.parts import Part, part_of
+from core.data.reading.storing import UNPACKED, linked, name_of, store
+from core.data.reading.types import Kind
 from core.errors import DataError
 from core.settings import Settings
 from core.spec import DataSpec, ReadSpec
@@ -58,7 +63,8 @@ def sample(folder: Path, progress: Progress) -> Made:
 
     progress("Writing the sample", None)
     made = Made("Sample reviews", notes=[Note(reviews.NOTE)])
-    return _described(made, reviews.write(folder), folder)
+    parts = [part_of(name, path, name) for name, path in reviews.write(folder).items()]
+    return _aligned(made, parts, folder, progress)
 
 
 def hub(data: DataSpec, folder: Path, progress: Progress) -> Made:
@@ -66,33 +72,32 @@ def hub(data: DataSpec, folder: Path, progress: Progress) -> Made:
     from core.data.reading.hub import prepare_hub
 
     made = Made(f"{data.path} ({data.config})" if data.config else data.path)
-    found = prepare_hub(data, folder, progress, lambda text: made.notes.append(Note(text)))
-    names = {}
-    for _, _, features in found:
-        for name, feature in features.items():
-            if type(feature).__name__ == "ClassLabel" and feature.names:
-                names[name] = tuple(feature.names)
-    return _described(made, {name: Path(path) for name, path, _ in found}, folder, names)
+    splits = prepare_hub(data, folder, progress, lambda text: made.notes.append(Note(text)))
+    parts = [
+        part_of(split.name, path, split.name if len(split.paths) == 1 else path.name, split.names)
+        for split in splits
+        for path in split.paths
+    ]
+    return _aligned(made, parts, folder, progress)
 
 
 def files_of(data: DataSpec, settings: Settings, folder: Path, progress: Progress) -> Made:
     """A file, an archive, or a folder with files for training, validation and testing."""
     path = files.resolve(data.path, settings)
     made = Made(path.name or str(path))
-    layout = _unpacked(look(path, settings, data.config), made.title, settings, folder / "unpacked", progress)
+    unpacked = folder / UNPACKED
+    layout = _unpacked(look(path, settings, data.config), made.title, settings, unpacked, progress)
     made.notes += layout.notes
-    units = _units(layout, settings, folder / "unpacked", made, progress)
+    units = _units(layout, settings, unpacked, made, progress)
     paths: dict[str, Path] = {}
     by_unit = {name: unit.sources for name, unit in units.items()}
     _read_text(by_unit, data.read, folder, made, paths, settings.max_unpacked_bytes, progress)
     _read_json(by_unit, data.read, folder, made, paths, progress)
-    _read_parquet(by_unit, folder, made, paths, progress)
     if layout.texts:
         _read_plain_texts(layout.texts, data.read, folder, made, paths, progress)
-    else:
-        paths = _assembled(units, paths, folder, progress)
-    shutil.rmtree(folder / "unpacked", ignore_errors=True)
-    return _described(made, paths, folder)
+        return _aligned(made, [part_of(split, path, split) for split, path in paths.items()], folder, progress)
+    _check_parquet(by_unit, unpacked, made, progress)
+    return _aligned(made, _parts(units, paths, unpacked), folder, progress)
 
 
 def by_step(prepared: Prepared, step: Any, folder: Path, progress: Progress) -> Made:
@@ -103,7 +108,8 @@ def by_step(prepared: Prepared, step: Any, folder: Path, progress: Progress) -> 
     if isinstance(step, SplitBy):
         made.notes = [note for note in made.notes if note != _proposal(step.column)]
     paths, names, left_out = transform.apply(prepared, step, folder, progress)
-    _described(made, paths, folder, names)
+    added = {column.name: column.added for column in prepared.columns}
+    _described(made, paths, folder, names, {n: tuple(c for c in added.get(n, ()) if c in names[n]) for n in names})
     made.notes.append(Note(f"{step_words(step)}: {counted(sum(s['rows'] for s in made.splits), 'row')}."))
     made.notes += [Note(left_out, "warning")] if left_out else []
     renamed = step.names if isinstance(step, Rename) else {}
@@ -138,7 +144,7 @@ def _unpacked(layout: Layout, title: str, settings: Settings, unpacked: Path, pr
         target = unpacked / table.entry.name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.kind not in PACKED:
-            _linked(source.path, target)
+            linked(source.path, target)
             continue
         into = target.parent
         if source.kind in ARCHIVES and len(layout.tables) > 1:
@@ -211,31 +217,29 @@ def _from_arrow(path: Path, saved: bool, folder: Path, settings: Settings, progr
     return Source(target, ".parquet")
 
 
-def _assembled(units: dict[str, Unit], paths: dict[str, Path], folder: Path, progress: Progress) -> dict[str, Path]:
-    """One Parquet file for each split: of its units, with the columns that folders named."""
+def _parts(units: dict[str, Unit], paths: dict[str, Path], folder: Path) -> list[Part]:
+    """The Parquet files of all units, with the columns that folders named. paths: of units that were read to one"""
     kinds = parquet.kinds_of_values([dict(unit.values) for unit in units.values()])
-    parts: dict[str, list[Path]] = {}
-    for number, (name, unit) in enumerate(units.items()):
-        path = paths[name]
-        if unit.values:
-            path = folder / f"values-{number}.parquet"
-            parquet.with_values(paths[name], path, {key: (value, kinds[key]) for key, value in unit.values})
-            _remove(paths[name], folder)
-        parts.setdefault(unit.split, []).append(path)
-    result = {}
-    for split, members in parts.items():
-        result[split] = members[0]
-        if len(members) > 1:
-            result[split] = folder / f"joined-{len(result)}-{name_of(split)}.parquet"
-            parquet.join(members, result[split], _ticker(progress, f"Joining the files of {split}"))
-            for member in members:
-                _remove(member, folder)
-    return result
-
-
-def _remove(path: Path, folder: Path) -> None:
-    if path.is_relative_to(folder):
-        path.unlink()
+    files_in = [unit.split for name, unit in units.items() for _ in unit.sources if name not in paths]
+    files_in += [unit.split for name, unit in units.items() if name in paths]
+    parts: list[Part] = []
+    for name, unit in units.items():
+        read = (
+            [(paths[name], unit.sources[0].path.name)]
+            if name in paths
+            else [(s.path, s.path.name) for s in unit.sources]
+        )
+        for path, title in read:
+            if unit.values:
+                folder.mkdir(exist_ok=True)
+                target = folder / f"values-{len(parts)}.parquet"
+                parquet.with_values(path, target, {key: (value, kinds[key]) for key, value in unit.values})
+                if name in paths:
+                    path.unlink()
+                path = target
+            alone = files_in.count(unit.split) == 1
+            parts.append(part_of(unit.split, path, unit.split if alone else title))
+    return parts
 
 
 def _read_plain_texts(
@@ -366,66 +370,56 @@ def _read_json(
     made.reading = made.reading or jsonfiles.reading(next(iter(layouts.values())))
 
 
-def _read_parquet(
-    splits: dict[str, list[Source]], folder: Path, made: Made, paths: dict[str, Path], progress: Progress
-) -> None:
-    """Parquet stays where it is, unless it was unpacked, has structs or comes in several files."""
-    for name, members in splits.items():
-        if members[0].kind != ".parquet":
-            continue
+def _check_parquet(splits: dict[str, list[Source]], folder: Path, made: Made, progress: Progress) -> None:
+    """Refuses Parquet files that are too much, and puts those whose structs became columns in the place of others."""
+    for place, (name, members) in enumerate(splits.items()):
         for number, source in enumerate(members):
+            if source.kind != ".parquet":
+                continue
             bounded.check(source.path)
-            flat = folder / f"flat-{len(paths)}-{number}.parquet"
+            flat = folder / f"flat-{place}-{number}" / source.path.name
+            flat.parent.mkdir(parents=True)
             note = structs.flattened(source.path, flat, _ticker(progress, f"Taking structs of {name} apart"))
             if note:
                 members[number] = Source(flat, ".parquet")
                 made.notes += [note] if note not in made.notes else []
-        target = folder / f"{len(paths)}-{name_of(name)}.parquet"
-        if len(members) > 1:
-            parquet.join([s.path for s in members], target, _ticker(progress, f"Joining the files of {name}"))
-            paths[name] = target
-            for source in members:
-                if source.path.parent == folder:
-                    source.path.unlink()
-        elif members[0].path.is_relative_to(folder):
-            paths[name] = members[0].path.rename(target)
-        elif any(c in "*?[" for c in str(members[0].path)):
-            paths[name] = _linked(members[0].path, target)  # readers would take the path for a pattern
-        else:
-            paths[name] = members[0].path
 
 
-def _linked(path: Path, target: Path) -> Path:
-    try:
-        target.hardlink_to(path)
-    except OSError:  # another disk, or one that has no links
-        shutil.copyfile(path, target)
-    return target
+def _aligned(made: Made, parts: list[Part], folder: Path, progress: Progress) -> Made:
+    """The manifest of some Parquet files, after their columns hold the same everywhere."""
+    for part in parts:
+        check_width(part.title, len(part.schema))
+    aligned = align(parts)
+    made.notes += aligned.notes
+    paths = store(parts, aligned, folder, progress)
+    shutil.rmtree(folder / UNPACKED, ignore_errors=True)
+    return _described(made, paths, folder, aligned.names, aligned.added)
 
 
 def _described(
-    made: Made, paths: dict[str, Path], folder: Path, class_names: dict[str, tuple[str, ...]] | None = None
+    made: Made,
+    paths: dict[str, Path],
+    folder: Path,
+    names: Mapping[str, tuple[str, ...]],
+    added: Mapping[str, tuple[str, ...]],
 ) -> Made:
-    """Adds rows, columns and guesses to the manifest, as the Parquet files have them."""
+    """Adds rows, columns and guesses to the manifest, as the Parquet files have them. names, added: see `Column`"""
     columns: dict[str, Column] = {}
-    for name, path in paths.items():
+    for split, path in paths.items():
         with parquet.open_file(path) as file:
             rows, schema = file.metadata.num_rows, file.schema_arrow
         check_width(made.title, len(schema))
-        if len(set(schema.names)) < len(schema.names):
-            raise DataError(f"{path.name} has two columns of the same name; rename one of them", "data.path")
         relative = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
-        made.splits.append({"name": name, "path": relative, "rows": rows})
+        made.splits.append({"name": split, "path": relative, "rows": rows})
         nulls = parquet.null_counts(path)
-        for column, kind, names in parquet.describe(schema):
-            names = names or (class_names or {}).get(column)
-            before = columns.get(column)
-            columns[column] = Column(
-                column,
-                before.kind if before else "class" if names else kind,  # type: ignore[arg-type]
-                nulls[column] + (before.nulls if before else 0),
-                before.names if before else names,
-            )
+        for column in schema:
+            name = column.name
+            kind: Kind = "class" if names.get(name) else types.kind_of(column.type)
+            before = columns.get(name)
+            if before is not None:
+                kind = before.kind if before.kind != "empty" else kind
+            total = nulls[name] + (before.nulls if before else 0)
+            columns[name] = Column(name, kind, total, names.get(name) or None, added.get(name) or ())
     if not any(s["rows"] for s in made.splits):
         raise DataError(f"{made.title} has no rows; choose a dataset with at least one", "data.path")
     made.columns = list(columns.values())
@@ -447,11 +441,6 @@ def _proposal(column: str) -> Note:
         "splits of them (split_by).",
         "notice",
     )
-
-
-def name_of(split: str) -> str:
-    """A split's name as part of a file name that every file system takes."""
-    return "".join(c if (c.isascii() and c.isalnum()) or c in "-_" else "_" for c in split)[:60]
 
 
 def _ticker(progress: Progress, text: str) -> Callable[[float], None]:

@@ -1,22 +1,20 @@
-"""Parquet files: their columns as a person sees them, and several files of one split as one."""
+"""Parquet files as they are found: class names, nulls, some of their rows."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.data.reading import bounded
+from core.data.reading import bounded, lists, types
 from core.data.reading.columns import COMPRESSION
 from core.errors import DataError
 from core.wording import library_message
-
-Described = tuple[str, str, tuple[str, ...] | None]  # name, kind, class names
 
 
 def open_file(path: Path) -> pq.ParquetFile:
@@ -31,16 +29,22 @@ def open_file(path: Path) -> pq.ParquetFile:
         ) from None
 
 
-def describe(schema: pa.Schema) -> list[Described]:
-    """The columns of a schema; class names come from the note that Hugging Face's datasets leave in it."""
-    features = _features(schema)
-    result: list[Described] = []
-    for column in schema:
-        feature = features.get(column.name)
-        names = feature.get("names") if isinstance(feature, dict) and feature.get("_type") == "ClassLabel" else None
-        kind = "class" if names and pa.types.is_integer(column.type) else kind_of(column.type)
-        result.append((column.name, kind, tuple(map(str, names or ())) if kind == "class" else None))
-    return result
+def class_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
+    """The names of classes by column, from the note that Hugging Face's datasets leave; also of classes in lists."""
+    names = {}
+    for column, feature in _features(schema).items():
+        for _ in range(lists.MOST_DEPTH):
+            if isinstance(feature, list) and len(feature) == 1:
+                feature = feature[0]
+            elif isinstance(feature, dict) and "feature" in feature:
+                feature = feature["feature"]
+        if (
+            isinstance(feature, dict)
+            and feature.get("_type") == "ClassLabel"
+            and isinstance(feature.get("names"), list)
+        ):
+            names[column] = tuple(map(str, feature["names"]))
+    return {column: classes for column, classes in names.items() if classes}
 
 
 def null_counts(path: Path) -> dict[str, int]:
@@ -57,25 +61,6 @@ def null_counts(path: Path) -> dict[str, int]:
                 counts[column.name] = bounded.nulls(path, column.name)
             leaf += _leaves(column.type)
         return counts
-
-
-def join(files: list[Path], target: Path, tick: Callable[[float], None]) -> None:
-    """Writes the rows of several Parquet files to one, in order. Raises DataError if their columns do not fit."""
-    schemas = [open_file(path).schema_arrow for path in files]
-    try:
-        merged = pa.unify_schemas(schemas, promote_options="permissive")
-        with pq.ParquetWriter(target, merged, compression=COMPRESSION) as writer:
-            for number, path in enumerate(files):
-                for batch in bounded.batches(path, 20_000):
-                    writer.write_table(_promoted(pa.Table.from_batches([batch]), merged))
-                tick((number + 1) / len(files))
-    except pa.ArrowException as error:
-        names = f"{files[0].name} to {files[-1].name}"
-        raise DataError(
-            f"the files {names} of one split cannot be joined, their columns differ "
-            f"({library_message(error, 160)}); give them the same ones",
-            "data.path",
-        ) from None
 
 
 def kinds_of_values(folders: list[dict[str, str | None]]) -> dict[str, pa.DataType]:
@@ -116,8 +101,9 @@ def head(path: Path, rows: int = 1500, columns: Sequence[str] | None = None) -> 
         for group in groups if file.num_row_groups else []:
             batches = bounded.batches(path, max(1, rows // len(groups)), names, [group])
             parts += [batch for batch in [next(batches, None)] if batch is not None]
-        table = pa.Table.from_batches(parts, schema=pa.schema([file.schema_arrow.field(name) for name in names]))
-        return pa.table({f.name: plain(table.column(f.name)) for f in table.schema})
+        chunks = {name: [types.plain(batch.column(name)) for batch in parts] for name in names}
+        arrow = {name: types.plain_type(file.schema_arrow.field(name).type) for name in names}
+        return pa.table({name: pa.chunked_array(chunks[name], arrow[name]) for name in names})
 
 
 def _leaves(kind: pa.DataType) -> int:
@@ -127,40 +113,9 @@ def _leaves(kind: pa.DataType) -> int:
     return sum(_leaves(kind.field(i).type) for i in range(kind.num_fields))
 
 
-def plain(values: Any) -> Any:
-    """An array or column without dictionary encoding."""
-    return values.cast(values.type.value_type) if pa.types.is_dictionary(values.type) else values
-
-
-def _promoted(table: pa.Table, schema: pa.Schema) -> pa.Table:
-    arrays = [
-        table.column(f.name).cast(f.type) if f.name in table.column_names else pa.nulls(len(table), f.type)
-        for f in schema
-    ]
-    return pa.Table.from_arrays(arrays, schema=schema)
-
-
 def _features(schema: pa.Schema) -> dict[str, Any]:
     try:
         noted = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         return dict(noted["info"]["features"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return {}
-
-
-def kind_of(kind: pa.DataType) -> str:
-    """What a person would call a type; see Column."""
-    types = pa.types
-    if types.is_dictionary(kind):
-        return kind_of(kind.value_type)
-    if types.is_string(kind) or types.is_large_string(kind) or types.is_string_view(kind):
-        return "text"
-    if types.is_integer(kind):
-        return "integer"
-    if types.is_floating(kind):
-        return "float"
-    if types.is_boolean(kind):
-        return "boolean"
-    if types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind) or types.is_list_view(kind):
-        return "list"
-    return "other"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.data.reading import parquet
+from core.data.reading import parquet, types
 from core.files import replace_file
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def write(path: Path, predictions: Path, prepared: Prepared, split: str, columns
     rows = pq.read_table(predictions, columns=[ROW]).column(ROW)
     with parquet.open_file(prepared.splits[split].path) as file:
         texts = file.read(columns=list(columns))
-    arrays = [parquet.plain(texts.column(name)).take(rows).cast(pa.string()) for name in columns]
+    arrays = [types.as_text(texts.column(name)).take(rows) for name in columns]
     table = pa.table([rows.combine_chunks(), *arrays], names=[ROW, *(f"text_{n}" for n in range(len(columns)))])
     with replace_file(path) as partial:
         pq.write_table(table, partial, row_group_size=10_000)

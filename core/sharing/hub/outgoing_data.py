@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import yaml
 
 from core.data.prepared import Column, Prepared, Progress, ignore
-from core.data.reading import bounded, parquet
+from core.data.reading import bounded, parquet, types
 from core.data.reading.columns import COMPRESSION
 from core.errors import DataError
 from core.settings import Settings
@@ -114,7 +114,7 @@ def _write(source: Path, columns: Sequence[Column], target: Path) -> None:
         with pq.ParquetWriter(target, schema, compression=COMPRESSION) as writer:
             for batch in bounded.batches(source, 20_000, names):
                 try:
-                    arrays = [parquet.plain(batch.column(f.name)).cast(f.type) for f in schema]
+                    arrays = [types.plain(batch.column(f.name)).cast(f.type) for f in schema]
                 except pa.ArrowInvalid:
                     raise DataError("a column holds numbers that do not fit 64 bits; leave it out", "columns") from None
                 writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))

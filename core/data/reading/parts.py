@@ -1,0 +1,101 @@
+"""A dataset's Parquet files before they are one: what each has in a column, and how it is to be stored."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from core.data.reading import bounded, parquet, types
+from core.data.reading.types import Kind
+from core.errors import DataError
+
+Convert = Callable[[Any], Any]
+SCAN_ROWS = 100_000
+
+
+@dataclass(frozen=True)
+class Part:
+    """A Parquet file of a split.
+
+    title: what a note calls it; schema, rows: of the file; names: of the classes of columns that hold class numbers
+    """
+
+    split: str
+    path: Path
+    title: str
+    schema: pa.Schema
+    rows: int
+    names: Mapping[str, tuple[str, ...]]
+
+
+@dataclass
+class Stored:
+    """A column of a part as it will be stored: its kind, plain type and class names.
+
+    convert: from what is there now; known: the class names that the part itself has, where `names` has more
+    """
+
+    part: Part
+    column: str
+    kind: Kind
+    type: pa.DataType
+    names: tuple[str, ...] | None
+    convert: Convert | None = None
+    known: tuple[str, ...] = ()
+
+    def values(self) -> Iterator[Any]:
+        """All values, in plain arrays of bounded length, as stored."""
+        for batch in bounded.batches(self.part.path, SCAN_ROWS, [self.column]):
+            yield self.stored(batch.column(0))
+
+    def stored(self, values: Any) -> Any:
+        """Values of the file as they are to be stored."""
+        values = types.plain(values)
+        return self.convert(values) if self.convert is not None else values
+
+    def become(self, kind: Kind, arrow: pa.DataType, convert: Convert) -> None:
+        """From here on another kind; `convert` takes what the column held so far."""
+        before = self.convert
+        self.convert = convert if before is None else lambda values: convert(before(values))
+        self.kind, self.type = kind, arrow
+
+    def texts(self, most: int) -> list[str] | None:
+        """The different values as labels are compared: text without blanks around it; None if there are over `most`."""
+        seen: dict[str, None] = {}
+        for values in self.values():
+            seen.update(dict.fromkeys(pc.unique(trimmed(values)).drop_null().to_pylist()))
+            if len(seen) > most:
+                return None
+        return list(seen)
+
+
+def part_of(split: str, path: Path, title: str, names: Mapping[str, tuple[str, ...]] | None = None) -> Part:
+    """A part, its footer read. names: of classes, where the file does not have them. Raises DataError."""
+    with parquet.open_file(path) as file:
+        schema, rows = file.schema_arrow, file.metadata.num_rows
+    if len(set(schema.names)) < len(schema.names):
+        raise DataError(f"{path.name} has two columns of the same name; rename one of them", "data.path")
+    return Part(split, path, title, schema, rows, {**(names or {}), **parquet.class_names(schema)})
+
+
+def columns_of(parts: list[Part]) -> dict[str, list[Stored]]:
+    """The columns of some parts, each with what every part that has it holds there."""
+    columns: dict[str, list[Stored]] = {}
+    for part in parts:
+        for field in part.schema:
+            kind, names = types.kind_of(field.type), part.names.get(field.name)
+            arrow = types.plain_type(field.type)
+            kind = "class" if names and kind == "integer" else kind
+            columns.setdefault(field.name, []).append(Stored(part, field.name, kind, arrow, names))
+    return columns
+
+
+def trimmed(values: Any) -> Any:
+    """Values as text without blanks around it; empty text is null."""
+    text = pc.utf8_trim_whitespace(types.as_text(values))
+    return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)
