@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from core.data.reading import dialect as dialects
@@ -72,6 +73,12 @@ def test_single_quotes_enclose(opened, case):
     assert prepared.splits["train"].rows == 24
     assert prepared.reading["quote_character"] == "'"
     assert "single quotes enclose values" in said(prepared)
+
+
+def test_a_single_row_has_no_single_quotes(opened):
+    for number, content in enumerate(["text,label\ngood,pos\n", f"text,label\n{'x' * 2_000_000},pos\n"]):
+        prepared = opened(content.encode(), f"{number}.csv")
+        assert prepared.reading["quote_character"] is None
 
 
 def test_apostrophes_are_no_quotes(opened):
@@ -370,3 +377,21 @@ def test_a_late_quote_is_judged_by_what_stands_around_it(opened, monkeypatch):
     prepared = opened(("text,label\n" + lines("good {i},{l}\n", 2000) + lines(tail, 500)).encode())
     assert values_of(prepared)[-1] == ("a, quoted 499", "neg")
     assert max(read) <= 500
+
+
+def test_the_most_columns_are_read_without_a_look_at_each_for_each(opened, monkeypatch):
+    """A Parquet file builds its schema anew at each look: looking once per column took minutes at 2,000 of them."""
+    looks = 0
+    schema = pq.ParquetFile.schema_arrow.fget
+
+    def counting(file: pq.ParquetFile) -> Any:
+        nonlocal looks
+        looks += 1
+        return schema(file)
+
+    monkeypatch.setattr(pq.ParquetFile, "schema_arrow", property(counting))
+    names = ["text", "label", *(f"c{i}" for i in range(598))]
+    rows = "".join(f"good thing {i},{'ab'[i % 2]}{',x y' * 598}\n" for i in range(20))
+    prepared = opened(f"{','.join(names)}\n{rows}".encode())
+    assert len(prepared.columns) == 600 and (prepared.text_guess, prepared.label_guess) == (("text",), "label")
+    assert looks < 100

@@ -7,7 +7,7 @@ dictionary has; what is read in all may be a multiple of the file, as with archi
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -198,16 +198,19 @@ def _longest(path: Path, file: pq.ParquetFile, group: int, leaves: list[str], fo
     items = {footer.column(c).path_in_schema: footer.column(c).num_values for c in range(footer.num_columns)}
     longest = 0.0
     with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=leaves, pre_buffer=False) as encoded:
-        tops = list(dict.fromkeys(_column_of(leaf, encoded.schema_arrow.names) for leaf in leaves))
-        for top in tops:
+        names = dict.fromkeys(encoded.schema_arrow.names)  # asked for once: it is built anew each time
+        most: dict[str, int] = {}
+        for leaf in leaves:
+            top = _column_of(leaf, names)
+            most[top] = max(most.get(top, 0), items[leaf])
+        for top, count in most.items():
             first = next(encoded.iter_batches(1, row_groups=[group], columns=[top]), None)
             if first is not None and top in first.schema.names:
-                count = max(items[leaf] for leaf in leaves if _column_of(leaf, encoded.schema_arrow.names) == top)
                 longest += _longest_value(first.column(top)) * max(1.0, count / footer.num_rows)
     return longest
 
 
-def _column_of(leaf: str, names: list[str]) -> str:
+def _column_of(leaf: str, names: Collection[str]) -> str:
     """The column of a table that a leaf of the file belongs to."""
     return leaf if leaf in names else max((n for n in names if leaf.startswith(f"{n}.")), key=len, default=leaf)
 

@@ -177,7 +177,7 @@ def decide(text: str, cut: bool, line_end: str, delimiter: str, read: ReadSpec) 
 
 def _single_quotes(text: str, cut: bool, dialect: Dialect, plain: Survey, read: ReadSpec) -> Dialect | None:
     """Single quotes as what encloses values, if they do in most rows: apostrophes are far more common."""
-    if plain.opened.get("'", 0) * 2 < plain.rows - 1:
+    if not plain.opened.get("'") or plain.opened["'"] * 2 < plain.rows - 1:
         return None
     dialect = _with_escape(text, cut, dialect, read)
     quoted = survey(text, dialect, cut)

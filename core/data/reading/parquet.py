@@ -95,14 +95,15 @@ def head(path: Path, rows: int = 1500, columns: Sequence[str] | None = None) -> 
     columns: those to read, as far as they are there; None for all
     """
     with open_file(path) as file:
-        names = [n for n in file.schema_arrow.names if columns is None or n in columns]
+        schema = file.schema_arrow  # asked for once: it is built anew each time
+        names = [n for n in schema.names if columns is None or n in columns]
         groups = sorted({0, file.num_row_groups // 2, max(0, file.num_row_groups - 1)})
         parts = []
         for group in groups if file.num_row_groups else []:
             batches = bounded.batches(path, max(1, rows // len(groups)), names, [group])
             parts += [batch for batch in [next(batches, None)] if batch is not None]
         chunks = {name: [types.plain(batch.column(name)) for batch in parts] for name in names}
-        arrow = {name: types.plain_type(file.schema_arrow.field(name).type) for name in names}
+        arrow = {name: types.plain_type(schema.field(name).type) for name in names}
         return pa.table({name: pa.chunked_array(chunks[name], arrow[name]) for name in names})
 
 
