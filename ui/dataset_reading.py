@@ -120,7 +120,7 @@ def _read_again(values: dict[str, Any]) -> None:
         show_error(error)
         return
     data = state.data()
-    state.set_data(DataSpec(source=data.source, path=data.path, read=read))
+    state.set_data(DataSpec(source=data.source, path=data.path, config=data.config, read=read))
     st.rerun()
 
 

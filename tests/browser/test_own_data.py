@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import random
 import re
+from typing import Any
 
 import pytest
 from playwright.sync_api import FilePayload, Page, expect
 
 from tests.browser.steps import TRAINING_S, Dashboard, button, main_score, settled, status, until
+from tests.data.test_workbook import book, rows
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
 
@@ -64,3 +66,39 @@ def test_an_uploaded_file_is_trained_on(dashboard: Dashboard, page: Page) -> Non
     accuracy, baseline = main_score(page)
     print(f"accuracy {accuracy}, baseline {baseline}")
     assert accuracy > baseline + 0.2
+
+
+def test_a_workbook_is_uploaded_and_another_sheet_chosen(dashboard: Dashboard, page: Page) -> None:
+    def fill(sheet: Any) -> None:
+        rows(["text", "label"], *[[f"from {sheet.title}, {i}", "ab"[i % 2]] for i in range(len(sheet.title))])(sheet)
+
+    content = book(fill, "First", "Reviews 2026")
+    page.goto(dashboard.url("datasets"))
+    settled(page)
+    page.get_by_text("Your own file").click()
+    kind = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+    page.locator("input[type=file]").set_input_files({"name": "book.xlsx", "mimeType": kind, "buffer": content})
+    expect(page.get_by_text("5 rows")).to_be_visible()
+    page.get_by_role("tab", name=re.compile("How it was read")).click()
+    sheet = page.get_by_role("combobox", name=re.compile("^Sheet|Sheet$"))
+    expect(page.get_by_text("the sheet 'First' is read, of several")).to_be_visible()
+    sheet.click()
+    page.get_by_role("option", name="Reviews 2026").click()
+    button(page, "Read again").click()
+    expect(page.get_by_text("12 rows")).to_be_visible()
+
+
+def test_any_file_reaches_the_sentence_that_says_what_it_is(dashboard: Dashboard, page: Page) -> None:
+    page.goto(dashboard.url("datasets"))
+    settled(page)
+    page.get_by_text("Your own file").click()
+    for name, content, says in (
+        ("old.xls", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(900), "an old Excel or Office file"),
+        ("all.7z", b"7z\xbc\xaf\x27\x1c" + bytes(90), "a 7-Zip archive; unpack it"),
+        ("train.csv", b"version https://git-lfs.github.com/spec/v1\nsize 9\n", "run git lfs pull"),
+    ):
+        file: FilePayload = {"name": name, "mimeType": "application/octet-stream", "buffer": content}
+        page.locator("input[type=file]").set_input_files(file)
+        expect(page.get_by_text(says).first).to_be_visible()
+        settled(page)
+        expect(page.locator("input[type=file]")).to_have_count(1)

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core.data.notes import Note
 from core.data.prepared import Column, Prepared, Progress
 from core.data.reading import (
-    archives,
-    arrow,
     bounded,
     delimited,
     files,
@@ -27,21 +25,19 @@ from core.data.reading import (
 )
 from core.data.reading.alignment import align
 from core.data.reading.columns import Possible, StringColumns, check_width, common_kind, retype, together
-from core.data.reading.files import ARCHIVES, JSON_SUFFIXES, PACKED, TEXT_SUFFIXES, Source, bare_name
-from core.data.reading.folders.layout import Layout, Table, look, shortened
-from core.data.reading.folders.saved import features as features_of
+from core.data.reading.files import JSON_SUFFIXES, Source
+from core.data.reading.folders.layout import look
 from core.data.reading.folders.texts import Texts
 from core.data.reading.json import table as jsonfiles
 from core.data.reading.parts import Part, part_of
-from core.data.reading.storing import UNPACKED, linked, name_of, store
+from core.data.reading.storing import UNPACKED, name_of, store
 from core.data.reading.types import Kind
+from core.data.reading.units import FAMILIES, Unit, units_of, unpacked
 from core.errors import DataError
 from core.settings import Settings
 from core.spec import DataSpec, ReadSpec
 from core.steps import Rename, SplitBy, step_words
 from core.wording import counted, listed
-
-FAMILIES = {"text": TEXT_SUFFIXES | {".xlsx"}, "json": JSON_SUFFIXES}  # formats whose files are read together
 
 
 @dataclass
@@ -85,10 +81,10 @@ def files_of(data: DataSpec, settings: Settings, folder: Path, progress: Progres
     """A file, an archive, or a folder with files for training, validation and testing."""
     path = files.resolve(data.path, settings)
     made = Made(path.name or str(path))
-    unpacked = folder / UNPACKED
-    layout = _unpacked(look(path, settings, data.config), made.title, settings, unpacked, progress)
+    inside = folder / UNPACKED
+    layout = unpacked(look(path, settings, data.config), made.title, settings, inside, progress)
     made.notes += layout.notes
-    units = _units(layout, settings, unpacked, made, progress)
+    units = units_of(layout, made.title, settings, inside, progress)
     paths: dict[str, Path] = {}
     by_unit = {name: unit.sources for name, unit in units.items()}
     _read_text(by_unit, data.read, folder, made, paths, settings.max_unpacked_bytes, progress)
@@ -96,8 +92,8 @@ def files_of(data: DataSpec, settings: Settings, folder: Path, progress: Progres
     if layout.texts:
         _read_plain_texts(layout.texts, data.read, folder, made, paths, progress)
         return _aligned(made, [part_of(split, path, split) for split, path in paths.items()], folder, progress)
-    _check_parquet(by_unit, unpacked, made, progress)
-    return _aligned(made, _parts(units, paths, unpacked), folder, progress)
+    _check_parquet(by_unit, inside, made, progress)
+    return _aligned(made, _parts(units, paths, inside), folder, progress)
 
 
 def by_step(prepared: Prepared, step: Any, folder: Path, progress: Progress) -> Made:
@@ -121,100 +117,6 @@ def by_step(prepared: Prepared, step: Any, folder: Path, progress: Progress) -> 
     if label in there:
         made.label_guess = label
     return made
-
-
-@dataclass
-class Unit:
-    """Files that are read in one go: of one split and one family of formats, under folders of the same values."""
-
-    split: str
-    values: tuple[tuple[str, str | None], ...]
-    sources: list[Source] = field(default_factory=list)
-
-
-def _unpacked(layout: Layout, title: str, settings: Settings, unpacked: Path, progress: Progress) -> Layout:
-    """The layout after unpacking: that of a copy in which archives are folders, if any file is packed."""
-    layout = _usable(layout, title)
-    sources = [files.identify(table.entry.path) for table in layout.tables]
-    if not any(source.kind in PACKED for source in sources):
-        return layout
-    budget, root = settings.max_unpacked_bytes, unpacked
-    for table, source in zip(layout.tables, sources, strict=True):
-        progress(f"Unpacking {source.path.name}", None)
-        target = unpacked / table.entry.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if source.kind not in PACKED:
-            linked(source.path, target)
-            continue
-        into = target.parent
-        if source.kind in ARCHIVES and len(layout.tables) > 1:
-            into = target.with_name(bare_name(target).removesuffix(".tar"))
-        result = archives.unpack(source.path, source.kind, into, budget)
-        budget -= sum(p.stat().st_size for p in result.rglob("*") if p.is_file()) if result.is_dir() else 0
-        if len(layout.tables) == 1:
-            root = result
-    inner = look(root, settings)
-    inner.notes = layout.notes + inner.notes
-    return _usable(inner, title)
-
-
-def _usable(layout: Layout, title: str) -> Layout:
-    """The layout without the files that cannot be used while others can, and with a note on each. Raises DataError."""
-    if len(layout.tables) == 1:
-        (table,) = layout.tables
-        if files.split_of(table.entry.path.name) not in (None, "train") and not layout.saved:
-            layout.notes.append(Note("There is one file only, so it is the training split, whatever its name says."))
-        layout.tables = [replace(table, split=table.split if layout.saved else "train")]
-        return layout
-    usable: list[Table] = []
-    closed: list[Table] = []
-    blank: list[Table] = []
-    for table in layout.tables:
-        try:
-            with table.entry.path.open("rb") as file:
-                (usable if file.read(4096).strip() or file.read(1) else blank).append(table)
-        except OSError:
-            closed.append(table)
-    for tables, why in ((closed, "they cannot be opened"), (blank, "they are empty")):
-        if tables:
-            listed_names = shortened([table.entry.name for table in tables])
-            layout.notes.append(Note(f"Not read, as {why}: {listed_names}.", "warning"))
-    if layout.tables and not usable:
-        raise DataError(f"{title} has no file that can be read and is not empty; check their permissions", "data.path")
-    layout.tables = usable
-    return layout
-
-
-def _units(layout: Layout, settings: Settings, folder: Path, made: Made, progress: Progress) -> dict[str, Unit]:
-    """The tables of a layout in units, by a name for each."""
-    units: dict[tuple[object, ...], Unit] = {}
-    for table in layout.tables:
-        source = files.identify(table.entry.path)
-        if source.kind in PACKED:
-            raise DataError(
-                f"{made.title} holds another archive, {source.path.name}; unpack that one first", "data.path"
-            )
-        if source.kind == ".arrow":
-            source = _from_arrow(source.path, layout.saved, folder / f"arrow-{len(units)}", settings, progress)
-        key = (table.split, table.values, _family(source))
-        units.setdefault(key, Unit(table.split, table.values)).sources.append(source)
-    splits = [unit.split for unit in units.values()]
-    return {
-        unit.split if splits.count(unit.split) == 1 else f"{unit.split} {number}": unit
-        for number, unit in enumerate(units.values(), 1)
-    }
-
-
-def _family(source: Source) -> str:
-    return next((f for f, kinds in FAMILIES.items() if source.kind in kinds), source.kind)
-
-
-def _from_arrow(path: Path, saved: bool, folder: Path, settings: Settings, progress: Progress) -> Source:
-    folder.mkdir(parents=True, exist_ok=True)
-    target = folder / f"{len(list(folder.iterdir()))}.parquet"
-    features = features_of(path) if saved else {}
-    arrow.write(path, target, features, settings.max_unpacked_bytes, _ticker(progress, f"Reading {path.name}"))
-    return Source(target, ".parquet")
 
 
 def _parts(units: dict[str, Unit], paths: dict[str, Path], folder: Path) -> list[Part]:

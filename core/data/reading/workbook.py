@@ -10,9 +10,7 @@ import datetime
 import re
 import warnings
 import zipfile
-from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +19,7 @@ import pyarrow as pa
 from core.data.notes import Note
 from core.data.reading.archives import CHUNK, check_size
 from core.data.reading.columns import MAX_COLUMNS, StringColumns
-from core.data.reading.preamble import has_header
+from core.data.reading.sheet import Sheet, Top, columns_of
 from core.errors import DataError
 from core.spec import ReadSpec
 from core.wording import counted, listed
@@ -31,7 +29,6 @@ MAX_PARTS = 10_000
 MAX_STRINGS = 512 * 1024**2  # bytes of XML that openpyxl keeps in memory as texts
 MAX_OTHER = 16 * 1024**2  # of each other part that it keeps as objects, such as styles
 MAX_MERGES = 100_000
-FIRST_ROWS = 100
 BATCH_ROWS = 5_000
 BATCH_CHARACTERS = 8 * 1024**2
 MERGE = re.compile(rb'<(?:\w{1,20}:)?mergeCell\s+ref="([A-Z]{1,3})(\d{1,7}):[A-Z]{1,3}(\d{1,7})"')
@@ -40,31 +37,6 @@ NO_RESULT = re.compile(
     rb"(?:<(?:\w{1,20}:)?v\s{0,9}/>|<(?:\w{1,20}:)?v></(?:\w{1,20}:)?v>)?\s{0,9}</(?:\w{1,20}:)?c>"
 )
 ZEROS = re.compile(r"0{2,20}")  # a number format that pads: 7 reads 007
-
-
-@dataclass
-class Sheet:
-    """What is read of a workbook, and what was odd in it."""
-
-    name: str
-    others: list[str]
-    header: bool = True
-    above: int = 0  # rows above the table
-    blank: int = 0
-    errors: Counter[str] = field(default_factory=Counter)
-    no_result: int = 0  # formulas without a result
-    merges: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by first row: column from 0, last row
-    filled: int = 0  # cells that got the value of the merged cell that they are part of
-
-    @property
-    def reading(self) -> dict[str, Any]:
-        """How it is read, for the page."""
-        return {
-            "sheet": self.name,
-            "sheets": [self.name, *self.others],
-            "header": self.header,
-            "skip_lines": self.above,
-        }
 
 
 def write(
@@ -211,7 +183,7 @@ def _table(
     """Spools the rows first: which columns have a value at all is known at the end."""
     spool = target.with_suffix(".rows")
     schema = pa.schema([("row", pa.list_(pa.string()))])
-    width, top = 0, _Top(read, known)
+    width, top = 0, Top(read, known)
     try:
         with pa.OSFile(str(spool), "wb") as sink, pa.ipc.new_stream(sink, schema) as writer:
             batch: list[list[str]] = []
@@ -227,75 +199,9 @@ def _table(
                     batch, size = [], 0
                     tick(min(1.0, (total / (20 * path.stat().st_size))))
             writer.write_batch(pa.record_batch([pa.array(batch, schema.field(0).type)], schema))
-        return _columns(spool, target, max(width, len(top.names)), top.names)
+        return columns_of(spool, target, max(width, len(top.names)), top.names)
     finally:
         spool.unlink(missing_ok=True)
-
-
-class _Top:
-    """Where the table begins in a sheet, and what its columns are called."""
-
-    def __init__(self, read: ReadSpec, known: list[str] | None) -> None:
-        self.read, self.known = read, known
-        self.names: list[str] = []
-
-    def body(self, rows: Iterator[tuple[int, list[str]]], sheet: Sheet) -> Iterator[list[str]]:
-        """The rows below the header."""
-        first: list[tuple[int, list[str]]] = []
-        for numbered in rows:
-            first.append(numbered)
-            if len(first) == FIRST_ROWS:
-                break
-        start = self._start(first, merged=bool(sheet.merges))
-        sheet.above = start
-        top = [row for _, row in first[start:]]
-        width = max((len(row) for row in top), default=0)
-        top_filled = [row + [""] * (width - len(row)) for row in top]
-        sheet.header = self.read.header if self.read.header is not None else has_header(top_filled, self.known)
-        if sheet.header:
-            self.names = [cell.strip() for cell in top[0]]
-        elif self.known and len(self.known) == width:
-            self.names = list(self.known)
-        began = first[start][0] if first[start:] else 0
-        sheet.merges = {row: merges for row, merges in sheet.merges.items() if row >= began + sheet.header}
-        filler, previous = _Merged(sheet), began - 1
-        for numbers in (first[start:], rows):
-            for number, row in numbers:
-                sheet.blank += max(0, number - previous - 1)
-                previous = number
-                if not (sheet.header and number == began):
-                    yield filler.filled(number, row)
-
-    def _start(self, first: list[tuple[int, list[str]]], merged: bool) -> int:
-        """How many rows stand above the table: titles and the like, with fewer cells than its rows have."""
-        if self.read.skip_lines is not None:
-            return min(self.read.skip_lines, max(0, len(first) - 1))
-        counts = [sum(map(bool, row)) for _, row in first]
-        often = Counter(counts)
-        usual = max(counts) if merged else max(often, key=lambda count: (often[count], count))
-        return next((i for i, count in enumerate(counts) if count > usual // 2), 0)
-
-
-class _Merged:
-    """Gives the value of merged cells, which only their first row has, to the others."""
-
-    def __init__(self, sheet: Sheet) -> None:
-        self.sheet = sheet
-        self.open: dict[int, tuple[int, str]] = {}  # by column: the last row, the value
-
-    def filled(self, number: int, row: list[str]) -> list[str]:
-        """The row with the values of merged cells that reach into it."""
-        for column, (last, value) in list(self.open.items()):
-            if number > last:
-                del self.open[column]
-            elif column >= len(row) or not row[column]:
-                row += [""] * (column + 1 - len(row))
-                row[column] = value
-                self.sheet.filled += 1
-        for column, last in self.sheet.merges.get(number, ()):
-            if column < len(row) and row[column]:
-                self.open[column] = (last, row[column])
-        return row
 
 
 def _texts(path: Path, chosen: Any, sheet: Sheet) -> Iterator[tuple[int, list[str]]]:
@@ -339,36 +245,6 @@ def _unescaped(match: re.Match[str]) -> str:
     """What Excel writes as _x000D_: a character that XML does not keep."""
     code = int(match.group(1), 16)
     return chr(code) if code < 0x20 and code else match.group()
-
-
-def _columns(spool: Path, target: Path, width: int, names: list[str]) -> StringColumns:
-    """The spooled rows under their names; columns without name and value are left out."""
-    used = [False] * width
-    with pa.OSFile(str(spool)) as source:
-        for batch in pa.ipc.open_stream(source):
-            for row in batch.column(0).to_pylist():
-                for i, value in enumerate(row):
-                    used[i] = used[i] or bool(value)
-    kept = [i for i in range(width) if used[i] or (i < len(names) and names[i])]
-    unique = _unique([names[i] if i < len(names) else "" for i in kept], kept)
-    with pa.OSFile(str(spool)) as source, StringColumns(target, unique) as columns:
-        for batch in pa.ipc.open_stream(source):
-            rows = batch.column(0).to_pylist()
-            columns.add([[row[i] if i < len(row) else "" for i in kept] for row in rows])
-    return columns
-
-
-def _unique(names: list[str], places: list[int]) -> list[str]:
-    """Column names, none empty and none twice."""
-    result: list[str] = []
-    for name, place in zip(names, places, strict=True):
-        base = unique = name or f"column_{place + 1}"
-        copy = 1
-        while unique in result:
-            copy += 1
-            unique = f"{base}_{copy}"
-        result.append(unique)
-    return result
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,0 +1,112 @@
+"""The files of a layout, unpacked and identified, in units that are read in one go."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from core.data.notes import Note
+from core.data.prepared import Progress
+from core.data.reading import archives, arrow, files
+from core.data.reading.files import ARCHIVES, JSON_SUFFIXES, PACKED, TEXT_SUFFIXES, Source, bare_name
+from core.data.reading.folders.layout import Layout, Table, look, shortened
+from core.data.reading.folders.saved import features as features_of
+from core.data.reading.storing import linked
+from core.errors import DataError
+from core.settings import Settings
+
+FAMILIES = {"text": TEXT_SUFFIXES | {".xlsx"}, "json": JSON_SUFFIXES}  # formats whose files are read together
+
+
+@dataclass
+class Unit:
+    """Files that are read in one go: of one split and one family of formats, under folders of the same values."""
+
+    split: str
+    values: tuple[tuple[str, str | None], ...]
+    sources: list[Source] = field(default_factory=list)
+
+
+def unpacked(layout: Layout, title: str, settings: Settings, folder: Path, progress: Progress) -> Layout:
+    """The layout after unpacking: that of a copy in which archives are folders, if any file is packed."""
+    layout = _usable(layout, title)
+    sources = [files.identify(table.entry.path) for table in layout.tables]
+    if not any(source.kind in PACKED for source in sources):
+        return layout
+    budget, root = settings.max_unpacked_bytes, folder
+    for table, source in zip(layout.tables, sources, strict=True):
+        progress(f"Unpacking {source.path.name}", None)
+        target = folder / table.entry.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if source.kind not in PACKED:
+            linked(source.path, target)
+            continue
+        into = target.parent
+        if source.kind in ARCHIVES and len(layout.tables) > 1:
+            into = target.with_name(bare_name(target).removesuffix(".tar"))
+        result = archives.unpack(source.path, source.kind, into, budget)
+        budget -= sum(p.stat().st_size for p in result.rglob("*") if p.is_file()) if result.is_dir() else 0
+        if len(layout.tables) == 1:
+            root = result
+    inner = look(root, settings)
+    inner.notes = layout.notes + inner.notes
+    return _usable(inner, title)
+
+
+def _usable(layout: Layout, title: str) -> Layout:
+    """The layout without the files that cannot be used while others can, and with a note on each. Raises DataError."""
+    if len(layout.tables) == 1:
+        (table,) = layout.tables
+        if files.split_of(table.entry.path.name) not in (None, "train") and not layout.saved:
+            layout.notes.append(Note("There is one file only, so it is the training split, whatever its name says."))
+        layout.tables = [replace(table, split=table.split if layout.saved else "train")]
+        return layout
+    usable: list[Table] = []
+    closed: list[Table] = []
+    blank: list[Table] = []
+    for table in layout.tables:
+        try:
+            with table.entry.path.open("rb") as file:
+                (usable if file.read(4096).strip() or file.read(1) else blank).append(table)
+        except OSError:
+            closed.append(table)
+    for tables, why in ((closed, "they cannot be opened"), (blank, "they are empty")):
+        if tables:
+            listed_names = shortened([table.entry.name for table in tables])
+            layout.notes.append(Note(f"Not read, as {why}: {listed_names}.", "warning"))
+    if layout.tables and not usable:
+        raise DataError(f"{title} has no file that can be read and is not empty; check their permissions", "data.path")
+    layout.tables = usable
+    return layout
+
+
+def units_of(layout: Layout, title: str, settings: Settings, folder: Path, progress: Progress) -> dict[str, Unit]:
+    """The tables of a layout in units, by a name for each."""
+    units: dict[tuple[object, ...], Unit] = {}
+    for table in layout.tables:
+        source = files.identify(table.entry.path)
+        if source.kind in PACKED:
+            raise DataError(f"{title} holds another archive, {source.path.name}; unpack that one first", "data.path")
+        if source.kind == ".arrow":
+            source = _from_arrow(source.path, layout.saved, folder / f"arrow-{len(units)}", settings, progress)
+        key = (table.split, table.values, _family(source))
+        units.setdefault(key, Unit(table.split, table.values)).sources.append(source)
+    splits = [unit.split for unit in units.values()]
+    return {
+        unit.split if splits.count(unit.split) == 1 else f"{unit.split} {number}": unit
+        for number, unit in enumerate(units.values(), 1)
+    }
+
+
+def _family(source: Source) -> str:
+    return next((f for f, kinds in FAMILIES.items() if source.kind in kinds), source.kind)
+
+
+def _from_arrow(path: Path, saved: bool, folder: Path, settings: Settings, progress: Progress) -> Source:
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / f"{len(list(folder.iterdir()))}.parquet"
+    features = features_of(path) if saved else {}
+    arrow.write(
+        path, target, features, settings.max_unpacked_bytes, lambda share: progress(f"Reading {path.name}", share)
+    )
+    return Source(target, ".parquet")
