@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.data.prepared import find_prepared, prepare
+from core.data.reading.folders import layout
 from core.errors import DataError
 from core.spec import DataSpec
 from tests.data.conftest import kinds_of, rows_of, values_of
@@ -311,6 +312,19 @@ def test_more_than_a_thousand_texts(opened):
     prepared = opened({**texts("pos", "good", 700), **texts("neg", "bad", 700)}, "many")
     assert classes_of(prepared) == {"train": {"neg": 700, "pos": 700}}
     assert [row["text"].split(" was")[0] for row in rows_of(prepared)[:12]][-2:] == ["The dish 10", "The dish 11"]
+
+
+def test_very_many_files_are_not_looked_at_with_each_question(settings, tmp_path, monkeypatch):
+    monkeypatch.setattr(layout, "SLOW_S", 0.0)
+    monkeypatch.setattr(layout, "MAX_FILES", 10)
+    for name, content in {**texts("set/pos", "good", 9), **texts("set/neg", "bad", 9)}.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    first = layout.candidates(tmp_path / "set", settings)
+    assert layout.candidates(tmp_path / "set", settings) is first and len(first) == 18
+    (tmp_path / "set/neg/new.txt").write_bytes(b"New")
+    monkeypatch.setattr("core.data.reading.folders.layout.time.monotonic", lambda: 1e12)
+    assert len(layout.candidates(tmp_path / "set", settings)) == 19
 
 
 def test_too_many_files_are_refused_with_the_number(opened, monkeypatch):

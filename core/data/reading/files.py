@@ -221,7 +221,7 @@ def _small(archive: zipfile.ZipFile) -> bool:
 
 def is_hidden(name: str) -> bool:
     """Whether a path inside a folder or archive is hidden, or what a tool keeps for itself."""
-    parts = PurePosixPath(name.replace("\\", "/")).parts
+    parts = name.replace("\\", "/").split("/")
     return any((p.startswith(".") and p not in ("..", ".")) or SERVICE.match(p) for p in parts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -12,13 +13,17 @@ from core.data.reading import files
 from core.data.reading.files import COMPRESSED, DATA_SUFFIXES, PREFERENCE, base_suffix
 from core.data.reading.folders import card, delta, names, saved, texts
 from core.data.reading.folders.texts import Texts
-from core.data.reading.folders.walk import Entry, Walk, walk
+from core.data.reading.folders.walk import Entry, Walk, in_order, walk
 from core.errors import DataError
 from core.settings import Settings
 from core.wording import counted
 
 MAX_FILES = 1000
 SIDECARS = {"readme.md", "dataset_dict.json", "dataset_info.json", "state.json"}
+# A page asks again and again whether a dataset has changed. One whose files take this long to look at is looked at
+# again only after so many times as long: a change in 50,000 texts is seen some seconds later.
+SLOW_S, KEPT = 0.3, 20
+_SEEN: dict[Path, tuple[float, list[Entry]]] = {}
 ORDER = {"train": 0, "validation": 1, "test": 2}
 
 
@@ -50,10 +55,17 @@ def candidates(path: Path, settings: Settings) -> list[Entry]:
     if not path.is_dir():
         stat = path.stat()
         return [Entry(path.name, path, stat.st_size, stat.st_mtime_ns)]
+    known = _SEEN.get(path)
+    if known and time.monotonic() < known[0]:
+        return known[1]
+    started = time.monotonic()
     entries = walk(path, settings).entries
     wanted = [entry for entry in entries if _may_be_read(entry)]
     if not any(not _is_sidecar(entry) for entry in wanted):
         raise _no_data(path, entries)
+    if (took := time.monotonic() - started) > SLOW_S and len(entries) > MAX_FILES:
+        _SEEN.clear()
+        _SEEN[path] = (time.monotonic() + KEPT * took, wanted)
     return wanted
 
 
@@ -62,6 +74,7 @@ def look(path: Path, settings: Settings, config: str | None = None) -> Layout:
     if not path.is_dir():
         return Layout(path.parent, [Table(entry, "train") for entry in candidates(path, settings)])
     found = walk(path, settings)
+    found.entries = in_order(found.entries)
     _refuse_foreign(path, found.entries)
     notes = _link_notes(found)
     layout = (
@@ -79,6 +92,8 @@ def _may_be_read(entry: Entry) -> bool:
         return True
     if files.is_hidden(entry.name):
         return False
+    if entry.name.endswith(".txt") and texts.is_text_name(entry):
+        return True
     return (
         _is_sidecar(entry)
         or files.is_data_name(entry.name)

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
+from stat import S_ISREG
 
 from core.data.reading.files import is_data_name
 from core.errors import DataError, PathError
@@ -36,7 +37,7 @@ class Entry:
 
 @dataclass
 class Walk:
-    """All files of a folder in a fixed order, and the data files that could not be taken, by why."""
+    """All files of a folder, folder by folder, and the data files that could not be taken, by why."""
 
     root: Path
     entries: list[Entry] = field(default_factory=list)
@@ -59,18 +60,21 @@ def walk(root: Path, settings: Settings) -> Walk:
                 f"the folder {root.name!r} has over {MAX_ENTRIES:,} entries; choose a smaller one", "data.path"
             )
         _add(result, entry, name, settings)
-    result.entries.sort(key=lambda e: natural(e.name))
     return result
 
 
+def in_order(entries: list[Entry]) -> list[Entry]:
+    """Files by name, part-2 before part-10."""
+    return sorted(entries, key=lambda entry: natural(entry.name))
+
+
 def _add(result: Walk, entry: os.DirEntry[str], name: str, settings: Settings) -> None:
-    path = Path(entry.path)
     try:
         if entry.is_symlink():
             allowed_path(settings, entry.path)
         stat = entry.stat()
-        if entry.is_file():
-            result.entries.append(Entry(name, path, stat.st_size, stat.st_mtime_ns))
+        if S_ISREG(stat.st_mode):
+            result.entries.append(Entry(name, Path(entry.path), stat.st_size, stat.st_mtime_ns))
     except PathError:
         if is_data_name(name):
             result.foreign_links.append(name)
