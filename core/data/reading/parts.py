@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from core.errors import DataError
 
 Convert = Callable[[Any], Any]
 SCAN_ROWS = 100_000
+SAMPLED_ROWS = 1_500
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class Part:
     schema: pa.Schema
     rows: int
     names: Mapping[str, tuple[str, ...]]
+
+    @cached_property
+    def sample(self) -> pa.Table:
+        """Some rows of all columns: opening a wide file for each of its columns takes minutes. Raises DataError."""
+        return parquet.head(self.path, SAMPLED_ROWS)
 
 
 @dataclass

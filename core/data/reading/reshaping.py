@@ -8,10 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.data.notes import Note
-from core.data.reading import lists, parquet, types
+from core.data.reading import lists, types
 from core.data.reading.parts import Stored
 
-SAMPLED_ROWS = 1_500
 MOST_LABELS = 200  # different values of a column in which some are lists and some are not
 UNPRINTABLE = r"[\x00-\x08\x0e-\x1f]"
 
@@ -79,7 +78,7 @@ def _may_be_lists(stored: Stored) -> bool:
     """Whether some of a sample of the texts are lists."""
     if stored.convert is not None:
         return True
-    sample = parquet.head(stored.part.path, SAMPLED_ROWS, [stored.column]).column(0)
+    sample = stored.part.sample.column(stored.column)
     return bool(pc.any(lists.look_like_lists(sample)).as_py())
 
 
