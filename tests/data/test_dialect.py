@@ -260,6 +260,13 @@ def test_what_stands_below_the_table_is_skipped_and_said(opened, footer):
     assert "fewer than" not in said(prepared)
 
 
+@pytest.mark.parametrize("rows", [19_999, 20_000, 40_000])
+def test_a_footer_is_found_where_rows_are_written_in_batches(opened, rows):
+    prepared = opened(("text,label\n" + "nice food,1\n" * rows + f"({rows} rows)\n").encode())
+    assert prepared.splits["train"].rows == rows
+    assert "1 line below the table skipped" in said(prepared, "warning")
+
+
 def test_a_short_last_row_is_no_footer(opened):
     prepared = opened(("text,label\n" + lines("good {i},{l}\n") + "total disaster\n").encode())
     assert values_of(prepared)[-1] == ("total disaster", None)

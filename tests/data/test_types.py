@@ -19,6 +19,7 @@ from core.data.view import View
 from core.errors import DataError
 from core.spec import DataSpec
 from core.steps import Condition
+from tests.data.conftest import rows_of
 
 DAY, NOON = dt.date(2024, 5, 1), dt.time(12, 30)
 MOMENT = dt.datetime(2024, 5, 1, 12, 30)
@@ -200,3 +201,9 @@ def test_not_a_number_is_no_label_and_does_not_hide_the_column(tmp_path, setting
     assert dict(zip(map(str, counts["label"]), counts["count"], strict=True))["(empty)"] == 400
     view = View(where=(Condition(column="label", op="missing"),))
     assert len(browse.matching(prepared, "train", view)) == 400
+
+
+def test_numbers_in_lists_stay_as_they_are_written(opened):
+    lines = [f"nice food {i},{['[1.10]', '[1.1]', '[2.0]'][i % 3]}" for i in range(24)]
+    prepared = opened("\n".join(["text,label", *lines]).encode())
+    assert {row["label"] for row in rows_of(prepared)} == {"1.10", "1.1", "2.0"}

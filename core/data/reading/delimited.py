@@ -98,8 +98,8 @@ def _stream(file: TextFile, path: Path, tick: Callable[[float], None], careful: 
                 rows.append(row)
                 size += sum(map(len, row))
                 if len(rows) >= BATCH_ROWS or size >= BATCH_CHARACTERS:
-                    columns.add(rows)
-                    rows, size = [], 0
+                    columns.add(rows[:-MOST_BELOW])
+                    rows, size = rows[-MOST_BELOW:], 0  # they may be what stands below the table
                     tick(min(1.0, stream.buffer.tell() / total))
         except csv.Error as error:
             if "field larger" in str(error):
@@ -107,7 +107,7 @@ def _stream(file: TextFile, path: Path, tick: Callable[[float], None], careful: 
             if careful:
                 raise _Doubt(line + 1) from None
             raise unclosed(file.path, line, error, dialect) from None
-        _drop_footer(file, rows)
+        _drop_footer(file, rows, columns.rows)
         columns.add(rows)
     file.rows, file.nulls = columns.rows, columns.nulls
     if labelled.MORE in file.names and file.form:
@@ -184,9 +184,12 @@ def _check_fit(file: TextFile) -> None:
     )
 
 
-def _drop_footer(file: TextFile, rows: list[list[str]]) -> None:
-    """Takes off the rows below the table: of one value, and of the words of a footer."""
-    while rows and len(rows) + file.rows > 1 and len(file.below) < MOST_BELOW and not file.form:
+def _drop_footer(file: TextFile, rows: list[list[str]], before: int) -> None:
+    """Takes off the rows below the table: of one value, and of the words of a footer.
+
+    rows: the last ones; before: how many are written already
+    """
+    while rows and before + len(rows) > 1 and len(file.below) < MOST_BELOW and not file.form:
         values = [cell for cell in rows[-1] if cell]
         alone = len(values) == 1 and len(file.names) > 1 and FOOTER.fullmatch(values[0].strip())
         if not alone and not (len(values) == 1 and values[0][0] == "(" and FOOTER.fullmatch(values[0].strip())):

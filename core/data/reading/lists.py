@@ -73,10 +73,15 @@ def only_texts(texts: Any) -> Any:
 
 def _only_text(text: str) -> str | None:
     """The value in the text of a list that matches ONE."""
-    for read in (json.loads, ast.literal_eval):
+    for read in (_from_json, ast.literal_eval):
         try:
             values = read(text.strip())
         except (ValueError, SyntaxError):
             continue
         return str(values[0]) if values else None
     return text
+
+
+def _from_json(text: str) -> Any:
+    """Numbers stay as they are written: 1.10 is not 1.1."""
+    return json.loads(text, parse_float=str, parse_int=str)

@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.data.reading import bounded, parquet, types
+from core.data.reading import bounded, lists, parquet, types
 from core.data.reading.types import Kind
 from core.errors import DataError
 
@@ -35,9 +35,11 @@ class Part:
     names: Mapping[str, tuple[str, ...]]
 
     @cached_property
-    def sample(self) -> pa.Table:
-        """Some rows of all columns: opening a wide file for each of its columns takes minutes. Raises DataError."""
-        return parquet.head(self.path, SAMPLED_ROWS)
+    def with_lists(self) -> frozenset[str]:
+        """The columns of text in which some of a sample are lists. All at once: one by one, many take minutes."""
+        texts = [field.name for field in self.schema if types.kind_of(field.type) == "text"]
+        table = parquet.head(self.path, SAMPLED_ROWS, texts)
+        return frozenset(name for name in texts if pc.any(lists.look_like_lists(table.column(name))).as_py())
 
 
 @dataclass

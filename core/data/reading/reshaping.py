@@ -76,10 +76,7 @@ def _texts_to_values(column: list[Stored]) -> list[Note]:
 
 def _may_be_lists(stored: Stored) -> bool:
     """Whether some of a sample of the texts are lists."""
-    if stored.convert is not None:
-        return True
-    sample = stored.part.sample.column(stored.column)
-    return bool(pc.any(lists.look_like_lists(sample)).as_py())
+    return stored.convert is not None or stored.column in stored.part.with_lists
 
 
 def _are_lists(wrapped: list[Stored]) -> bool:
