@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import io
 import json
@@ -289,6 +290,20 @@ def test_texts_by_class(opened, case):
         assert rows_of(prepared)[0]["text"].startswith("The dish 0 was bad, and so was the rest\nof it")
 
 
+@pytest.mark.parametrize("folder", ["pos", "training", "dev"])
+def test_texts_in_folders_that_are_no_class_are_told(opened, folder):
+    """They have folders of classes below them, or the name of a split."""
+    content = texts("good", "good") | texts("bad", "bad") | texts(folder, "odd", 3)
+    prepared = opened(content | (texts("pos/old", "aged") if folder == "pos" else {}), "my texts")
+    assert f"3 texts in {folder} have no class and are left out" in warnings(prepared)
+
+
+def test_files_of_one_class_in_parts_are_told(opened):
+    shards = {f"{name}_{i}.txt": f"Good {i}\nNice\n".encode() for name in ("pos", "neg") for i in (1, 2)}
+    assert "parts of one class: neg_1.txt, neg_2.txt; pos_1.txt, pos_2.txt." in warnings(opened(shards, "shards"))
+    assert "parts of one class" not in notes(opened(CLASSES["a file per class"][0], "plain"))
+
+
 @pytest.mark.parametrize("suffix", [".tar.gz", ".tar", ".tgz", ".tar.bz2", ".tar.xz", ".zip"])
 def test_texts_by_class_in_an_archive(opened, suffix):
     content, classes = CLASSES["IMDb"]
@@ -346,6 +361,22 @@ def test_texts_that_are_not_utf8_or_empty_or_binary(opened):
     assert {"Très bon café, déjà goûté", "Oh no", "Not this"} <= read
     assert "2 files without any text and 1 file that hold zero bytes" in warnings(prepared)
     assert "files that are not UTF-8 are read as" in notes(prepared)
+
+
+def test_bytes_that_strayed_into_texts_of_utf8_keep_their_letters(opened):
+    line = "Schöne Grüße, überall möglich für tägliche Größen\n"
+    stray = line.encode() * 3 + "Déjà vu, café olé\n".encode("cp1252")
+    prepared = opened({**texts("pos", "good"), **texts("neg", "bad"), "neg/joined.txt": stray}, "texts")
+    assert any(row["text"].endswith("Déjà vu, café olé") for row in rows_of(prepared))
+    assert "not UTF-8 are read as Western European" in warnings(prepared)
+
+
+def test_bytes_that_no_text_has_are_told(opened):
+    line = "Schöne Grüße, überall möglich für tägliche Größen\n".encode()
+    content = {f"pos/{i}.txt": line * 2 + bytes([0xFF, 0xFE, 0x81, 0x8D, 0xC3]) * 3 + b"\n" for i in range(3)}
+    prepared = opened({**texts("pos", "good"), **texts("neg", "bad"), **content}, "texts")
+    shown = sum("\ufffd" in row["text"] for row in rows_of(prepared))
+    assert shown == 0 or f"{shown} files with bytes that no text has" in warnings(prepared)
 
 
 def test_a_changed_text_is_read_again(settings, tmp_path):
@@ -450,6 +481,13 @@ def test_a_dataset_of_save_to_disk(opened):
     assert "save_to_disk" in notes(prepared)
 
 
+def test_a_dataset_that_chooses_rows_by_indices_is_refused(opened):
+    content = saved(["no", "yes"], "a", "b", "c")
+    state = json.loads(content["state.json"]) | {"_indices_data_files": [{"filename": "indices.arrow"}]}
+    with pytest.raises(DataError, match="chooses its rows by a file of indices"):
+        opened(content | {"state.json": json.dumps(state).encode()}, "chosen")
+
+
 def test_a_dict_of_save_to_disk(opened):
     content = {"dataset_dict.json": b'{"splits": ["train", "odd.one"]}'}
     for split, rows in (("train", "abcd"), ("odd.one", "ef")):
@@ -552,6 +590,11 @@ def test_configurations_of_a_card(opened, settings, tmp_path):
     assert "2 configurations (en, de); de is read" in warnings(prepared)
     spec = DataSpec(source="file", path=str(tmp_path / "set"), config="en")
     assert sizes(prepare(spec, settings)) == {"train": 2}
+    with pytest.raises(DataError, match="has no configuration 'fr'; it has en, de"):
+        prepare(spec.model_copy(update={"config": "fr"}), settings)
+    (tmp_path / "set.zip").write_bytes(zipped({"en/train.csv": CSV, "de/a.csv": MORE, "README.md": card}))
+    packed_spec = spec.model_copy(update={"path": str(tmp_path / "set.zip")})
+    assert sizes(prepare(packed_spec, settings)) == {"train": 2}
 
 
 def test_a_hostile_card_changes_nothing(opened):
@@ -562,6 +605,14 @@ def test_a_hostile_card_changes_nothing(opened):
     )):  # fmt: skip
         content = {"train.csv": CSV, f"{'a' * 100}.csv": MORE, "README.md": f"---\n{head}\n---\n".encode()}
         assert sizes(opened(content, f"set {number}")) == {"train": 2, "a" * 100: 1}
+
+
+def test_what_all_packed_files_of_a_folder_unpack_to_is_bounded(settings, tmp_path):
+    few = dataclasses.replace(settings, max_unpacked_bytes=60_000)
+    for number in range(4):
+        (tmp_path / f"train-{number}.csv.gz").write_bytes(gzip.compress(b"text,label\n" + b"nice food,1\n" * 1500))
+    with pytest.raises(DataError, match=f"{tmp_path.name} unpacks to more than 0 MB"):
+        prepare(DataSpec(source="file", path=str(tmp_path)), few)
 
 
 def test_nothing_is_read_of_a_folder_that_only_looks_at(opened, tmp_path):

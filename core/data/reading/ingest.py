@@ -82,7 +82,7 @@ def files_of(data: DataSpec, settings: Settings, folder: Path, progress: Progres
     path = files.resolve(data.path, settings)
     made = Made(path.name or str(path))
     inside = folder / UNPACKED
-    layout = unpacked(look(path, settings, data.config), made.title, settings, inside, progress)
+    layout = unpacked(data, look(path, settings, data.config), made.title, settings, inside, progress)
     made.notes += layout.notes
     units = units_of(layout, made.title, settings, inside, progress)
     paths: dict[str, Path] = {}

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from core.data.notes import Note
 from core.data.reading import encoding as encodings
+from core.data.reading import stray
 from core.data.reading.code_pages import NAMES
 from core.data.reading.columns import StringColumns
 from core.data.reading.encoding import Detected
@@ -30,6 +31,7 @@ class Skipped:
     empty: int = 0
     unreadable: int = 0
     binary: int = 0
+    damaged: int = 0  # read, but with bytes that no text has
 
 
 def write(texts: Texts, split: str, path: Path, encoding: str | None, tick: Callable[[float], None]) -> tuple[
@@ -86,6 +88,7 @@ def _texts_of(
         skipped.binary += 1
         return
     text = _decoded(entry, content, encoding, other).strip()
+    skipped.damaged += "\ufffd" in text and "\ufffd".encode() not in content
     if text:
         yield text
     else:
@@ -112,7 +115,7 @@ def _decoded(entry: Entry, content: bytes, encoding: str | None, other: Detected
                 "have it detected",
                 "data.read.encoding",
             ) from None
-        return content.decode(other.encoding, "replace")
+        return content.decode(other.encoding, "replace" if other.errors == "strict" else other.errors)
 
 
 def _other_encoding(classes: dict[str, list[Entry]], sample: Path) -> Detected | None:
@@ -147,9 +150,15 @@ def _foreign(entry: Entry) -> bytes:
 
 def _notes(split: str, skipped: Skipped, detected: Detected | None) -> list[Note]:
     notes = []
-    if detected:
+    if detected and detected.errors.startswith(stray.PREFIX):
+        name = NAMES[detected.errors.removeprefix(stray.PREFIX)]
+        notes.append(Note(f"{split}: bytes in files of UTF-8 that are not UTF-8 are read as {name}.", "warning"))
+    elif detected and detected.encoding != "utf-8":
         name = NAMES.get(detected.encoding, detected.encoding)
         notes.append(Note(f"{split}: files that are not UTF-8 are read as {name}."))
+    if skipped.damaged:
+        files = counted(skipped.damaged, "file")
+        notes.append(Note(f"{split}: {files} with bytes that no text has; they are shown as \ufffd.", "warning"))
     parts = [
         (skipped.empty, "without any text"),
         (skipped.unreadable, "that cannot be opened"),

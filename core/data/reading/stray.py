@@ -12,6 +12,7 @@ from core.data.reading import letters
 from core.data.reading.code_pages import SINGLE_BYTE
 
 SHOWN = 5  # line numbers
+PREFIX = "stray-"  # of the names by which `open` knows how to decode them
 LIKELY = 9.0  # bits for a byte beyond ASCII: enough for Windows-1252, which strays mostly are
 CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
@@ -27,7 +28,7 @@ class Strays:
     @property
     def errors(self) -> str:
         """As for `open`: bytes that are not UTF-8 are decoded by the other encoding."""
-        return f"stray-{self.encoding}"
+        return f"{PREFIX}{self.encoding}"
 
 
 def find(path: Path) -> Strays | None:
@@ -66,4 +67,4 @@ def _decoder(encoding: str) -> Callable[[UnicodeError], tuple[str, int]]:
 
 
 for _encoding in SINGLE_BYTE:
-    codecs.register_error(f"stray-{_encoding}", _decoder(_encoding))
+    codecs.register_error(f"{PREFIX}{_encoding}", _decoder(_encoding))

@@ -14,6 +14,7 @@ from core.data.reading.folders.saved import features as features_of
 from core.data.reading.storing import linked
 from core.errors import DataError
 from core.settings import Settings
+from core.spec import DataSpec
 
 FAMILIES = {"text": TEXT_SUFFIXES | {".xlsx"}, "json": JSON_SUFFIXES}  # formats whose files are read together
 
@@ -27,13 +28,15 @@ class Unit:
     sources: list[Source] = field(default_factory=list)
 
 
-def unpacked(layout: Layout, title: str, settings: Settings, folder: Path, progress: Progress) -> Layout:
+def unpacked(
+    data: DataSpec, layout: Layout, title: str, settings: Settings, folder: Path, progress: Progress
+) -> Layout:
     """The layout after unpacking: that of a copy in which archives are folders, if any file is packed."""
     layout = _usable(layout, title)
     sources = [files.identify(table.entry.path) for table in layout.tables]
     if not any(source.kind in PACKED for source in sources):
         return layout
-    budget, root = settings.max_unpacked_bytes, folder
+    most, total, root = settings.max_unpacked_bytes, 0, folder
     for table, source in zip(layout.tables, sources, strict=True):
         progress(f"Unpacking {source.path.name}", None)
         target = folder / table.entry.name
@@ -44,11 +47,13 @@ def unpacked(layout: Layout, title: str, settings: Settings, folder: Path, progr
         into = target.parent
         if source.kind in ARCHIVES and len(layout.tables) > 1:
             into = target.with_name(bare_name(target).removesuffix(".tar"))
-        result = archives.unpack(source.path, source.kind, into, budget)
-        budget -= sum(p.stat().st_size for p in result.rglob("*") if p.is_file()) if result.is_dir() else 0
+        result = archives.unpack(source.path, source.kind, into, most)
+        inside = result.rglob("*") if result.is_dir() else [result]
+        total += sum(file.stat().st_size for file in inside if file.is_file())
+        archives.check_size(layout.root, total, total, most)
         if len(layout.tables) == 1:
             root = result
-    inner = look(root, settings)
+    inner = look(root, settings, data.config)
     inner.notes = layout.notes + inner.notes
     return _usable(inner, title)
 

@@ -11,6 +11,7 @@ from typing import Any
 import yaml
 
 from core.data.reading.folders.walk import Entry
+from core.errors import DataError
 
 MAX_CARD = 2 * 1024**2
 MAX_PATTERNS = 1000
@@ -35,14 +36,23 @@ class _Loader(yaml.SafeLoader):
 
 
 def named(entries: list[Entry], data: list[Entry], config: str | None) -> Named | None:
-    """What the card in a folder says of its data files; None if it says nothing that fits them."""
+    """What the card in a folder says of its data files; None if it says nothing that fits them.
+
+    Raises DataError for a configuration that it does not have.
+    """
     card = next((entry for entry in entries if entry.name.lower() == "readme.md"), None)
     configs = {str(c.get("config_name", "default")): c for c in _configs(card) if isinstance(c, dict)} if card else {}
     configs = {name: c for name, c in configs.items() if c.get("data_files")}
     if not configs:
         return None
+    if config is not None and config not in configs:
+        raise DataError(
+            f"the dataset's card (README.md) has no configuration {config!r}; it has "
+            f"{', '.join(list(configs)[:30])}. Choose one of them, or leave it empty",
+            "data.config",
+        )
     marked = next((name for name, c in configs.items() if c.get("default") is True), None)
-    name = config if config in configs else marked or ("default" if "default" in configs else next(iter(configs)))
+    name = config or marked or ("default" if "default" in configs else next(iter(configs)))
     chosen = configs[name]
     prefix = str(chosen.get("data_dir") or "").strip("/")
     splits = {split: _matching(patterns, prefix, data) for split, patterns in _patterns(chosen["data_files"]).items()}

@@ -42,7 +42,14 @@ def features(arrow: Path) -> dict[str, Any]:
 
 def _files(by_name: dict[str, Entry], prefix: str) -> list[Entry]:
     state = by_name.get(f"{prefix}state.json")
-    listed = _json(state).get("_data_files") if state else None
+    tree = _json(state) if state else {}
+    if any(value for key, value in tree.items() if key.startswith("_indices")):
+        raise DataError(
+            "the saved dataset is of an old version of datasets and chooses its rows by a file of indices, which is "
+            "not read here; load it there, call flatten_indices() and save it again",
+            "data.path",
+        )
+    listed = tree.get("_data_files")
     names = [f.get("filename") for f in listed or () if isinstance(f, dict)] if isinstance(listed, list) else []
     missing = [name for name in names if f"{prefix}{name}" not in by_name]
     if not names or missing:

@@ -23,6 +23,7 @@ WITHOUT_CLASS = {"unsup", "unlabeled", "unlabelled", "unsupervised", "unlabel"}
 PARALLEL = {"text", "texts", "label", "labels", "sentence", "sentences", "target", "targets", "class", "classes",
             "mapping", "vocab", "stopwords", "urls", "ids"}  # fmt: skip
 MAX_CLASS_FILES = 100
+MAX_NOTES = 20
 SAMPLE_FILES = 40
 SAMPLE_BYTES = 16 * 1024
 
@@ -98,19 +99,23 @@ def _class_folders(plain: list[Entry]) -> Texts | None:
     sample = inside[::step]
     if sum(map(_is_table, sample)) * 2 > len(sample):
         return None
-    return _sorted_in(inside, places)
+    # A folder with texts and classes below it, or with a split's name and no class above: a class that is not read.
+    left_out = {p: counts[p] for p in counts if not places[p][1] and (_place(p)[1] if p in above else p.parts)}
+    return _sorted_in(inside, places, Counter({p.as_posix(): count for p, count in left_out.items()}))
 
 
-def _sorted_in(inside: list[Entry], places: dict[PurePosixPath, tuple[str, str]]) -> Texts:
-    texts, without = Texts(per_line=False), Counter[str]()
+def _sorted_in(inside: list[Entry], places: dict[PurePosixPath, tuple[str, str]], without: Counter[str]) -> Texts:
+    """without: texts that have no class, by their folder"""
+    texts = Texts(per_line=False)
     for entry in inside:
         split, label = places[entry.inner.parent]
         if label.lower() in WITHOUT_CLASS:
             without[entry.inner.parent.as_posix()] += 1
         else:
             texts.add(split, label, entry)
-    for name, count in without.items():
-        texts.notes.append(Note(f"{counted(count, 'text')} in {name} have no class and are left out.", "warning"))
+    for name, count in without.most_common(MAX_NOTES):
+        have = "has no class and is" if count == 1 else "have no class and are"
+        texts.notes.append(Note(f"{counted(count, 'text')} in {name} {have} left out.", "warning"))
     texts.notes.insert(0, _note(texts, "Each file is one text, and the name of its folder is its class"))
     return texts
 
@@ -149,6 +154,9 @@ def _class_files(lines: list[Entry]) -> Texts | None:
     if len(texts.classes) < 2 or files > MAX_CLASS_FILES or sum(_lines(e) > 1 for e in lines) * 2 < files:
         return None
     texts.notes.append(_note(texts, "Each line is one text, and the name of its file is its class"))
+    if joined := [names for classes in texts.splits.values() for names in classes.values() if len(names) > 1]:
+        shown = "; ".join(", ".join(entry.name for entry in names[:4]) for names in joined[:3])
+        texts.notes.append(Note(f"Files whose names differ in a number are parts of one class: {shown}.", "warning"))
     return texts
 
 
