@@ -46,7 +46,8 @@ def by_values(prepared: Prepared, sources: Sequence[str], step: SplitBy) -> ByVa
     for values in texts.values():
         for value in values:
             counts[value] = counts.get(value, 0) + 1
-    named = {value: name for value in counts if (name := _split_of(value, step)) is not None}
+    chosen = {value.strip(): name for value, name in step.parts.items()}
+    named = {value: name for value in counts if (name := _split_of(value, chosen)) is not None}
     if not named:
         shown = ", ".join(repr(value) for value in list(counts)[:SHOWN])
         raise DataError(
@@ -81,8 +82,8 @@ def _texts(prepared: Prepared, split: str, column: str) -> list[str]:
         raise DataError(f"the values of {column!r} are no words; choose another column", "data.steps") from None
 
 
-def _split_of(value: str, step: SplitBy) -> str | None:
-    return step.parts.get(value) if step.parts else split_words.kind_of(value)
+def _split_of(value: str, chosen: dict[str, str]) -> str | None:
+    return chosen.get(value) if chosen else split_words.kind_of(value)
 
 
 def _left_out(column: str, empty: int, others: dict[str, int]) -> str:

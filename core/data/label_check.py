@@ -57,7 +57,7 @@ def _doubt(path: Path, changed: int, kind: str, label: str, texts: tuple[str, ..
     if len(found) < LEAST_ROWS:
         return None
     shown = ", ".join(distinct[:3])
-    if labels.is_measured(kind, distinct, len(found)):
+    if _is_measured(path, kind, label, distinct, len(found)):
         return Doubt(
             f"{label!r} has fractions ({shown}, …): numbers on a scale, not classes. Choose another column, or group "
             "its values into classes first",
@@ -83,6 +83,12 @@ def _doubt(path: Path, changed: int, kind: str, label: str, texts: tuple[str, ..
             fatal=False,
         )
     return None
+
+
+def _is_measured(path: Path, kind: str, label: str, some: list[str], rows: int) -> bool:
+    """As a run judges it. Some rows have a larger share of different values than all: for text, all are counted."""
+    measured = labels.is_measured(kind, some, rows)
+    return measured and (kind != "text" or labels.is_measured(kind, *labels.distinct(path, label)))
 
 
 def _are_tags(named: Sequence[str], table: pa.Table, texts: Sequence[str]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -56,7 +57,7 @@ def classes(prepared: Prepared, split: str, column: str) -> Classes:
     assert found is not None
     if found.kind not in types.PLAIN:
         raise _unfit(prepared, split, found)
-    values, rows = _distinct(prepared, split, column)
+    values, rows = distinct(prepared.splits[split].path, column)
     if found.names:
         occurring = {found.names[int(v)] for v in values if int(v) in range(len(found.names))}
         kept = [i for i, name in enumerate(found.names) if name not in found.added or name in occurring]
@@ -81,7 +82,7 @@ def names_in(prepared: Prepared, split: str, column: str) -> list[str]:
     found = prepared.column(column)
     if found is None or found.kind not in types.PLAIN:
         return []
-    values, _ = _distinct(prepared, split, column)
+    values, _ = distinct(prepared.splits[split].path, column)
     if found.names:
         inside = sorted(int(v) for v in values if int(v) in range(len(found.names)))
         return [found.names[number] for number in inside]
@@ -130,20 +131,20 @@ def stratified(codes: np.ndarray, fraction: float, seed: int) -> np.ndarray:
     return np.sort(np.concatenate([order[s : s + n] for s, n in zip(starts, take, strict=True)]))
 
 
-def _distinct(prepared: Prepared, split: str, column: str) -> tuple[list[str], int]:
+def distinct(path: Path, column: str) -> tuple[list[str], int]:
     """The different values of a column as text (not all when there are far too many), and how many rows have one."""
     seen: dict[str, None] = {}
     rows = 0
-    for values in _texts(prepared, split, column):
+    for values in _texts(path, column):
         rows += len(values)
         if len(seen) <= 50 * MAX_CLASSES:
             seen.update(dict.fromkeys(pc.unique(values).to_pylist()))
     return list(seen), rows
 
 
-def _texts(prepared: Prepared, split: str, column: str) -> Iterator[pa.Array]:
+def _texts(path: Path, column: str) -> Iterator[pa.Array]:
     """All values that there are as text, in arrays of bounded length."""
-    for batch in bounded.batches(prepared.splits[split].path, 100_000, [column]):
+    for batch in bounded.batches(path, 100_000, [column]):
         yield trimmed(batch.column(0)).drop_null()
 
 
@@ -173,7 +174,7 @@ def _check_single(prepared: Prepared, split: str, column: str, values: list[str]
         return
     counts = [
         (pc.sum(lists.several(text)).as_py() or 0, pc.sum(lists.look_like_lists(text)).as_py() or 0, len(text))
-        for text in _texts(prepared, split, column)
+        for text in _texts(prepared.splits[split].path, column)
     ]
     several, like, rows = (sum(count) for count in zip(*counts, strict=True))
     if 2 * like > rows:

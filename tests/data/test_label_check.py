@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from core import plan
+from core.data import labels
 from core.data.prepared import prepare
 from core.data.profile import profile_of
 from core.settings import Settings
@@ -68,6 +69,16 @@ def test_what_is_no_class_is_told(column: str, message: str, fatal: bool, settin
 def test_classes_are_not_doubted(column: str, settings: Settings, tmp_path: Path) -> None:
     data = spec_of(written(tmp_path / "d.csv", COLUMNS[column]))
     assert plan.label_doubt(data, prepare(data, settings)) is None
+
+
+def test_codes_of_many_classes_are_not_doubted(settings: Settings, tmp_path: Path) -> None:
+    """Some rows have a larger share of different values than all have."""
+    codes = [f"{i}.{i % 4}" if i % 4 else str(i) for i in range(100, 700)] + ["7.10", "7.1"]
+    draw = random.Random(1)
+    data = spec_of(written(tmp_path / "d.csv", [draw.choice(codes) for _ in range(8000)]))
+    prepared = prepare(data, settings)
+    assert plan.label_doubt(data, prepared) is None
+    assert len(labels.classes(prepared, "train", "label").names) > 590
 
 
 @pytest.mark.parametrize("tags", ["bio", "parts of speech"])

@@ -71,6 +71,13 @@ def test_values_of_ones_own(settings: Settings, tmp_path: Path) -> None:
     assert "2018 → train" in step_words(SplitBy(column="year", parts=parts))
 
 
+def test_blanks_around_values_do_not_matter(settings: Settings, tmp_path: Path) -> None:
+    path = written(tmp_path / "d.csv", [["core ", "held"][i % 2] for i in range(40)])
+    parts = {"core ": "train", " held": "test"}
+    made = opened(path, settings, {"step": "split_by", "column": "part", "parts": parts})
+    assert rows(made) == {"train": 20, "test": 20}
+
+
 def test_the_same_name_in_several_splits_is_joined(settings: Settings, tmp_path: Path) -> None:
     (tmp_path / "d").mkdir()
     written(tmp_path / "d" / "train.csv", [*["train"] * 10, *["dev"] * 4])
