@@ -200,3 +200,9 @@ def test_nan_is_no_value(opened):
     )
     assert kinds_of(prepared)["label"] == "integer" and prepared.label_guess == "label"
     assert rows_of(prepared)[1]["label"] is None and "NaN" in said(prepared)
+
+
+def test_names_that_occur_twice_lose_no_column(opened):
+    table = [["a", "a", "a_2", "text"], *([i, i + 1, i + 2, text] for i, text in enumerate(TEXTS))]
+    first = rows_of(opened(json.dumps(table).encode(), "a.json", header=True))[0]
+    assert list(first.values()) == [0, 1, 2, TEXTS[0]] and list(first)[::2] == ["a", "a_2"]

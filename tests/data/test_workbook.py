@@ -268,6 +268,16 @@ def test_a_large_workbook_is_not_read_while_a_page_waits(settings, tmp_path):
         assert is_quick(DataSpec(source="file", path=str(tmp_path / name)), settings) == quick
 
 
+def test_rows_of_empty_cells_to_the_last_column_take_no_minutes(opened):
+    """Twenty bytes make a row of 16,384 cells, which openpyxl fills up."""
+    wide = "".join(f'<row r="{i}"><c r="XFD{i}"/></row>' for i in range(2, 60_000))
+    started = time.monotonic()
+    with pytest.raises(DataError, match="of up to 16,384 cells of which nearly all are empty"):
+        opened(parts(FIRST + wide), "wide.xlsx")
+    assert time.monotonic() - started < 20
+    assert opened(parts(FIRST + wide[:3000].rpartition("</row>")[0] + "</row>"), "few.xlsx").splits["train"].rows == 1
+
+
 def test_scanning_for_formulas_takes_no_time_on_hostile_cells():
     for piece in (b"<f>" * 100_000, b"<f " * 100_000, b"<f/>" + b" " * 300_000, b"<v>" * 100_000):
         started = time.monotonic()

@@ -29,6 +29,7 @@ MAX_PARTS = 10_000
 MAX_STRINGS = 512 * 1024**2  # bytes of XML that openpyxl keeps in memory as texts
 MAX_OTHER = 16 * 1024**2  # of each other part that it keeps as objects, such as styles
 MAX_MERGES = 100_000
+MAX_FILLED_UP = 10_000_000  # empty cells that no part of the file stands for; about a second
 BATCH_ROWS = 5_000
 BATCH_CHARACTERS = 8 * 1024**2
 MERGE = re.compile(rb'<(?:\w{1,20}:)?mergeCell\s+ref="([A-Z]{1,3})(\d{1,7}):[A-Z]{1,3}(\d{1,7})"')
@@ -134,8 +135,19 @@ def _chosen(path: Path, book: Any, name: str | None) -> tuple[Any, Sheet]:
 
 
 def _bounded(path: Path, sheet: Any) -> Iterator[tuple[Any, ...]]:
-    """The rows of a sheet, as many and as wide as a sheet may have."""
+    """The rows of a sheet, as many and as wide as a sheet may have.
+
+    openpyxl fills a row up to its last cell: a few bytes can stand for 16,384 empty ones.
+    """
+    cells, most = 0, MAX_FILLED_UP + sheet.parent._archive.getinfo(sheet._worksheet_path).file_size
     for number, row in enumerate(sheet.iter_rows(), 1):
+        cells += len(row)
+        if cells > most:
+            raise DataError(
+                f"{path.name} has rows of up to {len(row):,} cells of which nearly all are empty; delete the columns "
+                "without values in a spreadsheet program, or save the sheet as CSV",
+                "data.path",
+            )
         if number > MAX_ROWS:
             raise DataError(f"{path.name} claims more than {MAX_ROWS:,} rows; save the sheet as CSV", "data.path")
         yield row

@@ -138,7 +138,7 @@ def _as_records(values: Iterator[Any], shape: Shape, seen: Seen, index: list[Any
     names = shape.names
     if shape.header:
         names = tuple("" if v is None else str(v) for v in next(values, ()))
-    names = tuple(name if names.index(name) == i else f"{name}_{i + 1}" for i, name in enumerate(names))
+    names = _distinct(names)
     if shape.pages:
         values = (item for page in values for item in (page if isinstance(page, list) else [page]))
     change = _change(shape)
@@ -153,6 +153,17 @@ def _as_records(values: Iterator[Any], shape: Shape, seen: Seen, index: list[Any
         else:
             seen.lone += 1
             yield {} if value is None else {"text": value}
+
+
+def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
+    """The names, those that occur twice with a number behind them."""
+    made: dict[str, None] = {}
+    for number, name in enumerate(names, 1):
+        free = name
+        while free in made or (free != name and free in names):
+            free, number = f"{name}_{number}", number + 1
+        made[free] = None
+    return tuple(made)
 
 
 def _change(shape: Shape) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
