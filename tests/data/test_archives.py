@@ -50,6 +50,17 @@ def zipped(members: dict[str, bytes]) -> bytes:
     return out.getvalue()
 
 
+class Unmarked(zipfile.ZipInfo):
+    """A member whose name is in a code page, which nothing in the archive tells."""
+
+    def __init__(self, name: str, encoding: str) -> None:
+        super().__init__(name)
+        self.encoding = encoding
+
+    def _encodeFilenameFlags(self) -> tuple[bytes, int]:
+        return self.filename.encode(self.encoding), self.flag_bits
+
+
 PACK: dict[str, Callable[[bytes], bytes]] = {
     ".gz": gzip.compress,
     ".bz2": bz2.compress,
@@ -205,3 +216,34 @@ def test_arrow_is_not_read_while_a_page_waits(settings, tmp_path):
     with pa.ipc.new_file(str(tmp_path / "a.arrow"), table.schema) as writer:
         writer.write_table(table)
     assert not is_quick(DataSpec(source="file", path=str(tmp_path / "a.arrow")), settings)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "classes"),
+    [
+        ("cp932", ("肯定", "否定")),
+        ("cp932", ("表示", "予約")),  # bytes of a backslash in the first characters
+        ("utf-8", ("ポジ", "ネガ")),  # as on a Mac
+        ("cp850", ("février", "août")),
+        ("cp866", ("хорошо", "плохо")),
+    ],
+)
+def test_names_of_members_are_read_in_the_encoding_of_the_system_that_packed_them(
+    opened: Any, encoding: str, classes: tuple[str, str]
+) -> None:
+    """Else every class has a name that nobody knows."""
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for number in range(12):
+            name = f"{classes[number % 2]}/{classes[number % 2]}{number:03}.txt"
+            archive.writestr(Unmarked(name, encoding), f"text {number}")
+    prepared = opened(out.getvalue(), "packed.zip")
+    assert {label for _, label in values_of(prepared)} == set(classes)
+
+
+def test_a_name_too_long_for_the_disk_loses_its_beginning(opened: Any) -> None:
+    """Windows takes 255 characters, other systems 255 bytes: 85 Japanese characters."""
+    members = {
+        f"{c}/{'長い名前の感想' * 14}{n:03}.txt": f"{c} {n}".encode() for c in ("肯定", "否定") for n in range(6)
+    }
+    assert len(values_of(opened(zipped(members), "packed.zip"))) == 12

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
+from typing import Any
 
 import pytest
 
@@ -161,3 +162,25 @@ def test_what_was_detected_is_said(opened):
     prepared = opened(table("とても美味しい").encode("cp932"))
     assert prepared.reading["encoding"] == "cp932"
     assert "Shift-JIS" in prepared.notes[0].text
+
+
+HALF_WIDTH = {
+    "sentences": ["ｺﾉ ｼｮｳﾋﾝ ﾊ ﾄﾃﾓ ﾖｲ ﾃﾞｽ,ﾖｲ", "ｽｸﾞ ﾆ ｺﾜﾚﾃ ｻﾞﾝﾈﾝ,ﾜﾙｲ"],
+    "labels, whose bytes are UTF-8 in one of two": ["a warm film,ﾖｲ", "a dull film,ﾜﾙｲ"],
+    "labels, whose bytes are Chinese but for one": ["a late parcel,ｸﾚｰﾑ", "something else,ｿﾉﾀ"],
+}
+
+
+@pytest.mark.parametrize("lines", HALF_WIDTH.values(), ids=HALF_WIDTH)
+def test_half_width_katakana_is_japanese(opened: Any, lines: list[str]) -> None:
+    """Old systems write it, one byte for a kana; other encodings have letters there."""
+    rows = [lines[i % 2] for i in range(60)]
+    prepared = opened("\r\n".join(["text,label", *rows]).encode("cp932"))
+    assert prepared.reading["encoding"] == "cp932"
+    assert values_of(prepared) == [tuple(row.split(",")) for row in rows]
+
+
+def test_labels_in_chinese_beside_english_are_no_half_width_katakana(opened: Any) -> None:
+    """Two kana have the bytes of one ideograph."""
+    rows = [f"a film,{('好', '坏')[i % 2]}" for i in range(60)]
+    assert opened("\n".join(["text,label", *rows]).encode("gb18030")).reading["encoding"] == "gb18030"

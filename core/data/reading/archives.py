@@ -11,6 +11,7 @@ import gzip
 import lzma
 import re
 import tarfile
+import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from typing import IO, Protocol
 
 import pyarrow as pa
 
+from core.data.reading import encoding as encodings
 from core.data.reading.files import (
     ARCHIVES,
     COMPRESSED,
@@ -38,6 +40,8 @@ MAX_RATIO = 200  # unpacked to packed; texts compress to a third or a tenth
 RATIO_FROM = 256 * 1024**2  # below this many unpacked bytes, a high ratio harms nobody
 MAX_MEMBERS = 250_000  # a file per text makes many
 MAX_HEADER = 4 * CHUNK  # of one member of a tar archive
+MAX_NAME = 200  # bytes of one folder's or file's name as UTF-8; file systems take 255
+MARKED_UTF8 = 0x800  # the flag of a member whose name is UTF-8
 PACKED_RATIO = 20  # what a compressed file is taken to unpack to, times its size, as it does not say
 XZ_MEMORY = 256 * 1024**2
 BROKEN = (
@@ -152,15 +156,48 @@ def _xz(raw: IO[bytes]) -> Iterator[bytes]:
 
 def _unzip(path: Path, folder: Path, max_bytes: int, inside: tuple[str, ...]) -> Path:
     with zipfile.ZipFile(path) as archive:
-        members = [m for m in archive.infolist() if not m.is_dir() and _is_wanted(m.filename)]
-        _check_members(path, members, max_bytes)
+        files = [m for m in archive.infolist() if not m.is_dir()]
+        wanted = [(m, name) for m, name in zip(files, _zip_names(files), strict=True) if _is_wanted(name)]
+        _check_members(path, [member for member, _ in wanted], max_bytes)
         budget, names = max_bytes, _Names(folder)
-        for member in members:
-            target = names.path(member.filename)
+        for member, name in wanted:
+            target = names.path(name)
             with archive.open(member) as source:
                 budget -= _copy(source, target, path, member.compress_size, budget)
             budget -= _unpack_member(target, path, budget, inside)
     return folder
+
+
+def _zip_names(members: list[zipfile.ZipInfo]) -> list[str]:
+    """What members are called. A name without the mark of UTF-8 is in the code page of the system that packed it, or
+    in UTF-8 all the same, as on a Mac; all such names together tell which.
+    """
+    unmarked = [m for m in members if _is_unmarked(m)]
+    encoding = _encoding_of({part for m in unmarked for part in m.orig_filename.split("/")}) if unmarked else ""
+    return [_bytes(m.orig_filename).decode(encoding) if _is_unmarked(m) else m.filename for m in members]
+
+
+def _is_unmarked(member: zipfile.ZipInfo) -> bool:
+    """Whether nothing says in which encoding a member's name is, neither a flag nor a second name in Unicode."""
+    only_name = member.filename.replace("\\", "/") == member.orig_filename.partition("\0")[0].replace("\\", "/")
+    return not member.flag_bits & MARKED_UTF8 and not member.filename.isascii() and only_name
+
+
+def _bytes(name: str) -> bytes:
+    """A name as it stands in the archive: zipfile takes what is not marked for code page 437."""
+    return name.partition("\0")[0].encode("cp437")
+
+
+def _encoding_of(names: set[str]) -> str:
+    """The encoding of names of members; code page 437, which zipfile assumes, if no other fits."""
+    with tempfile.TemporaryDirectory() as folder:
+        sample = Path(folder, "names")
+        sample.write_bytes(b"\n".join(_bytes(name) for name in sorted(names)))
+        try:
+            detected = encodings.detect(sample)
+        except DataError:
+            return "cp437"
+    return detected.encoding if detected.errors == "strict" else "cp437"
 
 
 def _untar(path: Path, folder: Path, max_bytes: int, inside: tuple[str, ...]) -> Path:
@@ -255,7 +292,7 @@ class _Names:
     def path(self, name: str) -> Path:
         """A member's path: its folders kept, all that could lead outside or break a file system taken out."""
         parts = [re.sub(r'[\x00-\x1f<>:"|?*\[\]\\]', "_", p) for p in PurePosixPath(name.replace("\\", "/")).parts]
-        kept = [p[-100:] for p in parts if p not in ("/", "..", ".", "_")][-8:] or ["member"]
+        kept = [_end(p) for p in parts if p not in ("/", "..", ".", "_")][-8:] or ["member"]
         wanted = target = self.folder.joinpath(*kept)
         while target.exists():
             self._copies[wanted] = self._copies.get(wanted, 1) + 1
@@ -263,6 +300,11 @@ class _Names:
         target.parent.mkdir(parents=True, exist_ok=True)
         self.count += 1
         return target
+
+
+def _end(name: str) -> str:
+    """The end of a long name, which has its suffix: as many characters, and bytes, as file systems take."""
+    return name[-100:].encode("utf-8", "replace")[-MAX_NAME:].decode("utf-8", "ignore")
 
 
 def _copy(source: Readable, target: Path, path: Path, packed: int, max_bytes: int) -> int:

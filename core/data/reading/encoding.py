@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from core.data.reading import letters, stray
-from core.data.reading.code_pages import NAMES
+from core.data.reading import half_width, letters, stray
+from core.data.reading.code_pages import DOUBLE_BYTE, NAMES
 from core.data.reading.letters import Verdict
 from core.errors import DataError
 from core.events import Level
@@ -230,10 +230,13 @@ def _non_ascii_lines(path: Path) -> bytes:
 
 
 def _not_utf8(path: Path, sample: bytes) -> Detected:
-    if _is_mostly_utf8(sample):
+    if _is_damaged_utf8(sample):
         return _utf8_with_strays(path, "utf-8")
     best = letters.likeliest(sample)
-    japanese = _japanese(path, sample, best)
+    japanese = _half_width(path, sample, best)
+    if japanese is None and _has_utf8_lines(sample):
+        return _utf8_with_strays(path, "utf-8")
+    japanese = japanese or _japanese(path, sample, best)
     if japanese:
         return japanese
     offset = invalid_at(path, best.encoding)
@@ -242,12 +245,15 @@ def _not_utf8(path: Path, sample: bytes) -> Detected:
     return _settled(path, best.encoding) if best.sure else _unsure(path, best.encoding)
 
 
-def _is_mostly_utf8(sample: bytes) -> bool:
-    """Whether lines beyond ASCII are UTF-8 that was damaged, cut, or joined with lines of another encoding."""
+def _is_damaged_utf8(sample: bytes) -> bool:
+    """Whether what lies beyond ASCII is UTF-8 but for a few bytes."""
     text = sample.decode("utf-8", "replace")
     bad = text.count("\ufffd")
-    if sum(c >= "\x80" for c in text) - bad >= 10 * bad:
-        return True
+    return sum(c >= "\x80" for c in text) - bad >= 10 * bad
+
+
+def _has_utf8_lines(sample: bytes) -> bool:
+    """Whether lines beyond ASCII are UTF-8 that was cut, or joined with lines of another encoding."""
     valid = [stray.is_utf8(line) for line in sample.split(b"\n")]
     return sum(valid) * 2 >= valid.count(False)  # in other encodings a line is hardly ever valid UTF-8 by accident
 
@@ -288,6 +294,19 @@ def _example(path: Path, encoding: str) -> tuple[int, str]:
         line += chunk.count(b"\n")
         before = chunk[-30:]
     return line, ""
+
+
+def _half_width(path: Path, sample: bytes, other: Verdict) -> Detected | None:
+    """Shift-JIS, if it gives words in half-width katakana. `other`: what it is if it does not."""
+    text = sample[: letters.MOST_BYTES].decode("cp932", "replace")
+    if not half_width.is_written(text) or invalid_at(path, "cp932") is not None:
+        return None
+    if invalid_at(path, other.encoding) is not None:
+        return _settled(path, "cp932")
+    bits = half_width.bits(text)
+    if other.bits < (1.15 if other.encoding in DOUBLE_BYTE else 0.9) * bits:
+        return None  # two kana may be an ideograph of Chinese
+    return _unsure(path, "cp932") if other.bits < 1.15 * bits else _settled(path, "cp932")
 
 
 def _japanese(path: Path, sample: bytes, other: Verdict) -> Detected | None:
