@@ -622,3 +622,10 @@ def test_nothing_is_read_of_a_folder_that_only_looks_at(opened, tmp_path):
     assert sizes(prepared) == {"train": 2, "test": 1}
     assert sorted(p.name for p in (tmp_path / "set").rglob("*")) == sorted(content)
     assert not list(Path(prepared.folder).rglob("unpacked"))
+
+
+def test_files_of_one_split_may_have_their_columns_in_another_order(opened):
+    """A header names them: what Spark wrote on two days is one table."""
+    parts = {"part-00000.csv": b"text,label\none,a\n", "part-00001.csv": b"label,text\nb,two\n"}
+    prepared = opened(parts, "spark")
+    assert {row["text"]: row["label"] for row in rows_of(prepared)} == {"one": "a", "two": "b"}

@@ -48,7 +48,7 @@ MAKERS: dict[str, Callable[[int], Any]] = {
     "tree": lambda i: "( ( " + text(i, 30) + " ) )",
     "vector": lambda i: "[" + ", ".join(str(random.Random(i * k).random()) for k in range(1, 9)) + "]",
     "split": lambda i: ["train", "train", "dev", "test"][i % 4], "date": lambda i: f"2024-01-{i % 28 + 1:02d}",
-    "title": lambda i: text(i, 3),
+    "form": lambda i: f"2024/01/{i % 28 + 1:02d} 午前 10:23:{i % 60:02d} GMT+9", "title": lambda i: text(i, 3),
 }  # fmt: skip
 
 
@@ -105,7 +105,7 @@ def test_what_is_no_pair(columns: dict[str, str], texts: tuple[str, ...]) -> Non
     assert found.texts == texts and not found.notes
 
 
-@pytest.mark.parametrize("made", ["tokens", "json", "tree", "b64", "hash", "url", "uuid", "vector", "image"])
+@pytest.mark.parametrize("made", ["tokens", "json", "tree", "b64", "hash", "url", "uuid", "vector", "image", "form"])
 def test_what_a_program_wrote_is_no_text(made: str) -> None:
     assert guessed(text=made, said="text", label="two").texts == ("said",)
     assert guessed(text=made, label="two").texts == ()
@@ -115,10 +115,22 @@ def test_what_a_program_wrote_is_no_text(made: str) -> None:
 @pytest.mark.parametrize(
     "value",
     ["[sic] he said so", "{smiles} fine", "see https://a.b for more", "/s but really good", "12 monkeys", "good.",
-     "Mr. Smith went to example.com", "( a remark ) and more", "2024-01-02 was a Tuesday, I think", "word"],
+     "Mr. Smith went to example.com", "( a remark ) and more", "2024-01-02 was a Tuesday, I think", "word",
+     "May 5 was cold", "12-17", "5/10", "3.5.1", "2024年は良い年でした", "Monday"],
 )  # fmt: skip
 def test_what_a_person_wrote_is_text(value: str) -> None:
     assert not values.is_machine_made([value] * 5)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["2024-01-02", "2024-01-02T03:04:05.678Z", "2024-01-02 03:04:05+09:00", "2024/01/05 午前 10:23:00 GMT+9",
+     "12/31/2023", "31.12.2023 23:59", "1/5/24 9:07 PM", "2024年1月5日(金) 10時23分", "令和6年1月5日",
+     "Mon Apr 06 22:19:45 PDT 2009",
+     "Fri, 05 Jan 2024 10:23:00 +0000", "January 5, 2024 at 10:23 p.m.", "5 Jan 2024"],
+)  # fmt: skip
+def test_moments_are_no_text_and_no_class(value: str) -> None:
+    assert values.is_machine_made([value] * 5)
 
 
 @pytest.mark.parametrize(
@@ -138,6 +150,10 @@ def test_what_a_person_wrote_is_text(value: str) -> None:
         ({"text": "text", "score": "measured"}, "score"),
         ({"本文": "ja", "出典": "genre", "感情ラベル": "word"}, "感情ラベル"),
         ({"口コミ": "ja", "番号": "five", "評点": "five"}, "評点"),
+        (
+            {"タイムスタンプ": "form", "商品の満足度（1～5）": "word", "ご意見": "ja", "性別": "genre"},
+            "商品の満足度（1～5）",
+        ),
         ({"レビュー本文": "ja", "ファイル名": "file", "カテゴリ": "word"}, "カテゴリ"),
     ],
 )

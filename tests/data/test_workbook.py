@@ -149,6 +149,27 @@ def test_a_sheet_is_chosen(opened):
         opened(content, "d.xlsx", sheet="Cover")
 
 
+COVER = [["Survey of our customers"], ["Year", 2024], [], ["By", "J. Doe"]]
+LEGEND = [["label", "meaning", "since"], ["x", "fine", 2020]]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "read"),
+    [
+        (COVER, [["text", "label"]] + [[f"text {n}", "x"] for n in range(12)], "Second"),
+        ([["text"]] + [[f"text {n}"] for n in range(12)], LEGEND, "First"),
+        ([["text", "label"], ["one", "x"], ["two", "y"]], [["text", "label"]] + [["other", "x"]] * 12, "First"),
+        (COVER, LEGEND, "First"),
+    ],
+    ids=["a cover", "a list of texts", "a small table", "nothing but covers"],
+)
+def test_a_cover_is_not_read_for_the_table_behind_it(opened, first: list, second: list, read: str):
+    def fill(sheet: Any) -> None:
+        rows(*(first if sheet.title == "First" else second))(sheet)
+
+    assert opened(book(fill, "First", "Second"), "a.xlsx").reading["sheet"] == read
+
+
 def test_hidden_sheets_come_last(opened):
     def fill(sheet: Any) -> None:
         rows(["text", "label"], [f"from {sheet.title}", "x"])(sheet)

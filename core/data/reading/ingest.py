@@ -178,7 +178,7 @@ def _read_text(
                 source, read, known, target, made, most, _ticker(progress, f"Reading {source.path.name}")
             )
             known = known or columns.names
-            if staged.get(name) and staged[name][0].names != columns.names:
+            if staged.get(name) and sorted(staged[name][0].names) != sorted(columns.names):
                 raise _differ(name, members[0].path, staged[name][0].names, source.path, columns.names)
             staged.setdefault(name, []).append(columns)
     _typed(staged, folder, made, paths, progress)

@@ -16,13 +16,22 @@ MACHINE = re.compile(
     r"\[\s*[\[{\"']|\{\s*[\"']|\(\s*\(|\(ROOT\b|<\?xml"  # nested lists, objects, parse trees
     r"|(?:https?|ftp|s3|gs|hdfs|file|data)://?|www\.|[A-Za-z]:\\|\\\\|[./~]?/[\w.-]+/"  # addresses and paths
 )
+MONTH = "(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]{0,6}\\.?"
+DAY = r"\d{1,2}(?:st|nd|rd|th)?"
+MOMENT = re.compile(  # a date, then perhaps a time, a day of the week and a time zone
+    r"(?:(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun)[a-z]{0,6}\.?,?\s+)?"
+    r"(?:\d{4}\s?[-/.年]\s?\d{1,2}\s?[-/.月]\s?\d{1,2}日?|\d{1,2}[-/.]\d{1,2}[-/.](?:\d{4}|\d\d)"
+    r"|(?:令和|平成|昭和)(?:\d{1,2}|元)年\d{1,2}月\d{1,2}日"
+    rf"|{MONTH}[ -]{DAY}\b|{DAY}[ -]{MONTH}[ -](?:\d{{4}}|\d\d))"
+    r"(?:[\s\d:.,+()（）-]|T(?=\d)|Z$|at\b|[AaPp]\.?[Mm]\b\.?|[A-Z]{3,4}\b|午前|午後|[月火水木金土日](?:曜日?)?(?=[)）\s]|$)"
+    r"|[時分秒])*"
+)
 WHOLE = re.compile(
     r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)+"  # an address of mail
     r"|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"  # a UUID
     r"|(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{16,}"  # a hash
     r"|(?=\S*[0-9])(?=\S*[a-z])(?=\S*[A-Z])[A-Za-z0-9+/_-]{24,}={0,2}"  # base64
     r"|\[?\s*-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?(?:\s*[,;\s]\s*-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?){3,}\s*\]?"  # a vector
-    r"|\d{4}-\d\d-\d\d(?:[T ]\d\d:\d\d.*)?"  # a moment
 )
 FILE_NAME = re.compile(
     r"[^\n<>|*?\"]{0,200}\.(?:txt|csv|tsv|json[l]?|xml|html?|pdf|docx?|xlsx?|pptx?|rtf|md|png|jpe?g|gif|bmp|tiff?|svg|webp|wav"
@@ -45,7 +54,7 @@ def sample(column: pa.ChunkedArray) -> list[str]:
 
 def is_machine_made(values: Sequence[str]) -> bool:
     """Whether most values were written by a program for programs."""
-    return _most(values, lambda v: bool(MACHINE.match(v) or WHOLE.fullmatch(v)) or _is_file(v))
+    return _most(values, lambda v: bool(MACHINE.match(v) or WHOLE.fullmatch(v) or MOMENT.fullmatch(v)) or _is_file(v))
 
 
 def are_file_names(values: Sequence[str]) -> bool:

@@ -11,6 +11,7 @@ import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ MAX_STRINGS = 512 * 1024**2  # bytes of XML that openpyxl keeps in memory as tex
 MAX_OTHER = 16 * 1024**2  # of each other part that it keeps as objects, such as styles
 MAX_MERGES = 100_000
 MAX_FILLED_UP = 10_000_000  # empty cells that no part of the file stands for; about a second
+TABLE_ROWS = 10  # of a sheet that is surely no cover
 BATCH_ROWS = 5_000
 BATCH_CHARACTERS = 8 * 1024**2
 MERGE = re.compile(rb'<(?:\w{1,20}:)?mergeCell\s+ref="([A-Z]{1,3})(\d{1,7}):[A-Z]{1,3}(\d{1,7})"')
@@ -119,19 +121,37 @@ def _check_parts(path: Path, max_bytes: int) -> None:
 
 
 def _chosen(path: Path, book: Any, name: str | None) -> tuple[Any, Sheet]:
-    """The sheet that a person named, else the first visible one that has a value."""
+    """The sheet that a person named, else the first visible one that has a value and is no cover of those after it."""
     titles = [sheet.title for sheet in book.worksheets]
     if name is not None and name not in titles:
         raise DataError(
             f"{path.name} has no sheet called {name!r}; it has {', '.join(map(repr, titles[:10]))}", "data.read.sheet"
         )
     visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"] or book.worksheets
+    filled = {}
     for sheet in [s for s in book.worksheets if s.title == name] if name is not None else visible:
         sheet.reset_dimensions()  # what it says of its size may be wrong
-        if any(any(cell.value is not None for cell in row) for row in _bounded(path, sheet)):
-            return sheet, Sheet(sheet.title, [title for title in titles if title != sheet.title])
+        if counts := _first_counts(path, sheet):
+            filled[sheet] = counts
+            if not _is_cover(counts):
+                break
+    if filled:
+        last = next(reversed(filled))
+        sheet = last if len(filled[last]) == TABLE_ROWS else next(iter(filled))
+        return sheet, Sheet(sheet.title, [title for title in titles if title != sheet.title])
     what = f"the sheet {name!r} of {path.name}" if name is not None else path.name
     raise DataError(f"{what} has no rows; choose a workbook with at least one", "data.path")
+
+
+def _is_cover(counts: list[int]) -> bool:
+    """Whether a sheet is a page of a title and remarks, not a table: few rows, and some of one value only."""
+    return len(counts) < TABLE_ROWS and min(counts) == 1 and max(counts) <= 2
+
+
+def _first_counts(path: Path, sheet: Any) -> list[int]:
+    """How many values the first rows that have one have."""
+    counts = (sum(cell.value is not None for cell in row) for row in _bounded(path, sheet))
+    return list(islice(filter(None, counts), TABLE_ROWS))
 
 
 def _bounded(path: Path, sheet: Any) -> Iterator[tuple[Any, ...]]:
