@@ -19,12 +19,13 @@ from core import spec as specs
 from core.data.load import choose_label, choose_texts
 from core.data.notes import Note
 from core.data.prepared import Prepared, find_prepared
+from core.data.reading import split_words
 from core.errors import DataError, RunNotFound
 from core.evaluation.specs import Subject
 from core.results import trained_data
 from core.settings import Settings
 from core.spec import DataSpec
-from core.steps import CleanText, Columns, Condition, Filter, MapLabels, Rename, step_words
+from core.steps import CleanText, Columns, Condition, Divide, Filter, MapLabels, Rename, SplitBy, step_words
 from core.store import Run, Store
 from core.wording import counted, listed, shortened
 
@@ -257,7 +258,7 @@ def _repeated(
     steps: list[Any] = []
     passed: list[str] = []
     for place, step in enumerate(training.steps):
-        trained = not getattr(step, "splits", ()) or training.train_split in step.splits
+        trained = _was_trained_on(getattr(step, "splits", ()), place, training)
         match step:
             case Rename() | Columns():
                 continue  # a column counts under each of its names, and what is not read does no harm
@@ -265,10 +266,19 @@ def _repeated(
                 own = [_here(name, place, prepared, training, roles) for name in step.columns]
                 columns = tuple(dict.fromkeys(name for name in own if name in roles.values()))
                 again: Any = step.model_copy(update={"columns": columns, "splits": ()}) if columns else None
-            case MapLabels() if labelled:
+            case MapLabels() if not labelled:
+                continue  # labels are not read
+            case MapLabels() if trained:
                 again = _relabelled(step, place, prepared, training, roles)
             case MapLabels():
-                continue  # labels are not read
+                again = None
+                notes.append(
+                    Note(
+                        f"Not repeated of the preparation of the run {training.title}, as it was done to "
+                        f"{listed(step.splits)} only, not to what was trained: {shortened(step_words(step), 200)}.",
+                        "warning",
+                    )
+                )
             case Filter() if labelled and not step.splits:
                 again = _filtered(step, place, prepared, training, roles)
                 passed += [] if again else [shortened(step_words(step), 200)]
@@ -288,6 +298,23 @@ def _repeated(
             )
         )
     return tuple(steps)
+
+
+def _was_trained_on(splits: Sequence[str], place: int, training: Training) -> bool:
+    """Whether step number `place`, done to these splits (all if empty), was done to rows of the training split."""
+    name = training.train_split
+    for step in reversed(training.steps[place + 1 :]):
+        if isinstance(step, Divide):
+            made = set(step.parts)
+        elif isinstance(step, SplitBy):
+            made = set(step.parts.values() or split_words.WORDS)
+        else:
+            continue
+        if name in made:
+            if not step.split:
+                return True  # made of all splits
+            name = step.split
+    return not splits or name in splits
 
 
 def _here(name: str, place: int, prepared: Prepared, training: Training, roles: dict[str, str]) -> str | None:

@@ -21,7 +21,7 @@ from core.evaluation.specs import EvaluateSpec, PredictSpec, RobustnessSpec, Sub
 from core.results import read_evaluation, trained_data
 from core.settings import Settings
 from core.spec import DataSpec, build
-from core.steps import CleanText, Condition, Deduplicate, Filter, MapLabels, Rename, Subset
+from core.steps import CleanText, Condition, Deduplicate, Divide, Filter, MapLabels, Rename, SplitBy, Subset
 from core.store import Store
 
 Work = Callable[..., tuple[str, dict[str, Any]]]
@@ -174,6 +174,19 @@ def test_a_missing_column_is_named(header: list[str], message: str, settings: Se
     with pytest.raises(DataError, match=message) as error:
         fitted(path, Training("stars", ("text",), "label", 1), settings)
     assert error.value.field in ("data.text_columns", "data.label_column")
+
+
+def test_a_step_is_repeated_if_it_was_done_to_what_was_trained(settings: Settings, tmp_path: Path) -> None:
+    path = table(tmp_path / "d.csv", ["text", "label"], *([f"the sun {i}", "ab"[i % 2]] for i in range(8)))
+    swap = MapLabels(column="label", labels={"a": "b", "b": "a"}, splits=("test",))
+    clean = CleanText(columns=("text",), splits=("all",))
+    divided = Divide(split="all", parts={"train": 0.5, "validation": 0.5}, by="random")
+    fit = fitted(path, Training("the run", ("text",), "label", 1, (swap, clean, divided), "train"), settings)
+    assert [type(step) for step in fit.steps] == [CleanText]
+    assert "as it was done to test only, not to what was trained: Rename labels of label: a → b" in words(fit.notes)
+    for made_of_all in (SplitBy(column="part"), SplitBy(column="part", parts={"x": "train"})):
+        training = Training("the run", ("text",), "label", 1, (swap, made_of_all), "train")
+        assert [type(step) for step in fitted(path, training, settings).steps] == [MapLabels]
 
 
 def test_a_filter_is_repeated_where_it_can_be_and_draws_are_not(settings: Settings, tmp_path: Path) -> None:
