@@ -13,7 +13,7 @@ import pytest
 
 from core.data import browse, labels, problems, profile
 from core.data.load import load
-from core.data.prepared import prepare
+from core.data.prepared import is_quick, prepare
 from core.data.reading import lists, types
 from core.data.view import View
 from core.errors import DataError
@@ -207,3 +207,12 @@ def test_numbers_in_lists_stay_as_they_are_written(opened):
     lines = [f"nice food {i},{['[1.10]', '[1.1]', '[2.0]'][i % 3]}" for i in range(24)]
     prepared = opened("\n".join(["text,label", *lines]).encode())
     assert {row["label"] for row in rows_of(prepared)} == {"1.10", "1.1", "2.0"}
+
+
+def test_a_page_does_not_wait_for_bytes_to_be_read(tmp_path, settings, monkeypatch):
+    monkeypatch.setattr("core.data.prepared.QUICK_BYTES", 100)
+    plain, wrapped = tmp_path / "plain.parquet", tmp_path / "wrapped.parquet"
+    pq.write_table(pa.table({"text": ["some text"] * 500, "label": [0, 1] * 250}), plain)
+    pq.write_table(pa.table({"text": [b"some text"] * 500, "label": [0, 1] * 250}), wrapped)
+    assert is_quick(DataSpec(source="file", path=str(plain)), settings)
+    assert not is_quick(DataSpec(source="file", path=str(wrapped)), settings)

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.data.notes import Note
-from core.data.reading import bounded
+from core.data.reading import bounded, types
 from core.data.reading.columns import COMPRESSION, MAX_COLUMNS, check_width
 
 BATCH_ROWS = 20_000
@@ -47,12 +47,12 @@ def flattened(path: Path, target: Path, tick: Callable[[float], None]) -> Note |
 
 
 def must_be_read(path: Path) -> bool:
-    """Whether preparing a file takes more than a look at its footer: to take structs apart, or to count nulls."""
+    """Whether preparing a file takes more than a look at its footer: for structs, lists, bytes, or to count nulls."""
     with bounded.reading(path), pq.ParquetFile(path) as file:
         footer = file.metadata
         if footer.num_columns > MAX_COLUMNS:
             return False  # it is refused
-        if any(pa.types.is_nested(field.type) for field in file.schema_arrow):
+        if any(pa.types.is_nested(field.type) or types.is_bytes(field.type) for field in file.schema_arrow):
             return True
         chunks = (
             footer.row_group(g).column(c) for g in range(footer.num_row_groups) for c in range(footer.num_columns)
