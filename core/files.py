@@ -51,7 +51,12 @@ def replace_folder(folder: Path) -> Iterator[Path]:
         old = _partial(folder)
         if folder.exists():
             _replace(folder, old)
-        _replace(partial, folder)
+        try:
+            _replace(partial, folder)
+        except OSError:
+            if old.exists():
+                _replace(old, folder)
+            raise
         shutil.rmtree(old, ignore_errors=True)
         sync(folder.parent)
     finally:

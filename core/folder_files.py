@@ -175,8 +175,8 @@ def _without_weights(folder: Path) -> str:
         return f"{folder} holds an adapter, not a whole model; merge it into its base model first"
     if len(others) == 1:
         return f"{folder} has its weights as {others[0]}; rename the file to model.safetensors"
-    unfinished = [path.name for path in folder.glob("*safetensors*") if strange_files.UNFINISHED and path.is_file()]
-    if unfinished := [name for name in unfinished if name.endswith(strange_files.UNFINISHED)]:
+    named = [path.name for path in folder.glob("*safetensors*") if path.is_file()]
+    if unfinished := [name for name in named if name.endswith(strange_files.UNFINISHED)]:
         return f"{folder} has no weights yet: {unfinished[0]} is a download that did not finish; download it again"
     return f"{folder} has no weights (model.safetensors); save the model there with save_pretrained"
 

@@ -7,7 +7,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -44,10 +44,10 @@ def sweep(home: Path) -> None:
         for path in parent.glob(f"{IMPORTING}*"):
             if path.suffix != OWNER and (_owner_is_dead(path) or _is_old(path)):
                 _remove(path)
-                path.with_name(path.name + OWNER).unlink(missing_ok=True)
+                _remove(path.with_name(path.name + OWNER))
         for path in parent.glob(f"{IMPORTING}*{OWNER}"):
             if not path.with_suffix("").exists() and _is_old(path):
-                path.unlink(missing_ok=True)
+                _remove(path)
     for pattern in PARTIAL:
         for path in home.glob(pattern):
             if _is_old(path):
@@ -73,4 +73,5 @@ def _remove(path: Path) -> None:
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # somebody has it open, or the home can only be read: the next sweep
+            path.unlink(missing_ok=True)

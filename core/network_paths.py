@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 NETWORK = re.compile(
@@ -17,7 +19,12 @@ NETWORK = re.compile(
 
 def leads_to_network(path: str) -> bool:
     """Whether a path, by its look alone, is one of another machine: what it says is not touched to find out."""
-    return NETWORK.match(path.strip(" \t\r\n\"'")) is not None
+    path = path.strip(" \t\r\n\"'")
+    if NETWORK.match(path):
+        return True
+    base, rest = (str(Path.home()), path[2:]) if path.startswith("~/") else (str(Path.cwd()), path)
+    full = posixpath.normpath(posixpath.join(base, rest))  # ../../net/host, /./net/host
+    return NETWORK.match(full) is not None and not full.startswith(f"{base}/")
 
 
 def network_path_in(spec: Mapping[str, Any]) -> str | None:

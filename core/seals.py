@@ -12,7 +12,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -44,25 +44,36 @@ def seal_of(path: Path) -> Seal:
 def matches(path: Path, seal: Seal) -> bool:
     """Whether a file is as it was when it was sealed."""
     try:
-        state = path.stat()
-        if state.st_size != seal.size:
+        found = path.stat()
+        if found.st_size != seal.size:
             return False
-        key, now = str(path), (state.st_size, state.st_mtime_ns, state.st_ctime_ns, state.st_ino)
-        if _known.get(key) == now:
+        if _known.get(str(path)) == _state(found):
             return True
-        unchanged = state.st_mtime_ns == seal.mtime_ns
-        if not (unchanged and state.st_size > SMALL) and _checksum(path) != seal.checksum:
+        unchanged = found.st_mtime_ns == seal.mtime_ns
+        if not (unchanged and found.st_size > SMALL) and _checksum(path) != seal.checksum:
             return False
         if not unchanged:  # a copied home: the next process need not read it all again
-            with suppress(OSError):
-                os.utime(path, ns=(state.st_atime_ns, seal.mtime_ns))
-        else:
-            if len(_known) >= MOST_KNOWN:
-                _known.clear()
-            _known[key] = now
+            found = _with_time(path, found, seal.mtime_ns)
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        _known[str(path)] = _state(found)
         return True
     except OSError:
         return False
+
+
+def _with_time(path: Path, found: os.stat_result, mtime_ns: int) -> os.stat_result:
+    """Give a file this time of change, and return its new state; the old one where the system refuses."""
+    try:
+        os.utime(path, ns=(found.st_atime_ns, mtime_ns))
+        changed = path.stat()
+    except OSError:  # a home that can only be read
+        return found
+    return changed if (changed.st_size, changed.st_ino) == (found.st_size, found.st_ino) else found
+
+
+def _state(found: os.stat_result) -> tuple[int, ...]:
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 @contextmanager

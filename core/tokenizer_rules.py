@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ LARGEST = 100 * 1024**2  # bytes; the largest in use, of 250,000 tokens, have 35
 MOST_GROWTH = 1_000.0  # the rules in use make at most a hundred characters of one
 MOST_SPECIAL = 10_000  # tokens that are put around a text
 DEEPEST = 32
+REMAKING = ("Precompiled", "ByteLevel")
 
 
 def check_rules(path: Path) -> None:
@@ -45,19 +47,25 @@ def check_rules(path: Path) -> None:
 
 def growth(tree: dict[str, Any]) -> float:
     """How many times as long a text can become, at most, by the rules of the tree of a tokenizer.json."""
-    factor = 1.0
-    written = ""  # what earlier rules write: a later rule can work on it once more
-    longest = 1.0
+    factor = longest = 1.0
+    written: set[str] = set()  # letters that earlier rules write: a later rule can work on them once more
+    remade = False  # whether an earlier rule can make any letter of any other
     for rule in [*_rules(tree.get("normalizer"), 0), *_rules(tree.get("pre_tokenizer"), 0)]:
-        times, text, again = _times(rule, written)
-        if again:
+        times, text, read = _times(rule)
+        if read is None or (remade and read) or not read.isdisjoint(written):
             factor *= times
         else:
             longest = max(longest, times)
-        written += text
+        written |= _letters(text)
+        remade |= rule.get("type") in REMAKING
         if factor * longest > MOST_GROWTH:
             break
     return factor * longest
+
+
+def _letters(text: str) -> set[str]:
+    """What a text is made of, whatever the rules for case, accents and forms of letters may make of it."""
+    return set(unicodedata.normalize("NFKD", text.casefold()))
 
 
 def _rules(part: Any, depth: int) -> Iterator[dict[str, Any]]:
@@ -74,26 +82,26 @@ def _rules(part: Any, depth: int) -> Iterator[dict[str, Any]]:
         yield part
 
 
-def _times(rule: dict[str, Any], written: str) -> tuple[float, str, bool]:
-    """How many times longer one rule can make a text, what it writes, and whether it can work on what was written."""
+def _times(rule: dict[str, Any]) -> tuple[float, str, set[str] | None]:
+    """How many times longer one rule can make a text, what it writes, and the letters that it works on (None: any)."""
     match rule.get("type"):
         case "Replace":
             content, pattern = str(rule.get("content", "")), rule.get("pattern")
             plain = pattern.get("String") if isinstance(pattern, dict) else pattern
             if isinstance(plain, str) and plain:
-                return max(1.0, len(content) / len(plain)), content, plain in written
+                return max(1.0, len(content) / len(plain)), content, _letters(plain)
             regex = pattern.get("Regex") if isinstance(pattern, dict) else None
-            return max(1.0, len(content) + _matches_nothing(str(regex or ""))), content, True
+            return max(1.0, len(content) + _matches_nothing(str(regex or ""))), content, None
         case "Prepend":
             text = str(rule.get("prepend", ""))
-            return 1.0 + len(text), text, len(text) > 8  # once per text, and a word of one letter is a text too
+            # Once per text; and a word of one letter is a text too.
+            return 1.0 + len(text), text, None if len(text) > 8 else set()
         case "Precompiled":
-            times = _longest_replacement(str(rule.get("precompiled_charsmap") or ""))
-            return times, "", times > 64
+            return _longest_replacement(str(rule.get("precompiled_charsmap") or "")), "", None
         case "ByteLevel":
-            return 2.0, "", True
+            return 2.0, "", None
         case _:
-            return 1.0, "", False
+            return 1.0, "", set()
 
 
 def _matches_nothing(pattern: str) -> int:

@@ -104,3 +104,21 @@ def test_a_folder_that_is_read_stays_whole(tmp_path: Path, monkeypatch: pytest.M
     with pytest.raises(PermissionError), replace_folder(target) as partial:
         (partial / "weights").write_text("new")
     assert (target / "weights").read_text() == "old" and [path.name for path in tmp_path.iterdir()] == ["model"]
+
+
+def test_a_folder_that_cannot_be_replaced_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The old one is aside when the new one is refused, as by a virus scanner that looks at it: it comes back."""
+    target, replace = tmp_path / "model", Path.replace
+    with replace_folder(target) as partial:
+        (partial / "a").write_text("old")
+
+    def refuse_new(path: Path, to: Path) -> Path:
+        if (path / "a").read_text() == "new":
+            raise PermissionError(13, "Access is denied", str(to))
+        return replace(path, to)
+
+    monkeypatch.setattr(Path, "replace", refuse_new)
+    with pytest.raises(PermissionError), replace_folder(target) as partial:
+        (partial / "a").write_text("new")
+    assert (target / "a").read_text() == "old"
+    assert [path.name for path in tmp_path.iterdir()] == ["model"]

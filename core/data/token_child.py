@@ -7,6 +7,7 @@ output, a line of JSON each; `core.data.token_process` asks, sets the limits of 
 
 from __future__ import annotations
 
+import faulthandler
 import json
 import sys
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 MEMORY = 2 * 1024**3  # bytes; the largest tokenizers in use, of 35 MB, take 0.5 GB
+GRACE_S = 5.0  # beyond the time of an answer, in which whoever asked ends this process if they still live
+MOST_TEXT = 200  # characters of a token: the name of what is unknown may be a book
 UNKNOWN = ("[UNK]", "<unk>", "<|unk|>")
 
 
@@ -28,7 +31,9 @@ def main() -> None:
     opened: dict[tuple[str, int], Tokenizer] = {}
     for line in sys.stdin:
         try:
-            answer = _answer(json.loads(line), opened)
+            question = json.loads(line)
+            faulthandler.dump_traceback_later(question["seconds"] + GRACE_S, exit=True)  # waits for no lock of Python's
+            answer = _answer(question, opened)
         except ModelError as error:
             answer = {"refused": str(error)}
         except MemoryError:
@@ -37,6 +42,7 @@ def main() -> None:
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             answer = {"error": library_message(error)}
+        faulthandler.cancel_dump_traceback_later()
         sys.stdout.write(json.dumps(answer) + "\n")
         sys.stdout.flush()
 
@@ -94,8 +100,14 @@ def _tokens(tokenizer: Tokenizer, texts: list[str], max_length: int, most: int) 
         kind = "special" if special else "unknown" if text in UNKNOWN else "word"
         if sequence is not None:
             left[sequence] = left.get(sequence, 0) - 1
-        result.append((text, kind, sequence is not None and left[sequence] < 0))
-    return result[:most]
+        result.append((_shortened(text), kind, sequence is not None and left[sequence] < 0))
+        if len(result) == most:
+            break
+    return result
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= MOST_TEXT else f"{text[:MOST_TEXT]}…"
 
 
 def _lengths(encoding: Encoding) -> dict[int, int]:

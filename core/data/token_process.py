@@ -29,6 +29,7 @@ from core.wording import counted, size
 
 OPEN_S, PAGE_S, BATCH_S = 20.0, 10.0, 20.0  # to start and open; for one text; for a batch of texts
 AT_ONCE = 1_000_000  # characters of a batch, which take a second at most
+MOST_ANSWER = 64 * 1024**2  # characters; the ids of a batch are a few million
 IDLE_S = 120.0
 LOOK_S = 0.05  # between two looks at how much memory it has
 REMEMBERED, REMEMBERED_S = 100, 600.0  # tokenizers that broke their limits, and how long they are not tried again
@@ -165,7 +166,9 @@ class _Process:
         """The answer. Raises _Over for a process that took too long or too much memory, or ended."""
         child, ends = self._child, time.monotonic() + most_s
         assert child is not None and child.stdin is not None
-        threading.Thread(target=_write, args=(child, json.dumps(question) + "\n"), daemon=True).start()
+        threading.Thread(
+            target=_write, args=(child, json.dumps(question | {"seconds": most_s}) + "\n"), daemon=True
+        ).start()
         while True:
             try:
                 line = self._answers.get(timeout=LOOK_S)
@@ -175,7 +178,9 @@ class _Process:
                 if _memory(child.pid) > MEMORY:
                     raise _Over(f"took more than the {size(MEMORY)} of memory that it may have") from None
                 continue
-            if not line:
+            if len(line) == MOST_ANSWER:
+                raise _Over(f"makes more than {size(MOST_ANSWER)} of these texts")
+            if not line.endswith("\n"):
                 raise _Over(f"ended its process, most often because {size(MEMORY)} of memory were not enough for it")
             return line
 
@@ -198,11 +203,13 @@ def _write(child: subprocess.Popen[str], line: str) -> None:
 
 
 def _read(child: subprocess.Popen[str], answers: queue.Queue[str]) -> None:
-    """Lines of the process into the queue, an empty one at its end."""
+    """Lines of the process into the queue, an empty one at its end; of one that is too long only the beginning."""
     assert child.stdout is not None
     try:
-        for line in child.stdout:
+        while line := child.stdout.readline(MOST_ANSWER):
             answers.put(line)
+            if not line.endswith("\n"):
+                break
     except (OSError, ValueError):
         pass  # closed from here
     answers.put("")

@@ -216,7 +216,9 @@ def _network_path(place: Place, opened: Any, monkeypatch: pytest.MonkeyPatch) ->
     for path in (
         r"\\evil.example\share\x.csv", "//evil.example/share", r"\/evil.example\share", r"/\evil.example/share",
         r"\\?\UNC\evil.example\share", r"\\.\pipe\x", r"\??\UNC\evil.example\share", "smb://evil.example/share/x.csv",
-        "FILE://evil.example/x.csv", "/net/evil.example/x", '"\\\\evil.example\\share"', " //evil.example/share",
+        "FILE://evil.example/x.csv", "/net/evil.example/x", "/./net/evil.example/x", "/tmp/../net/evil.example/x",
+        "~/../../../../net/evil.example/x", "../../../../../../../net/evil.example/x",
+        '"\\\\evil.example\\share"', " //evil.example/share",
     ):  # fmt: skip
         with place.untouched():
             page = opened(place.home, "data/datasets", source="file", path=path)

@@ -6,6 +6,8 @@ import base64
 import json
 import shutil
 import struct
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,12 +18,15 @@ import psutil
 import pytest
 
 from core import model_folder, models, process, results
-from core.data import token_process
+from core.data import token_child, token_process
+from core.data.token_child import MOST_TEXT
+from core.data.token_process import open_limited
 from core.data.tokens import tokens_of
 from core.engines.checkpoints import SIZES
 from core.errors import ModelError, TunedeckError
 from core.evaluation.neighbours import nearest
 from core.inference import Classifier
+from core.process import PROJECT
 from core.spec import build
 from core.worker import RunWriter, _work
 from tests.attack.cases import case
@@ -324,6 +329,19 @@ GROWING: dict[str, dict[str, Any]] = {
         "type": "Precompiled", "precompiled_charsmap": table(b"\x04\0\0\0", b"\0" * 4, b"y" * 5000),
     },
     "sequences in sequences": {"normalizers": [{"normalizers": [replacing({"String": "a"}, "aa")] * 20}] * 2},
+    "more of what was written than was written at once": {
+        "normalizers": [replacing({"String": "a"}, "b" * 20), replacing({"String": "b" * 21}, "c" * 420),
+                        replacing({"String": "c" * 421}, "d" * 8420)],
+    },
+    "capitals that become small": {
+        "normalizers": [rule for pair in ("aB", "bC", "cD", "dE")
+                        for rule in (replacing({"String": pair[0]}, pair[1] * 20), {"type": "Lowercase"})],
+    },
+    "one table after the other": {
+        "normalizers": [
+            {"type": "Precompiled", "precompiled_charsmap": table(b"\x04\0\0\0", b"\0" * 4, b"y" * 60)},
+        ] * 4,
+    },
 }  # fmt: skip
 
 
@@ -356,6 +374,46 @@ def _memory_of_a_tokenizer(place: Place, classifier: Path) -> None:
     place.refused(lambda: tokens_of(["a" * 6_000_000], path, 32), "memory", local=True)
     assert psutil.Process().memory_info().rss - used < 200e6, "it grew in this process"
     assert len(tokens_of(["bad or good"], classifier / "tokenizer.json", 32)) > 3, "the next one is answered"
+
+
+@case("a tokenizer whose name for what it does not know is a book")
+def _long_answers(place: Place, classifier: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each word of a text would come back as long as that."""
+    folder = copied(place, classifier)
+    path, unknown = folder / "tokenizer.json", "U" * 4000
+    model = {"type": "WordLevel", "vocab": {unknown: 0, "x": 1}, "unk_token": unknown}
+    tree = json.loads(path.read_text()) | {"model": model, "added_tokens": [], "post_processor": None}
+    path.write_text(json.dumps(tree))
+    used = psutil.Process().memory_info().rss
+    tokens = tokens_of(["y " * 50_000], path, 32)
+    assert psutil.Process().memory_info().rss - used < 150e6, "it grew in this process"
+    assert len(tokens) == 50_000 and max(len(token.text) for token in tokens) == MOST_TEXT + 1
+    monkeypatch.setattr(token_process, "MOST_ANSWER", 100_000)
+    place.refused(lambda: open_limited(path).ids([["y " * 50_000]]), "makes more than", local=True)
+    assert len(tokens_of(["bad or good"], classifier / "tokenizer.json", 32)) > 3, "the next one is answered"
+
+
+@case("a tokenizer at work for somebody who is killed")
+def _orphan(place: Place, classifier: Path) -> None:
+    """Nobody is left to end it: it ends itself."""
+    folder = copied(place, classifier)
+    slow = [replacing({"Regex": f"[bc]{{1,5000}}[x-z]{{{i + 1}}}"}, "c") for i in range(3000)]
+    question: dict[str, Any] = {
+        "do": "tokens",
+        "path": str(with_rules(folder, {"normalizers": slow})),
+        "texts": ["b" * 50_000],
+    }
+    question |= {"max_length": 32, "most": 10, "seconds": 1 - token_child.GRACE_S}
+    child = subprocess.Popen([sys.executable, "-m", "core.data.token_child"], stdin=subprocess.PIPE, cwd=PROJECT,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    try:
+        assert child.stdin is not None
+        child.stdin.write(json.dumps(question).encode() + b"\n")
+        child.stdin.flush()
+        with place.untouched():
+            assert child.wait(20) != 0
+    finally:
+        child.kill()
 
 
 @case("a tokenizer with patterns that take for ever")

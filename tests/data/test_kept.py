@@ -119,6 +119,35 @@ def test_a_copied_home_is_used_as_it_is(source: DataSpec, settings: Settings) ->
     assert path.stat().st_mtime_ns == sealed
 
 
+def test_a_file_whose_time_cannot_be_set_is_read_once_a_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A copied home that can only be read; and a disk that keeps times coarsely."""
+    path = tmp_path / "kept.json"
+    seals.write_text(path, "kept")
+    os.utime(path, (1, 1))
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise PermissionError
+
+    def coarsely(path: Path, ns: tuple[int, int], utime: Callable[..., None] = os.utime) -> None:
+        utime(path, ns=(ns[0], ns[1] - ns[1] % 2_000_000_000 - 2_000_000_000))
+
+    checksum, read = seals._checksum, list[Path]()
+
+    def counting(path: Path) -> str:
+        read.append(path)
+        return checksum(path)
+
+    monkeypatch.setattr(seals, "_checksum", counting)
+    for set_time in (refused, coarsely):
+        monkeypatch.setattr(seals, "_known", {})
+        monkeypatch.setattr(os, "utime", set_time)
+        read.clear()
+        assert [seals.read_text(path) for _ in range(3)] == ["kept"] * 3
+        assert len(read) == 1
+
+
 def test_a_prepared_dataset_is_found_without_reading_it(
     source: DataSpec, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,27 @@ def test_of_others_only_what_is_old_goes(settings: Settings) -> None:
     assert sorted(path.name for path in runs.glob(".importing-*")) == [".importing-young", ".importing-young.owner"]
 
 
+def test_what_cannot_be_removed_now_is_no_trouble(
+    store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On Windows, while somebody has it open: runs are looked after all the same."""
+    partial = settings.home / "x.json.12345678.partial"
+    partial.write_text("half")
+    os.utime(partial, (1, 1))
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path == partial:
+            raise PermissionError(13, "in use", str(path))
+        unlink(path, missing_ok=missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    scheduler = Scheduler(store, settings)
+    scheduler.tick()
+    assert scheduler.leads and partial.exists()
+    scheduler.close()
+
+
 def test_a_worker_that_is_done_is_gone_at_once() -> None:
     """Its libraries would take seconds to unload, with all their memory; its temporary folders go all the same."""
     code = """
