@@ -12,8 +12,8 @@ import streamlit as st
 from core.data import browse, divide, transform
 from core.data.export import export
 from core.data.prepared import QUICK_NEAR_ROWS, QUICK_ROWS, Prepared
-from core.data.reading import split_words
-from core.data.reading.types import PLAIN
+from core.data.reading.aligning.types import PLAIN
+from core.data.reading.guessing import split_words
 from core.errors import SpecError, TunedeckError
 from core.spec import DataSpec, build
 from core.steps import step_words

@@ -8,7 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.data.prepared import Prepared
-from core.data.reading.code_pages import CHOICES
+from core.data.reading.text.code_pages import CHOICES
 from core.errors import SpecError
 from core.spec import DataSpec, ReadSpec, build
 from ui import state

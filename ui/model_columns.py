@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.data.prepared import Prepared
-from core.data.reading.types import PLAIN
+from core.data.reading.aligning.types import PLAIN
 from core.errors import DataError, ModelError, PathError, SpecError, TunedeckError
 from core.evaluation import columns
 from core.evaluation.columns import Fit, Training

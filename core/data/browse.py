@@ -19,7 +19,8 @@ import pyarrow as pa
 
 from core import seals
 from core.data.prepared import Prepared, Split
-from core.data.reading import parquet, types
+from core.data.reading.aligning import types
+from core.data.reading.tables import parquet
 from core.data.view import View, hits, order_sql, where_sql
 from core.errors import DataError
 from core.wording import counted

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from core.data.prepared import Prepared
-from core.data.reading import bounded, guess, parquet, split_words, types
+from core.data.reading.aligning import types
+from core.data.reading.guessing import guess, split_words
+from core.data.reading.tables import bounded, parquet
 from core.errors import DataError
 from core.steps import Divide, SplitBy
 from core.wording import counted, listed

@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 
 from core import seals
 from core.data.prepared import Prepared
-from core.data.reading import bounded, parquet, types
-from core.data.reading.columns import COMPRESSION
-from core.data.reading.storing import name_of
+from core.data.reading.aligning import types
+from core.data.reading.aligning.columns import COMPRESSION
+from core.data.reading.aligning.storing import name_of
+from core.data.reading.tables import bounded, parquet
 
 # What a spreadsheet takes for the beginning of a formula, in full width and small form too (Japanese ones do), or skips
 # before it.

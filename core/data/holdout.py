@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from core import seals
 from core.data import browse
 from core.data.prepared import Prepared
-from core.data.reading import parquet
+from core.data.reading.tables import parquet
 from core.data.repeats import text_keys
 
 if TYPE_CHECKING:

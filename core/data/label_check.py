@@ -16,9 +16,10 @@ import pyarrow.compute as pc
 
 from core.data import labels
 from core.data.prepared import Prepared
-from core.data.reading import parquet, values
-from core.data.reading.parts import trimmed
-from core.data.reading.types import PLAIN
+from core.data.reading.aligning.parts import trimmed
+from core.data.reading.aligning.types import PLAIN
+from core.data.reading.guessing import values
+from core.data.reading.tables import parquet
 
 MOST_WHOLE_NUMBERS = 50
 TAG = re.compile(r"(?:[BIESLUM]-\S+|O)")

@@ -12,8 +12,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.data.prepared import Column, Prepared
-from core.data.reading import bounded, lists, parquet, types
-from core.data.reading.parts import trimmed
+from core.data.reading.aligning import lists, types
+from core.data.reading.aligning.parts import trimmed
+from core.data.reading.tables import bounded, parquet
 from core.errors import DataError
 from core.label_names import places
 from core.wording import counted

@@ -20,8 +20,9 @@ from core.data import labels as label_rules
 from core.data.labels import Classes
 from core.data.notes import Note
 from core.data.prepared import Column, Prepared, Progress, Split, ignore, prepare
-from core.data.reading import parquet, types
+from core.data.reading.aligning import types
 from core.data.reading.files import split_of
+from core.data.reading.tables import parquet
 from core.errors import DataError
 from core.label_names import groups, places, telling
 from core.settings import Settings

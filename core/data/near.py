@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from core.data.prepared import Prepared, Progress, ignore
-from core.data.reading import bounded, parquet, types
+from core.data.reading.aligning import types
+from core.data.reading.tables import bounded, parquet
 from core.errors import DataError
 
 if TYPE_CHECKING:

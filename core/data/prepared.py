@@ -26,9 +26,9 @@ from typing import Any
 from core import seals
 from core.data.notes import Note
 from core.data.reading import archives, files
+from core.data.reading.aligning.types import Kind
 from core.data.reading.folders import layout
 from core.data.reading.folders.walk import Entry
-from core.data.reading.types import Kind
 from core.errors import DataError, PathError
 from core.files import sync, write_text
 from core.settings import Settings
@@ -175,7 +175,7 @@ def _bytes_to_read(entry: Entry, alone: bool) -> float:
     if kind == ".arrow":
         return math.inf  # its parts may be compressed, and it does not say how much they are
     if kind == ".parquet":
-        from core.data.reading import structs
+        from core.data.reading.tables import structs
 
         return entry.size * (0.0 if alone and not structs.must_be_read(entry.path) else 0.5)
     return entry.size

@@ -20,7 +20,7 @@ from core.data import browse, divide
 from core.data.clean import CONTROL
 from core.data.load import choose_train
 from core.data.prepared import Prepared, Progress, ignore
-from core.data.reading.types import PLAIN
+from core.data.reading.aligning.types import PLAIN
 from core.data.repeats import conflicts_sql, copies_sql, text_keys
 from core.label_names import groups, telling
 from core.spec import DataSpec
@@ -158,7 +158,7 @@ def _value(prepared: Prepared, split: str, column: str, template: str) -> float:
 
 
 def _has(prepared: Prepared, split: str, columns: Sequence[str]) -> bool:
-    from core.data.reading import parquet
+    from core.data.reading.tables import parquet
 
     with parquet.open_file(prepared.splits[split].path) as file:
         return set(columns) <= set(file.schema_arrow.names)

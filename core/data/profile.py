@@ -18,7 +18,8 @@ from core import hub, models, seals
 from core.data import browse, label_check, language, vocabulary_fit
 from core.data.notes import Note
 from core.data.prepared import Column, Prepared, Progress, ignore, prepare
-from core.data.reading import bounded, parquet, types
+from core.data.reading.aligning import types
+from core.data.reading.tables import bounded, parquet
 from core.data.token_process import open_limited
 from core.data.tokens import tokenizer_for
 from core.settings import Settings

@@ -14,8 +14,9 @@ import pyarrow.compute as pc
 from core import seals
 from core.data import labels
 from core.data.labels import Classes
-from core.data.reading import bounded, parquet, types
-from core.data.reading.parts import trimmed
+from core.data.reading.aligning import types
+from core.data.reading.aligning.parts import trimmed
+from core.data.reading.tables import bounded, parquet
 
 BATCH_ROWS = 20_000
 

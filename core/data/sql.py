@@ -21,7 +21,7 @@ import psutil
 from core.access import check
 from core.data import browse
 from core.data.prepared import Prepared
-from core.data.reading import parquet
+from core.data.reading.tables import parquet
 from core.errors import DataError
 from core.process import PROJECT
 from core.settings import Settings

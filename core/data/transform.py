@@ -18,8 +18,9 @@ from core.data.clean import clean
 from core.data.divide import assigned, by_values, codes_of
 from core.data.prepared import Column as DataColumn
 from core.data.prepared import Prepared, Progress, ignore
-from core.data.reading import bounded, parquet, types
-from core.data.reading.columns import COMPRESSION
+from core.data.reading.aligning import types
+from core.data.reading.aligning.columns import COMPRESSION
+from core.data.reading.tables import bounded, parquet
 from core.data.repeats import first_of_each, mask_of, without_conflicts, without_leaks
 from core.data.text_ids import text_ids
 from core.data.view import conditions_sql

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
 from core.data.prepared import Column, Prepared
-from core.data.reading.types import PLAIN
+from core.data.reading.aligning.types import PLAIN
 from core.errors import DataError, Problem, SpecError
 from core.section import Section, setting
 from core.spec import build

@@ -14,7 +14,8 @@ import pyarrow as pa
 from core.data import export
 from core.data.clean import clean
 from core.data.prepared import Prepared, prepare
-from core.data.reading import parquet, types
+from core.data.reading.aligning import types
+from core.data.reading.tables import parquet
 from core.errors import DataError
 from core.evaluation import columns
 from core.evaluation.predictions import softmax

@@ -19,7 +19,7 @@ from core import spec as specs
 from core.data.load import choose_label, choose_texts
 from core.data.notes import Note
 from core.data.prepared import Prepared, find_prepared
-from core.data.reading import split_words
+from core.data.reading.guessing import split_words
 from core.errors import DataError, RunNotFound
 from core.evaluation.specs import Subject
 from core.results import trained_data

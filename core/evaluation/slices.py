@@ -17,7 +17,8 @@ import numpy as np
 
 from core.data.language import NONE, language_of
 from core.data.prepared import Column, Prepared
-from core.data.reading import bounded, parquet, types
+from core.data.reading.aligning import types
+from core.data.reading.tables import bounded, parquet
 
 LEAST, LEAST_SHARE = 20, 0.005  # of examples in a group
 MOST_VALUES, MOST_GROUPS, MOST_CLASSES = 20, 120, 30

@@ -20,7 +20,7 @@ from core import seals
 from core.data import browse, holdout, sql
 from core.data.export import export
 from core.data.prepared import Prepared, prepare
-from core.data.reading import bounded
+from core.data.reading.tables import bounded
 from core.errors import DataError, SpecError, TunedeckError
 from core.spec import DataSpec, from_yaml, parse_assignments
 from tests.attack.cases import case

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from core.data.reading import code_pages, encoding
-from core.data.reading.letter_pairs import PAIRS
+from core.data.reading.text import code_pages, encoding
+from core.data.reading.text.letter_pairs import PAIRS
 from tests.data.conftest import rows_of, values_of
 
 TEXTS: dict[str, tuple[str, tuple[str, ...]]] = {

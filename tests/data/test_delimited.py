@@ -7,7 +7,7 @@ import io
 
 import pytest
 
-from core.data.reading.columns import StringColumns
+from core.data.reading.aligning.columns import StringColumns
 from core.errors import DataError
 from tests.data.conftest import kinds_of, rows_of, values_of
 
@@ -140,7 +140,7 @@ def test_types_keep_every_value(opened):
 
 
 def test_types_come_from_the_last_value_too(opened, monkeypatch):
-    monkeypatch.setattr("core.data.reading.delimited.BATCH_ROWS", 100)
+    monkeypatch.setattr("core.data.reading.text.delimited.BATCH_ROWS", 100)
     content = "label,text\n" + "".join(f"{i % 2},row {i}\n" for i in range(1000)) + "x,end\n"
     prepared = opened(content.encode())
     assert kinds_of(prepared)["label"] == "text"
@@ -156,7 +156,7 @@ def test_two_splits_get_one_type(opened):
 @pytest.mark.parametrize("tail", ['"quoted\nline",y\n', '"He said" so\ty\n'])
 def test_a_quote_that_shows_up_late(opened, monkeypatch, tail):
     """The beginning has no quotes: what they mean is decided by the whole file once there is one."""
-    monkeypatch.setattr("core.data.reading.textfile.SAMPLE_CHARACTERS", 500)
+    monkeypatch.setattr("core.data.reading.text.textfile.SAMPLE_CHARACTERS", 500)
     delimiter = "\t" if "\t" in tail else ","
     content = f"text{delimiter}label\n" + "".join(f"row {i}{delimiter}x\n" for i in range(500)) + tail
     prepared = opened(content.encode(), "a.tsv" if delimiter == "\t" else "a.csv")
@@ -165,7 +165,7 @@ def test_a_quote_that_shows_up_late(opened, monkeypatch, tail):
 
 
 def test_a_loose_quote_in_a_quoted_file(opened, monkeypatch):
-    monkeypatch.setattr("core.data.reading.textfile.SAMPLE_CHARACTERS", 500)
+    monkeypatch.setattr("core.data.reading.text.textfile.SAMPLE_CHARACTERS", 500)
     good = "".join(f'{i},"one, two\nthree {i}"\n' for i in range(200))
     prepared = opened(f'id,text\n{good}7,"a" b, c\n{good}'.encode())
     assert prepared.splits["train"].rows == 401

@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from core.data.reading import dialect as dialects
+from core.data.reading.text import dialect as dialects
 from core.errors import DataError, SpecError
 from core.spec import ReadSpec, build
 from tests.data.conftest import kinds_of, rows_of, values_of
@@ -363,14 +363,14 @@ def test_too_many_columns_are_refused_with_the_bound(opened):
 
 
 def test_a_line_without_end_is_refused(opened, monkeypatch):
-    monkeypatch.setattr("core.data.reading.textfile.MAX_LINE_BYTES", 3_000_000)
+    monkeypatch.setattr("core.data.reading.text.textfile.MAX_LINE_BYTES", 3_000_000)
     with pytest.raises(DataError, match="has a line of more than"):
         opened(b"text,label\n" + b"x" * 8_000_000 + b",pos\n")
 
 
 def test_a_late_quote_is_judged_by_what_stands_around_it(opened, monkeypatch):
     """What is read a second time is bounded, however far into a file the first quote stands."""
-    monkeypatch.setattr("core.data.reading.textfile.SAMPLE_CHARACTERS", 500)
+    monkeypatch.setattr("core.data.reading.text.textfile.SAMPLE_CHARACTERS", 500)
     read: list[int] = []
     decide = dialects.decide
 
@@ -379,7 +379,7 @@ def test_a_late_quote_is_judged_by_what_stands_around_it(opened, monkeypatch):
         return decide(text, *more)
 
     monkeypatch.setattr(dialects, "decide", counting)
-    monkeypatch.setattr("core.data.reading.delimited.WINDOW_CHARACTERS", 300)
+    monkeypatch.setattr("core.data.reading.text.delimited.WINDOW_CHARACTERS", 300)
     tail = '"a, quoted {i}",{l}\n'
     prepared = opened(("text,label\n" + lines("good {i},{l}\n", 2000) + lines(tail, 500)).encode())
     assert values_of(prepared)[-1] == ("a, quoted 499", "neg")

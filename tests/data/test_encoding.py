@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.data.reading import encoding
+from core.data.reading.text import encoding
 from core.errors import DataError
 from tests.data.conftest import values_of
 

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from core.data.reading import split_words, values
-from core.data.reading.guess import Guess, guess
+from core.data.reading.guessing import split_words, values
+from core.data.reading.guessing.guess import Guess, guess
 
 NOUNS = ["river", "market", "teacher", "engine", "garden", "letter", "window", "captain", "forest", "signal"]
 VERBS = ["opens", "follows", "breaks", "paints", "carries", "forgets"]

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from core.data.reading import columns
+from core.data.reading.aligning import columns
 from core.data.reading.json import tree
 from core.errors import DataError
 from tests.data.conftest import kinds_of, rows_of

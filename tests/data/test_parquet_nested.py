@@ -13,7 +13,7 @@ import pytest
 
 from core.data import labels
 from core.data.prepared import is_quick, prepare
-from core.data.reading import bounded
+from core.data.reading.tables import bounded
 from core.errors import DataError
 from core.settings import Settings
 from core.spec import DataSpec

@@ -14,7 +14,7 @@ import pytest
 from core.data import browse, labels, problems, profile
 from core.data.load import load
 from core.data.prepared import is_quick, prepare
-from core.data.reading import lists, types
+from core.data.reading.aligning import lists, types
 from core.data.view import View
 from core.errors import DataError
 from core.spec import DataSpec

@@ -15,7 +15,7 @@ import openpyxl
 import pytest
 
 from core.data.prepared import is_quick, prepare
-from core.data.reading import workbook
+from core.data.reading.tables import workbook
 from core.errors import DataError
 from core.spec import DataSpec
 from tests.data.conftest import kinds_of, rows_of, values_of

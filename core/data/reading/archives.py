@@ -20,7 +20,6 @@ from typing import IO, Protocol
 
 import pyarrow as pa
 
-from core.data.reading import encoding as encodings
 from core.data.reading.files import (
     ARCHIVES,
     COMPRESSED,
@@ -33,6 +32,7 @@ from core.data.reading.files import (
     is_data_name,
     is_hidden,
 )
+from core.data.reading.text import encoding as encodings
 from core.errors import DataError
 
 CHUNK = 1024 * 1024

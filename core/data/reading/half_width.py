@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from core.data.reading import letters
+from core.data.reading.text import letters
 
 BITS = 6.5  # of a kana in Japanese words; letters of a known language cost 4 to 12
 RUN = re.compile("[\uff61-\uff9f]+")

@@ -14,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from core.data.reading import parquet, types
-from core.data.reading.storing import UNPACKED
+from core.data.reading.aligning import types
+from core.data.reading.aligning.storing import UNPACKED
+from core.data.reading.tables import parquet
 from core.errors import DataError
 from core.hub import Listing, Progress, cached_commit, download, ignore, repo_files
 from core.hub_errors import cache_folder, check, explain, hub_errors, reason, token, unreachable, without_secrets

@@ -10,28 +10,21 @@ from typing import Any
 
 from core.data.notes import Note
 from core.data.prepared import Column, Prepared, Progress
-from core.data.reading import (
-    bounded,
-    delimited,
-    files,
-    guess,
-    parquet,
-    plain_texts,
-    structs,
-    textfile,
-    textnotes,
-    types,
-    workbook,
-)
-from core.data.reading.alignment import align
-from core.data.reading.columns import Possible, StringColumns, check_width, common_kind, retype, together
+from core.data.reading import files
+from core.data.reading.aligning import types
+from core.data.reading.aligning.alignment import align
+from core.data.reading.aligning.columns import Possible, StringColumns, check_width, common_kind, retype, together
+from core.data.reading.aligning.parts import Part, part_of
+from core.data.reading.aligning.storing import UNPACKED, name_of, store
+from core.data.reading.aligning.types import Kind
 from core.data.reading.files import JSON_SUFFIXES, Source
+from core.data.reading.folders import plain_texts
 from core.data.reading.folders.layout import look
 from core.data.reading.folders.texts import Texts
+from core.data.reading.guessing import guess
 from core.data.reading.json import table as jsonfiles
-from core.data.reading.parts import Part, part_of
-from core.data.reading.storing import UNPACKED, name_of, store
-from core.data.reading.types import Kind
+from core.data.reading.tables import bounded, parquet, structs, workbook
+from core.data.reading.text import delimited, textfile, textnotes
 from core.data.reading.units import FAMILIES, Unit, units_of, unpacked
 from core.errors import DataError
 from core.settings import Settings

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.data.reading import phrases
-from core.data.reading.columns import COMPRESSION
+from core.data.reading.aligning.columns import COMPRESSION
 
 VERSION = 1  # raise it whenever the texts change
 SEED = 20

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from core.data.notes import Note
 from core.data.prepared import Progress
-from core.data.reading import archives, arrow, files
+from core.data.reading import archives, files
+from core.data.reading.aligning.storing import linked
 from core.data.reading.files import ARCHIVES, JSON_SUFFIXES, PACKED, TEXT_SUFFIXES, Source, bare_name
 from core.data.reading.folders.layout import Layout, Table, look, shortened
 from core.data.reading.folders.saved import features as features_of
-from core.data.reading.storing import linked
+from core.data.reading.tables import arrow
 from core.errors import DataError
 from core.settings import Settings
 from core.spec import DataSpec

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.data.reading import parquet, types
+from core.data.reading.aligning import types
+from core.data.reading.tables import parquet
 from core.files import replace_file
 
 if TYPE_CHECKING:

@@ -13,8 +13,9 @@ import pyarrow.parquet as pq
 import yaml
 
 from core.data.prepared import Column, Prepared, Progress, ignore
-from core.data.reading import bounded, parquet, types
-from core.data.reading.columns import COMPRESSION
+from core.data.reading.aligning import types
+from core.data.reading.aligning.columns import COMPRESSION
+from core.data.reading.tables import bounded, parquet
 from core.errors import DataError
 from core.settings import Settings
 from core.sharing import private

@@ -14,8 +14,8 @@ from pathlib import PurePosixPath
 from typing import Any
 from urllib.parse import unquote
 
-from core.data.reading import bounded
 from core.data.reading.folders.walk import Entry
+from core.data.reading.tables import bounded
 from core.errors import DataError
 
 MAX_LOG_BYTES = 64 * 1024**2

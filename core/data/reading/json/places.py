@@ -8,10 +8,10 @@ from itertools import islice
 from typing import Any
 
 from core.data.notes import Note
-from core.data.reading import preamble
-from core.data.reading.guess import LABEL_WORDS, TEXT_WORDS
+from core.data.reading.guessing.guess import LABEL_WORDS, TEXT_WORDS
 from core.data.reading.json.outline import Outline, places, texts_in
 from core.data.reading.json.shape import Shape
+from core.data.reading.text import preamble
 from core.errors import DataError
 from core.wording import counted, listed
 

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from core.data.reading import encoding as encodings
-from core.data.reading.encoding import Detected
 from core.data.reading.json import label_studio, stream
 from core.data.reading.json.outline import Outline, outline
 from core.data.reading.json.places import are_tasks, choose, has_names
 from core.data.reading.json.shape import Shape
 from core.data.reading.json.stream import Reader, Seen
+from core.data.reading.text import encoding as encodings
+from core.data.reading.text.encoding import Detected
 from core.errors import DataError
 
 LINE_KINDS = (".jsonl", ".ndjson")

@@ -12,15 +12,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.data.notes import Note
-from core.data.reading import encoding as encodings
-from core.data.reading.columns import COMPRESSION
-from core.data.reading.encoding import Detected
+from core.data.reading.aligning.columns import COMPRESSION
 from core.data.reading.json import label_studio
 from core.data.reading.json.arrays import Broken, batch_arrays
 from core.data.reading.json.records import records, shape_of
 from core.data.reading.json.shape import Shape
 from core.data.reading.json.stream import Seen
 from core.data.reading.json.tree import ITEM, JsonColumn, Node, Tree, columns, merged
+from core.data.reading.text import encoding as encodings
+from core.data.reading.text.encoding import Detected
 from core.errors import DataError
 from core.spec import ReadSpec
 from core.wording import counted, listed

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from core.data.reading.columns import MAX_COLUMNS, check_width
+from core.data.reading.aligning.columns import MAX_COLUMNS, check_width
 
 MAX_DEPTH = 8  # of objects in objects that become columns
 MAX_NODES = 50_000  # keys that are kept count of

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from functools import cache
 from math import log2
 
-from core.data.reading.code_pages import DOUBLE_BYTE, SINGLE_BYTE
-from core.data.reading.letter_pairs import PAIRS
+from core.data.reading.text.code_pages import DOUBLE_BYTE, SINGLE_BYTE
+from core.data.reading.text.letter_pairs import PAIRS
 
 MOST_BYTES = 32 * 1024
 UNKNOWN_PAIR = 16.0

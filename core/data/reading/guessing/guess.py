@@ -9,7 +9,8 @@ from dataclasses import dataclass
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.data.reading import pairs, split_words, types, values
+from core.data.reading.aligning import types
+from core.data.reading.guessing import pairs, split_words, values
 
 LABEL_WORDS = [
     "label",

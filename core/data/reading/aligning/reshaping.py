@@ -8,8 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.data.notes import Note
-from core.data.reading import lists, types
-from core.data.reading.parts import Stored
+from core.data.reading.aligning import lists, types
+from core.data.reading.aligning.parts import Stored
 
 MOST_LABELS = 200  # different values of a column in which some are lists and some are not
 UNPRINTABLE = r"[\x00-\x08\x0e-\x1f]"

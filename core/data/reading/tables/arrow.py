@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.data.reading.columns import COMPRESSION
+from core.data.reading.aligning.columns import COMPRESSION
 from core.errors import DataError
 
 ROWS = 20_000

@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.data.reading import bounded, lists, types
-from core.data.reading.columns import COMPRESSION
+from core.data.reading.aligning import lists, types
+from core.data.reading.aligning.columns import COMPRESSION
+from core.data.reading.tables import bounded
 from core.errors import DataError
 from core.wording import library_message
 

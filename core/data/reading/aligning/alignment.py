@@ -17,9 +17,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.data.notes import Note
-from core.data.reading import numbers, reshaping, types
+from core.data.reading.aligning import numbers, reshaping, types
+from core.data.reading.aligning.parts import Part, Stored, columns_of, trimmed
 from core.data.reading.files import split_of
-from core.data.reading.parts import Part, Stored, columns_of, trimmed
 from core.label_names import places
 from core.wording import shortened
 

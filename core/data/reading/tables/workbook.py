@@ -18,9 +18,9 @@ from typing import Any
 import pyarrow as pa
 
 from core.data.notes import Note
+from core.data.reading.aligning.columns import MAX_COLUMNS, StringColumns
 from core.data.reading.archives import CHUNK, check_size
-from core.data.reading.columns import MAX_COLUMNS, StringColumns
-from core.data.reading.sheet import Sheet, Top, columns_of
+from core.data.reading.tables.sheet import Sheet, Top, columns_of
 from core.errors import DataError
 from core.spec import ReadSpec
 from core.wording import counted, listed

@@ -11,8 +11,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from core.data.reading import bounded, lists, parquet, types
-from core.data.reading.types import Kind
+from core.data.reading.aligning import lists, types
+from core.data.reading.aligning.types import Kind
+from core.data.reading.tables import bounded, parquet
 from core.errors import DataError
 
 Convert = Callable[[Any], Any]

@@ -15,9 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TextIO
 
-from core.data.reading import half_width, letters, stray
-from core.data.reading.code_pages import DOUBLE_BYTE, NAMES
-from core.data.reading.letters import Verdict
+from core.data.reading import half_width
+from core.data.reading.text import letters, stray
+from core.data.reading.text.code_pages import DOUBLE_BYTE, NAMES
+from core.data.reading.text.letters import Verdict
 from core.errors import DataError
 from core.events import Level
 from core.wording import counted

@@ -10,13 +10,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-from core.data.reading import dialect as dialects
-from core.data.reading import encoding as encodings
-from core.data.reading import labelled
-from core.data.reading import preamble as preambles
-from core.data.reading.columns import NULL_MARK, StringColumns
-from core.data.reading.dialect import Dialect
-from core.data.reading.textfile import BLANK, MOST_BELOW, TextFile, lines_of, shortened, unclosed
+from core.data.reading.aligning.columns import NULL_MARK, StringColumns
+from core.data.reading.text import dialect as dialects
+from core.data.reading.text import encoding as encodings
+from core.data.reading.text import labelled
+from core.data.reading.text import preamble as preambles
+from core.data.reading.text.dialect import Dialect
+from core.data.reading.text.textfile import BLANK, MOST_BELOW, TextFile, lines_of, shortened, unclosed
 from core.errors import DataError
 from core.spec import ReadSpec
 from core.wording import counted

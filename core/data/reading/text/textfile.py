@@ -12,13 +12,13 @@ from itertools import islice
 from pathlib import Path
 from typing import TextIO
 
-from core.data.reading import dialect as dialects
-from core.data.reading import encoding as encodings
-from core.data.reading import labelled
-from core.data.reading import preamble as preambles
-from core.data.reading.columns import check_width
-from core.data.reading.dialect import Dialect
-from core.data.reading.encoding import Detected
+from core.data.reading.aligning.columns import check_width
+from core.data.reading.text import dialect as dialects
+from core.data.reading.text import encoding as encodings
+from core.data.reading.text import labelled
+from core.data.reading.text import preamble as preambles
+from core.data.reading.text.dialect import Dialect
+from core.data.reading.text.encoding import Detected
 from core.errors import DataError
 from core.spec import ReadSpec
 from core.wording import counted

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from core.data.notes import Note
-from core.data.reading import dialect as dialects
-from core.data.reading import preamble as preambles
-from core.data.reading.labelled import MORE
-from core.data.reading.textfile import TextFile
+from core.data.reading.text import dialect as dialects
+from core.data.reading.text import preamble as preambles
+from core.data.reading.text.labelled import MORE
+from core.data.reading.text.textfile import TextFile
 from core.wording import counted
 
 

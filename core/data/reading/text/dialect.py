@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
-from core.data.reading.preamble import NAMES, is_named
+from core.data.reading.text.preamble import NAMES, is_named
 from core.spec import ReadSpec
 
 MAX_CELL = 64 * 1024 * 1024  # characters; a longer cell is a quote that was never closed

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
-from core.data.reading import values
+from core.data.reading.guessing import values
 
 KNOWN = [
     ("premise", "hypothesis"), ("text", "hypothesis"), ("question", "sentence"), ("question", "passage"),

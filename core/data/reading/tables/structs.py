@@ -11,8 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.data.notes import Note
-from core.data.reading import bounded, types
-from core.data.reading.columns import COMPRESSION, MAX_COLUMNS, check_width
+from core.data.reading.aligning import types
+from core.data.reading.aligning.columns import COMPRESSION, MAX_COLUMNS, check_width
+from core.data.reading.tables import bounded
 
 BATCH_ROWS = 20_000
 MAX_DEPTH = 8  # of structs in structs

@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.data.prepared import Progress
-from core.data.reading import bounded
-from core.data.reading.alignment import Aligned
-from core.data.reading.columns import COMPRESSION
-from core.data.reading.parts import Part
+from core.data.reading.aligning.alignment import Aligned
+from core.data.reading.aligning.columns import COMPRESSION
+from core.data.reading.aligning.parts import Part
+from core.data.reading.tables import bounded
 from core.errors import DataError
 from core.wording import library_message
 

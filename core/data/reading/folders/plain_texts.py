@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.data.notes import Note
-from core.data.reading import encoding as encodings
-from core.data.reading import stray
-from core.data.reading.code_pages import NAMES
-from core.data.reading.columns import StringColumns
-from core.data.reading.encoding import Detected
+from core.data.reading.aligning.columns import StringColumns
 from core.data.reading.folders.texts import Texts
 from core.data.reading.folders.walk import Entry
+from core.data.reading.text import encoding as encodings
+from core.data.reading.text import stray
+from core.data.reading.text.code_pages import NAMES
+from core.data.reading.text.encoding import Detected
 from core.errors import DataError
 from core.strange_files import pointer
 from core.wording import counted, listed

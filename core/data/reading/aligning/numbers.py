@@ -10,10 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from core.data.notes import Note
-from core.data.reading import types
-from core.data.reading.columns import ARROW, Possible, typed
-from core.data.reading.parts import Stored
-from core.data.reading.types import Kind
+from core.data.reading.aligning import types
+from core.data.reading.aligning.columns import ARROW, Possible, typed
+from core.data.reading.aligning.parts import Stored
+from core.data.reading.aligning.types import Kind
 
 WORDS: dict[str, str] = {
     "text": "text", "integer": "whole numbers", "float": "numbers with decimals", "boolean": "true and false",

@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from core.data.reading.aligning.columns import check_width
 from core.data.reading.archives import MAX_RATIO, RATIO_FROM
-from core.data.reading.columns import check_width
 from core.errors import DataError
 from core.wording import size
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from core.data.reading.columns import StringColumns
-from core.data.reading.preamble import has_header
+from core.data.reading.aligning.columns import StringColumns
+from core.data.reading.text.preamble import has_header
 from core.spec import ReadSpec
 
 FIRST_ROWS = 100

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.reading import letters
-from core.data.reading.code_pages import SINGLE_BYTE
+from core.data.reading.text import letters
+from core.data.reading.text.code_pages import SINGLE_BYTE
 
 SHOWN = 5  # line numbers
 PREFIX = "stray-"  # of the names by which `open` knows how to decode them

@@ -1,0 +1,1 @@
+"""Which columns are text, label and split, by their names and values."""

@@ -1,0 +1,1 @@
+"""Tables that are typed already: Parquet, Arrow, Excel workbooks; read within bounds, nesting made flat."""

@@ -1,0 +1,1 @@
+"""Delimited text files: their encoding, their dialect, their rows."""
