@@ -22,7 +22,10 @@ def leads_to_network(path: str) -> bool:
     path = path.strip(" \t\r\n\"'")
     if NETWORK.match(path):
         return True
-    base, rest = (str(Path.home()), path[2:]) if path.startswith("~/") else (str(Path.cwd()), path)
+    try:
+        base, rest = (str(Path.home()), path[2:]) if path.startswith("~/") else (str(Path.cwd()), path)
+    except (OSError, RuntimeError):  # where neither is, nothing begins there
+        base, rest = "/", path
     full = posixpath.normpath(posixpath.join(base, rest))  # ../../net/host, /./net/host
     return NETWORK.match(full) is not None and not full.startswith(f"{base}/")
 

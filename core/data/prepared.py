@@ -114,6 +114,7 @@ def _made(data: DataSpec, settings: Settings, fingerprint: str, progress: Progre
         _sweep(settings.datasets)
         temporary.mkdir(parents=True)
         _make(data, settings, temporary, fingerprint, progress)
+        _take_over_reviews(temporary, settings.datasets)
         _publish(temporary, settings.datasets / fingerprint)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -242,6 +243,22 @@ def _made_by_steps(data: DataSpec, settings: Settings, folder: Path, progress: P
     for number in range(done, len(data.steps) - 1):
         shutil.rmtree(folder / f"step-{number}", ignore_errors=True)
     return made
+
+
+def _take_over_reviews(made: Path, datasets: Path) -> None:
+    """What people found right in this dataset under an earlier FORMAT. It names texts by their content, so that it is
+    as right here.
+    """
+    (name,) = KEPT_BY_PEOPLE
+    title = json.loads((made / MANIFEST).read_text(encoding="ascii"))["title"]
+    reviewed: set[str] = set()
+    for path in datasets.glob(f"*/{name}"):
+        with suppress(OSError, ValueError, TypeError, KeyError):
+            manifest = json.loads((path.parent / MANIFEST).read_text(encoding="ascii"))
+            if manifest["format"] < FORMAT and manifest["title"] == title:
+                reviewed.update(map(str, json.loads(path.read_text(encoding="utf-8"))))
+    if reviewed:
+        write_text(made / name, json.dumps(sorted(reviewed)))
 
 
 def until_step(data: DataSpec, count: int) -> DataSpec:

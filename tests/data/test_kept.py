@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -107,6 +108,22 @@ def test_what_a_person_has_judged_outlives_the_damage(source: DataSpec, settings
     reviews.keep(first, ["1", "2"], settings)
     zeroed(first.splits["train"].path)
     assert reviews.reviewed(prepare(source, settings)) == {"1", "2"}
+
+
+def test_what_a_person_has_judged_outlives_a_new_version(source: DataSpec, settings: Settings) -> None:
+    """Which prepares the dataset again, under another fingerprint."""
+    first = prepare(source, settings)
+    earlier = first.folder.rename(settings.datasets / "earlier")
+    manifest = json.loads((earlier / "manifest.json").read_text())
+    for name, title in (("earlier", manifest["title"]), ("other", "another file")):
+        (settings.datasets / name).mkdir(exist_ok=True)
+        text = json.dumps(manifest | {"format": 1, "title": title})
+        (settings.datasets / name / "manifest.json").write_text(text)
+        (settings.datasets / name / "labels-reviewed.json").write_text(json.dumps([f"in {name}"]))
+    again = prepare(source, settings)
+    assert reviews.reviewed(again) == {"in earlier"}
+    reviews.keep(again, ["now"], settings)
+    assert reviews.reviewed(prepare(source, settings)) == {"in earlier", "now"}
 
 
 def test_a_copied_home_is_used_as_it_is(source: DataSpec, settings: Settings) -> None:
