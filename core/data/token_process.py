@@ -10,6 +10,7 @@ import atexit
 import json
 import os
 import queue
+import signal
 import subprocess
 import sys
 import threading
@@ -29,6 +30,7 @@ from core.wording import counted, size
 
 OPEN_S, PAGE_S, BATCH_S = 20.0, 10.0, 20.0  # to start and open; for one text; for a batch of texts
 AT_ONCE = 1_000_000  # characters of a batch, which take a second at most
+LEAVE_S = 5.0  # from its last word to its end
 MOST_ANSWER = 64 * 1024**2  # characters; the ids of a batch are a few million
 IDLE_S = 120.0
 LOOK_S = 0.05  # between two looks at how much memory it has
@@ -114,8 +116,8 @@ class _Process:
                 line = self._line(question, most_s)
             except _Over as over:
                 self.close()
-                sentence = f"the tokenizer {path.name} of this model {over}; it is not used, choose another model"
-                if sum(len(text) for row in question.get("texts", ()) for text in row) <= 2 * AT_ONCE:
+                sentence = f"the tokenizer {path.name} of this model {over}"
+                if over.lasts and sum(len(text) for row in question.get("texts", ()) for text in row) <= 2 * AT_ONCE:
                     self._broken[key] = (time.monotonic(), sentence)
                 while len(self._broken) > REMEMBERED:
                     self._broken.popitem(last=False)
@@ -181,12 +183,22 @@ class _Process:
             if len(line) == MOST_ANSWER:
                 raise _Over(f"makes more than {size(MOST_ANSWER)} of these texts")
             if not line.endswith("\n"):
+                if not WINDOWS and _exit_code(child) == -signal.SIGKILL:  # its own limit would have it end otherwise
+                    what = "was ended by the system, most often because memory ran out"
+                    raise _Over(what, "close other programs and try again", lasts=False)
                 raise _Over(f"ended its process, most often because {size(MEMORY)} of memory were not enough for it")
             return line
 
 
 class _Over(Exception):
-    """A limit was broken; the text says which, as the rest of a sentence about the tokenizer."""
+    """A limit was broken; the text says which, as the rest of a sentence about the tokenizer, with what to do.
+
+    lasts: whether it would be so another time
+    """
+
+    def __init__(self, what: str, fix: str = "it is not used, choose another model", *, lasts: bool = True) -> None:
+        super().__init__(f"{what}; {fix}")
+        self.lasts = lasts
 
 
 FIELD = "model.name"
@@ -213,6 +225,13 @@ def _read(child: subprocess.Popen[str], answers: queue.Queue[str]) -> None:
     except (OSError, ValueError):
         pass  # closed from here
     answers.put("")
+
+
+def _exit_code(child: subprocess.Popen[str]) -> int | None:
+    try:
+        return child.wait(LEAVE_S)
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _memory(pid: int) -> int:
