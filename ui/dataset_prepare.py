@@ -243,6 +243,8 @@ def _split_by(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[
     pairs = zip(edited["Value"].astype(str), edited["Split"].fillna("").astype(str), strict=True)
     parts = {value: name.strip() for value, name in pairs if name.strip()}
     usual = {value: kind for value in found if (kind := split_words.kind_of(value))}
+    if not parts:
+        st.caption("No value has a split here: the usual words, such as train, dev and test, are taken.")
     return {"column": column, "parts": {} if parts == usual else parts}
 
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 MAX_CLASSES = 1000
 NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
-MIN_ROWS_FOR_CONTINUOUS = 20
 
 
 @dataclass(frozen=True)
@@ -219,7 +218,7 @@ def is_measured(kind: str, values: list[str], rows: int) -> bool:
         return False
     if kind == "text" and len({len(v.partition(".")[2]) for v in values}) > 1 and len(values) * 4 <= rows:
         return False
-    return len(values) > 10 or (rows >= MIN_ROWS_FOR_CONTINUOUS and len(values) * 2 > rows)
+    return len(values) > 10
 
 
 def ordered(values: Iterable[str]) -> list[str]:

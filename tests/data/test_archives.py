@@ -247,3 +247,10 @@ def test_a_name_too_long_for_the_disk_loses_its_beginning(opened: Any) -> None:
         f"{c}/{'長い名前の感想' * 14}{n:03}.txt": f"{c} {n}".encode() for c in ("肯定", "否定") for n in range(6)
     }
     assert len(values_of(opened(zipped(members), "packed.zip"))) == 12
+
+
+def test_a_file_and_a_folder_of_one_name_in_an_archive(opened: Any) -> None:
+    for first in ("data", "data/train.csv"):
+        members = {first: CSV, "data" if first != "data" else "data/train.csv": CSV}
+        prepared = opened(zipped(members), "both.zip")
+        assert sum(split.rows for split in prepared.splits.values()) == 2  # a file without an ending is no data file

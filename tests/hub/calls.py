@@ -55,7 +55,8 @@ def labels(name: str) -> dict[str, Any]:
         made = datasets.prepare(DataSpec(source="hub", path=name), Settings(home=Path(folder)))
         names = {split: browse.page(made, split, 0, 1000)["label"].tolist() for split in made.splits}
         left = sorted(path.name for path in made.folder.iterdir())
-    return {"names": names, "notes": [note.text for note in made.notes], "files": left}
+    columns = [column.name for column in made.columns]
+    return {"names": names, "notes": [note.text for note in made.notes], "files": left, "columns": columns}
 
 
 def tokenizer_json(name: str, revision: str | None = None) -> dict[str, Any]:

@@ -176,3 +176,11 @@ def test_shards_of_the_hub_that_number_their_classes_in_another_order(warm: Clie
     shared_hub.dataset("tiny/other-order-in-shards", files)
     made = warm.call(calls.labels, "tiny/other-order-in-shards")
     assert made["names"] == {"train": [["bad", "good"][int(str(row["label"]))] for row in rows] * 2}
+
+
+def test_structs_of_the_hub_become_columns_as_those_of_files_do(warm: Client, shared_hub: LoopbackHub) -> None:
+    rows = [row | {"meta": {"source": "web", "stars": n % 5}} for n, row in enumerate(reviews(20))]
+    shared_hub.dataset("tiny/structs", {"data/train.parquet": as_parquet(rows)})
+    made = warm.call(calls.labels, "tiny/structs")
+    assert made["columns"][-2:] == ["meta.source", "meta.stars"]
+    assert "What is inside structs has columns of its own: meta.source, meta.stars." in made["notes"]

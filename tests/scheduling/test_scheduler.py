@@ -224,7 +224,7 @@ def test_a_demo_gives_memory_back(settings: Settings, monkeypatch: pytest.Monkey
         monkeypatch.delenv(name, raising=False)
     demo = process.worker_environment("cpu", None, replace(settings, mode="demo"))
     own = process.worker_environment("cpu", None, settings)
-    assert "MALLOC_MMAP_MAX_" not in demo and demo["MALLOC_MMAP_THRESHOLD_"] == "1048576"
+    assert "MALLOC_MMAP_MAX_" not in demo and demo["MALLOC_MMAP_THRESHOLD_"] == "131072"
     assert "MALLOC_MMAP_THRESHOLD_" not in own and own["MALLOC_MMAP_MAX_"] == "0"
 
 

@@ -293,7 +293,12 @@ class _Names:
         """A member's path: its folders kept, all that could lead outside or break a file system taken out."""
         parts = [re.sub(r'[\x00-\x1f<>:"|?*\[\]\\]', "_", p) for p in PurePosixPath(name.replace("\\", "/")).parts]
         kept = [_end(p) for p in parts if p not in ("/", "..", ".", "_")][-8:] or ["member"]
-        wanted = target = self.folder.joinpath(*kept)
+        parent = self.folder
+        for part in kept[:-1]:
+            parent = parent / part
+            while parent.is_file():  # an archive may hold both a file `data` and `data/train.csv`
+                parent = parent.with_name(f"{parent.name}_")
+        wanted = target = parent / kept[-1]
         while target.exists():
             self._copies[wanted] = self._copies.get(wanted, 1) + 1
             target = wanted.with_name(f"{self._copies[wanted]}-{wanted.name}")

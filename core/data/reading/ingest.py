@@ -62,11 +62,11 @@ def hub(data: DataSpec, folder: Path, progress: Progress) -> Made:
 
     made = Made(f"{data.path} ({data.config})" if data.config else data.path)
     splits = prepare_hub(data, folder, progress, lambda text: made.notes.append(Note(text)))
-    parts = [
-        part_of(split.name, path, split.name if len(split.paths) == 1 else path.name, split.names)
-        for split in splits
-        for path in split.paths
-    ]
+    parts = []
+    for split in splits:
+        for number, path in enumerate(split.paths):
+            path = _flat(path, folder / UNPACKED / f"flat-{len(parts)}-{number}", made, split.name, progress)
+            parts.append(part_of(split.name, path, split.name if len(split.paths) == 1 else path.name, split.names))
     return _aligned(made, parts, folder, progress)
 
 
@@ -271,13 +271,20 @@ def _check_parquet(splits: dict[str, list[Source]], folder: Path, made: Made, pr
         for number, source in enumerate(members):
             if source.kind != ".parquet":
                 continue
-            bounded.check(source.path)
-            flat = folder / f"flat-{place}-{number}" / source.path.name
-            flat.parent.mkdir(parents=True)
-            note = structs.flattened(source.path, flat, _ticker(progress, f"Taking structs of {name} apart"))
-            if note:
-                members[number] = Source(flat, ".parquet")
-                made.notes += [note] if note not in made.notes else []
+            path = _flat(source.path, folder / f"flat-{place}-{number}", made, name, progress)
+            members[number] = Source(path, ".parquet")
+
+
+def _flat(path: Path, folder: Path, made: Made, split: str, progress: Progress) -> Path:
+    """The file, or one in `folder` in which its structs became columns. Raises DataError for what is too much."""
+    bounded.check(path)
+    folder.mkdir(parents=True)
+    flat = folder / path.name
+    note = structs.flattened(path, flat, _ticker(progress, f"Taking structs of {split} apart"))
+    if note is None:
+        return path
+    made.notes += [note] if note not in made.notes else []
+    return flat
 
 
 def _aligned(made: Made, parts: list[Part], folder: Path, progress: Progress) -> Made:

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from core.data.reading.aligning.columns import COMPRESSION
 from core.errors import DataError
+from core.wording import library_message
 
 ROWS = 20_000
 
@@ -43,8 +44,8 @@ def write(path: Path, target: Path, features: dict[str, Any], max_bytes: int, ti
         if isinstance(error, OSError) and error.errno:
             raise
         raise DataError(
-            f"{path.name} cannot be read as Arrow, it is damaged or incomplete ({_first_line(error)}); copy or "
-            "download it again, or save it as Parquet",
+            f"{path.name} cannot be read as Arrow, it is damaged or incomplete ({library_message(error, 120)}); copy "
+            "or download it again, or save it as Parquet",
             "data.path",
         ) from None
 
@@ -63,7 +64,3 @@ def _noted(schema: pa.Schema, features: dict[str, Any]) -> pa.Schema:
     if features and b"huggingface" not in metadata:
         metadata[b"huggingface"] = json.dumps({"info": {"features": features}}).encode()
     return schema.with_metadata(metadata)
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:120]

@@ -23,7 +23,7 @@ from core.data.reading.archives import CHUNK, check_size
 from core.data.reading.tables.sheet import Sheet, Top, columns_of
 from core.errors import DataError
 from core.spec import ReadSpec
-from core.wording import counted, listed
+from core.wording import counted, library_message, listed
 
 MAX_ROWS = 1_048_576  # Excel's own
 MAX_PARTS = 10_000
@@ -63,8 +63,8 @@ def write(
         raise
     except Exception as error:  # what a broken part makes openpyxl raise is of many kinds
         raise DataError(
-            f"{path.name} cannot be read as an Excel workbook, it is damaged ({_first_line(error)}); open it in a "
-            "spreadsheet program and save it again, or save the sheet as CSV",
+            f"{path.name} cannot be read as an Excel workbook, it is damaged ({library_message(error, 120)}); open it "
+            "in a spreadsheet program and save it again, or save the sheet as CSV",
             "data.path",
         ) from None
 
@@ -277,7 +277,3 @@ def _unescaped(match: re.Match[str]) -> str:
     """What Excel writes as _x000D_: a character that XML does not keep."""
     code = int(match.group(1), 16)
     return chr(code) if code < 0x20 and code else match.group()
-
-
-def _first_line(error: BaseException) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)[:120]
