@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from core import strange_files
+from core import strange_files, tokenizer_rules
 from core.errors import ModelError
 from core.wording import counted, library_message, listed, size
 
@@ -27,7 +27,6 @@ TOKENIZER_JSON = ("tokenizer_config.json", "special_tokens_map.json", "added_tok
 # wherever it lies. `save_pretrained` never writes them.
 READS_FILES = ("vocab", "merges", "init_inputs", "tokenizer_object", "slow_tokenizer", "gguf_file")
 LARGEST_JSON = 16 * 1024**2  # bytes; an index of thousands of weights has a hundredth
-LARGEST_TOKENIZER = 100 * 1024**2  # bytes; the largest in use, of 250,000 tokens, have 35 MB
 LARGEST_HEADER = 16 * 1024**2  # of safetensors, which allows 100 MB; one of 10,000 weights has 1 MB
 
 ONE_FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
@@ -194,9 +193,10 @@ def check_tokenizer(folder: Path, name: str) -> None:
     for path in there:
         check_strange(path)
         length = path.stat().st_size
-        if length > LARGEST_TOKENIZER:
+        if length > tokenizer_rules.LARGEST:
             raise ModelError(
-                f"{path.name} of {name} has {size(length)}; the most that is loaded here is {size(LARGEST_TOKENIZER)}"
+                f"{path.name} of {name} has {size(length)}; the most that is loaded here is "
+                f"{size(tokenizer_rules.LARGEST)}"
             )
         if path.suffix == ".json" and not _begins_as_json(path):
             raise ModelError(f"{path} cannot be read: it is no JSON; download it again")

@@ -182,9 +182,9 @@ def test_a_file_in_the_place_of_a_folder(copy: Path) -> None:
 
 
 def test_a_tokenizer_larger_than_any(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core import folder_files
+    from core import tokenizer_rules
 
-    monkeypatch.setattr(folder_files, "LARGEST_TOKENIZER", 1000)
+    monkeypatch.setattr(tokenizer_rules, "LARGEST", 1000)
     refused(copy, "tokenizer.json", "the most that is loaded here is 1.0 kB")
 
 

@@ -62,7 +62,7 @@ def hub(data: DataSpec, folder: Path, progress: Progress) -> Made:
 
     made = Made(f"{data.path} ({data.config})" if data.config else data.path)
     splits = prepare_hub(data, folder, progress, lambda text: made.notes.append(Note(text)))
-    parts = []
+    parts: list[Part] = []
     for split in splits:
         for number, path in enumerate(split.paths):
             path = _flat(path, folder / UNPACKED / f"flat-{len(parts)}-{number}", made, split.name, progress)
