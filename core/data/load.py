@@ -130,7 +130,7 @@ def choose_label(prepared: Prepared, data: DataSpec, texts: Sequence[str]) -> st
         )
     label = data.label_column or (prepared.label_guess if prepared.label_guess not in texts else None)
     if label is None:
-        raise DataError(f"no column looks like a label; choose one of {existing}", "data.label_column")
+        raise DataError(f"no column looks like a label; {_choice(prepared)}", "data.label_column")
     return label
 
 
@@ -142,7 +142,7 @@ def choose_texts(prepared: Prepared, data: DataSpec) -> tuple[str, ...]:
             raise DataError(f"{prepared.title} has no column {name!r}; its columns are {existing}", "data.text_columns")
     texts = data.text_columns or tuple(t for t in prepared.text_guess if t != data.label_column)
     if not texts:
-        raise DataError(f"no column looks like text; choose one of {existing}", "data.text_columns")
+        raise DataError(f"no column looks like text; {_choice(prepared)}", "data.text_columns")
     for name in texts:
         column = prepared.column(name)
         if column and column.kind not in types.PLAIN:
@@ -151,6 +151,18 @@ def choose_texts(prepared: Prepared, data: DataSpec) -> tuple[str, ...]:
                 f"the column {name!r} holds {what}, no text; choose another of {existing}", "data.text_columns"
             )
     return texts
+
+
+def _choice(prepared: Prepared) -> str:
+    """Which columns can be chosen, and what to do about those whose values are lists or objects."""
+    plain = ", ".join(c.name for c in prepared.columns if c.kind in types.PLAIN)
+    others = [f"{c.name} holds {_holds(prepared, c)}" for c in prepared.columns if c.kind not in types.PLAIN]
+    if not others:
+        return f"choose one of {plain}"
+    nested = listed(others)
+    if not plain:
+        return f"{nested}; give each record its text and its label under keys of their own"
+    return f"choose one of {plain} ({nested}; what is in there needs keys of its own in each record)"
 
 
 def _holds(prepared: Prepared, column: Column) -> str:

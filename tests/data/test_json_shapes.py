@@ -206,3 +206,13 @@ def test_names_that_occur_twice_lose_no_column(opened):
     table = [["a", "a", "a_2", "text"], *([i, i + 1, i + 2, text] for i, text in enumerate(TEXTS))]
     first = rows_of(opened(json.dumps(table).encode(), "a.json", header=True))[0]
     assert list(first.values()) == [0, 1, 2, TEXTS[0]] and list(first)[::2] == ["a", "a_2"]
+
+
+def test_a_label_of_several_types_is_told_and_one_number_is_one_label(opened):
+    labels = [0, "0", 0.0, 1, "1", 1.0, 2**70 * 1.0]
+    lines = [json.dumps({"text": f"review {n}", "label": label}) for n, label in enumerate(labels)]
+    prepared = opened("\n".join(lines).encode(), "mixed.jsonl")
+    assert [row["label"] for row in rows_of(prepared)] == ["0", "0", "0", "1", "1", "1", "1.1805916207174113e+21"]
+    assert "label has values of different types (2 whole numbers, 2 texts and 3 numbers with decimals)" in warned(
+        prepared
+    )

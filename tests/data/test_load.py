@@ -329,3 +329,24 @@ def test_classes_that_look_the_same_are_warned_of(loaded):
     notes = loaded({"text": texts(60), "label": ["caf\u00e9", "cafe\u0301", "bar"] * 20}).notes
     (note,) = [n for n in notes if "differ by case" in n.text]
     assert note.level == "warning" and "“caf\\u00e9”" in note.text and "“cafe\\u0301”" in note.text
+
+
+def test_what_lists_and_objects_hold_is_told_with_the_remedy(settings: Any, tmp_path: Path) -> None:
+    turns = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "hi"}]
+    for name, row, sentence in (
+        (
+            "chat",
+            {"messages": turns},
+            "messages holds lists of several values; give each record its text",
+        ),
+        (
+            "answers",
+            {"text": "a fine lamp", "answers": turns},
+            r"choose one of text \(answers holds lists of",
+        ),
+    ):
+        path = tmp_path / f"{name}.jsonl"
+        path.write_text("".join(json.dumps({k: v if k != "text" else f"{v} {n}" for k, v in row.items()}) + "\n"
+                                for n in range(30)))  # fmt: skip
+        with pytest.raises(DataError, match=sentence):
+            load(DataSpec(source="file", path=str(path)), settings)

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from core.data.reading.json.tree import ITEM, SURROGATE, JsonColumn, Path
 
+LARGEST_WHOLE = 2.0**63
 MANY = 100  # keys of one object, from which its values are dealt out in one pass, not looked up key by key
 PLAIN = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
 
@@ -83,7 +84,7 @@ def _array(values: list[Any], column: JsonColumn, broken: Broken) -> pa.Array:
 
 
 def _fitted(value: Any, kind: pa.DataType, broken: Broken) -> Any:
-    """A value as its column holds it: mixed and nested ones as JSON text."""
+    """A value as its column holds it: mixed and nested ones as JSON text, whole numbers without .0."""
     if value is None:
         return None
     if pa.types.is_list(kind):
@@ -92,6 +93,8 @@ def _fitted(value: Any, kind: pa.DataType, broken: Broken) -> Any:
         return float(value)
     if kind != pa.string():
         return value
+    if type(value) is float and value.is_integer() and abs(value) < LARGEST_WHOLE:
+        value = int(value)  # 1.0 beside "1" is the same label
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
     if not text.isascii() and SURROGATE.search(text):
         broken.count += 1

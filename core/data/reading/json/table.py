@@ -29,6 +29,7 @@ BATCH_ROWS = 10_000
 BATCH_CHARACTERS = 16 * 1024 * 1024
 BATCH_CELLS = 10_000_000
 LISTED, MOST_KEYS = 5, 100
+WORDS = {str: "texts", int: "whole numbers", float: "numbers with decimals", bool: "of true or false"}
 SHARED = 0.5  # of the keys that a record has on average, below which it is said
 
 
@@ -214,6 +215,9 @@ def _on_column(column: JsonColumn, name: str) -> Iterator[Note]:
     if column.renamed is not None:
         was = repr(column.renamed) if column.renamed else "with no name"
         yield Note(f"{name}: the key {was} was renamed to {shown}, as a column needs a name of its own.", "warning")
+    if len(node.kinds) > 1 and str in node.kinds and node.kinds <= WORDS.keys():
+        values = listed([f"{counts:,} {WORDS[kind]}" for kind, counts in node.counts.items() if kind in WORDS])
+        yield Note(f"{name}: {shown} has values of different types ({values}); all are kept as text.", "warning")
     if column.rest:
         objects = node.counts.get(dict, 0)
         others = sum(n for kind, n in node.counts.items() if kind not in (dict, type(None)))
