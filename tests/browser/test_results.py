@@ -158,6 +158,9 @@ def test_ask_correct_and_predict_a_file(dashboard: Dashboard, page: Page, tmp_pa
     path.write_text('id,comment\n1,"Great, really great"\n2,\n3,まずい\n', encoding="utf-8")
     tab(page, "A whole file")
     page.locator("input[type=file]").set_input_files(str(path))
+    said(page, "texts.csv has no column 'text', which is the text that the run asked was trained on")
+    choose(page, "Text column", "comment")
+    page.keyboard.press("Escape")
     button(page, "Predict all").click()
     page.locator(".st-key-play_batch_result").wait_for(timeout=WAIT_S * 1000)
     expect(page.locator(".st-key-play_batch_result")).to_contain_text("1 row without text")
@@ -214,4 +217,4 @@ def test_a_doubtful_label_becomes_a_new_version(dashboard: Dashboard, page: Page
     button(page, "Make a new version with 1 change").click()
     page.get_by_text("Leave out 1 by text").wait_for()
     said(page, "2 steps of preparation")
-    assert "steps=" in page.url
+    until(lambda: "steps=" in page.url, 30, "the address says what the page shows")

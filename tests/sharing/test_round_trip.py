@@ -110,7 +110,9 @@ def test_the_evaluate_page(shared: Shared, there: Path, opened: Any, view: str) 
     )
     assert one.metrics == other.metrics and one.charts == other.charts
     assert one.tables == other.tables
-    assert one.metrics or one.tables or one.charts
+    weak = view == "labels" and "Labels are doubted from 80%" in one.words  # a model too weak to doubt says why
+    assert one.metrics or one.tables or one.charts or weak
+    assert not weak or "Labels are doubted from 80%" in other.words
 
 
 def test_the_compare_page(shared: Shared, there: Path, opened: Any) -> None:
