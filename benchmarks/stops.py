@@ -50,9 +50,9 @@ def main() -> None:
     engines = [options.engine] if options.engine else list(TOLERANCE)
     with tempfile.TemporaryDirectory() as home:
         os.environ["TUNEDECK_HOME"] = home
-        found = {engine: compared(engine, 4 if options.quick else 12, options.seed) for engine in engines}
-    same = all(engine["same"] for engine in found.values())
-    print(json.dumps({"benchmark": "stops", "value": int(same), "unit": "1: all the same", "engines": found}))
+        comparisons = {engine: compared(engine, 4 if options.quick else 12, options.seed) for engine in engines}
+    same = all(engine["same"] for engine in comparisons.values())
+    print(json.dumps({"benchmark": "stops", "value": int(same), "unit": "1: all the same", "engines": comparisons}))
 
 
 def compared(engine: str, stops: int, seed: int) -> dict[str, Any]:

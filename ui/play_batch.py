@@ -76,7 +76,7 @@ def _source() -> DataSpec | None:
     if chosen == "dataset":
         return here
     file = st.file_uploader(
-        "CSV, TSV, JSON, JSON Lines or Parquet, also in .gz or .zip",
+        "CSV, TSV, JSON, JSON Lines, Parquet, Arrow or Excel, also packed",
         key=state.upload_key("play_batch"),
     )
     if file is not None:

@@ -42,7 +42,7 @@ with first, start_cards.card("Start here", ":material/rocket_launch:", sample.su
 files = "file" in access.sources(resources.settings())
 with own, start_cards.card(
     "Your own texts", ":material/description:", "A file or folder of labelled texts, or a dataset from the Hub.",
-    "CSV, TSV, JSON, Parquet; also zipped.",
+    "CSV, Excel, JSON, Parquet and more; also packed.",
 ):  # fmt: skip
     if not files:
         st.caption("On a Tunedeck of your own, not in this demo.")
