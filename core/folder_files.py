@@ -6,6 +6,7 @@ here, in one sentence with the fix, before a library meets them.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 from collections.abc import Iterable
@@ -22,6 +23,10 @@ TOKENIZER_FILES = (
 )  # fmt: skip
 # Tokenizers that read characters or bytes, and so have no file of a vocabulary.
 WITHOUT_FILE = {"CanineTokenizer", "PerceiverTokenizer", "ByT5Tokenizer"}
+# What a tokenizer of transformers imports only once it is made.
+WORD_SPLITTERS = {"mecab": "fugashi", "sudachi": "sudachipy", "jumanpp": "rhoknp"}
+DICTIONARIES = {"unidic_lite": "unidic-lite", "ipadic": "ipadic", "unidic": "unidic"}
+PACKAGES = {"XLMTokenizer": "sacremoses", "FlaubertTokenizer": "sacremoses", "RoFormerTokenizer": "rjieba"}
 TOKENIZER_JSON = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
 # What a tokenizer's settings may not set: the library takes a string here for the path of a file, and reads it
 # wherever it lies. `save_pretrained` never writes them.
@@ -205,12 +210,43 @@ def check_tokenizer(folder: Path, name: str) -> None:
             f"{folder} has no tokenizer ({listed(TOKENIZER_FILES[:2])} are looked for, and others); save it there "
             "with tokenizer.save_pretrained(folder)"
         )
+    _check_packages(folder, name)
 
 
 def tokenizer_class(folder: Path) -> str:
     """What tokenizer_config.json names; empty if it names none."""
+    return str(_tokenizer_config(folder).get("tokenizer_class") or "")
+
+
+def _tokenizer_config(folder: Path) -> dict[str, Any]:
     path = folder / TOKENIZER_JSON[0]
-    return str(read_json(path).get("tokenizer_class", "")) if path.is_file() else ""
+    return read_json(path) if path.is_file() else {}
+
+
+def _check_packages(folder: Path, name: str) -> None:
+    """Raises ModelError for a tokenizer that needs a Python package which is not installed."""
+    packages = _packages(_tokenizer_config(folder))
+    missing = [package for package in packages if importlib.util.find_spec(package.replace("-", "_")) is None]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        raise ModelError(
+            f"the tokenizer of {name} ({tokenizer_class(folder)}) needs {listed(missing)}, which {verb} not installed: "
+            f"run `pip install {' '.join(missing)}` in Tunedeck's environment, or use another model"
+        )
+
+
+def _packages(config: dict[str, Any]) -> list[str]:
+    """The packages that the tokenizer of this tokenizer_config.json imports."""
+    kind = str(config.get("tokenizer_class") or "").removesuffix("Fast")
+    if kind != "BertJapaneseTokenizer":
+        return [PACKAGES[kind]] if kind in PACKAGES else []
+    splitter = str(config.get("word_tokenizer_type"))
+    if not config.get("do_word_tokenize", True) or splitter not in WORD_SPLITTERS:
+        return []
+    settings = config.get("mecab_kwargs")
+    dictionary = str((settings if isinstance(settings, dict) else {}).get("mecab_dic", "unidic_lite"))
+    needed = [DICTIONARIES[dictionary]] if splitter == "mecab" and dictionary in DICTIONARIES else []
+    return [WORD_SPLITTERS[splitter], *needed]
 
 
 def _begins_as_json(path: Path) -> bool:

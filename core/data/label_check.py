@@ -9,7 +9,7 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -23,7 +23,7 @@ from core.data.reading.tables import parquet
 
 MOST_WHOLE_NUMBERS = 50
 TAG = re.compile(r"(?:[BIESLUM]-\S+|O)")
-SEVERAL = re.compile(r"[^,;|]+(?:[,;|]\s*[^,;|]+)+")
+SEPARATORS = ",;|/# "  # doccano joins labels by #, fastText's and Stack Overflow's exports by blanks
 ALL, A_PART = 0.95, 0.02
 LEAST_ROWS = 20
 
@@ -107,10 +107,15 @@ def _are_tags(named: Sequence[str], table: pa.Table, texts: Sequence[str]) -> bo
 
 def _combinations(named: Sequence[str]) -> str | None:
     """A value that joins several of the other values; None where hardly any does."""
-    single = {value for value in named if not SEVERAL.fullmatch(value)}
-    joined: list[Any] = [
-        value
-        for value in named
-        if SEVERAL.fullmatch(value) and all(part.strip() in single for part in re.split(r"[,;|]", value))
-    ]
+    classes = set(named)
+    joined = [value for value in named if _parts(value, classes)]
     return joined[0] if len(joined) >= A_PART * len(named) and joined else None
+
+
+def _parts(value: str, classes: set[str]) -> list[str] | None:
+    """The other classes that this one joins, by one of the separators."""
+    for separator in SEPARATORS:
+        parts = [part.strip() for part in value.split(separator)]
+        if len(parts) > 1 and classes.issuperset(parts):
+            return parts
+    return None

@@ -24,10 +24,13 @@ COLUMNS = {
     "amounts": [str(i * 17 % 97) for i in range(120)],
     "several": [["4,27", "4", "27", "3", "4,3"][i % 5] for i in range(60)],
     "words": [["joy; anger", "joy", "anger"][i % 3] for i in range(60)],
+    "doccano": [["C#;joy", "C#", "joy", "joy#anger", "anger"][i % 5] for i in range(60)],
+    "topics": [["web python", "web", "python"][i % 3] for i in range(60)],
     "classes": [["good", "bad"][i % 2] for i in range(60)],
     "stars": [str(i % 5 + 1) for i in range(60)],
     "half stars": [f"{i % 9 / 2 + 1:.1f}" for i in range(60)],
     "names": [["New York, NY", "Paris, TX"][i % 2] for i in range(60)],
+    "degrees": [["very good", "good", "not good", "C#", "#1", "a/c"][i % 6] for i in range(60)],
 }
 
 
@@ -49,6 +52,8 @@ def written(path: Path, labels: list[str]) -> Path:
         ("amounts", "look like amounts", False),
         ("several", "holds several labels in some rows ('4,27')", False),
         ("words", "holds several labels in some rows ('joy; anger')", False),
+        ("doccano", "holds several labels in some rows ('C#;joy')", False),
+        ("topics", "holds several labels in some rows ('web python')", False),
     ],
 )
 def test_what_is_no_class_is_told(column: str, message: str, fatal: bool, settings: Settings, tmp_path: Path) -> None:
@@ -65,7 +70,7 @@ def test_what_is_no_class_is_told(column: str, message: str, fatal: bool, settin
     assert any(message in note["text"] and note["level"] == "warning" for note in profile["notes"])
 
 
-@pytest.mark.parametrize("column", ["classes", "stars", "half stars", "names"])
+@pytest.mark.parametrize("column", ["classes", "stars", "half stars", "names", "degrees"])
 def test_classes_are_not_doubted(column: str, settings: Settings, tmp_path: Path) -> None:
     data = spec_of(written(tmp_path / "d.csv", COLUMNS[column]))
     assert plan.label_doubt(data, prepare(data, settings)) is None

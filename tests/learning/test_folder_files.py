@@ -199,6 +199,36 @@ def test_tokenizers_without_a_file(name: str, copy: Path) -> None:
     check_folder(copy, 32)
 
 
+MECAB = {"tokenizer_class": "BertJapaneseTokenizer", "word_tokenizer_type": "mecab"}
+
+
+@pytest.mark.parametrize(
+    ("config", "needed"),
+    [
+        (MECAB, "fugashi and unidic-lite, which are not installed: run `pip install fugashi unidic-lite`"),
+        (MECAB | {"mecab_kwargs": {"mecab_dic": "ipadic"}}, "`pip install fugashi ipadic`"),
+        (MECAB | {"mecab_kwargs": {"mecab_dic": None}}, "needs fugashi, which is not installed"),
+        (MECAB | {"mecab_kwargs": [], "word_tokenizer_type": "sudachi"}, "needs sudachipy"),
+        ({"tokenizer_class": "XLMTokenizer"}, "needs sacremoses"),
+        ({"tokenizer_class": "RoFormerTokenizerFast"}, "needs rjieba"),
+    ],
+)
+def test_a_tokenizer_whose_package_is_missing(
+    config: dict[str, object], needed: str, copy: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.folder_files.importlib.util.find_spec", lambda name: None)
+    (copy / "tokenizer_config.json").write_text(json.dumps(config))
+    refused(copy, needed, "use another model")
+    monkeypatch.setattr("core.folder_files.importlib.util.find_spec", lambda name: object())
+    check_folder(copy, 32)
+
+
+@pytest.mark.parametrize("config", [{"tokenizer_class": ["x"]}, MECAB | {"word_tokenizer_type": ["basic"]}, {}])
+def test_a_tokenizer_that_needs_no_package(config: dict[str, object], copy: Path) -> None:
+    (copy / "tokenizer_config.json").write_text(json.dumps(config))
+    check_folder(copy, 32)
+
+
 @pytest.mark.parametrize("kind", ["reformer", "nystromformer"])
 def test_models_of_one_width(kind: str, copy: Path) -> None:
     config = json.loads((copy / "config.json").read_text())
