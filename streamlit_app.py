@@ -13,11 +13,11 @@ from starlette.middleware import Middleware
 from streamlit import config
 
 from core.errors import TunedeckError
-from core.process import allow_open_files
-from ui import resources
-from ui.request_guard import RequestGuard, Rules
-from ui.upload_guard import UploadGuard
-from ui.visitors import VisitorCookie
+from core.runs.process import allow_open_files
+from ui.session import resources
+from ui.session.request_guard import RequestGuard, Rules
+from ui.session.upload_guard import UploadGuard
+from ui.session.visitors import VisitorCookie
 
 allow_open_files()
 SETTINGS, MODE, RULES = None, "local", Rules(checked=False)

@@ -27,7 +27,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.process import PROJECT
+from core.settings import PROJECT
 
 ROWS, QUICK_ROWS, NEAR_ROWS, GROUP = 10_000_000, 1_000_000, 1_000_000, 100_000
 LABELS = ["poor", "fair", "good", "great", "odd"]
@@ -136,12 +136,12 @@ def timed(into: dict[str, Any], name: str, work: Callable[[], Any]) -> Any:
 
 def ours(file: Path) -> dict[str, Any]:
     """As the page does it, with a home of its own, so that nothing was computed before."""
-    from core.data import browse
-    from core.data.prepared import prepare
-    from core.data.view import View
+    from core.data.browsing import browse
+    from core.data.browsing.view import View
+    from core.data.prepare import prepare
     from core.settings import Settings
-    from core.spec import DataSpec
-    from core.steps import Condition
+    from core.spec.run import DataSpec
+    from core.spec.steps import Condition
 
     times: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as home, peak(times):
@@ -169,9 +169,9 @@ def ours(file: Path) -> dict[str, Any]:
 
 
 def whole_profile(file: Path) -> dict[str, Any]:
-    from core.data.profile import profile_of
+    from core.data.inspecting.profile import profile_of
     from core.settings import Settings
-    from core.spec import DataSpec, ProfileSpec
+    from core.spec.run import DataSpec, ProfileSpec
 
     times: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as home, peak(times):
@@ -181,10 +181,10 @@ def whole_profile(file: Path) -> dict[str, Any]:
 
 
 def near_copies(file: Path) -> dict[str, Any]:
-    from core.data.near import groups
-    from core.data.prepared import prepare
+    from core.data.prepare import prepare
+    from core.data.preparing.near import groups
     from core.settings import Settings
-    from core.spec import DataSpec
+    from core.spec.run import DataSpec
 
     times: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as home, peak(times):

@@ -20,9 +20,9 @@ from pathlib import Path
 
 from benchmarks.training import Silent, load, spec_for, train_ours
 from benchmarks.turns import Side, Turns, in_turn
-from core.presets import PRESETS, SAMPLE
-from core.process import WAITING, worker_environment
-from core.spec import RunSpec, replace
+from core.runs.process import WAITING, worker_environment
+from core.spec.presets import PRESETS, SAMPLE
+from core.spec.run import RunSpec, replace
 
 ROWS, QUICK_ROWS = 640, 192
 ROUNDS = 2

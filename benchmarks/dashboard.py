@@ -28,10 +28,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from playwright.sync_api import Page, sync_playwright
 
-from core.process import identity, is_dead
+from core.runs.process import identity, is_dead
 from core.settings import Settings
-from core.spec import DataSpec, RunSpec
-from core.store import Progress, Store
+from core.spec.run import DataSpec, RunSpec
+from core.store.record import Progress
+from core.store.store import Store
 
 PROJECT = Path(__file__).resolve().parent.parent
 PAGES = {

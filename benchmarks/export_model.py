@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.predict import LONGEST, texts_of, with_head
-from core.process import PROJECT, worker_environment
-from core.settings import Settings
+from core.machine import physical_cores
+from core.runs.process import worker_environment
+from core.settings import PROJECT, Settings
 
 TEXTS, QUICK_TEXTS, ROUNDS = 400, 80, 3
 TARGET, CLOSE = 1.0, 1e-3
@@ -65,9 +66,8 @@ def all_sides(options: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from core.device import set_threads
-    from core.inference import Classifier
-    from core.process import physical_cores
+    from core.evaluation.classifier import Classifier
+    from core.runs.device import set_threads
     from core.sharing.model import onnx_model
     from core.sharing.model.inputs import Inputs
 

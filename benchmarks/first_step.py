@@ -21,7 +21,8 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 from core.settings import Settings
-from core.store import ACTIVE, Store
+from core.store.record import ACTIVE
+from core.store.store import Store
 from tests.browser.steps import ARGUMENTS, Dashboard, button, chromium, settled, until
 
 TARGETS = {"trainer": 2.5, "torch": 2.5, "keras": 6.0}

@@ -28,10 +28,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.files import write_text
-from core.process import PROJECT, identity, worker_environment
-from core.settings import Settings
-from core.spec import RunSpec, build
-from core.store import Store
+from core.runs.process import identity, worker_environment
+from core.settings import PROJECT, Settings
+from core.spec.run import RunSpec, build
+from core.store.store import Store
 
 ROWS, QUICK_ROWS, TRAIN_ROWS, CLASSES = 1_000_000, 100_000, 20_000, 20
 TARGET_S, VIEW_TARGET_S, TARGET_MB = 180.0, 1.0, 700.0
@@ -83,8 +83,8 @@ def main(arguments: list[str]) -> int:
 
 def a_run(settings: Settings, rows: int) -> str:
     """A finished training run, its dataset and its predictions."""
-    from core.data.text_ids import text_ids
-    from core.evaluation.predictions import NAME, Predictions, write
+    from core.data.loading.text_ids import text_ids
+    from core.tasks.text_classification.predictions import NAME, Predictions, write
 
     draw, rng = random.Random(0), np.random.default_rng(0)
     names = tuple(f"class {i:02}" for i in range(CLASSES))
@@ -131,8 +131,9 @@ def submitted(settings: Settings, trained: str) -> str:
 
 def worker(run_id: str) -> dict[str, Any]:
     """What the worker does, with the seconds of its parts."""
+    from core.runs.worker import KINDS
+    from core.runs.writer import RunWriter
     from core.settings import from_environment
-    from core.worker import KINDS, RunWriter
 
     settings = from_environment()
     store = Store(settings.store_path)
@@ -184,8 +185,8 @@ def page(trained: str) -> tuple[dict[str, float], float]:
         views[tab] = statistics.median(seconds)
         print(f"{tab}: {seconds}", file=sys.stderr)
     from core.evaluation import lookup
-    from core.results import read_evaluation
     from core.settings import from_environment
+    from core.store.files import read_evaluation
 
     settings = from_environment()
     (judged,) = Store(settings.store_path).runs(kind="evaluate")

@@ -1,8 +1,9 @@
 """Batch prediction and the playground's answer, against transformers' own pipeline.
 
 Both sides answer the same texts with the same model in one process and one environment, in turn:
-`transformers.pipeline("text-classification", truncation=True, batch_size=8)` and `core.inference.Classifier`. The
-playground is asked one short sentence again and again, through its process.
+`transformers.pipeline("text-classification", truncation=True, batch_size=8)` and
+`core.evaluation.classifier.Classifier`.
+The playground is asked one short sentence again and again, through its process.
 
     python -m benchmarks.predict --data FOLDER --model FOLDER [--quick]
 
@@ -22,8 +23,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from core.process import PROJECT, worker_environment
-from core.settings import Settings
+from core.machine import physical_cores
+from core.runs.process import worker_environment
+from core.settings import PROJECT, Settings
 
 TEXTS, QUICK_TEXTS, ROUNDS = 1000, 250, 3
 CLASSES, LONGEST = 5, 512
@@ -84,9 +86,8 @@ def both(options: argparse.Namespace) -> dict[str, Any]:
     from transformers import pipeline
     from transformers.utils import logging
 
-    from core.evaluation.predictions import softmax
-    from core.inference import Classifier
-    from core.process import physical_cores
+    from core.evaluation.classifier import Classifier
+    from core.tasks.text_classification.predictions import softmax
 
     logging.set_verbosity_error()
     texts = texts_of(options.data)[: QUICK_TEXTS if options.quick else TEXTS]
@@ -127,7 +128,7 @@ def texts_of(folder: Path) -> list[str]:
 def playground(model: Path, settings: Settings) -> dict[str, float]:
     """Milliseconds from a question to its answer, as the page feels it."""
     from core.evaluation.specs import Subject
-    from core.playground import Playground
+    from core.playground.client import Playground
 
     asked = Playground(settings)
     subject = Subject(name=str(model), max_length=LONGEST)

@@ -22,7 +22,8 @@ from statistics import mean, stdev
 from typing import Any
 
 from benchmarks.training import Silent, load, spec_for, train_ours, train_recipe
-from core.process import PROJECT, worker_environment
+from core.runs.process import worker_environment
+from core.settings import PROJECT
 
 SEEDS = (1, 2, 3)
 T_95 = {1: 12.71, 2: 4.303}  # two-sided 95 % of Student's t, by degrees of freedom

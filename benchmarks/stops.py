@@ -21,11 +21,12 @@ from typing import Any
 import numpy as np
 import psutil
 
-from core.evaluation import predictions
-from core.scheduler import Scheduler, resume_run
+from core.runs.scheduler import Scheduler, resume_run
 from core.settings import Settings, from_environment
-from core.spec import RunSpec, replace
-from core.store import Run, Store
+from core.spec.run import RunSpec, replace
+from core.store.record import Run
+from core.store.store import Store
+from core.tasks.text_classification import predictions
 
 PLACES = ("load", "training", "evaluation", "save")
 MEASURED = ("loss", "learning_rate", "grad_norm")

@@ -23,7 +23,7 @@ from typing import Any
 
 from benchmarks.training import Silent, load, spec_for, train_ours, train_recipe
 from benchmarks.turns import Side, Turns, in_turn
-from core.process import worker_environment
+from core.runs.process import worker_environment
 
 ROWS, QUICK_ROWS = 1000, 64
 COLA_ROWS, QUICK_COLA_ROWS = 8551, 1024  # all of CoLA: one epoch

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from core.machine import physical_cores
 from core.settings import Settings
-from core.spec import RunSpec, replace
+from core.spec.run import RunSpec, replace
 
 RECIPE_LENGTH = 512
 
@@ -57,7 +58,7 @@ def spec_for(data: Path, model: Path, engine: str, **changes: Any) -> RunSpec:
 
 def load(spec: RunSpec) -> Any:
     """The examples of a spec, as the worker has them."""
-    from core.data.load import load
+    from core.data.loading.load import load
 
     with tempfile.TemporaryDirectory() as home:
         loaded = load(spec.data, Settings(home=Path(home)))
@@ -68,11 +69,12 @@ def load(spec: RunSpec) -> Any:
 
 def train_ours(spec: RunSpec, loaded: Any, report: Any) -> dict[str, Any]:
     """Train with an engine of ours; what `encode` made and what came of it."""
-    from core import device, model_loading, process
-    from core.engines.support import ENGINES
-    from core.tasks.text_classification import encode
+    from core.models import loading as model_loading
+    from core.runs import device
+    from core.spec.engines import ENGINES
+    from core.tasks.text_classification.encode import encode
 
-    device.set_threads(process.physical_cores())
+    device.set_threads(physical_cores())
     folder = None if spec.model.name == "scratch" else Path(spec.model.name)
     texts = loaded.dataset["train"][loaded.text_columns[0]]
     tokenizer = model_loading.load_tokenizer(spec.model, folder, texts, report)
@@ -107,7 +109,7 @@ def train_recipe(spec: RunSpec, loaded: Any, callback: Any, *, tuned: bool = Fal
         return tokenizer(examples[column], padding=padding, truncation=True, max_length=spec.model.max_length)
 
     def compute_metrics(output: Any) -> dict[str, float]:
-        from core.evaluation.metrics import score
+        from core.tasks.text_classification.metrics import score
 
         logits, labels = output
         return score(spec.evaluation.metrics, np.argmax(logits, axis=-1), labels)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from core.process import PROJECT
+from core.settings import PROJECT
 
 STEPS_PER_TURN = 4
 

@@ -21,7 +21,7 @@ from typing import Any
 from benchmarks.train_speed import PLAIN_WITHOUT
 from benchmarks.training import Silent, load, spec_for, train_ours, train_recipe
 from benchmarks.turns import Side, Turns, in_turn, say_result
-from core.process import worker_environment
+from core.runs.process import worker_environment
 
 ROWS, QUICK_ROWS = 400, 64
 SIDES = ("torch", "trainer", "recipe")

@@ -20,12 +20,13 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from core import spec as specs
-from core.process import PROJECT, worker_environment
-from core.run_view import RunView
-from core.settings import Settings
-from core.spec import RunSpec
-from core.store import Store
+from core.machine import physical_cores
+from core.runs.process import worker_environment
+from core.settings import PROJECT, Settings
+from core.spec import run as specs
+from core.spec.run import RunSpec
+from core.store.store import Store
+from core.store.watching import RunView
 
 ROUNDS, QUICK_ROUNDS = 5, 2
 TARGET = 0.97
@@ -119,13 +120,15 @@ def bare(path: Path) -> float:
     from transformers import PrinterCallback, Trainer, TrainerCallback
 
     from benchmarks.training import Silent
-    from core import device, model_loading, models, process
-    from core.data.load import load
+    from core.data.loading.load import load
     from core.engines.sampling import EpochSampler, TrainingBatches
     from core.engines.trainer import arguments, to_tensors
     from core.engines.vocabulary import Vocabulary
+    from core.models import loading as model_loading
+    from core.models import names as models
+    from core.runs import device
     from core.settings import from_environment
-    from core.tasks.text_classification import encode
+    from core.tasks.text_classification.encode import encode
 
     class SameOrder(Trainer):
         def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
@@ -148,7 +151,7 @@ def bare(path: Path) -> float:
         Silent(),
         Clock(),
     )
-    device.set_threads(process.physical_cores())
+    device.set_threads(physical_cores())
     loaded = load(spec.data, settings)
     source = models.fetch(spec.model, settings, lambda text, share: None)
     texts = (text for column in loaded.text_columns for text in loaded.dataset["train"][column])

@@ -3,7 +3,7 @@
 import os
 import sys
 
-from core.cli import main
+from core.cli.commands import main
 
 try:
     status = main(sys.argv[1:])

@@ -16,6 +16,8 @@ import sys
 from functools import lru_cache
 from pathlib import Path
 
+import psutil
+
 BOOT_ID, PIDS = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
 MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 
@@ -67,3 +69,11 @@ def _asked(command: list[str], pattern: str) -> str:
         return ""
     found = re.search(pattern, answer)
     return found[1] if found else ""
+
+
+@lru_cache(maxsize=1)
+def physical_cores() -> int:
+    """Cores this process may use: two threads of one core compute no faster than one."""
+    physical = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1
+    return max(1, min(physical, allowed))

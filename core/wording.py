@@ -186,7 +186,7 @@ def listed(names: Iterable[str]) -> str:
 
 
 def profile_lines(made: dict[str, Any]) -> list[str]:
-    """A profile of a dataset, as `core.data.profile` makes it, for a terminal."""
+    """A profile of a dataset, as `core.data.inspecting.profile` makes it, for a terminal."""
     lines = [
         f"{made['title']}: text {', '.join(made['text_columns']) or 'none'}, label {made['label_column'] or 'none'}"
     ]
@@ -227,7 +227,7 @@ def profile_lines(made: dict[str, Any]) -> list[str]:
 
 
 def report_lines(report: dict[str, Any]) -> list[str]:
-    """What came of a training run, as `core.evaluation.report` makes it, for a terminal."""
+    """What came of a training run, as `core.evaluation.after_training` makes it, for a terminal."""
     baseline = report.get("baseline", {})
     compared = baseline.get("metrics", {})
     lines = [f"Judged on {counted(report['examples'], 'example')} it was not trained on"]

@@ -18,10 +18,10 @@ sys.path.insert(0, str(ROOT))
 from playwright.sync_api import Browser, Page, sync_playwright  # noqa: E402
 
 from core import settings as settings_module  # noqa: E402
-from core.presets import PRESETS, SAMPLE  # noqa: E402
 from core.sharing.report import report  # noqa: E402
 from core.sharing.report.content import gather  # noqa: E402
-from core.spec import replace  # noqa: E402
+from core.spec.presets import PRESETS, SAMPLE  # noqa: E402
+from core.spec.run import replace  # noqa: E402
 from tests.browser.steps import ARGUMENTS, Dashboard, chromium, points, settled, until  # noqa: E402
 
 SIZE, REPORT_SIZE = {"width": 1440, "height": 900}, {"width": 1000, "height": 1400}

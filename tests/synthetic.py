@@ -10,11 +10,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from core import process
-from core.presets import PRESETS, SAMPLE
-from core.scheduler import wants
+from core.runs import process
+from core.runs.scheduler import wants
 from core.settings import Settings
-from core.store import Progress, Store
+from core.spec.presets import PRESETS, SAMPLE
+from core.store.record import Progress
+from core.store.store import Store
 
 STARS = ("1 star", "2 stars", "3 stars", "4 stars", "5 stars")
 

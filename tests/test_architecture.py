@@ -52,7 +52,7 @@ def test_core_imports_no_streamlit() -> None:
 
 def test_what_pages_import_is_light() -> None:
     names = what_pages_import()
-    assert "core.store" in names and "core.spec" in names
+    assert "core.store.store" in names and "core.spec.run" in names
     assert not imported_by(names + modules("ui")) & set(HEAVY)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from core.settings import Settings
-from core.store import Store
+from core.store.store import Store
 
 PROJECT = Path(__file__).resolve().parent.parent
 

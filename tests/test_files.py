@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from core import files
-from core.causes import cause_of
 from core.files import replace_file, replace_folder, write_text
+from core.runs.causes import cause_of
 
 
 def test_two_writers_of_one_file_keep_apart(tmp_path: Path) -> None:

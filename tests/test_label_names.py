@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from core.label_names import normal_form, places
+from core.models.label_names import normal_form, places
 
 SAME = [
     ("Neg", "neg "), ("very  good", "Very good"), ("neg\u00a0", "neg"), ("neg\u200b", "neg"), ("\ufeffneg", "neg"),

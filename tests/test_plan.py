@@ -5,13 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from core import models, plan
-from core.data.load import load
-from core.data.prepared import prepare
+from core.data import selection
+from core.data.loading.load import load
+from core.data.prepare import prepare
 from core.errors import ModelError, PathError
-from core.presets import PRESETS, SAMPLE
+from core.models import names as models
+from core.runs import outlook as plan
 from core.settings import Settings
-from core.spec import DataSpec, ModelSpec, RunSpec, replace
+from core.spec.presets import PRESETS, SAMPLE
+from core.spec.run import DataSpec, ModelSpec, RunSpec, replace
 
 SPEC = PRESETS[SAMPLE].spec
 
@@ -86,8 +88,8 @@ def test_a_text_longer_than_the_model_takes_is_said(settings: Settings, minilm: 
 
 def test_sources_are_the_same_whatever_is_chosen_of_them() -> None:
     one = DataSpec(source="hub", path="x/y", text_columns=("a",), max_train_examples=5)
-    assert plan.same_source(one, DataSpec(source="hub", path="x/y", seed=1))
-    assert not plan.same_source(one, DataSpec(source="hub", path="x/y", config="c"))
+    assert selection.same_source(one, DataSpec(source="hub", path="x/y", seed=1))
+    assert not selection.same_source(one, DataSpec(source="hub", path="x/y", config="c"))
 
 
 UNOPENABLE = ["x" * 300, "/" + "x" * 300, "a\0b", "/a\0b", "~no-such-user/model"]

@@ -14,11 +14,11 @@ from typing import Any
 import psutil
 import pytest
 
-from core import process
-from core.engines import checkpoints
-from core.scheduler import Scheduler
+from core.runs import checkpoints, process
+from core.runs.scheduler import Scheduler
 from core.settings import Settings
-from core.store import Run, Store
+from core.store.record import Run
+from core.store.store import Store
 from tests.hub_server.server import LoopbackHub
 
 pytestmark = pytest.mark.slow

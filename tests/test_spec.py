@@ -7,18 +7,9 @@ from typing import Any
 import pytest
 
 from core.errors import SpecError
-from core.presets import PRESETS
-from core.section import Section
-from core.spec import (
-    RunSpec,
-    build,
-    from_yaml,
-    get_field,
-    parse_assignments,
-    replace,
-    spec_fields,
-    to_yaml,
-)
+from core.spec.presets import PRESETS
+from core.spec.run import RunSpec, build, from_yaml, get_field, parse_assignments, replace, spec_fields, to_yaml
+from core.spec.section import Section
 
 
 @pytest.mark.parametrize("spec", [RunSpec(), *(preset.spec for preset in PRESETS.values())])
@@ -115,6 +106,6 @@ def test_a_bad_assignment_has_its_sentence(text: str) -> None:
 
 
 def test_every_kind_of_work_has_a_spec_and_somebody_who_does_it() -> None:
-    from core import kinds, worker
+    from core.runs import kinds, worker
 
     assert set(kinds.SPECS) == set(worker.KINDS)

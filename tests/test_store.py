@@ -13,10 +13,11 @@ import apsw
 import pytest
 
 from core.errors import RunNotFound, StaleWrite, StoreError, WrongStatus
-from core.process import identity, is_dead
-from core.run_view import RunView
+from core.runs.process import identity, is_dead
 from core.settings import Settings
-from core.store import ProcessId, Progress, Store
+from core.store.record import ProcessId, Progress
+from core.store.store import Store
+from core.store.watching import RunView
 
 PROJECT = Path(__file__).resolve().parent.parent
 ELSEWHERE = ProcessId("another-host", "boot", 1, 0.0)
@@ -175,7 +176,7 @@ def test_what_utf8_has_not_is_stored_all_the_same(store: Store) -> None:
 
 
 def test_many_open_a_new_store_at_once(tmp_path: Path) -> None:
-    code = "import sys; from pathlib import Path; from core.store import Store; Store(Path(sys.argv[1]))"
+    code = "import sys; from pathlib import Path; from core.store.store import Store; Store(Path(sys.argv[1]))"
     for number in range(3):
         command = [sys.executable, "-c", code, str(tmp_path / str(number) / "store.sqlite3")]
         children = [subprocess.Popen(command, cwd=PROJECT) for _ in range(4)]

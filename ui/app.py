@@ -5,9 +5,10 @@ from pathlib import Path
 import streamlit as st
 
 from core.errors import StoreTrouble, TunedeckError
-from ui import resources, sign_in, state, trouble
-from ui.components import plain, show_error, shown
+from ui.components import trouble
+from ui.components.basics import plain, show_error, shown
 from ui.pages import AUDIT, COMPARE, DATASETS, EVALUATE, NEW_RUN, PLAYGROUND, RUN, RUNS, SHARE, START, is_offered
+from ui.session import resources, sign_in, state
 
 HERE = Path(__file__).parent
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from core.access import Action
-from ui import resources
+from core.access.rules import Action
+from ui.session import resources
 
 _FOLDER = Path(__file__).parent.parent / "pages"
 

@@ -20,7 +20,7 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
-from core.device import Device
+from core.runs.device import Device
 
 NAME = "tunedeck_cpu"
 LEVELS, LOWEST = 2**16, -(2**15)

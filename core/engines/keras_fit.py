@@ -21,19 +21,21 @@ import keras
 import tensorflow as tf
 import torch
 
-from core import model_loading
-from core.device import Device, choose
-from core.engines import checkpoints, network
+from core.engines import network
 from core.engines.record import Record
-from core.engines.sampling import TrainingBatches, evaluation_batches
+from core.engines.sampling import TrainingBatches
 from core.engines.timetable import Timetable
 from core.engines.vocabulary import Vocabulary
 from core.errors import DataError, Problem, SpecError
-from core.evaluation.metrics import check_finite, score
-from core.evaluation.statistics import cross_entropy
 from core.events import Reporter
-from core.spec import RunSpec
-from core.tasks.text_classification import Encoded, class_weights
+from core.models import loading as model_loading
+from core.runs import checkpoints
+from core.runs.device import Device, choose
+from core.spec.run import RunSpec
+from core.tasks.batches import evaluation_batches
+from core.tasks.statistics import cross_entropy
+from core.tasks.text_classification.encode import Encoded, class_weights
+from core.tasks.text_classification.metrics import check_finite, score
 
 POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16"}
 NAMES = {"input_ids": "token_ids", "attention_mask": "padding_mask", "token_type_ids": "segment_ids"}

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch.nn import functional
 
-from core.device import Device
-from core.engines import checkpoints
 from core.errors import ModelError, Problem, SpecError
-from core.spec import RunSpec
+from core.runs import checkpoints
+from core.runs.device import Device
+from core.spec.run import RunSpec
 from core.wording import library_message
 
 logger = logging.getLogger(__name__)

@@ -8,12 +8,12 @@ import math
 import time
 from pathlib import Path
 
-from core.engines.checkpoints import RECORD, damaged, path_of, prune
 from core.engines.timetable import Timetable
 from core.errors import DataError, ModelError
 from core.events import Reporter
 from core.files import finite, write_text
-from core.spec import RunSpec
+from core.runs.checkpoints import RECORD, damaged, path_of, prune
+from core.spec.run import RunSpec
 from core.wording import counted
 
 logger = logging.getLogger(__name__)

@@ -8,7 +8,8 @@ from itertools import accumulate
 import numpy as np
 from torch.utils.data import Sampler
 
-from core.spec import TrainingSpec
+from core.spec.run import TrainingSpec
+from core.tasks.batches import evaluation_batches
 
 # Texts are sorted by lengths that are each wrong by up to this share, divided by the root of the number of batches: as
 # little padding as the data allows, and yet with other company in each epoch. Measured on reviews, it pads 3 to 10 %.
@@ -70,19 +71,6 @@ class TrainingBatches:
             batches.append(order[start:end])
             start = end
         return batches
-
-
-def evaluation_batches(lengths: Sequence[int] | np.ndarray, batch_size: int) -> list[np.ndarray]:
-    """Batches of like lengths, as alike as can be, in an order that is random but always the same.
-
-    Any first part of them is a fair sample of all, so an evaluation cut short still says something. An incomplete
-    batch comes last.
-    """
-    order = np.argsort(-np.asarray(lengths), kind="stable")
-    whole = len(order) - len(order) % batch_size
-    batches = list(order[:whole].reshape(-1, batch_size))
-    batches = [batches[i] for i in np.random.default_rng(0).permutation(len(batches))]
-    return [*batches, order[whole:]] if whole < len(order) else batches
 
 
 class EpochSampler(Sampler[int]):

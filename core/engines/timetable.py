@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 
-from core.spec import RunSpec, TrainingSpec
+from core.spec.run import RunSpec, TrainingSpec
 
 
 @dataclass(frozen=True)

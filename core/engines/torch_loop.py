@@ -18,18 +18,20 @@ from torch.optim import AdamW
 from torch.utils.data import DataLoader
 from transformers import get_scheduler, set_seed
 
-from core import model_loading
-from core.device import Device, choose
-from core.engines import checkpoints, cpu_dropout, network
+from core.engines import cpu_dropout, network
 from core.engines.record import Record
-from core.engines.sampling import TrainingBatches, evaluation_batches
+from core.engines.sampling import TrainingBatches
 from core.engines.timetable import Timetable
 from core.engines.vocabulary import Vocabulary
-from core.evaluation.metrics import METRICS, check_finite
-from core.evaluation.statistics import cross_entropy
 from core.events import Reporter
-from core.spec import RunSpec
-from core.tasks.text_classification import Encoded, class_weights
+from core.models import loading as model_loading
+from core.runs import checkpoints
+from core.runs.device import Device, choose
+from core.spec.run import RunSpec
+from core.tasks.batches import evaluation_batches
+from core.tasks.statistics import cross_entropy
+from core.tasks.text_classification.encode import Encoded, class_weights
+from core.tasks.text_classification.metrics import METRICS, check_finite
 
 Batch = dict[str, torch.Tensor]
 Collate = Callable[[list[Batch]], Batch]

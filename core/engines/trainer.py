@@ -24,17 +24,18 @@ from transformers import (
     TrainingArguments,
 )
 
-from core import model_loading
-from core.device import Device, choose
-from core.engines import checkpoints, cpu_dropout, network
+from core.engines import cpu_dropout, network
 from core.engines.record import Record
 from core.engines.sampling import EpochSampler, EvalSampler, TrainingBatches
 from core.engines.timetable import Timetable
 from core.engines.vocabulary import Vocabulary
-from core.evaluation.metrics import compute_metrics
 from core.events import Reporter
-from core.spec import RunSpec
-from core.tasks.text_classification import Encoded, class_weights
+from core.models import loading as model_loading
+from core.runs import checkpoints
+from core.runs.device import Device, choose
+from core.spec.run import RunSpec
+from core.tasks.text_classification.encode import Encoded, class_weights
+from core.tasks.text_classification.metrics import compute_metrics
 
 
 def train(

@@ -15,8 +15,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from core.spec import TrainingSpec
-from core.tasks.text_classification import Encoded
+from core.spec.run import TrainingSpec
+from core.tasks.text_classification.encode import Encoded
 
 # Types that use a token's number for nothing but its row. In the second group padding must keep its number besides.
 TYPES = {"bert", "distilbert", "albert", "electra", "modernbert", "deberta", "deberta-v2"}

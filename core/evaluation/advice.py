@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from core import models
-from core.spec import RunSpec
+from core.models import names as models
+from core.spec.run import RunSpec
 from core.wording import counted
 
 MOST = 4
@@ -16,8 +16,8 @@ PERFECT = 0.99  # accuracy
 def advise(spec: RunSpec, report: dict[str, Any], history: dict[str, Any], language: str = "") -> list[str]:
     """At most four sentences, the most useful first.
 
-    report: as `core.evaluation.report` makes it; history: an engine's history.json; language: the code of that of most
-    training texts, empty if there is none
+    report: as `core.evaluation.after_training` makes it; history: an engine's history.json; language: the code of
+    the language of most training texts, empty if there is none
     """
     evaluations = [entry for entry in history["log"] if "eval_loss" in entry]
     found = [

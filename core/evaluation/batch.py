@@ -11,22 +11,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
-from core.data import export
-from core.data.clean import clean
-from core.data.prepared import Prepared, prepare
+from core.data.browsing import export
+from core.data.dataset import Prepared
+from core.data.prepare import prepare
+from core.data.preparing.clean import clean
 from core.data.reading.aligning import types
 from core.data.reading.tables import parquet
 from core.errors import DataError
 from core.evaluation import columns
-from core.evaluation.predictions import softmax
+from core.evaluation.classifier import Classifier, find_subject
 from core.evaluation.specs import PredictSpec
 from core.files import replace_file
-from core.inference import Classifier, find_subject
 from core.settings import Settings
+from core.tasks.text_classification.predictions import softmax
 
 if TYPE_CHECKING:
-    from core.store import Run
-    from core.worker import RunWriter
+    from core.runs.writer import RunWriter
+    from core.store.record import Run
 
 PART = 8192
 NAMES = {"csv": "predictions.csv", "parquet": "predictions.parquet"}

@@ -14,19 +14,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from core import model_folder, models
-from core import spec as specs
-from core.data.load import choose_label, choose_texts
+from core.data.dataset import Prepared
+from core.data.loading.load import choose_label, choose_texts
 from core.data.notes import Note
-from core.data.prepared import Prepared, find_prepared
+from core.data.prepare import find_prepared
 from core.data.reading.guessing import split_words
 from core.errors import DataError, RunNotFound
 from core.evaluation.specs import Subject
-from core.results import trained_data
+from core.models import folder as model_folder
+from core.models import names as models
 from core.settings import Settings
-from core.spec import DataSpec
-from core.steps import CleanText, Columns, Condition, Divide, Filter, MapLabels, Rename, SplitBy, step_words
-from core.store import Run, Store
+from core.spec import run as specs
+from core.spec.run import DataSpec
+from core.spec.steps import CleanText, Columns, Condition, Divide, Filter, MapLabels, Rename, SplitBy, step_words
+from core.store.files import trained_data
+from core.store.record import Run
+from core.store.store import Store
 from core.wording import counted, listed, shortened
 
 PAIR_TASKS = {"mrpc", "qqp", "stsb", "sts-b", "mnli", "mnli-mm", "qnli", "rte", "wnli", "snli", "xnli", "paws"}

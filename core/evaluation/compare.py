@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import DataError, ModelError
-from core.evaluation import predictions, statistics
 from core.evaluation.evaluate import matched
-from core.evaluation.metrics import score
-from core.evaluation.predictions import Predictions
 from core.evaluation.specs import CompareSpec
 from core.files import finite, write_text
-from core.results import read_evaluation
 from core.settings import Settings
+from core.store.files import read_evaluation
+from core.tasks import statistics
+from core.tasks.text_classification import predictions
+from core.tasks.text_classification.metrics import score
+from core.tasks.text_classification.predictions import Predictions
 
 if TYPE_CHECKING:
-    from core.store import Run
-    from core.worker import RunWriter
+    from core.runs.writer import RunWriter
+    from core.store.record import Run
 
 NAME = "comparison.json"
 PER_SIDE = 100

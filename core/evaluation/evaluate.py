@@ -18,30 +18,33 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from core import label_names
-from core import spec as specs
-from core.data import holdout, load
+from core.data.dataset import Prepared
+from core.data.loading import holdout, load
+from core.data.loading.text_ids import text_ids
 from core.data.notes import Note
-from core.data.prepared import Prepared, prepare
+from core.data.prepare import prepare
 from core.data.reading.files import split_of
-from core.data.text_ids import text_ids
 from core.errors import DataError
-from core.evaluation import analysis, baselines, columns, label_errors, predictions, slices, statistics
-from core.evaluation.metrics import check_finite
-from core.evaluation.predictions import Predictions
+from core.evaluation import columns, slices
+from core.evaluation.classifier import Classifier, find_subject
 from core.evaluation.specs import EvaluateSpec, Subject
 from core.files import finite, write_text
-from core.inference import Classifier, find_subject
-from core.results import trained_data
+from core.models import label_names
 from core.settings import Settings
-from core.spec import METRIC_NAMES, DataSpec, RunSpec
-from core.store import Holdout, Run
+from core.spec import run as specs
+from core.spec.run import METRIC_NAMES, DataSpec, RunSpec
+from core.store.files import trained_data
+from core.store.record import Holdout, Run
+from core.tasks import statistics
+from core.tasks.text_classification import analysis, baselines, label_errors, predictions
+from core.tasks.text_classification.metrics import check_finite
+from core.tasks.text_classification.predictions import Predictions
 from core.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-    from core.worker import RunWriter
+    from core.runs.writer import RunWriter
 
 NAME = "evaluation.json"
 VERSION = 1

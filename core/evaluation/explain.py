@@ -16,7 +16,7 @@ import torch
 from core.errors import ModelError
 
 if TYPE_CHECKING:
-    from core.inference import Classifier
+    from core.evaluation.classifier import Classifier
 
 Method = Literal["integrated_gradients", "occlusion"]
 STEPS, STEPS_AT_ONCE = (50, 200, 800), 16  # more where fewer are not exact

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.data import load
+from core.data.loading import load
 from core.evaluation.specs import NeighboursSpec, Subject
 from core.files import replace_file
-from core.results import trained_data, vectors_of
 from core.settings import Settings
+from core.store.files import trained_data, vectors_of
 
 if TYPE_CHECKING:
-    from core.inference import Classifier
-    from core.store import Run
-    from core.worker import RunWriter
+    from core.evaluation.classifier import Classifier
+    from core.runs.writer import RunWriter
+    from core.store.record import Run
 
 MOST = 5_000  # training examples
 NEAREST = 5
@@ -42,7 +42,7 @@ def embed(
 
 def keep(spec: NeighboursSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     """Write the vectors of a run's training examples beside its model; of many, some drawn by a seed."""
-    from core.inference import open_subject
+    from core.evaluation.classifier import open_subject
 
     trained = report.store.run(spec.run)
     data = trained_data(trained, settings)

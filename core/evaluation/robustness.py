@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core import spec as specs
 from core.errors import ModelError
-from core.evaluation import predictions, statistics
 from core.evaluation.specs import EvaluateSpec, RobustnessSpec, owner_of_data
 from core.files import finite, write_text
-from core.results import read_evaluation
 from core.settings import Settings
-from core.spec import DataSpec
+from core.spec import run as specs
+from core.spec.run import DataSpec
+from core.store.files import read_evaluation
+from core.tasks import statistics
+from core.tasks.text_classification import predictions
 
 if TYPE_CHECKING:
-    from core.store import Run
-    from core.worker import RunWriter
+    from core.runs.writer import RunWriter
+    from core.store.record import Run
 
 NAME = "robustness.json"
 TYPO_SHARE = 0.1  # of the words
@@ -71,8 +72,8 @@ def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter)
 
     Raises DataError, HubError, ModelError, PathError, RunNotFound.
     """
-    from core.data.load import load_split
-    from core.inference import open_subject
+    from core.data.loading.load import load_split
+    from core.evaluation.classifier import open_subject
 
     judged = report.store.run(spec.evaluation)
     folder = settings.run_dir(judged.id)

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from core.data.language import NONE, language_of
-from core.data.prepared import Column, Prepared
+from core.data.dataset import Column, Prepared
+from core.data.inspecting.language import NONE, language_of
 from core.data.reading.aligning import types
 from core.data.reading.tables import bounded, parquet
 

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import model_validator
 
-from core.section import Section, setting
-from core.spec import DataSpec
+from core.spec.run import DataSpec
+from core.spec.section import Section, setting
 
 if TYPE_CHECKING:
-    from core.store import Run, Store
+    from core.store.record import Run
+    from core.store.store import Store
 
 
 class Subject(Section):

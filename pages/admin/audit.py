@@ -3,11 +3,11 @@
 import pandas as pd
 import streamlit as st
 
-from core import audit
 from core.errors import AccessDenied
+from core.store import audit
 from core.wording import counted
-from ui import resources
-from ui.components import empty_state, local_timezone, show_error
+from ui.components.basics import empty_state, local_timezone, show_error
+from ui.session import resources
 
 SHOWN = 2_000
 

@@ -3,24 +3,39 @@
 import streamlit as st
 
 from core.wording import counted
-from ui import (
-    dataset_columns,
-    dataset_import,
-    dataset_labels,
-    dataset_lengths,
-    dataset_prepare,
-    dataset_problems,
-    dataset_profile,
-    dataset_reading,
-    dataset_rows,
-    dataset_source,
-    dataset_sql,
-    dataset_view,
-    pages,
-    resources,
-    state,
+from ui import pages
+from ui.components.basics import allowed, plain
+from ui.datasets import (
+    columns as dataset_columns,
 )
-from ui.components import allowed, plain
+from ui.datasets import (
+    labels as dataset_labels,
+)
+from ui.datasets import (
+    lengths as dataset_lengths,
+)
+from ui.datasets import (
+    prepare as dataset_prepare,
+)
+from ui.datasets import (
+    problems as dataset_problems,
+)
+from ui.datasets import (
+    profile as dataset_profile,
+)
+from ui.datasets import (
+    rows as dataset_rows,
+)
+from ui.datasets import (
+    sql as dataset_sql,
+)
+from ui.datasets import (
+    view as dataset_view,
+)
+from ui.datasets.choosing import opening as dataset_import
+from ui.datasets.choosing import reading as dataset_reading
+from ui.datasets.choosing import source as dataset_source
+from ui.session import resources, state
 
 st.title("Datasets")
 linked = dataset_view.follow_link()

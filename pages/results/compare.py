@@ -2,8 +2,11 @@
 
 import streamlit as st
 
-from ui import compare_models, judged, pages, resources, state
-from ui.components import empty_state
+from ui import pages
+from ui.components.basics import empty_state
+from ui.evaluate import compare as compare_models
+from ui.evaluate import judged
+from ui.session import resources, state
 
 st.title("Compare")
 if notice := state.take_notice():

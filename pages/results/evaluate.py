@@ -6,21 +6,35 @@
 import streamlit as st
 
 from core.wording import counted, part_of
-from ui import (
-    judge_calibration,
-    judge_choose,
-    judge_confusion,
-    judge_curves,
-    judge_labels,
-    judge_overview,
-    judge_robustness,
-    judge_slices,
-    linked_tabs,
-    pages,
-    state,
+from ui import pages
+from ui.components import linked_tabs
+from ui.components.basics import empty_state, plain
+from ui.evaluate import (
+    calibration as judge_calibration,
 )
-from ui import judged as evaluations
-from ui.components import empty_state, plain
+from ui.evaluate import (
+    choose as judge_choose,
+)
+from ui.evaluate import (
+    confusion as judge_confusion,
+)
+from ui.evaluate import (
+    curves as judge_curves,
+)
+from ui.evaluate import judged as evaluations
+from ui.evaluate import (
+    labels as judge_labels,
+)
+from ui.evaluate import (
+    overview as judge_overview,
+)
+from ui.evaluate import (
+    robustness as judge_robustness,
+)
+from ui.evaluate import (
+    slices as judge_slices,
+)
+from ui.session import state
 
 st.title("Evaluate")
 if notice := state.take_notice():

@@ -2,8 +2,12 @@
 
 import streamlit as st
 
-from ui import judged, pages, play_ask, play_batch, resources, state
-from ui.components import empty_state
+from ui import pages
+from ui.components.basics import empty_state
+from ui.evaluate import judged
+from ui.playground import ask as play_ask
+from ui.playground import batch as play_batch
+from ui.session import resources, state
 
 st.title("Playground")
 if notice := state.take_notice():

@@ -5,21 +5,34 @@
 
 import streamlit as st
 
-from ui import (
-    linked_tabs,
-    pages,
-    resources,
-    share_bundle,
-    share_card,
-    share_choose,
-    share_code,
-    share_export,
-    share_hub,
-    share_publish,
-    share_report,
-    state,
+from ui import pages
+from ui.components import linked_tabs
+from ui.components.basics import empty_state
+from ui.session import resources, state
+from ui.share import (
+    bundle as share_bundle,
 )
-from ui.components import empty_state
+from ui.share import (
+    card as share_card,
+)
+from ui.share import (
+    choose as share_choose,
+)
+from ui.share import (
+    code as share_code,
+)
+from ui.share import (
+    export as share_export,
+)
+from ui.share import (
+    hub as share_hub,
+)
+from ui.share import (
+    publish as share_publish,
+)
+from ui.share import (
+    report as share_report,
+)
 
 st.title("Share")
 if notice := state.take_notice():

@@ -2,12 +2,15 @@
 
 import streamlit as st
 
-from core import access
-from core.presets import PRESETS, SAMPLE
+from core.access import rules as access
 from core.settings import home_warning
+from core.spec.presets import PRESETS, SAMPLE
 from core.wording import sentence
-from ui import pages, resources, run_actions, start_cards, state
-from ui.components import empty_state, plain, shown
+from ui import pages
+from ui.components import start_cards
+from ui.components.basics import empty_state, plain, shown
+from ui.runs import actions as run_actions
+from ui.session import resources, state
 
 LATEST, LATEST_SHOWN = 5, 20
 

@@ -2,21 +2,29 @@
 
 import streamlit as st
 
-from core import demo, plan
+from core.access import demo
 from core.errors import Problem, TunedeckError
-from core.naming import run_name
-from ui import (
-    dataset_import,
-    pages,
-    resources,
-    run_actions,
-    spec_data,
-    spec_form,
-    spec_model,
-    spec_summary,
-    spec_yaml,
-    state,
+from core.runs import outlook as plan
+from core.spec.names import run_name
+from ui import pages
+from ui.datasets.choosing import opening as dataset_import
+from ui.new_run import (
+    data as spec_data,
 )
+from ui.new_run import (
+    form as spec_form,
+)
+from ui.new_run import (
+    model as spec_model,
+)
+from ui.new_run import (
+    summary as spec_summary,
+)
+from ui.new_run import (
+    yaml as spec_yaml,
+)
+from ui.runs import actions as run_actions
+from ui.session import resources, state
 
 form = state.form()
 spec, problems = spec_form.read(form)

@@ -3,9 +3,25 @@
 import streamlit as st
 
 from core.errors import PathError, RunNotFound
-from core.run_view import RunView
-from ui import pages, resources, run_curves, run_header, run_light, run_log, run_results, state
-from ui.components import empty_state
+from core.store.watching import RunView
+from ui import pages
+from ui.components.basics import empty_state
+from ui.runs import (
+    background as run_light,
+)
+from ui.runs import (
+    curves as run_curves,
+)
+from ui.runs import (
+    header as run_header,
+)
+from ui.runs import (
+    log as run_log,
+)
+from ui.runs import (
+    results as run_results,
+)
+from ui.session import resources, state
 
 EVERY_S = 1.0
 

@@ -3,10 +3,14 @@
 import streamlit as st
 
 from core.errors import RunNotFound
-from core.store import ACTIVE
+from core.store.record import ACTIVE
 from core.wording import counted
-from ui import pages, resources, run_actions, run_import, run_table, state
-from ui.components import empty_state
+from ui import pages
+from ui.components.basics import empty_state
+from ui.runs import actions as run_actions
+from ui.runs import bundle_import as run_import
+from ui.runs import table as run_table
+from ui.session import resources, state
 
 BUSY_S, IDLE_S = 2.0, 15.0
 

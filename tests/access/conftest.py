@@ -6,11 +6,12 @@ from dataclasses import replace
 
 import pytest
 
-from core.guarded import GuardedStore
+from core.guarded_store import GuardedStore
 from core.person import OPERATOR, Person, Role, visitor
-from core.presets import PRESETS, SAMPLE
 from core.settings import LIMITS, Limits, Settings
-from core.store import Run, Store
+from core.spec.presets import PRESETS, SAMPLE
+from core.store.record import Run
+from core.store.store import Store
 from tests.synthetic import Synthetic
 
 ANN = Person("ann@example.org", "Ann", Role.TRAINER)

@@ -11,16 +11,18 @@ from typing import Any
 
 import pytest
 
-from core import models, results
 from core.data.reading.files import resolve
 from core.data.reading.uploads import save_upload
 from core.errors import AccessDenied, DataError, PathError
+from core.models import names as models
 from core.person import Person
-from core.process import identity
-from core.scheduler import Scheduler
+from core.runs import queue
+from core.runs.process import identity
+from core.runs.scheduler import Scheduler
 from core.settings import Demo, Limits, Settings, allowed_path
-from core.sharing.private import shown
-from core.spec import DataSpec
+from core.sharing.redact import shown
+from core.spec.run import DataSpec
+from core.store import files as results
 from tests.access.conftest import ANN, OTHER_VISITOR, PEOPLE, SPEC, House
 from tests.synthetic import Synthetic
 
@@ -192,7 +194,7 @@ def test_a_demo_works_on_one_run_at_a_time_and_has_a_short_queue(demo: House) ->
         mine.submit("train", "x", SPEC)
     other = demo.of(OTHER_VISITOR)
     second = other.submit("train", "x", SPEC)
-    place = results.place_in_queue(other, other.run(second), one_at_a_time=True)
+    place = queue.place_in_queue(other, other.run(second), one_at_a_time=True)
     assert (place.ahead, place.holders, place.others) == (1, (), 0)
     with demo.plain.atomic() as db:  # a worker has the first
         me = identity()
@@ -202,7 +204,7 @@ def test_a_demo_works_on_one_run_at_a_time_and_has_a_short_queue(demo: House) ->
         )  # fmt: skip
     scheduler = scheduling(demo)
     assert demo.plain.run(second).status == "queued"
-    place = results.place_in_queue(other, other.run(second), one_at_a_time=True)
+    place = queue.place_in_queue(other, other.run(second), one_at_a_time=True)
     assert (place.ahead, place.holders, place.others) == (0, (), 1)
     third = Person("visitor:third", "Visitor", TOM.role)
     with pytest.raises(AccessDenied, match="queue is full"):

@@ -8,19 +8,22 @@ from typing import cast
 
 import pytest
 
-from core import corrections, results
-from core.access import Action, why_not
-from core.data import reviews, sql
-from core.data.prepared import Prepared, prepare
+from core.access.rules import Action, why_not
+from core.data.browsing import sql
+from core.data.dataset import Prepared
+from core.data.inspecting import reviews
+from core.data.prepare import prepare
 from core.data.reading.uploads import save_upload
 from core.errors import AccessDenied, RunNotFound
 from core.evaluation.specs import Subject
-from core.guarded import GuardedPlayground
+from core.guarded_store import GuardedPlayground
 from core.person import OPERATOR, Person
-from core.playground import Playground
-from core.scheduler import remove_run
+from core.playground import corrections
+from core.playground.client import Playground
+from core.runs.scheduler import remove_run
 from core.settings import Settings
-from core.spec import DataSpec
+from core.spec.run import DataSpec
+from core.store import files as results
 from tests.access.conftest import ANN, OTHER_VISITOR, PEOPLE, SPEC, House
 
 OPERATOR_ID = OPERATOR.id

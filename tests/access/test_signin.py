@@ -12,12 +12,13 @@ from typing import Any
 import apsw
 import pytest
 
-from core import audit, signin
+from core.access import sign_in as signin
 from core.errors import AccessDenied, TunedeckError
 from core.person import Role
-from core.schema import MIGRATIONS
 from core.settings import Settings, from_environment
-from core.store import Store
+from core.store import audit
+from core.store.schema import MIGRATIONS
+from core.store.store import Store
 from tests.access.conftest import ANN, PEOPLE, SPEC, House
 
 

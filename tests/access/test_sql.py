@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from core.data import sql
-from core.data.prepared import Prepared, prepare
+from core.data.browsing import sql
+from core.data.dataset import Prepared
+from core.data.prepare import prepare
 from core.errors import DataError
 from core.settings import Settings
-from core.spec import DataSpec
+from core.spec.run import DataSpec
 
 TELLING = (
     "SELECT * FROM duckdb_settings()", 'FROM "DuckDB_settings"()', "SELECT reverse(value) FROM duckdb_settings()",

@@ -138,7 +138,7 @@ def _stowaways(place: Place, shared: Shared) -> None:
     """They are not looked at: the bundle is good without them."""
 
     def change(content: dict[str, bytes]) -> None:
-        content |= {"../../evil.py": b"x", "/etc/evil": b"x", "runs/x/evil.pkl": b"x", "core/access.py": b"x"}
+        content |= {"../../evil.py": b"x", "/etc/evil": b"x", "runs/x/evil.pkl": b"x", "core/access/rules.py": b"x"}
 
     path = rewritten(whole(shared), change)
     before = place.snapshot()[1]
@@ -310,7 +310,7 @@ def _fails_late(place: Place, shared: Shared, monkeypatch: pytest.MonkeyPatch) -
     def full(*told: object) -> None:
         raise WrongStatus("the store is busy")
 
-    monkeypatch.setattr("core.store.Store.import_runs", full)
+    monkeypatch.setattr("core.store.store.Store.import_runs", full)
     refused(place, rewritten(whole(shared), in_run(name="Another")), "busy")
 
 
@@ -337,7 +337,7 @@ def _over_quota(place: Place, shared: Shared) -> None:
     settings = place.settings("team", TOM)
     object.__setattr__(settings, "limits", Limits(disk_bytes=3000))
     (place.home / "runs").mkdir()
-    from core.guarded import GuardedStore
+    from core.guarded_store import GuardedStore
 
     place.refused(
         lambda: import_bundle(whole(shared), GuardedStore(place.plain, settings), settings), "unpacks to more"
@@ -347,8 +347,8 @@ def _over_quota(place: Place, shared: Shared) -> None:
 @case("a bundle whose data is a file of this server")
 def _data_of_the_server(place: Place, shared: Shared, opened: Any) -> None:
     """No page looks for texts where a bundle says that they lie."""
-    from core.data.prepared import prepare
-    from core.spec import DataSpec
+    from core.data.prepare import prepare
+    from core.spec.run import DataSpec
 
     secret = DataSpec(
         source="file", path=str(place.canary / "secret.csv"), text_columns=("text",), label_column="label"

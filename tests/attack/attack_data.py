@@ -17,12 +17,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from core import seals
-from core.data import browse, holdout, sql
-from core.data.export import export
-from core.data.prepared import Prepared, prepare
+from core.data.browsing import browse, sql
+from core.data.browsing.export import export
+from core.data.dataset import Prepared
+from core.data.loading import holdout
+from core.data.prepare import prepare
 from core.data.reading.tables import bounded
 from core.errors import DataError, SpecError, TunedeckError
-from core.spec import DataSpec, from_yaml, parse_assignments
+from core.spec.run import DataSpec, from_yaml, parse_assignments
 from tests.attack.cases import case
 from tests.attack.pickled import Planted
 from tests.attack.place import CANARY, SECRETS, TOM, Place

@@ -8,9 +8,9 @@ import tarfile
 
 import pytest
 
-from core.data.prepared import prepare
+from core.data.prepare import prepare
 from core.errors import DataError
-from core.spec import DataSpec
+from core.spec.run import DataSpec
 from tests.attack.attack_data import file, opened, refused
 from tests.attack.cases import case
 from tests.attack.place import Place

@@ -145,8 +145,8 @@ def _unknown_steps(place: Place, opened: Any) -> None:
 
 @case("a view of a link that is a formula")
 def _view(place: Place, opened: Any) -> None:
-    from core.data.prepared import prepare
-    from core.spec import DataSpec
+    from core.data.prepare import prepare
+    from core.spec.run import DataSpec
 
     prepare(DataSpec(), place.settings())
     for view in (json.dumps({"sort": "text; DROP TABLE x", "search": "')--", "where": MARKUP}), "{" * 9000, "\x00"):
@@ -229,7 +229,7 @@ def _network_path(place: Place, opened: Any, monkeypatch: pytest.MonkeyPatch) ->
 @case("a place on another machine in a spec or bundle that somebody sent")
 def _network_path_in_files(place: Place, opened: Any) -> None:
     from core.network_paths import network_path_in
-    from core.spec import RunSpec, from_yaml, to_yaml
+    from core.spec.run import RunSpec, from_yaml, to_yaml
 
     texts = (
         r'data: {source: file, path: "\\\\evil.example\\share\\x.csv"}', "data: {source: file, path: //evil.example/x}",

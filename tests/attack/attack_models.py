@@ -17,18 +17,22 @@ import numpy as np
 import psutil
 import pytest
 
-from core import model_folder, models, process, results
-from core.data import token_child, token_process
-from core.data.token_child import MOST_TEXT
-from core.data.token_process import open_limited
-from core.data.tokens import tokens_of
-from core.engines.checkpoints import SIZES
+from core.data.browsing import token_child, token_process
+from core.data.browsing.token_child import MOST_TEXT
+from core.data.browsing.token_process import open_limited
+from core.data.browsing.tokens import tokens_of
 from core.errors import ModelError, TunedeckError
+from core.evaluation.classifier import Classifier
 from core.evaluation.neighbours import nearest
-from core.inference import Classifier
-from core.process import PROJECT
-from core.spec import build
-from core.worker import RunWriter, _work
+from core.models import folder as model_folder
+from core.models import names as models
+from core.runs import process
+from core.runs.checkpoints import SIZES
+from core.runs.worker import _work
+from core.runs.writer import RunWriter
+from core.settings import PROJECT
+from core.spec.run import build
+from core.store import files as results
 from tests.attack.cases import case
 from tests.attack.pickled import Planted
 from tests.attack.place import TOM, Place
@@ -294,7 +298,7 @@ def _write(path: Path, planted: Planted) -> None:
 
 @case("a checkpoint of Keras with a pickle")
 def _keras_checkpoint(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core.engines import checkpoints
+    from core.runs import checkpoints
 
     folder, planted = place.home / "checkpoint-2", Planted(place.root / "ran")
     folder.mkdir()
@@ -404,7 +408,8 @@ def _orphan(place: Place, classifier: Path) -> None:
         "texts": ["b" * 50_000],
     }
     question |= {"max_length": 32, "most": 10, "seconds": 1 - token_child.GRACE_S}
-    child = subprocess.Popen([sys.executable, "-m", "core.data.token_child"], stdin=subprocess.PIPE, cwd=PROJECT,
+    command = [sys.executable, "-m", "core.data.browsing.token_child"]
+    child = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=PROJECT,
                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     try:
         assert child.stdin is not None

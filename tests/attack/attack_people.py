@@ -12,18 +12,20 @@ from typing import Any
 
 import pytest
 
-from core import corrections, results, signin
-from core.access import sources
+from core.access import sign_in as signin
+from core.access.rules import sources
 from core.data.reading.files import resolve
 from core.data.reading.uploads import safe_name, save_upload
 from core.errors import AccessDenied, DataError, PathError, RunNotFound, SpecError, TunedeckError
 from core.evaluation.specs import Subject
-from core.guarded import GuardedPlayground
+from core.guarded_store import GuardedPlayground
 from core.person import Role, visitor
-from core.playground import Playground
+from core.playground import corrections
+from core.playground.client import Playground
 from core.settings import Limits, Settings, allowed_path
 from core.sharing.report import card
-from core.spec import build
+from core.spec.run import build
+from core.store import files as results
 from tests.access.conftest import SPEC
 from tests.attack.cases import case
 from tests.attack.place import ADMIN, ANN, LOOKER, OTHER_VISITOR, TOM, VIEWER, VISITOR, Place
@@ -45,7 +47,7 @@ def _card(place: Place) -> None:
 
 @case("another's run by its id, all that a trainer can do to it")
 def _others_run(place: Place) -> None:
-    from core.scheduler import remove_run, resume_run
+    from core.runs.scheduler import remove_run, resume_run
 
     house, store, settings = place.house("team"), place.store("team", TOM), place.settings("team", TOM)
     run, queued, stopped = house.ended(ANN.id), house.queued(ANN.id), house.stopped(ANN.id)
@@ -271,9 +273,10 @@ def _corrections(place: Place) -> None:
 
 @case("a model asked by somebody who may not")
 def _asked(place: Place) -> None:
-    from core.data import reviews, sql
-    from core.data.prepared import prepare
-    from core.spec import DataSpec
+    from core.data.browsing import sql
+    from core.data.inspecting import reviews
+    from core.data.prepare import prepare
+    from core.spec.run import DataSpec
 
     run, sample = place.house("team").ended(ANN.id), prepare(DataSpec(), place.settings())
     never = Playground(place.settings())

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.process import PROJECT
+from core.settings import PROJECT
 from core.sharing.code.facts import facts_of
 from core.sharing.code.notebook import notebook
 from core.sharing.code.script import script
@@ -122,9 +122,9 @@ def _log(place: Place, opened: Any) -> None:
 @case("secrets in the environment of a query")
 def _query(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process that answers it is not given them."""
-    from core.data import sql
-    from core.data.prepared import prepare
-    from core.spec import DataSpec
+    from core.data.browsing import sql
+    from core.data.prepare import prepare
+    from core.spec.run import DataSpec
 
     given = dict[str, str]()
     real = subprocess.Popen

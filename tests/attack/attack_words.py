@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from core.cli import main
+from core.cli.commands import main
 from core.settings import Settings
 from core.sharing.bundles import publish
 from core.sharing.bundles.importing import import_bundle
@@ -22,7 +22,7 @@ from core.sharing.code.script import script
 from core.sharing.report import card
 from core.sharing.report import report as reports
 from core.sharing.report.content import gather, gather_for_card
-from core.store import Store
+from core.store.store import Store
 from tests.attack.attack_bundles import whole
 from tests.attack.attack_links import everything, harmless, words
 from tests.attack.cases import case
@@ -98,8 +98,8 @@ def _inert(place: Place, shared: Shared) -> None:
 
 @case("a cell that a spreadsheet takes for a formula")
 def _formula(place: Place) -> None:
-    from core.audit import Entry, as_csv
-    from core.data.export import harmless
+    from core.spreadsheets import harmless
+    from core.store.audit import Entry, as_csv
 
     for text in ("=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "\r\n=1", "\x0b=1", "\x00=1", "＝1+1",
                  "＋1+1", "－1+1", "＠SUM(1)", "﹦1", "﹢1+1", "﹣1+1", "﹫x", "−1+1"):  # fmt: skip

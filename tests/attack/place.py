@@ -14,10 +14,10 @@ from typing import Any
 import pytest
 
 from core.errors import TunedeckError
-from core.guarded import GuardedStore
+from core.guarded_store import GuardedStore
 from core.person import OPERATOR, Person
 from core.settings import LIMITS, Limits, Settings
-from core.store import Store
+from core.store.store import Store
 from tests.access.conftest import ANN, OTHER_VISITOR, PEOPLE, House
 
 SECRETS = {

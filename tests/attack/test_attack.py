@@ -36,7 +36,8 @@ __all__ = ["opened", "shared"]
 @pytest.fixture(scope="module")
 def classifier(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a classifier of three classes that has learned nothing: it is there to be spoiled."""
-    from core import model_loading, scratch
+    from core.models import loading as model_loading
+    from core.models import scratch
 
     texts, _ = make_texts(60, 0)
     tokenizer = scratch.tokenizer(texts, 48)

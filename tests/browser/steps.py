@@ -18,9 +18,10 @@ from typing import TypeVar
 import psutil
 from playwright.sync_api import Locator, Page, TimeoutError
 
-from core import process
+from core.runs import process
 from core.settings import Settings
-from core.store import ACTIVE, Run, Store
+from core.store.record import ACTIVE, Run
+from core.store.store import Store
 from tools import browser
 
 PROJECT = Path(__file__).resolve().parents[2]

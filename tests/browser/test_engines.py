@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.results import model_folder
-from core.store import Run
+from core.store.files import model_folder
+from core.store.record import Run
 from tests.browser.steps import (
     TRAINING_S,
     Dashboard,

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from core.results import model_folder
+from core.store.files import model_folder
 from tests.browser.steps import TRAINING_S, Dashboard, button, main_score, points, settled, status, step, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]

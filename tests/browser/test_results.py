@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from core.presets import PRESETS, SAMPLE
-from core.spec import replace
-from core.store import Run
+from core.spec.presets import PRESETS, SAMPLE
+from core.spec.run import replace
+from core.store.record import Run
 from tests.browser.steps import (
     FIRST_BOX,
     TRAINING_S,

@@ -9,9 +9,10 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from core.data.prepared import Prepared, prepare
+from core.data.dataset import Prepared
+from core.data.prepare import prepare
 from core.settings import Settings
-from core.spec import DataSpec, ReadSpec
+from core.spec.run import DataSpec, ReadSpec
 
 
 @pytest.fixture

@@ -16,9 +16,9 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from core.data.prepared import is_quick, prepare
+from core.data.prepare import is_quick, prepare
 from core.errors import DataError
-from core.spec import DataSpec
+from core.spec.run import DataSpec
 from tests.data.conftest import values_of
 
 CSV = b"text,label\ngood,1\nbad,0\n"

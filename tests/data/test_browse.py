@@ -11,10 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data import browse, tokens
-from core.data.prepared import prepare
+from core.data.browsing import browse, tokens
+from core.data.prepare import prepare
 from core.errors import DataError
-from core.spec import DataSpec
+from core.spec.run import DataSpec
 
 HOSTILE = [
     'a"; DROP TABLE data; --',

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data.prepared import find_prepared, is_quick, prepare
+from core.data.prepare import find_prepared, is_quick, prepare
 from core.data.reading.files import split_of
 from core.data.reading.folders.walk import Entry, Walk
 from core.errors import DataError, PathError
-from core.spec import DataSpec
+from core.spec.run import DataSpec
 from tests.data.conftest import kinds_of, rows_of, values_of
 
 CSV = b"text,label\ngood,1\nbad,0\n"

@@ -16,10 +16,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data.prepared import find_prepared, prepare
+from core.data.prepare import find_prepared, prepare
 from core.data.reading.folders import layout
 from core.errors import DataError
-from core.spec import DataSpec
+from core.spec.run import DataSpec
 from tests.data.conftest import kinds_of, rows_of, values_of
 
 CSV = b"text,label\ngood food,1\nbad food,0\n"

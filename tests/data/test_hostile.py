@@ -17,16 +17,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data import browse
-from core.data.export import export
-from core.data.load import load
-from core.data.prepared import prepare
-from core.data.problems import inspect
-from core.data.profile import profile
-from core.data.view import View
+from core.data.browsing import browse
+from core.data.browsing.export import export
+from core.data.browsing.view import View
+from core.data.inspecting.problems import inspect
+from core.data.inspecting.profile import profile
+from core.data.loading.load import load
+from core.data.prepare import prepare
 from core.errors import TunedeckError
 from core.settings import Settings
-from core.spec import DataSpec, build
+from core.spec.run import DataSpec, build
 from tests.data.test_sql import HOSTILE as HOSTILE_SQL
 
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>"

@@ -12,13 +12,18 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from core import files, scratch, seals
-from core.data import browse, export, holdout, load, prepared, problems, profile, reviews, tokens
-from core.data.prepared import Prepared, find_prepared, prepare
-from core.data.view import View
+from core import files, seals
+from core.data import prepare as prepared
+from core.data.browsing import browse, export, tokens
+from core.data.browsing.view import View
+from core.data.dataset import Prepared
+from core.data.inspecting import problems, profile, reviews
+from core.data.loading import holdout, load
+from core.data.prepare import find_prepared, prepare
+from core.models import scratch
 from core.settings import Settings
-from core.spec import DataSpec, ModelSpec, build
-from core.steps import Condition
+from core.spec.run import DataSpec, ModelSpec, build
+from core.spec.steps import Condition
 
 
 def cut(path: Path) -> None:

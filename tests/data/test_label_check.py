@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from core import plan
-from core.data import labels
-from core.data.prepared import prepare
-from core.data.profile import profile_of
+from core.data.inspecting.profile import profile_of
+from core.data.loading import labels
+from core.data.prepare import prepare
+from core.runs import outlook as plan
 from core.settings import Settings
-from core.spec import DataSpec, ModelSpec, ProfileSpec, RunSpec
+from core.spec.run import DataSpec, ModelSpec, ProfileSpec, RunSpec
 from tests.data.test_guess import text
 
 DRAW = random.Random(3)

@@ -12,12 +12,14 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from core.data import browse, export, labels, sql
-from core.data.load import Loaded, load
-from core.data.prepared import Prepared, prepare
+from core.data.browsing import browse, export, sql
+from core.data.dataset import Prepared
+from core.data.loading import labels
+from core.data.loading.load import Loaded, load
+from core.data.prepare import prepare
 from core.errors import DataError
 from core.settings import Settings
-from core.spec import DataSpec
+from core.spec.run import DataSpec
 
 NAMES = ["neg", "pos", "mixed"]
 

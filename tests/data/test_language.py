@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from core.data.language import language_of, languages_of, main_language
-from core.data.prepared import prepare
+from core.data.inspecting.language import language_of, languages_of, main_language
+from core.data.prepare import prepare
 from core.settings import Settings
-from core.spec import DataSpec
+from core.spec.run import DataSpec
 
 GERMAN = "Das Essen war leider sehr schlecht"
 ENGLISH = "The food was very good and so was the service"

@@ -12,10 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data import labels
-from core.data.load import load
+from core.data.loading import labels
+from core.data.loading.load import load
 from core.errors import DataError
-from core.spec import DataSpec
+from core.spec.run import DataSpec
 
 
 @pytest.fixture
@@ -171,7 +171,7 @@ def test_types_may_differ_between_splits(loaded):
 
 
 def test_large_splits_go_through_a_mapped_file(loaded, monkeypatch):
-    from core.data import load as load_module
+    from core.data.loading import load as load_module
 
     columns = {"text": texts(500), "label": [0, 1] * 250}
     small = loaded(columns)
@@ -184,7 +184,7 @@ def test_large_splits_go_through_a_mapped_file(loaded, monkeypatch):
 
 
 def test_a_count_of_lost_rows_that_was_cut_short_is_not_found_done(loaded, settings, monkeypatch):
-    from core.data import load as load_module
+    from core.data.loading import load as load_module
 
     write_text = Path.write_text
 

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data import labels
-from core.data.prepared import is_quick, prepare
+from core.data.loading import labels
+from core.data.prepare import is_quick, prepare
 from core.data.reading.tables import bounded
 from core.errors import DataError
 from core.settings import Settings
-from core.spec import DataSpec
+from core.spec.run import DataSpec
 from tests.data.conftest import kinds_of, rows_of
 
 
@@ -76,7 +76,7 @@ def test_names_with_dots_are_not_taken_for_each_other(opened: Callable[..., Any]
 
 
 def test_a_page_does_not_wait_for_structs_of_a_large_file(tmp_path: Any, settings: Settings, monkeypatch: Any) -> None:
-    from core.data import prepared as preparing
+    from core.data import prepare as preparing
 
     monkeypatch.setattr(preparing, "QUICK_BYTES", 100)
     for name, content, quick in (

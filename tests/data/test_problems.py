@@ -10,10 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data.prepared import Prepared, prepare
-from core.data.problems import Finding, find_inspection, inspect
+from core.data.dataset import Prepared
+from core.data.inspecting.problems import Finding, find_inspection, inspect
+from core.data.prepare import prepare
 from core.settings import Settings
-from core.spec import DataSpec, build
+from core.spec.run import DataSpec, build
 
 LONG = "the waiter brought the wrong order twice and then argued with us about the bill for ten long minutes"
 Look = Callable[..., dict[str, Finding]]

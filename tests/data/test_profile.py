@@ -12,12 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.cli import main
-from core.data import profile as profiles
-from core.data.prepared import Prepared, prepare
-from core.data.profile import find_profile, profile, profile_of
+from core.cli.commands import main
+from core.data.dataset import Prepared
+from core.data.inspecting import profile as profiles
+from core.data.inspecting.profile import find_profile, profile, profile_of
+from core.data.prepare import prepare
 from core.settings import Settings
-from core.spec import DataSpec, ProfileSpec, build
+from core.spec.run import DataSpec, ProfileSpec, build
 from core.wording import profile_lines
 
 ENGLISH = "The waiter brought us the wrong order and then he argued about the bill for a very long time."

@@ -6,9 +6,9 @@ import re
 
 import numpy as np
 
-from core.data.load import load
+from core.data.loading.load import load
 from core.data.reading import sample
-from core.spec import DataSpec
+from core.spec.run import DataSpec
 
 
 def test_rows_are_different_balanced_and_of_real_lengths():

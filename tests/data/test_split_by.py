@@ -8,14 +8,15 @@ from typing import Any
 
 import pytest
 
-from core.data import divide, transform
-from core.data.load import load
-from core.data.prepared import Prepared, prepare
-from core.data.problems import inspect
+from core.data.dataset import Prepared
+from core.data.inspecting.problems import inspect
+from core.data.loading.load import load
+from core.data.prepare import prepare
+from core.data.preparing import divide, transform
 from core.errors import DataError, SpecError
 from core.settings import Settings
-from core.spec import DataSpec, build
-from core.steps import SplitBy, step_words
+from core.spec.run import DataSpec, build
+from core.spec.steps import SplitBy, step_words
 
 
 def written(path: Path, values: list[str], column: str = "part") -> Path:

@@ -13,12 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data import sql
-from core.data.export import csv_of
-from core.data.prepared import Prepared, prepare
+from core.data.browsing import sql
+from core.data.browsing.export import csv_of
+from core.data.dataset import Prepared
+from core.data.prepare import prepare
 from core.errors import DataError
 from core.settings import Settings
-from core.spec import DataSpec
+from core.spec.run import DataSpec
 
 SECRET = "sql-must-not-read-this"
 

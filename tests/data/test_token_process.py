@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from core.data import token_process
+from core.data.browsing import token_process
 from core.errors import DataError
-from core.process import WINDOWS
-from core.scratch import train_wordpiece
+from core.models.scratch import train_wordpiece
+from core.runs.process import WINDOWS
 
 
 def _kill() -> None:

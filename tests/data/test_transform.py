@@ -12,15 +12,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data import clean, near, transform
-from core.data.export import export
-from core.data.load import load
-from core.data.prepared import Prepared, find_prepared, prepare, until_step
-from core.data.text_ids import text_ids
+from core.data.browsing.export import export
+from core.data.dataset import Prepared
+from core.data.loading.load import load
+from core.data.loading.text_ids import text_ids
+from core.data.prepare import find_prepared, prepare, until_step
+from core.data.preparing import clean, near, transform
 from core.errors import DataError, SpecError
 from core.settings import Settings
-from core.spec import DataSpec, RunSpec, build, from_yaml, to_yaml
-from core.steps import step_words
+from core.spec.run import DataSpec, RunSpec, build, from_yaml, to_yaml
+from core.spec.steps import step_words
 from tests.data.conftest import rows_of
 
 Make = Callable[..., Prepared]

@@ -11,14 +11,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data import browse, labels, problems, profile
-from core.data.load import load
-from core.data.prepared import is_quick, prepare
+from core.data.browsing import browse
+from core.data.browsing.view import View
+from core.data.inspecting import problems, profile
+from core.data.loading import labels
+from core.data.loading.load import load
+from core.data.prepare import is_quick, prepare
 from core.data.reading.aligning import lists, types
-from core.data.view import View
 from core.errors import DataError
-from core.spec import DataSpec
-from core.steps import Condition
+from core.spec.run import DataSpec
+from core.spec.steps import Condition
 from tests.data.conftest import rows_of
 
 DAY, NOON = dt.date(2024, 5, 1), dt.time(12, 30)
@@ -210,7 +212,7 @@ def test_numbers_in_lists_stay_as_they_are_written(opened):
 
 
 def test_a_page_does_not_wait_for_bytes_to_be_read(tmp_path, settings, monkeypatch):
-    monkeypatch.setattr("core.data.prepared.QUICK_BYTES", 100)
+    monkeypatch.setattr("core.data.prepare.QUICK_BYTES", 100)
     plain, wrapped = tmp_path / "plain.parquet", tmp_path / "wrapped.parquet"
     pq.write_table(pa.table({"text": ["some text"] * 500, "label": [0, 1] * 250}), plain)
     pq.write_table(pa.table({"text": [b"some text"] * 500, "label": [0, 1] * 250}), wrapped)

@@ -11,12 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data import browse
-from core.data.prepared import Prepared, prepare
-from core.data.view import View, from_link, to_link
+from core.data.browsing import browse
+from core.data.browsing.view import View, from_link, to_link
+from core.data.dataset import Prepared
+from core.data.prepare import prepare
 from core.errors import DataError, SpecError
-from core.spec import DataSpec, build
-from core.steps import Condition, condition_words
+from core.spec.run import DataSpec, build
+from core.spec.steps import Condition, condition_words
 
 ROWS = 3_000
 

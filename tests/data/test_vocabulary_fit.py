@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
 
-from core import plan
-from core.data import vocabulary_fit
-from core.data.prepared import prepare
-from core.data.profile import profile_of
+from core.data.inspecting import vocabulary_fit
+from core.data.inspecting.profile import profile_of
+from core.data.prepare import prepare
+from core.runs import outlook as plan
 from core.settings import Settings
-from core.spec import DataSpec, ModelSpec, ProfileSpec, RunSpec
+from core.spec.run import DataSpec, ModelSpec, ProfileSpec, RunSpec
 
 ENGLISH = [
     f"the {a} of the old {b} was closed in the morning and nobody could say when it would open again"

@@ -14,10 +14,10 @@ from typing import Any
 import openpyxl
 import pytest
 
-from core.data.prepared import is_quick, prepare
+from core.data.prepare import is_quick, prepare
 from core.data.reading.tables import workbook
 from core.errors import DataError
-from core.spec import DataSpec
+from core.spec.run import DataSpec
 from tests.data.conftest import kinds_of, rows_of, values_of
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import model_loading, scratch
-from core.data.text_ids import text_ids
-from core.evaluation.predictions import Predictions
+from core.data.loading.text_ids import text_ids
+from core.models import loading as model_loading
+from core.models import scratch
+from core.runs.worker import KINDS
+from core.runs.writer import RunWriter
 from core.settings import Settings
-from core.store import Store
-from core.worker import KINDS, RunWriter
+from core.store.store import Store
+from core.tasks.text_classification.predictions import Predictions
 
 LABELS = ("bad", "middling", "good")
 FILLER = [f"word{i}" for i in range(40)]
@@ -100,7 +102,7 @@ def work(store: Store, settings: Settings) -> Callable[..., tuple[str, dict[str,
 
 
 def worker_of(store: Store, settings: Settings) -> Callable[..., tuple[str, dict[str, Any]]]:
-    from core import process
+    from core.runs import process
 
     def done(kind: str, spec: dict[str, Any], name: str = "") -> tuple[str, dict[str, Any]]:
         run_id = store.submit(kind, name or kind, spec)

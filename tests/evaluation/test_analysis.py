@@ -12,16 +12,18 @@ import pyarrow.parquet as pq
 import pytest
 from sklearn import metrics as sk
 
-from core.data.prepared import prepare
+from core.data.prepare import prepare
 from core.errors import ModelError
-from core.evaluation import analysis, label_errors, lookup, predictions, slices, statistics
-from core.evaluation.baselines import baselines
+from core.evaluation import lookup, slices
 from core.evaluation.evaluate import matched
-from core.evaluation.metrics import check_finite
-from core.evaluation.predictions import Predictions, softmax
 from core.files import finite
 from core.settings import Settings
-from core.spec import METRIC_NAMES, DataSpec
+from core.spec.run import METRIC_NAMES, DataSpec
+from core.tasks import statistics
+from core.tasks.text_classification import analysis, label_errors, predictions
+from core.tasks.text_classification.baselines import baselines
+from core.tasks.text_classification.metrics import check_finite
+from core.tasks.text_classification.predictions import Predictions, softmax
 from tests.evaluation import conftest as by_hand
 from tests.evaluation.conftest import random_predictions
 

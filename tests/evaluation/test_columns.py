@@ -11,18 +11,18 @@ from typing import Any
 
 import pytest
 
-from core.data.load import load_split
+from core.data.loading.load import load_split
 from core.data.notes import Note
-from core.data.prepared import prepare
+from core.data.prepare import prepare
 from core.errors import DataError
 from core.evaluation import columns
 from core.evaluation.columns import Fit, Training
 from core.evaluation.specs import EvaluateSpec, PredictSpec, RobustnessSpec, Subject
-from core.results import read_evaluation, trained_data
 from core.settings import Settings
-from core.spec import DataSpec, build
-from core.steps import CleanText, Condition, Deduplicate, Divide, Filter, MapLabels, Rename, SplitBy, Subset
-from core.store import Store
+from core.spec.run import DataSpec, build
+from core.spec.steps import CleanText, Condition, Deduplicate, Divide, Filter, MapLabels, Rename, SplitBy, Subset
+from core.store.files import read_evaluation, trained_data
+from core.store.store import Store
 
 Work = Callable[..., tuple[str, dict[str, Any]]]
 WORDS = ["sun", "moon", "rain", "snow", "wind", "star", "lake", "hill"]

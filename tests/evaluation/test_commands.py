@@ -13,9 +13,8 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from core.process import PROJECT
-from core.settings import Settings
-from core.store import Store
+from core.settings import PROJECT, Settings
+from core.store.store import Store
 from tests.hub_server.server import LoopbackHub
 
 pytestmark = pytest.mark.slow

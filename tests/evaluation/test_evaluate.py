@@ -12,18 +12,18 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from core import corrections
-from core.data import holdout
-from core.data.load import load
-from core.data.prepared import prepare
+from core.data.loading import holdout
+from core.data.loading.load import load
+from core.data.prepare import prepare
 from core.errors import DataError, ModelError, SpecError
-from core.evaluation import predictions
+from core.evaluation.classifier import Classifier
 from core.evaluation.specs import CompareSpec, EvaluateSpec, PredictSpec, Subject
-from core.inference import Classifier
-from core.results import read_evaluation, read_temperature, save_temperature, vectors_of
+from core.playground import corrections
 from core.settings import Settings
-from core.spec import DataSpec, build
-from core.store import Store
+from core.spec.run import DataSpec, build
+from core.store.files import read_evaluation, read_temperature, save_temperature, vectors_of
+from core.store.store import Store
+from core.tasks.text_classification import predictions
 from tests.evaluation.conftest import LABELS, make_texts
 
 Work = Callable[..., tuple[str, dict[str, Any]]]

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.evaluation.classifier import Classifier
 from core.evaluation.explain import explain
-from core.inference import Classifier
 from tests.evaluation.conftest import LABELS
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelError, TunedeckError
+from core.evaluation.classifier import Classifier
 from core.evaluation.specs import Subject
-from core.inference import Classifier
-from core.playground import Playground
-from core.results import save_temperature
+from core.playground.client import Playground
 from core.settings import Settings
+from core.store.files import save_temperature
 from tests.evaluation.conftest import LABELS
 
 
@@ -35,7 +35,7 @@ def test_questions_and_answers(playground: Playground, classifier: Path, tmp_pat
     assert playground.predict(subject, [["good " * 60]]).reads == [{"tokens": 60, "unknown": 0, "read": 46}]
     assert playground.predict(subject, [["good " * 30, "bad " * 30]]).reads[0]["read"] == 45
     model = Classifier(classifier, 48, device="cpu")
-    from core.evaluation.predictions import softmax
+    from core.tasks.text_classification.predictions import softmax
 
     assert answer.probabilities[0] == pytest.approx(softmax(model.logits(texts))[0].tolist(), abs=1e-5)
     found = playground.explain(subject, ["word1 good"], "occlusion")

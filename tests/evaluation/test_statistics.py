@@ -10,10 +10,11 @@ from scipy import stats
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
-from core.evaluation import lookup, statistics
-from core.evaluation.metrics import score
-from core.evaluation.predictions import softmax
-from core.spec import METRIC_NAMES
+from core.evaluation import lookup
+from core.spec.run import METRIC_NAMES
+from core.tasks import statistics
+from core.tasks.text_classification.metrics import score
+from core.tasks.text_classification.predictions import softmax
 from tests.evaluation.conftest import random_predictions
 
 HARD = {

@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.evaluation import analysis, statistics
 from core.figures import judge
 from core.figures.evaluation import confusion_figure
+from core.tasks import statistics
+from core.tasks.text_classification import analysis
 from tests.evaluation.conftest import predictions, random_predictions
 
 FOUND = random_predictions(300, 8)

@@ -8,11 +8,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from core.spec import DataSpec
+from core.spec.run import DataSpec
 
 
 def fetch_model(name: str, revision: str | None = None) -> dict[str, Any]:
-    from core import hub
+    from core.hub import download as hub
 
     said: list[tuple[str, float | None]] = []
     notes: list[str] = []
@@ -47,8 +47,8 @@ def prepare(name: str, config: str | None = None, revision: str | None = None) -
 
 def labels(name: str) -> dict[str, Any]:
     """The labels of a prepared Hub dataset, row by row, and what was said of them."""
-    from core.data import browse
-    from core.data import prepared as datasets
+    from core.data import prepare as datasets
+    from core.data.browsing import browse
     from core.settings import Settings
 
     with tempfile.TemporaryDirectory() as folder:
@@ -60,7 +60,7 @@ def labels(name: str) -> dict[str, Any]:
 
 
 def tokenizer_json(name: str, revision: str | None = None) -> dict[str, Any]:
-    from core import hub
+    from core.hub import download as hub
 
     before = hub.cached_file(name, "tokenizer.json", revision)
     fetched = hub.fetch_tokenizer_json(name, revision)
@@ -69,13 +69,13 @@ def tokenizer_json(name: str, revision: str | None = None) -> dict[str, Any]:
 
 
 def cached_tokenizer_json(name: str, revision: str | None = None) -> Path | None:
-    from core import hub
+    from core.hub import download as hub
 
     return hub.cached_file(name, "tokenizer.json", revision)
 
 
 def token() -> str | None:
-    from core import hub
+    from core.hub import download as hub
 
     return hub.token()
 
@@ -114,13 +114,13 @@ def search(words: str) -> dict[str, list[str]]:
 
 
 def light_import() -> dict[str, Any]:
-    """What importing core.hub and looking into the cache costs a process that has the page's basics already."""
+    """What core.hub.download and a look into the cache cost a process that has the page's basics already."""
     import psutil
     import pydantic  # noqa: F401
 
     process = psutil.Process()
     memory, start = process.memory_info().rss, time.perf_counter()
-    from core import hub
+    from core.hub import download as hub
 
     hub.cached_file("tiny/bert", "tokenizer.json")
     seconds = time.perf_counter() - start
@@ -129,7 +129,7 @@ def light_import() -> dict[str, Any]:
 
 
 def find_datasets(words: str) -> dict[str, Any]:
-    from core import hub_browse
+    from core.data.reading import hub_preview as hub_browse
 
     found, answered = hub_browse.search(words)
     return {"found": {f.name: f.here for f in found}, "answered": answered}
@@ -138,12 +138,12 @@ def find_datasets(words: str) -> dict[str, Any]:
 def look(name: str, revision: str | None = None) -> dict[str, Any]:
     from dataclasses import asdict
 
-    from core import hub_browse
+    from core.data.reading import hub_preview as hub_browse
 
     return asdict(hub_browse.look(name, revision))
 
 
 def preview(name: str, file: str) -> list[dict[str, Any]]:
-    from core import hub_browse
+    from core.data.reading import hub_preview as hub_browse
 
     return hub_browse.preview(hub_browse.look(name), file)

@@ -18,8 +18,8 @@ def make_run(home: str, *, extra: dict[str, bytes] | None = None, padding: int =
     from safetensors.numpy import save
 
     from core.settings import Settings
-    from core.spec import RunSpec
-    from core.store import Store
+    from core.spec.run import RunSpec
+    from core.store.store import Store
     from tests.hub_server.contents import bert_config, bert_weights, tokenizer
 
     settings = Settings(home=Path(home))
@@ -55,9 +55,9 @@ def push(home: str, spec: dict[str, Any], *, stop_after_s: float | None = None, 
 
     patient: with the library's waits between its tries, 23 s until it gives up
     """
-    from core import process, worker
+    from core.runs import process, worker, writer
     from core.settings import Settings
-    from core.store import Store
+    from core.store.store import Store
 
     settings = Settings(home=Path(home))
     store = Store(settings.store_path)
@@ -66,7 +66,7 @@ def push(home: str, spec: dict[str, Any], *, stop_after_s: float | None = None, 
         db.execute("UPDATE runs SET status='starting', token=7, attempt=1 WHERE id=?", (run_id,))
     run = store.begin(run_id, 7, process.identity())
     settings.run_dir(run_id).mkdir(parents=True, exist_ok=True)
-    report = worker.RunWriter(store, run, 7)
+    report = writer.RunWriter(store, run, 7)
     phases: list[str] = []
     tell = report.fraction
 
@@ -92,11 +92,11 @@ def push(home: str, spec: dict[str, Any], *, stop_after_s: float | None = None, 
 
 def set_aside(home: str, split: str) -> None:
     """Make a split of the sample a final test."""
-    from core.data import holdout
-    from core.data.prepared import prepare
+    from core.data.loading import holdout
+    from core.data.prepare import prepare
     from core.settings import Settings
-    from core.spec import DataSpec
-    from core.store import Store
+    from core.spec.run import DataSpec
+    from core.store.store import Store
 
     settings = Settings(home=Path(home))
     prepared = prepare(DataSpec(), settings)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import HubError, ModelError
-from core.hub import explain, hub_id_problem
+from core.hub.download import explain, hub_id_problem
 from tests.hub import calls
 from tests.hub_server.client import Client
 from tests.hub_server.contents import tiny_bert

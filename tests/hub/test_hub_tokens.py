@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.errors import HubError
-from core.hub_errors import without_secrets
+from core.hub.errors import without_secrets
 from tests.hub import calls
 from tests.hub_server.client import Client
 from tests.hub_server.server import EXPIRED_TOKEN, GOOD_TOKEN, OTHER_TOKEN, LoopbackHub

@@ -19,8 +19,8 @@ from core.settings import Settings
 from core.sharing.hub import outgoing
 from core.sharing.hub.outgoing_data import hub_names
 from core.sharing.hub.push_spec import PushSpec
-from core.spec import build
-from core.store import Store
+from core.spec.run import build
+from core.store.store import Store
 from tests.hub import pushing
 from tests.hub.conftest import QUICK, clean_env
 from tests.hub.test_hub_tokens import files_with

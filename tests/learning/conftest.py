@@ -11,9 +11,12 @@ from typing import Any
 
 import pytest
 
-from core import device, model_loading, models, scratch
-from core import spec as spec_module
-from core.spec import RunSpec
+from core.models import loading as model_loading
+from core.models import names as models
+from core.models import scratch
+from core.runs import device
+from core.spec import run as spec_module
+from core.spec.run import RunSpec
 
 LABELS = ("bad", "middling", "good")
 FILLER = [f"word{i}" for i in range(60)]
@@ -93,7 +96,7 @@ def make_texts(count: int, seed: int) -> tuple[list[str], list[int]]:
 
 @pytest.fixture(scope="session")
 def make_loaded() -> Callable[..., Any]:
-    """(train texts, eval texts) or counts -> what `core.data.load` hands over."""
+    """(train texts, eval texts) or counts -> what `core.data.loading.load` hands over."""
     from datasets import Dataset, DatasetDict
 
     def split(texts: Sequence[Any], labels: Sequence[int], columns: tuple[str, ...]) -> Dataset:
@@ -160,7 +163,7 @@ class Prepared:
 @pytest.fixture
 def prepare(settings: Any, tmp_path: Path, recorder: Recorder, make_spec: Any, make_loaded: Any) -> Any:
     """Everything up to the training, as the worker does it."""
-    from core.tasks.text_classification import encode
+    from core.tasks.text_classification.encode import encode
 
     def make(loaded: Any = None, report: Recorder = recorder, folder: str = "run", **changes: Any) -> Prepared:
         spec = make_spec(**changes)

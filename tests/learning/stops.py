@@ -13,9 +13,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import torch
 
-from core.engines import checkpoints
-from core.engines.support import ENGINES
-from core.evaluation.report import evaluate_run
+from core.evaluation.after_training import evaluate_run
+from core.runs import checkpoints
+from core.spec.engines import ENGINES
 
 Points = dict[tuple[int, str], float]
 

@@ -22,10 +22,11 @@ from transformers import (
     XLNetConfig,
 )
 
-from core import class_head, model_loading
-from core.class_head import plan_for, trained_names
-from core.engines import support
-from core.spec import ModelSpec
+from core.models import class_head
+from core.models import loading as model_loading
+from core.models.class_head import plan_for, trained_names
+from core.spec import engines as support
+from core.spec.run import ModelSpec
 
 SMALL: dict[str, Any] = {
     "vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,

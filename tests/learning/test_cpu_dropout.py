@@ -11,10 +11,11 @@ import pytest
 import torch
 from torch.nn import functional
 
-from core import model_loading
-from core.device import choose
-from core.engines import cpu_dropout, support
-from core.spec import ExecutionSpec
+from core.engines import cpu_dropout
+from core.models import loading as model_loading
+from core.runs.device import choose
+from core.spec import engines as support
+from core.spec.run import ExecutionSpec
 
 
 def seeded(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:

@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from core.errors import DataError
-from core.spec import replace
-from core.tasks import text_classification as task
+from core.spec.run import replace
 from core.tasks import token_cache
+from core.tasks.text_classification import encode as task
 
 
 def logits(setup: Any, batch: dict[str, np.ndarray]) -> np.ndarray:

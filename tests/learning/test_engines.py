@@ -17,11 +17,12 @@ import pytest
 import torch
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from core import model_loading, scratch
-from core.engines import checkpoints
-from core.engines.support import ENGINES
 from core.errors import DataError, ModelError, SpecError
-from core.evaluation.report import evaluate_run
+from core.evaluation.after_training import evaluate_run
+from core.models import loading as model_loading
+from core.models import scratch
+from core.runs import checkpoints
+from core.spec.engines import ENGINES
 
 CODE = {".bin", ".pkl", ".ckpt", ".py"}
 KINDS = ("trainer", "torch", "keras-tf_data", "keras-numpy")

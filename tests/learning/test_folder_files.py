@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from core.errors import ModelError
-from core.model_folder import check_folder
+from core.models.folder import check_folder
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 90868376\n".format("0" * 64)
 PAGE = "<!DOCTYPE html>\n<html><head><title>Sign in</title></head><body>Please sign in.</body></html>\n"
@@ -182,7 +182,7 @@ def test_a_file_in_the_place_of_a_folder(copy: Path) -> None:
 
 
 def test_a_tokenizer_larger_than_any(copy: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from core import tokenizer_rules
+    from core.models import tokenizer_rules
 
     monkeypatch.setattr(tokenizer_rules, "LARGEST", 1000)
     refused(copy, "tokenizer.json", "the most that is loaded here is 1.0 kB")
@@ -216,10 +216,10 @@ MECAB = {"tokenizer_class": "BertJapaneseTokenizer", "word_tokenizer_type": "mec
 def test_a_tokenizer_whose_package_is_missing(
     config: dict[str, object], needed: str, copy: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.folder_files.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("core.models.files.importlib.util.find_spec", lambda name: None)
     (copy / "tokenizer_config.json").write_text(json.dumps(config))
     refused(copy, needed, "use another model")
-    monkeypatch.setattr("core.folder_files.importlib.util.find_spec", lambda name: object())
+    monkeypatch.setattr("core.models.files.importlib.util.find_spec", lambda name: object())
     check_folder(copy, 32)
 
 

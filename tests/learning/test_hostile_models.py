@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from core import folder_files
 from core.errors import ModelError
-from core.inference import Classifier
-from core.model_folder import check_folder
-from core.models import known_limit, known_type
-from core.results import read_evaluation, read_report, read_temperature
+from core.evaluation.classifier import Classifier
+from core.models import files as folder_files
+from core.models.folder import check_folder
+from core.models.names import known_limit, known_type
 from core.settings import Settings
-from core.spec import ModelSpec
+from core.spec.run import ModelSpec
+from core.store.files import read_evaluation, read_report, read_temperature
 
 WORDS = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nprivate-key-of-somebody\n"
 

@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 
-from core import spec as spec_module
 from core.engines import keras_fit
 from core.engines.sampling import TrainingBatches
-from core.engines.support import problems
 from core.engines.vocabulary import Vocabulary
 from core.errors import DataError, SpecError
+from core.spec import run as spec_module
+from core.spec.engines import problems
 
 assert keras_hub
 

@@ -20,8 +20,8 @@ from transformers import (
 )
 
 from core.engines import keras_weights
-from core.engines.support import KERAS_TYPES
 from core.errors import ModelError
+from core.spec.engines import KERAS_TYPES
 
 SMALL: dict[str, Any] = {
     "vocab_size": 90, "num_labels": 3, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4,

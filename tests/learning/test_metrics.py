@@ -11,10 +11,10 @@ import torch
 from sklearn import metrics as sk
 
 from core.errors import ModelError
-from core.evaluation.metrics import METRICS, compute_metrics, score
-from core.evaluation.predictions import softmax
-from core.evaluation.statistics import cross_entropy
-from core.spec import METRIC_NAMES
+from core.spec.run import METRIC_NAMES
+from core.tasks.statistics import cross_entropy
+from core.tasks.text_classification.metrics import METRICS, compute_metrics, score
+from core.tasks.text_classification.predictions import softmax
 
 EXPECTED = {
     "accuracy": sk.accuracy_score,

@@ -13,11 +13,14 @@ from typing import Any
 import pytest
 import torch
 
-from core import device, model_folder, model_loading, models, scratch
 from core.errors import ModelError, PathError, SpecError
-from core.process import PROJECT
-from core.settings import Settings
-from core.spec import ExecutionSpec, ModelSpec
+from core.models import folder as model_folder
+from core.models import loading as model_loading
+from core.models import names as models
+from core.models import scratch
+from core.runs import device
+from core.settings import PROJECT, Settings
+from core.spec.run import ExecutionSpec, ModelSpec
 
 
 def quiet(text: str, share: float | None) -> None:

@@ -11,8 +11,8 @@ import pytest
 from sklearn import metrics as sk
 
 from core.evaluation.advice import advise
-from core.evaluation.report import evaluate_run, summarise
-from core.spec import RunSpec
+from core.evaluation.after_training import evaluate_run, summarise
+from core.spec.run import RunSpec
 
 NAMES = ("bad", "middling", "good")
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from core.engines import checkpoints
-from core.engines.support import ENGINES
+from core.runs import checkpoints
+from core.spec.engines import ENGINES
 from tests.learning.stops import Outcome, Stop, draw_something, run_with
 
 KINDS = ("trainer", "torch", "keras-tf_data")

@@ -22,12 +22,13 @@ from transformers import (
     PerceiverTokenizer,
 )
 
-from core import model_loading, models
-from core.engines import support
 from core.errors import ModelError
-from core.inference import Classifier
+from core.evaluation.classifier import Classifier
+from core.models import loading as model_loading
+from core.models import names as models
 from core.settings import Settings
-from core.spec import ModelSpec
+from core.spec import engines as support
+from core.spec.run import ModelSpec
 
 PARTS = ([f"{'good' if i % 2 else 'bad'} word{i % 5}" for i in range(16)], [i % 2 for i in range(16)])
 

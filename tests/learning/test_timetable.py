@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from core.engines import checkpoints
 from core.engines.timetable import Timetable
-from core.spec import RunSpec, replace
+from core.runs import checkpoints
+from core.spec.run import RunSpec, replace
 
 
 def timetable(batches: Any, **training: Any) -> Timetable:

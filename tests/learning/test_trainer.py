@@ -13,7 +13,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from core.engines import trainer
 from core.errors import ModelError
-from core.evaluation.report import evaluate_run
+from core.evaluation.after_training import evaluate_run
 
 PICKLED = {".bin", ".pt", ".pth", ".pkl", ".ckpt"}
 
@@ -42,7 +42,7 @@ def test_the_same_seed_gives_the_same_weights(prepare: Any, strategy: str) -> No
 
 
 def test_a_stopped_run_is_judged_on_what_time_allows(prepare: Any, recorder: Any, monkeypatch: Any) -> None:
-    monkeypatch.setattr("core.evaluation.report.SECONDS_AFTER_STOP", 0.0)
+    monkeypatch.setattr("core.evaluation.after_training.SECONDS_AFTER_STOP", 0.0)
     setup = prepare(training__per_device_eval_batch_size=4)
     recorder.stop_requested = True
     result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)
@@ -109,7 +109,8 @@ def test_japanese_from_scratch(prepare: Any, recorder: Any, make_loaded: Any) ->
 def test_a_model_without_a_padding_token(prepare: Any, recorder: Any, tmp_path: Path) -> None:
     from transformers import GPT2Config, GPT2Model, PreTrainedTokenizerFast
 
-    from core import model_loading, scratch
+    from core.models import loading as model_loading
+    from core.models import scratch
 
     base = scratch.tokenizer(["word1 word2 good1 bad1 middling1"] * 3, 32)
     tokenizer = PreTrainedTokenizerFast(

@@ -20,8 +20,8 @@ from transformers import (
 )
 
 from core.engines import network, vocabulary
-from core.engines.support import ENGINES
 from core.engines.vocabulary import Vocabulary
+from core.spec.engines import ENGINES
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.runtime.scriptrunner import script_runner
 from streamlit.testing.v1 import AppTest
 
-from core.scheduler import Scheduler
+from core.runs.scheduler import Scheduler
 
 ROOT = Path(__file__).parents[2]
 COMPONENTS = functools.cache(manifest_scanner.scan_component_manifests)

@@ -30,7 +30,7 @@ JOINER = "\u2060"
 )
 def test_plain_text_escapes_every_mark(app: Open, text: str) -> None:
     app()
-    from ui.components import plain
+    from ui.components.basics import plain
 
     shown = plain(text)
     assert shown.replace("\\", "").replace(JOINER, "") == text
@@ -40,7 +40,7 @@ def test_plain_text_escapes_every_mark(app: Open, text: str) -> None:
 @pytest.mark.parametrize("text", [":smile:", ":material/star:", "https://a.b", "www.a.b", "me@a.b", "10:30:00"])
 def test_what_markdown_finds_without_marks_is_broken_up(app: Open, text: str) -> None:
     app()
-    from ui.components import plain
+    from ui.components.basics import plain
 
     assert JOINER in plain(text)
     assert plain(text).replace("\\", "").replace(JOINER, "") == text
@@ -48,7 +48,7 @@ def test_what_markdown_finds_without_marks_is_broken_up(app: Open, text: str) ->
 
 def test_plain_text_is_one_line(app: Open) -> None:
     app()
-    from ui.components import plain
+    from ui.components.basics import plain
 
     assert plain("  a\n\n  b\tc\x00d ") == "a b c d"
 
@@ -56,7 +56,7 @@ def test_plain_text_is_one_line(app: Open) -> None:
 def test_errors_of_several_fields_are_a_list(app: Open) -> None:
     def script() -> None:
         from core.errors import DataError, Problem, SpecError
-        from ui.components import show_error
+        from ui.components.basics import show_error
 
         show_error(DataError("the file is empty"))
         show_error(SpecError([Problem("training.seed", "'x' is not a whole number"), Problem("", "no *mapping*")]))
@@ -76,7 +76,7 @@ def test_a_field_s_name_stays_in_its_code_span(app: Open) -> None:
     def script() -> None:
         from core.errors import Problem, SpecError
         from tests.pages.test_components import HOSTILE
-        from ui.components import show_error
+        from ui.components.basics import show_error
 
         show_error(SpecError([Problem(HOSTILE, "not known"), Problem("training.seed", "not a number")]))
 
@@ -89,8 +89,8 @@ def test_a_field_s_name_stays_in_its_code_span(app: Open) -> None:
 def test_a_field_s_name_in_a_spec_as_yaml_stays_in_its_code_span(app: Open) -> None:
     app()
     from core.errors import SpecError
-    from core.spec import from_yaml
-    from ui.spec_yaml import _lines
+    from core.spec.run import from_yaml
+    from ui.new_run.yaml import _lines
 
     text = yaml.safe_dump({"training": {HOSTILE: 1}})
     with pytest.raises(SpecError) as caught:

@@ -15,10 +15,11 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.uploaded_file_manager import DeletedFile
 from streamlit.testing.v1 import AppTest
 
-from core.data.prepared import QUICK_BYTES
+from core.data.prepare import QUICK_BYTES
 from core.settings import Settings, from_environment
-from core.spec import DataSpec
-from core.store import Run, Store
+from core.spec.run import DataSpec
+from core.store.record import Run
+from core.store.store import Store
 
 Open = Callable[..., AppTest]
 PAGE = "data/datasets"
@@ -96,7 +97,8 @@ def test_an_upload_that_is_told_of_twice_is_taken_once(app: Open, monkeypatch: p
     """A click interrupts the run that took it; Streamlit then calls again, with a file that is gone."""
     page = file_page(app)
     upload(page, "reviews.csv", REVIEWS)
-    from ui import dataset_source, state
+    from ui.datasets.choosing import source as dataset_source
+    from ui.session import state
 
     with monkeypatch.context() as patch:
         patch.setattr(state, "widget", lambda key: DeletedFile("gone"))

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.data.prepared import prepare
-from core.presets import PRESETS, SAMPLE
+from core.data.prepare import prepare
 from core.settings import from_environment
-from core.spec import DataSpec, ReadSpec, RunSpec, build, get_field, replace, spec_fields, to_yaml
-from core.store import Store
+from core.spec.presets import PRESETS, SAMPLE
+from core.spec.run import DataSpec, ReadSpec, RunSpec, build, get_field, replace, spec_fields, to_yaml
+from core.store.store import Store
 
 Open = Callable[..., AppTest]
 PAGE = "train/new_run"
@@ -49,7 +49,8 @@ def start(page: AppTest) -> RunSpec:
 
 def test_every_field_of_the_spec_has_its_place(app: Open) -> None:
     app()
-    from ui import spec_form, spec_summary
+    from ui.new_run import form as spec_form
+    from ui.new_run import summary as spec_summary
 
     for path, _ in spec_fields():
         shown = spec_form.is_main(path) or spec_form.has_choice(path)
@@ -227,7 +228,7 @@ def test_all_values_of_a_spec_survive_the_form(app: Open) -> None:
     spec = replace(PRESETS[SAMPLE].spec, changes)
     page.session_state["draft"] = spec
     page.switch_page(f"../pages/{PAGE}.py").run()
-    from ui import spec_form
+    from ui.new_run import form as spec_form
 
     held = page.session_state["form"]
     read, problems = spec_form.read(held)

@@ -10,7 +10,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.settings import Settings
-from core.store import Store
+from core.store.store import Store
 from tests.synthetic import Synthetic
 
 App = Callable[[str], AppTest]
@@ -70,7 +70,7 @@ def test_links_that_lead_nowhere(app: App, settings: Settings, query: str) -> No
 
 def test_hostile_texts_stay_texts_when_words_are_highlighted(app: App) -> None:
     app("results/playground")
-    explanation: Any = importlib.import_module("ui.explanation")
+    explanation: Any = importlib.import_module("ui.evaluate.explanation")
     text = "<script>x</script> **bold** :red[a] $x$ [l](http://e) good"
     spans = [(0, 8), (19, 27), (28, 35), (36, 39), (40, 53), (54, 58)]
     found = [

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from core.naming import run_name
-from core.presets import PRESETS, SAMPLE
 from core.settings import Settings
-from core.spec import DataSpec
-from core.store import Store
+from core.spec.names import run_name
+from core.spec.presets import PRESETS, SAMPLE
+from core.spec.run import DataSpec
+from core.store.store import Store
 from tests.synthetic import STARS, Synthetic, a_report
 
 Open = Callable[..., AppTest]

@@ -8,8 +8,8 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.settings import Settings
-from core.spec import DataSpec
-from core.store import Store
+from core.spec.run import DataSpec
+from core.store.store import Store
 from tests.synthetic import Synthetic
 
 Open = Callable[..., AppTest]

@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.settings import Settings
-from core.store import Store
+from core.store.store import Store
 from tests.hub import pushing
 from tests.hub.test_hub_tokens import files_with
 from tests.hub_server.server import GOOD_TOKEN, READ_TOKEN, LoopbackHub

@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.settings import Settings
 from core.sharing.report import card
-from core.store import Store
+from core.store.store import Store
 from tests.synthetic import Synthetic
 
 App = Callable[[str], AppTest]

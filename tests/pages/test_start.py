@@ -5,10 +5,10 @@ from typing import Any
 
 from streamlit.testing.v1 import AppTest
 
-from core.presets import PRESETS, SAMPLE
 from core.settings import from_environment
-from core.spec import build
-from core.store import Store
+from core.spec.presets import PRESETS, SAMPLE
+from core.spec.run import build
+from core.store.store import Store
 
 Open = Callable[..., AppTest]
 

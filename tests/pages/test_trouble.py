@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from core.errors import StoreTrouble
-from core.store import Store
+from core.store.store import Store
 from tests.pages.conftest import ROOT, quicken
 from tests.read_only import read_only
 from tests.synthetic import Synthetic
@@ -61,7 +61,7 @@ def test_a_home_that_cannot_be_written_at_the_start(settings, monkeypatch: pytes
         asyncio.run(come_up())
     page.run()
     assert not page.exception and not page.error
-    from ui import resources
+    from ui.session import resources
 
     resources.scheduler().close()
     st.cache_resource.clear()
@@ -69,7 +69,7 @@ def test_a_home_that_cannot_be_written_at_the_start(settings, monkeypatch: pytes
 
 def test_a_home_that_becomes_read_only_is_said_on_every_page(app: Callable[[str], AppTest], settings) -> None:
     page = app("train/runs")
-    from ui import resources
+    from ui.session import resources
 
     with read_only(settings.home):
         with pytest.raises(StoreTrouble) as trouble:

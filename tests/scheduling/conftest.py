@@ -11,9 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from core import process
+from core.runs import process
 from core.settings import Settings, from_environment
-from core.store import Run, Store
+from core.store.record import Run
+from core.store.store import Store
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 

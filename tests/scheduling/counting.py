@@ -11,15 +11,16 @@ import sys
 import time
 from typing import Any
 
-from core import process, spare, worker
-from core.scheduler import Scheduler
+from core.runs import process, spare, worker, writer
+from core.runs.scheduler import Scheduler
 from core.settings import Settings, from_environment
-from core.store import Run, Store
+from core.store.record import Run
+from core.store.store import Store
 
 MODULE = "tests.scheduling.counting"
 
 
-def count(run: Run, settings: Settings, report: worker.RunWriter) -> dict[str, Any]:
+def count(run: Run, settings: Settings, report: writer.RunWriter) -> dict[str, Any]:
     """Steps of `pause` seconds that report like training does; `spec` may ask for a failure at a step."""
     steps, pause, fault = run.spec["steps"], run.spec.get("pause", 0.01), run.spec.get("fault")
     report.phase("Training")

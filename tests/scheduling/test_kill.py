@@ -15,8 +15,9 @@ from collections.abc import Callable
 import psutil
 import pytest
 
-from core import process
-from core.store import ProcessId, Run, Store
+from core.runs import process
+from core.store.record import ProcessId, Run
+from core.store.store import Store
 from tests.scheduling.conftest import Dashboard, wait_for
 
 pytestmark = pytest.mark.skipif(process.WINDOWS, reason="freezing is by signal")

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import pytest
 
-from core import leftovers, process
-from core.scheduler import Scheduler
+from core.runs import leftovers, process
+from core.runs.scheduler import Scheduler
 from core.settings import Settings
-from core.store import Store
+from core.store.store import Store
 from tests.scheduling.conftest import PROJECT
 
 
@@ -23,7 +23,7 @@ def test_an_import_that_was_killed_is_swept_by_the_next_scheduler(store: Store, 
     code = """
 import sys, time
 from pathlib import Path
-from core.leftovers import half_made
+from core.runs.leftovers import half_made
 with half_made(Path(sys.argv[1])) as folder:
     (folder / "model.safetensors").write_bytes(b"half")
     print(folder, flush=True)

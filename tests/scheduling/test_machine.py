@@ -13,8 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from core import machine, process
-from core.store import Store
+from core import machine
+from core.runs import process
+from core.store.store import Store
 from tests.scheduling.conftest import Dashboard, wait_for
 
 

@@ -20,7 +20,7 @@ import asyncio, os, resource, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (256, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
 import streamlit_app
 from core.settings import from_environment
-from core.store import Store
+from core.store.store import Store
 loops = [asyncio.new_event_loop() for tab in range(128)]
 print(len(Store(from_environment().store_path).runs()), resource.getrlimit(resource.RLIMIT_NOFILE)[0])
 """
@@ -49,7 +49,7 @@ import resource
 from pathlib import Path
 from core.errors import StoreTrouble
 from core.settings import from_environment
-from core.store import Store
+from core.store.store import Store
 store = Store(from_environment().store_path)
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
 kept = []
@@ -73,11 +73,11 @@ def test_pages_leave_no_files_open(settings: Settings, tmp_path: Path) -> None:
     code = """
 import os
 from core.data import browse
-from core.data.prepared import prepare
-from core.data.view import View
+from core.data.prepare import prepare
+from core.data.browsing.view import View
 from core.settings import from_environment
-from core.spec import DataSpec
-from core.store import Store
+from core.spec.run import DataSpec
+from core.store.store import Store
 def look():
     settings = from_environment()
     Store(settings.store_path).runs()

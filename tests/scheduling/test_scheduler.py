@@ -13,13 +13,13 @@ from itertools import pairwise
 import psutil
 import pytest
 
-from core import kinds, process
-from core.causes import cause_of_death
 from core.errors import RunNotFound, StaleWrite, WrongStatus
-from core.scheduler import Scheduler, _Watch, free_resource, remove_run
+from core.runs import kinds, process
+from core.runs.causes import cause_of_death
+from core.runs.scheduler import Scheduler, _Watch, free_resource, remove_run
+from core.runs.worker import explain
 from core.settings import Settings
-from core.store import Store
-from core.worker import explain
+from core.store.store import Store
 from tests.scheduling import counting
 from tests.scheduling.conftest import Dashboard, wait_for
 
@@ -82,7 +82,7 @@ def test_a_worker_that_never_comes_up_is_put_back(
     run_id = store.submit("train", "orphan", {"steps": 2})
     assert lease is not None
     old = store.claim(lease, run_id, "cpu")
-    monkeypatch.setattr("core.scheduler.COME_UP_S", 0.2)
+    monkeypatch.setattr("core.runs.scheduler.COME_UP_S", 0.2)
     monkeypatch.setattr(process, "WORKER", counting.MODULE)
     scheduler = Scheduler(store, settings, poll_s=0.05)
     scheduler.start()

@@ -11,10 +11,10 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from core import process, spare
+from core.runs import process, spare
+from core.runs.spare import Spare
 from core.settings import Settings, from_environment
-from core.spare import Spare
-from core.store import Store
+from core.store.store import Store
 from tests.scheduling import counting
 from tests.scheduling.conftest import Dashboard, wait_for
 

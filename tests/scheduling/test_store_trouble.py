@@ -17,11 +17,12 @@ from pathlib import Path
 import apsw
 import pytest
 
-from core import cli_work, process
+from core.cli import work as cli_work
 from core.errors import StoreTrouble
-from core.scheduler import Scheduler
+from core.runs import process
+from core.runs.scheduler import Scheduler
 from core.settings import Settings
-from core.store import Store
+from core.store.store import Store
 from tests.read_only import read_only
 from tests.scheduling.conftest import PROJECT, wait_for
 from tests.scheduling.counting import MODULE
@@ -85,7 +86,7 @@ TROUBLES: dict[str, tuple[Trouble, str]] = {
 
 @pytest.fixture(params=TROUBLES)
 def trouble(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> tuple[Trouble, str]:
-    monkeypatch.setattr("core.store.BUSY_TIMEOUT_MS", 100)
+    monkeypatch.setattr("core.store.store.BUSY_TIMEOUT_MS", 100)
     return TROUBLES[request.param]
 
 

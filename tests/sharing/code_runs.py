@@ -14,11 +14,14 @@ from typing import Any
 
 import pandas as pd
 
-from core import model_loading, process, scratch
-from core import spec as specs
+from core.models import loading as model_loading
+from core.models import scratch
+from core.runs import process
+from core.runs.worker import KINDS
+from core.runs.writer import RunWriter
 from core.settings import Settings
-from core.store import Store
-from core.worker import KINDS, RunWriter
+from core.spec import run as specs
+from core.store.store import Store
 from tests.learning.conftest import LABELS, make_texts
 
 PROJECT = Path(__file__).resolve().parents[2]

@@ -12,8 +12,9 @@ import pytest
 from core.evaluation import evaluate
 from core.evaluation.specs import EvaluateSpec, Subject
 from core.settings import Settings
-from core.spec import build
-from core.store import Run, Store
+from core.spec.run import build
+from core.store.record import Run
+from core.store.store import Store
 from tests.evaluation.conftest import LABELS, make_texts, worker_of
 
 NAME = "Reviews, judged"

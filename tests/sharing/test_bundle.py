@@ -13,18 +13,18 @@ from typing import Any
 
 import pytest
 
-from core.cli import main
+from core.cli.commands import main
 from core.errors import DataError, TunedeckError, WrongStatus
-from core.evaluation import predictions
 from core.evaluation.specs import CompareSpec, EvaluateSpec
-from core.results import read_evaluation, read_report
-from core.run_view import RunView
-from core.section import Section
 from core.settings import Settings
 from core.sharing.bundles import bundle, examples_file
 from core.sharing.bundles.importing import import_bundle
-from core.spec import build
-from core.store import Store
+from core.spec.run import build
+from core.spec.section import Section
+from core.store.files import read_evaluation, read_report
+from core.store.store import Store
+from core.store.watching import RunView
+from core.tasks.text_classification import predictions
 from tests.evaluation.conftest import reviews_in, worker_of
 
 Work = Callable[..., tuple[str, dict[str, Any]]]

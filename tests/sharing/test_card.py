@@ -11,16 +11,16 @@ import pytest
 import yaml
 from huggingface_hub import EvalResult, ModelCard
 
-from core.data.prepared import prepare
+from core.data.prepare import prepare
 from core.errors import SpecError
-from core.presets import PRESETS
-from core.results import read_evaluation, save_temperature
 from core.settings import Settings
 from core.sharing.report import card, hub_rules
 from core.sharing.report.card import PLACEHOLDER, Edits
 from core.sharing.report.content import gather_for_card
-from core.spec import DataSpec, replace
-from core.store import Store
+from core.spec.presets import PRESETS
+from core.spec.run import DataSpec, replace
+from core.store.files import read_evaluation, save_temperature
+from core.store.store import Store
 from core.wording import metric_title
 from tests.sharing.judged_run import JudgedRun
 from tests.synthetic import Synthetic

@@ -16,17 +16,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import model_loading, process, results, scratch
 from core.errors import ModelError, PathError, SpecError
-from core.evaluation.predictions import softmax
-from core.inference import Classifier
+from core.evaluation.classifier import Classifier
+from core.models import loading as model_loading
+from core.models import scratch
+from core.runs import process
 from core.settings import Settings
 from core.sharing.model import export as exports
 from core.sharing.model import model_files, onnx_model
-from core.sharing.model.export import ExportSpec
+from core.sharing.model.export_spec import ExportSpec
 from core.sharing.model.inputs import Inputs
-from core.spec import build
-from core.store import Store
+from core.spec.run import build
+from core.store import files as results
+from core.store.store import Store
+from core.tasks.text_classification.predictions import softmax
 from tests.evaluation.conftest import LABELS, make_texts
 from tests.synthetic import Synthetic
 
@@ -291,8 +294,8 @@ def test_kinds_that_have_no_onnx_form_are_told_before_anything_is_done(kind: str
 
 
 def test_data_that_is_gone_costs_the_labels_alone(trained: str, settings: Settings, store: Store) -> None:
+    from core.runs.writer import RunWriter
     from core.sharing.model import inputs
-    from core.worker import RunWriter
 
     shutil.rmtree(store.run(trained).spec["data"]["path"])
     shutil.rmtree(settings.datasets, ignore_errors=True)
@@ -308,8 +311,8 @@ def test_data_that_is_gone_costs_the_labels_alone(trained: str, settings: Settin
 
 def test_labels_of_the_data_find_the_classes_of_the_model(trained: str, settings: Settings, store: Store) -> None:
     """The model's are bad, middling, good; the data's come in the order of the alphabet."""
+    from core.runs.writer import RunWriter
     from core.sharing.model import inputs
-    from core.worker import RunWriter
 
     run = Synthetic(store, settings, kind="export").working()
     report = RunWriter(store, store.run(run.id), run.token)
@@ -346,7 +349,8 @@ def test_links_in_a_folder_lead_nowhere_else(classifier: Path, tmp_path: Path, h
 
 
 def test_a_stop_leaves_nothing(trained: str, settings: Settings, store: Store) -> None:
-    from core.worker import KINDS, RunWriter, Stopped
+    from core.runs.worker import KINDS
+    from core.runs.writer import RunWriter, Stopped
 
     run_id = store.submit("export", "x", ask("safetensors", trained))
     with store.atomic() as db:

@@ -9,7 +9,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.settings import Settings
-from core.store import Store
+from core.store.store import Store
 from tests.pages.conftest import part_of_share
 from tests.synthetic import Synthetic
 

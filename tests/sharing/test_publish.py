@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from core.cli import main
+from core.cli.commands import main
 from core.sharing.bundles import publish
 from tests.sharing.test_bundle import SECRET, TOKEN, Shared, shared
 
@@ -62,7 +62,14 @@ def site(shared: Shared, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_what_is_in_it(site: Path, shared: Shared) -> None:
     assert {p.name for p in (site / "results").iterdir()} == {f"{shared.ids[name]}.zip" for name in ("one", "two")}
-    for name in ("streamlit_app.py", "ui/app.py", "ui/icon.svg", "core/store.py", ".streamlit/config.toml", "LICENSE"):
+    for name in (
+        "streamlit_app.py",
+        "ui/app.py",
+        "ui/icon.svg",
+        "core/store/store.py",
+        ".streamlit/config.toml",
+        "LICENSE",
+    ):
         assert (site / name).is_file(), name
     assert not [p for p in site.rglob("*") if p.suffix in (".pyc", ".sqlite3", ".safetensors") or p.name == "tests"]
     whole = b"".join(p.read_bytes() for p in site.rglob("*") if p.is_file()).decode("utf-8", "replace")

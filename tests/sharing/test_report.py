@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from core.results import read_evaluation, read_report
 from core.settings import Settings
 from core.sharing.report import report
 from core.sharing.report.content import Content, gather
 from core.sharing.report.document import visible
-from core.store import Store
+from core.store.files import read_evaluation, read_report
+from core.store.store import Store
 from core.wording import score
 from tests.browser.steps import ARGUMENTS, chromium
 from tests.sharing.judged_run import JudgedRun

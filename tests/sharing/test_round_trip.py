@@ -16,11 +16,11 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from core.scheduler import Scheduler
+from core.runs.scheduler import Scheduler
 from core.settings import Settings
 from core.sharing.bundles.bundle import NAME
 from core.sharing.bundles.shown import take_in
-from core.store import Store
+from core.store.store import Store
 from tests.hub_server.server import LoopbackHub
 from tests.pages.conftest import quicken
 from tests.sharing.test_bundle import Shared, shared
@@ -145,7 +145,7 @@ def test_what_is_no_longer_published_is_forgotten(shared: Shared, results: Path,
 TAKEN = """
 from core.settings import from_environment
 from core.sharing.bundles.shown import take_in
-from core.store import Store
+from core.store.store import Store
 settings = from_environment()
 store = Store(settings.store_path)
 print(take_in(store, settings), sorted(run.id for run in store.runs(kind="train")))

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core import spec as specs
 from core.engines.sampling import TrainingBatches
 from core.engines.vocabulary import PADDING_COUNTS, TYPES
 from core.errors import DataError
@@ -24,7 +23,8 @@ from core.sharing.code.pieces import constant, imports, one_line, taken
 from core.sharing.code.readme import readme, requirements
 from core.sharing.code.script import main_lines, script
 from core.sharing.report.content import texts_are_public
-from core.spec import RunSpec
+from core.spec import run as specs
+from core.spec.run import RunSpec
 from tests.sharing.code_runs import (
     CASES,
     HOSTILE_COLUMNS,

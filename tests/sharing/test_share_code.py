@@ -8,7 +8,7 @@ from collections.abc import Callable
 from streamlit.testing.v1 import AppTest
 
 from core.settings import Settings
-from core.store import Store
+from core.store.store import Store
 from tests.pages.conftest import app, part_of_share
 from tests.synthetic import Synthetic
 

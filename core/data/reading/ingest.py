@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from core.data.dataset import Column, Prepared, Progress
 from core.data.notes import Note
-from core.data.prepared import Column, Prepared, Progress
 from core.data.reading import files
 from core.data.reading.aligning import types
 from core.data.reading.aligning.alignment import align
@@ -28,8 +28,8 @@ from core.data.reading.text import delimited, textfile, textnotes
 from core.data.reading.units import FAMILIES, Unit, units_of, unpacked
 from core.errors import DataError
 from core.settings import Settings
-from core.spec import DataSpec, ReadSpec
-from core.steps import Rename, SplitBy, step_words
+from core.spec.run import DataSpec, ReadSpec
+from core.spec.steps import Rename, SplitBy, step_words
 from core.wording import counted, listed
 
 
@@ -91,7 +91,7 @@ def files_of(data: DataSpec, settings: Settings, folder: Path, progress: Progres
 
 def by_step(prepared: Prepared, step: Any, folder: Path, progress: Progress) -> Made:
     """What a step makes of a prepared dataset."""
-    from core.data import transform
+    from core.data.preparing import transform
 
     made = Made(prepared.title, reading=prepared.reading, notes=list(prepared.notes))
     if isinstance(step, SplitBy):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from core.data.dataset import Progress
 from core.data.notes import Note
-from core.data.prepared import Progress
 from core.data.reading import archives, files
 from core.data.reading.aligning.storing import linked
 from core.data.reading.files import ARCHIVES, JSON_SUFFIXES, PACKED, TEXT_SUFFIXES, Source, bare_name
@@ -15,7 +15,7 @@ from core.data.reading.folders.saved import features as features_of
 from core.data.reading.tables import arrow
 from core.errors import DataError
 from core.settings import Settings
-from core.spec import DataSpec
+from core.spec.run import DataSpec
 
 FAMILIES = {"text": TEXT_SUFFIXES | {".xlsx"}, "json": JSON_SUFFIXES}  # formats whose files are read together
 

@@ -9,11 +9,11 @@ import uuid
 from pathlib import Path
 from typing import Protocol
 
-from core import quotas
-from core.access import check
+from core.access.rules import check
 from core.errors import DataError
 from core.settings import Settings
-from core.store import Store
+from core.store import quotas
+from core.store.store import Store
 
 CHUNK = 1024 * 1024
 MAX_NAME = 100

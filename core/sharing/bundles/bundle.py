@@ -15,25 +15,27 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from core import spec as specs
-from core.data.prepared import find_prepared
+from core.data.prepare import find_prepared
 from core.errors import ModelError, SpecError
 from core.evaluation.specs import CompareSpec, EvaluateSpec
 from core.files import finite, write_text
-from core.section import Section
-from core.sharing import environment, private
+from core.sharing import redact as private
 from core.sharing.bundles import examples_file, zips
 from core.sharing.bundles.bundle_format import FILES, MANIFEST, FileEntry, Manifest, Record
-from core.sharing.bundles.specs import BundleSpec
+from core.sharing.bundles.bundle_spec import BundleSpec
 from core.sharing.report import card
 from core.sharing.report import report as reports
 from core.sharing.report.content import gather, gather_for_card, without_values
-from core.spec import DataSpec, RunSpec
+from core.spec import run as specs
+from core.spec.run import DataSpec, RunSpec
+from core.spec.section import Section
+from core.store.files import ENVIRONMENT
 
 if TYPE_CHECKING:
+    from core.runs.writer import RunWriter
     from core.settings import Settings
-    from core.store import Run, Store
-    from core.worker import RunWriter
+    from core.store.record import Run
+    from core.store.store import Store
 
 NAME = "bundle.zip"
 TUNEDECK = "0.1.0"
@@ -129,7 +131,7 @@ def _copy(run: Run, source: Path, place: Path, texts: bool, settings: Settings) 
             write_text(place / name, specs.to_yaml(spec))
         else:
             tree = private.public(json.loads(path.read_text(encoding="utf-8")), settings)
-            if name == environment.NAME:
+            if name == ENVIRONMENT:
                 tree["dataset"]["title"] = Path(str(tree["dataset"]["title"])).name
             write_text(place / name, json.dumps(tree if texts else _without_texts(name, tree), ensure_ascii=False))
 
@@ -200,7 +202,7 @@ def specs_of(records: Sequence[Record]) -> None:
 
 def as_run(record: Record, owner: str, imported: dict[str, Any]) -> Run:
     """A record of a bundle as a run of this home."""
-    from core.store import Run
+    from core.store.record import Run
 
     nowhere = {f.name: None for f in dataclasses.fields(Run)}
     counted = {"token": 0, "beats": 0, "phase": ""}

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from core.errors import DataError
 from core.sharing.bundles.bundle_format import Count, Interval, Label, Metrics, Name, Number, first_problem
 
-THRESHOLDS = 201  # of a class's curve: see core.evaluation.analysis
+THRESHOLDS = 201  # of a class's curve: see core.tasks.text_classification.analysis
 
 
 class Shape(BaseModel):
@@ -33,7 +33,7 @@ class Majority(Shape):
 
 
 class ReportShape(Shape):
-    """report.json: see core.evaluation.report"""
+    """report.json: see core.evaluation.after_training"""
 
     examples: Count
     train_examples: Count
@@ -364,7 +364,7 @@ class Noted(Shape):
 
 
 class EnvironmentShape(Shape):
-    """environment.json: see core.sharing.environment"""
+    """environment.json: see core.runs.environment"""
 
     python: Name = ""
     packages: dict[Name, Name]

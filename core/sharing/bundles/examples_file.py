@@ -13,7 +13,7 @@ from core.files import replace_file
 if TYPE_CHECKING:
     import pandas as pd
 
-    from core.data.prepared import Prepared
+    from core.data.dataset import Prepared
 
 NAME = "examples.parquet"
 ROW = "row"

@@ -18,19 +18,20 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
 
-from core import quotas
-from core import spec as specs
 from core.data.reading.uploads import CHUNK, Readable, safe_name
 from core.errors import DataError, RunNotFound, SpecError, WrongStatus
 from core.files import sync
-from core.leftovers import half_made
 from core.network_paths import network_path_in
+from core.runs.leftovers import half_made
 from core.settings import Settings
 from core.sharing.bundles import bundle_format, bundle_shapes, examples_file, zips
 from core.sharing.bundles.bundle import as_run, specs_of
 from core.sharing.bundles.bundle_format import FOR_PEOPLE, MANIFEST, MOST_FILES, Manifest, Record, first_line, read_json
-from core.spec import DataSpec
-from core.store import Run, Store
+from core.spec import run as specs
+from core.spec.run import DataSpec
+from core.store import quotas
+from core.store.record import Run
+from core.store.store import Store
 
 MOST_METRICS, MOST_EVENTS, MOST_ROWS = 500_000, 100_000, 5_000_000
 MOST_TEXT_BYTES, ROWS_AT_ONCE = 1024**3, 50_000  # of a table in memory

@@ -18,17 +18,16 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import ModelError
 from core.files import write_text
-from core.process import PROJECT
-from core.settings import CONFIGURATION
-from core.sharing import private
+from core.settings import CONFIGURATION, PROJECT
+from core.sharing import redact as private
 from core.sharing.bundles import zips
 from core.sharing.bundles.bundle import build
-from core.sharing.bundles.specs import PublishSpec
+from core.sharing.bundles.bundle_spec import PublishSpec
 
 if TYPE_CHECKING:
+    from core.runs.writer import RunWriter
     from core.settings import Settings
-    from core.store import Run
-    from core.worker import RunWriter
+    from core.store.record import Run
 
 NAME, FOLDER = "tunedeck-site.zip", "tunedeck-site"
 APP = ("streamlit_app.py", "LICENSE", ".streamlit/config.toml")

@@ -6,12 +6,12 @@ import logging
 from pathlib import Path
 
 from core.errors import TunedeckError
-from core.scheduler import remove_run
+from core.runs.scheduler import remove_run
 from core.settings import Settings
 from core.sharing.bundles.bundle_format import MANIFEST
 from core.sharing.bundles.importing import import_bundle
 from core.sharing.hub.fetch import fetch_results
-from core.store import Store
+from core.store.store import Store
 
 logger = logging.getLogger(__name__)
 PUBLISHED = "published"  # the owner of what was taken in

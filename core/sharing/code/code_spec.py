@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.section import Section, setting
+from core.spec.section import Section, setting
 
 
 class CodeSpec(Section):

@@ -12,20 +12,20 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 from core.errors import DataError
-from core.results import trained_data
+from core.runs import environment
 from core.settings import Settings
-from core.sharing import environment
 from core.sharing.bundles import zips
 from core.sharing.code.code_spec import CodeSpec
 from core.sharing.code.facts import Facts, facts_of
 from core.sharing.code.notebook import notebook
 from core.sharing.code.readme import readme, requirements
 from core.sharing.code.script import script
-from core.store import Run
+from core.store.files import read_environment, trained_data
+from core.store.record import Run
 
 if TYPE_CHECKING:
-    from core.data.load import Loaded
-    from core.worker import RunWriter
+    from core.data.loading.load import Loaded
+    from core.runs.writer import RunWriter
 
 NAME = "code.zip"
 SPLITS = ("train", "eval")
@@ -68,12 +68,12 @@ def files(facts: Facts, *, with_texts: bool) -> dict[str, str]:
 
 def _loaded(trained: Run, settings: Settings, report: RunWriter) -> Loaded:
     """The examples as the run had them. Raises DataError if they are others by now."""
-    from core.data.load import load
-    from core.data.text_ids import ids_of
+    from core.data.loading.load import load
+    from core.data.loading.text_ids import ids_of
 
     data = trained_data(trained, settings)
     loaded = load(data, settings, report.fraction, report.store.holdouts(before=trained.created))
-    told = environment.read(settings.run_dir(trained.id))
+    told = read_environment(settings.run_dir(trained.id))
     for split in SPLITS:
         rows = loaded.dataset[split]
         found = environment.described(ids_of(rows, loaded.text_columns), rows["label"])

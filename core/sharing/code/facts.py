@@ -7,15 +7,16 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Literal, cast
 
-from core import hub, spec
-from core.data.load import in_dataset
+from core.data.loading.load import in_dataset
 from core.errors import DataError, TunedeckError
-from core.models import HUB_NAME
-from core.results import model_folder, read_report
+from core.hub import download as hub
+from core.models.names import HUB_NAME
 from core.settings import Settings
-from core.sharing import environment, private
-from core.spec import RunSpec
-from core.store import Run
+from core.sharing import redact as private
+from core.spec import run as spec
+from core.spec.run import RunSpec
+from core.store.files import model_folder, read_environment, read_report
+from core.store.record import Run
 
 OUTPUTS = ("model", "data", "checkpoints")  # folders that a script writes or reads
 BASE = "base"
@@ -23,7 +24,7 @@ BASE = "base"
 
 @dataclass(frozen=True)
 class HeadRows:
-    """See `core.class_head.take_over`."""
+    """See `core.models.class_head.take_over`."""
 
     rows: tuple[int | None, ...]
     dimensions: dict[str, int]
@@ -79,7 +80,7 @@ def facts_of(run: Run, settings: Settings) -> Facts:
     """Raises DataError for a run without a model, or one of an older version that left too little; SpecError."""
     plan = cast(RunSpec, spec.build(run.spec))
     folder = settings.run_dir(run.id)
-    told, report = environment.read(folder), read_report(folder)
+    told, report = read_environment(folder), read_report(folder)
     if told is None or report is None or model_folder(folder) is None:
         raise DataError(
             f"the run {run.name!r} did not come to a model, or was made by an older version, which did not write down "

@@ -111,7 +111,7 @@ def head_lines(head: HeadRows, revision: str) -> list[str]:
 
 def trained_head(head: HeadRows) -> Section:
     """`take_over`, as core has it."""
-    code, imports = taken("class_head.py", "take_over")
+    code, imports = taken("models/class_head.py", "take_over")
     text = "A head that was trained has one row per class; here each goes where this data has that class."
     return Section("The rows of a trained head", text, code, imports, main=False)
 
@@ -140,7 +140,7 @@ def _frozen(facts: Facts) -> list[str]:
 
 def scratch() -> Section:
     """The tokenizer and model that are made new, as core has them."""
-    code, imports = taken("scratch.py", "tokenizer", "model")
+    code, imports = taken("models/scratch.py", "tokenizer", "model")
     code = code.replace("\ndef tokenizer(", "\ndef new_tokenizer(").replace("\ndef model(", "\ndef new_model(")
     text = (
         "This run began without a pretrained model: a vocabulary is made from the training texts, and a BERT of two "

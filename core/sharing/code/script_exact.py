@@ -21,7 +21,7 @@ TEXT = (
 def for_torch(facts: Facts) -> Section:
     """For the Trainer and the PyTorch loop."""
     code, imports = [batches(facts)], ["import numpy as np"]
-    evaluation, more = taken("engines/sampling.py", "evaluation_batches")
+    evaluation, more = taken("tasks/batches.py", "evaluation_batches")
     code.append(evaluation)
     code.append(TRAINER if facts.spec.engine == "trainer" else LOADER)
     imports += [*more, "import torch" if facts.spec.engine == "trainer" else ""]

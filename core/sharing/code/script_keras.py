@@ -27,7 +27,7 @@ def sections(facts: Facts) -> list[Section]:
 
 
 def _exact(facts: Facts) -> Section:
-    evaluation, more = taken("engines/sampling.py", "evaluation_batches")
+    evaluation, more = taken("tasks/batches.py", "evaluation_batches")
     fit, imports = taken("engines/keras_fit.py", "Adam", "bucket")
     code = [script_exact.batches(facts), evaluation, fit, _learner(facts), _updates(facts)]
     if facts.device == "cpu":

@@ -6,8 +6,8 @@ import re
 from pathlib import Path
 
 from core.errors import HubError
-from core.hub import Progress, cached_commit, download, ignore, readable, repo_files
-from core.hub_errors import cache_folder, check, explain, hub_errors, token, unreachable
+from core.hub.download import Progress, cached_commit, download, ignore, readable, repo_files
+from core.hub.errors import cache_folder, check, explain, hub_errors, token, unreachable
 from core.settings import Settings
 
 BUNDLE = re.compile(r"(?:results/)?[A-Za-z0-9][A-Za-z0-9_.-]{0,150}\.zip")

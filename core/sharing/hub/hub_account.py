@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import HubError
-from core.hub_errors import hub_errors, token
+from core.hub.errors import hub_errors, token
 from core.sharing.hub.push_errors import explain_upload, no_token
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.settings import Settings
-from core.sharing import private
+from core.sharing import redact as private
 from core.sharing.model.model_files import CARD, model_files
 
 LARGE = 10 * 1024 * 1024  # bytes: what is smaller goes out together with the other small files

@@ -12,13 +12,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import yaml
 
-from core.data.prepared import Column, Prepared, Progress, ignore
+from core.data.dataset import Column, Prepared, Progress, ignore
 from core.data.reading.aligning import types
 from core.data.reading.aligning.columns import COMPRESSION
 from core.data.reading.tables import bounded, parquet
 from core.errors import DataError
 from core.settings import Settings
-from core.sharing import private
+from core.sharing import redact as private
 from core.sharing.hub.outgoing import Outgoing, as_text
 from core.sharing.model.model_files import CARD
 from core.wording import counted, listed

@@ -9,11 +9,10 @@ import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core import results
 from core.errors import ModelError
-from core.hub_errors import token
+from core.hub.errors import token
 from core.settings import Settings
-from core.sharing import private
+from core.sharing import redact as private
 from core.sharing.hub import outgoing, outgoing_data
 from core.sharing.hub.hub_account import whoami
 from core.sharing.hub.outgoing import Outgoing
@@ -21,11 +20,12 @@ from core.sharing.hub.push_errors import no_token, read_only
 from core.sharing.hub.push_spec import PushSpec
 from core.sharing.hub.upload import Target, upload
 from core.sharing.report import card
-from core.spec import DataSpec
+from core.spec.run import DataSpec
+from core.store import files as results
 
 if TYPE_CHECKING:
-    from core.store import Run
-    from core.worker import RunWriter
+    from core.runs.writer import RunWriter
+    from core.store.record import Run
 
 
 def push(spec: PushSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
@@ -61,8 +61,8 @@ def _model(spec: PushSpec, settings: Settings, report: RunWriter) -> list[Outgoi
 
 
 def _dataset(spec: PushSpec, folder: Path, settings: Settings, report: RunWriter) -> list[Outgoing]:
-    from core.data.load import set_aside
-    from core.data.prepared import prepare
+    from core.data.loading.load import set_aside
+    from core.data.prepare import prepare
 
     data = data_of(spec, settings, report)
     report.phase("Opening the dataset")

@@ -8,7 +8,7 @@ import errno
 import re
 
 from core.errors import HubError
-from core.hub_errors import What, endpoint, error_chain, site, status_of, without_secrets
+from core.hub.errors import What, endpoint, error_chain, site, status_of, without_secrets
 from core.wording import library_message
 
 SAID = 300  # characters of the Hub's own words

@@ -8,9 +8,9 @@ from typing import Literal, Self
 
 from pydantic import field_validator, model_validator
 
-from core.hub_errors import hub_id_problem, revision_problem
-from core.section import Section, setting
-from core.spec import DataSpec
+from core.hub.errors import hub_id_problem, revision_problem
+from core.spec.run import DataSpec
+from core.spec.section import Section, setting
 
 MOST_CARD = 500_000  # characters
 

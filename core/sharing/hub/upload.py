@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from core.errors import HubError, TunedeckError
-from core.hub import TOKENIZER_FILES, readable
-from core.hub_errors import What, endpoint, hub_errors, status_of, without_secrets
+from core.hub.download import TOKENIZER_FILES, readable
+from core.hub.errors import What, endpoint, hub_errors, status_of, without_secrets
 from core.sharing.hub.hub_account import Account
 from core.sharing.hub.outgoing import Outgoing
 from core.sharing.hub.push_errors import explain_upload, taken

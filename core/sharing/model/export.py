@@ -12,24 +12,23 @@ import shutil
 import tempfile
 from importlib import metadata
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Self
-
-from pydantic import model_validator
+from typing import TYPE_CHECKING, Any
 
 from core.errors import ModelError
 from core.evaluation.specs import Subject
 from core.files import finite
-from core.section import Section, setting
+from core.runs.environment import versions
 from core.settings import Settings, allowed_path
 from core.sharing.bundles import zips
-from core.sharing.environment import versions
 from core.sharing.model import model_files, usage
-from core.sharing.private import clean
+from core.sharing.model.export_spec import ExportSpec
+from core.sharing.redact import clean
 
 if TYPE_CHECKING:
-    from core.inference import Classifier
-    from core.store import Run, Store
-    from core.worker import RunWriter
+    from core.evaluation.classifier import Classifier
+    from core.runs.writer import RunWriter
+    from core.store.record import Run
+    from core.store.store import Store
 
 KIND, CHECK, KERAS_FILE = "export", "check.json", "model.keras"
 CHECKED, MEASURED = 500, 2000
@@ -39,32 +38,12 @@ PACKAGES = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "keras
 TITLES = {"safetensors": "Safetensors", "onnx": "ONNX", "keras": "Keras"}
 
 
-class ExportSpec(Section):
-    """A model in a form that others can use."""
-
-    model: Subject = setting(..., "Model")
-
-    form: Literal["safetensors", "onnx", "keras"] = setting("safetensors", "Form", "What Transformers loads.")
-    """Transformers' own folder, an ONNX file, or the Keras file of a run that Keras trained."""
-
-    int8: bool = setting(False, "8-bit weights", "They cost a little accuracy, which is measured.")
-    """For ONNX: weights of 8 bits instead of 32, a quarter of the size."""
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.int8 and self.form != "onnx":
-            raise ValueError("8-bit weights are made for ONNX alone; choose form onnx, or turn int8 off")
-        if self.form == "keras" and not self.model.run:
-            raise ValueError("only a run that Keras trained has a Keras file; name a run, or choose another form")
-        return self
-
-
 def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     """Writes one zip into the run's folder; those of earlier runs with the same spec go.
 
     Raises HubError, ModelError, PathError, RunNotFound.
     """
-    from core.inference import find_subject
+    from core.evaluation.classifier import find_subject
 
     source, max_length, title = find_subject(spec.model, settings, report.fraction)
     _check_inside(source, spec.model, settings)
@@ -78,7 +57,7 @@ def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) ->
         if spec.form == "safetensors":
             contents, found = _safetensors(source, files, folder.name, shown, settings)
         else:
-            from core.inference import Classifier
+            from core.evaluation.classifier import Classifier
 
             report.phase("Loading the model")
             model = Classifier(source, max_length, title, device="cpu")
@@ -93,7 +72,7 @@ def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) ->
 
 def _check_inside(source: Path, subject: Subject, settings: Settings) -> None:
     """No link in somebody's folder leads to files that this mode may not read. Raises PathError."""
-    from core.models import kind_of
+    from core.models.names import kind_of
 
     if subject.name and kind_of(subject.name) == "folder":
         for path in source.iterdir():
@@ -101,7 +80,7 @@ def _check_inside(source: Path, subject: Subject, settings: Settings) -> None:
 
 
 def _safetensors(source: Path, files: Files, name: str, title: str, settings: Settings) -> tuple[Files, dict[str, Any]]:
-    from core.results import read_temperature
+    from core.store.files import read_temperature
 
     temperature = read_temperature(source)
     labels = _labels(json.loads(str(files["config.json"])))

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from core import spec as specs
 from core.data.reading import sample
 from core.errors import DataError, HubError, PathError
 from core.evaluation.specs import Subject
-from core.results import trained_data
 from core.settings import Settings
-from core.spec import RunSpec
+from core.spec import run as specs
+from core.spec.run import RunSpec
+from core.store.files import trained_data
 
 if TYPE_CHECKING:
-    from core.worker import RunWriter
+    from core.runs.writer import RunWriter
 
 SAMPLES = 500
 
@@ -51,7 +51,7 @@ def gather(subject: Subject, names: tuple[str, ...], most: int, settings: Settin
 
 
 def _of_run(run_id: str, names: tuple[str, ...], most: int, settings: Settings, report: RunWriter) -> Inputs:
-    from core.data.load import load
+    from core.data.loading.load import load
     from core.evaluation.evaluate import matched
 
     run = report.store.run(run_id)

@@ -12,10 +12,10 @@ from tokenizers import Tokenizer
 
 from core.engines.keras_fit import NAMES
 from core.errors import ModelError
-from core.evaluation.predictions import softmax
-from core.inference import Classifier
+from core.evaluation.classifier import Classifier
 from core.sharing.model.inputs import Inputs
 from core.sharing.model.onnx_model import Tick, compared, mixed_batches, reference
+from core.tasks.text_classification.predictions import softmax
 from core.wording import library_message
 
 assert keras_weights.ARCHITECTURES

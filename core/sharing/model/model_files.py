@@ -13,12 +13,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from core import hub
 from core.errors import ModelError
-from core.folder_files import PART
-from core.results import CALIBRATION
+from core.hub import download as hub
+from core.models.files import PART
 from core.settings import Settings
-from core.sharing import private
+from core.sharing import redact as private
+from core.store.files import CALIBRATION
 
 CARD = "README.md"
 MOST_HEADER = 100 * 1024 * 1024  # bytes, of a safetensors file; the format's own limit

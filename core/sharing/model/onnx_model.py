@@ -21,15 +21,15 @@ import onnxruntime
 import torch
 from tokenizers import Tokenizer
 
-from core import process
-from core.device import set_threads
 from core.errors import ModelError
-from core.evaluation import statistics
-from core.evaluation.metrics import score
-from core.evaluation.predictions import softmax
-from core.inference import Classifier
+from core.evaluation.classifier import Classifier
+from core.machine import physical_cores
+from core.runs.device import set_threads
 from core.sharing.model.inputs import Inputs
-from core.tasks.text_classification import pad
+from core.tasks import statistics
+from core.tasks.text_classification.encode import pad
+from core.tasks.text_classification.metrics import score
+from core.tasks.text_classification.predictions import softmax
 from core.wording import library_message
 
 MODEL, WEIGHTS, TOKENIZER = "model.onnx", "model.onnx.data", "tokenizer.json"
@@ -125,7 +125,7 @@ class Runtime:
 
     def __init__(self, folder: Path) -> None:
         options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = process.physical_cores()
+        options.intra_op_num_threads = physical_cores()
         options.log_severity_level = 3
         self.session = onnxruntime.InferenceSession(folder / MODEL, options, providers=["CPUExecutionProvider"])
         self.tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
@@ -297,7 +297,7 @@ def speed(model: Classifier, runtimes: dict[str, Runtime], inputs: Inputs, tick:
     tokens = [model.batch(model.encode(batch)) for batch in batches]
     arrays = {name: [runtime.tokens(batch) for batch in batches] for name, runtime in runtimes.items()}
     seconds = dict.fromkeys(["torch", *runtimes], 0.0)
-    set_threads(process.physical_cores())
+    set_threads(physical_cores())
     began = time.perf_counter()
     for number in range(ROUNDS + 1):  # the first is to warm up
         for place in range(len(batches)):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from core.results import load_code
+from core.store.files import load_code
 
 PREDICT, LABELS, README = "predict.py", "labels.json", "README.txt"
 

@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.access import check
+from core.access.rules import check
 from core.errors import Problem, SpecError
 from core.files import write_text
-from core.naming import dataset_name
 from core.settings import Settings
-from core.sharing import private
-from core.sharing.report import hub_rules, telling
+from core.sharing import redact as private
+from core.sharing.report import hub_rules
+from core.sharing.report import sentences as telling
 from core.sharing.report.as_markdown import markdown
 from core.sharing.report.content import Content, gather_for_card
 from core.sharing.report.document import Block, Bullets, Document, Folded, Line, Name, Paragraph, Section, Strong
-from core.store import Run, Store
+from core.spec.names import dataset_name
+from core.store.record import Run
+from core.store.store import Store
 from core.wording import counted, listed, metric_title, score
 
 if TYPE_CHECKING:

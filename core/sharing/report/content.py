@@ -8,18 +8,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from core import models, results
-from core.data import browse
-from core.data.language import NONE, sampled
-from core.data.prepared import Prepared, find_prepared
+from core.data.browsing import browse
+from core.data.dataset import Prepared
+from core.data.inspecting.language import NONE, sampled
+from core.data.prepare import find_prepared
 from core.errors import HubError, ModelError, PathError, SpecError, TunedeckError
-from core.run_view import RunView
+from core.models import names as models
 from core.settings import Settings
-from core.sharing import environment, private
+from core.sharing import redact as private
 from core.sharing.report.document import visible
-from core.spec import DataSpec, RunSpec, build
-from core.steps import step_words
-from core.store import Run, Store
+from core.spec.run import DataSpec, RunSpec, build
+from core.spec.steps import step_words
+from core.store import files as results
+from core.store.files import read_environment
+from core.store.record import Run
+from core.store.store import Store
+from core.store.watching import RunView
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -138,7 +142,7 @@ def _gathered(store: Store, settings: Settings, run: Run, with_texts: bool | Non
     evaluations = tuple(_evaluations(store, settings, run, shown))
     view = RunView(run.id)
     view.update(store, settings)
-    report, environs = results.read_report(folder), environment.read(folder)
+    report, environs = results.read_report(folder), read_environment(folder)
     place = results.model_folder(folder)
     return Content(
         id=run.id, name=_public(run.name, settings), status=run.status, error=_public(run.error or "", settings),
@@ -241,7 +245,7 @@ def _dataset(tree: Any, settings: Settings) -> Prepared | None:
 
 def _base_model(spec: RunSpec) -> str:
     """The base model's Hub id. A bare name may be that of a folder elsewhere: it counts if the Hub's cache has it."""
-    from core import hub
+    from core.hub import download as hub
 
     name = spec.model.name
     try:
@@ -254,7 +258,7 @@ def _base_model(spec: RunSpec) -> str:
 
 def _licence(spec: RunSpec) -> str:
     """The base model's licence: as its own card says it if that is here, else as we know it."""
-    from core import hub
+    from core.hub import download as hub
     from core.sharing.report import hub_rules
 
     name = _base_model(spec)

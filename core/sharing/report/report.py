@@ -11,7 +11,7 @@ from core.figures.evaluation import MOST_CLASSES, confusion_figure
 from core.figures.judge import confidence_figure, intervals_figure, reliability_figure, robustness_figure
 from core.figures.run import loss_figure, metrics_figure, rate_figure
 from core.figures.style import safe
-from core.sharing.report import telling
+from core.sharing.report import sentences as telling
 from core.sharing.report.as_html import html_page
 from core.sharing.report.as_markdown import markdown as as_markdown
 from core.sharing.report.content import Content
@@ -30,7 +30,7 @@ from core.sharing.report.document import (
     Section,
     Table,
 )  # fmt: skip
-from core.spec import to_yaml
+from core.spec.run import to_yaml
 from core.wording import counted, duration, metric_title, metric_words, part_of, score, sentence
 
 NOTHING = pd.DataFrame({"step": [], "epoch": [], "time": [], "value": []})

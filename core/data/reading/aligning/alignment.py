@@ -20,7 +20,7 @@ from core.data.notes import Note
 from core.data.reading.aligning import numbers, reshaping, types
 from core.data.reading.aligning.parts import Part, Stored, columns_of, trimmed
 from core.data.reading.files import split_of
-from core.label_names import places
+from core.models.label_names import places
 from core.wording import shortened
 
 MOST_NAMES = 1000  # different texts of a column that is matched with class names

@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from core.data.prepared import Progress
+from core.data.dataset import Progress
 from core.data.reading.aligning.alignment import Aligned
 from core.data.reading.aligning.columns import COMPRESSION
 from core.data.reading.aligning.parts import Part

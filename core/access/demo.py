@@ -1,0 +1,83 @@
+"""What a visitor may have computed in demo mode: small and short, from the sample, with the PyTorch engines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from core.errors import SpecError
+from core.settings import Demo
+from core.spec.run import RunSpec, build, get_field
+
+ON_SAMPLE = ("import", "inspect", "profile")
+ON_RUNS = ("evaluate", "compare")
+MOST_THREADS = 4
+MOST_CHARACTERS = 20_000  # of a spec as JSON: it is kept, and read again and again
+
+
+class Rule(NamedTuple):
+    """field: of the spec; holds: whether a value of it is allowed; wanted: what is, and why"""
+
+    field: str
+    holds: Callable[[Any, Demo], bool]
+    wanted: Callable[[Demo], str]
+
+
+RULES = (
+    Rule("data.source", lambda v, d: v == "sample", lambda d: "the sample alone: other data belongs to somebody"),
+    Rule("data.steps", lambda v, d: not v, lambda d: "no steps of preparation, which take time and room"),
+    Rule("engine", lambda v, d: v in ("trainer", "torch"), lambda d: "trainer or torch: Keras needs 2 GB of memory"),
+    Rule("model.name", lambda v, d: v == "scratch", lambda d: "scratch: a pretrained model needs a large download"),
+    Rule("model.max_length", lambda v, d: v <= d.length, lambda d: f"at most {d.length}"),
+    Rule("data.max_train_examples", lambda v, d: v is None or v <= d.examples, lambda d: f"at most {d.examples:,}"),
+    Rule("training.num_train_epochs", lambda v, d: v <= d.epochs, lambda d: f"at most {d.epochs:g}"),
+    Rule("training.per_device_train_batch_size", lambda v, d: v <= 64, lambda d: "at most 64, for memory"),
+    Rule("training.per_device_eval_batch_size", lambda v, d: v <= 64, lambda d: "at most 64, for memory"),
+    Rule("training.max_tokens_per_batch", lambda v, d: v is None or v <= 8192, lambda d: "at most 8,192, for memory"),
+    Rule("training.gradient_accumulation_steps", lambda v, d: v <= 16, lambda d: "at most 16, for memory"),
+    Rule("training.logging_steps", lambda v, d: v >= 5, lambda d: "at least 5: each point is kept"),
+    Rule("training.custom_class_weights", lambda v, d: len(v) <= 20, lambda d: "at most 20 weights"),
+    Rule("evaluation.metrics", lambda v, d: len(v) <= len(set(v)), lambda d: "each metric once"),
+    Rule("training.eval_steps", lambda v, d: v >= 20, lambda d: "at least 20, so that most of the time is training"),
+    Rule("training.save_steps", lambda v, d: v >= 20, lambda d: "at least 20: each checkpoint takes room on the disk"),
+    Rule("training.save_total_limit", lambda v, d: v <= 2, lambda d: "at most 2: each takes room on the disk"),
+    Rule("execution.device", lambda v, d: v in ("auto", "cpu"), lambda d: "auto or cpu"),
+    Rule("execution.threads", lambda v, d: v is None or v <= MOST_THREADS, lambda d: f"at most {MOST_THREADS}"),
+    Rule("execution.torch_compile", lambda v, d: not v, lambda d: "off: compiling takes longer than the run"),
+)
+
+
+def broken(limits: Demo, spec: RunSpec) -> list[tuple[str, str]]:
+    """The fields of a spec that a visitor must change, each with a sentence."""
+    found = []
+    for rule in RULES:
+        value = get_field(spec, rule.field)
+        if not rule.holds(value, limits):
+            said = "the value" if isinstance(value, tuple) else repr(value)
+            found.append((rule.field, f"{said} is more than this demo has room for; use {rule.wanted(limits)}"))
+    return found
+
+
+def why_not(limits: Demo, kind: str, spec: dict[str, Any]) -> str | None:
+    """Why a visitor may not start work of this kind with this spec; None if they may."""
+    if (size := len(json.dumps(spec))) > MOST_CHARACTERS:
+        return f"the settings have {size:,} characters; in this demo {MOST_CHARACTERS:,} are the most"
+    if kind == "train":
+        try:
+            rules = broken(limits, build(spec))
+        except SpecError as error:
+            return str(error)
+        return "; ".join(f"{field}: {why}" for field, why in rules) or None
+    if kind in ON_RUNS:
+        model = spec.get("model") or {}
+        if spec.get("data") or model.get("name"):
+            return "in this demo only runs are judged, on the data that they were trained on"
+        longest = model.get("max_length")
+        fits = longest is None or (isinstance(longest, int) and longest <= limits.length)
+        return None if fits else f"in this demo texts have at most {limits.length} tokens"
+    data = spec if kind in ("import", "inspect") else spec.get("data") or {}
+    if kind in ON_SAMPLE and data.get("source") == "sample" and not data.get("steps"):
+        named = (spec.get("model") or {}).get("name", "scratch")
+        return None if named == "scratch" else "in this demo the tokens of scratch alone are counted"
+    return f"this demo trains and judges models on the sample; {kind} is for an installation of your own"

@@ -1,0 +1,173 @@
+"""What the commands do with a run: have it worked on, tell how it goes, and what came of it."""
+
+from __future__ import annotations
+
+import math
+import signal
+import sys
+import time
+from contextlib import suppress
+from types import FrameType
+from typing import Any
+
+from core.errors import StoreTrouble, WrongStatus
+from core.runs import process
+from core.runs.scheduler import Scheduler, free_resource
+from core.settings import Settings
+from core.sharing.report.document import visible_lines
+from core.store.files import read_evaluation, read_report
+from core.store.record import ACTIVE, Run
+from core.store.store import Store
+from core.store.watching import RunView
+from core.wording import counted, evaluation_lines, report_lines
+
+POLL_S, TROUBLE_S = 0.5, 20.0
+
+
+def work_on(run_id: str, detach: bool, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
+    """Have a queued run done, or only started: what `--json` prints, and the exit status."""
+    scheduler = Scheduler(store, settings)
+    scheduler.start()
+    try:
+        return _detach(run_id, store, scheduler) if detach else _follow(run_id, store, settings, scheduler)
+    finally:
+        scheduler.close()
+
+
+def _detach(run_id: str, store: Store, scheduler: Scheduler) -> tuple[dict[str, Any], int]:
+    """Wait until the run works, or until somebody else is known to start it when its turn comes."""
+    patience = Patience(scheduler)
+    while True:
+        run = store.run(run_id)
+        patience.look(run)
+        held = [other.resource for other in store.runs(statuses=ACTIVE) if other.id != run_id]
+        waits = run.status == "queued" and free_resource(run, held) is None
+        if run.process is not None or run.is_final or waits:
+            break
+        time.sleep(POLL_S)
+    if waits and (scheduler.leads or store.lease_holder() is None):
+        say("Another run has the device. This one starts when a dashboard is open, or with the next `train`.")
+    return result_of(run, settings=None), 1 if run.status in ("failed", "lost") else 0
+
+
+def _follow(run_id: str, store: Store, settings: Settings, scheduler: Scheduler) -> tuple[dict[str, Any], int]:
+    """Print what the run says until it ends. Ctrl-C stops it gracefully; a second one leaves it to work on."""
+    interrupts = 0
+
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        nonlocal interrupts
+        interrupts += 1
+        if interrupts > 1:
+            raise KeyboardInterrupt
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    view, seen, shown, patience = RunView(run_id), 0, "", Patience(scheduler)
+    try:
+        while True:
+            try:
+                run = view.update(store, settings)
+                patience.look(run)
+            except StoreTrouble as error:
+                patience.fail(error)
+                time.sleep(POLL_S)
+                continue
+            for event in view.events[seen:]:
+                if event.kind == "message":
+                    say(("Warning: " if event.payload["level"] == "warning" else "") + event.payload["text"])
+            seen = len(view.events)
+            if (line := _progress_line(run, view)) != shown:
+                say(line)
+                shown = line
+            if run.is_final:
+                break
+            if interrupts == 1 and run.stop_requested is None:
+                say("Stopping after the current step; Ctrl-C again leaves the run to work on without this command.")
+                with suppress(WrongStatus, StoreTrouble):  # it ended in this moment
+                    store.stop(run_id)
+            time.sleep(POLL_S)
+    except KeyboardInterrupt:
+        say(f"Run {run_id} works on; `python -m core show {run_id}` tells how it is doing.")
+        return result_of(store.run(run_id), settings, view), 1
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if run.error:
+        say(run.error)
+    return result_of(run, settings, view), 0 if run.status in ("finished", "stopped") else 1
+
+
+class Patience:
+    """How long a command waits while the store is in trouble: nobody can tell then how its run is doing."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler, self._since = scheduler, math.inf
+
+    def look(self, run: Run) -> None:
+        """The store can be read. Raises StoreTrouble once nothing more will be written of the run."""
+        trouble = self._scheduler.trouble
+        if not trouble or run.is_final:
+            self._since = math.inf
+        else:
+            self.fail(StoreTrouble(trouble), ended=run.process is None or process.is_dead(run.process))
+
+    def fail(self, error: StoreTrouble, *, ended: bool = True) -> None:
+        """The store is in trouble. Raises it once that has lasted, unless the run's process works on."""
+        now = time.monotonic()
+        if self._since == math.inf:
+            self._since = now
+            say(str(error))
+        if ended and now - self._since > TROUBLE_S:
+            raise error
+
+
+def _progress_line(run: Run, view: RunView) -> str:
+    line = f"{run.status}: {run.phase}" if not run.is_final else run.status
+    if run.total and not run.is_final:
+        tenth = math.floor(10 * run.step / run.total)  # a line per tenth, not per step
+        line += f", {tenth * 10} % of {counted(run.total, 'step')}"
+    if (value := view.last("eval_loss")) is not None:
+        line += f", evaluation loss {value:.4f}"
+    return line
+
+
+def outcome(run: Run, settings: Settings) -> list[str]:
+    """What came of a run that has ended, for a terminal."""
+    if not run.is_final:
+        return []  # a report would be that of an earlier attempt
+    folder, model = settings.run_dir(run.id), result_of(run, settings)["model"]
+    report = read_report(folder)
+    lines = report_lines(report) if report else []
+    lines += evaluation_lines(read_evaluation(folder) or {})
+    return [*lines, f"The model is in {model}"] if model else lines
+
+
+def result_of(run: Run, settings: Settings | None, view: RunView | None = None) -> dict[str, Any]:
+    """A run for `--json`. view: what was seen of it, for its notes and advice"""
+    model = settings.run_dir(run.id) / "model" if settings else None
+    result = {
+        "run": run.id,
+        "name": run.name,
+        "status": run.status,
+        "metrics": run.summary.get("metrics", {}),
+        "model": str(model) if model is not None and model.is_dir() else None,
+        "step": run.step,
+        "total": run.total,
+        "seconds": run.seconds,
+        "error": run.error,
+    }
+    if view is None or settings is None:
+        return result
+    report = read_report(settings.run_dir(run.id)) if run.is_final else None  # else it is that of an earlier attempt
+    return result | {
+        "notes": [{k: e.payload[k] for k in ("text", "level")} for e in view.events if e.kind == "message"],
+        "advice": report.get("advice", []) if report else [],
+    }
+
+
+def say(text: str) -> None:
+    """A sentence for people, on standard error."""
+    print(visible_lines(text), file=sys.stderr, flush=True)
+
+
+def print_lines(text: str) -> None:
+    """Names, labels and texts are anybody's: what would steer a terminal is left out."""
+    print(visible_lines(text))

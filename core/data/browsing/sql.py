@@ -1,0 +1,306 @@
+"""A person's own SQL over a dataset: each split is a table. Runs in a child that is killed when it takes too long."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import psutil
+
+from core.access.rules import check
+from core.data.browsing import browse
+from core.data.dataset import Prepared
+from core.data.reading.tables import parquet
+from core.errors import DataError
+from core.settings import PROJECT, Settings
+from core.wording import size
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+MOST_SECONDS, MOST_ROWS, MOST_BYTES, MEMORY = 30.0, 100_000, 64_000_000, "1GB"
+RESIDENT = 1536 * 1024**2  # of the child in all: DuckDB's own limit leaves out what is on its way to the file
+LOOK_S = 0.05
+MOST_CHARACTERS = 20_000
+KEPT_RESULTS = 20
+FOLDER, WORKING = "sql", ".query-"  # results; a query at work has a folder of its own in there
+STALE_S = 300.0
+# What a child needs to run; no token, no setting of ours.
+ENVIRONMENT = (
+    "PATH",
+    "SYSTEMROOT",
+    "TEMP",
+    "TMP",
+    "TMPDIR",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "VIRTUAL_ENV",
+    "LANG",
+)
+RULE = "only one SELECT at a time is run here; it can read this dataset, and change nothing"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The result of a query: a Parquet file with so many rows; `whole` if these are all."""
+
+    path: Path
+    rows: int
+    whole: bool
+    seconds: float
+
+
+def tables(prepared: Prepared) -> dict[str, list[str]]:
+    """What a query can name: each split with its columns."""
+    found = {}
+    for name, part in prepared.splits.items():
+        with parquet.open_file(part.path) as file:
+            found[name] = list(file.schema_arrow.names)
+    return found
+
+
+def run(
+    prepared: Prepared, sql: str, most_seconds: float = MOST_SECONDS, *, settings: Settings | None = None
+) -> Answer:  # fmt: skip
+    """Raises DataError with what is wrong with the query and what it could name, AccessDenied.
+
+    settings: those of the person who asks; None for the operator
+    """
+    if settings is not None:
+        check(settings, "sql")
+    if not sql.strip():
+        raise DataError("write a query first, such as SELECT * FROM train LIMIT 10")
+    if len(sql) > MOST_CHARACTERS:
+        raise DataError(f"the query has {len(sql):,} characters; the most is {MOST_CHARACTERS:,}")
+    folder = prepared.folder / FOLDER
+    folder.mkdir(exist_ok=True)
+    _prune(folder)
+    name = uuid.uuid4().hex[:12]
+    out, working = folder / f"{name}.parquet", folder / f"{WORKING}{os.getpid()}-{name}"
+    there = tables(prepared)
+    request = {
+        "sql": sql, "out": str(working / "out.parquet"), "temp": str(working), "memory": MEMORY,
+        "most_rows": MOST_ROWS, "most_bytes": MOST_BYTES, "seconds": most_seconds,
+        "tables": [
+            {"name": name, "path": str(prepared.splits[name].path),
+             "columns": [(column, _names(prepared, column)) for column in columns]}
+            for name, columns in there.items()
+        ],
+    }  # fmt: skip
+    working.mkdir()
+    try:
+        answer = _in_child(request, most_seconds)
+        if "error" in answer:
+            raise DataError(_explained(answer["kind"], answer["error"], there))
+        (working / "out.parquet").replace(out)
+        return Answer(out, answer["rows"], answer["whole"], answer["seconds"])
+    except OSError as error:
+        raise DataError(f"the result cannot be kept ({error.strerror or error}); ask for less, or free space") from None
+    finally:
+        shutil.rmtree(working, ignore_errors=True)
+
+
+def page(answer: Answer, offset: int, limit: int) -> pd.DataFrame:
+    """Rows of a result, long cells cut as everywhere. One row group is in memory at a time. Raises DataError."""
+    import pandas as pd
+    import pyarrow as pa
+
+    try:
+        with parquet.open_file(answer.path) as file:
+            parts = [_cut(table) for table in _rows(file, offset, limit)]
+            table = pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
+            frame = table.to_pandas(integer_object_nulls=True)
+    except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
+        raise DataError(f"the result cannot be shown ({str(error)[:120]}); run the query again") from None
+    for name in frame.columns:
+        if frame[name].dtype == object or str(frame[name].dtype) in ("str", "string"):
+            frame[name] = pd.Series([browse.cell(value) for value in frame[name]], frame.index, frame[name].dtype)
+    frame.index = range(offset, offset + len(frame))
+    return frame
+
+
+def _rows(file: pq.ParquetFile, offset: int, limit: int) -> Iterator[pa.Table]:
+    at = 0
+    for group in range(file.num_row_groups):
+        rows = file.metadata.row_group(group).num_rows
+        if at < offset + limit and at + rows > offset:
+            skipped = max(0, offset - at)
+            yield file.read_row_group(group).slice(skipped, offset + limit - at - skipped)
+        at += rows
+
+
+def _cut(table: pa.Table) -> pa.Table:
+    """Texts no longer than a cell shows, and one character more, by which it sees that they are cut."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    for place, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            cut = pc.utf8_slice_codeunits(table.column(place), 0, browse.CELL_CHARACTERS + 1)
+            table = table.set_column(place, field, cut)
+    return table
+
+
+def examples(prepared: Prepared, texts: tuple[str, ...], label: str | None) -> dict[str, str]:
+    """Queries to begin with, about the columns that are there: title → SQL."""
+    table = _quoted(next(iter(prepared.splits)))
+    made = {"The first rows": f"SELECT *\nFROM {table}\nLIMIT 100"}
+    if label:
+        column = _quoted(label)
+        made["How often each label"] = (
+            f"SELECT {column}, count(*) AS rows, round(100 * count(*) / sum(count(*)) OVER (), 1) AS percent\n"
+            f"FROM {table}\nGROUP BY {column}\nORDER BY rows DESC"
+        )
+    if texts:
+        text = _quoted(texts[0])
+        made["The longest texts"] = (
+            f"SELECT length({text}) AS characters, *\nFROM {table}\nORDER BY characters DESC\nLIMIT 20"
+        )
+        made["The commonest words"] = (
+            f"SELECT word, count(*) AS times\nFROM (SELECT unnest(regexp_extract_all(lower({text}), '\\w+')) AS word"
+            f" FROM {table})\nGROUP BY word\nORDER BY times DESC\nLIMIT 100"
+        )
+        if label:
+            made["Length by label"] = (
+                f"SELECT {_quoted(label)}, count(*) AS rows, round(avg(length({text}))) AS mean, "
+                f"median(length({text})) AS median, max(length({text})) AS longest\n"
+                f"FROM {table}\nGROUP BY {_quoted(label)}\nORDER BY mean"
+            )
+        if len(prepared.splits) > 1:
+            first, second, *_ = map(_quoted, prepared.splits)
+            made["Texts in both splits"] = f"SELECT {text}\nFROM {first}\nINTERSECT\nSELECT {text}\nFROM {second}"
+    return made
+
+
+def _in_child(request: dict[str, Any], most_seconds: float) -> dict[str, Any]:
+    command = [sys.executable, "-s", "-m", "core.data.browsing.sql_child"]
+    environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
+    child = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8",
+        cwd=PROJECT, env=environment | {"PYTHONUTF8": "1"},
+    )  # fmt: skip
+    try:
+        output = _watched(child, json.dumps(request), most_seconds)
+        answer: dict[str, Any] = json.loads(output.splitlines()[-1])
+        return answer
+    except (ValueError, IndexError):
+        raise DataError(f"the query took more memory than there is ({MEMORY} is allowed); ask for less") from None
+    finally:
+        child.kill()
+        child.communicate()
+
+
+def _watched(child: subprocess.Popen[str], request: str, most_seconds: float) -> str:
+    """What the child writes. Raises DataError when it takes too long or too much memory; it is the caller's to end."""
+    end, given = time.monotonic() + most_seconds, iter([request])
+    while True:
+        try:
+            return child.communicate(next(given, None), timeout=LOOK_S)[0]
+        except subprocess.TimeoutExpired:
+            if time.monotonic() > end:
+                raise DataError(
+                    f"the query was ended after {most_seconds:.0f} seconds; ask for less, such as a LIMIT inside or "
+                    "fewer joins"
+                ) from None
+            if _resident(child.pid) > RESIDENT:
+                raise DataError(f"the query took more memory than the {MEMORY} it may have; ask for less") from None
+
+
+def _resident(pid: int) -> int:
+    try:
+        return int(psutil.Process(pid).memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+def _explained(kind: str, error: str, there: dict[str, list[str]]) -> str:
+    """What DuckDB said, in a sentence, and what a query can name."""
+    said = re.sub(r"^[\w ]*Error: ", "", error.strip()).split("\n\nLINE")[0].split("\n")[0].strip().rstrip("!.")
+    match kind:
+        case "NotOneSelect":
+            return RULE
+        case "PermissionException":
+            return "that is closed here: a query reads this dataset and nothing else, no file, network or setting"
+        case "OutOfMemoryException":
+            return f"the query took more memory than the {MEMORY} it may have; ask for less"
+        case "MemoryError":
+            return f"the query took more memory than the {MEMORY} it may have; ask for less"
+        case "RowTooLarge":
+            return f"one row of the result has more than {size(MOST_BYTES)}, the most that is kept; ask for less of it"
+        case "CatalogException" | "BinderException":
+            named = "; ".join(f"{name} ({', '.join(columns[:12])})" for name, columns in list(there.items())[:6])
+            return f"{said}. The tables here: {named}"
+        case _:
+            line = re.search(r"LINE (\d+):", error)
+            where = f" in line {line[1]}" if line and line[1] != "1" else ""
+            return f"{said or kind}{where}"
+
+
+def _names(prepared: Prepared, column: str) -> list[str] | None:
+    found = prepared.column(column)
+    return list(found.names) if found is not None and found.names else None
+
+
+def _prune(folder: Path) -> None:
+    """Removes results that were made long ago, and what queries left whose process was killed."""
+    results = sorted(folder.glob("*.parquet"), key=lambda p: p.stat().st_mtime, reverse=True)
+    for old in results[KEPT_RESULTS - 1 :]:
+        old.unlink(missing_ok=True)
+    for path in folder.iterdir():
+        if path.suffix != ".parquet" and not _at_work(path):
+            shutil.rmtree(path, ignore_errors=True) if path.is_dir() else path.unlink(missing_ok=True)
+
+
+def _at_work(path: Path) -> bool:
+    """Whether a query works in this folder; its name says whose."""
+    owner = re.fullmatch(re.escape(WORKING) + r"(\d+)-\w+", path.name)
+    try:
+        return owner is not None and psutil.pid_exists(int(owner[1])) and time.time() - path.stat().st_mtime < STALE_S
+    except (OSError, OverflowError):
+        return False
+
+
+def sweep(settings: Settings) -> None:
+    """Removes what queries left that a crash of the dashboard cut short; for its next start."""
+    for folder in settings.datasets.glob(f"*/{FOLDER}"):
+        with suppress(OSError):
+            _prune(folder)
+
+
+def _quoted(name: str) -> str:
+    return (
+        name
+        if re.fullmatch(r"[a-z_][a-z0-9_]*", name) and name not in RESERVED
+        else '"' + name.replace('"', '""') + '"'
+    )
+
+
+RESERVED = {
+    "select",
+    "from",
+    "where",
+    "group",
+    "order",
+    "by",
+    "table",
+    "limit",
+    "all",
+    "and",
+    "or",
+    "not",
+    "null",
+    "end",
+}

@@ -1,0 +1,103 @@
+"""What a model's tokenizer makes of texts, for the pages: its `tokenizer.json`, without the libraries that train."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, cast
+
+from core import seals
+from core.data.browsing import browse
+from core.data.browsing.token_process import open_limited
+from core.data.dataset import Prepared
+from core.errors import DataError
+from core.models import names as models
+from core.models import scratch
+from core.settings import Settings
+from core.spec.run import ModelSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SCRATCH_TEXTS = 5_000
+MOST_TOKENS = 100_000  # of one text; a page shows the first 1,500 and counts the rest
+
+
+@dataclass(frozen=True)
+class Lengths:
+    """Lengths of texts in characters or tokens; `sampled` if they are those of some rows only, out of `rows`."""
+
+    values: np.ndarray
+    rows: int
+    sampled: bool
+
+
+Kind = Literal["word", "special", "unknown"]
+
+
+@dataclass(frozen=True)
+class Token:
+    """A token of a text as a model sees it; `cut` if the text is too long for it to be read."""
+
+    text: str
+    kind: Kind
+    cut: bool
+
+
+def tokenizer_for(
+    model: ModelSpec, prepared: Prepared, split: str, columns: Sequence[str], settings: Settings
+) -> Path | None:
+    """The `tokenizer.json` of a model; for scratch, one like that which its run will make of these texts.
+
+    None for a model of the Hub that is not on this machine. Raises ModelError, DataError, PathError.
+    """
+    if models.kind_of(model.name) != "scratch":
+        return models.tokenizer_json(model, settings)
+    key = hashlib.sha256(repr((split, tuple(columns))).encode()).hexdigest()[:12]
+    path = prepared.folder / f"scratch-{key}.json"
+    if seals.info(path) is None:
+        texts = browse.texts(prepared, split, columns, SCRATCH_TEXTS)
+        words = [text for row in texts for text in row if text.strip()]
+        if not words:
+            raise DataError("all texts in these columns are empty; choose another text column", "data.text_columns")
+        seals.write_text(path, scratch.train_wordpiece(words).to_str())
+    return path
+
+
+def token_lengths(
+    prepared: Prepared, split: str, columns: Sequence[str], tokenizer_json: Path, sample: int = 2000, seed: int = 42
+) -> Lengths:
+    """Tokens, special ones included, that the texts become with a tokenizer, before any truncation."""
+    import numpy as np
+
+    texts, sampled = browse.sample_texts(prepared, split, columns, sample, seed)
+    lengths = open_limited(tokenizer_json).lengths(texts)
+    return Lengths(np.array(lengths, dtype=np.int64), prepared.splits[split].rows, sampled)
+
+
+def character_lengths(prepared: Prepared, split: str, column: str, most: int = 1_000_000, seed: int = 42) -> Lengths:
+    """Characters of the texts of a column: of all rows up to `most`, else of so many drawn by a seed."""
+    import numpy as np
+
+    rows = prepared.splits[split].rows
+    sample = "" if rows <= most else f" USING SAMPLE reservoir({most} ROWS) REPEATABLE ({seed})"
+
+    def sql(names: dict[str, str]) -> tuple[str, list[str]]:
+        if column not in names:
+            raise DataError(f"the split {split!r} has no column {column!r}; choose another")
+        return f"SELECT coalesce(length(CAST({names[column]} AS VARCHAR)), 0) FROM data{sample}", []
+
+    parts = [values for (values,) in browse.query(prepared, split, sql)]
+    found = np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
+    return Lengths(found, rows, rows > most)
+
+
+def tokens_of(texts: Sequence[str], tokenizer_json: Path, max_length: int) -> list[Token]:
+    """The tokens of a text, or of a pair, special ones included; those beyond `max_length` are marked as cut.
+
+    Raises DataError if the file is no tokenizer, or breaks the limits of one.
+    """
+    tokens = open_limited(tokenizer_json).tokens(texts, max_length, MOST_TOKENS)
+    return [Token(text, cast(Kind, kind), cut) for text, kind, cut in tokens]

@@ -1,0 +1,32 @@
+"""Texts repaired: a wrong encoding undone, what nobody sees left out, HTML as the text that it stands for."""
+
+from __future__ import annotations
+
+import html
+import re
+
+from core.spec.steps import CleanText
+
+CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2060\ufeff]")
+LOST = re.compile(r"(?:^|[ &])(#\d{2,4}|quot|amp|lt|gt|nbsp|apos);")  # the & of some has become a blank
+TAGS = re.compile(
+    r"</?(?:a|b|br|div|em|font|h[1-6]|hr|i|img|li|ol|p|span|strong|table|td|th|tr|u|ul)\b[^<>]*>", re.IGNORECASE
+)
+
+
+def clean(text: str, step: CleanText) -> str:
+    """One text repaired."""
+    if step.fix_encoding and not text.isascii():
+        from ftfy import fix_encoding
+
+        text = fix_encoding(text)
+    if step.remove_control:
+        text = CONTROL.sub("", text)
+    return plain_text(text) if step.remove_markup else text
+
+
+def plain_text(text: str) -> str:
+    """`text` without HTML: entities as their characters, also those that have lost their &, and tags as blanks."""
+    if "<" in text:
+        text = TAGS.sub(" ", text)
+    return html.unescape(LOST.sub(r"&\1;", text)) if ";" in text else text

@@ -1,0 +1,172 @@
+"""Which row goes to which part when a dataset is divided: in proportion, at random, by groups, or in order of time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from core.data.dataset import Prepared
+from core.data.reading.aligning import types
+from core.data.reading.guessing import guess, split_words
+from core.data.reading.tables import bounded, parquet
+from core.errors import DataError
+from core.spec.steps import Divide, SplitBy
+from core.wording import counted, listed
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+SHOWN = 5  # values in a sentence
+
+
+@dataclass(frozen=True)
+class ByValues:
+    """Rows by the split that a column names. parts: split → source → which of its rows, bool (rows,); note: what is
+    to be said of rows of no split, empty if there are none
+    """
+
+    parts: dict[str, dict[str, np.ndarray]]
+    note: str
+
+
+def proposed(prepared: Prepared) -> list[str]:
+    """The columns that name the split of each row, where all rows are in one split."""
+    if len(prepared.splits) > 1:
+        return []
+    (part,) = prepared.splits.values()
+    return guess.split_columns(parquet.head(part.path), {column.name: column.kind for column in prepared.columns})
+
+
+def by_values(prepared: Prepared, sources: Sequence[str], step: SplitBy) -> ByValues:
+    """The rows of each split that the values of a column name. Raises DataError if they name none."""
+    import numpy as np
+
+    texts = {source: _texts(prepared, source, step.column) for source in sources}
+    counts: dict[str, int] = {}
+    for values in texts.values():
+        for value in values:
+            counts[value] = counts.get(value, 0) + 1
+    chosen = {value.strip(): name for value, name in step.parts.items()}
+    named = {value: name for value in counts if (name := _split_of(value, chosen)) is not None}
+    if not named:
+        shown = ", ".join(repr(value) for value in list(counts)[:SHOWN])
+        raise DataError(
+            f"no value of {step.column!r} names a split ({shown}); say which value is which split, or choose another "
+            "column",
+            "data.steps",
+        )
+    order = [name for name in ("train", "validation", "test") if name in named.values()]
+    names = list(dict.fromkeys([*order, *named.values()]))
+    rows = {source: np.array([named.get(value, "") for value in values]) for source, values in texts.items()}
+    parts = {name: {source: rows[source] == name for source in sources} for name in names}
+    empty = counts.get("", 0) if "" not in named else 0
+    others = {value: count for value, count in counts.items() if value and value not in named}
+    return ByValues(parts, _left_out(step.column, empty, others))
+
+
+def _texts(prepared: Prepared, split: str, column: str) -> list[str]:
+    """The values of a column, classes by their names, without blanks around them; empty for none."""
+    import pyarrow as pa
+
+    known = prepared.column(column)
+    with parquet.open_file(prepared.splits[split].path) as file:
+        if column not in file.schema_arrow.names:
+            raise DataError(f"the split {split!r} has no column {column!r}; choose another", "data.steps")
+    values = types.plain(bounded.column(prepared.splits[split].path, column))
+    if known is not None and known.names:
+        names = known.names
+        return [names[v].strip() if v is not None and 0 <= v < len(names) else "" for v in values.to_pylist()]
+    try:
+        return [(value or "").strip() for value in values.cast(pa.string()).to_pylist()]
+    except pa.ArrowException:
+        raise DataError(f"the values of {column!r} are no words; choose another column", "data.steps") from None
+
+
+def _split_of(value: str, chosen: dict[str, str]) -> str | None:
+    return chosen.get(value) if chosen else split_words.kind_of(value)
+
+
+def _left_out(column: str, empty: int, others: dict[str, int]) -> str:
+    shown = listed([repr(value) for value in list(others)[:SHOWN]]) if others else ""
+    unknown = counted(sum(others.values()), "row")
+    match bool(empty), bool(others):
+        case True, True:
+            return (
+                f"{unknown} with another value of {column} ({shown}) and {counted(empty, 'row')} without a value are "
+                "in no split and are left out."
+            )
+        case True, False:
+            return f"{counted(empty, 'row')} without a value of {column} are in no split and are left out."
+        case False, True:
+            return f"{unknown} with another value of {column} ({shown}) are in no split and are left out."
+        case _:
+            return ""
+
+
+def codes_of(prepared: Prepared, sources: Sequence[str], column: str) -> np.ndarray:
+    """For each row the place of its value among the sorted different values; missing ones come last."""
+    import numpy as np
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = []
+    for split in sources:
+        with parquet.open_file(prepared.splits[split].path) as file:
+            if column not in file.schema_arrow.names:
+                raise DataError(f"the split {split!r} has no column {column!r}; choose another", "data.steps")
+        found.append(types.plain(bounded.column(prepared.splits[split].path, column)))
+    try:
+        together = pa.chunked_array([chunk for values in found for chunk in values.chunks], found[0].type)
+        ranks = pc.rank(together, sort_keys="ascending", tiebreaker="dense")
+    except (pa.ArrowException, TypeError):
+        raise DataError(f"the values of {column!r} have no order; choose another column", "data.steps") from None
+    return np.asarray(ranks, dtype=np.int64) - 1
+
+
+def assigned(rows: int, values: np.ndarray | None, step: Divide) -> np.ndarray:
+    """The number of each row's part."""
+    import numpy as np
+
+    rng = np.random.default_rng(step.seed)
+    ends = np.cumsum(list(step.parts.values()))
+    parts = np.empty(rows, dtype=np.int8)
+
+    def share_out(order: np.ndarray) -> None:
+        places = (np.arange(len(order)) + 0.5) / max(1, len(order))
+        parts[order] = np.minimum(np.searchsorted(ends, places), len(ends) - 1)
+
+    if step.by == "time":
+        assert values is not None
+        share_out(np.argsort(values, kind="stable"))
+    elif step.by == "group":
+        assert values is not None
+        _share_groups(values, ends, rng, parts)
+    elif step.by == "stratified":
+        assert values is not None
+        shuffled = rng.permutation(rows)
+        # Spread each class evenly over the order that is then cut: every part gets its share of each class.
+        by_class = shuffled[np.argsort(values[shuffled], kind="stable")]
+        counts = np.bincount(values)
+        starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
+        within = np.arange(rows) - np.repeat(starts, counts)
+        position = (within + rng.random(len(counts)).repeat(counts)) / np.repeat(counts, counts)
+        share_out(by_class[np.argsort(position, kind="stable")])
+    else:
+        share_out(rng.permutation(rows))
+    return parts
+
+
+def _share_groups(values: np.ndarray, ends: np.ndarray, rng: np.random.Generator, parts: np.ndarray) -> None:
+    """Whole groups, drawn in a random order; each goes to the part that is farthest below its share."""
+    import numpy as np
+
+    counts = np.bincount(values)
+    wanted = np.diff(np.concatenate([[0.0], ends])) * len(values)
+    filled = np.zeros(len(ends))
+    of_group = np.empty(len(counts), dtype=np.int8)
+    for group in rng.permutation(len(counts)):
+        of_group[group] = int(np.argmax((wanted - filled) / wanted))
+        filled[of_group[group]] += counts[group]
+    parts[:] = of_group[values]

@@ -1,0 +1,132 @@
+"""The final word on a run: predictions for every evaluation example, and the numbers drawn from them.
+
+`predictions.parquet`: see `core.tasks.text_classification.predictions`. `report.json`: what `evaluate_run` returns.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from core.evaluation.advice import advise
+from core.events import Reporter
+from core.files import finite, write_text
+from core.runs.device import Device, choose
+from core.spec.run import RunSpec
+from core.tasks.batches import evaluation_batches
+from core.tasks.statistics import cross_entropy
+from core.tasks.text_classification import predictions
+from core.tasks.text_classification.encode import Encoded
+from core.tasks.text_classification.metrics import check_finite, score
+
+logger = logging.getLogger(__name__)
+
+# After a stop, evaluation may take this long yet; what it has by then counts.
+SECONDS_AFTER_STOP = 15.0
+
+
+def evaluate_run(
+    spec: RunSpec,
+    encoded: Encoded,
+    model: Any,
+    run_dir: Path,
+    report: Reporter,
+    text_ids: np.ndarray | None = None,
+    language: str = "",
+) -> dict[str, Any]:
+    """Judge `model` on the evaluation examples; writes predictions.parquet and report.json and returns the latter.
+
+    text_ids: of the evaluation examples, in their order; without them the row numbers stand for the texts
+    language: of most training texts, for advice
+
+    A run asked to stop is judged on the examples that a few seconds allow, chosen at random; `examples` says how many.
+    Raises ModelError if the model's answers are no numbers.
+    """
+    device = choose(spec.execution)
+    indices, logits = predict(model, encoded, spec.training.per_device_eval_batch_size, device, report)
+    check_finite(logits)
+    labels = np.asarray(encoded.eval["labels"], dtype=np.int64)[indices]
+    rows = np.asarray(encoded.eval["row"])[indices]
+    ids = rows.astype(np.uint64) if text_ids is None else text_ids[indices]
+    made = predictions.Predictions(encoded.label_names, rows, ids, labels, logits)
+    predictions.write(run_dir / predictions.NAME, made)
+    result = summarise(spec, encoded, labels, logits)
+    result |= {"device": device.title, "precision": device.precision}
+    result["advice"] = advise(spec, result, _history(run_dir), language)
+    write_text(run_dir / "report.json", json.dumps(finite(result), ensure_ascii=False, indent=1))
+    logger.info("final evaluation of %d examples: %s", len(labels), result["metrics"])
+    return result
+
+
+def predict(
+    model: Any, encoded: Encoded, batch_size: int, device: Device, report: Reporter
+) -> tuple[np.ndarray, np.ndarray]:
+    """The logits of the evaluation examples: their indices, ascending, and (examples, classes) as float32."""
+    model.to(device.kind).eval()
+    done: list[np.ndarray] = []
+    logits: list[np.ndarray] = []
+    deadline = told = None
+    batches = evaluation_batches(encoded.eval["length"], batch_size)
+    for number, indices in enumerate(batches):
+        now = time.monotonic()
+        deadline = deadline or (now + SECONDS_AFTER_STOP if report.stop_requested else None)
+        if deadline is not None and now > deadline and number:
+            break
+        if told is None or now - told > 1:
+            told = now
+            report.phase(f"Evaluating: {number / len(batches):.0%}")
+        batch = encoded.pad(encoded.eval.__getitems__(indices.tolist()), device.pad_to_multiple_of)
+        batch.pop("labels")
+        inputs = {name: torch.from_numpy(values).to(device.kind) for name, values in batch.items()}
+        with torch.inference_mode(), device.autocast():
+            logits.append(model(**inputs).logits.float().cpu().numpy())
+        done.append(indices)
+    order = np.concatenate(done)
+    back = np.argsort(order)
+    return order[back], np.concatenate(logits)[back]
+
+
+def summarise(spec: RunSpec, encoded: Encoded, labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
+    """The numbers of a report: metrics, the majority class's for comparison, each class's, and the confusion.
+
+    confusion: [true class][predicted class] -> examples
+    """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    names, metrics = encoded.label_names, spec.evaluation.metrics
+    ids = np.arange(len(names))
+    predictions = logits.argmax(axis=-1)
+    majority = int(np.bincount(encoded.train["labels"], minlength=len(names)).argmax())
+    per_class = precision_recall_fscore_support(labels, predictions, labels=ids, zero_division=0)
+    return {
+        "examples": len(labels),
+        "eval_examples": encoded.eval.num_rows,
+        "train_examples": encoded.train.num_rows,
+        "metrics": {"loss": cross_entropy(logits, labels), **score(metrics, predictions, labels)},
+        "main_metric": spec.evaluation.metric_for_best_model,
+        "baseline": {
+            "label": names[majority],
+            "metrics": score(metrics, np.full_like(labels, majority), labels),
+        },
+        "labels": list(names),
+        "per_class": [
+            {"label": name, "precision": float(p), "recall": float(r), "f1": float(f), "support": int(n)}
+            for name, p, r, f, n in zip(names, *per_class, strict=True)
+        ],
+        "confusion": confusion_matrix(labels, predictions, labels=ids).tolist(),
+        "truncated": encoded.truncated,
+    }
+
+
+def _history(run_dir: Path) -> dict[str, Any]:
+    try:
+        history: dict[str, Any] = json.loads((run_dir / "history.json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return {"steps": 0, "total_steps": 0, "best_step": None, "log": []}
+    return history

@@ -1,0 +1,226 @@
+"""The store and the playground as one person may use them: what pages get. Refuses, and hides, by `core.access.rules`.
+
+The scheduler, the workers and the command line use the plain ones.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, TypeVar
+
+import apsw
+
+from core.access import rules as access
+from core.access.rules import Action
+from core.errors import AccessDenied, RunNotFound, TunedeckError
+from core.evaluation.specs import Subject
+from core.models import names as models
+from core.person import OPERATOR, VISITOR
+from core.playground.client import Answer, Playground
+from core.runs import kinds
+from core.settings import Settings, allowed_path
+from core.sharing.redact import shown
+from core.store import quotas
+from core.store.audit import Entry
+from core.store.record import Event, Metric, Run
+from core.store.store import Store
+from core.wording import counted
+
+T = TypeVar("T")
+ON_RUN: dict[str, Action] = {"push": "push", "publish": "publish"}
+"""Kinds of work that do something with a run which only its owner may."""
+
+
+class GuardedStore(Store):
+    """The runs of one home folder, for one person. Raises AccessDenied, and changes nothing, where a rule forbids.
+
+    Runs that the person may not see are not there. Sentences and logs have no paths of the server in them.
+    """
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        """settings: those of the person"""
+        self.path, self.settings, self.by = store.path, settings, settings.person.id
+
+    def submit(
+        self, kind: str, name: str, spec: dict[str, Any], *, owner: str = "", parent: str | None = None
+    ) -> str:  # fmt: skip
+        """Queue a run of the person's and return its id; `owner` is theirs whatever is asked for."""
+        access.check_start(self.settings, kind, spec)
+        if quotas.limited(self.settings):
+            self._check_runs(kind, spec)
+            kinds.check(kind, spec)
+            check_paths(self.settings, spec)
+            quotas.check_disk(self.settings, self)
+        return super().submit(kind, name, spec, owner=self.by, parent=parent)
+
+    def resume(self, run_id: str, step: int) -> None:
+        run = self.run(run_id)
+        access.check(self.settings, "resume", run)
+        quotas.check_disk(self.settings, self)
+        super().resume(run_id, step)
+
+    def check_import(self) -> None:
+        super().check_import()
+        quotas.check_disk(self.settings, self)
+
+    def import_runs(
+        self,
+        runs: Sequence[Run],
+        metrics: Iterable[tuple[str, str, int, float | None, float, float | None]],
+        events: Iterable[tuple[str, float, str, dict[str, Any]]],
+    ) -> None:
+        """Take in runs of a bundle as the person's own, whatever is asked for."""
+        super().import_runs([replace(run, owner=self.by) for run in runs], metrics, events)
+
+    def note(self, action: str, run_id: str | None = None, detail: str = "") -> None:
+        if action in ("push", "publish"):
+            access.check(self.settings, "push" if action == "push" else "publish", self.run(run_id) if run_id else None)
+        super().note(action, run_id, detail)
+
+    def run(self, run_id: str) -> Run:
+        return self._shown(self._seen(super().run(run_id)))
+
+    def runs(
+        self, *, kind: str | None = None, statuses: Sequence[str] = (), limit: int = 1000, offset: int = 0
+    ) -> list[Run]:  # fmt: skip
+        found = super().runs(kind=kind, statuses=statuses, limit=limit, offset=offset)
+        return [self._shown(run) for run in found]
+
+    def metrics_since(self, run_id: str, cursor: int = 0, limit: int = 20_000) -> list[Metric]:
+        self._seen(super().run(run_id))
+        return super().metrics_since(run_id, cursor, limit)
+
+    def measured(self, run_id: str) -> set[tuple[str, int]]:
+        self._seen(super().run(run_id))
+        return super().measured(run_id)
+
+    def events_since(self, run_id: str, cursor: int = 0, limit: int = 5_000) -> list[Event]:
+        self._seen(super().run(run_id))
+        found = super().events_since(run_id, cursor, limit)
+        return [replace(event, payload=shown(event.payload, self.settings)) for event in found]
+
+    def audited(self, limit: int = 10_000) -> list[Entry]:
+        access.check(self.settings, "audit")
+        return super().audited(limit)
+
+    def sees(self, run: Run) -> bool:
+        return access.sees(self.settings, run.owner)
+
+    def _allow(self, action: Action, run: Run | None = None) -> None:
+        if run is not None:
+            self._seen(run)
+        access.check(self.settings, action, run)
+
+    def _admit(self, db: apsw.Connection, kind: str) -> None:
+        """Counted in the transaction that queues: two clicks at once are two."""
+        if not quotas.limited(self.settings):
+            return
+        going = "SELECT count(*) FROM runs WHERE status IN ('queued','starting','running','stopping') AND owner"
+        ((mine,),) = db.execute(f"{going} = ?", (self.by,))
+        most = self.settings.limits.queued
+        if mine >= most:
+            raise AccessDenied(
+                f"{counted(mine, 'run')} of yours {'waits or works' if mine == 1 else 'wait or work'} already, and the "
+                f"most here is {most:,}; wait for one to end, or stop one"
+            )
+        if self.settings.mode == "demo":
+            ((all_of_them,),) = db.execute(f"{going} LIKE ? || '%'", (VISITOR,))
+            if all_of_them >= self.settings.demo.waiting:
+                raise AccessDenied(
+                    "so many people try this demo now that its queue is full; come back in a few minutes"
+                )
+
+    def _condition(self) -> tuple[str, tuple[Any, ...]]:
+        if self.settings.mode != "demo" or self.settings.person == OPERATOR:
+            return "1", ()
+        return "(owner = ? OR owner NOT LIKE ? || '%')", (self.by, VISITOR)
+
+    def _seen(self, run: Run) -> Run:
+        if not self.sees(run):
+            raise RunNotFound(f"There is no run {run.id!r}; the Runs page lists those that exist.")
+        return run
+
+    def _shown(self, run: Run) -> Run:
+        if self.settings.mode == "local":
+            return run
+        return replace(
+            run,
+            phase=shown(run.phase, self.settings),
+            error=shown(run.error, self.settings),
+            detail=shown(run.detail, self.settings),
+        )
+
+    def _check_runs(self, kind: str, spec: dict[str, Any]) -> None:
+        """The runs that the work is about are there for the person, and theirs if it needs that."""
+        for run_id in runs_named(spec):
+            run = self.run(run_id)
+            if (action := ON_RUN.get(kind)) is not None:
+                access.check(self.settings, action, run)
+
+
+def runs_named(spec: dict[str, Any]) -> Iterable[str]:
+    """The ids of the runs that a spec of background work names."""
+    model = spec.get("model")
+    named = [spec.get("run"), spec.get("evaluation"), model.get("run") if isinstance(model, dict) else None]
+    several = spec.get("evaluations") or spec.get("runs")
+    several = several if isinstance(several, list | tuple) else ()
+    return [run_id for run_id in (*named, *several) if isinstance(run_id, str) and run_id]
+
+
+def check_paths(settings: Settings, spec: dict[str, Any]) -> None:
+    """The files and folders that a spec names are the person's to read. Raises PathError, ModelError."""
+    data = spec if "source" in spec else spec.get("data") or {}
+    if data.get("source") == "file":
+        allowed_path(settings, str(data.get("path", "")))
+    model = spec.get("model") or {}
+    name = str(model.get("name") or "")
+    if name and models.kind_of(name) == "folder":
+        models.folder_of(name, settings)
+
+
+class GuardedPlayground:
+    """The playground, for one person. Its methods raise AccessDenied beside what those of `Playground` raise."""
+
+    def __init__(self, playground: Playground, store: GuardedStore) -> None:
+        self._playground, self._store, self._settings = playground, store, store.settings
+
+    def predict(self, subject: Subject, texts: Sequence[Sequence[str]]) -> Answer:
+        self._check(subject)
+        return self._told(lambda: self._playground.predict(subject, texts))
+
+    def explain(self, subject: Subject, text: Sequence[str], method: str, target: int | None = None) -> dict[str, Any]:
+        self._check(subject)
+        return self._told(lambda: self._playground.explain(subject, text, method, target))
+
+    def nearest(self, subject: Subject, text: Sequence[str]) -> list[dict[str, Any]]:
+        self._check(subject)
+        return self._told(lambda: self._playground.nearest(subject, text))
+
+    def warm(self) -> None:
+        """Start the process, if the person may ask at all and there is memory for it."""
+        if access.why_not(self._settings, "ask") is None and self.waits() is None:
+            self._playground.warm()
+
+    def waits(self) -> str | None:
+        """Why nobody is answered now; None if they are. A demo has no memory to train and to answer at once."""
+        if self._settings.mode == "demo" and self._store.queue():
+            return "a model is being trained, and this demo has memory for one thing at a time; ask when it has ended"
+        return None
+
+    def _check(self, subject: Subject) -> None:
+        access.check(self._settings, "ask")
+        if (why := self.waits()) is not None:
+            raise AccessDenied(why)
+        if subject.run:
+            self._store.run(subject.run)
+        elif self._settings.mode == "demo" and self._settings.person != OPERATOR:
+            raise AccessDenied("in this demo the models of its runs are asked, no others")
+        elif models.kind_of(subject.name) == "folder":
+            models.folder_of(subject.name, self._settings)
+
+    def _told(self, ask: Callable[[], T]) -> T:
+        try:
+            return ask()
+        except TunedeckError as error:
+            raise type(error)(shown(str(error), self._settings)) from None

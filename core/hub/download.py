@@ -1,0 +1,261 @@
+"""The Hugging Face Hub: fetching models and tokenizers.
+
+Everything goes through `huggingface_hub` and its cache, so what another program has downloaded is not downloaded again.
+Only configuration, tokenizer and safetensors files of a model are ever fetched: nothing that could run code.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import glob
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from core.errors import HubError, ModelError
+from core.hub.errors import (
+    What,
+    cache_folder,
+    check,
+    explain,
+    hub_errors,
+    hub_id_problem,
+    revision_problem,
+    status_of,
+    token,
+    unreachable,
+)
+
+__all__ = [
+    "Progress",
+    "cached_file",
+    "explain",
+    "fetch_model",
+    "fetch_tokenizer_json",
+    "hub_id_problem",
+    "token",
+]
+
+Progress = Callable[[str, float | None], None]
+"""What is being done, and how much of it is done: 0 to 1, or None where nobody knows."""
+
+TOKENIZER_FILES = (
+    *("tokenizer*.json", "special_tokens_map.json", "added_tokens.json"),
+    *("vocab.json", "vocab.txt", "merges.txt", "*.model"),
+)
+WEIGHTS = "model.safetensors"
+PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+WAITS_S = (1.0, 3.0)
+"""Pauses before asking again when the Hub answers that it has trouble."""
+
+
+def ignore(*_: object) -> None:
+    """A progress or note that goes nowhere."""
+
+
+class Listing(NamedTuple):
+    """A repository at one commit: its id (the Hub's own, which may have changed), and its files' sizes in bytes."""
+
+    id: str
+    commit: str
+    sizes: dict[str, int]
+
+
+def repo_files(what: What, name: str, revision: str | None = None) -> Listing:
+    """Ask the Hub which commit `revision` stands for and which files it has.
+
+    Waits and asks again twice when the Hub has trouble. Raises what the library raises: see `hub_errors`.
+    """
+    from huggingface_hub import HfApi, constants, get_session
+    from huggingface_hub.errors import HfHubHTTPError
+
+    # The library's own calls for listings have no time limit at all.
+    get_session().timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
+    ask: Callable[..., Any] = HfApi().dataset_info if what == "dataset" else HfApi().model_info
+    for wait_s in (*WAITS_S, None):
+        try:
+            info = ask(name, revision=revision, files_metadata=True, timeout=constants.HF_HUB_ETAG_TIMEOUT)
+            return Listing(info.id, info.sha, {file.rfilename: file.size or 0 for file in info.siblings or []})
+        except HfHubHTTPError as error:
+            if wait_s is None or status_of(error) < 500:
+                raise
+            time.sleep(wait_s)
+    raise AssertionError("the last attempt returns or raises")
+
+
+def cached_commit(what: What, name: str, revision: str | None = None) -> str | None:
+    """The commit that `revision` stood for when it was last fetched; None if it never was. No network."""
+    from huggingface_hub import resolve_revision
+    from huggingface_hub.errors import RevisionResolutionError
+
+    try:
+        return resolve_revision(name, repo_type=what, revision=revision, local_files_only=True).resolved
+    except RevisionResolutionError:
+        return None
+
+
+def download(
+    what: What, name: str, revision: str | None, commit: str, sizes: dict[str, int], progress: Progress = ignore
+) -> Path:
+    """Bring these files (sizes in bytes, by path) into the cache; the folder they lie in.
+
+    `commit` is what `revision` stands for just now; the cache remembers that too.
+
+    Complete files are not fetched again. Raises HubError when the disk has no room, else see `hub_errors`.
+    """
+    from huggingface_hub import snapshot_download, try_to_load_from_cache
+
+    missing = [p for p in sizes if not isinstance(try_to_load_from_cache(name, p, None, commit, what), str)]
+    needed = sum(sizes[path] for path in missing)
+    _check_space(needed, name)
+    folder = snapshot_download(
+        name,
+        repo_type=what,
+        revision=revision,
+        allow_patterns=[glob.escape(path) for path in sizes],
+        tqdm_class=progress_bar(progress, f"Downloading {name}", needed),
+    )
+    return Path(folder)
+
+
+def _check_space(needed: int, name: str) -> None:
+    folder = cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(folder).free
+    if needed > free:
+        raise HubError(
+            f"{name!r} needs {readable(needed)}, but the disk of {folder} has {readable(free)} left; "
+            "make room, or set HF_HOME to a folder on another disk"
+        )
+
+
+def readable(size: float) -> str:
+    """A number of bytes for people: 1.2 GB."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} TB"
+
+
+def progress_bar(progress: Progress, text: str, total: int) -> type:
+    """A tqdm class whose bars of bytes report to `progress`, together, as a share of `total` bytes."""
+    from io import StringIO
+    from threading import RLock
+
+    from tqdm import tqdm
+
+    class Reporting(tqdm):
+        monitor_interval = 0
+
+        def __init__(self, *args: Any, **kwargs: Any) -> None:
+            kwargs.pop("name", None)
+            super().__init__(*args, **(kwargs | {"disable": False, "file": StringIO()}))
+
+        def display(self, *args: Any, **kwargs: Any) -> None:
+            if self.unit == "B" and total:
+                share = min(1.0, self.n / total)
+                progress(f"{text}: {readable(share * total)} of {readable(total)}", share)
+
+    Reporting.set_lock(RLock())  # tqdm's own lock starts a process
+    return Reporting
+
+
+def fetch_model(
+    name: str, revision: str | None = None, progress: Progress = ignore, note: Callable[[str], None] = ignore
+) -> Path:
+    """The folder of a Hub model: its configuration, tokenizer and safetensors, fetched unless they are in the cache.
+
+    `note` gets a sentence when the Hub did not answer and an earlier download was taken.
+    Raises ModelError when it cannot be used as it is (no safetensors, no config.json), HubError when it cannot be had.
+    """
+    check(name, revision)
+    token()
+    try:
+        _, commit, sizes = repo_files("model", name, revision)
+        wanted = choose_files(name, list(sizes))
+        return download("model", name, revision, commit, {path: sizes[path] for path in wanted}, progress)
+    except hub_errors() as error:
+        folder = _cached_model(name, revision) if unreachable(error) else None
+        if folder is None:
+            raise explain(error, "model", name, revision) from None
+    note(f"The Hub could not be reached; the copy of {name} that this machine has is used (commit {folder.name[:7]})")
+    return folder
+
+
+def _cached_model(name: str, revision: str | None) -> Path | None:
+    """The folder of an earlier, complete download; None if there is none. No network."""
+    from huggingface_hub import get_cached_repo_tree
+    from huggingface_hub.errors import CachedRepoTreeNotFoundError
+
+    commit = cached_commit("model", name, revision)
+    if commit is None:
+        return None
+    folder = cache_folder() / f"models--{name.replace('/', '--')}" / "snapshots" / commit
+    try:
+        files = [file.path for file in get_cached_repo_tree(name, revision=commit)]
+    except CachedRepoTreeNotFoundError:  # fetched file by file, or by an older version of the library
+        files = [p.name for p in folder.iterdir()] if folder.is_dir() else []
+    try:
+        return folder if all((folder / path).is_file() for path in choose_files(name, files)) else None
+    except ModelError:
+        return None
+
+
+def choose_files(name: str, files: list[str]) -> list[str]:
+    """Those of a repository's files that loading a model needs. Raises ModelError when it cannot be loaded safely."""
+    top = [path for path in files if "/" not in path]
+    if "config.json" not in top:
+        if "adapter_config.json" in top:
+            raise ModelError(
+                f"{name!r} is an adapter for another model, not a whole one; name the model it was made for"
+            )
+        raise ModelError(f"{name!r} has no config.json, so transformers cannot load it; choose another model")
+    if WEIGHTS in top:
+        weights = [WEIGHTS]
+    elif f"{WEIGHTS}.index.json" in top:
+        weights = [f"{WEIGHTS}.index.json", *fnmatch.filter(top, "model-*-of-*.safetensors")]
+    else:
+        raise ModelError(_no_weights(name, top))
+    tokenizer = [path for path in top if any(fnmatch.fnmatchcase(path, pattern) for pattern in TOKENIZER_FILES)]
+    return ["config.json", *tokenizer, *weights]
+
+
+def _no_weights(name: str, files: list[str]) -> str:
+    if pickled := [path for path in files if path.endswith(PICKLED)]:
+        return (
+            f"{name!r} has its weights only in pickled form ({pickled[0]}), and unpickling can run any code; "
+            "choose a model or a revision with model.safetensors"
+        )
+    return f"{name!r} has no model.safetensors, the form in which Tunedeck loads weights; choose another model"
+
+
+def cached_file(name: str, file: str, revision: str | None = None) -> Path | None:
+    """A file of a model, such as tokenizer.json, if it is in the cache; else None. No network."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if hub_id_problem(name) or revision_problem(revision):
+        return None
+    found = try_to_load_from_cache(name, file, revision=revision)
+    return Path(found) if isinstance(found, str) else None
+
+
+def fetch_tokenizer_json(name: str, revision: str | None = None) -> Path:
+    """A model's tokenizer.json, from the cache if any version of `revision` is there, else from the Hub.
+
+    Raises ModelError when the model has none, HubError when it cannot be had; after about ten seconds at most when
+    the Hub does not answer.
+    """
+    check(name, revision)
+    if cached := cached_file(name, "tokenizer.json", revision):
+        return cached
+    token()
+    try:
+        _, commit, sizes = repo_files("model", name, revision)
+        if "tokenizer.json" not in sizes:
+            raise ModelError(f"{name!r} has no tokenizer.json, so its tokens cannot be counted before it is loaded")
+        return download("model", name, revision, commit, {"tokenizer.json": sizes["tokenizer.json"]}) / "tokenizer.json"
+    except hub_errors() as error:
+        raise explain(error, "model", name, revision) from None

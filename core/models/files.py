@@ -1,0 +1,280 @@
+"""The files of a model's folder, looked at by their names, first bytes and sizes alone: JSON, weights, tokenizer.
+
+A download that ended early, a pointer of Git LFS, a web page in place of a file and weights in another format are told
+here, in one sentence with the fix, before a library meets them.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from core import strange_files
+from core.errors import ModelError
+from core.models import tokenizer_rules
+from core.wording import counted, library_message, listed, size
+
+TOKENIZER_FILES = (
+    "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model",
+    "tokenizer.model", "spm.model",
+)  # fmt: skip
+# Tokenizers that read characters or bytes, and so have no file of a vocabulary.
+WITHOUT_FILE = {"CanineTokenizer", "PerceiverTokenizer", "ByT5Tokenizer"}
+# What a tokenizer of transformers imports only once it is made.
+WORD_SPLITTERS = {"mecab": "fugashi", "sudachi": "sudachipy", "jumanpp": "rhoknp"}
+DICTIONARIES = {"unidic_lite": "unidic-lite", "ipadic": "ipadic", "unidic": "unidic"}
+PACKAGES = {"XLMTokenizer": "sacremoses", "FlaubertTokenizer": "sacremoses", "RoFormerTokenizer": "rjieba"}
+TOKENIZER_JSON = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
+# What a tokenizer's settings may not set: the library takes a string here for the path of a file, and reads it
+# wherever it lies. `save_pretrained` never writes them.
+READS_FILES = ("vocab", "merges", "init_inputs", "tokenizer_object", "slow_tokenizer", "gguf_file")
+LARGEST_JSON = 16 * 1024**2  # bytes; an index of thousands of weights has a hundredth
+LARGEST_HEADER = 16 * 1024**2  # of safetensors, which allows 100 MB; one of 10,000 weights has 1 MB
+
+ONE_FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
+PART = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
+PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
+# Weights of other libraries: pattern -> what a person calls them, and where safetensors are to be had.
+OTHER_FORMATS = {
+    "*.gguf": "GGUF, the format of llama.cpp",
+    "*.onnx": "ONNX",
+    "onnx/*.onnx": "ONNX",
+    "openvino_model.xml": "OpenVINO",
+    "tf_model.h5": "TensorFlow",
+    "*.ckpt.index": "TensorFlow",
+    "saved_model.pb": "TensorFlow",
+    "saved_model/*/saved_model.pb": "TensorFlow",
+    "flax_model*.msgpack": "Flax",
+    "rust_model.ot": "rust-bert",
+    "*.mlpackage": "Core ML",
+    "coreml/*": "Core ML",
+    "*.keras": "Keras",
+}
+NESTED_DEPTH, MOST_LOOKED_AT = 3, 2000
+
+
+def read_json(path: Path, largest: int | None = None) -> dict[str, Any]:
+    """Raises ModelError for what is no object of a size and depth that can be read."""
+    try:
+        largest = largest or LARGEST_JSON
+        if path.stat().st_size > largest:
+            raise ModelError(f"{path} has more than {largest // 1024**2} MB, which no {path.name} has")
+        check_strange(path)
+        tree = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} cannot be read: {library_message(error)}") from None
+    if not isinstance(tree, dict):
+        raise ModelError(f"{path} is not a model's {path.stem}; save the model anew with save_pretrained")
+    return tree
+
+
+def check_strange(path: Path) -> None:
+    """Raises ModelError for a file that is a pointer, a web page or the like in place of its content; OSError."""
+    if sentence := strange_files.strange(path):
+        raise ModelError(f"{path} cannot be read: {sentence}")
+
+
+def check_weights(folder: Path) -> None:
+    """Raises ModelError for weights that are missing, incomplete, pickled or of another format."""
+    if (folder / ONE_FILE).is_file():
+        _check_safetensors(folder / ONE_FILE)
+        return
+    parts = [path for path in folder.glob("model*.safetensors") if PART.fullmatch(path.name)]
+    if (folder / INDEX).is_file():
+        for name in _parts_of(folder):
+            _check_safetensors(folder / name)
+        return
+    if parts:
+        raise ModelError(
+            f"{folder} has parts of weights ({min(path.name for path in parts)}), but no {INDEX} that says what is in "
+            "which; download it too, or save the model anew with save_pretrained"
+        )
+    raise ModelError(_without_weights(folder))
+
+
+def _parts_of(folder: Path) -> list[str]:
+    """The files that the index names: beside it, as safetensors, not elsewhere, not pickled, and all of them there."""
+    table = read_json(folder / INDEX).get("weight_map")
+    names = sorted(set(map(str, table.values()))) if isinstance(table, dict) else []
+    if strange := [name for name in names if not PART.fullmatch(name)]:
+        raise ModelError(
+            f"{INDEX} in {folder} names {strange[0][:100]!r} as a part of the weights; they have to lie beside it as "
+            "model-00001-of-00002.safetensors and so on, as save_pretrained writes them"
+        )
+    missing = [name for name in names if not (folder / name).is_file()]
+    if missing or not names:
+        raise ModelError(
+            f"{folder} lacks {len(missing)} of the {counted(len(names), 'part')} of its weights ({missing[0]}); "
+            "download what is missing"
+            if missing
+            else f"{INDEX} in {folder} names no weights; save the model anew with save_pretrained"
+        )
+    return names
+
+
+def _check_safetensors(path: Path) -> None:
+    """The header of the file, and whether all of what it lists is there. No weights are read."""
+    try:
+        check_strange(path)
+        length = path.stat().st_size
+        with path.open("rb") as file:
+            header_length = int.from_bytes(file.read(8), "little")
+            if length < 8 or header_length > max(length - 8, LARGEST_HEADER):
+                raise ModelError(f"{path} cannot be loaded: it is no safetensors file, or damaged; download it again")
+            if header_length > LARGEST_HEADER:
+                raise ModelError(f"{path} cannot be loaded: its header has {size(header_length)}, which no model needs")
+            header = file.read(header_length)
+        if len(header) < header_length:
+            raise ModelError(_incomplete(path, length, None))
+        end = _end_of_data(json.loads(header)) + 8 + header_length
+    except (OSError, ValueError, RecursionError, AttributeError, TypeError, KeyError, IndexError):
+        raise ModelError(f"{path} cannot be loaded: it is no safetensors file, or damaged; download it again") from None
+    if length < end:
+        raise ModelError(_incomplete(path, length, end))
+    if length > end:
+        raise ModelError(
+            f"{path} cannot be loaded: it has {length - end:,} bytes more than the weights that it lists; "
+            "download it again"
+        )
+
+
+def _end_of_data(header: dict[str, Any]) -> int:
+    """Where the last tensor ends, counted from the end of the header."""
+    ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
+    return max(ends, default=0)
+
+
+def _incomplete(path: Path, length: int, whole: int | None) -> str:
+    if whole is None or whole > 2**50:
+        return f"{path} cannot be loaded: the file ends too early ({size(length)}); download it again"
+    return (
+        f"{path} cannot be loaded: the download is incomplete, {size(length)} of {size(whole)} are there "
+        f"({length:,} of {whole:,} bytes); download it again"
+    )
+
+
+def _without_weights(folder: Path) -> str:
+    """What a folder without safetensors has in their place, and the fix."""
+    pickled = [path for pattern in PICKLED for path in folder.glob(pattern) if path.is_file()]
+    for path in pickled:
+        if sentence := strange_files.strange(path):
+            return f"{folder} has no weights that can be loaded: {sentence}"
+    if pickled:
+        return (
+            f"{folder} has its weights only in a pickled file, which can run code when it is opened "
+            f"({pickled[0].name}); convert them where you trust the file: model.save_pretrained(folder) writes "
+            "model.safetensors"
+        )
+    for pattern, title in OTHER_FORMATS.items():
+        if there := sorted(folder.glob(pattern)):
+            return (
+                f"{folder} has its weights only for {title} ({there[0].name}), which is not trained here; take the "
+                "original model with a model.safetensors, which most of them were converted from"
+            )
+    others = sorted(path.name for path in folder.glob("*.safetensors") if path.is_file())
+    if "adapter_model.safetensors" in others:
+        return f"{folder} holds an adapter, not a whole model; merge it into its base model first"
+    if len(others) == 1:
+        return f"{folder} has its weights as {others[0]}; rename the file to model.safetensors"
+    named = [path.name for path in folder.glob("*safetensors*") if path.is_file()]
+    if unfinished := [name for name in named if name.endswith(strange_files.UNFINISHED)]:
+        return f"{folder} has no weights yet: {unfinished[0]} is a download that did not finish; download it again"
+    return f"{folder} has no weights (model.safetensors); save the model there with save_pretrained"
+
+
+def check_tokenizer(folder: Path, name: str) -> None:
+    """Raises ModelError for a tokenizer that is missing, names files to read, or is not what its name says."""
+    for file in TOKENIZER_JSON:
+        settings = read_json(folder / file) if (folder / file).is_file() else {}
+        if wanted := [key for key in READS_FILES if settings.get(key)]:
+            raise ModelError(
+                f"{file} of {name} names files to read ({wanted[0]}), which a tokenizer may not; remove that line, or "
+                "use another model"
+            )
+    there = [folder / file for file in TOKENIZER_FILES if (folder / file).is_file()]
+    for path in there:
+        check_strange(path)
+        length = path.stat().st_size
+        if length > tokenizer_rules.LARGEST:
+            raise ModelError(
+                f"{path.name} of {name} has {size(length)}; the most that is loaded here is "
+                f"{size(tokenizer_rules.LARGEST)}"
+            )
+        if path.suffix == ".json" and not _begins_as_json(path):
+            raise ModelError(f"{path} cannot be read: it is no JSON; download it again")
+    if not there and tokenizer_class(folder) not in WITHOUT_FILE:
+        raise ModelError(
+            f"{folder} has no tokenizer ({listed(TOKENIZER_FILES[:2])} are looked for, and others); save it there "
+            "with tokenizer.save_pretrained(folder)"
+        )
+    _check_packages(folder, name)
+
+
+def tokenizer_class(folder: Path) -> str:
+    """What tokenizer_config.json names; empty if it names none."""
+    return str(_tokenizer_config(folder).get("tokenizer_class") or "")
+
+
+def _tokenizer_config(folder: Path) -> dict[str, Any]:
+    path = folder / TOKENIZER_JSON[0]
+    return read_json(path) if path.is_file() else {}
+
+
+def _check_packages(folder: Path, name: str) -> None:
+    """Raises ModelError for a tokenizer that needs a Python package which is not installed."""
+    packages = _packages(_tokenizer_config(folder))
+    missing = [package for package in packages if importlib.util.find_spec(package.replace("-", "_")) is None]
+    if missing:
+        verb = "is" if len(missing) == 1 else "are"
+        raise ModelError(
+            f"the tokenizer of {name} ({tokenizer_class(folder)}) needs {listed(missing)}, which {verb} not installed: "
+            f"run `pip install {' '.join(missing)}` in Tunedeck's environment, or use another model"
+        )
+
+
+def _packages(config: dict[str, Any]) -> list[str]:
+    """The packages that the tokenizer of this tokenizer_config.json imports."""
+    kind = str(config.get("tokenizer_class") or "").removesuffix("Fast")
+    if kind != "BertJapaneseTokenizer":
+        return [PACKAGES[kind]] if kind in PACKAGES else []
+    splitter = str(config.get("word_tokenizer_type"))
+    if not config.get("do_word_tokenize", True) or splitter not in WORD_SPLITTERS:
+        return []
+    settings = config.get("mecab_kwargs")
+    dictionary = str((settings if isinstance(settings, dict) else {}).get("mecab_dic", "unidic_lite"))
+    needed = [DICTIONARIES[dictionary]] if splitter == "mecab" and dictionary in DICTIONARIES else []
+    return [WORD_SPLITTERS[splitter], *needed]
+
+
+def _begins_as_json(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"{")
+
+
+def nested_models(folder: Path) -> list[Path]:
+    """Folders inside that hold a model, the nearest first: sentence-transformers keeps one in 0_Transformer, the
+    Trainer in checkpoint-500, the Hub's cache in snapshots.
+    """
+    level, looked_at, models = [folder], 0, []
+    for _ in range(NESTED_DEPTH):
+        level = [inner for outer in level for inner in _folders(outer)]
+        for inner in level[: MOST_LOOKED_AT - looked_at]:
+            looked_at += 1
+            if (inner / "config.json").is_file() and any(_weights_in(inner)):
+                models.append(inner)
+    return models
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())[:MOST_LOOKED_AT]
+    except OSError:
+        return []
+
+
+def _weights_in(folder: Path) -> Iterable[Path]:
+    return (path for pattern in ("*.safetensors", "pytorch_model*.bin") for path in folder.glob(pattern))

@@ -1,0 +1,167 @@
+"""Whether a folder holds a model that can be trained here, by its file names and its small JSON files alone.
+
+A model's folder may come from anyone, so it is looked at before any library opens it: no pickled weights, no code of
+its own, no name of a file that lies elsewhere, no size that fills the memory. Nothing heavy is imported.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from core.errors import ModelError
+from core.models.files import check_tokenizer, check_weights, nested_models, read_json
+from core.wording import library_message
+
+ATTENTION = ("attn_implementation", "_attn_implementation")
+# Their position table has rows that no token uses: the first token's position is the padding id plus one.
+OFFSET_POSITIONS = {
+    "roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "data2vec-text", "mpnet",
+    "longformer", "luke", "ibert", "xmod",
+}  # fmt: skip
+# Repositories of these kinds may carry code of their own beside what transformers itself knows; that code is not run.
+KNOWN_TYPES = OFFSET_POSITIONS | {
+    "albert", "bert", "big_bird", "bloom", "convbert", "deberta", "deberta-v2", "distilbert", "electra", "ernie",
+    "eurobert", "gpt2", "llama", "megatron-bert", "mistral", "mobilebert", "modernbert", "nomic_bert", "opt", "qwen2",
+    "qwen3", "rembert", "roformer", "squeezebert", "xlm",
+}  # fmt: skip
+# They divide a text into a fixed number of parts, or have positions for one length alone.
+ONE_WIDTH = {"nystromformer", "reformer"}
+# More of these than any model has that is trained on one machine.
+MOST = {
+    "num_hidden_layers": 1000, "n_layer": 1000, "n_layers": 1000, "num_layers": 1000, "hidden_size": 100_000,
+    "n_embd": 100_000, "dim": 100_000, "d_model": 100_000, "intermediate_size": 1_000_000, "vocab_size": 10_000_000,
+    "num_labels": 1_000_000,
+}  # fmt: skip
+NO_LIMIT = 1_000_000  # a tokenizer or config that names more positions than this names none
+
+
+def check_folder(folder: Path, max_length: int | None = None, name: str = "") -> None:
+    """Whether `folder` holds a model that can be trained here, by its file names and config alone.
+
+    max_length: tokens per text, checked against what the model can take. name: what a person calls the model, if not
+    by its folder. Raises ModelError.
+    """
+    if not os.path.isdir(folder):  # noqa: PTH112 - a Path raises for names that are none
+        what = "is a file, not a folder" if os.path.isfile(folder) else "is not a folder"  # noqa: PTH113
+        raise ModelError(f"{folder} {what}; give the folder that has config.json and model.safetensors in it")
+    with opening(folder):
+        _check_contents(folder, max_length, name or folder.name)
+
+
+def _check_contents(folder: Path, max_length: int | None, name: str) -> None:
+    config = read_config(folder)
+    kind = config.get("model_type")
+    if not isinstance(kind, str) or not kind:
+        raise ModelError(f"config.json in {folder} names no model_type; save the model anew with save_pretrained")
+    if "auto_map" in config and kind not in KNOWN_TYPES:
+        raise ModelError(f"{name} needs code of its own to load (auto_map), which is not run here; use another model")
+    if config.get("is_encoder_decoder"):
+        raise ModelError(f"{name} is an encoder-decoder ({kind}), which cannot classify texts here; use an encoder")
+    if kernel := _foreign_attention(config):
+        raise ModelError(
+            f"{name} wants to compute with code from the Hub (attn_implementation {kernel[:100]!r}), which is not run "
+            "here; remove that line from its config.json"
+        )
+    table = config.get("id2label")
+    if table is not None and not (isinstance(table, dict) and all(key.isdecimal() and len(key) < 8 for key in table)):
+        raise ModelError(
+            f"config.json of {name} has an id2label that cannot be read; it has to name the classes by their numbers, "
+            'as in {"0": "bad", "1": "good"}'
+        )
+    if kind in ONE_WIDTH:
+        raise ModelError(f"{name} is a {kind}, which takes texts of one fixed length only; use another model")
+    if config.get("quantization_config"):
+        raise ModelError(
+            f"{name} has quantised weights (quantization_config in its config.json), which cannot be trained; "
+            "take the original model"
+        )
+    _check_size(config, name)
+    check_weights(folder)
+    check_tokenizer(folder, name)
+    limit = position_limit(config)
+    if max_length is not None and limit is not None and max_length > limit:
+        raise ModelError(
+            f"the longest text is set to {max_length:,} tokens, but {name} takes at most {limit:,}; "
+            f"set model.max_length to {limit} or less"
+        )
+
+
+def position_limit(config: dict[str, Any]) -> int | None:
+    """How many tokens a model with this config (of config.json) can take; None if it names no limit."""
+    names = ("max_position_embeddings", "n_positions", "max_seq_len")
+    limit = next((config[n] for n in names if isinstance(config.get(n), int)), None)
+    if limit is None or not 0 < limit < NO_LIMIT:
+        return None
+    if config.get("model_type") in OFFSET_POSITIONS:
+        padding = config.get("pad_token_id")
+        return limit - (padding if isinstance(padding, int) and padding else 1) - 1
+    return limit
+
+
+def model_type(folder: Path | None) -> str:
+    """The `model_type` of a checked folder's config.json; that of our new models for None (scratch)."""
+    return "bert" if folder is None else str(read_config(folder)["model_type"])
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The folder's config.json. Raises ModelError if there is none, or none that can be read."""
+    path = folder / "config.json"
+    if not path.is_file():
+        raise ModelError(_without_config(folder))
+    return read_json(path)
+
+
+def _without_config(folder: Path) -> str:
+    """What a folder without config.json is, and the fix."""
+    if (folder / "adapter_config.json").is_file():
+        return f"{folder} holds an adapter, not a whole model; merge it into its base model first"
+    if inner := nested_models(folder):
+        return (
+            f"{folder} has no config.json; the model in it lies in {inner[0].relative_to(folder)}, so give {inner[0]}"
+        )
+    if gguf := next(iter(sorted(folder.glob("*.gguf"))), None):
+        return (
+            f"{folder} holds weights for llama.cpp ({gguf.name}, GGUF), which are not trained here; take the original "
+            "model with config.json and model.safetensors"
+        )
+    return f"{folder} has no config.json, so it is no model; give the folder that save_pretrained wrote"
+
+
+def _check_size(config: dict[str, Any], name: str) -> None:
+    """A config makes layers before any weights are looked at: no numbers that fill the memory."""
+    for field, most in MOST.items():
+        value = config.get(field)
+        if isinstance(value, int | float) and not 0 <= value <= most:
+            raise ModelError(
+                f"config.json of {name} has {field} {str(value)[:20]}; the most that is loaded here is {most:,}"
+            )
+
+
+def _foreign_attention(tree: Any) -> str:
+    """The repository whose code a config asks for in the place of attention, at any depth; empty if none."""
+    if isinstance(tree, list):
+        return next(filter(None, map(_foreign_attention, tree)), "")
+    if not isinstance(tree, dict):
+        return ""
+    for key, value in tree.items():
+        wanted = value.values() if isinstance(value, dict) else [value]
+        if key in ATTENTION and (found := next((v for v in wanted if isinstance(v, str) and "/" in v), "")):
+            return found
+        if found := _foreign_attention(value):
+            return found
+    return ""
+
+
+@contextmanager
+def opening(name: object) -> Iterator[None]:
+    """One sentence for whatever the system says of a path: too long, with a zero byte, not to be read, no such user."""
+    try:
+        yield
+    except (OSError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{str(name)[:200]!r} cannot be opened ({library_message(error)}); check the path and its permissions"
+        ) from None

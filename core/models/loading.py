@@ -1,0 +1,320 @@
+"""Loading a model that `core.models.folder` has looked at, with its tokenizer, and saving it.
+
+Nothing is ever unpickled and no code of a model is ever run: weights come from safetensors alone, and
+`trust_remote_code` is off. transformers and torch are imported inside the functions.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from core.errors import ModelError, TunedeckError
+from core.events import Reporter
+from core.files import replace_folder
+from core.models import class_head, scratch
+from core.models.folder import model_type, read_config
+from core.models.tokenizer_rules import check_rules
+from core.spec.run import ModelSpec
+from core.wording import counted, library_message
+
+logger = logging.getLogger(__name__)
+
+PANIC = "PanicException"  # of pyo3; its class cannot be imported
+
+
+def load_tokenizer(model: ModelSpec, folder: Path | None, texts: Iterable[str], report: Reporter) -> Any:
+    """The tokenizer (a `transformers` one) of a pretrained folder, or one trained on `texts` for scratch.
+
+    folder: what `fetch` returned. texts: the training texts; read for scratch alone. Raises ModelError.
+    """
+    if folder is None:
+        report.phase("Building a vocabulary")
+        tokenizer = scratch.tokenizer(texts, model.max_length)
+        report.message(f"Built a vocabulary of {counted(len(tokenizer), 'word piece')} from the training texts.")
+        return tokenizer
+    _check_architecture(folder)
+    tokenizer = open_tokenizer(folder, str(folder))
+    if tokenizer.pad_token is None:
+        _add_padding(tokenizer, folder, report)
+    return tokenizer
+
+
+def open_tokenizer(folder: Path, title: str) -> Any:
+    """The `transformers` tokenizer of a checked folder. Raises ModelError."""
+    from transformers import AutoTokenizer
+
+    if (folder / "tokenizer.json").is_file():
+        check_rules(folder / "tokenizer.json")
+    with tokenizer_failures(f"the tokenizer of {title} cannot be loaded"):
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+
+
+@contextmanager
+def tokenizer_failures(what: str) -> Iterator[None]:
+    """Whatever a tokenizer raises becomes a sentence that begins with `what`. Raises ModelError."""
+    try:
+        yield
+    except (TunedeckError, MemoryError, OSError):
+        raise
+    except BaseException as error:  # a panic in the library's Rust is no Exception
+        if not isinstance(error, Exception) and type(error).__name__ != PANIC:
+            raise
+        raise ModelError(f"{what}: {library_message(error)}") from error
+
+
+def ignore(change: str, value: Any) -> None:
+    """An `adapted` for those who do not listen."""
+
+
+def load_model(
+    model: ModelSpec,
+    folder: Path | None,
+    label_names: Sequence[str],
+    tokenizer: Any,
+    seed: int,
+    report: Reporter,
+    adapted: Callable[[str, Any], None] = ignore,
+) -> Any:
+    """An `AutoModelForSequenceClassification` in float32 on the CPU, its new head drawn with `seed`, in eval mode.
+
+    folder: what `fetch` returned. label_names: the classes in the order of their ids. adapted: told what was changed of
+    the loaded model beyond what `from_pretrained` does, for a script that is to repeat it: `head` (its rows and
+    dimensions, see `core.models.class_head.take_over`) and `tokens` (rows of the token embedding). Raises ModelError.
+    """
+    from transformers import set_seed
+
+    labels = {
+        "id2label": dict(enumerate(label_names)),
+        "label2id": {name: i for i, name in enumerate(label_names)},
+        "problem_type": "single_label_classification",
+    }
+    set_seed(seed)
+    if folder is None:
+        network = scratch.model(len(tokenizer), model.max_length, tokenizer.pad_token_id, labels)
+        report.message(f"Made a new BERT with {network.num_parameters():,} weights, all of them still random.")
+    else:
+        network = _load_pretrained(folder, labels, tokenizer, report, adapted)
+    network.config.pad_token_id = tokenizer.pad_token_id
+    return network.eval()
+
+
+def load_trained(folder: Path, title: str) -> Any:
+    """A classifier as it was saved, with its own head, in float32. Raises ModelError if it has none or is damaged."""
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    _check_architecture(folder)
+    with _quiet():
+        try:
+            network, info = AutoModelForSequenceClassification.from_pretrained(
+                folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True,
+                weights_only=True, output_loading_info=True, ignore_mismatched_sizes=True,  # which are refused below
+            )  # fmt: skip
+        except Exception as error:  # whatever the library makes of a broken file
+            raise ModelError(f"the model {title} cannot be loaded: {library_message(error)}") from error
+    if other := sorted(mismatch[0] for mismatch in info["mismatched_keys"]):
+        raise ModelError(
+            f"the weights of {title} do not fit its config.json ({other[0]} has another size); use the folder as "
+            "save_pretrained wrote it"
+        )
+    if info["missing_keys"]:
+        raise ModelError(
+            f"{title} has no trained head ({sorted(info['missing_keys'])[0]} is missing), so it cannot classify yet; "
+            "train it first, or choose one that was trained for classification"
+        )
+    _check_task(network.config, title)
+    try:
+        class_head.trained_names({"id2label": read_config(folder).get("id2label")})
+    except ValueError as error:
+        raise ModelError(f"{title} cannot answer with names: {error}; number them so in its config.json") from None
+    return network
+
+
+def _check_task(config: Any, title: str) -> None:
+    """Refuse a head that gives something else than one class per text."""
+    if config.num_labels < 2 or config.problem_type == "regression":
+        raise ModelError(
+            f"{title} predicts a number for each text, not a class; choose a classifier of two classes or more"
+        )
+    if config.problem_type == "multi_label_classification":
+        raise ModelError(
+            f"{title} gives each text any number of labels (problem_type multi_label_classification), not one class; "
+            "choose a classifier that was trained for one class per text"
+        )
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the library's table of new and unused weights, which alarms."""
+    from transformers.utils import logging as transformers_logging
+
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the Hub's bars have a switch of their own in the environment
+        transformers_logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+
+
+def save(model: Any, tokenizer: Any, folder: Path) -> None:
+    """Write a folder that `from_pretrained` loads (safetensors, config, tokenizer); complete or not there at all."""
+    with replace_folder(folder) as partial:
+        model.save_pretrained(partial)
+        tokenizer.save_pretrained(partial)
+
+
+def _check_architecture(folder: Path) -> None:
+    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
+
+    kind = model_type(folder)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # an unknown type, or a config that its class refuses
+        raise ModelError(
+            f"the installed transformers cannot load a model of type {kind!r}: {library_message(error)}"
+        ) from error
+    if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
+        raise ModelError(
+            f"{folder.name} is of type {kind!r}, which cannot classify texts; use a text encoder such as BERT"
+        )
+
+
+def _add_padding(tokenizer: Any, folder: Path, report: Reporter) -> None:
+    if tokenizer.eos_token is None:
+        raise ModelError(f"the tokenizer in {folder} has neither a padding nor an end token; use another model")
+    tokenizer.pad_token = tokenizer.eos_token
+    report.message(
+        f"This model has no padding token, as is usual for models that write text. Its end token "
+        f"{tokenizer.eos_token} fills up short texts; the model is told to ignore it.",
+        level="notice",
+        code="padding-token",
+    )
+
+
+def _load_pretrained(
+    folder: Path, labels: dict[str, Any], tokenizer: Any, report: Reporter, adapted: Callable[[str, Any], None]
+) -> Any:
+    import torch
+    from transformers import AutoModelForSequenceClassification
+
+    with _quiet():  # _check_body and _settle_head explain
+        try:
+            network, info = AutoModelForSequenceClassification.from_pretrained(
+                folder,
+                **labels,
+                num_labels=len(labels["id2label"]),
+                dtype=torch.float32,  # master weights: lower precision, where chosen, comes from autocast
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                weights_only=True,
+                ignore_mismatched_sizes=True,  # a head for other classes is made anew; all else is checked below
+                output_loading_info=True,
+            )
+        except Exception as error:  # a broken file, a config that fits no weights: whatever the library makes of it
+            raise ModelError(f"the model in {folder} cannot be loaded: {library_message(error)}") from error
+    dimensions = class_head.class_parameters(network)
+    _check_body(folder, network, info, dimensions)
+    _settle_head(folder, network, info, dimensions, report, adapted)
+    if info["unexpected_keys"]:
+        report.message(
+            "Some pretrained weights are not used: they belong to the task that the model was trained for before. "
+            "That is normal.",
+            level="notice",
+            code="unused-weights",
+        )
+    _fit_tokens(folder, network, tokenizer, report, adapted)
+    return network
+
+
+def _check_body(folder: Path, network: Any, info: dict[str, Any], dimensions: dict[str, int]) -> None:
+    """Refuse a body that is not all there; what only a head for classes has may be new."""
+    body = f"{network.base_model_prefix}."
+    changed = {*info["missing_keys"], *(m[0] for m in info["mismatched_keys"])}
+    lost = sorted(k for k in changed - dimensions.keys() if k.startswith(body) and "pooler" not in k)
+    if lost:
+        bare = class_head.bare_parameters(network)
+        lost = [k for k in lost if k.removeprefix(body) in bare]
+    if lost:
+        raise ModelError(
+            f"the weights in {folder} do not fit its config.json: {len(lost):,} are missing or of another size, "
+            f"such as {lost[0]}; use the folder as save_pretrained wrote it"
+        )
+    logger.info("new weights: %s; unused: %s", sorted(changed) or "none", sorted(info["unexpected_keys"]) or "none")
+
+
+def _settle_head(
+    folder: Path,
+    network: Any,
+    info: dict[str, Any],
+    dimensions: dict[str, int],
+    report: Reporter,
+    adapted: Callable[[str, Any], None],
+) -> None:
+    """Each class keeps what the model has learned of it, if it was a classifier already; and say what the head is."""
+    if dimensions.keys() & set(info["missing_keys"]):
+        report.message(
+            "The part that chooses the class (the head) is new and starts with random weights. That is normal: "
+            "the pretrained part knows language, and this training teaches the head your classes.",
+            level="notice",
+            code="new-head",
+        )
+        return
+    names = tuple(network.config.id2label[i] for i in range(network.config.num_labels))
+    other_size = {m[0] for m in info["mismatched_keys"]}
+    trained = {
+        name: class_head.saved_tensor(folder, name) if name in other_size else network.get_parameter(name)
+        for name in dimensions
+    }
+    plan = class_head.plan_for(read_config(folder), trained, dimensions, names)
+    report.message(plan.sentence(names), level="notice", code="kept-head" if plan.keeps else "new-head")
+    if plan.unchanged or (other_size and not plan.keeps):  # in the latter case it was drawn while it was loaded
+        return
+    class_head.take_over(network, trained, dimensions, plan.rows)
+    adapted("head", {"rows": list(plan.rows), "dimensions": dimensions})
+
+
+def _fit_tokens(
+    folder: Path, network: Any, tokenizer: Any, report: Reporter, adapted: Callable[[str, Any], None]
+) -> None:
+    """Rows of the embedding for tokens that were added to the tokenizer alone, such as a [PAD]."""
+    rows = _embedding_rows(network)
+    if rows is None or len(tokenizer) <= rows:
+        return
+    added = sorted((number, token) for token, number in tokenizer.get_added_vocab().items() if number >= rows)
+    if len(added) < len(tokenizer) - rows:
+        raise ModelError(
+            f"the tokenizer in {folder} has {len(tokenizer):,} tokens, its model only {rows:,}; they do not belong "
+            "together. Take the tokenizer that the model was trained with; or in Python, "
+            "model.resize_token_embeddings(len(tokenizer)), and save both with save_pretrained"
+        )
+    size = max(len(tokenizer), added[-1][0] + 1)
+    network.resize_token_embeddings(size, mean_resizing=False)
+    tokens = ", ".join(repr(token[:40]) for _, token in added[:5])
+    report.message(
+        f"The tokenizer has {counted(len(added), 'added token')} ({tokens}) that the model has no weights for; "
+        f"{'it starts' if len(added) == 1 else 'they start'} with random ones, {size:,} rows in all instead of "
+        f"{rows:,}.",
+        level="notice",
+        code="resized",
+    )
+    adapted("tokens", size)
+
+
+def _embedding_rows(network: Any) -> int | None:
+    """How many tokens a network tells apart; None for one that reads characters without a table of them."""
+    import torch
+
+    try:
+        embedding = network.get_input_embeddings()
+    except (NotImplementedError, AttributeError):
+        return None
+    return embedding.num_embeddings if isinstance(embedding, torch.nn.Embedding) else None

@@ -1,0 +1,230 @@
+"""Models by their names: what a name means, where the model lies, and what is known of it without loading it.
+
+Pages use this: nothing heavy is imported. `core.models.folder` looks at a folder, `core.models.loading` loads it.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from core.errors import ModelError, PathError
+from core.models.folder import check_folder, model_type, opening, position_limit, read_config
+from core.settings import Settings, allowed_path
+from core.spec.run import ModelSpec
+from core.wording import language_name
+
+Kind = Literal["scratch", "folder", "hub"]
+
+
+class Suggestion(NamedTuple):
+    """name: as a spec has it; model_type: of its config.json; language: what it knows, MANY, or NOTHING yet; note:
+    one line for a person
+    """
+
+    name: str
+    model_type: str
+    language: str
+    note: str
+
+
+NOTHING, MANY = "nothing", "many"
+SUGGESTIONS = (
+    Suggestion(
+        "scratch", "bert", NOTHING,
+        "A small new BERT trained on your data alone: no download, seconds per run, modest accuracy.",
+    ),
+    Suggestion(
+        "google-bert/bert-base-cased", "bert", "en",
+        "The tutorial's model: English, keeps upper and lower case. 436 MB.",
+    ),
+    Suggestion(
+        "distilbert/distilbert-base-uncased", "distilbert", "en",
+        "English, nearly as good as BERT in half the time. 268 MB.",
+    ),
+    Suggestion(
+        "answerdotai/ModernBERT-base", "modernbert", "en",
+        "English, newer and stronger, long texts of up to 8,192 tokens. 599 MB.",
+    ),
+    Suggestion(
+        "sentence-transformers/all-MiniLM-L6-v2", "bert", "en",
+        "English, small and quick: the choice for a CPU. 91 MB.",
+    ),
+    Suggestion(
+        "FacebookAI/xlm-roberta-base", "xlm-roberta", MANY,
+        "100 languages, also mixed ones. 1.1 GB.",
+    ),
+    Suggestion(
+        "distilbert/distilbert-base-multilingual-cased", "distilbert", MANY,
+        "104 languages, lighter than XLM-RoBERTa. 542 MB.",
+    ),
+    Suggestion(
+        "sbintuitions/modernbert-ja-130m", "modernbert", "ja",
+        "Japanese, needs no word splitter. 531 MB.",
+    ),
+)  # fmt: skip
+SUITED = {"en": "distilbert/distilbert-base-uncased", "ja": "sbintuitions/modernbert-ja-130m"}
+FOR_ANY = "distilbert/distilbert-base-multilingual-cased"
+
+
+def suited(language: str) -> str:
+    """A pretrained model that knows a language and is not large. language: its code; empty if it is not known"""
+    return SUITED.get(language, FOR_ANY)
+
+
+def only_language(name: str) -> str:
+    """The one language that a model knows, as far as that is known here; else empty."""
+    known = {suggestion.name: suggestion.language for suggestion in SUGGESTIONS}.get(name, MANY)
+    return "" if known in (NOTHING, MANY) else known
+
+
+def foreign_to(name: str, language: str) -> str:
+    """What is to be said of a model that does not know the language of most texts; empty if it does, or may."""
+    knows = only_language(name)
+    if not knows or not language or knows == language:
+        return ""
+    return f"knows {language_name(knows)} only, and most texts look {language_name(language)}; try {suited(language)}"
+
+
+HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
+RUN_ID = re.compile(r"[0-9a-f]{8,40}")
+PATH_START = re.compile(r"[.~/\\]|[A-Za-z]:[\\/]")
+
+
+def kind_of(name: str) -> Kind:
+    """What `name` means: scratch, a folder here, or a Hub id. Raises ModelError for what can be none of them."""
+    if name == "scratch":
+        return "scratch"
+    if PATH_START.match(name) or os.path.exists(name):  # noqa: PTH110 - a Path raises for names that are none
+        return "folder"
+    if HUB_NAME.fullmatch(name) and ".." not in name and "--" not in name:
+        return "hub"
+    raise ModelError(
+        f"{name[:100]!r} is not a model: give scratch, a folder, or a Hub id such as google-bert/bert-base-cased"
+    )
+
+
+def ignore(sentence: str) -> None:
+    """A `note` for those who do not listen."""
+
+
+def fetch(
+    model: ModelSpec,
+    settings: Settings,
+    progress: Callable[[str, float | None], None],
+    note: Callable[[str], None] = ignore,
+) -> Path | None:
+    """The local folder of a pretrained model, downloaded if it is the Hub's and not here yet; None for scratch.
+
+    note: told a sentence when the Hub did not answer and an earlier download is used.
+    Raises ModelError, HubError or PathError.
+    """
+    match kind_of(model.name):
+        case "scratch":
+            return None
+        case "folder":
+            folder = folder_of(model.name, settings)
+        case "hub":
+            from core.hub import download as hub
+
+            check_no_run(model.name, settings)
+            folder = hub.fetch_model(model.name, model.revision, progress, note)
+    check_folder(folder, model.max_length, model.name)
+    return folder
+
+
+def check_no_run(name: str, settings: Settings) -> None:
+    """Raises ModelError for the id of a run here, which is no Hub id, though it looks like one."""
+    if RUN_ID.fullmatch(name) and (settings.run_dir(name) / "model" / "config.json").is_file():
+        raise ModelError(
+            f"{name} is the id of a run; to train its model further, give the folder of its model: "
+            f"{settings.run_dir(name) / 'model'}"
+        )
+
+
+def folder_of(name: str, settings: Settings) -> Path:
+    """The path of a model that is a folder; whether it is there is not looked at. Raises ModelError, PathError.
+
+    In team mode the models of all runs are everybody's to use.
+    """
+    with opening(name):
+        if settings.mode == "team":
+            path = Path(name).resolve()
+            inside = (
+                path.relative_to(runs).parts if path.is_relative_to(runs := settings.home.resolve() / "runs") else ()
+            )
+            if inside[1:] == ("model",):
+                return path
+        return allowed_path(settings, name)
+
+
+def known_type(name: str, revision: str | None, settings: Settings) -> str | None:
+    """The `model_type` of a model as a spec names it, if it can be told in a moment and without the network."""
+    try:
+        match kind_of(name):
+            case "scratch":
+                return model_type(None)
+            case "folder":
+                folder = folder_of(name, settings)
+                check_folder(folder)
+                return model_type(folder)
+            case "hub":
+                from core.hub import download as hub
+
+                config = hub.cached_file(name, "config.json", revision)
+                suggested = (s.model_type for s in SUGGESTIONS if s.name == name and revision is None)
+                return model_type(config.parent) if config else next(suggested, None)
+    except (ModelError, PathError):
+        return None
+
+
+def known_folder(name: str, revision: str | None, settings: Settings) -> Path | None:
+    """Where a model lies, if it is on this machine; no network. Raises ModelError, PathError."""
+    match kind_of(name):
+        case "folder":
+            return folder_of(name, settings)
+        case "hub":
+            from core.hub import download as hub
+
+            config = hub.cached_file(name, "config.json", revision)
+            return config.parent if config else None
+        case _:
+            return None
+
+
+def known_limit(model: ModelSpec, settings: Settings) -> int | None:
+    """How many tokens a model can take, if it says so and can be told without the network."""
+    try:
+        match kind_of(model.name):
+            case "folder":
+                return position_limit(read_config(folder_of(model.name, settings)))
+            case "hub":
+                from core.hub import download as hub
+
+                path = hub.cached_file(model.name, "config.json", model.revision)
+                return position_limit(read_config(path.parent)) if path else None
+    except (ModelError, PathError):
+        pass
+    return None
+
+
+def tokenizer_json(model: ModelSpec, settings: Settings) -> Path | None:
+    """The model's `tokenizer.json` if it lies on this machine, for the `tokenizers` library; no network.
+
+    None for scratch (its tokenizer comes from the data) and for a model without such a file or not downloaded yet.
+    Raises ModelError or PathError.
+    """
+    match kind_of(model.name):
+        case "scratch":
+            return None
+        case "folder":
+            path = folder_of(model.name, settings) / "tokenizer.json"
+            with opening(model.name):
+                return path if path.is_file() else None
+        case "hub":
+            from core.hub import download as hub
+
+            return hub.cached_file(model.name, "tokenizer.json", model.revision)

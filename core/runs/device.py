@@ -1,0 +1,72 @@
+"""Where a run computes, in which precision and with how many threads."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from core.errors import Problem, SpecError
+from core.spec.run import ExecutionSpec
+
+
+@dataclass(frozen=True)
+class Device:
+    """kind: cpu, cuda or mps; precision: fp32, bf16 or fp16; title: what a person calls it."""
+
+    kind: str
+    precision: str
+    title: str
+
+    @property
+    def pad_to_multiple_of(self) -> int | None:
+        """Tensor cores want lengths that are multiples of 8; on a CPU the padding would only cost."""
+        return 8 if self.kind == "cuda" else None
+
+    def autocast(self) -> AbstractContextManager[Any]:
+        """For a forward pass in this precision."""
+        import torch
+
+        if self.precision == "fp32":
+            return nullcontext()
+        return torch.autocast(self.kind, dtype=torch.bfloat16 if self.precision == "bf16" else torch.float16)
+
+
+def choose(execution: ExecutionSpec) -> Device:
+    """The device and precision that a spec asks for, on this machine. Raises SpecError if it has no such thing."""
+    import torch
+
+    kind: str = execution.device
+    if kind == "auto":
+        kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise _refused("device", "the device is 'cuda', but torch sees no CUDA GPU here; choose auto or cpu")
+    if kind == "mps" and not torch.backends.mps.is_available():
+        raise _refused("device", "the device is 'mps', but this machine has no Apple GPU; choose auto or cpu")
+    title = torch.cuda.get_device_name(0) if kind == "cuda" else {"mps": "Apple GPU", "cpu": "CPU"}[kind]
+    return Device(kind, _precision(kind, execution.precision), title)
+
+
+def set_threads(count: int) -> None:
+    """Compute on the CPU with this many threads."""
+    import torch
+
+    torch.set_num_threads(count)
+
+
+def _precision(kind: str, wanted: str) -> str:
+    import torch
+
+    has_bf16 = kind != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
+    if wanted == "auto":
+        # On a CPU bf16 is faster only with special instructions and is slow emulation otherwise: only when asked.
+        return "bf16" if kind == "cuda" and has_bf16 else "fp32"
+    if wanted == "bf16" and not has_bf16:
+        raise _refused("precision", "the precision is 'bf16', which this GPU does not have; choose fp16 or fp32")
+    if wanted == "fp16" and kind != "cuda":
+        raise _refused("precision", f"the precision is 'fp16', which needs a CUDA GPU, not {kind}; choose bf16 or fp32")
+    return wanted
+
+
+def _refused(field: str, message: str) -> SpecError:
+    return SpecError([Problem(f"execution.{field}", message)])

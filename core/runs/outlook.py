@@ -1,0 +1,201 @@
+"""What a spec amounts to, told before it starts: its examples and steps, and what is plainly wrong."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from core.data.browsing import browse
+from core.data.dataset import Prepared
+from core.data.inspecting import label_check, vocabulary_fit
+from core.data.inspecting.label_check import Doubt
+from core.data.inspecting.language import main_language
+from core.data.loading.load import choose_columns, choose_train
+from core.data.selection import final_tests, splits_used
+from core.errors import DataError, ModelError, PathError, Problem, TunedeckError
+from core.models import folder as model_folder
+from core.models import names as models
+from core.settings import Settings
+from core.spec import engines as support
+from core.spec.run import DataSpec, RunSpec, TrainingSpec, replace
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from core.store.record import Holdout
+
+LEAST_CLASSES = 2
+
+# What suits new weights and pretrained ones; the form moves between the two with the model.
+LEAST_SCRATCH_RATE, MOST_PRETRAINED_RATE = 2e-4, 2e-4
+SCRATCH = {"training.learning_rate": 1e-3, "training.per_device_train_batch_size": 32}
+PRETRAINED = {
+    "training.learning_rate": TrainingSpec().learning_rate,
+    "training.per_device_train_batch_size": TrainingSpec().per_device_train_batch_size,
+}
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """train, evaluation: examples; steps: optimizer steps; held_out: whether the latter is cut off the former."""
+
+    train: int
+    evaluation: int
+    steps: int
+    held_out: bool
+
+
+def suggested(model: str) -> dict[str, Any]:
+    """The training values, by dotted path, that suit a model of this name."""
+    return SCRATCH if model == "scratch" else PRETRAINED
+
+
+def start_from(data: DataSpec) -> RunSpec:
+    """A spec to begin with on this dataset: new weights, which need no download, with the settings that suit them."""
+    return replace(RunSpec(data=data), SCRATCH)
+
+
+def outlook(spec: RunSpec, prepared: Prepared, holdouts: Sequence[Holdout] = ()) -> Outlook | None:
+    """How much a run will do; None if its training split does not exist."""
+    data, training = spec.data, spec.training
+    train_split, eval_split = splits_used(data, prepared, final_tests(data, prepared, holdouts))
+    if train_split is None:
+        return None
+    train = prepared.splits[train_split].rows
+    if eval_split is None:
+        evaluation = max(1, round(train * data.validation_fraction))
+        train -= evaluation
+    else:
+        evaluation = prepared.splits[eval_split].rows
+    train = min(train, data.max_train_examples or train)
+    evaluation = min(evaluation, data.max_eval_examples or evaluation)
+    batches = math.ceil(train / training.per_device_train_batch_size)
+    per_epoch = max(1, math.ceil(batches / training.gradient_accumulation_steps))
+    return Outlook(train, evaluation, math.ceil(per_epoch * training.num_train_epochs), eval_split is None)
+
+
+def whole_arrays(examples: int, spec: RunSpec) -> int:
+    """Bytes that the Keras engine's NumPy input takes at most: three arrays of int32, and once more while it learns."""
+    return 2 * 3 * 4 * examples * spec.model.max_length
+
+
+def problems(
+    spec: RunSpec, prepared: Prepared | None, settings: Settings, holdouts: Sequence[Holdout] = ()
+) -> list[Problem]:
+    """What would make this run fail, as far as it can be seen in a moment and without the network."""
+    return [*(_data_problems(spec.data, prepared, holdouts) if prepared else ()), *_model_problems(spec, settings)]
+
+
+def language(data: DataSpec, prepared: Prepared) -> str:
+    """That of most training texts; empty if there is none, or it cannot be told."""
+    split, _ = splits_used(data, prepared)
+    return main_language(data, prepared, split, data.text_columns or prepared.text_guess) if split else ""
+
+
+def label_doubt(data: DataSpec, prepared: Prepared) -> Doubt | None:
+    """What the label column really holds, where some rows tell that it is no class of each text."""
+    split, _ = splits_used(data, prepared)
+    texts = data.text_columns or prepared.text_guess
+    label = data.label_column or (prepared.label_guess if prepared.label_guess not in texts else None)
+    return label_check.doubt(prepared, split, label, texts) if split and label else None
+
+
+def unread(spec: RunSpec, prepared: Prepared, settings: Settings) -> Problem | None:
+    """What is to be said of a model whose tokenizer cannot read most texts, without the network; takes a second."""
+    split, _ = splits_used(spec.data, prepared)
+    texts = spec.data.text_columns or prepared.text_guess
+    try:
+        path = models.tokenizer_json(spec.model, settings)
+        if path is None or split is None or not texts:
+            return None
+        reading = vocabulary_fit.read_split(prepared, split, texts, path)
+    except TunedeckError:
+        return None  # what is wrong with the columns or the model is said elsewhere
+    if vocabulary_fit.warning(reading, spec.model.name) is None:
+        return None
+    message = vocabulary_fit.warning(reading, spec.model.name, language(spec.data, prepared))
+    return Problem("model.name", message) if message else None
+
+
+def advice(spec: RunSpec, language: str = "", prepared: Prepared | None = None) -> list[Problem]:
+    """What is allowed, but seldom meant: settings that do not suit the model, or that another one makes void.
+
+    language: the code of that of most training texts, if it is known; prepared: the dataset, if it is here
+    """
+    training, found = spec.training, []
+    rate, scratch = training.learning_rate, spec.model.name == "scratch"
+    if prepared is not None and (doubt := label_doubt(spec.data, prepared)) is not None and not doubt.fatal:
+        found.append(Problem("data.label_column", doubt.message))
+    if hint := models.foreign_to(spec.model.name, language):
+        found.append(Problem("model.name", hint))
+    if not scratch and rate > MOST_PRETRAINED_RATE:
+        found.append(Problem("training.learning_rate", "high for pretrained weights; 1e-5 to 5e-5 is usual"))
+    if scratch and rate < LEAST_SCRATCH_RATE:
+        found.append(Problem("training.learning_rate", "low for new weights; about 1e-3 is usual"))
+    if training.eval_strategy == "no" and training.load_best_model_at_end:
+        found.append(
+            Problem("training.load_best_model_at_end", "without evaluations during training the last model is kept")
+        )
+    return found
+
+
+def label_problem(column: str, counts: pd.DataFrame) -> tuple[Problem | None, Problem | None]:
+    """What makes a label column useless, and what makes it doubtful. `counts`: as `browse.label_counts` has them."""
+    real = counts[~counts["label"].isin([browse.EMPTY, browse.OTHER])]
+    field, rows = "data.label_column", int(counts["count"].sum())
+    if rows and len(real) < LEAST_CLASSES:
+        what = f"every row has the same value in {column!r}" if len(real) else f"{column!r} is empty in every row"
+        return Problem(field, f"{what}, so there is nothing to learn; choose another column"), None
+    if (counts["label"] == browse.OTHER).any():
+        return None, Problem(field, f"{column!r} has more than {browse.MAX_LABELS} different values; is it a class?")
+    empty = int(counts.loc[counts["label"] == browse.EMPTY, "count"].sum())
+    if empty:
+        return None, Problem(field, f"{empty:,} of {rows:,} rows have no value in {column!r}; they are left out")
+    return None, None
+
+
+def data_problem(error: TunedeckError) -> Problem:
+    """What opening a dataset said, as a problem of the field to look at."""
+    return Problem((error.field if isinstance(error, DataError) else "") or "data", str(error))
+
+
+def _data_problems(data: DataSpec, prepared: Prepared, holdouts: Sequence[Holdout]) -> list[Problem]:
+    found = []
+    for choose in (choose_columns, choose_train):
+        try:
+            choose(prepared, data, [])
+        except DataError as error:
+            found.append(data_problem(error))
+    if (doubt := label_doubt(data, prepared)) is not None and doubt.fatal:
+        found.append(Problem("data.label_column", doubt.message))
+    aside = final_tests(data, prepared, holdouts)
+    train, evaluation = splits_used(data, prepared, aside)
+    for field, split in (("data.train_split", train), ("data.eval_split", data.eval_split)):
+        if split in aside:
+            found.append(Problem(field, f"{split!r} is set aside as the final test; choose another split"))
+    if data.eval_split and train is not None:
+        if evaluation is None:
+            listed = ", ".join(prepared.splits)
+            found.append(Problem("data.eval_split", f"there is no split {data.eval_split!r}; the splits are {listed}"))
+        elif evaluation == train:
+            found.append(
+                Problem("data.eval_split", f"{train!r} is the training split; leave this empty to hold a part out")
+            )
+    return found
+
+
+def _model_problems(spec: RunSpec, settings: Settings) -> list[Problem]:
+    if found := support.problems(spec, models.known_type(spec.model.name, spec.model.revision, settings)):
+        return found
+    try:
+        match models.kind_of(spec.model.name):
+            case "folder":
+                model_folder.check_folder(models.folder_of(spec.model.name, settings), spec.model.max_length)
+            case "hub":
+                models.check_no_run(spec.model.name, settings)
+    except (ModelError, PathError) as error:
+        field = "model.max_length" if "model.max_length" in str(error) else "model.name"
+        return [Problem(field, str(error))]
+    return []

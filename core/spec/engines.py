@@ -1,0 +1,69 @@
+"""What each engine can do, known before a run starts. What it cannot is refused, never ignored."""
+
+from __future__ import annotations
+
+from core.errors import Problem
+from core.spec.run import RunSpec
+from core.wording import listed
+
+# Engine name -> module with `train(spec, encoded, model, run_dir, report, resume)`.
+ENGINES = {
+    "trainer": "core.engines.trainer",
+    "torch": "core.engines.torch_loop",
+    "keras": "core.engines.keras_fit",
+}
+
+# `model_type` of those that the Keras engine can take, with what they are called.
+KERAS_TYPES = {
+    "bert": "BERT",
+    "distilbert": "DistilBERT",
+    "albert": "ALBERT",
+    "roberta": "RoBERTa",
+    "xlm-roberta": "XLM-RoBERTa",
+}
+
+
+def problems(spec: RunSpec, model_type: str | None) -> list[Problem]:
+    """What of a spec its engine cannot do. model_type: of the model's config.json; None if it is not known yet."""
+    found = [*_early_stopping(spec)]
+    if spec.engine != "torch" and spec.training.max_tokens_per_batch is not None:
+        found.append(
+            Problem(
+                "training.max_tokens_per_batch",
+                "only the PyTorch loop can fill batches by tokens; choose it as engine, or leave this empty",
+            )
+        )
+    if spec.engine == "keras":
+        found += _keras(spec, model_type)
+    return found
+
+
+def _early_stopping(spec: RunSpec) -> list[Problem]:
+    if spec.evaluation.early_stopping_patience is None or spec.training.eval_strategy != "no":
+        return []
+    return [
+        Problem(
+            "evaluation.early_stopping_patience",
+            "early stopping needs evaluations while training; evaluate after each epoch or every so many steps, or "
+            "leave this empty",
+        )
+    ]
+
+
+def _keras(spec: RunSpec, model_type: str | None) -> list[Problem]:
+    found = []
+    if model_type is not None and model_type not in KERAS_TYPES:
+        found.append(
+            Problem(
+                "model.name",
+                f"the Keras engine takes {listed(KERAS_TYPES.values())}, but this model is of type {model_type!r}; "
+                "choose the Trainer or the PyTorch loop, or another model",
+            )
+        )
+    if spec.execution.device == "mps":
+        found.append(Problem("execution.device", "Keras does not compute on Apple's GPU here; choose auto or cpu"))
+    if spec.execution.precision == "fp16":
+        found.append(Problem("execution.precision", "the Keras engine has no fp16; choose bf16 or fp32"))
+    if spec.execution.torch_compile:
+        found.append(Problem("execution.torch_compile", "this is for the PyTorch engines; turn it off with Keras"))
+    return found

@@ -1,0 +1,116 @@
+"""What a run left behind: its report, its model, and how much room its files take."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, cast
+
+from core.access.rules import check
+from core.files import write_text
+from core.settings import Settings
+from core.spec import run as specs
+from core.spec.run import DataSpec, RunSpec
+from core.store.record import Run
+
+ENVIRONMENT = "environment.json"
+CALIBRATION = "calibration.json"  # in a model's folder
+MOST_TEMPERATURE = 100.0
+
+
+def read_report(folder: Path) -> dict[str, Any] | None:
+    """The report of a run's final evaluation; None if there is none, or it cannot be read."""
+    try:
+        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return report if isinstance(report, dict) and isinstance(report.get("metrics"), dict) else None
+
+
+def read_evaluation(folder: Path) -> dict[str, Any] | None:
+    """What an evaluation found (see `core.evaluation.evaluate`); None if there is nothing, or it cannot be read."""
+    try:
+        found = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) and "metrics" in found else None
+
+
+def read_environment(folder: Path) -> dict[str, Any] | None:
+    """What `core.runs.environment` wrote; None for a run of an older version, or one that never came to its data."""
+    try:
+        found = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) and {"packages", "hardware", "dataset"} <= found.keys() else None
+
+
+def trained_data(run: Run, settings: Settings) -> DataSpec:
+    """The data of a training run, with the columns that it was trained on also where its spec left them to a guess.
+
+    A guess is made once: a later version may guess otherwise. Raises SpecError, PathError.
+    """
+    data = cast(RunSpec, specs.build(run.spec)).data
+    noted = (read_environment(settings.run_dir(run.id)) or {}).get("dataset")
+    if not isinstance(noted, dict) or (data.text_columns and data.label_column):
+        return data
+    texts, label = noted.get("source_columns"), noted.get("label_column")
+    columns = {
+        "text_columns": data.text_columns or (texts if isinstance(texts, list) else ()),
+        "label_column": data.label_column or (label if isinstance(label, str) else None),
+    }
+    return cast(DataSpec, specs.build(data.model_dump() | columns, DataSpec))
+
+
+def model_folder(folder: Path) -> Path | None:
+    """Where a run's model lies; None if it has none."""
+    model = folder / "model"
+    return model if (model / "config.json").is_file() else None
+
+
+def folder_bytes(folder: Path) -> int:
+    """The size of all files below a folder; files that vanish meanwhile do not count."""
+    total = 0
+    for path in folder.rglob("*"):
+        try:
+            total += path.stat().st_size if path.is_file() else 0
+        except OSError:
+            continue
+    return total
+
+
+def load_code(model: Path | str) -> str:
+    """Three lines of Python that load a model and its tokenizer. model: its folder, or what stands for it"""
+    return (
+        "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n"
+        f"tokenizer = AutoTokenizer.from_pretrained({str(model)!r})\n"
+        f"model = AutoModelForSequenceClassification.from_pretrained({str(model)!r})"
+    )
+
+
+def read_temperature(model: Path) -> float:
+    """What the logits of a model in this folder are divided by; 1, which changes nothing, if none was saved."""
+    try:
+        value = float(json.loads((model / CALIBRATION).read_text(encoding="utf-8"))["temperature"])
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
+        return 1.0
+    return value if MOST_TEMPERATURE >= value >= 1 / MOST_TEMPERATURE else 1.0
+
+
+def save_temperature(model: Path, temperature: float) -> None:
+    """Keep with a model what its logits are to be divided by; 1 removes it."""
+    if temperature == 1.0:
+        (model / CALIBRATION).unlink(missing_ok=True)
+    else:
+        write_text(model / CALIBRATION, json.dumps({"temperature": temperature}))
+
+
+def keep_temperature(settings: Settings, run: Run, temperature: float) -> None:
+    """`save_temperature` with the model of a run, if the person may. Raises AccessDenied, OSError."""
+    check(settings, "calibrate", run)
+    save_temperature(settings.run_dir(run.id) / "model", temperature)
+
+
+def vectors_of(folder: Path, attempt: int) -> Path:
+    """Where a run keeps how its model sees its training texts (see `core.evaluation.neighbours`)."""
+    return folder / f"training_vectors-{attempt}.npz"

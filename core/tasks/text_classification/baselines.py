@@ -1,0 +1,89 @@
+"""What a transformer must beat: always the commonest class, and a bag of words (TF-IDF, logistic regression)."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from core.tasks import statistics
+from core.tasks.text_classification.metrics import score
+
+LEARNED, JUDGED = 20_000, 50_000  # examples at most, so that it stays a matter of seconds
+FEATURES = 50_000
+LONG_WORD = 12  # characters between blanks, on average: a script without blanks
+CHARACTERS_READ = 5_000
+
+Say = Callable[[str], None]
+
+
+def baselines(
+    names: Sequence[str],
+    train: tuple[Sequence[str], np.ndarray] | None,
+    texts: Sequence[str],
+    labels: np.ndarray,
+    predicted: np.ndarray,
+    classes: int,
+    say: Say,
+) -> dict[str, Any]:
+    """Metrics of both on these examples, and how the model differs from the bag of words on the same ones.
+
+    names: of metrics; train: texts and labels of the training examples, None if they are not known: then the majority
+    is that of the examples themselves, and there is no bag of words. The largest sets are drawn from.
+    """
+    known = labels if train is None else train[1]
+    majority = int(np.bincount(known, minlength=classes).argmax())
+    made: dict[str, Any] = {
+        "majority": {
+            "label": majority, "from_training": train is not None,
+            "metrics": score(names, np.full_like(labels, majority), labels),
+        }
+    }  # fmt: skip
+    if train is None or len(np.unique(train[1])) < 2:
+        return made
+    say("Training a bag of words to compare with")
+    started = time.perf_counter()
+    chosen = _drawn(len(train[1]), LEARNED)
+    judged = _drawn(len(labels), JUDGED)
+    found = _bag_of_words([train[0][i] for i in chosen], train[1][chosen], [texts[i] for i in judged])
+    if found is None:
+        return made
+    here, ours = labels[judged], predicted[judged]
+    made["bag_of_words"] = {
+        "metrics": score(names, found, here),
+        "intervals": statistics.intervals(names, here, found, classes),
+        "difference": statistics.paired_difference(names, here, found, ours, classes),
+        "mcnemar": statistics.mcnemar(found == here, ours == here),
+        "train_examples": len(chosen), "examples": len(judged), "seconds": time.perf_counter() - started,
+    }  # fmt: skip
+    return made
+
+
+def _drawn(count: int, most: int) -> np.ndarray:
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
+
+
+def _bag_of_words(train: Sequence[str], labels: np.ndarray, texts: Sequence[str]) -> np.ndarray | None:
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+
+    words = max(1, sum(len(text.split()) for text in train))
+    by_word = sum(map(len, train)) / words < LONG_WORD
+    kind: dict[str, Any] = (
+        {"ngram_range": (1, 2), "token_pattern": r"(?u)\b\w+\b"}
+        if by_word
+        else {"analyzer": "char", "ngram_range": (1, 3)}
+    )
+    vectors = TfidfVectorizer(max_features=FEATURES, sublinear_tf=True, min_df=2 if len(train) > 200 else 1, **kind)
+    try:
+        learned = vectors.fit_transform(text[:CHARACTERS_READ] for text in train)
+    except ValueError:  # no word occurs often enough
+        return None
+    model = LogisticRegression(C=5.0, max_iter=200)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # not fully converged is good enough to compare with
+        model.fit(learned, labels)
+    return np.asarray(model.predict(vectors.transform(text[:CHARACTERS_READ] for text in texts)), dtype=np.int64)

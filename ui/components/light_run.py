@@ -1,0 +1,111 @@
+"""Light work in the background, watched where it was asked for: opening a dataset, looking for problems."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from core.errors import AccessDenied, RunNotFound, TunedeckError, WrongStatus
+from core.store.record import Run
+from core.wording import sentence
+from ui.components.basics import plain, show_error, shown
+from ui.session import resources, state
+
+WATCH_EVERY_S = 1.0
+RUNS_LOOKED_AT = 500
+
+
+@st.fragment(run_every=WATCH_EVERY_S)
+def watch(run_id: str, title: str) -> None:
+    """What a run is doing, with a way to cancel it; the whole page runs again when it has ended."""
+    try:
+        run = resources.store().run(run_id)
+    except RunNotFound:  # deleted in another tab
+        st.rerun()
+    if run.is_final:
+        st.rerun()
+    with st.container(border=True, gap="small"):
+        st.markdown(f"**{plain(title)}**")
+        phase = "Waiting for its turn" if run.status == "queued" else run.phase or "Starting"
+        st.progress(_share(phase), text=plain(phase))
+        st.caption("You can leave this page; it goes on by itself.")
+        stopping = run.status == "stopping"
+        if resources.may("stop", run) and st.button(
+            "Cancel", icon=":material/close:", key=f"cancel_{run.kind}_{run_id}", disabled=stopping
+        ):
+            try:
+                resources.store().stop(run_id)
+            except (AccessDenied, RunNotFound, WrongStatus):
+                pass  # it ended, or was deleted, in the meantime
+            resources.scheduler().wake()
+            st.rerun(scope="fragment")
+
+
+def show_failure(run: Run, title: str) -> None:
+    """Why a run did not come to its end."""
+    if run.status == "stopped":
+        st.info(f"{plain(title)} was cancelled.", icon=":material/block:")
+        return
+    show_error(TunedeckError(run.error or "it ended without a word"), title=f"{plain(title)} did not work")
+    if run.detail:
+        with st.expander("Details"):
+            st.code(run.detail, language=None)
+
+
+def _share(phase: str) -> float:
+    """How far a phase such as "Downloading (45%)" says it is."""
+    head, _, tail = phase.rpartition("(")
+    digits = tail.removesuffix("%)")
+    return min(1.0, int(digits) / 100) if head and digits.isdigit() else 0.0
+
+
+def latest(kind: str, spec: dict[str, Any]) -> Run | None:
+    """The newest run of this kind with this spec."""
+    runs = resources.store().runs(kind=kind, limit=RUNS_LOOKED_AT)
+    return next((run for run in runs if run.spec == spec), None)
+
+
+def work_on(
+    kind: str, title: str, spec: dict[str, Any], *, at_once: bool, offer: str, button: str, key: str = "",
+) -> None:  # fmt: skip
+    """What there is to see while a result is not there: the run that makes it, why it failed, or the way to start it.
+
+    at_once: start it without being asked; offer: a sentence on what it takes
+    """
+    run = latest(kind, spec)
+    refused = resources.why_not("work")
+    if run is None and at_once and refused is None:
+        try:
+            _submit(kind, title, spec)
+        except AccessDenied as error:
+            refused = str(error)
+        else:
+            st.rerun()
+    if run is not None and not run.is_final:
+        watch(run.id, title)
+        return
+    if run is not None and run.status != "finished":  # finished: its result is not kept any more
+        show_failure(run, title)
+    if refused is not None:
+        st.info(plain(sentence(f"there is no result yet; {refused}")), icon=":material/lock:")
+        return
+    with st.container(border=True, gap="small"):
+        st.markdown(offer)
+        st.button(
+            button if run is None else "Try again", type="primary", key=f"start_{kind}_{key}", on_click=start,
+            args=(kind, title, spec),
+        )  # fmt: skip
+
+
+def start(kind: str, title: str, spec: dict[str, Any]) -> None:
+    """For callbacks; why it is refused is said by the page that runs next."""
+    try:
+        _submit(kind, title, spec)
+    except TunedeckError as error:
+        state.set_notice(plain(sentence(shown(str(error)))))
+
+
+def _submit(kind: str, title: str, spec: dict[str, Any]) -> None:
+    resources.store().submit(kind, title, spec)
+    resources.scheduler().wake()

@@ -1,0 +1,129 @@
+"""Datasets of the Hub: search by name, look at one before it is downloaded, open it."""
+
+from __future__ import annotations
+
+import pandas as pd
+import streamlit as st
+
+from core.data.browsing import browse
+from core.data.reading import hub_preview as hub_browse
+from core.data.reading.hub_preview import PREVIEWED, Found, Look
+from core.errors import TunedeckError
+from core.wording import counted, size
+from ui.components.basics import plain, show_error
+from ui.session import state
+
+KEPT_S = 300
+MOST_FILES = 50
+
+
+def search() -> None:
+    """A search by name; what is chosen goes into the field for the dataset's id."""
+    words = st.text_input("Search the Hub", key="hub_search", type="search", placeholder="Words in a dataset's name")
+    if not words:
+        return
+    try:
+        with st.spinner("Asking the Hub"):
+            found, answered = _found(words.strip())
+    except TunedeckError as error:
+        show_error(error)
+        return
+    if not answered:
+        st.info("The Hub does not answer; these are the datasets that this machine has.", icon=":material/cloud_off:")
+    if not found:
+        st.caption(f"No dataset is called like “{plain(words)}”.")
+        return
+    by_name = {one.name: one for one in found}
+    st.pills(
+        "Found", list(by_name), format_func=lambda name: _said(by_name[name]), key="hub_found", on_change=_take,
+        label_visibility="collapsed",
+    )  # fmt: skip
+
+
+def _take() -> None:
+    name = state.widget("hub_found")
+    if name:
+        state.remember("hub_name", name)
+        state.remember("hub_config", "")
+        state.remember("hub_revision", "")
+        state.remember("hub_looked", (name, None))
+
+
+def _said(found: Found) -> str:
+    facts = [f"{found.downloads:,} downloads"] if found.downloads else []
+    facts += ["gated"] * found.gated + ["on this machine"] * found.here
+    return plain(found.name) + (f" · {', '.join(facts)}" if facts else "")
+
+
+@st.cache_data(ttl=KEPT_S, max_entries=50, show_spinner=False)
+def _found(words: str) -> tuple[list[Found], bool]:
+    return hub_browse.search(words)
+
+
+@st.cache_data(ttl=KEPT_S, max_entries=20, show_spinner=False)
+def _look(name: str, revision: str | None) -> Look:
+    return hub_browse.look(name, revision)
+
+
+def look(name: str, revision: str | None) -> None:
+    """What the Hub says of a dataset: licence, size, configurations and splits, card, and first rows on request."""
+    try:
+        with st.spinner("Asking the Hub"):
+            found = _look(name, revision)
+    except TunedeckError as error:
+        show_error(error)
+        return
+    with st.container(border=True, gap="small", key="hub_look"):
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            st.markdown(f"**{plain(found.name)}**", width="content")
+            st.badge(f"Licence: {plain(found.licence) or 'not said'}", color="blue" if found.licence else "orange")
+            st.badge(f"{size(found.size)} to download", color="gray", icon=":material/download:")
+            for language in found.languages[:6]:
+                st.badge(plain(language), color="gray")
+            if found.gated:
+                st.badge("gated: needs a token", color="orange", icon=":material/lock:")
+        _configs(found)
+        _preview(found)
+        if found.card:
+            with st.expander("Card", icon=":material/description:"):
+                st.text(found.card)
+
+
+def _configs(found: Look) -> None:
+    rows = [
+        {"Configuration": config.name, "Split": split, "Rows": rows}
+        for config in found.configs
+        for split, rows in (config.splits or {"": None}).items()
+    ]
+    st.dataframe(
+        pd.DataFrame(rows), hide_index=True, height=38 + 35 * min(len(rows), 5), alt="Configurations and splits",
+        column_config={"Rows": st.column_config.NumberColumn(format="localized")},
+    )  # fmt: skip
+    if len(found.configs) > 1:
+        st.caption(f"It has {counted(len(found.configs), 'configuration')}: name the one you want before you open it.")
+
+
+def _preview(found: Look) -> None:
+    files = [file for file in found.files if file.lower().endswith(PREVIEWED)][:MOST_FILES]
+    if not files:
+        st.caption("Its files have no preview.")
+        return
+    file = st.selectbox(
+        "First rows of", files, None, placeholder="Choose a file to see its first rows, without downloading it",
+        key=f"hub_preview_{found.name}",
+    )  # fmt: skip
+    if file is None:
+        return
+    try:
+        with st.spinner("Reading the first rows"):
+            rows = _rows(found.name, found.commit, file, found)
+    except TunedeckError as error:
+        show_error(error)
+        return
+    st.dataframe(rows, hide_index=True, alt=f"The first rows of {file}")
+
+
+@st.cache_data(ttl=KEPT_S, max_entries=20, show_spinner=False)
+def _rows(name: str, commit: str, file: str, _found: Look) -> pd.DataFrame:
+    rows = hub_browse.preview(_found, file)
+    return pd.DataFrame([{key: browse.cell(value) for key, value in row.items()} for row in rows])

@@ -1,0 +1,93 @@
+"""How often each label occurs, in one split or in all of them side by side."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pandas as pd
+import streamlit as st
+
+from core.data.browsing import browse
+from core.data.dataset import Prepared
+from core.errors import TunedeckError
+from core.figures.data import bar_labels, label_bars
+from core.spec.steps import Condition
+from core.wording import shortened
+from ui.components.basics import plain, show_error
+from ui.datasets import columns as dataset_columns
+from ui.datasets import view as dataset_view
+from ui.datasets.label_counts import label_counts
+from ui.session import state
+
+LABEL_CHARACTERS = 60
+MOST_SPLITS = 4
+FEW = 15  # of very many labels
+
+
+def show(column: str | None, prepared: Prepared, split: str) -> None:
+    """The distribution of the label column, and what it means for a run."""
+    if column is None:
+        st.info("Choose the label column above to see how its classes are spread.", icon=":material/label:")
+        return
+    splits = [split]
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        sentence = st.empty()
+        if len(prepared.splits) > 1 and st.toggle("Compare splits", key="compare_splits"):
+            splits = list(prepared.splits)[:MOST_SPLITS]
+    try:
+        counts = {name: label_counts(column, prepared, name) for name in splits}
+    except TunedeckError as error:
+        show_error(error)
+        return
+    first = counts[split] if split in counts else next(iter(counts.values()))
+    if first["count"].sum() == 0:
+        sentence.caption("This split has no rows.")
+        return
+    sentence.markdown(_said(first), width="content")
+    many = bool((first["label"] == browse.OTHER).any())
+    if many:
+        st.caption(f"The {FEW} most frequent:")
+    most = FEW if many else browse.MAX_LABELS + 2
+    key = f"label_bars_{prepared.fingerprint}_{dataset_view.turn(prepared)}"
+    st.plotly_chart(
+        label_bars(counts, shares=len(splits) > 1, most=most, without=browse.OTHER), key=key,
+        config={"displayModeBar": False}, alt=f"How often each label of {column} occurs", selection_mode="points",
+        on_select=partial(_clicked, key, bar_labels(counts, most, browse.OTHER), column, prepared, splits),
+    )  # fmt: skip
+    st.caption("Click a bar to see its rows.")
+
+
+def _clicked(key: str, labels: list[str], column: str, prepared: Prepared, splits: list[str]) -> None:
+    """Show the rows of the label whose bar was clicked."""
+    points = (state.widget(key) or {}).get("selection", {}).get("points", [])
+    if not points:
+        return
+    label = labels[int(points[0]["point_index"])]
+    split = splits[int(points[0]["curve_number"])]
+    missing = label == browse.EMPTY
+    condition = Condition(column=column, op="missing") if missing else Condition(column=column, values=(label,))
+    dataset_columns.set_split(split, prepared)
+    dataset_view.add(condition, prepared, split)
+    state.show_dataset_tab(state.ROWS_TAB)
+
+
+def _said(counts: pd.DataFrame) -> str:
+    """The numbers in a sentence: classes, the commonest, and what that makes guessing worth."""
+    real = counts[~counts["label"].isin([browse.OTHER, browse.EMPTY])]
+    if (counts["label"] == browse.OTHER).any():
+        return (
+            f"**More than {browse.MAX_LABELS} different values.** A label has a few that repeat; "
+            "with very many this is rather an id, a number or free text."
+        )
+    if len(real) == 1:
+        return f"**Only one class**, {_name(real['label'].iloc[0])}: there is nothing to tell apart here."
+    at = int(real["count"].to_numpy().argmax())
+    share = int(real["count"].iloc[at]) / int(counts["count"].sum())
+    return (
+        f"**{len(real)} classes.** The commonest, {_name(real['label'].iloc[at])}, has {share:.0%} of the rows: "
+        f"a model must beat an accuracy of {share:.2f}."
+    )
+
+
+def _name(label: object) -> str:
+    return f"“{plain(shortened(str(label), LABEL_CHARACTERS))}”"

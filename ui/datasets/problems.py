@@ -1,0 +1,86 @@
+"""What in the dataset will hurt a model, with rows to see and a remedy to apply."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.data.browsing import browse
+from core.data.dataset import Prepared
+from core.data.inspecting.problems import NEAR_ROWS, Finding, find_inspection
+from core.errors import TunedeckError
+from core.spec.run import DataSpec
+from core.wording import counted
+from ui.components import light_run
+from ui.components.basics import plain, show_error
+from ui.datasets import prepare as dataset_prepare
+
+LOOKS = {
+    "high": (":material/error:", "red", "will mislead you"),
+    "medium": (":material/warning:", "orange", "worth a look"),
+    "low": (":material/info:", "blue", "good to know"),
+}
+MOST_AT_ONCE = 100_000  # rows that are looked at without being asked
+TITLE = "Looking for problems"
+
+
+def show(data: DataSpec, prepared: Prepared) -> None:
+    """The findings; or the way to them, where looking takes a while."""
+    found = find_inspection(prepared, data)
+    if found is None:
+        rows = sum(part.rows for part in prepared.splits.values())
+        light_run.work_on(
+            "inspect", TITLE, data.model_dump(mode="json"), at_once=rows <= MOST_AT_ONCE, button="Look for problems",
+            offer="**Is something in this data that will hurt a model?** Copies, contradictions, leaks between "
+            f"training and evaluation, misspelt labels, broken encoding and more. All {rows:,} rows are read: seconds "
+            "for some thousands, minutes for a million.",
+        )  # fmt: skip
+        return
+    if not found:
+        st.success("Nothing was found that would hurt a model.", icon=":material/check_circle:")
+    else:
+        st.markdown(
+            f"**{counted(len(found), 'finding')}.** A remedy becomes a step of preparation; your file stays as it is."
+        )
+    for number, finding in enumerate(found):
+        _show(finding, number, data, prepared)
+    st.caption(
+        "Looked for: copies, near copies, the same text with different labels, texts in training and evaluation both, "
+        "rare, misspelt and missing labels, broken encoding, invisible characters, empty and endless texts, constant "
+        "columns."
+        + ("" if _near_was_looked_for(prepared) else " Near copies are looked for among up to 1,000,000 rows only.")
+    )
+
+
+def _near_was_looked_for(prepared: Prepared) -> bool:
+    return sum(part.rows for part in prepared.splits.values()) <= NEAR_ROWS
+
+
+def _show(finding: Finding, number: int, data: DataSpec, prepared: Prepared) -> None:
+    icon, color, meaning = LOOKS[finding.severity]
+    with st.container(border=True, gap="small", key=f"finding_{finding.kind}_{number}"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown(f":{color}[{icon}] **{plain(finding.title)}** :{color}-badge[{meaning}]", width="content")
+            if finding.steps and st.button(
+                plain(finding.remedy), key=f"remedy_{number}", icon=":material/healing:",
+                help="Shows first what it would do.",
+            ):  # fmt: skip
+                dataset_prepare.preview_dialog(finding.steps, data, prepared)
+        st.markdown(plain(finding.text) + (" Looked for in a part of the rows only." if finding.sampled else ""))
+        if finding.rows:
+            shown = (
+                "Rows"
+                if len(finding.rows) == finding.count
+                else f"The first {len(finding.rows)} of {finding.count:,} rows"
+            )
+            with st.expander(shown, on_change="rerun", key=f"finding_rows_{number}") as rows:
+                if rows.open:
+                    _rows(finding, prepared)
+
+
+def _rows(finding: Finding, prepared: Prepared) -> None:
+    try:
+        frame = browse.rows(prepared, finding.split, finding.rows)
+    except TunedeckError as error:
+        show_error(error)
+        return
+    st.dataframe(frame, alt=f"Rows of {finding.split}: {finding.title}")

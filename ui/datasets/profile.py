@@ -1,0 +1,185 @@
+"""The dataset in numbers, split beside split: columns, lengths, what a longest text cuts off, languages, vocabulary."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.data.browsing.tokens import tokenizer_for
+from core.data.dataset import Prepared
+from core.data.inspecting.profile import find_profile
+from core.errors import TunedeckError
+from core.figures.data import cut_shares
+from core.spec.names import model_name
+from core.spec.run import DataSpec, ModelSpec, ProfileSpec
+from core.wording import counted, language_name, number, shown_languages
+from ui.components import light_run
+from ui.components.basics import plain, show_error
+from ui.datasets import columns as dataset_columns
+from ui.session import resources, state
+
+MOST_AT_ONCE = 200_000
+MOST_LANGUAGES = 12
+
+
+def show(data: DataSpec, prepared: Prepared) -> None:
+    """What is known at once, and under it the profile."""
+    dataset_columns.table(data, prepared)
+    form = state.form()
+    model = ModelSpec(name=str(form.values["model.name"]), revision=form.values["model.revision"])
+    try:
+        split = next(name for name, part in prepared.splits.items() if part.rows)
+        tokenizer = (
+            tokenizer_for(model, prepared, split, data.text_columns, resources.settings())
+            if data.text_columns
+            else None
+        )
+    except TunedeckError as error:
+        show_error(error)
+        return
+    found = find_profile(prepared, data.text_columns, data.label_column, tokenizer)
+    if found is None:
+        rows = sum(part.rows for part in prepared.splits.values())
+        light_run.work_on(
+            "profile", "Profiling the dataset", _spec(data, model, exact=False), at_once=rows <= MOST_AT_ONCE,
+            button="Profile it",
+            offer="**More numbers**: lengths in characters, words and tokens, languages, scripts, vocabulary, and the "
+            f"range of every column. All {rows:,} rows are read, in the background; tokens and languages are those of "
+            "a sample.",
+        )  # fmt: skip
+        return
+    if data.text_columns:
+        _texts(found)
+        _tokens(found, data, model)
+        _languages(found)
+    _columns(found)
+
+
+def _spec(data: DataSpec, model: ModelSpec, *, exact: bool) -> dict[str, Any]:
+    return ProfileSpec(data=data, model=model, exact=exact).model_dump(mode="json")
+
+
+def _texts(found: dict[str, Any]) -> None:
+    st.markdown("##### Lengths")
+    rows = []
+    for split, part in found["splits"].items():
+        measures = [
+            (name, unit, text[unit], text["empty"])
+            for name, text in part["texts"].items()
+            for unit in ("characters", "words")
+        ]
+        if tokens := part.get("tokens"):
+            empty = min(text["empty"] for text in part["texts"].values())
+            measures.append((" + ".join(found["text_columns"]), "tokens", tokens, empty))
+        for column, unit, lengths, empty in measures:
+            rows.append(
+                {
+                    "Split": split, "Text": column, "In": unit, "Median": lengths["median"], "Mean": lengths["mean"],
+                    "95% up to": lengths["p95"], "99% up to": lengths["p99"], "Longest": lengths["max"], "Empty": empty,
+                }
+            )  # fmt: skip
+    whole = st.column_config.NumberColumn(format="%.0f")
+    st.dataframe(
+        pd.DataFrame(rows), hide_index=True, alt="Lengths of the texts",
+        column_config=dict.fromkeys(["Median", "Mean", "95% up to", "99% up to", "Longest", "Empty"], whole),
+    )  # fmt: skip
+
+
+def _tokens(found: dict[str, Any], data: DataSpec, model: ModelSpec) -> None:
+    counted = {split: part["tokens"] for split, part in found["splits"].items() if "tokens" in part}
+    if not counted:
+        st.info(
+            f"Tokens are counted once the tokenizer of {plain(model.name)} is here; the tab Text lengths fetches it.",
+            icon=":material/cloud_download:",
+        )
+        return
+    st.markdown("##### What a longest text cuts off")
+    best = found["recommended_max_length"]
+    form = state.form()
+    with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+        name = "a new vocabulary" if model.name == "scratch" else plain(model_name(model.name))
+        st.markdown(
+            f"For {name}, **{best} tokens** cut at most 5% of the texts, or as few as the model allows.",
+            width="content",
+        )
+        if form.values["model.max_length"] != best:
+            st.button(f"Use {best}", key="use_max_length", icon=":material/check:", on_click=_use, args=(best,))
+        else:
+            st.badge(f"{best} is set", color="green", icon=":material/check:")
+    st.plotly_chart(
+        cut_shares({split: tokens["cut"] for split, tokens in counted.items()}, best), key="cut_shares",
+        config={"displayModeBar": False}, alt="Share of texts that each longest length cuts off",
+    )  # fmt: skip
+    said = []
+    for split, tokens in counted.items():
+        of = (
+            f"all {tokens['of']:,} rows"
+            if tokens["rows"] == tokens["of"]
+            else f"a sample of {tokens['rows']:,} of {tokens['of']:,} rows"
+        )
+        said.append(
+            f"{plain(split)}: {of}; {tokens['unknown']:.2%} of the tokens are unknown; "
+            f"{tokens['vocabulary_used']:,} of {tokens['vocabulary']:,} entries of the vocabulary occur."
+        )
+    st.caption("  \n".join(said))
+    if any(tokens["rows"] < tokens["of"] for tokens in counted.values()):
+        st.button(
+            "Count the tokens of all rows", key="exact_tokens", on_click=light_run.start,
+            args=("profile", "Counting all tokens", _spec(data, model, exact=True)),
+        )  # fmt: skip
+
+
+def _use(length: int) -> None:
+    form = state.form()
+    form.values["model.max_length"] = length
+    form.generation += 1
+
+
+def _languages(found: dict[str, Any]) -> None:
+    st.markdown("##### Languages and scripts")
+    shares: dict[str, dict[str, float]] = {}
+    scripts: dict[str, dict[str, float]] = {}
+    looked = []
+    for split, part in found["splits"].items():
+        if languages := part.get("languages"):
+            for language, n in shown_languages(languages).items():
+                shares.setdefault(language_name(language), {})[split] = n / max(1, languages["rows"])
+            looked.append(f"{plain(split)}: {counted(languages['rows'], 'row')}")
+        for text in part["texts"].values():
+            for script, n in text["scripts"].items():
+                scripts.setdefault(script, {})[split] = n / max(1, text["scripts_of_rows"])
+    left, right = st.columns(2)
+    for place, title, table in ((left, "Language", shares), (right, "Texts with this script", scripts)):
+        ordered = sorted(table.items(), key=lambda item: -max(item[1].values()))[:MOST_LANGUAGES]
+        frame = pd.DataFrame([{title: name, **values} for name, values in ordered])
+        config = {split: st.column_config.NumberColumn(format="percent") for split in found["splits"]}
+        place.dataframe(frame, hide_index=True, column_config=config, alt=title)
+    st.caption(f"Languages are guessed from a sample ({'; '.join(looked)}); short texts are often guessed wrong.")
+
+
+def _columns(found: dict[str, Any]) -> None:
+    st.markdown("##### Values of the columns")
+    rows = []
+    for split, part in found["splits"].items():
+        for name, column in part["columns"].items():
+            top = ", ".join(f"{entry['value']} ({entry['rows']:,})" for entry in column.get("top", [])[:5])
+            spread = (
+                f"{number(column['min'])} to {number(column['max'])}, median {number(column['median'])}"
+                if "min" in column
+                else ""
+            )
+            rows.append(
+                {
+                    "Column": name, "Split": split, "Type": column["type"], "Missing": column["missing"],
+                    "Different": column.get("distinct"), "Values": spread or top or column.get("holds", ""),
+                }
+            )  # fmt: skip
+    rows.sort(key=lambda row: list(found["splits"][row["Split"]]["columns"]).index(row["Column"]))
+    whole = st.column_config.NumberColumn(format="localized")
+    st.dataframe(
+        pd.DataFrame(rows), hide_index=True, column_config={"Missing": whole, "Different": whole},
+        alt="Values of the columns",
+    )  # fmt: skip
+    st.caption("The number of different values is an estimate, within a few percent.")

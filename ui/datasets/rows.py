@@ -1,0 +1,194 @@
+"""The rows of a split: a page at any depth, and the whole of one row."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import re
+from contextlib import nullcontext
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.data.browsing import browse
+from core.data.browsing.view import View, from_link, hits, to_link
+from core.data.dataset import Prepared
+from core.errors import TunedeckError
+from core.spec.run import DataSpec
+from core.wording import counted
+from ui.components.basics import plain, show_error
+from ui.datasets import tokens as dataset_tokens
+from ui.datasets import view as dataset_view
+from ui.session import state
+
+SIZES = (50, 100)
+TABLE_PX = 460
+ROW_PX, LABEL_PX, TEXT_PX = 70, 110, 760
+MOST_MARKS = 200
+LINE_CHARACTERS = 120  # a longer value gets a line of its own
+
+
+def show(data: DataSpec, prepared: Prepared, split: str) -> None:
+    """A table of one page of rows with its controls, and under it the row that is selected."""
+    _rows(data, prepared, split)
+
+
+@st.fragment
+def _rows(data: DataSpec, prepared: Prepared, split: str) -> None:
+    total = prepared.splits[split].rows
+    if not total:
+        st.info(f"The split {plain(split)} has no rows.", icon=":material/inbox:")
+        return
+    view = dataset_view.controls(prepared, split)
+    try:
+        with st.spinner("Looking through the rows") if not view.is_whole else nullcontext():
+            shown = total if view.is_whole else len(browse.matching(prepared, split, view))
+        key = f"rows_{prepared.fingerprint}_{split}_{hashlib.sha256(to_link(view).encode()).hexdigest()[:8]}"
+        if not shown:
+            st.info(f"None of the {total:,} rows of {plain(split)} is like that.", icon=":material/search_off:")
+            return
+        size, page = _controls(key, shown, view)
+        offset = (page - 1) * size
+        frame = _page(prepared.fingerprint, split, offset, size, to_link(view), prepared)
+    except TunedeckError as error:
+        show_error(error)
+        return
+    event = st.dataframe(
+        frame, height=TABLE_PX, column_order=_order(data, frame), column_config=_config(data), on_select="rerun",
+        selection_mode="single-row", key=f"{key}_table_{offset}_{size}", alt=f"Rows of the split {split}",
+    )  # fmt: skip
+    st.caption(_said(offset, len(frame), shown, total, view))
+    if event.selection.rows:
+        _whole(data, prepared, split, int(frame.index[event.selection.rows[0]]), view)
+
+
+def _said(offset: int, count: int, shown: int, total: int, view: View) -> str:
+    if view.is_whole:
+        span = f"Rows {offset:,} to {offset + count - 1:,} of {total:,}, counted from 0."
+    else:
+        found = f"{counted(shown, 'row')} of {total:,}" + (" found" if view.where or view.search else "")
+        span = f"{found}; here {offset + 1:,} to {offset + count:,}."
+    return f"{span} Select a row to read all of it."
+
+
+def _controls(key: str, total: int, view: View) -> tuple[int, int]:
+    """Rows per page, and the page (from 1). A row has its number as its place only among all rows."""
+    size = state.widget(f"{key}_size") or SIZES[0]
+    pages = math.ceil(total / size)
+    number, row, rows = st.columns([3, 1.1, 0.9], vertical_alignment="bottom")
+    turn, start = _jump(key)
+    page = number.pagination(pages, default=min(start, pages), key=f"{key}_page_{turn}", persist_state="page")
+    if view.is_whole:
+        row.number_input(
+            "Go to row", 0, total - 1, None, 1, key=f"{key}_goto", placeholder=f"0 to {total - 1:,}",
+        on_change=_go_to, args=(key, total),
+    )  # fmt: skip
+    rows.segmented_control(
+        "Rows per page", SIZES, default=SIZES[0], required=True, key=f"{key}_size", width="stretch",
+        on_change=_first_page, args=(key,),
+    )  # fmt: skip
+    return size, min(pages, page)
+
+
+def _go_to(key: str, total: int) -> None:
+    row = state.widget(f"{key}_goto")
+    if row is not None:
+        _jump_to(key, min(int(row), total - 1) // (state.widget(f"{key}_size") or SIZES[0]) + 1)
+
+
+def _first_page(key: str) -> None:
+    _jump_to(key, 1)
+
+
+def _jump(key: str) -> tuple[int, int]:
+    """How often the page was set from outside its widget, and to which; each time begins a new widget."""
+    turn, page = state.widget(f"{key}_jump") or (0, 1)
+    return turn, page
+
+
+def _jump_to(key: str, page: int) -> None:
+    state.remember(f"{key}_jump", (_jump(key)[0] + 1, page))
+
+
+@st.cache_data(max_entries=16, show_spinner=False)
+def _page(fingerprint: str, split: str, offset: int, size: int, view: str, _prepared: Prepared) -> pd.DataFrame:
+    return browse.page(_prepared, split, offset, size, from_link(view))
+
+
+def _order(data: DataSpec, frame: pd.DataFrame) -> list[str]:
+    """The label and the texts first."""
+    names = [str(name) for name in frame.columns]
+    first = [name for name in (data.label_column, *data.text_columns) if name is not None and name in names]
+    return [*first, *(name for name in names if name not in first)]
+
+
+def _config(data: DataSpec) -> dict[str, Any]:
+    config: dict[str, Any] = {"_index": st.column_config.NumberColumn("Row", width=ROW_PX, format="localized")}
+    for name in data.text_columns:
+        config[name] = st.column_config.TextColumn(width=TEXT_PX // len(data.text_columns))
+    if data.label_column:
+        config[data.label_column] = st.column_config.Column(width=LABEL_PX)
+    return config
+
+
+def _whole(data: DataSpec, prepared: Prepared, split: str, number: int, view: View) -> None:
+    """All values of one row, uncut, the texts first; what a search found is marked; the tokens on request."""
+    try:
+        values = browse.row(prepared, split, number)
+    except TunedeckError as error:
+        show_error(error)
+        return
+    names = [*data.text_columns, *([data.label_column] if data.label_column else [])]
+    names += [name for name in values if name not in names]
+    with st.container(border=True, key="whole_row"):
+        with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
+            st.markdown(f"**Row {number:,}**", width="content")
+            tokens = bool(data.text_columns) and st.toggle("As the model sees it", key="whole_row_tokens")
+        if tokens:
+            dataset_tokens.show(data, prepared, split, values)
+            names = [name for name in names if name not in data.text_columns]
+        for name in names:
+            text = _as_text(values.get(name))
+            st.caption(
+                f"{plain(name)} · {counted(len(text), 'character')}" if len(text) > LINE_CHARACTERS else plain(name)
+            )
+            _text(text, hits(view))
+
+
+def _text(text: str, found: re.Pattern[str] | None) -> None:
+    if not text.strip():
+        st.text("(empty)")
+    elif found is not None and found.search(text):
+        st.markdown(marked(text, found))
+    else:
+        st.text(text)
+
+
+def marked(text: str, found: re.Pattern[str]) -> str:
+    """`text` as Markdown that shows it as it is, line by line, with what was found on a coloured ground."""
+    lines = []
+    for line in text.splitlines():
+        parts, at = [], 0
+        for hit in list(found.finditer(line))[:MOST_MARKS]:
+            parts += [_spaced(line[at : hit.start()]), f":orange-background[{plain(hit[0]) or hit[0]}]"]
+            at = hit.end()
+        lines.append("".join([*parts, _spaced(line[at:])]))
+    return "  \n".join(lines)
+
+
+def _spaced(text: str) -> str:
+    """`plain` that keeps the blanks at both ends."""
+    before, after = " " * text[:1].isspace(), " " * text[-1:].isspace()
+    return before + plain(text) + after if text.strip() else " " * bool(text)
+
+
+def _as_text(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, (bytes, bytearray)):
+        return f"{counted(len(value), 'byte')}"
+    if isinstance(value, (list, tuple, dict)):
+        return json.dumps(value, ensure_ascii=False, indent=1, default=str)
+    return str(value)

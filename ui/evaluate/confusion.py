@@ -1,0 +1,87 @@
+"""The confusion matrix, whose cells list their examples when clicked, and the mistakes that the model is surest of."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.evaluation import lookup
+from core.figures.evaluation import MOST_CLASSES, confusion_figure, frequent_mistakes
+from core.wording import counted, shortened
+from ui.components.basics import plain
+from ui.components.live_chart import clicked, drawing, live_chart
+from ui.evaluate import examples as judge_examples
+from ui.evaluate.judged import Judged
+from ui.session import state
+
+CELL = "judge_cell"
+
+
+def confusion(judged: Judged) -> None:
+    labels, counts = judged.labels, judged.found["confusion"]
+    if len(labels) > MOST_CLASSES:
+        chosen = _frequent(judged)
+    else:
+        by = st.segmented_control(
+            "Colour by", ["Share of the class", "Count"], default="Share of the class", required=True,
+            key="judge_confusion_by",
+        )  # fmt: skip
+        key = f"{CELL}_{judged.run.id}"
+        chart = drawing(confusion_figure(labels, counts, normalised=by != "Count"))
+        live_chart(chart, key=key, alt="Predicted against true classes", on_click=partial(_clicked, key))
+        st.caption(
+            "**How to read it:** each row is a true class and shows where its examples went; blue is right, orange "
+            "is wrong. **Click a cell to read its examples.**"
+        )
+        chosen = state.widget(f"{key}_chosen")
+    if chosen is not None:
+        _examples(judged, *chosen)
+
+
+def _clicked(key: str) -> None:
+    if (point := clicked(key)) is not None:
+        state.remember(f"{key}_chosen", (int(point["y"]), int(point["x"])))
+
+
+def _frequent(judged: Judged) -> tuple[int, int] | None:
+    labels = judged.labels
+    rows = frequent_mistakes(labels, judged.found["confusion"], most=50)
+    st.caption(f"With {len(labels):,} classes a matrix would not be readable: these are the most frequent mistakes.")
+    event = st.dataframe(
+        pd.DataFrame(rows, columns=["True", "Taken for", "Examples", "Of the class"]), hide_index=True, height=380,
+        on_select="rerun", selection_mode="single-row", key="judge_frequent", alt="The most frequent mistakes",
+        column_config={"Of the class": st.column_config.NumberColumn(format="percent")},
+    )  # fmt: skip
+    if not event.selection.rows:
+        return None
+    true, taken, _, _ = rows[event.selection.rows[0]]
+    return labels.index(true), labels.index(taken)
+
+
+def _examples(judged: Judged, true: int, said: int) -> None:
+    count = judged.found["confusion"][true][said]
+    a, b = (f"“{plain(shortened(judged.labels[i], 40))}”" for i in (true, said))
+    what = f"{a} recognised as such" if true == said else f"{a} taken for {b}"
+    st.markdown(f"**{counted(count, 'example')} of {what}**")
+    if count:
+        entries = lookup.cell(judged.predictions, true, said)
+        if len(entries) < count:
+            st.caption(f"The {len(entries):,} that the model is surest of.")
+        judge_examples.table(entries, judged, f"judge_cell_{true}_{said}")
+
+
+def mistakes(judged: Judged) -> None:
+    entries: list[dict[str, Any]] = judged.found["mistakes"]
+    if not entries:
+        st.success("No example was answered wrongly.", icon=":material/check_circle:")
+        return
+    wrong = round(judged.found["examples"] * (1 - judged.accuracy))
+    st.markdown(f"**{counted(wrong, 'mistake')}**, those first that the model is surest of")
+    st.caption(
+        "**How to read it:** where it is very sure and yet wrong, look for a wrong label, for a kind of text that "
+        "training lacked, or for a word that misleads it."
+    )
+    judge_examples.table(entries, judged, "judge_mistakes")

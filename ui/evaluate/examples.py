@@ -1,0 +1,83 @@
+"""A table of judged examples; the one that is selected opens under it, with the reasons for its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import TunedeckError
+from core.evaluation import lookup
+from core.wording import shortened
+from ui.components.basics import plain, show_error
+from ui.evaluate import explanation
+from ui.evaluate.judged import Judged, texts_of, whole_texts
+
+TABLE_PX = 380
+
+
+def table(entries: Sequence[dict[str, Any]], judged: Judged, key: str) -> None:
+    """entries: row, label, prediction, confidence of each example"""
+    columns = judged.found["text_columns"]
+    rows = [entry["row"] for entry in entries]
+    frame = pd.DataFrame(
+        {
+            "True": [judged.labels[e["label"]] for e in entries],
+            "Predicted": [judged.labels[e["prediction"]] for e in entries],
+            "Confidence": [e["confidence"] for e in entries],
+        }
+    )
+    try:
+        texts = texts_of(judged, rows)
+    except TunedeckError as error:
+        show_error(error)
+        return
+    if texts is not None:
+        for place, name in enumerate(columns):
+            frame.insert(place, name, texts[name].to_numpy())
+    elif judged.can_ask:
+        st.caption("The dataset is not here any more, or has changed, so the texts cannot be shown.")
+    else:
+        st.caption("The texts were not shared; rows are numbered as in the split that was judged.")
+        frame.insert(0, "Row", rows)
+    event = st.dataframe(
+        frame, hide_index=True, height=min(TABLE_PX, 38 + 35 * len(frame)), key=key, on_select="rerun",
+        selection_mode="single-row", alt="Judged examples",
+        column_config={
+            **{name: st.column_config.TextColumn(width=560 // max(1, len(columns))) for name in columns},
+            "True": st.column_config.TextColumn(width=120), "Predicted": st.column_config.TextColumn(width=120),
+            "Confidence": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f", width=110),
+        },
+    )  # fmt: skip
+    if texts is not None and event.selection.rows:
+        whole(entries[event.selection.rows[0]], judged, key)
+    elif texts is not None:
+        why = " and see which words made the model say so" if judged.can_ask else ""
+        st.caption(f"Select a row to read all of it{why}.")
+
+
+def whole(entry: dict[str, Any], judged: Judged, key: str) -> None:
+    """One example: its text with highlights, its probabilities, and the training examples that are like it."""
+    try:
+        texts = whole_texts(judged, entry["row"])
+    except TunedeckError as error:
+        show_error(error)
+        return
+    with st.container(border=True, key=f"{key}_example"):
+        true, said = (plain(shortened(judged.labels[entry[what]], 60)) for what in ("label", "prediction"))
+        st.markdown(f"**Row {entry['row']:,}**: labelled “{true}”, predicted “{said}” ({entry['confidence']:.1%})")
+        left, right = st.columns([2.2, 1], gap="medium")
+        with right:
+            explanation.probabilities(
+                lookup.probabilities(judged.predictions, entry["row"]), judged.labels, f"{key}_shares"
+            )
+        with left:
+            if judged.can_ask:
+                explanation.highlights(judged.subject, texts, judged.labels, f"{key}_why")
+            else:
+                for text in texts:
+                    st.markdown(plain(text))
+        if judged.can_ask and judged.trained is not None:
+            explanation.nearest(judged.trained, texts, f"{key}_near")

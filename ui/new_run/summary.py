@@ -1,0 +1,179 @@
+"""Around the fields of the New run page: where to begin, the rest of the settings, and what will happen."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+import streamlit as st
+
+from core.data import selection
+from core.data.dataset import Prepared
+from core.errors import Problem
+from core.machine import physical_cores
+from core.runs import outlook as plan
+from core.runs import process
+from core.spec.engines import KERAS_TYPES
+from core.spec.names import run_name
+from core.spec.presets import PRESETS
+from core.spec.run import RunSpec
+from core.wording import ENGINE_MEANINGS, ENGINE_TITLES, counted, listed, sentence, size
+from ui.components.basics import plain
+from ui.new_run import data as spec_data
+from ui.new_run import form as spec_form
+from ui.session import resources, state
+
+# What the Datasets page chooses.
+ELSEWHERE = ("data.source", "data.path", "data.config", "data.revision", "data.read", "data.steps")
+MOST_NAME = 200
+FIELD_PX = 150
+
+
+def choose_preset(form: state.Form) -> None:
+    """Whole specs to begin with."""
+    key = form.key("preset")
+    names = list(PRESETS)
+    st.selectbox(
+        "Start from", names, names.index(form.preset) if form.preset in names else None, key=key,
+        format_func=lambda name: PRESETS[name].title, placeholder="A preset that fills the whole form",
+        on_change=_use_preset, args=(key,),
+    )  # fmt: skip
+    if form.preset in PRESETS:
+        st.caption(plain(PRESETS[form.preset].summary))
+
+
+def main_settings(form: state.Form, problems: list[Problem], advice: list[Problem]) -> None:
+    """The few hyperparameters to look at first."""
+    paths = [p for p in spec_form.FIELDS if p.startswith("training.") and spec_form.is_main(p)]
+    for column, path in zip(st.columns(len(paths)), paths, strict=True):
+        with column:
+            spec_form.field(form, path, problems)
+            spec_form.show_advice(path, advice)
+
+
+def choose_engine(form: state.Form, problems: list[Problem]) -> None:
+    """What trains: three ways to the same result, and for Keras how the texts reach it."""
+    key, engine = form.key("engine"), str(form.values["engine"])
+    choice, way = st.columns([2.2, 1.3], vertical_alignment="bottom")
+    with choice:
+        st.segmented_control(
+            spec_form.title("engine"), list(ENGINE_TITLES), default=engine, required=True, key=key,
+            format_func=lambda name: ENGINE_TITLES[name], help=spec_form.help_text("engine"),
+            on_change=_keep_engine, args=(key,),
+        )  # fmt: skip
+    if engine == "keras":
+        with way:
+            spec_form.field(form, "keras_input", problems)
+    st.caption(ENGINE_MEANINGS[engine] + (f" It takes {listed(KERAS_TYPES.values())}." if engine == "keras" else ""))
+    spec_form.show_problems("engine", problems)
+
+
+def advanced(form: state.Form, prepared: Prepared | None, problems: list[Problem], advice: list[Problem]) -> None:
+    """All fields that are not shown elsewhere, by section."""
+    paths = [p for p in spec_form.FIELDS if not _is_elsewhere(p) and spec_form.has_choice(p)]
+    marks = {problem.field for problem in problems}
+    paths = [p for p in paths if p in marks or not spec_form.is_void(p, form.values)]
+    marked = sum(problem.field in paths for problem in problems)
+    label = "Advanced" + (f" :red[· {counted(marked, 'setting')} to look at]" if marked else "")
+    with st.expander(label, icon=":material/tune:", expanded=marked > 0):
+        sections = [(name, list(inner)) for name, inner in groupby(paths, lambda p: p.split(".")[0])]
+        titles = [spec_form.title(name) for name, _ in sections]
+        for tab, (name, inner) in zip(st.tabs(titles), sections, strict=True):
+            with tab:
+                grid = st.grid(3, min_column_width=FIELD_PX)
+                for path in inner:
+                    with grid.cell(column_span="all" if spec_form.is_wide(path) else 1):
+                        _advanced_field(form, path, prepared, problems)
+                        spec_form.show_advice(path, advice)
+                spec_form.show_problems(name, problems)
+
+
+def _advanced_field(form: state.Form, path: str, prepared: Prepared | None, problems: list[Problem]) -> None:
+    if path == "training.custom_class_weights":
+        spec_form.field(form, path, problems, names=spec_data.classes(state.data(), prepared))
+    elif not path.startswith("data."):
+        spec_form.field(form, path, problems)
+    elif prepared is None or not path.endswith("_split"):
+        spec_form.field(form, path, problems, after=spec_data.share)
+    else:
+        aside = selection.final_tests(state.data(), prepared, resources.store().holdouts())
+        train, evaluation = selection.splits_used(state.data(), prepared, aside)
+        used = (train if path == "data.train_split" else evaluation) or "A part of the training split"
+        spec_form.field(
+            form, path, problems, names=list(prepared.splits), placeholder=f"{used} (automatic)", after=spec_data.share
+        )
+
+
+def ask_name(form: state.Form, spec: RunSpec | None) -> str:
+    """The run's name: what was typed, else one made of dataset and model."""
+    automatic = run_name(spec) if spec else ""
+    key = form.key("name")
+    st.text_input(
+        "Run name", form.name, MOST_NAME, key, placeholder=automatic, on_change=_keep_name, args=(key,),
+        help="Empty names it after its dataset and model.",
+    )  # fmt: skip
+    return form.name or automatic
+
+
+def show_outlook(spec: RunSpec | None, prepared: Prepared | None) -> None:
+    """Where it will run, on how much, in how many steps."""
+    if spec is None:
+        return
+    lines = [f":material/memory: {plain(_device(spec))}"]
+    if prepared is None:
+        lines.append(":material/dataset: The dataset is fetched first")
+    elif (outlook := plan.outlook(spec, prepared, resources.store().holdouts())) is not None:
+        held_out = ", held out" if outlook.held_out else ""
+        lines += [
+            f":material/school: {counted(outlook.train, 'example')} to learn from",
+            f":material/fact_check: {outlook.evaluation:,} to be judged on{held_out}",
+            f":material/steps: {counted(outlook.steps, 'step')}",
+        ]
+        if spec.engine == "keras" and spec.keras_input == "numpy":
+            lines.append(f":material/data_array: Up to {size(plan.whole_arrays(outlook.train, spec))} for whole arrays")
+    st.markdown("  \n".join(lines))
+
+
+def show_preset(form: state.Form) -> None:
+    """What to expect of the preset, while the form is as it came."""
+    preset = PRESETS.get(form.preset or "")
+    if preset is not None and spec_form.read(form)[0] == preset.spec:
+        st.caption(plain(preset.expectation))
+
+
+def show_problems(problems: list[Problem]) -> None:
+    """All that keeps the run from starting, in one place."""
+    if problems:
+        lines = (f"**{plain(spec_form.title(p.field))}**: {plain(sentence(p.message))}" for p in problems)
+        st.warning("\n\n".join(lines), title="Before it can start", icon=":material/front_hand:")
+
+
+def _is_elsewhere(path: str) -> bool:
+    return spec_form.is_main(path) or path.startswith(ELSEWHERE)
+
+
+def _device(spec: RunSpec) -> str:
+    """What will compute, as far as the driver tells without loading torch."""
+    gpus = process.gpus()
+    match spec.execution.device:
+        case "auto" | "cuda" if gpus:
+            return f"On the GPU: {gpus[0]}"
+        case "cuda":
+            return "On a CUDA GPU, but none was found here"
+        case "mps":
+            return "On Apple's GPU"
+        case _:
+            return f"On the CPU, {counted(spec.execution.threads or physical_cores(), 'thread')}"
+
+
+def _use_preset(key: str) -> None:
+    name = state.widget(key)
+    if name in PRESETS:
+        state.fill_form(PRESETS[name].spec, name)
+
+
+def _keep_engine(key: str) -> None:
+    state.form().values["engine"] = state.widget(key)
+
+
+def _keep_name(key: str) -> None:
+    state.form().name = str(state.widget(key) or "").strip()

@@ -1,0 +1,187 @@
+"""The end of a run: how good the model is, where it errs, what to try next, and where it lies."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.figures.evaluation import MOST_CLASSES, confusion_figure, frequent_mistakes
+from core.store import files as results
+from core.store.record import Run
+from core.wording import METRIC_MEANINGS, counted, metric_title, score, sentence, size
+from ui import pages
+from ui.components.basics import plain, shown
+from ui.components.live_chart import drawing, live_chart
+from ui.evaluate import judged
+from ui.session import resources
+
+SIDE_BY_SIDE = 7
+
+
+def show(run: Run) -> dict[str, Any] | None:
+    """All that is known once a run has ended; its report, if there is one."""
+    folder = resources.settings().run_dir(run.id)
+    report = results.read_report(folder)
+    ending(run)
+    if report is not None:
+        scores(report)
+        if results.model_folder(folder) is not None:
+            further(run)
+        elif run.imported is not None and run in judged.imported_runs():
+            look_closer(run)
+        by_class(report)
+        advice(report)
+    model(folder)
+    return report
+
+
+def ending(run: Run) -> None:
+    """For a run that did not finish: what happened, and what to do."""
+    if run.status in ("failed", "lost"):
+        title = "This run failed" if run.status == "failed" else "This run was lost"
+        st.error(plain(sentence(run.error or "It ended without saying why; the log may say more.")), title=title)
+        if run.detail:
+            with st.expander("The last lines it wrote", icon=":material/terminal:"):
+                st.code(run.detail, language=None, wrap_lines=True)
+        if resources.may("train"):
+            st.caption("“Change and run again” opens its settings, ready to be mended.")
+    elif run.status == "stopped":
+        so_far = f"Stopped after step {run.step:,} of {run.total:,}; the model so far was kept."
+        at = so_far if run.total else "Stopped before it began."
+        text = plain(sentence(run.error)) if run.error else at
+        st.info(text, icon=":material/stop_circle:")
+
+
+def scores(report: dict[str, Any]) -> None:
+    """The metrics against always answering the most common class."""
+    main, values = report["main_metric"], report["metrics"]
+    baseline = report.get("baseline", {})
+    common, compared = plain(str(baseline.get("label", ""))), baseline.get("metrics", {})
+    st.subheader("Results", anchor=False)
+    st.markdown(
+        f"Judged on **{counted(report['examples'], 'example')}** it was not trained on, "
+        f"against always answering “{common}”, the most common class."
+    )
+    names = [main, *(name for name in values if name not in (main, "loss"))]
+    with st.grid(min(len(names), 3), min_column_width=150, key="run_scores"):
+        for name in names:
+            _score(name, values.get(name), compared.get(name), name == main)
+
+
+def further(run: Run) -> None:
+    """What to do with the model next."""
+    with st.container(horizontal=True, key="run_further"):
+        judge = "Judge it in depth" if resources.may("work") else "Look at its evaluation"
+        if st.button(judge, icon=":material/fact_check:", key="run_evaluate"):
+            st.switch_page(pages.EVALUATE, query_params={"run": run.id})
+        if resources.may("ask") and st.button("Try it", icon=":material/forum:", key="run_play"):
+            st.switch_page(pages.PLAYGROUND, query_params={"run": run.id})
+        if st.button("Share it", icon=":material/ios_share:", key="run_share"):
+            st.switch_page(pages.SHARE, query_params={"run": run.id})
+        if st.button("Show me the code", icon=":material/code:", key="run_code"):
+            st.switch_page(pages.SHARE, query_params={"run": run.id, "view": "code"})
+
+
+def look_closer(run: Run) -> None:
+    """What came with a run in its bundle."""
+    if st.button("Look at its evaluation", icon=":material/fact_check:", key="run_evaluation"):
+        st.switch_page(pages.EVALUATE, query_params={"run": run.id})
+
+
+def _score(name: str, value: float | None, baseline: float | None, is_main: bool) -> None:
+    gain = None if value is None or baseline is None else round(value - baseline, 3)
+    st.metric(
+        f"**{metric_title(name)}**" if is_main else metric_title(name),
+        score(value),
+        0 if gain == 0 else None if gain is None else f"{gain:+.3f}",
+        delta_description=None if baseline is None else f"against {score(baseline)}",
+        help=METRIC_MEANINGS.get(name),
+        border=True,
+    )
+
+
+def by_class(report: dict[str, Any]) -> None:
+    """The confusion matrix beside the table of classes; above it where the classes are many."""
+    labels, counts = report["labels"], report["confusion"]
+    left, right = st.columns(2, gap="medium") if len(labels) <= SIDE_BY_SIDE else (st.container(), st.container())
+    with left:
+        st.markdown("**Confusion matrix**" if len(labels) <= MOST_CLASSES else "**Most frequent mistakes**")
+        if len(labels) <= MOST_CLASSES:
+            chart = confusion_figure(labels, counts)
+            live_chart(drawing(chart), key="chart_confusion", alt="Predicted against true classes")
+            st.caption("Rows are true classes; blue is right, orange is wrong; shares are of a row.")
+        else:
+            _mistakes(labels, counts)
+    with right:
+        st.markdown("**Class by class**")
+        class_table(report["per_class"], "run_classes")
+
+
+def class_table(per_class: list[dict[str, Any]], key: str) -> None:
+    """Precision, recall, F1 and examples of each class."""
+    table = pd.DataFrame(per_class, columns=["label", "f1", "precision", "recall", "support"])
+    st.dataframe(
+        table,
+        hide_index=True,
+        height="content" if len(table) <= 12 else 460,
+        column_config={
+            "label": st.column_config.TextColumn("Class"),
+            "f1": st.column_config.ProgressColumn(
+                "F1",
+                min_value=0,
+                max_value=1,
+                format="%.2f",
+                width="small",
+                help="The balance of precision and recall.",
+            ),
+            "precision": st.column_config.NumberColumn(
+                "Precision", format="%.2f", width="small", help="Of what it calls this class, the share that is right."
+            ),
+            "recall": st.column_config.NumberColumn(
+                "Recall", format="%.2f", width="small", help="Of what is this class, the share that it finds."
+            ),
+            "support": st.column_config.NumberColumn("Examples", format="localized", width="small"),
+        },
+        key=key,
+        alt="Precision, recall and F1 of each class",
+    )
+
+
+def _mistakes(labels: list[str], counts: list[list[int]]) -> None:
+    rows = frequent_mistakes(labels, counts)
+    st.dataframe(
+        pd.DataFrame(rows, columns=["true", "predicted", "count", "share"]),
+        hide_index=True,
+        column_config={
+            "true": "True class",
+            "predicted": "Taken for",
+            "count": st.column_config.NumberColumn("Examples"),
+            "share": st.column_config.NumberColumn("Of the class", format="percent"),
+        },
+        alt="The most frequent mistakes",
+    )
+    st.caption(f"With {len(labels):,} classes a matrix would not be readable: these are the most frequent mistakes.")
+
+
+def advice(report: dict[str, Any]) -> None:
+    tips = [str(tip) for tip in report.get("advice", [])]
+    if tips:
+        with st.container(border=True, key="run_advice"):
+            st.markdown("**:material/lightbulb: What to try next**")
+            st.markdown("\n".join(f"- {plain(sentence(tip))}" for tip in tips))
+
+
+def model(folder: Path) -> None:
+    """Where the model lies and how to load it."""
+    place = results.model_folder(folder)
+    if place is None:
+        return
+    with st.container(border=True, key="run_model"):
+        room = size(results.folder_bytes(place))
+        st.markdown(f"**:material/deployed_code: Your model** :gray[· {room} · safetensors]")
+        if resources.installation().mode == "local":
+            st.code(str(place), language=None, wrap_lines=True)
+        st.code(shown(results.load_code(place)), language="python", wrap_lines=True)

@@ -1,0 +1,102 @@
+"""“Show me the code”: the run as a script and a notebook, and both as a zip with the examples."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import streamlit as st
+
+from core.errors import TunedeckError
+from core.sharing.code.code_spec import CodeSpec
+from core.sharing.code.facts import Facts, facts_of
+from core.sharing.code.notebook import notebook
+from core.sharing.code.script import main_lines, main_part, script
+from core.sharing.report.content import texts_are_public
+from core.store.record import Run
+from core.wording import counted, size
+from ui.components import light_run
+from ui.components.basics import plain, show_error
+from ui.session import resources
+
+KIND = "code"
+HEIGHT = 640
+
+
+def show(run: Run) -> None:
+    try:
+        facts = facts_of(run, resources.settings())
+    except TunedeckError as error:
+        show_error(error, "There is no code for this run")
+        return
+    whole = script(facts)
+    st.markdown(
+        "This run as a script of its own, in the style of the Transformers tutorial: it needs the libraries, and "
+        "nothing of Tunedeck."
+    )
+    with st.container(horizontal=True, vertical_alignment="center", key="code_downloads"):
+        st.download_button(
+            "train.py", whole, "train.py", "text/x-python", key="code_script", type="primary",
+            icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+        st.download_button(
+            "notebook.ipynb", notebook(facts), "notebook.ipynb", "application/x-ipynb+json", key="code_notebook",
+            icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+    st.caption(_promise(facts))
+    chosen = st.segmented_control(
+        "Show", ["main", "whole"], default="main", required=True, key="code_part", label_visibility="collapsed",
+        format_func={"main": f"Main part ({counted(main_lines(facts), 'line')})",
+                     "whole": f"Whole script ({len(whole.splitlines())})"}.__getitem__,
+    )  # fmt: skip
+    shown = whole if chosen == "whole" else main_part(facts)
+    st.code(shown, language="python", line_numbers=chosen == "whole", height=HEIGHT, wrap_lines=False)
+    if chosen != "whole":
+        st.caption("The whole script has the imports besides, and what makes it repeat this run exactly.")
+    with_examples(run, facts)
+
+
+def _promise(facts: Facts) -> str:
+    if facts.spec.engine == "keras":
+        return "It comes to the run's figures to about a thousandth."
+    if facts.exact:
+        return "On a CPU, with the same versions, it comes to exactly the same figures as the run."
+    return "This run did not compute on a plain CPU, so the script comes to about the same figures, not to each digit."
+
+
+def with_examples(run: Run, facts: Facts) -> None:
+    """The zip with everything that it takes to run the script, made in the background."""
+    st.subheader("Everything in one zip", anchor=False)
+    everybodys = texts_are_public(facts.spec)
+    texts = st.toggle(
+        "Put the examples in", value=everybodys, key=f"code_texts_{run.id}",
+        help="The texts and labels that the run was trained and judged on. Whoever gets the zip can read them.",
+    )  # fmt: skip
+    if texts and not everybodys:
+        st.warning("These are your own data: pass the zip on only to those who may read them.", icon=":material/lock:")
+    spec = CodeSpec(run=run.id, attempt=run.attempt, with_texts=texts).model_dump(mode="json")
+    made = light_run.latest(KIND, spec)
+    path = _file(made) if made is not None and made.status == "finished" else None
+    if path is None:
+        what = "the examples" if texts else "a note on which files to put beside it"
+        light_run.work_on(
+            KIND, f"The code of {run.name}", spec, at_once=False, button="Make the zip", key=KIND,
+            offer=f"Script, notebook, `requirements.txt` with the versions of this run, and {what}.",
+        )  # fmt: skip
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="code_zip"):
+        st.markdown(f"**code.zip** · {size(path.stat().st_size)} · {'with' if texts else 'without'} examples")
+        st.download_button(
+            "Download", lambda: path.open("rb"), f"{_file_name(run)}.zip", "application/zip", key="code_download",
+            type="primary", icon=":material/download:", on_click="ignore",
+        )  # fmt: skip
+    if facts.local:
+        st.caption(f"The base model {plain(facts.spec.model.name)} is not in it: it goes to {plain(facts.base)}.")
+
+
+def _file(made: Run) -> Path | None:
+    path = resources.settings().run_dir(made.id) / str(made.summary.get("file", ""))
+    return path if path.is_file() else None
+
+
+def _file_name(run: Run) -> str:
+    return f"code-{run.id}"

@@ -1,0 +1,204 @@
+"""Push to the Hub: who you are there, what goes out under which name, who may see it, and what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from core.errors import HubError, ModelError, SpecError, TunedeckError
+from core.hub.errors import endpoint, site
+from core.sharing.hub.hub_account import Account, is_offline
+from core.sharing.hub.push_spec import PushSpec, repo_name
+from core.sharing.model import model_files
+from core.spec.names import dataset_name
+from core.spec.run import RunSpec, build
+from core.store import files as results
+from core.store.record import Run
+from core.wording import counted, size
+from ui.components import light_run
+from ui.components.basics import clock, code, plain, show_error
+from ui.session import resources, state
+from ui.share import hub_account
+from ui.share import hub_data as share_hub_data
+
+KIND = "push"
+PUSHES_LOOKED_AT = 500
+WHAT = {"model": ":material/deployed_code: Model", "dataset": ":material/table_rows: Dataset"}
+
+
+def show(run: Run) -> None:
+    """The whole part, for one training run."""
+    st.markdown(
+        f"Your model as a repository on {plain(site())}: weights as safetensors, tokenizer and card. Or the dataset "
+        "that it was trained on. Only you see it until you say otherwise."
+    )
+    if not _can_ask():
+        return
+    pushes = _pushes(run)
+    if pushes and not pushes[0].is_final:
+        light_run.watch(pushes[0].id, pushes[0].name)
+        return
+    if pushes:
+        _outcome(pushes[0])
+    account = hub_account.account()
+    if account is not None:
+        _form(run, account, pushes)
+
+
+def _can_ask() -> bool:
+    """Whether there is a token and the Hub may be asked at all; if not, the page says what to do."""
+    if is_offline():
+        st.info(
+            f"Tunedeck works offline: {code('HF_HUB_OFFLINE')} is set where it was started. Unset it and start "
+            "Tunedeck again to push.",
+            icon=":material/cloud_off:",
+        )
+        return False
+    try:
+        if hub_account.has_token():
+            return True
+    except HubError as error:
+        show_error(error)
+        return False
+    with st.container(border=True, key="hub_no_token"):
+        st.markdown("**:material/key: A token of yours is needed**")
+        st.markdown(
+            f"1. Make one with the right to **write** in [your settings there]({endpoint()}/settings/tokens).\n"
+            "2. Give it to Tunedeck in one of three ways, on the machine where it runs, and start it again:\n"
+            "   - sign in once with `hf auth login`\n"
+            "   - set the variable `HF_TOKEN`\n"
+            '   - write `HF_TOKEN = "hf_…"` into `.streamlit/secrets.toml`'
+        )
+        st.caption("Tunedeck reads it from there and writes it nowhere; it is in no run, log or file.")
+    return False
+
+
+def _pushes(run: Run) -> list[Run]:
+    """What was pushed of this run, or is being, the newest first."""
+    return [r for r in resources.store().runs(kind=KIND, limit=PUSHES_LOOKED_AT) if r.spec.get("run") == run.id]
+
+
+def _outcome(push: Run) -> None:
+    """What came of the last push."""
+    summary = push.summary
+    if not summary.get("commit"):
+        light_run.show_failure(push, push.name)
+        return
+    with st.container(border=True, key="hub_outcome"):
+        with st.container(horizontal=True, vertical_alignment="center"):
+            st.markdown(f"**:material/check_circle: {plain(str(summary['repo']))}**", width="content")
+            if summary["private"]:
+                st.badge("Private", icon=":material/lock:", color="gray")
+            else:
+                st.badge("Public", icon=":material/public:", color="orange")
+        told = f"{counted(summary['files'], 'file')}, {size(summary['bytes'])}"
+        sent = "nothing new had to be sent" if not summary["sent"] else f"{size(summary['sent'])} sent"
+        st.caption(f"{told}; {sent} · {clock(push.ended or push.created)} · commit {code(str(summary['commit'])[:7])}")
+        st.link_button(
+            "Open it on the Hub", str(summary["url"]), icon=":material/open_in_new:", type="primary", width="content"
+        )
+
+
+def _form(run: Run, account: Account, pushes: list[Run]) -> None:
+    if not account.may_write:
+        st.warning(
+            f"The token of {plain(account.name)} may only read. Make one that may write at "
+            f"{plain(endpoint())}/settings/tokens and put it in its place.",
+            icon=":material/key_off:",
+        )
+        return
+    st.markdown(f":material/account_circle: Signed in as **{plain(account.name)}**")
+    last = pushes[0] if pushes else None
+    what = str(st.segmented_control(
+        "What to push", list(WHAT), default=last.spec["what"] if last else "model", required=True, key="hub_what",
+        format_func=WHAT.__getitem__,
+    ))  # fmt: skip
+    trained: RunSpec = build(run.spec)
+    last = next((push for push in pushes if push.spec["what"] == what), None)
+    title = run.name if what == "model" else dataset_name(trained.data)
+    repo_id = _name(last.spec["repo_id"] if last else f"{account.name}/{repo_name(title)}", account, f"{run.id}_{what}")
+    private = st.toggle(
+        "Private", value=bool(last.spec["private"]) if last else True, key=f"hub_private_{run.id}_{what}",
+        help="Only you, and those whom you let in, see the repository and can load from it. You can open it later in "
+        "its settings on the Hub.",
+    )  # fmt: skip
+    if not private:
+        st.caption(":material/public: Everybody will see it and can load from it.")
+    tree: dict[str, Any] = {"run": run.id, "attempt": run.attempt, "what": what, "repo_id": repo_id}
+    if what == "model":
+        ready = _model(run)
+    else:
+        data = share_hub_data.choose(trained.data)
+        ready, tree = data is not None, tree | (data or {})
+    again = any(p.spec["repo_id"] == repo_id and p.spec["what"] == what and p.summary.get("commit") for p in pushes)
+    more = _more(bool(pushes) and " already" in (pushes[0].error or ""))
+    update = again or more["update"]
+    st.button(
+        f"Update {repo_id}" if again else f"Push to {repo_id}", type="primary", icon=":material/cloud_upload:",
+        key="hub_push", disabled=not ready, on_click=_push,
+        args=(run, tree | more | {"private": private, "update": update}),
+        help="What has not changed is not sent again." if again else None,
+    )  # fmt: skip
+
+
+def _name(usual: str, account: Account, key: str) -> str:
+    """owner/name as the fields say, which begin with `usual`."""
+    owner, _, name = usual.partition("/")
+    left, right = st.columns([1, 2], vertical_alignment="bottom")
+    owners = list(account.namespaces)
+    place = owners.index(owner) if owner in owners else 0
+    owner = left.selectbox("Owner", owners, place, key=f"hub_owner_{key}", help="You, or an organization of yours.")
+    return f"{owner}/{right.text_input('Repository', name, key=f'hub_name_{key}', max_chars=96).strip()}"
+
+
+def _model(run: Run) -> bool:
+    """The files that go out; False if there are none to push."""
+    folder = results.model_folder(resources.settings().run_dir(run.id))
+    try:
+        if folder is None:
+            raise ModelError("this run has no model any more")
+        sizes = model_files.sizes(folder)
+    except (TunedeckError, OSError) as error:
+        show_error(error if isinstance(error, TunedeckError) else ModelError("the model's files cannot be read"))
+        return False
+    _files(
+        {**sizes, model_files.CARD: None}, "Nothing else: no optimizer, no checkpoint, no log, no path of this machine."
+    )
+    return True
+
+
+def _files(sizes: Mapping[str, int | None], caption: str) -> None:
+    rows = [(name, "made from the card" if count is None else size(count)) for name, count in sizes.items()]
+    st.markdown("**What goes out**")
+    st.dataframe(
+        pd.DataFrame(rows, columns=["File", "Size"]), hide_index=True, height="content", key="hub_files",
+        alt="The files that go out",
+    )  # fmt: skip
+    st.caption(caption)
+
+
+def _more(open_it: bool) -> dict[str, Any]:
+    with st.expander("More", expanded=open_it, icon=":material/tune:"):
+        left, right = st.columns(2)
+        branch = left.text_input("Branch", key="hub_branch", placeholder="main", max_chars=200)
+        message = right.text_input(
+            "Commit message", key="hub_message", placeholder="Upload with Tunedeck", max_chars=200
+        )
+        update = st.checkbox(
+            "Replace what a repository of this name holds", key="hub_update",
+            help="Without it, a push stops where there is something already. Earlier versions stay in its history.",
+        )  # fmt: skip
+    return {"branch": branch.strip() or None, "message": message, "update": update}
+
+
+def _push(run: Run, tree: dict[str, Any]) -> None:
+    """Start it, unless the form says something that cannot be: the page then says what."""
+    try:
+        spec: PushSpec = build(tree, PushSpec)
+    except SpecError as error:
+        state.set_notice(" ".join(plain(problem.message) for problem in error.problems))
+        return
+    light_run.start(KIND, f"Pushing {run.name} to {spec.repo_id}", spec.model_dump(mode="json"))

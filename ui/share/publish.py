@@ -1,0 +1,89 @@
+"""A site for others: a folder to deploy that shows the results of chosen runs."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.errors import SpecError
+from core.sharing.bundles import bundle, publish
+from core.sharing.bundles.bundle_spec import PublishSpec
+from core.sharing.report.content import texts_are_public
+from core.spec.run import RunSpec, build
+from core.store.record import Run
+from core.wording import counted, size
+from ui.components import light_run
+from ui.components.basics import plain, show_error
+from ui.session import resources
+from ui.share import choose as share_choose
+
+TITLE = "Making the site"
+MODES = {"viewer": "Look at the results", "demo": "Look, and train the sample"}
+COSTS = {
+    "viewer": "Needs no torch: it starts fast and takes less than 400 MB.",
+    "demo": "The embedded sample alone, one training at a time, for minutes at most; the whole app takes up to 1 GB.",
+}
+
+
+def show(run: Run) -> None:
+    """`run` is among the runs from the start."""
+    st.markdown(
+        "**A site that shows these results to anybody with the link**, on Streamlit Community Cloud or any server. You "
+        "get a folder with the app, the bundles of the runs, and a README that says how to put it online."
+    )
+    named = {r.id: r for r in share_choose.shareable()}
+    chosen = st.multiselect(
+        "Runs", list(named), [run.id], key=f"publish_runs_{run.id}",
+        format_func=share_choose.titles(list(named.values())).__getitem__,
+    )  # fmt: skip
+    left, right = st.columns([1.2, 1], gap="medium")
+    mode = left.segmented_control(
+        "Visitors may", list(MODES), default="viewer", format_func=MODES.__getitem__, required=True, key="publish_mode"
+    )
+    left.caption(COSTS[str(mode)])
+    try:
+        open_texts = all(texts_are_public(build(named[key].spec, RunSpec)) for key in chosen)
+    except SpecError as error:
+        show_error(error, "The settings of a run are not valid any more")
+        return
+    texts = right.toggle(
+        "With the texts of the judged examples", open_texts, key=f"publish_texts_{'-'.join(chosen)}",
+        help="So that visitors can read mistakes. Leave it off if the texts are not yours to give away.",
+    )  # fmt: skip
+    if not chosen:
+        st.caption("Choose at least one run.")
+        return
+    _said([named[key] for key in chosen])
+    wanted: PublishSpec = build({"runs": tuple(chosen), "texts": texts, "mode": mode}, PublishSpec)
+    spec = wanted.model_dump(mode="json")
+    made = light_run.latest("publish", spec)
+    path = resources.settings().run_dir(made.id) / publish.NAME if made is not None else None
+    if made is None or made.status != "finished" or path is None or not path.is_file():
+        light_run.work_on(
+            "publish", TITLE, spec, at_once=False, button="Publish", key="-".join(chosen),
+            offer="Made in the background in a few seconds; nothing leaves this machine before you put it online.",
+        )  # fmt: skip
+        return
+    with st.container(horizontal=True, vertical_alignment="center", key="publish_ready"):
+        st.download_button(
+            "Download the folder", lambda: path.open("rb"), publish.NAME, "application/zip", type="primary",
+            icon=":material/download:", key="publish_download", on_click="ignore",
+        )  # fmt: skip
+        st.markdown(f":gray[{size(path.stat().st_size)} · {counted(len(chosen), 'run')} · {MODES[str(mode)].lower()}]")
+        st.button("Make it anew", key="publish_anew", type="tertiary", on_click=light_run.start,
+                  args=("publish", TITLE, spec))  # fmt: skip
+    st.markdown(
+        "1. Unpack it and look at it: `pip install -r requirements.txt`, `streamlit run streamlit_app.py`.\n"
+        "2. Put the content into a new GitHub repository.\n"
+        "3. On [share.streamlit.io](https://share.streamlit.io): *Create app*, the repository, `streamlit_app.py`.\n"
+    )
+
+
+def _said(runs: list[Run]) -> None:
+    """What of these runs goes along."""
+    store = resources.store()
+    for run in runs:
+        related = bundle.related(run, store)
+        judged, compared = (sum(r.kind == kind for r in related) for kind in ("evaluate", "compare"))
+        what = [counted(judged, "evaluation")] + ([counted(compared, "comparison")] if compared else [])
+        lack = "" if judged else " Judge it on the Evaluate page first, and visitors see more than its curves."
+        st.caption(f":material/inventory_2: {plain(run.name)}: {' and '.join(what)}.{lack}")

@@ -1,0 +1,84 @@
+"""The report of a run, to look at and to take: one HTML file that opens anywhere, or Markdown."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import cast
+
+import streamlit as st
+
+from core.errors import SpecError
+from core.settings import Settings
+from core.sharing.report import report
+from core.sharing.report.content import Content, gather, texts_are_public
+from core.spec.run import RunSpec, build
+from core.store.record import Run
+from core.store.store import Store
+from ui import pages
+from ui.components.basics import show_error
+from ui.session import resources
+
+PREVIEW_PX = 760
+
+
+def show(run: Run) -> None:
+    try:
+        spec = cast(RunSpec, build(run.spec))
+    except SpecError as error:
+        show_error(error, "The settings of this run are not valid any more")
+        return
+    st.markdown(
+        "What was done, on what, how good it is, where it fails, and how to load it. The HTML file has its charts "
+        "inside, opens without a network, and prints well."
+    )
+    _hint(run)
+    public = texts_are_public(spec)
+    with_texts = st.toggle(
+        "With texts of the data", public, key=f"share_report_texts_{run.id}",
+        help="The surest mistakes with their texts, and groups named by values of columns. Off for a file of yours "
+        "unless you turn it on: whoever gets the report can read them.",
+    )  # fmt: skip
+    if with_texts and not public:
+        st.caption(":material/visibility: Texts and values of your file will be in the report.")
+    made = partial(_made, resources.store(), resources.settings(), run, with_texts)
+    name = partial(report.file_name, run.name, run.id)
+    with st.container(horizontal=True, key="share_report_downloads"):
+        st.download_button(
+            "Download HTML", partial(_html, made), name(".html"), "text/html", key="share_report_html",
+            on_click="ignore", type="primary", icon=":material/download:",
+        )  # fmt: skip
+        st.download_button(
+            "Download Markdown", partial(_markdown, made), name(".md"), "text/markdown", key="share_report_md",
+            on_click="ignore", icon=":material/download:",
+        )  # fmt: skip
+    if st.toggle("Show it here", key=f"share_report_preview_{run.id}"):
+        with st.spinner("Drawing the report"):
+            st.iframe(_html(made), height=PREVIEW_PX, alt="Preview of the report")
+
+
+def _hint(run: Run) -> None:
+    """Without an evaluation a report can say little; for those who can make one."""
+    if not resources.may("work"):
+        return
+    judged = resources.store().runs(kind="evaluate", statuses=("finished",), limit=500)
+    if any(other.spec.get("model", {}).get("run") == run.id for other in judged):
+        return
+    with st.container(border=True, horizontal=True, vertical_alignment="center", key="share_report_hint"):
+        st.markdown(
+            ":material/fact_check: **Judge it first**, and the report also has intervals, a bag of words to compare "
+            "with, calibration, and the groups that it finds hard."
+        )
+        if st.button("Judge it in depth", key="share_report_judge"):
+            st.switch_page(pages.EVALUATE, query_params={"run": run.id})
+
+
+def _made(store: Store, settings: Settings, run: Run, with_texts: bool) -> Content:
+    return gather(store, settings, run, with_texts)
+
+
+def _html(made: partial[Content]) -> str:
+    return report.html(made())
+
+
+def _markdown(made: partial[Content]) -> str:
+    return report.markdown(made())
