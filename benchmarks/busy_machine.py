@@ -48,11 +48,20 @@ def main(arguments: list[str]) -> int:
         finally:
             other.kill()
     ratios = {when: round(found["ours"] / found["busily"], 2) for when, found in speeds.items()}
-    print(json.dumps({
-        "benchmark": "busy_machine", "value": ratios["busy"], "target": TARGET, "met": ratios["busy"] >= TARGET,
-        "unit": "times the examples per second of threads that wait busily, beside another program",
-        "ratio_idle": ratios["idle"], "examples_per_second": speeds, "rows": rows_of(options),
-    }))  # fmt: skip
+    print(
+        json.dumps(
+            {
+                "benchmark": "busy_machine",
+                "value": ratios["busy"],
+                "target": TARGET,
+                "met": ratios["busy"] >= TARGET,
+                "unit": "times the examples per second of threads that wait busily, beside another program",
+                "ratio_idle": ratios["idle"],
+                "examples_per_second": speeds,
+                "rows": rows_of(options),
+            }
+        )
+    )
     return 0
 
 
@@ -74,9 +83,13 @@ def measure(options: argparse.Namespace, arguments: list[str]) -> dict[str, floa
 
 def spec_of(options: argparse.Namespace) -> RunSpec:
     changes = {
-        "data.max_train_examples": rows_of(options), "data.max_eval_examples": 8, "model.max_length": 128,
-        "training.num_train_epochs": 1, "training.eval_strategy": "no", "training.save_strategy": "no",
-    }  # fmt: skip
+        "data.max_train_examples": rows_of(options),
+        "data.max_eval_examples": 8,
+        "model.max_length": 128,
+        "training.num_train_epochs": 1,
+        "training.eval_strategy": "no",
+        "training.save_strategy": "no",
+    }
     if options.data and options.model:
         return replace(spec_for(options.data, options.model, "torch"), changes)
     return replace(PRESETS[SAMPLE].spec, changes | {"engine": "torch"})

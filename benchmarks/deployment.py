@@ -35,8 +35,16 @@ from tests.browser.steps import ARGUMENTS, button, chromium, settled, status, un
 
 CGROUP = Path("/sys/fs/cgroup/memory")
 TARGETS_MB = {"viewer": 400.0, "demo": 690.0}
-VISITED = ("", "runs", "run?run={run}", "evaluate?run={run}", "evaluate?run={run}&view=mistakes", "compare",
-           "share?run={run}", "run?run={run}&embed=true")  # fmt: skip
+VISITED = (
+    "",
+    "runs",
+    "run?run={run}",
+    "evaluate?run={run}",
+    "evaluate?run={run}&view=mistakes",
+    "compare",
+    "share?run={run}",
+    "run?run={run}&embed=true",
+)
 
 
 class Watch:
@@ -123,11 +131,18 @@ def main(arguments: list[str]) -> int:
         failures = int((group / "memory.failcnt").read_text()) if group else None
     peak = figures["peak_mb"]
     told = {
-        "benchmark": "deployment", "value": round(peak), "unit": "MB at most", "target": TARGETS_MB[mode],
-        "met": peak <= TARGETS_MB[mode], "mode": mode, "limit_mb": options.limit_mb, "limit_enforced": enforced,
-        "cold_files": cold, "times_at_the_limit": failures,
+        "benchmark": "deployment",
+        "value": round(peak),
+        "unit": "MB at most",
+        "target": TARGETS_MB[mode],
+        "met": peak <= TARGETS_MB[mode],
+        "mode": mode,
+        "limit_mb": options.limit_mb,
+        "limit_enforced": enforced,
+        "cold_files": cold,
+        "times_at_the_limit": failures,
         **{k: v for k, v in figures.items() if k != "peak_mb"},
-    }  # fmt: skip
+    }
     print(json.dumps(told))
     return 0
 

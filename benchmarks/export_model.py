@@ -52,11 +52,15 @@ def main(arguments: list[str]) -> int:
     print(
         json.dumps(
             {
-                "benchmark": "export_model", "value": found["ratio"], "unit": "times torch's texts per second (ONNX)",
-                "target": TARGET, "met": met, **found,
+                "benchmark": "export_model",
+                "value": found["ratio"],
+                "unit": "times torch's texts per second (ONNX)",
+                "target": TARGET,
+                "met": met,
+                **found,
             }
         )
-    )  # fmt: skip
+    )
     return 0
 
 
@@ -107,13 +111,19 @@ def all_sides(options: argparse.Namespace) -> dict[str, Any]:
     fp32, int8 = (np.concatenate([runtime.run(a) for a in arrays]) for runtime in runtimes.values())
     rate = {name: round(rounds * count / value, 2) for name, value in seconds.items()}
     return {
-        "ours": rate["onnx"], "other": rate["torch"], "int8": rate["int8"],
+        "ours": rate["onnx"],
+        "other": rate["torch"],
+        "int8": rate["int8"],
         "ratio": round(seconds["torch"] / seconds["onnx"], 3),
         "int8_ratio": round(seconds["torch"] / seconds["int8"], 3),
-        "max_difference": told["max_difference"], "same_class": told["same_class"],
+        "max_difference": told["max_difference"],
+        "same_class": told["same_class"],
         "int8_same_class": float((fp32.argmax(1) == int8.argmax(1)).mean()),
-        "bytes": onnx_model.bytes_of(whole), "int8_bytes": onnx_model.bytes_of(small), "texts": count, "rounds": rounds,
-    }  # fmt: skip
+        "bytes": onnx_model.bytes_of(whole),
+        "int8_bytes": onnx_model.bytes_of(small),
+        "texts": count,
+        "rounds": rounds,
+    }
 
 
 def quiet(text: str, share: float | None) -> None:

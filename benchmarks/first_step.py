@@ -38,21 +38,27 @@ def main(arguments: list[str]) -> int:
     times = {engine: measure(engine, QUICK_WARM if options.quick else WARM) for engine in options.engines}
     rows = {
         engine: {
-            "cold": round(seconds[0], 2), "warm": round(statistics.median(seconds[1:]), 2),
-            "all": [round(s, 2) for s in seconds], "target": TARGETS[engine],
+            "cold": round(seconds[0], 2),
+            "warm": round(statistics.median(seconds[1:]), 2),
+            "all": [round(s, 2) for s in seconds],
+            "target": TARGETS[engine],
             "met": statistics.median(seconds[1:]) <= TARGETS[engine],
         }
         for engine, seconds in times.items()
-    }  # fmt: skip
+    }
     first = next(iter(rows.values()))
     print(
         json.dumps(
             {
-                "benchmark": "first_step", "value": first["warm"], "unit": "seconds from click to first step, warm",
-                "target": first["target"], "met": all(row["met"] for row in rows.values()), "engines": rows,
+                "benchmark": "first_step",
+                "value": first["warm"],
+                "unit": "seconds from click to first step, warm",
+                "target": first["target"],
+                "met": all(row["met"] for row in rows.values()),
+                "engines": rows,
             }
         )
-    )  # fmt: skip
+    )
     return 0
 
 

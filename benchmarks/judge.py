@@ -61,9 +61,13 @@ def main(arguments: list[str]) -> int:
         trained = a_run(settings, rows)
         run = submitted(settings, trained)
         done = subprocess.run(
-            [sys.executable, "-m", "benchmarks.judge", "--worker", run], cwd=PROJECT, text=True, check=True,
-            env=worker_environment("light", None, settings), stdout=subprocess.PIPE,
-        )  # fmt: skip
+            [sys.executable, "-m", "benchmarks.judge", "--worker", run],
+            cwd=PROJECT,
+            text=True,
+            check=True,
+            env=worker_environment("light", None, settings),
+            stdout=subprocess.PIPE,
+        )
         found = json.loads(done.stdout.splitlines()[-1])
         views, memory = page(trained)
     slowest = max(views.values())
@@ -71,13 +75,21 @@ def main(arguments: list[str]) -> int:
     print(
         json.dumps(
             {
-                "benchmark": "judge", "value": round(found["seconds"], 1), "unit": "s of the worker",
-                "target": TARGET_S, "met": met, "rows": rows, "worker_mb": round(found["mb"]), "parts": found["parts"],
+                "benchmark": "judge",
+                "value": round(found["seconds"], 1),
+                "unit": "s of the worker",
+                "target": TARGET_S,
+                "met": met,
+                "rows": rows,
+                "worker_mb": round(found["mb"]),
+                "parts": found["parts"],
                 "views_s": {name.split(": ")[1]: round(s, 3) for name, s in views.items()},
-                "views_target_s": VIEW_TARGET_S, "page_mb": round(memory), "page_target_mb": TARGET_MB,
+                "views_target_s": VIEW_TARGET_S,
+                "page_mb": round(memory),
+                "page_target_mb": TARGET_MB,
             }
         )
-    )  # fmt: skip
+    )
     return 0
 
 

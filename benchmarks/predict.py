@@ -57,11 +57,16 @@ def main(arguments: list[str]) -> int:
     print(
         json.dumps(
             {
-                "benchmark": "predict", "value": round(ratio, 2), "unit": "times the pipeline's examples per second",
-                "target": TARGET, "met": met, **found, "playground_target_ms": PLAYGROUND_TARGET_MS,
+                "benchmark": "predict",
+                "value": round(ratio, 2),
+                "unit": "times the pipeline's examples per second",
+                "target": TARGET,
+                "met": met,
+                **found,
+                "playground_target_ms": PLAYGROUND_TARGET_MS,
             }
         )
-    )  # fmt: skip
+    )
     return 0
 
 
@@ -113,9 +118,11 @@ def both(options: argparse.Namespace) -> dict[str, Any]:
         "ours": round(statistics.median(r["ours"] for r in rounds), 2),
         "other": round(statistics.median(r["other"] for r in rounds), 2),
         "ratio": statistics.median(r["ours"] / r["other"] for r in rounds),
-        "max_difference": float(np.abs(shares - theirs).max()), "spread": float(shares.max(1).std()),
-        "texts": len(texts), "rounds": len(rounds),
-    }  # fmt: skip
+        "max_difference": float(np.abs(shares - theirs).max()),
+        "spread": float(shares.max(1).std()),
+        "texts": len(texts),
+        "rounds": len(rounds),
+    }
 
 
 def texts_of(folder: Path) -> list[str]:
@@ -141,9 +148,10 @@ def playground(model: Path, settings: Settings) -> dict[str, float]:
     finally:
         asked.close()
     return {
-        "median": round(statistics.median(times), 2), "p95": round(sorted(times)[int(0.95 * len(times))], 2),
+        "median": round(statistics.median(times), 2),
+        "p95": round(sorted(times)[int(0.95 * len(times))], 2),
         "first": round(first * 1000),
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

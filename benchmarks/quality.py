@@ -29,21 +29,27 @@ SEEDS = (1, 2, 3)
 T_95 = {1: 12.71, 2: 4.303}  # two-sided 95 % of Student's t, by degrees of freedom
 PLANS: dict[str, dict[str, Any]] = {
     "yelp": {
-        "metric": "accuracy", "sides": ("trainer", "recipe"),
+        "metric": "accuracy",
+        "sides": ("trainer", "recipe"),
         "changes": {
-            "data__max_train_examples": 1000, "data__max_eval_examples": 2000, "model__max_length": 128,
+            "data__max_train_examples": 1000,
+            "data__max_eval_examples": 2000,
+            "model__max_length": 128,
             "training__num_train_epochs": 3,
         },
     },
     "cola": {
-        "metric": "matthews_correlation", "sides": ("torch", "keras-tf_data", "keras-numpy", "trainer"),
+        "metric": "matthews_correlation",
+        "sides": ("torch", "keras-tf_data", "keras-numpy", "trainer"),
         "changes": {
-            "data__max_train_examples": 4000, "model__max_length": 64, "training__num_train_epochs": 2,
+            "data__max_train_examples": 4000,
+            "model__max_length": 64,
+            "training__num_train_epochs": 2,
             "training__per_device_train_batch_size": 16,
             "evaluation__metric_for_best_model": "matthews_correlation",
         },
     },
-}  # fmt: skip
+}
 QUICK = {"data__max_train_examples": 64, "data__max_eval_examples": 64, "training__num_train_epochs": 1}
 
 
@@ -82,8 +88,12 @@ def in_a_process(options: argparse.Namespace, plan: str, side: str, seed: int) -
     environment = dict(os.environ) if side == "recipe" else worker_environment("cpu")
     out = subprocess.run(
         [sys.executable, "-m", "benchmarks.quality", *paths, *quick, "--one", plan, side, str(seed)],
-        cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True,
-    ).stdout  # fmt: skip
+        cwd=PROJECT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    ).stdout
     result: dict[str, Any] = json.loads(out.splitlines()[-1])
     with options.results.open("a") as file:
         file.write(json.dumps(result) + "\n")
@@ -105,9 +115,14 @@ def run_one(options: argparse.Namespace, plan: str, side: str, seed: str) -> dic
         values = {name: report.last(name) for name in (f"eval_{details['metric']}", "eval_accuracy", "eval_loss")}
     value = values[f"eval_{details['metric']}"]
     return {
-        "plan": plan, "side": side, "seed": int(seed), "value": value, "accuracy": values["eval_accuracy"],
-        "loss": values["eval_loss"], "seconds": time.perf_counter() - since,
-    }  # fmt: skip
+        "plan": plan,
+        "side": side,
+        "seed": int(seed),
+        "value": value,
+        "accuracy": values["eval_accuracy"],
+        "loss": values["eval_loss"],
+        "seconds": time.perf_counter() - since,
+    }
 
 
 def summary(done: dict[tuple[str, str, int], dict[str, Any]]) -> dict[str, Any]:
@@ -124,17 +139,27 @@ def summary(done: dict[tuple[str, str, int], dict[str, Any]]) -> dict[str, Any]:
             half = T_95[len(seeds) - 1] * stdev(differences) / math.sqrt(len(seeds)) if len(seeds) > 1 else math.inf
             rows.append(
                 {
-                    "plan": plan, "metric": details["metric"], "ours": side, "other": other, "seeds": len(seeds),
-                    "mean": round(mean(ours), 4), "other_mean": round(mean(theirs), 4),
-                    "difference": round(mean(differences), 4), "half_interval": round(half, 4),
+                    "plan": plan,
+                    "metric": details["metric"],
+                    "ours": side,
+                    "other": other,
+                    "seeds": len(seeds),
+                    "mean": round(mean(ours), 4),
+                    "other_mean": round(mean(theirs), 4),
+                    "difference": round(mean(differences), 4),
+                    "half_interval": round(half, 4),
                     "loses": mean(differences) + half < 0,
                 }
-            )  # fmt: skip
+            )
     losses = sum(row["loses"] for row in rows)
     return {
-        "benchmark": "quality", "value": losses, "unit": "comparisons lost", "target": 0, "met": losses == 0,
+        "benchmark": "quality",
+        "value": losses,
+        "unit": "comparisons lost",
+        "target": 0,
+        "met": losses == 0,
         "comparisons": rows,
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

@@ -32,13 +32,24 @@ PLACES = ("load", "training", "evaluation", "save")
 MEASURED = ("loss", "learning_rate", "grad_norm")
 TOLERANCE = {"trainer": 1e-5, "torch": 1e-5, "keras": 1e-2}  # TensorFlow's sums are not in the same order each time
 CHANGES: dict[str, Any] = {
-    "data.source": "sample", "data.text_columns": ["text"], "data.label_column": "label",
-    "data.max_train_examples": 1600, "data.max_eval_examples": 600, "model.name": "scratch", "model.max_length": 64,
+    "data.source": "sample",
+    "data.text_columns": ["text"],
+    "data.label_column": "label",
+    "data.max_train_examples": 1600,
+    "data.max_eval_examples": 600,
+    "model.name": "scratch",
+    "model.max_length": 64,
     "execution.device": "cpu",
-    "training.num_train_epochs": 4, "training.per_device_train_batch_size": 8, "training.learning_rate": 1e-3,
-    "training.per_device_eval_batch_size": 2, "training.eval_strategy": "steps", "training.eval_steps": 100,
-    "training.save_strategy": "steps", "training.save_steps": 70, "training.logging_steps": 15,
-}  # fmt: skip
+    "training.num_train_epochs": 4,
+    "training.per_device_train_batch_size": 8,
+    "training.learning_rate": 1e-3,
+    "training.per_device_eval_batch_size": 2,
+    "training.eval_strategy": "steps",
+    "training.eval_steps": 100,
+    "training.save_strategy": "steps",
+    "training.save_steps": 70,
+    "training.logging_steps": 15,
+}
 
 
 def main() -> None:
@@ -143,9 +154,12 @@ def difference(store: Store, settings: Settings, ids: list[str], engine: str) ->
     close = curve <= TOLERANCE[engine] and logits <= 10 * TOLERANCE[engine]
     return {
         "same": not missing and best[0] == best[1] and close,
-        "points": len(common), "points_of_one_only": sorted(map(str, missing))[:10], "best_steps": best,
-        "largest_relative_difference_of_the_curve": curve, "largest_difference_of_a_logit": logits,
-    }  # fmt: skip
+        "points": len(common),
+        "points_of_one_only": sorted(map(str, missing))[:10],
+        "best_steps": best,
+        "largest_relative_difference_of_the_curve": curve,
+        "largest_difference_of_a_logit": logits,
+    }
 
 
 if __name__ == "__main__":

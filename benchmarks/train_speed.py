@@ -80,11 +80,14 @@ def rows_of(options: argparse.Namespace, side: str) -> int:
 def run_side(options: argparse.Namespace) -> None:
     keras = options.side in KERAS
     changes: dict[str, Any] = {
-        "data__max_train_examples": rows_of(options, options.side), "data__max_eval_examples": 8,
-        "model__max_length": 128 if keras else 512, "training__num_train_epochs": 1,
-        "training__per_device_train_batch_size": 32 if keras else 8, "training__eval_strategy": "no",
+        "data__max_train_examples": rows_of(options, options.side),
+        "data__max_eval_examples": 8,
+        "model__max_length": 128 if keras else 512,
+        "training__num_train_epochs": 1,
+        "training__per_device_train_batch_size": 32 if keras else 8,
+        "training__eval_strategy": "no",
         "training__save_strategy": "no",
-    }  # fmt: skip
+    }
     ours = options.side not in OTHERS
     data = options.cola if keras else options.data
     spec = spec_for(data, options.model, options.side if ours else "trainer", **changes)
@@ -100,12 +103,13 @@ def result_of(speeds: dict[str, float], options: argparse.Namespace) -> dict[str
     pairs = [(ours, other) for ours in PYTORCH for other in OTHERS] + [KERAS]
     ratios = {
         f"{ours} / {other}": {
-            "ratio": round(speeds[ours] / speeds[other], 2), "target": TARGETS[other],
+            "ratio": round(speeds[ours] / speeds[other], 2),
+            "target": TARGETS[other],
             "met": speeds[ours] / speeds[other] >= TARGETS[other],
         }
         for ours, other in pairs
         if ours in speeds and other in speeds
-    }  # fmt: skip
+    }
     other = next((name for name in TARGETS if name in speeds), "recipe")
     beaten = {
         ours: speeds[ours] / speeds[other]
@@ -115,12 +119,18 @@ def result_of(speeds: dict[str, float], options: argparse.Namespace) -> dict[str
     slowest = min(beaten, key=beaten.__getitem__, default="")
     value = round(beaten[slowest], 2) if beaten else None
     return {
-        "benchmark": "train_speed", "value": value, "target": TARGETS[other],
-        "unit": f"times the examples per second of {other}", "met": all(entry["met"] for entry in ratios.values()),
-        "ours": round(speeds.get(slowest, 0.0), 3), "other": round(speeds.get(other, 0.0), 3), "ratio": value,
-        "ratios": ratios, "examples_per_second": {name: round(speed, 2) for name, speed in speeds.items()},
+        "benchmark": "train_speed",
+        "value": value,
+        "target": TARGETS[other],
+        "unit": f"times the examples per second of {other}",
+        "met": all(entry["met"] for entry in ratios.values()),
+        "ours": round(speeds.get(slowest, 0.0), 3),
+        "other": round(speeds.get(other, 0.0), 3),
+        "ratio": value,
+        "ratios": ratios,
+        "examples_per_second": {name: round(speed, 2) for name, speed in speeds.items()},
         "rows": {name: rows_of(options, name) for name in speeds},
-    }  # fmt: skip
+    }
 
 
 if __name__ == "__main__":

@@ -48,9 +48,12 @@ def spec_for(data: Path, model: Path, engine: str, **changes: Any) -> RunSpec:
     """
     name, _, keras_input = engine.partition("-")
     tree: dict[str, Any] = {
-        "data.source": "file", "data.path": str(data.resolve()), "model.name": str(model.resolve()),
-        "execution.device": "cpu", "engine": name,
-    }  # fmt: skip
+        "data.source": "file",
+        "data.path": str(data.resolve()),
+        "model.name": str(model.resolve()),
+        "execution.device": "cpu",
+        "engine": name,
+    }
     if keras_input:
         tree["keras_input"] = keras_input
     return replace(RunSpec(), tree | {path.replace("__", "."): value for path, value in changes.items()})

@@ -51,20 +51,31 @@ def main(arguments: list[str]) -> int:
     shares = {side.name: side.result["operations"] / side.seconds / side.result["matmul"] for side in sides}
     ours = min(shares["torch"], shares["trainer"])
     result = {
-        "benchmark": "utilisation", "value": round(ours, 3), "unit": "share of the matmul rate", "target": TARGET,
-        "met": ours >= TARGET, "ours": round(ours, 3), "other": round(shares["recipe"], 3),
-        "ratio": round(ours / shares["recipe"], 2), "shares": {name: round(share, 3) for name, share in shares.items()},
-        "matmul_gflops": {side.name: round(side.result["matmul"] / 1e9, 1) for side in sides}, "rows": options.rows,
-    }  # fmt: skip
+        "benchmark": "utilisation",
+        "value": round(ours, 3),
+        "unit": "share of the matmul rate",
+        "target": TARGET,
+        "met": ours >= TARGET,
+        "ours": round(ours, 3),
+        "other": round(shares["recipe"], 3),
+        "ratio": round(ours / shares["recipe"], 2),
+        "shares": {name: round(share, 3) for name, share in shares.items()},
+        "matmul_gflops": {side.name: round(side.result["matmul"] / 1e9, 1) for side in sides},
+        "rows": options.rows,
+    }
     print(json.dumps(result))
     return 0
 
 
 def run_side(options: argparse.Namespace) -> None:
     changes = {
-        "data__max_train_examples": options.rows, "data__max_eval_examples": 8, "model__max_length": 512,
-        "training__num_train_epochs": 1, "training__eval_strategy": "no", "training__save_strategy": "no",
-    }  # fmt: skip
+        "data__max_train_examples": options.rows,
+        "data__max_eval_examples": 8,
+        "model__max_length": 512,
+        "training__num_train_epochs": 1,
+        "training__eval_strategy": "no",
+        "training__save_strategy": "no",
+    }
     spec = spec_for(options.data, options.model, "torch" if options.side == "recipe" else options.side, **changes)
     loaded, turns = load(spec), Turns()
     before = matmul_rate()

@@ -42,9 +42,7 @@ class GuardedStore(Store):
         """settings: those of the person"""
         self.path, self.settings, self.by = store.path, settings, settings.person.id
 
-    def submit(
-        self, kind: str, name: str, spec: dict[str, Any], *, owner: str = "", parent: str | None = None
-    ) -> str:  # fmt: skip
+    def submit(self, kind: str, name: str, spec: dict[str, Any], *, owner: str = "", parent: str | None = None) -> str:
         """Queue a run of the person's and return its id; `owner` is theirs whatever is asked for."""
         access.check_start(self.settings, kind, spec)
         if quotas.limited(self.settings):
@@ -83,7 +81,7 @@ class GuardedStore(Store):
 
     def runs(
         self, *, kind: str | None = None, statuses: Sequence[str] = (), limit: int = 1000, offset: int = 0
-    ) -> list[Run]:  # fmt: skip
+    ) -> list[Run]:
         found = super().runs(kind=kind, statuses=statuses, limit=limit, offset=offset)
         return [self._shown(run) for run in found]
 

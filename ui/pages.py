@@ -24,8 +24,11 @@ SHARE = st.Page(_FOLDER / "results/share.py", title="Share", icon=":material/ios
 AUDIT = st.Page(_FOLDER / "admin/audit.py", title="Audit", icon=":material/policy:", url_path="audit")
 
 NEEDS: tuple[tuple[StreamlitPage, Action], ...] = (
-    (DATASETS, "work"), (NEW_RUN, "train"), (PLAYGROUND, "ask"), (AUDIT, "audit"),
-)  # fmt: skip
+    (DATASETS, "work"),
+    (NEW_RUN, "train"),
+    (PLAYGROUND, "ask"),
+    (AUDIT, "audit"),
+)
 """What a person must be allowed to do to be offered a page; the others are for everybody."""
 
 

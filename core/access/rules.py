@@ -26,10 +26,27 @@ class Owned(Protocol):
 
 
 Action = Literal[
-    "train", "work", "stop", "resume", "rename", "delete", "calibrate", "push", "publish", "card", "import",  # a run
-    "set aside", "give back", "upload", "correct", "review", "sql", "ask", "hub",
+    "train",
+    "work",
+    "stop",
+    "resume",
+    "rename",
+    "delete",
+    "calibrate",
+    "push",
+    "publish",
+    "card",
+    "import",  # a run
+    "set aside",
+    "give back",
+    "upload",
+    "correct",
+    "review",
+    "sql",
+    "ask",
+    "hub",
     "audit",
-]  # fmt: skip
+]
 
 LEAST: dict[Action, Role] = {"audit": Role.ADMIN, "give back": Role.ADMIN}
 """The role an action needs in team mode; a trainer's if it is not here."""
@@ -41,15 +58,27 @@ IN_DEMO: frozenset[Action] = frozenset({"train", "work", "stop", "rename", "dele
 """What a visitor may; the rest is said to be for an installation of one's own."""
 
 SHOWN: dict[Action, str] = {
-    "train": "train a model", "work": "start work in the background", "stop": "stop a run", "resume": "resume a run",
-    "rename": "rename a run", "delete": "delete a run", "calibrate": "change how a model answers",
-    "push": "push a model to the Hub", "publish": "publish a run", "card": "change a run's card",
+    "train": "train a model",
+    "work": "start work in the background",
+    "stop": "stop a run",
+    "resume": "resume a run",
+    "rename": "rename a run",
+    "delete": "delete a run",
+    "calibrate": "change how a model answers",
+    "push": "push a model to the Hub",
+    "publish": "publish a run",
+    "card": "change a run's card",
     "import": "import a bundle",
     "set aside": "set a final test aside",
-    "give back": "take a final test back", "upload": "upload a file", "correct": "collect corrections",
-    "review": "decide on labels", "sql": "run SQL", "ask": "ask a model", "hub": "search the Hub",
+    "give back": "take a final test back",
+    "upload": "upload a file",
+    "correct": "collect corrections",
+    "review": "decide on labels",
+    "sql": "run SQL",
+    "ask": "ask a model",
+    "hub": "search the Hub",
     "audit": "see who did what",
-}  # fmt: skip
+}
 
 
 def why_not(settings: Settings, action: Action, run: Owned | None = None) -> str | None:

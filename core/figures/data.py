@@ -161,9 +161,14 @@ def cut_shares(cut: Mapping[str, Mapping[str, float]], recommended: int | None) 
     lengths = [int(length) for length in next(iter(cut.values()), {})]
     if recommended in lengths:
         made.add_annotation(  # by its place: a category that looks like a number is taken for one
-            text="recommended", x=lengths.index(recommended), y=1.0, yref="paper", yanchor="bottom", showarrow=False,
+            text="recommended",
+            x=lengths.index(recommended),
+            y=1.0,
+            yref="paper",
+            yanchor="bottom",
+            showarrow=False,
             font={"color": TEAL},
-        )  # fmt: skip
+        )
     return made.update_layout(margin={"l": 8, "r": 12, "t": 32, "b": 8})
 
 

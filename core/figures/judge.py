@@ -29,21 +29,40 @@ def intervals_figure(names: Sequence[str], series: Mapping[str, Mapping[str, Any
         offset = (0.0, -0.2, -0.36)[place % 3]
         traces.append(
             go.Scatter(
-                x=values, y=[i + offset for i in range(len(shown))], name=safe(who), mode="markers",
-                marker={"size": 11 if place == 0 else 8, "color": color, "symbol": symbol,
-                        "line": {"width": 2 if place == 2 else 0, "color": color}},
-                error_x={"type": "data", "symmetric": False, "color": color, "thickness": 1.6, "width": 4,
-                         "array": [_gap(high, v) for (_, high), v in zip(spans, values, strict=True)],
-                         "arrayminus": [_gap(v, low) for (low, _), v in zip(spans, values, strict=True)]},
-                customdata=[[low, high] for low, high in spans], text=[metric_title(name) for name in shown],
+                x=values,
+                y=[i + offset for i in range(len(shown))],
+                name=safe(who),
+                mode="markers",
+                marker={
+                    "size": 11 if place == 0 else 8,
+                    "color": color,
+                    "symbol": symbol,
+                    "line": {"width": 2 if place == 2 else 0, "color": color},
+                },
+                error_x={
+                    "type": "data",
+                    "symmetric": False,
+                    "color": color,
+                    "thickness": 1.6,
+                    "width": 4,
+                    "array": [_gap(high, v) for (_, high), v in zip(spans, values, strict=True)],
+                    "arrayminus": [_gap(v, low) for (low, _), v in zip(spans, values, strict=True)],
+                },
+                customdata=[[low, high] for low, high in spans],
+                text=[metric_title(name) for name in shown],
                 hovertemplate="%{text}: <b>%{x:.3f}</b> (%{customdata[0]:.3f} to %{customdata[1]:.3f})",
             )
-        )  # fmt: skip
+        )
     y = axis("", tickmode="array", tickvals=list(range(len(shown))), ticktext=[metric_title(n) for n in shown])
     chart = figure(
-        traces, title="Metrics with their 95% intervals", x="Score", y="", height=110 + 44 * len(shown), yaxis=y,
+        traces,
+        title="Metrics with their 95% intervals",
+        x="Score",
+        y="",
+        height=110 + 44 * len(shown),
+        yaxis=y,
         hovermode="closest",
-    )  # fmt: skip
+    )
     return chart.update_layout(legend={"y": -0.22}, xaxis={"showgrid": True, "gridcolor": "rgba(139,144,165,0.22)"})
 
 
@@ -55,14 +74,23 @@ def roc_figure(curves: Sequence[Mapping[str, Any]], labels: Sequence[str], chose
     """True against false alarms for each class; up to six lines, the chosen class first."""
     lines = [_line(c, "roc", labels, f"AUC {c['auc']:.3f}", place) for place, c in enumerate(_few(curves, chosen))]
     chance = go.Scatter(
-        x=[0, 1], y=[0, 1], mode="lines", line={"color": GREY, "dash": "dot", "width": 1}, name="Chance",
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        line={"color": GREY, "dash": "dot", "width": 1},
+        name="Chance",
         hoverinfo="skip",
-    )  # fmt: skip
+    )
     return figure(
-        [*lines, chance], title="ROC", x="False alarms: share of the other classes", y="Found: share of the class",
-        height=400, hovermode="closest", xaxis=axis("False alarms, of the others", range=[-0.02, 1.02]),
+        [*lines, chance],
+        title="ROC",
+        x="False alarms: share of the other classes",
+        y="Found: share of the class",
+        height=400,
+        hovermode="closest",
+        xaxis=axis("False alarms, of the others", range=[-0.02, 1.02]),
         yaxis=axis("Found, of the class", range=[-0.02, 1.02]),
-    )  # fmt: skip
+    )
 
 
 def pr_figure(curves: Sequence[Mapping[str, Any]], labels: Sequence[str], chosen: int | None = None) -> go.Figure:
@@ -70,10 +98,16 @@ def pr_figure(curves: Sequence[Mapping[str, Any]], labels: Sequence[str], chosen
     few = _few(curves, chosen)
     lines = [_line(c, "pr", labels, f"AP {c['average_precision']:.3f}", place) for place, c in enumerate(few)]
     return figure(
-        lines, title="Precision and recall", x="", y="", height=400, hovermode="closest", showlegend=True,
+        lines,
+        title="Precision and recall",
+        x="",
+        y="",
+        height=400,
+        hovermode="closest",
+        showlegend=True,
         xaxis=axis("Recall: found, of the class", range=[-0.02, 1.02]),
         yaxis=axis("Precision: right, of the found", range=[-0.02, 1.04]),
-    )  # fmt: skip
+    )
 
 
 def _few(curves: Sequence[Mapping[str, Any]], chosen: int | None) -> list[Mapping[str, Any]]:
@@ -86,10 +120,14 @@ def _line(curve: Mapping[str, Any], kind: str, labels: Sequence[str], score: str
     x, y = curve[kind]
     name = safe(labels[curve["label"]], 26)
     return go.Scatter(
-        x=x, y=y, name=f"{name} · {score}", mode="lines", opacity=1 if place == 0 else 0.65,
+        x=x,
+        y=y,
+        name=f"{name} · {score}",
+        mode="lines",
+        opacity=1 if place == 0 else 0.65,
         line={"color": COLORS[place % len(COLORS)], "width": 2.6 if place == 0 else 1.6},
         hovertemplate=name + ": %{x:.3f}, %{y:.3f}<extra></extra>",
-    )  # fmt: skip
+    )
 
 
 def threshold_figure(
@@ -98,11 +136,15 @@ def threshold_figure(
     """Precision, recall and F1 of a class against the threshold. rates: name -> a value per threshold"""
     traces = [
         go.Scatter(
-            x=list(thresholds), y=list(values), name=name, mode="lines", line={"color": color, "width": 2.2},
+            x=list(thresholds),
+            y=list(values),
+            name=name,
+            mode="lines",
+            line={"color": color, "width": 2.2},
             hovertemplate="%{y:.3f}",
         )
         for (name, values), color in zip(rates.items(), (TEAL, ORANGE, INDIGO), strict=True)
-    ]  # fmt: skip
+    ]
     chart = figure(traces, title="What the threshold does", x="", y="", height=360)
     chart.update_layout(
         xaxis=axis("Threshold: least probability to call it this class", range=[0, 1], showgrid=False),
@@ -125,22 +167,35 @@ def reliability_figure(
     after: None where there is no temperature
     """
     perfect = go.Scatter(
-        x=[0, 1], y=[0, 1], mode="lines", name="Perfect", line={"color": GREY, "dash": "dot", "width": 1.2},
+        x=[0, 1],
+        y=[0, 1],
+        mode="lines",
+        name="Perfect",
+        line={"color": GREY, "dash": "dot", "width": 1.2},
         hoverinfo="skip",
-    )  # fmt: skip
+    )
     traces = [perfect, _bins(before, "As trained", INDIGO)]
     if after is not None:
         traces.append(_bins(after, "With temperature", ORANGE))
     return figure(
-        traces, title="Is it as right as it is sure?", x="", y="", height=400, hovermode="closest",
-        xaxis=axis("Confidence", range=[-0.02, 1.02]), yaxis=axis("Share that is right", range=[-0.02, 1.04]),
-    )  # fmt: skip
+        traces,
+        title="Is it as right as it is sure?",
+        x="",
+        y="",
+        height=400,
+        hovermode="closest",
+        xaxis=axis("Confidence", range=[-0.02, 1.02]),
+        yaxis=axis("Share that is right", range=[-0.02, 1.04]),
+    )
 
 
 def _bins(bins: Sequence[Mapping[str, float]], name: str, color: str) -> go.Scatter:
     most = max((b["count"] for b in bins), default=1)
     return go.Scatter(
-        x=[b["confidence"] for b in bins], y=[b["accuracy"] for b in bins], name=name, mode="lines+markers",
+        x=[b["confidence"] for b in bins],
+        y=[b["accuracy"] for b in bins],
+        name=name,
+        mode="lines+markers",
         customdata=[[b["from"], b["to"], b["count"]] for b in bins],
         marker={"color": color, "size": [5 + 15 * (b["count"] / most) ** 0.5 for b in bins], "opacity": 0.85},
         line={"color": color, "width": 1.4},
@@ -148,7 +203,7 @@ def _bins(bins: Sequence[Mapping[str, float]], name: str, color: str) -> go.Scat
             f"{name}, confidence %{{customdata[0]:.2f}} to %{{customdata[1]:.2f}}: %{{y:.1%}} right of "
             "%{customdata[2]:,}<extra></extra>"
         ),
-    )  # fmt: skip
+    )
 
 
 def confidence_figure(edges: Sequence[float], right: Sequence[int], wrong: Sequence[int]) -> go.Figure:
@@ -168,13 +223,20 @@ def robustness_figure(kinds: Sequence[Mapping[str, Any]]) -> go.Figure:
     """What each disturbance costs, in points of accuracy, with its interval."""
     shown = list(reversed(kinds))
     bars = go.Bar(
-        x=[k["change"] for k in shown], y=[k["title"] for k in shown], orientation="h",
+        x=[k["change"] for k in shown],
+        y=[k["title"] for k in shown],
+        orientation="h",
         marker_color=[ORANGE if k["change"] < 0 else TEAL for k in shown],
-        error_x={"type": "data", "symmetric": False, "color": GREY, "thickness": 1.4,
-                 "array": [k["high"] - k["change"] for k in shown],
-                 "arrayminus": [k["change"] - k["low"] for k in shown]},
+        error_x={
+            "type": "data",
+            "symmetric": False,
+            "color": GREY,
+            "thickness": 1.4,
+            "array": [k["high"] - k["change"] for k in shown],
+            "arrayminus": [k["change"] - k["low"] for k in shown],
+        },
         hovertemplate="%{y}: %{x:+.3f}<extra></extra>",
-    )  # fmt: skip
+    )
     return figure(
         [bars],
         title="Change of accuracy",
@@ -189,15 +251,26 @@ def agreement_figure(names: Sequence[str], shares: Sequence[Sequence[float]]) ->
     """How often two models give the same answer."""
     ticks = [safe(name, 24) for name in names]
     cells = go.Heatmap(
-        z=[list(row) for row in shares], x=list(range(len(names))), y=list(range(len(names))), zmin=0, zmax=1,
-        colorscale=[[0, "rgba(109,103,242,0.05)"], [1, "rgba(109,103,242,0.75)"]], showscale=False, xgap=2, ygap=2,
+        z=[list(row) for row in shares],
+        x=list(range(len(names))),
+        y=list(range(len(names))),
+        zmin=0,
+        zmax=1,
+        colorscale=[[0, "rgba(109,103,242,0.05)"], [1, "rgba(109,103,242,0.75)"]],
+        showscale=False,
+        xgap=2,
+        ygap=2,
         hoverinfo="skip",
-    )  # fmt: skip
+    )
     places = [(row, column) for row in range(len(names)) for column in range(len(names))]
     words = go.Scatter(
-        x=[column for _, column in places], y=[row for row, _ in places], mode="text", hoverinfo="skip",
-        text=[f"{shares[row][column]:.1%}" for row, column in places], textfont={"size": 12},
-    )  # fmt: skip
+        x=[column for _, column in places],
+        y=[row for row, _ in places],
+        mode="text",
+        hoverinfo="skip",
+        text=[f"{shares[row][column]:.1%}" for row, column in places],
+        textfont={"size": 12},
+    )
     at: dict[str, Any] = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": ticks}
     chart = figure(
         [cells, words], title="How often they agree", x="", y="", height=140 + 52 * len(names), showlegend=False

@@ -59,9 +59,13 @@ class Playground:
         started = time.perf_counter()
         found = self._ask({"do": "predict", "model": subject.model_dump(), "texts": [list(row) for row in texts]})
         return Answer(
-            tuple(found["names"]), found["probabilities"], found["temperature"],
-            time.perf_counter() - started, found["loaded_in"], found["reads"],
-        )  # fmt: skip
+            tuple(found["names"]),
+            found["probabilities"],
+            found["temperature"],
+            time.perf_counter() - started,
+            found["loaded_in"],
+            found["reads"],
+        )
 
     def explain(self, subject: Subject, text: Sequence[str], method: str, target: int | None = None) -> dict[str, Any]:
         """The words of one text or pair with their scores: see `core.evaluation.explain`. Raises ModelError."""

@@ -111,9 +111,11 @@ def _ask(models: Models, model: Any, question: dict[str, Any]) -> dict[str, Any]
 
             logits = model.logits(question["texts"]) / model.temperature
             return {
-                "names": model.names, "probabilities": softmax(logits).tolist(), "temperature": model.temperature,
+                "names": model.names,
+                "probabilities": softmax(logits).tolist(),
+                "temperature": model.temperature,
                 "reads": model.reads(question["texts"]),
-            }  # fmt: skip
+            }
         case "explain":
             from core.evaluation.explain import explain
 

@@ -151,9 +151,11 @@ class Store:
                     self._allow("delete", _run(db, run.id))
                 db.execute("DELETE FROM runs WHERE id=?", (run.id,))
                 values = vars(run) | {
-                    "name": _clean_name(run.name), "spec": json.dumps(run.spec), "summary": json.dumps(run.summary),
+                    "name": _clean_name(run.name),
+                    "spec": json.dumps(run.spec),
+                    "summary": json.dumps(run.summary),
                     "imported": json.dumps(run.imported),
-                }  # fmt: skip
+                }
                 db.execute(
                     f"INSERT INTO runs ({COLUMNS}) VALUES ({','.join('?' * len(values))})",
                     [values[f.name] for f in fields(Run)],

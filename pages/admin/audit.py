@@ -21,20 +21,37 @@ if not entries:
     empty_state("Nothing yet", "Each sign-in, start, stop, deletion and publication is listed here.")
     st.stop()
 with st.container(horizontal=True, vertical_alignment="center"):
-    words = st.text_input(
-        "Search", placeholder="Search people, actions, runs", label_visibility="collapsed", key="audit_search",
-        type="search", width=320,
-    ).casefold().split()  # fmt: skip
+    words = (
+        st.text_input(
+            "Search",
+            placeholder="Search people, actions, runs",
+            label_visibility="collapsed",
+            key="audit_search",
+            type="search",
+            width=320,
+        )
+        .casefold()
+        .split()
+    )
     found = [e for e in entries if all(w in f"{e.person} {e.action} {e.run} {e.detail}".casefold() for w in words)]
     st.caption(counted(len(found), "entry", "entries"), width="stretch")
     st.download_button(
-        "Download CSV", lambda: audit.as_csv(found), "audit.csv", "text/csv", key="audit_csv",
-        icon=":material/download:", on_click="ignore",
-    )  # fmt: skip
+        "Download CSV",
+        lambda: audit.as_csv(found),
+        "audit.csv",
+        "text/csv",
+        key="audit_csv",
+        icon=":material/download:",
+        on_click="ignore",
+    )
 frame = pd.DataFrame([vars(e) for e in found[:SHOWN]], columns=list(audit.COLUMNS))
 frame["time"] = pd.to_datetime(frame["time"], unit="s", utc=True).dt.tz_convert(local_timezone())
 st.dataframe(
-    frame, hide_index=True, height=560, alt="Who did what, newest first", key="audit_table",
+    frame,
+    hide_index=True,
+    height=560,
+    alt="Who did what, newest first",
+    key="audit_table",
     column_config={
         "time": st.column_config.DatetimeColumn("Time", format="D MMM YY, HH:mm:ss", width=150),
         "person": st.column_config.TextColumn("Person", width=200),
@@ -42,4 +59,4 @@ st.dataframe(
         "run": st.column_config.TextColumn("Run", width=100),
         "detail": st.column_config.TextColumn("Detail", width="large"),
     },
-)  # fmt: skip
+)

@@ -67,11 +67,19 @@ split = dataset_columns.choose(data, prepared)
 dataset_view.write_link(data, prepared, split)
 
 rows_tab, labels_tab, lengths_tab, profile_tab, problems_tab, prepare_tab, sql_tab, reading_tab = st.tabs(
-    [state.ROWS_TAB, ":material/bar_chart: Labels", ":material/straighten: Text lengths",
-     ":material/analytics: Profile", ":material/troubleshoot: Problems", state.PREPARE_TAB,
-     ":material/database: SQL", ":material/find_in_page: How it was read"],
-    key=state.DATASET_TABS, on_change="rerun",
-)  # fmt: skip
+    [
+        state.ROWS_TAB,
+        ":material/bar_chart: Labels",
+        ":material/straighten: Text lengths",
+        ":material/analytics: Profile",
+        ":material/troubleshoot: Problems",
+        state.PREPARE_TAB,
+        ":material/database: SQL",
+        ":material/find_in_page: How it was read",
+    ],
+    key=state.DATASET_TABS,
+    on_change="rerun",
+)
 if rows_tab.open:
     with rows_tab:
         dataset_rows.show(data, prepared, split)

@@ -43,19 +43,29 @@ with first, start_cards.card("Start here", ":material/rocket_launch:", sample.su
     if clicked and (run := run_actions.start_training(sample.title, sample.spec)):
         st.switch_page(pages.RUN, query_params={"run": run})
 files = "file" in access.sources(resources.settings())
-with own, start_cards.card(
-    "Your own texts", ":material/description:", "A file or folder of labelled texts, or a dataset from the Hub.",
-    "CSV, Excel, JSON, Parquet and more; also packed.",
-):  # fmt: skip
+with (
+    own,
+    start_cards.card(
+        "Your own texts",
+        ":material/description:",
+        "A file or folder of labelled texts, or a dataset from the Hub.",
+        "CSV, Excel, JSON, Parquet and more; also packed.",
+    ),
+):
     if not files:
         st.caption("On a Tunedeck of your own, not in this demo.")
     elif st.button("Open a dataset", icon=":material/folder_open:", key="open_dataset"):
         state.set_source("file")
         st.switch_page(pages.DATASETS)
-with tutorial, start_cards.card(
-    "Follow the tutorial", ":material/school:", "The fine-tuning guide of Transformers, with every setting filled in.",
-    "Yelp reviews and BERT: about 650 MB to download, best on a GPU.",
-):  # fmt: skip
+with (
+    tutorial,
+    start_cards.card(
+        "Follow the tutorial",
+        ":material/school:",
+        "The fine-tuning guide of Transformers, with every setting filled in.",
+        "Yelp reviews and BERT: about 650 MB to download, best on a GPU.",
+    ),
+):
     if not files:
         st.caption("On a Tunedeck of your own, not in this demo.")
     elif st.button("Fill in the form", icon=":material/edit_note:", key="use_tutorial"):

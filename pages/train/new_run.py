@@ -70,9 +70,13 @@ with summary, st.container(border=True):
     spec_summary.show_preset(form)
     spec_summary.show_problems(problems)
     if st.button(
-        "Start training", type="primary", icon=":material/play_arrow:", width="stretch", key="start",
+        "Start training",
+        type="primary",
+        icon=":material/play_arrow:",
+        width="stretch",
+        key="start",
         disabled=spec is None or bool(problems),
-    ):  # fmt: skip
+    ):
         assert spec is not None
         if run := run_actions.start_training(name, spec):
             st.switch_page(pages.RUN, query_params={"run": run})

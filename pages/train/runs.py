@@ -18,9 +18,14 @@ BUSY_S, IDLE_S = 2.0, 15.0
 def body(was_busy: bool) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="runs_filters"):
         words = st.text_input(
-            "Search", placeholder="Search names, datasets, models", label_visibility="collapsed", key="runs_search",
-            type="search", live=True, width=320,
-        )  # fmt: skip
+            "Search",
+            placeholder="Search names, datasets, models",
+            label_visibility="collapsed",
+            key="runs_search",
+            type="search",
+            live=True,
+            width=320,
+        )
         group = st.pills("Status", list(run_table.GROUPS), label_visibility="collapsed", key="runs_group")
         runs = resources.store().runs()
         imports = any(run.kind != "train" for run in runs) and st.toggle(

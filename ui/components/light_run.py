@@ -67,8 +67,15 @@ def latest(kind: str, spec: dict[str, Any]) -> Run | None:
 
 
 def work_on(
-    kind: str, title: str, spec: dict[str, Any], *, at_once: bool, offer: str, button: str, key: str = "",
-) -> None:  # fmt: skip
+    kind: str,
+    title: str,
+    spec: dict[str, Any],
+    *,
+    at_once: bool,
+    offer: str,
+    button: str,
+    key: str = "",
+) -> None:
     """What there is to see while a result is not there: the run that makes it, why it failed, or the way to start it.
 
     at_once: start it without being asked; offer: a sentence on what it takes
@@ -93,9 +100,12 @@ def work_on(
     with st.container(border=True, gap="small"):
         st.markdown(offer)
         st.button(
-            button if run is None else "Try again", type="primary", key=f"start_{kind}_{key}", on_click=start,
+            button if run is None else "Try again",
+            type="primary",
+            key=f"start_{kind}_{key}",
+            on_click=start,
             args=(kind, title, spec),
-        )  # fmt: skip
+        )
 
 
 def start(kind: str, title: str, spec: dict[str, Any]) -> None:

@@ -118,9 +118,13 @@ def live_chart(drawn: Drawing, *, key: str, alt: str, on_click: Callable[[], Non
     on_click: called after a click on a point, before the page runs; `clicked(key)` says on which
     """
     data = {
-        "figure": drawn.figure, "height": drawn.height, "config": CONFIG, "alt": alt, "library": _library_address(),
+        "figure": drawn.figure,
+        "height": drawn.height,
+        "config": CONFIG,
+        "alt": alt,
+        "library": _library_address(),
         "clicks": on_click is not None,
-    }  # fmt: skip
+    }
     if on_click is None:
         _CHART(data=data, key=key)
     else:

@@ -39,9 +39,13 @@ def choose(data: DataSpec, prepared: Prepared, training: Training, key: str, *, 
     names = [c.name for c in prepared.columns if c.kind in PLAIN]
     key = f"{key}_{prepared.fingerprint}"
     texts = st.multiselect(
-        "Text column", names, list(suited.texts) if suited else None, max_selections=2, key=f"{key}_text",
+        "Text column",
+        names,
+        list(suited.texts) if suited else None,
+        max_selections=2,
+        key=f"{key}_text",
         help="Those that the model was trained on, as far as that is known. One, or two for pairs of texts.",
-    )  # fmt: skip
+    )
     label = None
     if labelled:
         usual = names.index(suited.label) if suited and suited.label in names else None

@@ -33,14 +33,26 @@ def choose(data: DataSpec, prepared: Prepared) -> str:
     several = len(prepared.splits) > 1
     text, label, *part = st.columns([2, 1.2, 1.4] if several else [2, 1.2])
     text.multiselect(
-        "Text columns", names, list(data.text_columns), max_selections=2, placeholder="One, or two for a pair of texts",
-        key=_key("text", prepared), on_change=_keep, args=(prepared,), help="What the model reads.",
-    )  # fmt: skip
+        "Text columns",
+        names,
+        list(data.text_columns),
+        max_selections=2,
+        placeholder="One, or two for a pair of texts",
+        key=_key("text", prepared),
+        on_change=_keep,
+        args=(prepared,),
+        help="What the model reads.",
+    )
     label.selectbox(
-        "Label column", names, names.index(data.label_column) if data.label_column in names else None,
-        placeholder="What to predict", key=_key("label", prepared), on_change=_keep, args=(prepared,),
+        "Label column",
+        names,
+        names.index(data.label_column) if data.label_column in names else None,
+        placeholder="What to predict",
+        key=_key("label", prepared),
+        on_change=_keep,
+        args=(prepared,),
         help="What the model learns to predict: the class of each row.",
-    )  # fmt: skip
+    )
     split = next(iter(prepared.splits))
     if several:
         with part[0]:
@@ -65,9 +77,14 @@ def _split(prepared: Prepared) -> str:
     if len(splits) > FEW_SPLITS:
         return st.selectbox("Split", splits, key=_key("split", prepared), format_func=said)
     return st.segmented_control(
-        "Split", splits, default=splits[0], required=True, key=_key("split", prepared), width="stretch",
+        "Split",
+        splits,
+        default=splits[0],
+        required=True,
+        key=_key("split", prepared),
+        width="stretch",
         format_func=lambda name: plain(said(name)),
-    )  # fmt: skip
+    )
 
 
 def carry_over(data: DataSpec) -> None:

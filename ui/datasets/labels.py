@@ -50,10 +50,13 @@ def show(column: str | None, prepared: Prepared, split: str) -> None:
     most = FEW if many else browse.MAX_LABELS + 2
     key = f"label_bars_{prepared.fingerprint}_{dataset_view.turn(prepared)}"
     st.plotly_chart(
-        label_bars(counts, shares=len(splits) > 1, most=most, without=browse.OTHER), key=key,
-        config={"displayModeBar": False}, alt=f"How often each label of {column} occurs", selection_mode="points",
+        label_bars(counts, shares=len(splits) > 1, most=most, without=browse.OTHER),
+        key=key,
+        config={"displayModeBar": False},
+        alt=f"How often each label of {column} occurs",
+        selection_mode="points",
         on_select=partial(_clicked, key, bar_labels(counts, most, browse.OTHER), column, prepared, splits),
-    )  # fmt: skip
+    )
     st.caption("Click a bar to see its rows.")
 
 

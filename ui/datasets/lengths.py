@@ -83,10 +83,13 @@ def _show_characters(data: DataSpec, prepared: Prepared, split: str) -> None:
     )
     key = f"character_histogram_{prepared.fingerprint}_{dataset_view.turn(prepared)}"
     st.plotly_chart(
-        length_histogram(values, None, "characters"), key=key, config={"displayModeBar": False},
-        alt=f"Characters per text of {column}", selection_mode="points",
+        length_histogram(values, None, "characters"),
+        key=key,
+        config={"displayModeBar": False},
+        alt=f"Characters per text of {column}",
+        selection_mode="points",
         on_select=partial(_clicked, key, column, prepared, split),
-    )  # fmt: skip
+    )
     st.caption(f"{_of(lengths)}. Click a bar to see its rows.")
 
 
@@ -116,9 +119,16 @@ def _slider(form: state.Form) -> int:
     value = form.values["model.max_length"]
     value = value if isinstance(value, int) else 128
     st.slider(
-        spec_form.title("model.max_length"), 8, max(SLIDER_TOP, value), max(8, value), 8, key=key,
-        help=spec_form.help_text("model.max_length"), on_change=_keep, args=(key,),
-    )  # fmt: skip
+        spec_form.title("model.max_length"),
+        8,
+        max(SLIDER_TOP, value),
+        max(8, value),
+        8,
+        key=key,
+        help=spec_form.help_text("model.max_length"),
+        on_change=_keep,
+        args=(key,),
+    )
     return max(8, value)
 
 
@@ -150,14 +160,18 @@ def _show_lengths(lengths: tokens.Lengths, max_length: int, model: ModelSpec) ->
     values = lengths.values
     cut = float(np.mean(values > max_length))
     median, nearly_all = (int(v) for v in np.quantile(values, (0.5, 0.95)))
-    said = f"**{_percent(cut)} of the texts** are longer than {max_length:,} tokens and would be cut off." if cut else (
-        f"**No text** is longer than {max_length:,} tokens: nothing is cut off."
-    )  # fmt: skip
+    said = (
+        f"**{_percent(cut)} of the texts** are longer than {max_length:,} tokens and would be cut off."
+        if cut
+        else (f"**No text** is longer than {max_length:,} tokens: nothing is cut off.")
+    )
     st.markdown(f"{said} Half have up to {median:,}, 95% up to {nearly_all:,}; the longest has {values.max():,}.")
     st.plotly_chart(
-        length_histogram(values, max_length), key="length_histogram", config={"displayModeBar": False},
+        length_histogram(values, max_length),
+        key="length_histogram",
+        config={"displayModeBar": False},
         alt=f"Tokens per text; {cut:.0%} are longer than {max_length}",
-    )  # fmt: skip
+    )
     how = "tokenised as a new vocabulary from these texts would" if model.name == "scratch" else "tokenised as"
     st.caption(
         f"{_of(lengths)}, {how}{'' if model.name == 'scratch' else ' ' + plain(model_name(model.name)) + ' does'}."

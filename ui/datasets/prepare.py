@@ -66,9 +66,14 @@ def _steps(data: DataSpec) -> None:
             with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
                 st.markdown(f"{number + 1}. {plain(step_words(step))}", width="stretch")
                 st.button(
-                    "Remove", key=f"remove_step_{number}", icon=":material/close:", type="tertiary", on_click=_remove,
-                    args=(number,), help="Do the other steps without this one",
-                )  # fmt: skip
+                    "Remove",
+                    key=f"remove_step_{number}",
+                    icon=":material/close:",
+                    type="tertiary",
+                    on_click=_remove,
+                    args=(number,),
+                    help="Do the other steps without this one",
+                )
 
 
 def _remove(number: int) -> None:
@@ -147,9 +152,11 @@ def _show_preview(found: transform.Preview, step: Any, prepared: Prepared) -> No
     whole = st.column_config.NumberColumn(format="localized")
     change = st.column_config.NumberColumn(format="%d")
     st.dataframe(
-        frame, hide_index=True, alt="Rows before and after",
+        frame,
+        hide_index=True,
+        alt="Rows before and after",
         column_config={"Rows before": whole, "Rows after": whole, "Change": change},
-    )  # fmt: skip
+    )
     if found.note:
         st.warning(plain(found.note), icon=":material/warning:")
     if found.removed:
@@ -206,9 +213,13 @@ def _map_labels(key: str, data: DataSpec, prepared: Prepared, split: str) -> dic
     found = dataset_view.offered(column, prepared, split)
     frame = pd.DataFrame({"Label": found[:MOST_LABELS], "New name": found[:MOST_LABELS]})
     edited = st.data_editor(
-        frame, hide_index=True, disabled=["Label"], key=f"{key}_table_{column}", height="content",
+        frame,
+        hide_index=True,
+        disabled=["Label"],
+        key=f"{key}_table_{column}",
+        height="content",
         column_config={"New name": st.column_config.TextColumn(required=True, max_chars=200)},
-    )  # fmt: skip
+    )
     st.caption("Two labels with the same new name become one class.")
     pairs = zip(edited["Label"].astype(str), edited["New name"].astype(str), strict=True)
     return {"column": column, "labels": {old: new.strip() for old, new in pairs if new.strip() and new.strip() != old}}
@@ -222,11 +233,16 @@ def _split(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[str
     way = how.selectbox("How", list(ways), format_func=ways.__getitem__, key=f"{key}_by", help=_WAYS)
     names = [c.name for c in prepared.columns]
     column = by.selectbox(
-        "Column", names, _place(names, data.label_column if way == "stratified" else None), key=f"{key}_column_{way}",
+        "Column",
+        names,
+        _place(names, data.label_column if way == "stratified" else None),
+        key=f"{key}_column_{way}",
         disabled=way == "random",
-    )  # fmt: skip
-    shares = [part.number_input(f"% {name}", 0, 99, value, key=f"{key}_{name}") for part, name, value in zip(
-        st.columns(3), ("train", "validation", "test"), (80, 10, 10), strict=True)]  # fmt: skip
+    )
+    shares = [
+        part.number_input(f"% {name}", 0, 99, value, key=f"{key}_{name}")
+        for part, name, value in zip(st.columns(3), ("train", "validation", "test"), (80, 10, 10), strict=True)
+    ]
     seed = st.number_input("Seed", 0, 2**32 - 1, 42, key=f"{key}_seed", disabled=way == "time")
     parts = {n: s / 100 for n, s in zip(("train", "validation", "test"), shares, strict=True) if s}
     tree: dict[str, Any] = {"parts": parts, "by": way, "seed": seed, "split": "" if source == whole else source}
@@ -240,9 +256,13 @@ def _split_by(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[
     found = dataset_view.offered(column, prepared, split)[:MOST_LABELS]
     frame = pd.DataFrame({"Value": found, "Split": [split_words.kind_of(value) or "" for value in found]})
     edited = st.data_editor(
-        frame, hide_index=True, disabled=["Value"], key=f"{key}_table_{column}", height="content",
+        frame,
+        hide_index=True,
+        disabled=["Value"],
+        key=f"{key}_table_{column}",
+        height="content",
         column_config={"Split": st.column_config.TextColumn(max_chars=100)},
-    )  # fmt: skip
+    )
     st.caption("Rows whose value has no split are left out, and counted.")
     pairs = zip(edited["Value"].astype(str), edited["Split"].fillna("").astype(str), strict=True)
     parts = {value: name.strip() for value, name in pairs if name.strip()}
@@ -274,17 +294,21 @@ def _columns(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[s
 def _rename(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[str, Any]:
     names = [c.name for c in prepared.columns]
     edited = st.data_editor(
-        pd.DataFrame({"Column": names, "New name": names}), hide_index=True, disabled=["Column"], key=f"{key}_table",
+        pd.DataFrame({"Column": names, "New name": names}),
+        hide_index=True,
+        disabled=["Column"],
+        key=f"{key}_table",
         height="content",
-    )  # fmt: skip
+    )
     pairs = zip(edited["Column"].astype(str), edited["New name"].astype(str), strict=True)
     return {"names": {old: new.strip() for old, new in pairs if new.strip() != old}}
 
 
 def _deduplicate(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[str, Any]:
     names = [c.name for c in prepared.columns]
-    columns = st.multiselect("What must be the same", names, list(data.text_columns), placeholder="All columns",
-                             key=f"{key}_columns")  # fmt: skip
+    columns = st.multiselect(
+        "What must be the same", names, list(data.text_columns), placeholder="All columns", key=f"{key}_columns"
+    )
     return {"columns": columns, **_match(key)}
 
 
@@ -318,10 +342,18 @@ def _clean_text(key: str, data: DataSpec, prepared: Prepared, split: str) -> dic
 
 
 _FIELDS: dict[str, Callable[[str, DataSpec, Prepared, str], dict[str, Any]]] = {
-    "filter": _filter, "map_labels": _map_labels, "split": _split, "split_by": _split_by, "subset": _subset,
-    "columns": _columns, "rename": _rename, "deduplicate": _deduplicate, "drop_conflicts": _drop_conflicts,
-    "drop_leaks": _drop_leaks, "clean_text": _clean_text,
-}  # fmt: skip
+    "filter": _filter,
+    "map_labels": _map_labels,
+    "split": _split,
+    "split_by": _split_by,
+    "subset": _subset,
+    "columns": _columns,
+    "rename": _rename,
+    "deduplicate": _deduplicate,
+    "drop_conflicts": _drop_conflicts,
+    "drop_leaks": _drop_leaks,
+    "clean_text": _clean_text,
+}
 
 
 def _place(names: list[str], name: str | None) -> int:
@@ -336,10 +368,14 @@ def _files(prepared: Prepared) -> None:
         for split, part in prepared.splits.items():
             for form in ("parquet", "csv"):
                 st.download_button(
-                    f"{plain(split)}.{form}", partial(_opened, prepared, split, form),
-                    file_name=f"{split}.{form}", key=f"export_{prepared.fingerprint}_{split}_{form}",
-                    icon=":material/download:", on_click="ignore", help=f"{counted(part.rows, 'row')}",
-                )  # fmt: skip
+                    f"{plain(split)}.{form}",
+                    partial(_opened, prepared, split, form),
+                    file_name=f"{split}.{form}",
+                    key=f"export_{prepared.fingerprint}_{split}_{form}",
+                    icon=":material/download:",
+                    on_click="ignore",
+                    help=f"{counted(part.rows, 'row')}",
+                )
     st.caption("In CSV, text that a spreadsheet would take for a formula gets an apostrophe in front.")
 
 

@@ -29,11 +29,15 @@ def show(data: DataSpec, prepared: Prepared) -> None:
     if found is None:
         rows = sum(part.rows for part in prepared.splits.values())
         light_run.work_on(
-            "inspect", TITLE, data.model_dump(mode="json"), at_once=rows <= MOST_AT_ONCE, button="Look for problems",
+            "inspect",
+            TITLE,
+            data.model_dump(mode="json"),
+            at_once=rows <= MOST_AT_ONCE,
+            button="Look for problems",
             offer="**Is something in this data that will hurt a model?** Copies, contradictions, leaks between "
             f"training and evaluation, misspelt labels, broken encoding and more. All {rows:,} rows are read: seconds "
             "for some thousands, minutes for a million.",
-        )  # fmt: skip
+        )
         return
     if not found:
         st.success("Nothing was found that would hurt a model.", icon=":material/check_circle:")
@@ -61,9 +65,11 @@ def _show(finding: Finding, number: int, data: DataSpec, prepared: Prepared) -> 
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
             st.markdown(f":{color}[{icon}] **{plain(finding.title)}** :{color}-badge[{meaning}]", width="content")
             if finding.steps and st.button(
-                plain(finding.remedy), key=f"remedy_{number}", icon=":material/healing:",
+                plain(finding.remedy),
+                key=f"remedy_{number}",
+                icon=":material/healing:",
                 help="Shows first what it would do.",
-            ):  # fmt: skip
+            ):
                 dataset_prepare.preview_dialog(finding.steps, data, prepared)
         st.markdown(plain(finding.text) + (" Looked for in a part of the rows only." if finding.sampled else ""))
         if finding.rows:

@@ -43,12 +43,15 @@ def show(data: DataSpec, prepared: Prepared) -> None:
     if found is None:
         rows = sum(part.rows for part in prepared.splits.values())
         light_run.work_on(
-            "profile", "Profiling the dataset", _spec(data, model, exact=False), at_once=rows <= MOST_AT_ONCE,
+            "profile",
+            "Profiling the dataset",
+            _spec(data, model, exact=False),
+            at_once=rows <= MOST_AT_ONCE,
             button="Profile it",
             offer="**More numbers**: lengths in characters, words and tokens, languages, scripts, vocabulary, and the "
             f"range of every column. All {rows:,} rows are read, in the background; tokens and languages are those of "
             "a sample.",
-        )  # fmt: skip
+        )
         return
     if data.text_columns:
         _texts(found)
@@ -76,15 +79,24 @@ def _texts(found: dict[str, Any]) -> None:
         for column, unit, lengths, empty in measures:
             rows.append(
                 {
-                    "Split": split, "Text": column, "In": unit, "Median": lengths["median"], "Mean": lengths["mean"],
-                    "95% up to": lengths["p95"], "99% up to": lengths["p99"], "Longest": lengths["max"], "Empty": empty,
+                    "Split": split,
+                    "Text": column,
+                    "In": unit,
+                    "Median": lengths["median"],
+                    "Mean": lengths["mean"],
+                    "95% up to": lengths["p95"],
+                    "99% up to": lengths["p99"],
+                    "Longest": lengths["max"],
+                    "Empty": empty,
                 }
-            )  # fmt: skip
+            )
     whole = st.column_config.NumberColumn(format="%.0f")
     st.dataframe(
-        pd.DataFrame(rows), hide_index=True, alt="Lengths of the texts",
+        pd.DataFrame(rows),
+        hide_index=True,
+        alt="Lengths of the texts",
         column_config=dict.fromkeys(["Median", "Mean", "95% up to", "99% up to", "Longest", "Empty"], whole),
-    )  # fmt: skip
+    )
 
 
 def _tokens(found: dict[str, Any], data: DataSpec, model: ModelSpec) -> None:
@@ -109,9 +121,11 @@ def _tokens(found: dict[str, Any], data: DataSpec, model: ModelSpec) -> None:
         else:
             st.badge(f"{best} is set", color="green", icon=":material/check:")
     st.plotly_chart(
-        cut_shares({split: tokens["cut"] for split, tokens in counted.items()}, best), key="cut_shares",
-        config={"displayModeBar": False}, alt="Share of texts that each longest length cuts off",
-    )  # fmt: skip
+        cut_shares({split: tokens["cut"] for split, tokens in counted.items()}, best),
+        key="cut_shares",
+        config={"displayModeBar": False},
+        alt="Share of texts that each longest length cuts off",
+    )
     said = []
     for split, tokens in counted.items():
         of = (
@@ -126,9 +140,11 @@ def _tokens(found: dict[str, Any], data: DataSpec, model: ModelSpec) -> None:
     st.caption("  \n".join(said))
     if any(tokens["rows"] < tokens["of"] for tokens in counted.values()):
         st.button(
-            "Count the tokens of all rows", key="exact_tokens", on_click=light_run.start,
+            "Count the tokens of all rows",
+            key="exact_tokens",
+            on_click=light_run.start,
             args=("profile", "Counting all tokens", _spec(data, model, exact=True)),
-        )  # fmt: skip
+        )
 
 
 def _use(length: int) -> None:
@@ -172,14 +188,20 @@ def _columns(found: dict[str, Any]) -> None:
             )
             rows.append(
                 {
-                    "Column": name, "Split": split, "Type": column["type"], "Missing": column["missing"],
-                    "Different": column.get("distinct"), "Values": spread or top or column.get("holds", ""),
+                    "Column": name,
+                    "Split": split,
+                    "Type": column["type"],
+                    "Missing": column["missing"],
+                    "Different": column.get("distinct"),
+                    "Values": spread or top or column.get("holds", ""),
                 }
-            )  # fmt: skip
+            )
     rows.sort(key=lambda row: list(found["splits"][row["Split"]]["columns"]).index(row["Column"]))
     whole = st.column_config.NumberColumn(format="localized")
     st.dataframe(
-        pd.DataFrame(rows), hide_index=True, column_config={"Missing": whole, "Different": whole},
+        pd.DataFrame(rows),
+        hide_index=True,
+        column_config={"Missing": whole, "Different": whole},
         alt="Values of the columns",
-    )  # fmt: skip
+    )
     st.caption("The number of different values is an estimate, within a few percent.")

@@ -56,9 +56,15 @@ def _rows(data: DataSpec, prepared: Prepared, split: str) -> None:
         show_error(error)
         return
     event = st.dataframe(
-        frame, height=TABLE_PX, column_order=_order(data, frame), column_config=_config(data), on_select="rerun",
-        selection_mode="single-row", key=f"{key}_table_{offset}_{size}", alt=f"Rows of the split {split}",
-    )  # fmt: skip
+        frame,
+        height=TABLE_PX,
+        column_order=_order(data, frame),
+        column_config=_config(data),
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"{key}_table_{offset}_{size}",
+        alt=f"Rows of the split {split}",
+    )
     st.caption(_said(offset, len(frame), shown, total, view))
     if event.selection.rows:
         _whole(data, prepared, split, int(frame.index[event.selection.rows[0]]), view)
@@ -82,13 +88,26 @@ def _controls(key: str, total: int, view: View) -> tuple[int, int]:
     page = number.pagination(pages, default=min(start, pages), key=f"{key}_page_{turn}", persist_state="page")
     if view.is_whole:
         row.number_input(
-            "Go to row", 0, total - 1, None, 1, key=f"{key}_goto", placeholder=f"0 to {total - 1:,}",
-        on_change=_go_to, args=(key, total),
-    )  # fmt: skip
+            "Go to row",
+            0,
+            total - 1,
+            None,
+            1,
+            key=f"{key}_goto",
+            placeholder=f"0 to {total - 1:,}",
+            on_change=_go_to,
+            args=(key, total),
+        )
     rows.segmented_control(
-        "Rows per page", SIZES, default=SIZES[0], required=True, key=f"{key}_size", width="stretch",
-        on_change=_first_page, args=(key,),
-    )  # fmt: skip
+        "Rows per page",
+        SIZES,
+        default=SIZES[0],
+        required=True,
+        key=f"{key}_size",
+        width="stretch",
+        on_change=_first_page,
+        args=(key,),
+    )
     return size, min(pages, page)
 
 

@@ -87,10 +87,19 @@ def _show(answer: sql.Answer, key: str) -> None:
     st.dataframe(frame, alt="The result of the query")
     with st.container(horizontal=True, gap="small"):
         st.download_button(
-            "CSV", lambda: csv_of(answer.path), "result.csv", "text/csv", key=f"{key}_csv", icon=":material/download:",
+            "CSV",
+            lambda: csv_of(answer.path),
+            "result.csv",
+            "text/csv",
+            key=f"{key}_csv",
+            icon=":material/download:",
             on_click="ignore",
-        )  # fmt: skip
+        )
         st.download_button(
-            "Parquet", lambda: answer.path.read_bytes(), "result.parquet", key=f"{key}_parquet",
-            icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
+            "Parquet",
+            lambda: answer.path.read_bytes(),
+            "result.parquet",
+            key=f"{key}_parquet",
+            icon=":material/download:",
+            on_click="ignore",
+        )

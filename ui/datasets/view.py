@@ -94,21 +94,42 @@ def controls(prepared: Prepared, split: str) -> View:
     keys = {what: _key(f"{what}_{at}", prepared) for what in ("search", "case", "sort", "direction")}
     change: dict[str, Any] = {"on_change": _changed, "args": (keys, prepared, split)}
     search.text_input(
-        "Search", view.search, type="search", key=keys["search"], placeholder="Search the texts", max_chars=2000,
-        live=prepared.splits[split].rows <= MOST_LIVE, **change,
-    )  # fmt: skip
+        "Search",
+        view.search,
+        type="search",
+        key=keys["search"],
+        placeholder="Search the texts",
+        max_chars=2000,
+        live=prepared.splits[split].rows <= MOST_LIVE,
+        **change,
+    )
     case.pills(
-        "Match case", ["Aa"], default="Aa" if view.match_case else None, key=keys["case"],
-        help="Tell capital and small letters apart", label_visibility="collapsed", **change,
-    )  # fmt: skip
+        "Match case",
+        ["Aa"],
+        default="Aa" if view.match_case else None,
+        key=keys["case"],
+        help="Tell capital and small letters apart",
+        label_visibility="collapsed",
+        **change,
+    )
     order.selectbox(
-        "Sort by", names, names.index(view.sort) if view.sort in names else None, placeholder="Order of the file",
-        key=keys["sort"], **change,
-    )  # fmt: skip
+        "Sort by",
+        names,
+        names.index(view.sort) if view.sort in names else None,
+        placeholder="Order of the file",
+        key=keys["sort"],
+        **change,
+    )
     direction.pills(
-        "Largest first", [DOWN], default=DOWN if view.descending else None, key=keys["direction"],
-        disabled=view.sort is None, help="The largest first", label_visibility="collapsed", **change,
-    )  # fmt: skip
+        "Largest first",
+        [DOWN],
+        default=DOWN if view.descending else None,
+        key=keys["direction"],
+        disabled=view.sort is None,
+        help="The largest first",
+        label_visibility="collapsed",
+        **change,
+    )
     with (
         more,
         st.popover("Filter", icon=":material/filter_alt:", width="stretch", key=_key(f"filter_{at}", prepared)),
@@ -135,15 +156,23 @@ def _chips(view: View, prepared: Prepared, split: str) -> None:
     with st.container(horizontal=True, gap="small", key="filter_chips"):
         for number, condition in enumerate(view.where):
             st.button(
-                plain(shortened(condition_words(condition), CHIP_CHARACTERS)), icon=":material/close:", type="tertiary",
-                key=_key(f"chip_{turn(prepared)}_{number}", prepared), help="Remove this filter",
-                on_click=_remove, args=(number, prepared, split),
-            )  # fmt: skip
+                plain(shortened(condition_words(condition), CHIP_CHARACTERS)),
+                icon=":material/close:",
+                type="tertiary",
+                key=_key(f"chip_{turn(prepared)}_{number}", prepared),
+                help="Remove this filter",
+                on_click=_remove,
+                args=(number, prepared, split),
+            )
         if len(view.where) > 1:
             st.button(
-                "Clear all", key=_key("clear", prepared), type="tertiary", icon=":material/filter_alt_off:",
-                on_click=_clear, args=(prepared, split),
-            )  # fmt: skip
+                "Clear all",
+                key=_key("clear", prepared),
+                type="tertiary",
+                icon=":material/filter_alt_off:",
+                on_click=_clear,
+                args=(prepared, split),
+            )
 
 
 def _remove(number: int, prepared: Prepared, split: str) -> None:
@@ -162,9 +191,12 @@ def _new_condition(prepared: Prepared, split: str) -> None:
     condition = condition_fields(_key("condition", prepared), prepared, split)
     if isinstance(condition, Condition):
         st.button(
-            "Add filter", type="primary", key=_key("add_condition", prepared), on_click=add,
+            "Add filter",
+            type="primary",
+            key=_key("add_condition", prepared),
+            on_click=add,
             args=(condition, prepared, split),
-        )  # fmt: skip
+        )
     else:
         st.button("Add filter", type="primary", key=_key("add_condition", prepared), disabled=True, help=condition)
 
@@ -190,8 +222,16 @@ def condition_fields(key: str, prepared: Prepared, split: str) -> Condition | st
 def _values(at: str, op: str, column: Column, prepared: Prepared, split: str) -> dict[str, Any]:
     match op:
         case "is":
-            return {"values": tuple(st.multiselect("Values", offered(column.name, prepared, split), key=f"{at}_values",
-                                                   accept_new_options=column.kind != "class"))}  # fmt: skip
+            return {
+                "values": tuple(
+                    st.multiselect(
+                        "Values",
+                        offered(column.name, prepared, split),
+                        key=f"{at}_values",
+                        accept_new_options=column.kind != "class",
+                    )
+                )
+            }
         case "between" | "length":
             low, high = st.columns(2)
             kind: dict[str, Any] = {"min_value": 0, "step": 1} if op == "length" else {}

@@ -63,11 +63,15 @@ def _final_test(data: DataSpec, prepared: Prepared) -> None:
                 st.caption("This run does not look at it; the Evaluate page judges on it at the end.", width="content")
             elif texts and resources.may("set aside"):
                 st.button(
-                    f"Keep “{plain(split)}” as the final test", icon=":material/lock_open:", type="tertiary",
-                    key=f"keep_test_{split}", on_click=_set_aside, args=(prepared, split, texts),
+                    f"Keep “{plain(split)}” as the final test",
+                    icon=":material/lock_open:",
+                    type="tertiary",
+                    key=f"keep_test_{split}",
+                    on_click=_set_aside,
+                    args=(prepared, split, texts),
                     help="No run will train or choose its best by it; a part of the training split is held out "
                     "for that. The Evaluate page then judges on examples that nothing has seen.",
-                )  # fmt: skip
+                )
 
 
 def _set_aside(prepared: Prepared, split: str, texts: list[str]) -> None:

@@ -20,10 +20,15 @@ from ui.session import state
 FIELDS: dict[str, FieldInfo] = dict(spec_fields())
 PAIR = 2
 WORDS = {
-    "no": "only at the end", "cpu": "CPU", "cuda": "CUDA GPU", "mps": "Apple GPU (mps)",
-    "max_length": "to full length", "group_by_length": "by length",
-    "tf_data": "tf.data, each batch padded", "numpy": "NumPy, whole arrays",
-}  # fmt: skip
+    "no": "only at the end",
+    "cpu": "CPU",
+    "cuda": "CUDA GPU",
+    "mps": "Apple GPU (mps)",
+    "max_length": "to full length",
+    "group_by_length": "by length",
+    "tf_data": "tf.data, each batch padded",
+    "numpy": "NumPy, whole arrays",
+}
 # What a field needs to mean anything: another field with one of these values, or with any.
 NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "keras_input": ("engine", ("keras",)),
@@ -193,15 +198,20 @@ def _weights(path: str, value: dict[str, float], classes: Sequence[str]) -> None
     st.markdown(title(path), help=help_text(path))
     st.data_editor(
         pd.DataFrame({"class": pd.array(list(base), dtype="str"), "weight": list(base.values())}, dtype=None),
-        key=key, hide_index=True, num_rows="dynamic", width=420, height=min(38 + 35 * (len(base) + 1), 320),
-        on_change=_keep_weights, args=(path, key),
+        key=key,
+        hide_index=True,
+        num_rows="dynamic",
+        width=420,
+        height=min(38 + 35 * (len(base) + 1), 320),
+        on_change=_keep_weights,
+        args=(path, key),
         column_config={
             "class": st.column_config.TextColumn("Class", required=True, width=260),
             "weight": st.column_config.NumberColumn(
                 "Weight", required=True, default=1.0, min_value=0.001, max_value=MOST_CLASS_WEIGHT, format="%g"
             ),
         },
-    )  # fmt: skip
+    )
 
 
 def _keep_weights(path: str, key: str) -> None:

@@ -71,11 +71,16 @@ def select(form: state.Form) -> None:
     key = form.key("model.name")
     options = list(dict.fromkeys([*NOTES, *_used_before(), name]))
     st.selectbox(
-        spec_form.title("model.name"), options, options.index(name), accept_new_options=True, key=key,
+        spec_form.title("model.name"),
+        options,
+        options.index(name),
+        accept_new_options=True,
+        key=key,
         placeholder="Choose one, or type a Hub id or the path of a folder",
         help=spec_form.help_text("model.name") + " Type to enter another Hub id or the path of a folder.",
-        on_change=_changed, args=(key,),
-    )  # fmt: skip
+        on_change=_changed,
+        args=(key,),
+    )
 
 
 def note(name: str) -> str:

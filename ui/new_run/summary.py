@@ -33,10 +33,15 @@ def choose_preset(form: state.Form) -> None:
     key = form.key("preset")
     names = list(PRESETS)
     st.selectbox(
-        "Start from", names, names.index(form.preset) if form.preset in names else None, key=key,
-        format_func=lambda name: PRESETS[name].title, placeholder="A preset that fills the whole form",
-        on_change=_use_preset, args=(key,),
-    )  # fmt: skip
+        "Start from",
+        names,
+        names.index(form.preset) if form.preset in names else None,
+        key=key,
+        format_func=lambda name: PRESETS[name].title,
+        placeholder="A preset that fills the whole form",
+        on_change=_use_preset,
+        args=(key,),
+    )
     if form.preset in PRESETS:
         st.caption(plain(PRESETS[form.preset].summary))
 
@@ -56,10 +61,16 @@ def choose_engine(form: state.Form, problems: list[Problem]) -> None:
     choice, way = st.columns([2.2, 1.3], vertical_alignment="bottom")
     with choice:
         st.segmented_control(
-            spec_form.title("engine"), list(ENGINE_TITLES), default=engine, required=True, key=key,
-            format_func=lambda name: ENGINE_TITLES[name], help=spec_form.help_text("engine"),
-            on_change=_keep_engine, args=(key,),
-        )  # fmt: skip
+            spec_form.title("engine"),
+            list(ENGINE_TITLES),
+            default=engine,
+            required=True,
+            key=key,
+            format_func=lambda name: ENGINE_TITLES[name],
+            help=spec_form.help_text("engine"),
+            on_change=_keep_engine,
+            args=(key,),
+        )
     if engine == "keras":
         with way:
             spec_form.field(form, "keras_input", problems)
@@ -108,9 +119,15 @@ def ask_name(form: state.Form, spec: RunSpec | None) -> str:
     automatic = run_name(spec) if spec else ""
     key = form.key("name")
     st.text_input(
-        "Run name", form.name, MOST_NAME, key, placeholder=automatic, on_change=_keep_name, args=(key,),
+        "Run name",
+        form.name,
+        MOST_NAME,
+        key,
+        placeholder=automatic,
+        on_change=_keep_name,
+        args=(key,),
         help="Empty names it after its dataset and model.",
-    )  # fmt: skip
+    )
     return form.name or automatic
 
 

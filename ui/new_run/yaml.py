@@ -21,9 +21,15 @@ def show(spec: RunSpec | None, name: str) -> None:
     """spec: what the form describes, None while one of its fields is wrong; name: the run's."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.download_button(
-            "Download", shown(to_yaml(spec)) if spec else "", f"{_file_name(name)}.yaml", "application/yaml",
-            key="yaml_download", icon=":material/download:", disabled=spec is None, on_click="ignore",
-        )  # fmt: skip
+            "Download",
+            shown(to_yaml(spec)) if spec else "",
+            f"{_file_name(name)}.yaml",
+            "application/yaml",
+            key="yaml_download",
+            icon=":material/download:",
+            disabled=spec is None,
+            on_click="ignore",
+        )
         if resources.may("upload"):
             with st.popover("Upload", icon=":material/upload:", key="yaml_popover"):
                 key = state.upload_key("yaml")

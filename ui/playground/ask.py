@@ -44,10 +44,13 @@ def models(runs: Sequence[Run]) -> list[Asked]:
     linked = st.query_params.get("run", "")
     state.begin_with("play_models", [linked if linked in named else runs[0].id] if runs else None)
     chosen = st.multiselect(
-        "Models", [*named, OTHER], key="play_models", max_selections=3,
+        "Models",
+        [*named, OTHER],
+        key="play_models",
+        max_selections=3,
         format_func=lambda key: "Another: a folder or Hub id" if key == OTHER else named[key].name,
         help="Up to three answer side by side.",
-    )  # fmt: skip
+    )
     made = [Asked(judged.subject_of(named[key]), named[key].name, named[key]) for key in chosen if key in named]
     if OTHER in chosen:
         name = st.text_input("Folder or Hub id", key="play_name", max_chars=1000).strip()
@@ -59,9 +62,13 @@ def question(asked: Sequence[Asked]) -> list[tuple[str, ...]]:
     """The texts that were typed, each a row of one or two: at first what the first model was trained on."""
     state.begin_with("play_way", "pair" if _texts_of(asked[0]) == 2 else "one")
     way = st.segmented_control(
-        "What to ask about", list(WAYS), format_func=WAYS.__getitem__, required=True, key="play_way",
+        "What to ask about",
+        list(WAYS),
+        format_func=WAYS.__getitem__,
+        required=True,
+        key="play_way",
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
     if way == "pair":
         left, right = st.columns(2)
         texts = (
@@ -73,9 +80,12 @@ def question(asked: Sequence[Asked]) -> list[tuple[str, ...]]:
         lines = st.text_area("Texts, one per line", key="play_lines", height=160, max_chars=MOST_CHARACTERS)
         return [(line.strip(),) for line in lines.splitlines() if line.strip()]
     text = st.text_area(
-        "Text", key="play_text", max_chars=MOST_CHARACTERS, height=110,
+        "Text",
+        key="play_text",
+        max_chars=MOST_CHARACTERS,
+        height=110,
         placeholder="Type or paste a text; Ctrl+Enter asks.",
-    )  # fmt: skip
+    )
     return [(text,)] if text.strip() else []
 
 
@@ -147,14 +157,18 @@ def _many(texts: Sequence[tuple[str, ...]], answer: Answer, place: int) -> None:
     best = [max(range(len(shares)), key=shares.__getitem__) for shares in answer.probabilities]
     frame = pd.DataFrame(
         {
-            "Text": [row[0] for row in texts], "Predicted": [answer.names[i] for i in best],
+            "Text": [row[0] for row in texts],
+            "Predicted": [answer.names[i] for i in best],
             "Probability": [shares[i] for shares, i in zip(answer.probabilities, best, strict=True)],
         }
-    )  # fmt: skip
+    )
     st.dataframe(
-        frame, hide_index=True, key=f"play_many_{place}", alt="An answer per line",
+        frame,
+        hide_index=True,
+        key=f"play_many_{place}",
+        alt="An answer per line",
         column_config={"Probability": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f")},
-    )  # fmt: skip
+    )
 
 
 def _correct(asked: Asked, texts: tuple[str, ...], answer: Answer, predicted: str, place: int) -> None:
@@ -163,9 +177,13 @@ def _correct(asked: Asked, texts: tuple[str, ...], answer: Answer, predicted: st
     right = st.selectbox("The right class", answer.names, None, key=f"play_right_{place}", placeholder="Choose")
     settings, pair = resources.settings(), len(texts) > 1
     st.button(
-        "Add to the correction set", icon=":material/playlist_add:", key=f"play_add_{place}", disabled=right is None,
-        on_click=_add, args=(asked, texts, answer.names, str(right), predicted),
-    )  # fmt: skip
+        "Add to the correction set",
+        icon=":material/playlist_add:",
+        key=f"play_add_{place}",
+        disabled=right is None,
+        on_click=_add,
+        args=(asked, texts, answer.names, str(right), predicted),
+    )
     if count := corrections.count(settings, answer.names, pair):
         st.caption(f"{counted(count, 'correction')} so far, for models of these classes.")
         if st.button("Open them as a dataset", type="tertiary", key=f"play_open_{place}", icon=":material/table_view:"):
@@ -193,6 +211,9 @@ def history() -> None:
         return
     with st.expander("Asked before", icon=":material/history:", key="play_before"):
         st.dataframe(
-            pd.DataFrame(held), hide_index=True, key="play_history_table", alt="What was asked before",
+            pd.DataFrame(held),
+            hide_index=True,
+            key="play_history_table",
+            alt="What was asked before",
             column_config={"Probability": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f")},
-        )  # fmt: skip
+        )

@@ -59,10 +59,15 @@ def show(asked: Sequence[Asked]) -> None:
         return
     rows = sum(part.rows for part in prepared.splits.values())
     light_run.work_on(
-        KIND, f"Predicting {prepared.title}", tree, at_once=False, button="Predict all", key="batch",
+        KIND,
+        f"Predicting {prepared.title}",
+        tree,
+        at_once=False,
+        button="Predict all",
+        key="batch",
         offer=f"**{counted(rows, 'text')} of {plain(prepared.title)}**, answered by {plain(model.title)} in the "
         "background. Each row comes back as it was, with the class, its probability and that of every class.",
-    )  # fmt: skip
+    )
 
 
 def _where(data: DataSpec) -> dict[str, Any]:
@@ -73,9 +78,13 @@ def _source() -> DataSpec | None:
     """An uploaded file, or the dataset that the Datasets page shows."""
     here = state.data()
     chosen = st.segmented_control(
-        "Texts from", ["upload", "dataset"], default="upload", required=True, key="play_batch_from",
+        "Texts from",
+        ["upload", "dataset"],
+        default="upload",
+        required=True,
+        key="play_batch_from",
         format_func={"upload": "A file to upload", "dataset": f"The dataset {plain(dataset_name(here))}"}.__getitem__,
-    )  # fmt: skip
+    )
     if chosen == "dataset":
         return here
     file = st.file_uploader(
@@ -117,17 +126,32 @@ def _result(run: Run, path: Path, tree: dict[str, Any]) -> None:
             said += f" · {counted(summary['empty'], 'row')} without text have no prediction"
         st.markdown(said)
         left, right = st.columns([1, 2], gap="medium")
-        left.dataframe(counts, hide_index=True, key="play_batch_counts", alt="Texts per class",
-                       column_config={"Texts": st.column_config.NumberColumn(format="localized")})  # fmt: skip
+        left.dataframe(
+            counts,
+            hide_index=True,
+            key="play_batch_counts",
+            alt="Texts per class",
+            column_config={"Texts": st.column_config.NumberColumn(format="localized")},
+        )
         right.dataframe(_look(path), hide_index=True, key="play_batch_look", alt="The first rows", height=280)
         with st.container(horizontal=True):
             st.download_button(
-                f"Download ({size(path.stat().st_size)})", lambda: path.open("rb"), f"predictions{path.suffix}",
-                TYPES[path.suffix[1:]], key="play_batch_download", type="primary", icon=":material/download:",
+                f"Download ({size(path.stat().st_size)})",
+                lambda: path.open("rb"),
+                f"predictions{path.suffix}",
+                TYPES[path.suffix[1:]],
+                key="play_batch_download",
+                type="primary",
+                icon=":material/download:",
                 on_click="ignore",
-            )  # fmt: skip
-            st.button("Predict again", key="play_batch_again", type="tertiary", on_click=light_run.start,
-                      args=(KIND, run.name, tree))  # fmt: skip
+            )
+            st.button(
+                "Predict again",
+                key="play_batch_again",
+                type="tertiary",
+                on_click=light_run.start,
+                args=(KIND, run.name, tree),
+            )
 
 
 def _look(path: Path) -> pd.DataFrame:

@@ -29,19 +29,31 @@ def title(run: Run) -> None:
         if resources.may("resume", run) and (step := resume_point(run, resources.settings())) is not None:
             where = f"Goes on after step {step:,}, where the last checkpoint is, with the same settings."
             st.button(
-                "Resume", icon=":material/resume:", key="run_resume", type="primary",
+                "Resume",
+                icon=":material/resume:",
+                key="run_resume",
+                type="primary",
                 help=where if step else "Begins again with the same settings: there was no checkpoint yet.",
-                on_click=run_actions.resume, args=(run.id,),
-            )  # fmt: skip
+                on_click=run_actions.resume,
+                args=(run.id,),
+            )
         if run.imported is not None:
             st.badge(
-                "Imported · read-only", icon=":material/inventory_2:", color="violet",
+                "Imported · read-only",
+                icon=":material/inventory_2:",
+                color="violet",
                 help=f"It came in the bundle {plain(str(run.imported.get('from', '')))} and is shown as it was.",
-            )  # fmt: skip
-        again = run.kind == "train" and resources.may("train") and st.button(
-            "Change and run again", icon=":material/content_copy:", key="run_again",
-            help="Opens the New run page with this run's settings.",
-        )  # fmt: skip
+            )
+        again = (
+            run.kind == "train"
+            and resources.may("train")
+            and st.button(
+                "Change and run again",
+                icon=":material/content_copy:",
+                key="run_again",
+                help="Opens the New run page with this run's settings.",
+            )
+        )
         more = None
         if resources.may("delete", run):
             more = st.menu_button(
@@ -75,9 +87,13 @@ def status_line(run: Run) -> None:
         st.markdown(f":gray[{subject(run)}]", width="stretch")
         if run.status in ("queued", "starting", "running") and resources.may("stop", run):
             st.button(
-                "Stop", icon=":material/stop_circle:", key="run_stop", help=run_actions.STOP_HELP,
-                on_click=run_actions.stop, args=(run.id,),
-            )  # fmt: skip
+                "Stop",
+                icon=":material/stop_circle:",
+                key="run_stop",
+                help=run_actions.STOP_HELP,
+                on_click=run_actions.stop,
+                args=(run.id,),
+            )
 
 
 def subject(run: Run) -> str:

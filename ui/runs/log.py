@@ -43,14 +43,23 @@ def log(view: RunView, run: Run) -> None:
     with part:
         with st.container(horizontal=True, vertical_alignment="center"):
             wanted = st.text_input(
-                "Search the log", placeholder="Search the log", label_visibility="collapsed", key="run_log_search",
-                type="search", live=True,
-            )  # fmt: skip
+                "Search the log",
+                placeholder="Search the log",
+                label_visibility="collapsed",
+                key="run_log_search",
+                type="search",
+                live=True,
+            )
             if path.exists():
                 st.download_button(
-                    "Download", lambda: _log(path), f"{run.id}.log", "text/plain",
-                    icon=":material/download:", key="run_log_download", on_click="ignore",
-                )  # fmt: skip
+                    "Download",
+                    lambda: _log(path),
+                    f"{run.id}.log",
+                    "text/plain",
+                    icon=":material/download:",
+                    key="run_log_download",
+                    on_click="ignore",
+                )
         lines = [line for line in map(shown, view.log) if (wanted or "").casefold() in line.casefold()]
         if not lines:
             st.caption("No line has this." if wanted else "Nothing was written yet.")
@@ -75,8 +84,13 @@ def settings_of(run: Run) -> None:
     )
     with st.expander("Settings", icon=":material/tune:", key="run_settings"):
         st.download_button(
-            "Download as YAML", text, f"{run.id}.yaml", "application/yaml", icon=":material/download:",
-            key="run_spec_download", on_click="ignore",
+            "Download as YAML",
+            text,
+            f"{run.id}.yaml",
+            "application/yaml",
+            icon=":material/download:",
+            key="run_spec_download",
+            on_click="ignore",
             help="The New run page reads it, and so does `python -m core train`.",
-        )  # fmt: skip
+        )
         st.code(text, language="yaml")

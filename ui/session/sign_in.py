@@ -21,10 +21,11 @@ def must_come_in() -> Person:
     """The person of this session; until there is one, the page that lets them in, and nothing else."""
     if resources.installation().mode == "team" and (missing := _missing()):
         _box(
-            ":material/build:", "Not set up yet",
+            ":material/build:",
+            "Not set up yet",
             "This Tunedeck is for a team, but nobody can sign in, so nobody is let in. Whoever runs it finds how "
             f"to set up the sign-in in docs/access.md; missing under [auth] in the secrets: {', '.join(missing)}.",
-        )  # fmt: skip
+        )
         st.stop()
     try:
         who = person.current(resources.installation())
@@ -62,9 +63,13 @@ def _ask() -> None:
         for provider in _providers():
             title = "Sign in" if provider is None else f"Sign in with {provider.title()}"
             st.button(
-                title, type="primary", icon=":material/login:", key=f"log_in_{provider or 'default'}",
-                on_click=st.login, args=() if provider is None else (provider,),
-            )  # fmt: skip
+                title,
+                type="primary",
+                icon=":material/login:",
+                key=f"log_in_{provider or 'default'}",
+                on_click=st.login,
+                args=() if provider is None else (provider,),
+            )
 
 
 def _refused(error: AccessDenied) -> None:

@@ -18,8 +18,16 @@ from core.spec.run import DataSpec, RunSpec, build, get_field, spec_fields
 from core.store.watching import RunView
 
 _DATA, _DRAFT, _DRAFT_PRESET, _VIEWS, _FORM, _RECENT, _SOURCE, _UPLOADS, _NOTICE = (
-    "data", "draft", "draft_preset", "run_views", "form", "recent_data", "data_source", "uploads", "notice",
-)  # fmt: skip
+    "data",
+    "draft",
+    "draft_preset",
+    "run_views",
+    "form",
+    "recent_data",
+    "data_source",
+    "uploads",
+    "notice",
+)
 DATASET_TABS, ROWS_TAB, PREPARE_TAB = "dataset_tabs", ":material/table_rows: Rows", ":material/construction: Prepare"
 T = TypeVar("T")
 _SELECTED, _QUESTION, _CURVES, _OPENED = "selected_runs", "question", "curves", "opened_paths"

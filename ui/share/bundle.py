@@ -33,11 +33,14 @@ def show(run: Run) -> None:
     )
     here = run.imported["texts"] if run.imported else find_prepared(spec.data, resources.settings()) is not None
     texts = st.toggle(
-        "With the texts of the judged examples", texts_are_public(spec) and here, key=f"bundle_texts_{run.id}",
+        "With the texts of the judged examples",
+        texts_are_public(spec) and here,
+        key=f"bundle_texts_{run.id}",
         disabled=not here,
         help="So that others can read mistakes. Leave it off if the texts are not yours to give away."
-        if here else "The dataset is not here any more, or has changed.",
-    )  # fmt: skip
+        if here
+        else "The dataset is not here any more, or has changed.",
+    )
     st.caption(
         "Without them a hash of each text goes along: models can be compared on the same texts, and who has a text can "
         "tell whether it was among them; nobody can read it."
@@ -52,9 +55,15 @@ def show(run: Run) -> None:
     newer = any((r.ended or 0) > made.created for r in related)
     with st.container(horizontal=True, vertical_alignment="center", key="bundle_ready"):
         st.download_button(
-            "Download", lambda: path.open("rb"), f"{run.id}-bundle.zip", "application/zip", type="primary",
-            icon=":material/download:", key="bundle_download", on_click="ignore",
-        )  # fmt: skip
+            "Download",
+            lambda: path.open("rb"),
+            f"{run.id}-bundle.zip",
+            "application/zip",
+            type="primary",
+            icon=":material/download:",
+            key="bundle_download",
+            on_click="ignore",
+        )
         st.markdown(
             f":gray[{size(path.stat().st_size)} · {counted(int(made.summary['evaluations']), 'evaluation')} · "
             f"{'with' if texts else 'without'} texts]"
@@ -68,6 +77,11 @@ def _make(run: Run, wanted: dict[str, object]) -> None:
     count = sum(r.kind == "evaluate" for r in bundle.related(run, resources.store()))
     known = f"with {counted(count, 'evaluation')}" if count else "without an evaluation: judge it first for more to see"
     light_run.work_on(
-        "bundle", TITLE, wanted, at_once=False, button="Make the bundle", key=run.id,
+        "bundle",
+        TITLE,
+        wanted,
+        at_once=False,
+        button="Make the bundle",
+        key=run.id,
         offer=f"The bundle is made in the background in a few seconds, {known}.",
-    )  # fmt: skip
+    )

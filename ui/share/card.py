@@ -44,9 +44,14 @@ def show(run: Run) -> None:
     edit, preview = st.tabs([":material/edit: Edit", ":material/preview: Preview"], key=f"share_card_tabs_{run.id}")
     with edit:
         st.text_area(
-            "Card in Markdown", key=keys.text, height=EDITOR_PX, on_change=_keep, args=(keys,),
-            max_chars=card.MOST_CHARACTERS, help="Between the two lines --- stands the metadata, in YAML.",
-        )  # fmt: skip
+            "Card in Markdown",
+            key=keys.text,
+            height=EDITOR_PX,
+            on_change=_keep,
+            args=(keys,),
+            max_chars=card.MOST_CHARACTERS,
+            help="Between the two lines --- stands the metadata, in YAML.",
+        )
     with preview:
         _preview(text)
 
@@ -69,24 +74,38 @@ def _fields(run: Run, keys: _Keys, told: dict[str, object]) -> None:
         left, right = st.columns(2)
         with left:
             st.selectbox(
-                "Licence", licences, licences.index(licence) if licence in licences else None, key=keys.licence,
-                format_func=_licence_title, placeholder="None chosen: nobody else may use it",
+                "Licence",
+                licences,
+                licences.index(licence) if licence in licences else None,
+                key=keys.licence,
+                format_func=_licence_title,
+                placeholder="None chosen: nobody else may use it",
                 help="What others may do with the model. The base model's licence, if it has one, binds yours.",
-            )  # fmt: skip
+            )
         with right:
             st.multiselect(
-                "Languages of the texts", list(dict.fromkeys([*languages, *LANGUAGES])), languages,
-                key=keys.languages, accept_new_options=True, placeholder="Codes such as en or ja",
-            )  # fmt: skip
+                "Languages of the texts",
+                list(dict.fromkeys([*languages, *LANGUAGES])),
+                languages,
+                key=keys.languages,
+                accept_new_options=True,
+                placeholder="Codes such as en or ja",
+            )
         st.text_input("In one line", key=keys.description, max_chars=300, placeholder="What it does, for whom")
         st.text_area(
-            "Intended use", key=keys.intended, max_chars=3000, height=90,
+            "Intended use",
+            key=keys.intended,
+            max_chars=3000,
+            height=90,
             placeholder="What it is for, and what it is not for",
-        )  # fmt: skip
+        )
         st.form_submit_button(
-            "Fill in the card", icon=":material/edit_note:", on_click=_fill, args=(run, keys),
+            "Fill in the card",
+            icon=":material/edit_note:",
+            on_click=_fill,
+            args=(run, keys),
             help="Makes the text below anew, from the run and these fields. What you changed in it by hand is lost.",
-        )  # fmt: skip
+        )
 
 
 def _licence_title(name: str) -> str:
@@ -111,9 +130,11 @@ def _filled(run: Run, edits: Edits) -> str:
 
 def _fill(run: Run, keys: _Keys) -> None:
     edits = Edits(
-        licence=str(state.widget(keys.licence) or ""), languages=tuple(state.widget(keys.languages) or ()),
-        description=str(state.widget(keys.description) or ""), intended=str(state.widget(keys.intended) or ""),
-    )  # fmt: skip
+        licence=str(state.widget(keys.licence) or ""),
+        languages=tuple(state.widget(keys.languages) or ()),
+        description=str(state.widget(keys.description) or ""),
+        intended=str(state.widget(keys.intended) or ""),
+    )
     _set(keys, _filled(run, edits))
 
 
@@ -131,8 +152,13 @@ def _preview(text: str) -> None:
     parts = hub_rules.divided(text)
     told, body = _told(text), parts[1] if parts else text
     with st.container(horizontal=True, gap="small"):
-        for field, icon in (("license", "balance"), ("language", "language"), ("base_model", "account_tree"),
-                            ("datasets", "database"), ("pipeline_tag", "sell")):  # fmt: skip
+        for field, icon in (
+            ("license", "balance"),
+            ("language", "language"),
+            ("base_model", "account_tree"),
+            ("datasets", "database"),
+            ("pipeline_tag", "sell"),
+        ):
             for value in _listed(told.get(field)):
                 st.badge(plain(str(value)), icon=f":material/{icon}:", color="gray")
     with st.container(border=True, height=EDITOR_PX):
@@ -143,18 +169,33 @@ def _actions(run: Run, keys: _Keys, text: str, problems: list[Problem]) -> None:
     saved, may = card.read_card(resources.settings().run_dir(run.id)), resources.may("card", run)
     with st.container(horizontal=True, vertical_alignment="center", key="share_card_actions"):
         st.button(
-            "Save", type="primary", icon=":material/save:", key="share_card_save",
-            disabled=bool(problems) or text == saved or not may, on_click=_save, args=(run, text),
-        )  # fmt: skip
+            "Save",
+            type="primary",
+            icon=":material/save:",
+            key="share_card_save",
+            disabled=bool(problems) or text == saved or not may,
+            on_click=_save,
+            args=(run, text),
+        )
         st.download_button(
-            "Download", text, "README.md", "text/markdown", key="share_card_download", icon=":material/download:",
-            on_click="ignore", disabled=bool(problems),
-        )  # fmt: skip
+            "Download",
+            text,
+            "README.md",
+            "text/markdown",
+            key="share_card_download",
+            icon=":material/download:",
+            on_click="ignore",
+            disabled=bool(problems),
+        )
         st.button(
-            "Reset", icon=":material/restart_alt:", key="share_card_reset", on_click=_reset, args=(run, keys),
+            "Reset",
+            icon=":material/restart_alt:",
+            key="share_card_reset",
+            on_click=_reset,
+            args=(run, keys),
             disabled=not may,
             help="Forgets the saved card and what you changed, and fills it from the run again.",
-        )  # fmt: skip
+        )
         if text == saved:
             st.badge("Saved: this goes out", icon=":material/check:", color="green")
         elif saved is not None:

@@ -35,19 +35,37 @@ def show(run: Run) -> None:
     )
     with st.container(horizontal=True, vertical_alignment="center", key="code_downloads"):
         st.download_button(
-            "train.py", whole, "train.py", "text/x-python", key="code_script", type="primary",
-            icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
+            "train.py",
+            whole,
+            "train.py",
+            "text/x-python",
+            key="code_script",
+            type="primary",
+            icon=":material/download:",
+            on_click="ignore",
+        )
         st.download_button(
-            "notebook.ipynb", notebook(facts), "notebook.ipynb", "application/x-ipynb+json", key="code_notebook",
-            icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
+            "notebook.ipynb",
+            notebook(facts),
+            "notebook.ipynb",
+            "application/x-ipynb+json",
+            key="code_notebook",
+            icon=":material/download:",
+            on_click="ignore",
+        )
     st.caption(_promise(facts))
     chosen = st.segmented_control(
-        "Show", ["main", "whole"], default="main", required=True, key="code_part", label_visibility="collapsed",
-        format_func={"main": f"Main part ({counted(main_lines(facts), 'line')})",
-                     "whole": f"Whole script ({len(whole.splitlines())})"}.__getitem__,
-    )  # fmt: skip
+        "Show",
+        ["main", "whole"],
+        default="main",
+        required=True,
+        key="code_part",
+        label_visibility="collapsed",
+        format_func={
+            "main": f"Main part ({counted(main_lines(facts), 'line')})",
+            "whole": f"Whole script ({len(whole.splitlines())})",
+        }.__getitem__,
+    )
     shown = whole if chosen == "whole" else main_part(facts)
     st.code(shown, language="python", line_numbers=chosen == "whole", height=HEIGHT, wrap_lines=False)
     if chosen != "whole":
@@ -68,9 +86,11 @@ def with_examples(run: Run, facts: Facts) -> None:
     st.subheader("Everything in one zip", anchor=False)
     everybodys = texts_are_public(facts.spec)
     texts = st.toggle(
-        "Put the examples in", value=everybodys, key=f"code_texts_{run.id}",
+        "Put the examples in",
+        value=everybodys,
+        key=f"code_texts_{run.id}",
         help="The texts and labels that the run was trained and judged on. Whoever gets the zip can read them.",
-    )  # fmt: skip
+    )
     if texts and not everybodys:
         st.warning("These are your own data: pass the zip on only to those who may read them.", icon=":material/lock:")
     spec = CodeSpec(run=run.id, attempt=run.attempt, with_texts=texts).model_dump(mode="json")
@@ -79,16 +99,27 @@ def with_examples(run: Run, facts: Facts) -> None:
     if path is None:
         what = "the examples" if texts else "a note on which files to put beside it"
         light_run.work_on(
-            KIND, f"The code of {run.name}", spec, at_once=False, button="Make the zip", key=KIND,
+            KIND,
+            f"The code of {run.name}",
+            spec,
+            at_once=False,
+            button="Make the zip",
+            key=KIND,
             offer=f"Script, notebook, `requirements.txt` with the versions of this run, and {what}.",
-        )  # fmt: skip
+        )
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="code_zip"):
         st.markdown(f"**code.zip** · {size(path.stat().st_size)} · {'with' if texts else 'without'} examples")
         st.download_button(
-            "Download", lambda: path.open("rb"), f"{_file_name(run)}.zip", "application/zip", key="code_download",
-            type="primary", icon=":material/download:", on_click="ignore",
-        )  # fmt: skip
+            "Download",
+            lambda: path.open("rb"),
+            f"{_file_name(run)}.zip",
+            "application/zip",
+            key="code_download",
+            type="primary",
+            icon=":material/download:",
+            on_click="ignore",
+        )
     if facts.local:
         st.caption(f"The base model {plain(facts.spec.model.name)} is not in it: it goes to {plain(facts.base)}.")
 

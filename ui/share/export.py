@@ -34,21 +34,27 @@ class Form(NamedTuple):
 
 FORMS = (
     Form(
-        "safetensors", "Transformers folder", ":material/folder_zip:",
+        "safetensors",
+        "Transformers folder",
+        ":material/folder_zip:",
         "For Python and Hugging Face: loads with `from_pretrained`, trains on, goes to the Hub.",
         "Packed in seconds.",
     ),
     Form(
-        "onnx", "ONNX", ":material/deployed_code:",
+        "onnx",
+        "ONNX",
+        ":material/deployed_code:",
         "For a server or an app without PyTorch: runs in `onnxruntime`, from Python, C#, Java, JavaScript and more.",
         "Converted and compared with torch on the run's evaluation examples, in a minute or so.",
     ),
     Form(
-        "keras", "Keras", ":material/layers:",
+        "keras",
+        "Keras",
+        ":material/layers:",
         "For TensorFlow: the `.keras` file that this training left, with its tokenizer.",
         "Compared with torch on the run's evaluation examples, in half a minute or so.",
     ),
-)  # fmt: skip
+)
 
 
 def show(run: Run) -> None:
@@ -70,26 +76,35 @@ def _card(form: Form, subject: Subject, trained: Run) -> None:
     st.markdown(f"##### {form.icon} {form.title}")
     st.markdown(form.purpose)
     int8 = form.name == "onnx" and st.toggle(
-        "8-bit weights", key="share_export_int8",
+        "8-bit weights",
+        key="share_export_int8",
         help="A quarter of the size, often faster on a CPU. What it costs in accuracy is measured.",
-    )  # fmt: skip
+    )
     spec = build({"model": subject.model_dump(), "form": form.name, "int8": int8}, ExportSpec).model_dump(mode="json")
     made = light_run.latest(exports.KIND, spec)
     path = exports.made_by(made, resources.settings()) if made is not None and made.status == "finished" else None
     title = f"Making the {form.title} zip{' with 8-bit weights' if int8 else ''}"
     if made is None or path is None:
         light_run.work_on(
-            exports.KIND, title, spec, at_once=False, offer=form.takes, button="Make the zip",
+            exports.KIND,
+            title,
+            spec,
+            at_once=False,
+            offer=form.takes,
+            button="Make the zip",
             key=f"{form.name}_{int8}",
-        )  # fmt: skip
+        )
         return
     _result(form, made, path, trained)
     with st.container(horizontal=True, vertical_alignment="center"):
         _download(form, path)
         st.button(
-            "Make again", key=f"share_again_{form.name}", type="tertiary", on_click=light_run.start,
+            "Make again",
+            key=f"share_again_{form.name}",
+            type="tertiary",
+            on_click=light_run.start,
             args=(exports.KIND, title, spec),
-        )  # fmt: skip
+        )
 
 
 def _result(form: Form, made: Run, path: Path, trained: Run) -> None:
@@ -109,9 +124,15 @@ def _result(form: Form, made: Run, path: Path, trained: Run) -> None:
 
 def _download(form: Form, path: Path) -> None:
     st.download_button(
-        f"Download ({size(path.stat().st_size)})", lambda: path.open("rb"), path.name, "application/zip",
-        key=f"share_download_{form.name}", type="primary", icon=":material/download:", on_click="ignore",
-    )  # fmt: skip
+        f"Download ({size(path.stat().st_size)})",
+        lambda: path.open("rb"),
+        path.name,
+        "application/zip",
+        key=f"share_download_{form.name}",
+        type="primary",
+        icon=":material/download:",
+        on_click="ignore",
+    )
 
 
 def agreement(title: str, told: dict[str, Any]) -> str:

@@ -112,19 +112,27 @@ def _form(run: Run, account: Account, pushes: list[Run]) -> None:
         return
     st.markdown(f":material/account_circle: Signed in as **{plain(account.name)}**")
     last = pushes[0] if pushes else None
-    what = str(st.segmented_control(
-        "What to push", list(WHAT), default=last.spec["what"] if last else "model", required=True, key="hub_what",
-        format_func=WHAT.__getitem__,
-    ))  # fmt: skip
+    what = str(
+        st.segmented_control(
+            "What to push",
+            list(WHAT),
+            default=last.spec["what"] if last else "model",
+            required=True,
+            key="hub_what",
+            format_func=WHAT.__getitem__,
+        )
+    )
     trained: RunSpec = build(run.spec)
     last = next((push for push in pushes if push.spec["what"] == what), None)
     title = run.name if what == "model" else dataset_name(trained.data)
     repo_id = _name(last.spec["repo_id"] if last else f"{account.name}/{repo_name(title)}", account, f"{run.id}_{what}")
     private = st.toggle(
-        "Private", value=bool(last.spec["private"]) if last else True, key=f"hub_private_{run.id}_{what}",
+        "Private",
+        value=bool(last.spec["private"]) if last else True,
+        key=f"hub_private_{run.id}_{what}",
         help="Only you, and those whom you let in, see the repository and can load from it. You can open it later in "
         "its settings on the Hub.",
-    )  # fmt: skip
+    )
     if not private:
         st.caption(":material/public: Everybody will see it and can load from it.")
     tree: dict[str, Any] = {"run": run.id, "attempt": run.attempt, "what": what, "repo_id": repo_id}
@@ -137,11 +145,15 @@ def _form(run: Run, account: Account, pushes: list[Run]) -> None:
     more = _more(bool(pushes) and " already" in (pushes[0].error or ""))
     update = again or more["update"]
     st.button(
-        f"Update {repo_id}" if again else f"Push to {repo_id}", type="primary", icon=":material/cloud_upload:",
-        key="hub_push", disabled=not ready, on_click=_push,
+        f"Update {repo_id}" if again else f"Push to {repo_id}",
+        type="primary",
+        icon=":material/cloud_upload:",
+        key="hub_push",
+        disabled=not ready,
+        on_click=_push,
         args=(run, tree | more | {"private": private, "update": update}),
         help="What has not changed is not sent again." if again else None,
-    )  # fmt: skip
+    )
 
 
 def _name(usual: str, account: Account, key: str) -> str:
@@ -174,9 +186,12 @@ def _files(sizes: Mapping[str, int | None], caption: str) -> None:
     rows = [(name, "made from the card" if count is None else size(count)) for name, count in sizes.items()]
     st.markdown("**What goes out**")
     st.dataframe(
-        pd.DataFrame(rows, columns=["File", "Size"]), hide_index=True, height="content", key="hub_files",
+        pd.DataFrame(rows, columns=["File", "Size"]),
+        hide_index=True,
+        height="content",
+        key="hub_files",
         alt="The files that go out",
-    )  # fmt: skip
+    )
     st.caption(caption)
 
 
@@ -188,9 +203,10 @@ def _more(open_it: bool) -> dict[str, Any]:
             "Commit message", key="hub_message", placeholder="Upload with Tunedeck", max_chars=200
         )
         update = st.checkbox(
-            "Replace what a repository of this name holds", key="hub_update",
+            "Replace what a repository of this name holds",
+            key="hub_update",
             help="Without it, a push stops where there is something already. Earlier versions stay in its history.",
-        )  # fmt: skip
+        )
     return {"branch": branch.strip() or None, "message": message, "update": update}
 
 

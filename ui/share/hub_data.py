@@ -31,14 +31,21 @@ def choose(trained: DataSpec) -> dict[str, Any] | None:
     names = [column.name for column in prepared.columns if column.kind in SIMPLE]
     usual = [*(data.text_columns or prepared.text_guess), data.label_column or prepared.label_guess]
     columns = st.multiselect(
-        "Columns", names, [name for name in usual if name in names], key=f"hub_columns_{key}",
+        "Columns",
+        names,
+        [name for name in usual if name in names],
+        key=f"hub_columns_{key}",
         help="Only these go out. What else is in the file, such as names or addresses, stays here.",
-    )  # fmt: skip
+    )
     left, right = st.columns(2)
     licence = left.selectbox(
-        "Licence", LICENCES, key="hub_licence", accept_new_options=True,
-        format_func=lambda name: name or "None given", help="What others may do with it. Not yours? Take the source's.",
-    )  # fmt: skip
+        "Licence",
+        LICENCES,
+        key="hub_licence",
+        accept_new_options=True,
+        format_func=lambda name: name or "None given",
+        help="What others may do with it. Not yours? Take the source's.",
+    )
     language = right.text_input(
         "Language", key="hub_language", placeholder="en", max_chars=60, help="A code, such as en."
     )
@@ -47,14 +54,19 @@ def choose(trained: DataSpec) -> dict[str, Any] | None:
         f"I may publish these {counted(rows, 'text')}: they are mine, or their licence allows it, and nobody's private "
         "matters are in them.",
         key=f"hub_may_{key}",
-    )  # fmt: skip
+    )
     if not splits or not columns or not may:
         st.caption("Choose splits and columns, and tick the box." if may is False else "Choose splits and columns.")
         return None
     return {
-        "data": data.model_dump(mode="json"), "splits": splits, "columns": columns, "licence": licence or "",
-        "language": language.strip(), "with_texts": may, "final_tests": final,
-    }  # fmt: skip
+        "data": data.model_dump(mode="json"),
+        "splits": splits,
+        "columns": columns,
+        "licence": licence or "",
+        "language": language.strip(),
+        "with_texts": may,
+        "final_tests": final,
+    }
 
 
 def _which(trained: DataSpec) -> DataSpec:
@@ -86,7 +98,10 @@ def _splits(prepared: Prepared, aside: set[str], key: str) -> tuple[list[str], b
         final = st.checkbox("Push final tests too", key=f"hub_final_{key}")
     offered = names if final else [name for name in names if name not in aside]
     chosen = st.multiselect(
-        "Splits", offered, [name for name in offered if name not in aside], key=f"hub_splits_{key}_{final}",
+        "Splits",
+        offered,
+        [name for name in offered if name not in aside],
+        key=f"hub_splits_{key}_{final}",
         format_func=lambda name: f"{name} ({prepared.splits[name].rows:,})",
-    )  # fmt: skip
+    )
     return chosen, final

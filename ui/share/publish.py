@@ -32,9 +32,12 @@ def show(run: Run) -> None:
     )
     named = {r.id: r for r in share_choose.shareable()}
     chosen = st.multiselect(
-        "Runs", list(named), [run.id], key=f"publish_runs_{run.id}",
+        "Runs",
+        list(named),
+        [run.id],
+        key=f"publish_runs_{run.id}",
         format_func=share_choose.titles(list(named.values())).__getitem__,
-    )  # fmt: skip
+    )
     left, right = st.columns([1.2, 1], gap="medium")
     mode = left.segmented_control(
         "Visitors may", list(MODES), default="viewer", format_func=MODES.__getitem__, required=True, key="publish_mode"
@@ -46,9 +49,11 @@ def show(run: Run) -> None:
         show_error(error, "The settings of a run are not valid any more")
         return
     texts = right.toggle(
-        "With the texts of the judged examples", open_texts, key=f"publish_texts_{'-'.join(chosen)}",
+        "With the texts of the judged examples",
+        open_texts,
+        key=f"publish_texts_{'-'.join(chosen)}",
         help="So that visitors can read mistakes. Leave it off if the texts are not yours to give away.",
-    )  # fmt: skip
+    )
     if not chosen:
         st.caption("Choose at least one run.")
         return
@@ -59,18 +64,30 @@ def show(run: Run) -> None:
     path = resources.settings().run_dir(made.id) / publish.NAME if made is not None else None
     if made is None or made.status != "finished" or path is None or not path.is_file():
         light_run.work_on(
-            "publish", TITLE, spec, at_once=False, button="Publish", key="-".join(chosen),
+            "publish",
+            TITLE,
+            spec,
+            at_once=False,
+            button="Publish",
+            key="-".join(chosen),
             offer="Made in the background in a few seconds; nothing leaves this machine before you put it online.",
-        )  # fmt: skip
+        )
         return
     with st.container(horizontal=True, vertical_alignment="center", key="publish_ready"):
         st.download_button(
-            "Download the folder", lambda: path.open("rb"), publish.NAME, "application/zip", type="primary",
-            icon=":material/download:", key="publish_download", on_click="ignore",
-        )  # fmt: skip
+            "Download the folder",
+            lambda: path.open("rb"),
+            publish.NAME,
+            "application/zip",
+            type="primary",
+            icon=":material/download:",
+            key="publish_download",
+            on_click="ignore",
+        )
         st.markdown(f":gray[{size(path.stat().st_size)} · {counted(len(chosen), 'run')} · {MODES[str(mode)].lower()}]")
-        st.button("Make it anew", key="publish_anew", type="tertiary", on_click=light_run.start,
-                  args=("publish", TITLE, spec))  # fmt: skip
+        st.button(
+            "Make it anew", key="publish_anew", type="tertiary", on_click=light_run.start, args=("publish", TITLE, spec)
+        )
     st.markdown(
         "1. Unpack it and look at it: `pip install -r requirements.txt`, `streamlit run streamlit_app.py`.\n"
         "2. Put the content into a new GitHub repository.\n"

@@ -34,23 +34,36 @@ def show(run: Run) -> None:
     _hint(run)
     public = texts_are_public(spec)
     with_texts = st.toggle(
-        "With texts of the data", public, key=f"share_report_texts_{run.id}",
+        "With texts of the data",
+        public,
+        key=f"share_report_texts_{run.id}",
         help="The surest mistakes with their texts, and groups named by values of columns. Off for a file of yours "
         "unless you turn it on: whoever gets the report can read them.",
-    )  # fmt: skip
+    )
     if with_texts and not public:
         st.caption(":material/visibility: Texts and values of your file will be in the report.")
     made = partial(_made, resources.store(), resources.settings(), run, with_texts)
     name = partial(report.file_name, run.name, run.id)
     with st.container(horizontal=True, key="share_report_downloads"):
         st.download_button(
-            "Download HTML", partial(_html, made), name(".html"), "text/html", key="share_report_html",
-            on_click="ignore", type="primary", icon=":material/download:",
-        )  # fmt: skip
+            "Download HTML",
+            partial(_html, made),
+            name(".html"),
+            "text/html",
+            key="share_report_html",
+            on_click="ignore",
+            type="primary",
+            icon=":material/download:",
+        )
         st.download_button(
-            "Download Markdown", partial(_markdown, made), name(".md"), "text/markdown", key="share_report_md",
-            on_click="ignore", icon=":material/download:",
-        )  # fmt: skip
+            "Download Markdown",
+            partial(_markdown, made),
+            name(".md"),
+            "text/markdown",
+            key="share_report_md",
+            on_click="ignore",
+            icon=":material/download:",
+        )
     if st.toggle("Show it here", key=f"share_report_preview_{run.id}"):
         with st.spinner("Drawing the report"):
             st.iframe(_html(made), height=PREVIEW_PX, alt="Preview of the report")

@@ -28,8 +28,14 @@ if TYPE_CHECKING:
 
 SIMPLE = ("text", "integer", "float", "boolean", "class")
 DTYPES = {"text": "string", "integer": "int64", "float": "float64", "boolean": "bool", "class": "int64"}
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"),
-         (10_000_000, "1M<n<10M"), (100_000_000, "10M<n<100M"))  # fmt: skip
+SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+    (100_000_000, "10M<n<100M"),
+)
 
 
 class Part(NamedTuple):
@@ -75,9 +81,14 @@ def choose_columns(prepared: Prepared, wanted: Sequence[str], texts: Sequence[st
 
 
 def dataset_files(
-    prepared: Prepared, splits: Sequence[str], columns: Sequence[Column], spec: PushSpec, folder: Path,
-    settings: Settings, progress: Progress = ignore,
-) -> list[Outgoing]:  # fmt: skip
+    prepared: Prepared,
+    splits: Sequence[str],
+    columns: Sequence[Column],
+    spec: PushSpec,
+    folder: Path,
+    settings: Settings,
+    progress: Progress = ignore,
+) -> list[Outgoing]:
     """Writes the splits below `folder` and returns them with their card. Raises DataError."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
     files, parts = [], []
@@ -137,8 +148,10 @@ def card(title: str, parts: Sequence[Part], columns: Sequence[Column], spec: Pus
     rows = sum(part.rows for part in parts)
     size = next((name for most, name in SIZES if rows < most), "n>100M")
     header: dict[str, Any] = {
-        "pretty_name": title, "task_categories": ["text-classification"], "size_categories": [size],
-    }  # fmt: skip
+        "pretty_name": title,
+        "task_categories": ["text-classification"],
+        "size_categories": [size],
+    }
     if spec.licence:
         header["license"] = spec.licence
     if spec.language:
@@ -155,8 +168,11 @@ def card(title: str, parts: Sequence[Part], columns: Sequence[Column], spec: Pus
     lines = ["---", described, "---", "", f"# {_plain(title)}", "", *table, "", f"Columns: {names}."]
     for column in columns:
         if column.names:
-            lines += ["", f"{_code(column.name)} has {counted(len(column.names), 'class', 'classes')}, in this order: "
-                      f"{listed([_code(name) for name in column.names])}."]  # fmt: skip
+            lines += [
+                "",
+                f"{_code(column.name)} has {counted(len(column.names), 'class', 'classes')}, in this order: "
+                f"{listed([_code(name) for name in column.names])}.",
+            ]
     load = ["from datasets import load_dataset", "", f'dataset = load_dataset("{spec.repo_id}")']
     return "\n".join([*lines, "", "```python", *load, "```", "", "Prepared with Tunedeck.", ""])
 

@@ -176,17 +176,27 @@ class _Job:
                 raise Interrupted
             gone = [CommitOperationDelete(path) for path in self._stale(found)]
             done = self.api.create_commit(
-                self.target.repo_id, [*gone, *operations.values()], repo_type=self.target.what,
-                commit_message=self.target.message or "Upload with Tunedeck", revision=self.target.branch,
-                parent_commit=parent, num_threads=1,
-            )  # fmt: skip
+                self.target.repo_id,
+                [*gone, *operations.values()],
+                repo_type=self.target.what,
+                commit_message=self.target.message or "Upload with Tunedeck",
+                revision=self.target.branch,
+                parent_commit=parent,
+                num_threads=1,
+            )
         return self.summary(done.oid)
 
     def summary(self, commit: str | None) -> dict[str, Any]:
         return {
-            "what": self.target.what, "repo": self.target.repo_id, "url": self.target.url, "private": self.private,
-            "commit": commit, "files": len(self.files), "bytes": self.total, "sent": self.sent,
-        }  # fmt: skip
+            "what": self.target.what,
+            "repo": self.target.repo_id,
+            "url": self.target.url,
+            "private": self.private,
+            "commit": commit,
+            "files": len(self.files),
+            "bytes": self.total,
+            "sent": self.sent,
+        }
 
     def there(self) -> str:
         """What of it has arrived, in a sentence; empty if nothing has."""
@@ -300,9 +310,13 @@ class _Job:
                 file.sending = True
             try:
                 self.api.preupload_lfs_files(
-                    self.target.repo_id, [operations[file.path] for file in group], repo_type=self.target.what,
-                    revision=self.target.branch, num_threads=1, free_memory=False,
-                )  # fmt: skip
+                    self.target.repo_id,
+                    [operations[file.path] for file in group],
+                    repo_type=self.target.what,
+                    revision=self.target.branch,
+                    num_threads=1,
+                    free_memory=False,
+                )
             finally:
                 for file in counted:
                     file.sending = False

@@ -86,7 +86,7 @@ def _safetensors(source: Path, files: Files, name: str, title: str, settings: Se
     labels = _labels(json.loads(str(files["config.json"])))
     return files | _card(source, settings) | {
         usage.README: usage.safetensors_readme(title, name, labels, temperature)
-    }, {"temperature": temperature}  # fmt: skip
+    }, {"temperature": temperature}
 
 
 def _card(source: Path, settings: Settings) -> Files:
@@ -130,8 +130,9 @@ def _onnx(
         runtimes["int8"] = small = onnx_model.Runtime(folder)
         after = small.probabilities(texts.texts, batches, report.fraction)
         found["int8"] = onnx_model.cost(before, after, texts) | {
-            "bytes": onnx_model.bytes_of(folder), "fp32_bytes": weights,
-        }  # fmt: skip
+            "bytes": onnx_model.bytes_of(folder),
+            "fp32_bytes": weights,
+        }
     found["speed"] = onnx_model.speed(model, runtimes, texts, report.fraction)
     names = clean(list(model.names), settings)
     return _files(folder) | {
@@ -139,7 +140,7 @@ def _onnx(
         usage.LABELS: json.dumps(names, ensure_ascii=False, indent=1),
         usage.README: usage.onnx_readme(title, names, model.temperature, spec.int8),
         CHECK: _check_text(found, {"opset": onnx_model.OPSET, "temperature": model.temperature}),
-    }, found | {"temperature": model.temperature}  # fmt: skip
+    }, found | {"temperature": model.temperature}
 
 
 def _keras(
@@ -164,7 +165,7 @@ def _keras(
         usage.LABELS: json.dumps(told, ensure_ascii=False, indent=1),
         usage.README: usage.keras_readme(title, names, versions()),
         CHECK: _check_text(found, {"temperature": model.temperature}),
-    }, found | {"temperature": model.temperature}  # fmt: skip
+    }, found | {"temperature": model.temperature}
 
 
 def keras_file(folder: Path) -> Path | None:

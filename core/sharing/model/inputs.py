@@ -66,9 +66,11 @@ def _of_run(run_id: str, names: tuple[str, ...], most: int, settings: Settings, 
     if not texts:
         raise DataError("it has no evaluation examples")
     return Inputs(
-        texts, labels if (labels >= 0).all() else None, "evaluation examples of the run",
+        texts,
+        labels if (labels >= 0).all() else None,
+        "evaluation examples of the run",
         spec.evaluation.metric_for_best_model,
-    )  # fmt: skip
+    )
 
 
 def _sample(most: int) -> Inputs:

@@ -91,10 +91,16 @@ def write(model: Classifier, folder: Path) -> None:
     try:
         model.model.set_attn_implementation("eager")  # plain matrix products, which every runtime has
         program = torch.onnx.export(
-            _Answers(model.model, model.temperature).eval(), (), kwargs=padded, dynamo=True, verbose=False,
-            opset_version=OPSET, input_names=list(padded), output_names=["logits", "probabilities"],
+            _Answers(model.model, model.temperature).eval(),
+            (),
+            kwargs=padded,
+            dynamo=True,
+            verbose=False,
+            opset_version=OPSET,
+            input_names=list(padded),
+            output_names=["logits", "probabilities"],
             dynamic_shapes={name: {0: "batch", 1: "sequence"} for name in padded},
-        )  # fmt: skip
+        )
         assert program is not None, "dynamo=True returns one"
         ClearMetadataAndDocStringPass()(program.model)  # each node says from which file of this machine it came
         program.save(folder / MODEL, external_data=model.model.num_parameters() * 4 > LARGEST_FILE)
@@ -114,9 +120,11 @@ def write_tokenizer(model: Classifier, path: Path) -> None:
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
     backend.enable_truncation(model.max_length, direction=tokenizer.truncation_side)
     backend.enable_padding(
-        direction=tokenizer.padding_side, pad_id=tokenizer.pad_token_id, pad_token=tokenizer.pad_token,
+        direction=tokenizer.padding_side,
+        pad_id=tokenizer.pad_token_id,
+        pad_token=tokenizer.pad_token,
         pad_type_id=tokenizer.pad_token_type_id,
-    )  # fmt: skip
+    )
     backend.save(str(path))
 
 
@@ -139,9 +147,10 @@ class Runtime:
         """A batch: int64 (texts, longest)."""
         rows = self.encode(texts)
         found = {
-            "input_ids": [row.ids for row in rows], "attention_mask": [row.attention_mask for row in rows],
+            "input_ids": [row.ids for row in rows],
+            "attention_mask": [row.attention_mask for row in rows],
             "token_type_ids": [row.type_ids for row in rows],
-        }  # fmt: skip
+        }
         return {name: np.array(found[name], dtype=np.int64) for name in self.wanted}
 
     def run(self, tokens: dict[str, np.ndarray]) -> np.ndarray:
@@ -213,8 +222,9 @@ def check(model: Classifier, folder: Path, inputs: Inputs, known: Reference, tic
     found = runtime.probabilities(known.texts, mixed_batches(len(known.texts)), tick)
     lengths = [len(ids) for ids in known.tokens]
     return compared("ONNX", known.probabilities, found, inputs, model.title) | {
-        "tokens": [min(lengths), max(lengths)], "batch_sizes": list(BATCHES),
-    }  # fmt: skip
+        "tokens": [min(lengths), max(lengths)],
+        "batch_sizes": list(BATCHES),
+    }
 
 
 def compared(form: str, reference: np.ndarray, found: np.ndarray, inputs: Inputs, title: str) -> dict[str, Any]:
@@ -226,9 +236,12 @@ def compared(form: str, reference: np.ndarray, found: np.ndarray, inputs: Inputs
             f"most {TOLERANCE:g} is allowed), so it was thrown away; take safetensors"
         )
     return {
-        "texts": len(reference), "of": inputs.source, "max_difference": difference, "tolerance": TOLERANCE,
+        "texts": len(reference),
+        "of": inputs.source,
+        "max_difference": difference,
+        "tolerance": TOLERANCE,
         "same_class": int((reference.argmax(axis=1) == found.argmax(axis=1)).sum()),
-    }  # fmt: skip
+    }
 
 
 def quantise(folder: Path, title: str) -> None:
@@ -249,10 +262,14 @@ def quantise(folder: Path, title: str) -> None:
             del whole.graph.value_info[:]  # it names shapes that matrices have before they are turned over
             onnx.save(whole, folder / MODEL)
             quantize_dynamic(
-                folder / MODEL, small / MODEL, op_types_to_quantize=list(QUANTISED), per_channel=True,
-                reduce_range=True, weight_type=QuantType.QInt8,
+                folder / MODEL,
+                small / MODEL,
+                op_types_to_quantize=list(QUANTISED),
+                per_channel=True,
+                reduce_range=True,
+                weight_type=QuantType.QInt8,
                 use_external_data_format=bytes_of(folder) > LARGEST_FILE,
-            )  # fmt: skip
+            )
         except Exception as error:  # whatever the quantiser finds in a graph that it does not know
             raise ModelError(
                 f"{title} cannot have weights of 8 bits ({library_message(error, 160)}); take ONNX without them"
@@ -276,9 +293,11 @@ def cost(before: np.ndarray, after: np.ndarray, inputs: Inputs) -> dict[str, Any
     """What int8 changes: before, after (texts, classes) are the probabilities of the same texts."""
     first, second = before.argmax(axis=1), after.argmax(axis=1)
     made: dict[str, Any] = {
-        "texts": len(before), "of": inputs.source, "same_class": int((first == second).sum()),
+        "texts": len(before),
+        "of": inputs.source,
+        "same_class": int((first == second).sum()),
         "max_difference": float(np.abs(before - after).max()),
-    }  # fmt: skip
+    }
     if inputs.labels is None:
         return made
     names = list(dict.fromkeys(["accuracy", inputs.metric]))
@@ -287,7 +306,7 @@ def cost(before: np.ndarray, after: np.ndarray, inputs: Inputs) -> dict[str, Any
     fp32, int8 = (score(names, predicted, labels) for predicted in (first, second))
     return made | {
         "metrics": {n: {"fp32": fp32[n], "int8": int8[n], "difference": difference[n]} for n in names},
-    }  # fmt: skip
+    }
 
 
 def speed(model: Classifier, runtimes: dict[str, Runtime], inputs: Inputs, tick: Tick) -> dict[str, Any]:

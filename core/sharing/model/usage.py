@@ -78,7 +78,9 @@ if __name__ == "__main__":
 
 def safetensors_readme(title: str, name: str, labels: Sequence[str], temperature: float) -> str:
     return _readme(
-        title, labels, "A folder of Hugging Face Transformers: weights as safetensors, config, tokenizer.",
+        title,
+        labels,
+        "A folder of Hugging Face Transformers: weights as safetensors, config, tokenizer.",
         f"""To load it (pip install torch transformers), beside this folder:
 
 {_indented(load_code(Path(name)))}
@@ -88,8 +90,9 @@ To classify:
     from transformers import pipeline
     classify = pipeline("text-classification", model=model, tokenizer=tokenizer)
     print(classify("a text", truncation=True))
-""" + _temperature(temperature),
-    )  # fmt: skip
+"""
+        + _temperature(temperature),
+    )
 
 
 def onnx_readme(title: str, labels: Sequence[str], temperature: float, int8: bool) -> str:
@@ -98,7 +101,9 @@ def onnx_readme(title: str, labels: Sequence[str], temperature: float, int8: boo
         f"The temperature {temperature:.4g} is applied in probabilities, not in logits.\n" if temperature != 1 else ""
     )
     return _readme(
-        title, labels, "An ONNX model for onnxruntime, in any language it is made for, and its tokenizer.",
+        title,
+        labels,
+        "An ONNX model for onnxruntime, in any language it is made for, and its tokenizer.",
         f"""To use it:
 
     pip install onnxruntime tokenizers numpy
@@ -108,13 +113,15 @@ model.onnx takes input_ids, attention_mask and, if the model has them, token_typ
 logits and probabilities: float32, (texts, classes), the classes in the order of labels.json.
 {kind}{applied}check.json tells on how many texts it was held against torch, and how far apart they were.
 """,
-    )  # fmt: skip
+    )
 
 
 def keras_readme(title: str, labels: Sequence[str], versions: dict[str, str]) -> str:
     wanted = " ".join(f"{n}=={versions[n]}" for n in ("tensorflow", "keras", "keras-hub") if n in versions)
     return _readme(
-        title, labels, "A Keras model of KerasHub, and its tokenizer.",
+        title,
+        labels,
+        "A Keras model of KerasHub, and its tokenizer.",
         f"""To use it:
 
     pip install {wanted} tokenizers
@@ -124,7 +131,7 @@ In code: import keras_hub first, so that Keras knows the layers, then keras.savi
 is logits. Nothing in the file is code: safe_mode can stay on.
 check.json tells on how many texts it was held against torch, and how far apart they were.
 """,
-    )  # fmt: skip
+    )
 
 
 def _readme(title: str, labels: Sequence[str], what: str, how: str) -> str:

@@ -35,9 +35,13 @@ def search() -> None:
         return
     by_name = {one.name: one for one in found}
     st.pills(
-        "Found", list(by_name), format_func=lambda name: _said(by_name[name]), key="hub_found", on_change=_take,
+        "Found",
+        list(by_name),
+        format_func=lambda name: _said(by_name[name]),
+        key="hub_found",
+        on_change=_take,
         label_visibility="collapsed",
-    )  # fmt: skip
+    )
 
 
 def _take() -> None:
@@ -96,9 +100,12 @@ def _configs(found: Look) -> None:
         for split, rows in (config.splits or {"": None}).items()
     ]
     st.dataframe(
-        pd.DataFrame(rows), hide_index=True, height=38 + 35 * min(len(rows), 5), alt="Configurations and splits",
+        pd.DataFrame(rows),
+        hide_index=True,
+        height=38 + 35 * min(len(rows), 5),
+        alt="Configurations and splits",
         column_config={"Rows": st.column_config.NumberColumn(format="localized")},
-    )  # fmt: skip
+    )
     if len(found.configs) > 1:
         st.caption(f"It has {counted(len(found.configs), 'configuration')}: name the one you want before you open it.")
 
@@ -109,9 +116,12 @@ def _preview(found: Look) -> None:
         st.caption("Its files have no preview.")
         return
     file = st.selectbox(
-        "First rows of", files, None, placeholder="Choose a file to see its first rows, without downloading it",
+        "First rows of",
+        files,
+        None,
+        placeholder="Choose a file to see its first rows, without downloading it",
         key=f"hub_preview_{found.name}",
-    )  # fmt: skip
+    )
     if file is None:
         return
     try:

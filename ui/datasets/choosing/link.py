@@ -84,9 +84,13 @@ def _ask(path: str, held: dict[str, str]) -> None:
         with st.container(horizontal=True):
             if not on_network:
                 st.button(
-                    f"Open {plain(_end_of(shown(path)))}", type="primary", icon=":material/folder_open:",
-                    key="link_open", on_click=state.may_open, args=(path,),
-                )  # fmt: skip
+                    f"Open {plain(_end_of(shown(path)))}",
+                    type="primary",
+                    icon=":material/folder_open:",
+                    key="link_open",
+                    on_click=state.may_open,
+                    args=(path,),
+                )
             st.button("Do not open", key="link_leave", on_click=_leave, args=(held,))
 
 

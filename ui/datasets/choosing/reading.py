@@ -18,9 +18,15 @@ JSON_NAMES = (".json", ".jsonl", ".ndjson", ".json.gz", ".jsonl.gz", ".ndjson.gz
 BOOK_NAMES = (".xlsx", ".xlsm")
 ENCODINGS = {code: f"{name}  ({code})" for code, name in CHOICES.items()}
 DELIMITERS = {
-    ",": "Comma  ,", "\t": "Tab", ";": "Semicolon  ;", "|": "Bar  |", "~": "Tilde  ~", "^": "Caret  ^",
-    "\x01": "Control character \\x01 (Hive)", "\x1f": "Control character \\x1f",
-}  # fmt: skip
+    ",": "Comma  ,",
+    "\t": "Tab",
+    ";": "Semicolon  ;",
+    "|": "Bar  |",
+    "~": "Tilde  ~",
+    "^": "Caret  ^",
+    "\x01": "Control character \\x01 (Hive)",
+    "\x1f": "Control character \\x1f",
+}
 QUOTES = {'"': 'Double quote  "', "'": "Single quote  '"}
 ESCAPES = {"\\": "Backslash  \\", "": "None"}
 SWITCH = {True: "Yes", False: "No"}
@@ -85,9 +91,15 @@ def _book_options(read: ReadSpec, found: dict[str, Any]) -> None:
 
 def _skip_lines(place: DeltaGenerator, read: ReadSpec, found: dict[str, Any]) -> None:
     place.number_input(
-        _title("skip_lines"), min_value=0, max_value=10_000, value=read.skip_lines, step=1, key="read_skip_lines",
-        placeholder=_detected(found.get("skip_lines")), help=_help("skip_lines"),
-    )  # fmt: skip
+        _title("skip_lines"),
+        min_value=0,
+        max_value=10_000,
+        value=read.skip_lines,
+        step=1,
+        key="read_skip_lines",
+        placeholder=_detected(found.get("skip_lines")),
+        help=_help("skip_lines"),
+    )
 
 
 def _buttons(read: ReadSpec) -> None:
@@ -106,10 +118,15 @@ def _choice(
     options = [*titles, *([value] if value is not None and value not in titles else [])]
     seen = found.get(name)
     place.selectbox(
-        _title(name), options, None if value is None else options.index(value), key=f"read_{name}",
-        format_func=lambda option: titles.get(option, plain(str(option))), accept_new_options=new,
-        placeholder=_detected(titles.get(seen, seen if seen is None else plain(str(seen)))), help=_help(name),
-    )  # fmt: skip
+        _title(name),
+        options,
+        None if value is None else options.index(value),
+        key=f"read_{name}",
+        format_func=lambda option: titles.get(option, plain(str(option))),
+        accept_new_options=new,
+        placeholder=_detected(titles.get(seen, seen if seen is None else plain(str(seen)))),
+        help=_help(name),
+    )
 
 
 def _read_again(values: dict[str, Any]) -> None:

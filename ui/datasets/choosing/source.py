@@ -44,9 +44,15 @@ def choose() -> None:
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         state.remember(key, state.source())  # it may have been chosen elsewhere: a recent dataset, a preset
         st.segmented_control(
-            "Source", access.sources(resources.settings()), format_func=KINDS.__getitem__, required=True, key=key,
-            label_visibility="collapsed", on_change=_choose_kind, args=(key,),
-        )  # fmt: skip
+            "Source",
+            access.sources(resources.settings()),
+            format_func=KINDS.__getitem__,
+            required=True,
+            key=key,
+            label_visibility="collapsed",
+            on_change=_choose_kind,
+            args=(key,),
+        )
         _recent()
     kind = state.source()
     if kind == "file":
@@ -101,20 +107,25 @@ def _file() -> None:
     with upload:
         key = state.upload_key("dataset")
         st.file_uploader(
-            "Upload a file", key=key, on_change=_uploaded, args=(key,),
+            "Upload a file",
+            key=key,
+            on_change=_uploaded,
+            args=(key,),
             max_upload_size=settings.max_upload_bytes // 1024**2,
             help="CSV, TSV, JSON, JSON Lines, Parquet, Arrow or Excel, also packed as .gz, .zip, .tar and the like. "
             "It is copied to Tunedeck's home folder.",
-        )  # fmt: skip
+        )
     if path is not None:
         with path, st.form("dataset_path", border=False):
             name, button = st.columns([4, 1], vertical_alignment="bottom")
             state.begin_with("path", _typed_path(state.data()))
             name.text_input(
-                "Or the path of a file or folder on this computer" if local else
-                f"Or a file or folder of the server's, in {plain(listed(roots))}", key="path",
+                "Or the path of a file or folder on this computer"
+                if local
+                else f"Or a file or folder of the server's, in {plain(listed(roots))}",
+                key="path",
                 placeholder="~/reviews.csv, or a folder with train and test files" if local else f"{roots[0]}/file.csv",
-            )  # fmt: skip
+            )
             button.form_submit_button("Open", on_click=_open_path, width="stretch")
 
 
@@ -150,9 +161,14 @@ def _recent() -> None:
     if not listed:
         return
     st.menu_button(
-        "Recent", listed, format_func=lambda d: plain(dataset_name(d)), icon=":material/history:", type="tertiary",
-        key="recent_dataset", on_click=_open_recent,
-    )  # fmt: skip
+        "Recent",
+        listed,
+        format_func=lambda d: plain(dataset_name(d)),
+        icon=":material/history:",
+        type="tertiary",
+        key="recent_dataset",
+        on_click=_open_recent,
+    )
 
 
 def _recently() -> list[DataSpec]:
