@@ -143,7 +143,7 @@ def submitted(settings: Settings, trained: str) -> str:
 
 def worker(run_id: str) -> dict[str, Any]:
     """What the worker does, with the seconds of its parts."""
-    from core.runs.worker import KINDS
+    from core.runs.worker import do
     from core.runs.writer import RunWriter
     from core.settings import from_environment
 
@@ -164,7 +164,7 @@ def worker(run_id: str) -> dict[str, Any]:
     report.phase = told  # type: ignore[method-assign]
     report.fraction = lambda text, done=None: told(text)  # type: ignore[method-assign]
     started = time.perf_counter()
-    summary = KINDS["evaluate"](run, settings, report)
+    summary = do(run, settings, report)
     seconds = time.perf_counter() - started
     told("")
     report.end_thread()

@@ -12,11 +12,14 @@ Level = Literal["info", "notice", "warning"]
 class Reporter(Protocol):
     """Where tasks, engines and evaluation say how they are doing. Calls return at once; writing is batched behind it.
 
-    Safe to call from any thread. No call raises, except that `check_stop` may.
+    Safe to call from any thread. No call raises, except that `fraction` and `check_stop` may.
     """
 
     def phase(self, text: str) -> None:
         """What is being done now, in a few words for the progress bar: "Tokenising", "Training"."""
+
+    def fraction(self, text: str, done: float | None = None) -> None:
+        """A phase that knows how much of it is done, from 0 to 1. Raises to end the run if it was asked to stop."""
 
     def progress(self, step: int, total: int, epoch: float | None = None) -> None:
         """Optimizer steps done of all; throttled by the receiver, so call it at every step."""

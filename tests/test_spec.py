@@ -103,9 +103,3 @@ def test_assignments_change_single_fields() -> None:
 def test_a_bad_assignment_has_its_sentence(text: str) -> None:
     with pytest.raises(SpecError):
         replace(RunSpec(), parse_assignments([text]))
-
-
-def test_every_kind_of_work_has_a_spec_and_somebody_who_does_it() -> None:
-    from core.runs import kinds, worker
-
-    assert set(kinds.SPECS) == set(worker.KINDS)

@@ -13,7 +13,7 @@ import pytest
 from core.data.loading.text_ids import text_ids
 from core.models import loading as model_loading
 from core.models import scratch
-from core.runs.worker import KINDS
+from core.runs import worker
 from core.runs.writer import RunWriter
 from core.settings import Settings
 from core.store.store import Store
@@ -112,7 +112,7 @@ def worker_of(store: Store, settings: Settings) -> Callable[..., tuple[str, dict
         settings.run_dir(run_id).mkdir(parents=True, exist_ok=True)
         report = RunWriter(store, run, 7)
         try:
-            summary = KINDS[kind](run, settings, report)
+            summary = worker.do(run, settings, report)
         finally:
             report.end_thread()
         report.flush()

@@ -46,6 +46,10 @@ class Recorder:
         if self.stop_in_phase and text.startswith(self.stop_in_phase):
             self.stop_requested = True
 
+    def fraction(self, text: str, done: float | None = None) -> None:
+        self.phase(text)
+        self.check_stop()
+
     def progress(self, step: int, total: int, epoch: float | None = None) -> None:
         self.steps.append((step, total))
         if self.stop_at is not None and step >= self.stop_at:

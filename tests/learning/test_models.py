@@ -73,8 +73,8 @@ def test_suggestions_are_names() -> None:
 
 def test_pages_can_ask_about_models_without_heavy_imports(tiny_bert: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from core import model_folder, model_loading, models;"
-        "model_folder.check_folder(Path(sys.argv[1]), 32);"
+        "import sys; from pathlib import Path; from core.models import folder, loading, names;"
+        "folder.check_folder(Path(sys.argv[1]), 32);"
         "heavy = ('torch', 'transformers', 'tokenizers', 'datasets', 'evaluate', 'sklearn');"
         "print([m for m in heavy if m in sys.modules])"
     )
@@ -212,7 +212,7 @@ def test_every_process_builds_the_same_vocabulary() -> None:
     """Else a run could not be repeated, nor go on in another process. With ties, and more characters than fit."""
     code = """
 import hashlib, random
-from core import scratch
+from core.models import scratch
 draw = random.Random(0)
 characters = [chr(0x4E00 + i) for i in range(4000)] + list("abcdefgh")
 words = ["".join(draw.choices(characters, k=draw.randint(2, 9))) for _ in range(4000)]

@@ -9,20 +9,30 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from typing import Any
+from dataclasses import replace
+from typing import Any, Literal
 
-from core.runs import process, spare, worker, writer
+from core.runs import kinds, process, spare, worker, writer
 from core.runs.scheduler import Scheduler
 from core.settings import Settings, from_environment
+from core.spec.section import Section
 from core.store.record import Run
 from core.store.store import Store
 
 MODULE = "tests.scheduling.counting"
 
 
-def count(run: Run, settings: Settings, report: writer.RunWriter) -> dict[str, Any]:
-    """Steps of `pause` seconds that report like training does; `spec` may ask for a failure at a step."""
-    steps, pause, fault = run.spec["steps"], run.spec.get("pause", 0.01), run.spec.get("fault")
+class CountSpec(Section):
+    """steps: of `pause` seconds each; fault: what goes wrong"""
+
+    steps: int
+    pause: float = 0.01
+    fault: Literal["child", "raise", "deaf"] | None = None
+
+
+def count(spec: CountSpec, run: Run, settings: Settings, report: writer.RunWriter) -> dict[str, Any]:
+    """Steps that report like training does."""
+    steps, pause, fault = spec.steps, spec.pause, spec.fault
     report.phase("Training")
     if fault == "child":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
@@ -57,6 +67,7 @@ if __name__ == "__main__":
     if sys.argv[1] == "dashboard":
         dashboard()
     else:
-        worker.KINDS["train"] = count
+        counting = replace(kinds.KINDS["train"], spec=f"{MODULE}:CountSpec", work=f"{MODULE}:count")
+        kinds.KINDS["train"] = counting
         worker.READY = ()
         sys.exit(worker.wait_ready([]) if sys.argv[1] == "--spare" else worker.main(sys.argv[1:]))

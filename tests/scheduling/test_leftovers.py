@@ -99,7 +99,7 @@ def test_a_worker_that_is_done_is_gone_at_once() -> None:
     """Its libraries would take seconds to unload, with all their memory; its temporary folders go all the same."""
     code = """
 import atexit, sys, tempfile
-from core import worker
+from core.runs import worker
 class Slow:
     def __del__(self):
         import time

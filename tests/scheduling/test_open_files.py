@@ -72,7 +72,7 @@ def test_pages_leave_no_files_open(settings: Settings, tmp_path: Path) -> None:
         pytest.skip("counts in /proc")
     code = """
 import os
-from core.data import browse
+from core.data.browsing import browse
 from core.data.prepare import prepare
 from core.data.browsing.view import View
 from core.settings import from_environment

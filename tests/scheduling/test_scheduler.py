@@ -148,7 +148,7 @@ def test_causes_are_plain_words(code: int | None, log: str, word: str) -> None:
     assert word in cause_of_death(code, log, "train")
 
 
-@pytest.mark.parametrize("kind", kinds.SPECS)
+@pytest.mark.parametrize("kind", kinds.KINDS)
 @pytest.mark.parametrize(("code", "log"), [(-9, ""), (None, ""), (1, "MemoryError")])
 def test_advice_fits_the_kind_of_work(kind: str, code: int | None, log: str) -> None:
     """Only training has a batch size to halve."""

@@ -17,7 +17,7 @@ import pandas as pd
 from core.models import loading as model_loading
 from core.models import scratch
 from core.runs import process
-from core.runs.worker import KINDS
+from core.runs.worker import do
 from core.runs.writer import RunWriter
 from core.settings import Settings
 from core.spec import run as specs
@@ -108,7 +108,7 @@ class Workshop:
         if stop_at is not None:
             report.progress = _stopping(report, stop_at)  # type: ignore[method-assign]
         try:
-            summary = KINDS[kind](run, self.settings, report)
+            summary = do(run, self.settings, report)
         finally:
             report.end_thread()
         report.flush()

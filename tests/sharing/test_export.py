@@ -349,7 +349,7 @@ def test_links_in_a_folder_lead_nowhere_else(classifier: Path, tmp_path: Path, h
 
 
 def test_a_stop_leaves_nothing(trained: str, settings: Settings, store: Store) -> None:
-    from core.runs.worker import KINDS
+    from core.runs.worker import do
     from core.runs.writer import RunWriter, Stopped
 
     run_id = store.submit("export", "x", ask("safetensors", trained))
@@ -359,7 +359,7 @@ def test_a_stop_leaves_nothing(trained: str, settings: Settings, store: Store) -
     settings.run_dir(run_id).mkdir(parents=True)
     report = RunWriter(store, run, 7)
     with pytest.raises(Stopped):
-        KINDS["export"](run, settings, report)
+        do(run, settings, report)
     report.end_thread()
     assert not list(settings.run_dir(run_id).iterdir())
 

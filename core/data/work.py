@@ -1,0 +1,39 @@
+"""Background work on a dataset: what the kinds import, inspect and profile do. Only a worker imports this."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from core.data.inspecting.problems import inspect
+from core.data.inspecting.profile import profile_of
+from core.data.prepare import prepare
+from core.settings import Settings
+from core.spec.run import DataSpec, ProfileSpec
+
+if TYPE_CHECKING:
+    from core.events import Reporter
+    from core.store.record import Run
+
+
+def import_dataset(spec: DataSpec, run: Run, settings: Settings, report: Reporter) -> dict[str, Any]:
+    """Bring a dataset to Parquet, so that pages can browse it. Raises DataError, HubError, PathError."""
+    report.phase("Opening the dataset")
+    prepared = prepare(spec, settings, report.fraction)
+    return {"fingerprint": prepared.fingerprint, "rows": {name: split.rows for name, split in prepared.splits.items()}}
+
+
+def inspect_dataset(spec: DataSpec, run: Run, settings: Settings, report: Reporter) -> dict[str, Any]:
+    """Look for what in a dataset will hurt a model; the findings are kept with the dataset.
+
+    Raises DataError, HubError, PathError.
+    """
+    report.phase("Opening the dataset")
+    findings = inspect(prepare(spec, settings, report.fraction), spec, report.fraction)
+    return {"findings": len(findings)}
+
+
+def profile_dataset(spec: ProfileSpec, run: Run, settings: Settings, report: Reporter) -> dict[str, Any]:
+    """What is in a dataset, in numbers; they are kept with the dataset. Raises DataError, HubError, PathError."""
+    report.phase("Opening the dataset")
+    profile = profile_of(spec, settings, report.fraction)
+    return {"rows": profile["rows"], "recommended_max_length": profile["recommended_max_length"]}

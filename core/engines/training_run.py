@@ -1,0 +1,81 @@
+"""A training run: the main path, from a spec to a model and its report. Only a worker imports this."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from core.data.inspecting.language import main_language
+from core.data.loading.load import load
+from core.data.loading.text_ids import ids_of
+from core.errors import SpecError
+from core.evaluation.after_training import evaluate_run
+from core.files import write_text
+from core.machine import physical_cores
+from core.models import folder as model_folder
+from core.models import loading as model_loading
+from core.models import names as models
+from core.runs import checkpoints, device, environment
+from core.settings import Settings
+from core.spec import engines as support
+from core.spec.run import RunSpec, to_yaml
+from core.store.files import trained_data
+from core.tasks.text_classification import encode as task
+
+if TYPE_CHECKING:
+    from core.runs.writer import RunWriter
+    from core.store.record import Run
+
+
+def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+    """Load, encode, train, evaluate; the summary has the main metric and how many examples there were.
+
+    Raises DataError, HubError, ModelError, PathError, SpecError.
+    """
+    folder = settings.run_dir(run.id)
+    write_text(folder / "spec.yaml", to_yaml(spec))
+    engine = importlib.import_module(support.ENGINES[spec.engine])
+    chosen = device.choose(spec.execution)  # refuses what this machine lacks before anything else is done
+    device.set_threads(spec.execution.threads or physical_cores())
+
+    report.phase("Loading the data")
+    data = trained_data(run, settings)  # of a run that goes on: what it guessed at first
+    loaded = load(data, settings, report.fraction, report.store.holdouts(before=run.created))
+    for note in loaded.notes:
+        report.message(note.text, note.level)
+    ids = {part: ids_of(rows, loaded.text_columns) for part, rows in loaded.dataset.items()}
+    environment.write(folder, spec, loaded, ids, chosen)
+    report.check_stop()
+
+    report.phase("Loading the model")
+    source = models.fetch(spec.model, settings, report.fraction, report.message)
+    if problems := support.problems(spec, model_folder.model_type(source)):
+        raise SpecError(problems)
+    texts = (text for column in loaded.text_columns for text in loaded.dataset["train"][column])
+    tokenizer = model_loading.load_tokenizer(spec.model, source, texts, report)
+    model = model_loading.load_model(
+        spec.model, source, loaded.label_names, tokenizer, spec.training.seed, report,
+        lambda change, value: environment.add(folder, change, value),
+    )  # fmt: skip
+    report.check_stop()
+
+    report.phase("Tokenising")
+    encoded = task.encode(loaded, spec, tokenizer, report, settings.encoded)
+    task.say_unread(loaded, spec, tokenizer, report)
+    report.check_stop()
+
+    report.phase("Preparing to train")
+    engine.train(spec, encoded, model, folder, report, checkpoints.latest(folder))
+
+    report.phase("Evaluating")
+    language = main_language(spec.data, loaded.prepared, loaded.train_split, loaded.source_columns)
+    result = evaluate_run(spec, encoded, model, folder, report, ids["eval"], language)
+    main = result["main_metric"]
+    return {
+        "main_metric": main,
+        "value": result["metrics"].get(main),
+        "baseline": result["baseline"]["metrics"].get(main),
+        "metrics": result["metrics"],
+        "train_examples": result["train_examples"],
+        "eval_examples": result["examples"],
+    }
