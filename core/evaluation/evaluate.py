@@ -244,7 +244,7 @@ def _final_test(examples: Examples, holdouts: list[Holdout], run: Run, report: R
     prepared, split, texts = examples.part.prepared, examples.split, examples.part.source_columns
     found = holdout.find(prepared, split, texts, holdouts)
     if found is None and examples.kind == "test" and split_of(split) == "test":
-        report.store.set_aside(*holdout.described(prepared, split, texts))
+        report.store.set_aside(*holdout.describe(prepared, split, texts))
         report.message(
             f"The split {split} is set aside as the final test from now on: no run trains or chooses by it.",
             level="notice",

@@ -91,7 +91,7 @@ def test_a_run_on_validation_and_test(work: Work, trained: str, settings: Settin
 
 def aside(store: Store, settings: Settings, folder: Path, split: str = "test") -> None:
     prepared = prepare(build(data_of(folder), DataSpec), settings)
-    store.set_aside(*holdout.described(prepared, split, ["text"]))
+    store.set_aside(*holdout.describe(prepared, split, ["text"]))
 
 
 def test_a_final_test_trains_and_chooses_nothing(

@@ -100,7 +100,7 @@ def set_aside(home: str, split: str) -> None:
 
     settings = Settings(home=Path(home))
     prepared = prepare(DataSpec(), settings)
-    Store(settings.store_path).set_aside(*holdout.described(prepared, split, ("text",)))
+    Store(settings.store_path).set_aside(*holdout.describe(prepared, split, ("text",)))
 
 
 def features(name: str, **more: Any) -> dict[str, Any]:

@@ -76,7 +76,7 @@ def _final_test(data: DataSpec, prepared: Prepared) -> None:
 
 def _set_aside(prepared: Prepared, split: str, texts: list[str]) -> None:
     try:
-        resources.store().set_aside(*holdout.described(prepared, split, texts))
+        resources.store().set_aside(*holdout.describe(prepared, split, texts))
     except TunedeckError as error:
         state.set_notice(plain(str(error)))
 

@@ -1,4 +1,4 @@
-"""A prepared split as a file to take away: Parquet as it is, or CSV that a spreadsheet opens without harm."""
+"""Exports a prepared split to a file: Parquet, or CSV that is safe to open in a spreadsheet."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ SUFFIXES = {"csv": ".csv", "parquet": ".parquet"}
 
 
 def export(prepared: Prepared, split: str, form: str) -> Path:
-    """The split as "csv" or "parquet", with the names of classes in place of their numbers; made once.
+    """Writes a split as "csv" or "parquet", with class names instead of class ids. A later call returns the same file.
 
-    In CSV (UTF-8 with a byte order mark, so that spreadsheets read it as such) an apostrophe goes before text that a
-    spreadsheet would take for a formula.
+    The CSV is UTF-8 with a byte order mark, so that spreadsheets recognise the encoding. Text that a spreadsheet would
+    take for a formula gets an apostrophe in front.
     """
-    place = list(prepared.splits).index(split)  # two splits in Japanese may have the same name for a file
+    place = list(prepared.splits).index(split)  # two Japanese names may become the same file name
     path = prepared.folder / "exports" / f"{place}-{name_of(split)}{SUFFIXES[form]}"
     if seals.info(path) is not None:
         return path
@@ -42,7 +42,7 @@ def export(prepared: Prepared, split: str, form: str) -> Path:
 
 
 def write(parts: Iterator[pa.Table], form: str, path: Path) -> None:
-    """Tables of one schema, at least one, to a file, "csv" or "parquet"."""
+    """Writes one or more tables of the same schema to a "csv" or "parquet" file."""
     first = next(parts)
     if form == "csv":
         with path.open("wb") as out:
@@ -55,29 +55,30 @@ def write(parts: Iterator[pa.Table], form: str, path: Path) -> None:
 
 
 def tables(prepared: Prepared, split: str, rows: int = BATCH_ROWS) -> Iterator[pa.Table]:
-    """The rows, at least one table of up to `rows`; classes by their names."""
+    """Yields a split in tables of up to `rows` rows, with class names; an empty split yields one empty table."""
     with parquet.open_file(prepared.splits[split].path) as file:
         schema = file.schema_arrow.remove_metadata()
-        found = False
+        empty = True
         for batch in bounded.batches(prepared.splits[split].path, rows):
-            found = True
-            yield _named(pa.Table.from_batches([batch]).replace_schema_metadata(None), prepared)
-        if not found:
-            yield _named(schema.empty_table(), prepared)
+            empty = False
+            yield _with_class_names(pa.Table.from_batches([batch]).replace_schema_metadata(None), prepared)
+        if empty:
+            yield _with_class_names(schema.empty_table(), prepared)
 
 
-def _named(table: pa.Table, prepared: Prepared) -> pa.Table:
-    for at, name in enumerate(table.column_names):
+def _with_class_names(table: pa.Table, prepared: Prepared) -> pa.Table:
+    """Replaces class ids by class names; ids that are not valid become null."""
+    for place, name in enumerate(table.column_names):
         column = prepared.column(name)
         if column is not None and column.names:
-            numbers = table.column(at)
+            numbers = table.column(place)
             inside = pc.if_else(pc.greater_equal(numbers, 0), numbers, pa.scalar(None, numbers.type))
-            table = table.set_column(at, name, pc.take(pa.array(column.names), inside))
+            table = table.set_column(place, name, pc.take(pa.array(column.names), inside))
     return table
 
 
 def csv_of(path: Path) -> bytes:
-    """A small Parquet file as CSV, without harm to spreadsheets."""
+    """Converts a small Parquet file to CSV that is safe to open in a spreadsheet."""
     out = io.BytesIO()
     with parquet.open_file(path) as file:
         parts = (pa.Table.from_batches([batch]) for batch in file.iter_batches(batch_size=1000))
@@ -98,7 +99,7 @@ def write_csv(first: pa.Table, others: Iterator[pa.Table], out: BinaryIO) -> Non
 
 
 def _flat(table: pa.Table) -> pa.Table:
-    """Lists and the like as JSON, texts so that they are no formulas."""
+    """Turns nested values and bytes into JSON text, and guards all text against being read as a formula."""
     arrays = []
     for values in table.columns:
         kind = values.type

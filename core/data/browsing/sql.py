@@ -1,4 +1,4 @@
-"""A person's own SQL over a dataset: each split is a table. Runs in a child that is killed when it takes too long."""
+"""Runs a person's SQL on a dataset, with each split as a table, in a child process that is killed if it is too slow."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 MOST_SECONDS, MOST_ROWS, MOST_BYTES, MEMORY = 30.0, 100_000, 64_000_000, "1GB"
-RESIDENT = 1536 * 1024**2  # of the child in all: DuckDB's own limit leaves out what is on its way to the file
+RESIDENT = 1536 * 1024**2  # of the whole child: DuckDB's own limit does not count rows on their way to the file
 LOOK_S = 0.05
 MOST_CHARACTERS = 20_000
 KEPT_RESULTS = 20
-FOLDER, WORKING = "sql", ".query-"  # results; a query at work has a folder of its own in there
+FOLDER, WORKING = "sql", ".query-"  # the folder of results; in it, each running query has a folder of its own
 STALE_S = 300.0
-# What a child needs to run; no token, no setting of ours.
+# All that the child process needs to run. It gets no token and none of our settings.
 ENVIRONMENT = (
     "PATH",
     "SYSTEMROOT",
@@ -55,7 +55,7 @@ RULE = "only one SELECT at a time is run here; it can read this dataset, and cha
 
 @dataclass(frozen=True)
 class Answer:
-    """The result of a query: a Parquet file with so many rows; `whole` if these are all."""
+    """The result of a query: a Parquet file and its number of rows; `whole` if no row was cut off."""
 
     path: Path
     rows: int
@@ -64,20 +64,20 @@ class Answer:
 
 
 def tables(prepared: Prepared) -> dict[str, list[str]]:
-    """What a query can name: each split with its columns."""
-    found = {}
+    """Returns the tables of a query: each split and its columns."""
+    columns = {}
     for name, part in prepared.splits.items():
         with parquet.open_file(part.path) as file:
-            found[name] = list(file.schema_arrow.names)
-    return found
+            columns[name] = list(file.schema_arrow.names)
+    return columns
 
 
 def run(
     prepared: Prepared, sql: str, most_seconds: float = MOST_SECONDS, *, settings: Settings | None = None
-) -> Answer:  # fmt: skip
-    """Raises DataError with what is wrong with the query and what it could name, AccessDenied.
+) -> Answer:
+    """Runs one SELECT and keeps its result. Raises AccessDenied, or DataError that explains the fault of the query.
 
-    settings: those of the person who asks; None for the operator
+    settings: of the person who asks; None for the operator
     """
     if settings is not None:
         check(settings, "sql")
@@ -90,21 +90,21 @@ def run(
     _prune(folder)
     name = uuid.uuid4().hex[:12]
     out, working = folder / f"{name}.parquet", folder / f"{WORKING}{os.getpid()}-{name}"
-    there = tables(prepared)
+    splits = tables(prepared)
     request = {
         "sql": sql, "out": str(working / "out.parquet"), "temp": str(working), "memory": MEMORY,
         "most_rows": MOST_ROWS, "most_bytes": MOST_BYTES, "seconds": most_seconds,
         "tables": [
             {"name": name, "path": str(prepared.splits[name].path),
              "columns": [(column, _names(prepared, column)) for column in columns]}
-            for name, columns in there.items()
+            for name, columns in splits.items()
         ],
     }  # fmt: skip
     working.mkdir()
     try:
         answer = _in_child(request, most_seconds)
         if "error" in answer:
-            raise DataError(_explained(answer["kind"], answer["error"], there))
+            raise DataError(_explanation(answer["kind"], answer["error"], splits))
         (working / "out.parquet").replace(out)
         return Answer(out, answer["rows"], answer["whole"], answer["seconds"])
     except OSError as error:
@@ -114,7 +114,7 @@ def run(
 
 
 def page(answer: Answer, offset: int, limit: int) -> pd.DataFrame:
-    """Rows of a result, long cells cut as everywhere. One row group is in memory at a time. Raises DataError."""
+    """Returns a page of a result, with long cells cut. Reads one row group at a time. Raises DataError."""
     import pandas as pd
     import pyarrow as pa
 
@@ -133,17 +133,17 @@ def page(answer: Answer, offset: int, limit: int) -> pd.DataFrame:
 
 
 def _rows(file: pq.ParquetFile, offset: int, limit: int) -> Iterator[pa.Table]:
-    at = 0
+    start = 0
     for group in range(file.num_row_groups):
         rows = file.metadata.row_group(group).num_rows
-        if at < offset + limit and at + rows > offset:
-            skipped = max(0, offset - at)
-            yield file.read_row_group(group).slice(skipped, offset + limit - at - skipped)
-        at += rows
+        if start < offset + limit and start + rows > offset:
+            skipped = max(0, offset - start)
+            yield file.read_row_group(group).slice(skipped, offset + limit - start - skipped)
+        start += rows
 
 
 def _cut(table: pa.Table) -> pa.Table:
-    """Texts no longer than a cell shows, and one character more, by which it sees that they are cut."""
+    """Cuts texts to what a cell shows and one character more, from which the cell sees that there is more."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -155,34 +155,34 @@ def _cut(table: pa.Table) -> pa.Table:
 
 
 def examples(prepared: Prepared, texts: tuple[str, ...], label: str | None) -> dict[str, str]:
-    """Queries to begin with, about the columns that are there: title → SQL."""
+    """Returns example queries for this dataset: title → SQL."""
     table = _quoted(next(iter(prepared.splits)))
-    made = {"The first rows": f"SELECT *\nFROM {table}\nLIMIT 100"}
+    queries = {"The first rows": f"SELECT *\nFROM {table}\nLIMIT 100"}
     if label:
         column = _quoted(label)
-        made["How often each label"] = (
+        queries["How often each label"] = (
             f"SELECT {column}, count(*) AS rows, round(100 * count(*) / sum(count(*)) OVER (), 1) AS percent\n"
             f"FROM {table}\nGROUP BY {column}\nORDER BY rows DESC"
         )
     if texts:
         text = _quoted(texts[0])
-        made["The longest texts"] = (
+        queries["The longest texts"] = (
             f"SELECT length({text}) AS characters, *\nFROM {table}\nORDER BY characters DESC\nLIMIT 20"
         )
-        made["The commonest words"] = (
+        queries["The commonest words"] = (
             f"SELECT word, count(*) AS times\nFROM (SELECT unnest(regexp_extract_all(lower({text}), '\\w+')) AS word"
             f" FROM {table})\nGROUP BY word\nORDER BY times DESC\nLIMIT 100"
         )
         if label:
-            made["Length by label"] = (
+            queries["Length by label"] = (
                 f"SELECT {_quoted(label)}, count(*) AS rows, round(avg(length({text}))) AS mean, "
                 f"median(length({text})) AS median, max(length({text})) AS longest\n"
                 f"FROM {table}\nGROUP BY {_quoted(label)}\nORDER BY mean"
             )
         if len(prepared.splits) > 1:
             first, second, *_ = map(_quoted, prepared.splits)
-            made["Texts in both splits"] = f"SELECT {text}\nFROM {first}\nINTERSECT\nSELECT {text}\nFROM {second}"
-    return made
+            queries["Texts in both splits"] = f"SELECT {text}\nFROM {first}\nINTERSECT\nSELECT {text}\nFROM {second}"
+    return queries
 
 
 def _in_child(request: dict[str, Any], most_seconds: float) -> dict[str, Any]:
@@ -204,11 +204,11 @@ def _in_child(request: dict[str, Any], most_seconds: float) -> dict[str, Any]:
 
 
 def _watched(child: subprocess.Popen[str], request: str, most_seconds: float) -> str:
-    """What the child writes. Raises DataError when it takes too long or too much memory; it is the caller's to end."""
-    end, given = time.monotonic() + most_seconds, iter([request])
+    """Returns the child's output. Raises DataError if it takes too long or too much memory; the caller ends it then."""
+    end, unsent = time.monotonic() + most_seconds, iter([request])
     while True:
         try:
-            return child.communicate(next(given, None), timeout=LOOK_S)[0]
+            return child.communicate(next(unsent, None), timeout=LOOK_S)[0]
         except subprocess.TimeoutExpired:
             if time.monotonic() > end:
                 raise DataError(
@@ -226,9 +226,9 @@ def _resident(pid: int) -> int:
         return 0
 
 
-def _explained(kind: str, error: str, there: dict[str, list[str]]) -> str:
-    """What DuckDB said, in a sentence, and what a query can name."""
-    said = re.sub(r"^[\w ]*Error: ", "", error.strip()).split("\n\nLINE")[0].split("\n")[0].strip().rstrip("!.")
+def _explanation(kind: str, error: str, splits: dict[str, list[str]]) -> str:
+    """Explains DuckDB's error in a sentence; for an unknown name, also lists the tables and columns."""
+    reason = re.sub(r"^[\w ]*Error: ", "", error.strip()).split("\n\nLINE")[0].split("\n")[0].strip().rstrip("!.")
     match kind:
         case "NotOneSelect":
             return RULE
@@ -241,21 +241,21 @@ def _explained(kind: str, error: str, there: dict[str, list[str]]) -> str:
         case "RowTooLarge":
             return f"one row of the result has more than {size(MOST_BYTES)}, the most that is kept; ask for less of it"
         case "CatalogException" | "BinderException":
-            named = "; ".join(f"{name} ({', '.join(columns[:12])})" for name, columns in list(there.items())[:6])
-            return f"{said}. The tables here: {named}"
+            listing = "; ".join(f"{name} ({', '.join(columns[:12])})" for name, columns in list(splits.items())[:6])
+            return f"{reason}. The tables here: {listing}"
         case _:
             line = re.search(r"LINE (\d+):", error)
-            where = f" in line {line[1]}" if line and line[1] != "1" else ""
-            return f"{said or kind}{where}"
+            return f"{reason or kind} in line {line[1]}" if line and line[1] != "1" else reason or kind
 
 
 def _names(prepared: Prepared, column: str) -> list[str] | None:
-    found = prepared.column(column)
-    return list(found.names) if found is not None and found.names else None
+    """The class names of a column; None for a column without classes."""
+    known = prepared.column(column)
+    return list(known.names) if known is not None and known.names else None
 
 
 def _prune(folder: Path) -> None:
-    """Removes results that were made long ago, and what queries left whose process was killed."""
+    """Removes the oldest results, and the folders of queries whose process was killed."""
     results = sorted(folder.glob("*.parquet"), key=lambda p: p.stat().st_mtime, reverse=True)
     for old in results[KEPT_RESULTS - 1 :]:
         old.unlink(missing_ok=True)
@@ -265,7 +265,7 @@ def _prune(folder: Path) -> None:
 
 
 def _at_work(path: Path) -> bool:
-    """Whether a query works in this folder; its name says whose."""
+    """Whether a query is running in this folder; its name holds the process id."""
     owner = re.fullmatch(re.escape(WORKING) + r"(\d+)-\w+", path.name)
     try:
         return owner is not None and psutil.pid_exists(int(owner[1])) and time.time() - path.stat().st_mtime < STALE_S
@@ -274,7 +274,7 @@ def _at_work(path: Path) -> bool:
 
 
 def sweep(settings: Settings) -> None:
-    """Removes what queries left that a crash of the dashboard cut short; for its next start."""
+    """Removes the folders of queries that a crash of the dashboard interrupted; called when it starts."""
     for folder in settings.datasets.glob(f"*/{FOLDER}"):
         with suppress(OSError):
             _prune(folder)

@@ -1,8 +1,8 @@
-"""One SELECT over a dataset, in a process of its own that may read nothing else.
+"""Runs one SELECT on a dataset in a separate process, which can read nothing but that dataset.
 
-`python -m core.data.browsing.sql_child` reads a request as JSON from standard input and writes an answer as one line of
-JSON to standard output. Whoever wrote the query may be hostile: files, network, extensions, settings and Python's
-variables are closed before it is looked at.
+`python -m core.data.browsing.sql_child` reads a request as JSON from standard input and writes the answer as one line
+of JSON to standard output. The query may be hostile: access to files, network, extensions, settings and Python's
+variables is closed before DuckDB sees it.
 """
 
 from __future__ import annotations
@@ -27,19 +27,19 @@ PLAIN = {
     "DOUBLE", "VARCHAR", "BLOB",
 }  # fmt: skip
 NAMES = ("function_name", "table_name", "schema_name")
-TELLING = ("duckdb_", "pragma_", "pg_", "sqlite_master", "sqlite_schema", "sqlite_temp")
-TELLING_FUNCTIONS = {
+REVEALING = ("duckdb_", "pragma_", "pg_", "sqlite_master", "sqlite_schema", "sqlite_temp")
+REVEALING_FUNCTIONS = {
     "current_setting", "query", "query_table", "json_execute_serialized_sql",
 }  # fmt: skip
 
 
 class RowTooLarge(Exception):
-    """One row of the result is more than all of it may be."""
+    """One row of the result is larger than the limit for the whole result."""
 
 
 def main() -> None:
     request = json.load(sys.stdin)
-    end = threading.Timer(request["seconds"] + 5, os._exit, (1,))  # whoever asked may have died
+    end = threading.Timer(request["seconds"] + 5, os._exit, (1,))  # in case the asking process has died
     end.daemon = True
     end.start()
     try:
@@ -50,8 +50,9 @@ def main() -> None:
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
-    """request: tables (name, path, columns with their class names), sql, out, most_rows, most_bytes, memory, temp,
-    seconds.
+    """Runs the query of a request and writes its result to a file; returns its size, or an error and its kind.
+
+    request: tables (name, path, columns with their class names), sql, out, most_rows, most_bytes, memory, temp, seconds
     """
     since = time.perf_counter()
     connection = duckdb.connect(
@@ -82,22 +83,24 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def asks_about_machine(connection: duckdb.DuckDBPyConnection, sql: str, tables: set[str]) -> bool:
-    """Whether a SELECT names what tells of DuckDB's settings, and so of folders here, or what runs text as SQL."""
+    """Whether a SELECT uses something that reveals DuckDB's settings, and so our folders, or that runs text as SQL."""
     ((text,),) = connection.execute("SELECT json_serialize_sql(?::VARCHAR)", [sql]).fetchall()
     tree = json.loads(text)
-    if tree.get("error"):  # what cannot be looked at is not run
+    if tree.get("error"):  # a query that cannot be inspected is not run
         return True
     for key, value in _names(tree):
         name = value.lower()
         if key == "schema_name" and name != "main":
             return True
-        if value not in tables and (name.startswith(TELLING) or (key == "function_name" and name in TELLING_FUNCTIONS)):
+        if value not in tables and (
+            name.startswith(REVEALING) or (key == "function_name" and name in REVEALING_FUNCTIONS)
+        ):
             return True
     return False
 
 
 def _names(node: Any) -> Iterator[tuple[str, str]]:
-    """The functions, tables and schemas that a query's tree names."""
+    """Yields the functions, tables and schemas in a query's syntax tree."""
     if isinstance(node, dict):
         yield from ((k, v) for k, v in node.items() if k in NAMES and isinstance(v, str) and v)
     if isinstance(node, dict | list):
@@ -106,9 +109,9 @@ def _names(node: Any) -> Iterator[tuple[str, str]]:
 
 
 def _write(relation: duckdb.DuckDBPyRelation, request: dict[str, Any]) -> tuple[int, bool]:
-    """The result to a Parquet file of small row groups; how many rows, and whether they are all.
+    """Writes the result to a Parquet file in small row groups. Returns the number of rows, and whether they are all.
 
-    Whoever reads it holds one group at a time: GROUP_BYTES, or one row, which may have `most_bytes` at most.
+    A reader holds one group at a time: GROUP_BYTES, or a single row of up to `most_bytes`.
     """
     names = _unique(relation.columns)
     plain = ", ".join(_plain(f"#{place}", str(kind)) for place, kind in enumerate(relation.types, 1))
@@ -132,21 +135,21 @@ def _write(relation: duckdb.DuckDBPyRelation, request: dict[str, Any]) -> tuple[
 
 
 def _pieces(table: pa.Table, group_bytes: int) -> Iterator[pa.Table]:
-    """A table in parts of about so many bytes, one row at least."""
-    at = 0
-    while at < len(table):
-        rest = table.slice(at)
+    """Cuts a table into pieces of about `group_bytes`, each with at least one row."""
+    start = 0
+    while start < len(table):
+        rest = table.slice(start)
         rows = max(1, min(len(rest), int(len(rest) * group_bytes / max(1, rest.nbytes))))
         while rows > 1 and rest.slice(0, rows).nbytes > 2 * group_bytes:
             rows //= 2
         yield rest.slice(0, rows)
-        at += rows
+        start += rows
 
 
 def _plain(column: str, kind: str) -> str:
-    """Numbers, truth values, texts and bytes as they are; numbers of other kinds as floats; the rest as text.
+    """Selects a column in a type that the pages can show: decimals and huge integers as floats, other types as text.
 
-    Text is what DuckDB writes: a date may lie in the year 200000 or be infinite, which nothing else here can hold.
+    DuckDB writes that text: its dates can lie in the year 200000 or be infinite, which no other type here can hold.
     """
     if kind in PLAIN:
         return column
@@ -156,7 +159,7 @@ def _plain(column: str, kind: str) -> str:
 
 
 def _unique(names: list[str]) -> list[str]:
-    """Names of columns, each once: a, a_1, a_2."""
+    """Makes column names unique: a, a_1, a_2."""
     unique: list[str] = []
     for name in names:
         candidates = (f"{name}_{number}" if number else name for number in itertools.count())
@@ -165,7 +168,7 @@ def _unique(names: list[str]) -> list[str]:
 
 
 def _selected(name: str, names: list[str] | None) -> str:
-    """A column; a class by its name."""
+    """Selects a column, with class names instead of class ids."""
     if names is None:
         return _quoted(name)
     listed = ", ".join(map(_literal, names))

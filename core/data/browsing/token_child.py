@@ -1,8 +1,8 @@
-"""A tokenizer of somebody's folder at work in a process of its own: `python -m core.data.browsing.token_child`.
+"""Runs an untrusted tokenizer in a separate process: `python -m core.data.browsing.token_child`.
 
-A tokenizer.json is a program: rules that replace text can make gigabytes of a line, a pattern can take for ever, and
-what the library cannot cope with ends its process. Reads questions from standard input and writes answers to standard
-output, a line of JSON each; `core.data.browsing.token_process` asks, sets the limits of time, and watches the memory.
+A tokenizer.json is a program: its rules can turn one line into gigabytes, its patterns can run for ever, and a fault in
+it can end the process. The child reads questions from standard input and writes answers to standard output, each one
+line of JSON; `core.data.browsing.token_process` asks the questions, sets the time limits and watches the memory.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from tokenizers import Encoding, Tokenizer
 
 MEMORY = 2 * 1024**3  # bytes; the largest tokenizers in use, of 35 MB, take 0.5 GB
-GRACE_S = 5.0  # beyond the time of an answer, in which whoever asked ends this process if they still live
-MOST_TEXT = 200  # characters of a token: the name of what is unknown may be a book
+GRACE_S = 5.0  # after the time limit of an answer: the asking process, if it still runs, ends this one sooner
+MOST_TEXT = 200  # characters of a token: the name of the unknown token may be as long as a book
 UNKNOWN = ("[UNK]", "<unk>", "<|unk|>")
 
 
@@ -38,7 +38,7 @@ def main() -> None:
             answer = {"refused": str(error)}
         except MemoryError:
             answer = {"error": "it took more memory than it may have"}
-        except BaseException as error:  # a panic of the library in Rust is no Exception
+        except BaseException as error:  # a Rust panic in the library is not an Exception
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             answer = {"error": library_message(error)}
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _limit_memory() -> None:
-    """Where the system can: Linux. Elsewhere whoever asks looks at it from outside."""
+    """Limits the memory of this process on Linux. Elsewhere the asking process watches it from outside."""
     try:
         import resource
 
@@ -75,7 +75,7 @@ def _answer(question: dict[str, Any], opened: dict[tuple[str, int], Tokenizer]) 
 
 
 def _open(path: str, opened: dict[tuple[str, int], Tokenizer]) -> Tokenizer:
-    """A tokenizer that neither cuts nor pads; the last one is kept."""
+    """Opens a tokenizer without truncation or padding, and keeps it for the next question."""
     from tokenizers import Tokenizer
 
     key = (path, Path(path).stat().st_mtime_ns)
@@ -90,7 +90,7 @@ def _open(path: str, opened: dict[tuple[str, int], Tokenizer]) -> Tokenizer:
 
 
 def _tokens(tokenizer: Tokenizer, texts: list[str], max_length: int, most: int) -> list[tuple[str, str, bool]]:
-    """See `core.data.browsing.tokens.tokens_of`; at most `most` of them."""
+    """Returns up to `most` tokens for `core.data.browsing.tokens.tokens_of`."""
     first, second = texts[0], texts[1] if len(texts) > 1 else None
     whole = tokenizer.encode(first, second)
     tokenizer.enable_truncation(max_length)
@@ -111,7 +111,7 @@ def _shortened(text: str) -> str:
 
 
 def _lengths(encoding: Encoding) -> dict[int, int]:
-    """How many tokens each text of a pair has, special ones not counted."""
+    """Counts the tokens of each text of a pair, without special tokens."""
     counts: dict[int, int] = {}
     for sequence in encoding.sequence_ids:
         if sequence is not None:

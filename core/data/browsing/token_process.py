@@ -1,7 +1,7 @@
-"""Questions to a tokenizer in a limited process of its own (`core.data.browsing.token_child`), which is kept warm.
+"""Asks a tokenizer in a separate, limited process (`core.data.browsing.token_child`), which is kept warm.
 
-Whoever gave the tokenizer may be hostile: it gets no environment, so much memory and so many seconds; what it breaks is
-its own process, and whoever asked gets a sentence.
+The tokenizer may be hostile. Its process gets no environment variables of ours and has limits of memory and time; when
+it breaks one, only that process ends, and the caller gets an error message.
 """
 
 from __future__ import annotations
@@ -32,20 +32,20 @@ from core.wording import counted, size
 WINDOWS = sys.platform == "win32"
 OPEN_S, PAGE_S, BATCH_S = 20.0, 10.0, 20.0  # to start and open; for one text; for a batch of texts
 AT_ONCE = 1_000_000  # characters of a batch, which take a second at most
-LEAVE_S = 5.0  # from its last word to its end
+LEAVE_S = 5.0  # from its last output to its end
 MOST_ANSWER = 64 * 1024**2  # characters; the ids of a batch are a few million
 IDLE_S = 120.0
-LOOK_S = 0.05  # between two looks at how much memory it has
+LOOK_S = 0.05  # between two looks at its memory
 REMEMBERED, REMEMBERED_S = 100, 600.0  # tokenizers that broke their limits, and how long they are not tried again
-# What the process needs to run; no token, no setting of ours.
+# All that the process needs to run. It gets no token and none of our settings.
 ENVIRONMENT = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "VIRTUAL_ENV")
 
 
 @dataclass(frozen=True)
 class LimitedTokenizer:
-    """A tokenizer.json at work elsewhere; it neither cuts nor pads.
+    """A tokenizer.json that runs in the limited process, without truncation or padding.
 
-    vocabulary: how many tokens it knows; unknown: ids that stand for what it does not know
+    vocabulary: how many tokens it knows; unknown: the ids of its unknown tokens
     """
 
     path: Path
@@ -53,31 +53,31 @@ class LimitedTokenizer:
     unknown: tuple[int, ...]
 
     def ids(self, texts: Sequence[Sequence[str]]) -> list[list[int]]:
-        """Of each text or pair, special tokens included. Raises DataError."""
+        """Returns the token ids of each text or pair, special tokens included. Raises DataError."""
         return [row for batch in _batches(texts) for row in self._ask("ids", batch)]
 
     def lengths(self, texts: Sequence[Sequence[str]]) -> list[int]:
-        """How many tokens each text or pair has. Raises DataError."""
+        """Returns the number of tokens of each text or pair, special tokens included. Raises DataError."""
         return [length for batch in _batches(texts) for length in self._ask("lengths", batch)]
 
-    def _ask(self, what: str, texts: list[list[str]]) -> list[Any]:
-        return list(_process.ask({"do": what, "path": str(self.path), "texts": texts}, BATCH_S)[what])
+    def _ask(self, task: str, texts: list[list[str]]) -> list[Any]:
+        return list(_process.ask({"do": task, "path": str(self.path), "texts": texts}, BATCH_S)[task])
 
     def tokens(self, texts: Sequence[str], max_length: int, most: int) -> list[tuple[str, str, bool]]:
-        """The first `most` tokens of a text or pair: what each reads, its kind, whether it is cut. Raises DataError."""
+        """Returns the first `most` tokens of a text or pair as (text, kind, whether it is cut). Raises DataError."""
         question = {"do": "tokens", "path": str(self.path), "texts": list(texts), "max_length": max_length}
         answer = _process.ask(question | {"most": most}, PAGE_S)
         return [(text, kind, cut) for text, kind, cut in answer["tokens"]]
 
 
 def open_limited(path: Path) -> LimitedTokenizer:
-    """Raises DataError for a file that is no tokenizer, or that breaks its limits."""
+    """Opens a tokenizer. Raises DataError for a file that is not one, or that breaks the limits."""
     about = _process.ask({"do": "open", "path": str(path)}, OPEN_S)
     return LimitedTokenizer(path, int(about["vocabulary"]), tuple(about["unknown"]))
 
 
 def _batches(texts: Sequence[Sequence[str]]) -> Iterator[list[list[str]]]:
-    """Texts a few at a time, so that each answer comes in a moment."""
+    """Yields the texts in batches that are small enough to be answered quickly."""
     batch: list[list[str]] = []
     characters = 0
     for row in texts:
@@ -91,7 +91,7 @@ def _batches(texts: Sequence[Sequence[str]]) -> Iterator[list[list[str]]]:
 
 
 class _Process:
-    """The process that answers; a new one whenever the last has ended. Safe to use from any thread."""
+    """The process that answers; it is started again when it has ended. Safe to use from any thread."""
 
     def __init__(self) -> None:
         self._child: subprocess.Popen[str] | None = None
@@ -107,23 +107,22 @@ class _Process:
         except OSError as error:
             raise DataError(f"{path.name} cannot be read ({error.strerror}); choose the model again", FIELD) from None
         with self._lock:
-            since, sentence = self._broken.get(key, (-REMEMBERED_S, ""))
+            since, message = self._broken.get(key, (-REMEMBERED_S, ""))
             if time.monotonic() - since < REMEMBERED_S:
-                raise DataError(sentence, FIELD)
+                raise DataError(message, FIELD)
             if self._idle is not None:
                 self._idle.cancel()
             try:
                 if self._child is None or self._child.poll() is not None:
                     self._start()
                 line = self._line(question, most_s)
-            except _Over as over:
+            except _LimitBroken as error:
                 self.close()
-                sentence = f"the tokenizer {path.name} of this model {over}"
-                if over.lasts and sum(len(text) for row in question.get("texts", ()) for text in row) <= 2 * AT_ONCE:
-                    self._broken[key] = (time.monotonic(), sentence)
+                if error.lasts and sum(len(text) for row in question.get("texts", ()) for text in row) <= 2 * AT_ONCE:
+                    self._broken[key] = (time.monotonic(), str(error))
                 while len(self._broken) > REMEMBERED:
                     self._broken.popitem(last=False)
-                raise DataError(sentence, FIELD) from None
+                raise DataError(str(error), FIELD) from None
             self._idle = threading.Timer(IDLE_S, self._rest)
             self._idle.daemon = True
             self._idle.start()
@@ -144,6 +143,7 @@ class _Process:
                     pipe.close()
 
     def _rest(self) -> None:
+        """Ends the process after it was idle, unless a question is being answered."""
         if self._lock.acquire(blocking=False):
             try:
                 self.close()
@@ -167,8 +167,8 @@ class _Process:
         threading.Thread(target=_read, args=(self._child, self._answers), daemon=True).start()
 
     def _line(self, question: dict[str, Any], most_s: float) -> str:
-        """The answer. Raises _Over for a process that took too long or too much memory, or ended."""
-        child, ends = self._child, time.monotonic() + most_s
+        """Returns the answer. Raises _LimitBroken if the process takes too long or too much memory, or ends."""
+        child, ends, name = self._child, time.monotonic() + most_s, Path(question["path"]).name
         assert child is not None and child.stdin is not None
         threading.Thread(
             target=_write, args=(child, json.dumps(question | {"seconds": most_s}) + "\n"), daemon=True
@@ -178,46 +178,63 @@ class _Process:
                 line = self._answers.get(timeout=LOOK_S)
             except queue.Empty:
                 if time.monotonic() > ends:
-                    raise _Over(f"did not answer within {counted(round(most_s), 'second')}") from None
+                    raise _LimitBroken(
+                        f"the tokenizer {name} of this model did not answer within "
+                        f"{counted(round(most_s), 'second')}; it is not used, choose another model"
+                    ) from None
                 if _memory(child.pid) > MEMORY:
-                    raise _Over(f"took more than the {size(MEMORY)} of memory that it may have") from None
+                    raise _LimitBroken(
+                        f"the tokenizer {name} of this model took more than the {size(MEMORY)} of memory that it may "
+                        "have; it is not used, choose another model"
+                    ) from None
                 continue
             if len(line) == MOST_ANSWER:
-                raise _Over(f"makes more than {size(MOST_ANSWER)} of these texts")
+                raise _LimitBroken(
+                    f"the tokenizer {name} of this model makes more than {size(MOST_ANSWER)} of these texts; it is not "
+                    "used, choose another model"
+                )
             if not line.endswith("\n"):
-                if not WINDOWS and _exit_code(child) == -signal.SIGKILL:  # its own limit would have it end otherwise
-                    what = "was ended by the system, most often because memory ran out"
-                    raise _Over(what, "close other programs and try again", lasts=False)
-                raise _Over(f"ended its process, most often because {size(MEMORY)} of memory were not enough for it")
+                raise _ended(child, name)
             return line
 
 
-class _Over(Exception):
-    """A limit was broken; the text says which, as the rest of a sentence about the tokenizer, with what to do.
+class _LimitBroken(Exception):
+    """A tokenizer broke a limit; the message names the limit and the fix. lasts: whether a new try would fail too"""
 
-    lasts: whether it would be so another time
-    """
-
-    def __init__(self, what: str, fix: str = "it is not used, choose another model", *, lasts: bool = True) -> None:
-        super().__init__(f"{what}; {fix}")
+    def __init__(self, message: str, *, lasts: bool = True) -> None:
+        super().__init__(message)
         self.lasts = lasts
+
+
+def _ended(child: subprocess.Popen[str], name: str) -> _LimitBroken:
+    """Explains why the process of a tokenizer ended before its answer."""
+    if not WINDOWS and _exit_code(child) == -signal.SIGKILL:  # its own memory limit ends it in another way
+        return _LimitBroken(
+            f"the tokenizer {name} of this model was ended by the system, most often because memory ran out; close "
+            "other programs and try again",
+            lasts=False,
+        )
+    return _LimitBroken(
+        f"the tokenizer {name} of this model ended its process, most often because {size(MEMORY)} of memory were not "
+        "enough for it; it is not used, choose another model"
+    )
 
 
 FIELD = "model.name"
 
 
 def _write(child: subprocess.Popen[str], line: str) -> None:
-    """In a thread of its own: a process that does not read would hold up whoever asks."""
+    """Sends a line to the process; runs in a thread, since a process that does not read would block the caller."""
     try:
         assert child.stdin is not None
         child.stdin.write(line)
         child.stdin.flush()
     except (OSError, ValueError):
-        pass  # it ended, which the reader sees too
+        pass  # the process ended, which the reader sees too
 
 
 def _read(child: subprocess.Popen[str], answers: queue.Queue[str]) -> None:
-    """Lines of the process into the queue, an empty one at its end; of one that is too long only the beginning."""
+    """Puts the lines of the process into the queue, cut at MOST_ANSWER, and an empty line at its end."""
     assert child.stdout is not None
     try:
         while line := child.stdout.readline(MOST_ANSWER):
@@ -225,7 +242,7 @@ def _read(child: subprocess.Popen[str], answers: queue.Queue[str]) -> None:
             if not line.endswith("\n"):
                 break
     except (OSError, ValueError):
-        pass  # closed from here
+        pass  # we closed it
     answers.put("")
 
 

@@ -1,4 +1,4 @@
-"""What a model's tokenizer makes of texts, for the pages: its `tokenizer.json`, without the libraries that train."""
+"""Tokens and lengths of texts for the pages, from a model's `tokenizer.json` and without the training libraries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MOST_TOKENS = 100_000  # of one text; a page shows the first 1,500 and counts th
 
 @dataclass(frozen=True)
 class Lengths:
-    """Lengths of texts in characters or tokens; `sampled` if they are those of some rows only, out of `rows`."""
+    """Lengths of texts in characters or tokens; `sampled` if they cover a sample of the `rows` only."""
 
     values: np.ndarray
     rows: int
@@ -39,7 +39,7 @@ Kind = Literal["word", "special", "unknown"]
 
 @dataclass(frozen=True)
 class Token:
-    """A token of a text as a model sees it; `cut` if the text is too long for it to be read."""
+    """A token of a text as the model sees it; `cut` if it lies beyond the maximum length."""
 
     text: str
     kind: Kind
@@ -49,9 +49,9 @@ class Token:
 def tokenizer_for(
     model: ModelSpec, prepared: Prepared, split: str, columns: Sequence[str], settings: Settings
 ) -> Path | None:
-    """The `tokenizer.json` of a model; for scratch, one like that which its run will make of these texts.
+    """Returns the `tokenizer.json` of a model; for a model from scratch, one that is built from these texts.
 
-    None for a model of the Hub that is not on this machine. Raises ModelError, DataError, PathError.
+    None for a Hub model that is not on this machine. Raises ModelError, DataError, PathError.
     """
     if models.kind_of(model.name) != "scratch":
         return models.tokenizer_json(model, settings)
@@ -69,7 +69,7 @@ def tokenizer_for(
 def token_lengths(
     prepared: Prepared, split: str, columns: Sequence[str], tokenizer_json: Path, sample: int = 2000, seed: int = 42
 ) -> Lengths:
-    """Tokens, special ones included, that the texts become with a tokenizer, before any truncation."""
+    """Returns the lengths of texts in tokens, special tokens included and before any truncation."""
     import numpy as np
 
     texts, sampled = browse.sample_texts(prepared, split, columns, sample, seed)
@@ -78,7 +78,7 @@ def token_lengths(
 
 
 def character_lengths(prepared: Prepared, split: str, column: str, most: int = 1_000_000, seed: int = 42) -> Lengths:
-    """Characters of the texts of a column: of all rows up to `most`, else of so many drawn by a seed."""
+    """Returns the lengths of a column's texts in characters: of all rows, or of a seeded sample of `most` rows."""
     import numpy as np
 
     rows = prepared.splits[split].rows
@@ -90,14 +90,14 @@ def character_lengths(prepared: Prepared, split: str, column: str, most: int = 1
         return f"SELECT coalesce(length(CAST({names[column]} AS VARCHAR)), 0) FROM data{sample}", []
 
     parts = [values for (values,) in browse.query(prepared, split, sql)]
-    found = np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
-    return Lengths(found, rows, rows > most)
+    lengths = np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
+    return Lengths(lengths, rows, rows > most)
 
 
 def tokens_of(texts: Sequence[str], tokenizer_json: Path, max_length: int) -> list[Token]:
-    """The tokens of a text, or of a pair, special ones included; those beyond `max_length` are marked as cut.
+    """Returns the tokens of a text or pair, special tokens included; those beyond `max_length` are marked as cut.
 
-    Raises DataError if the file is no tokenizer, or breaks the limits of one.
+    Raises DataError if the file is not a tokenizer or breaks the limits.
     """
     tokens = open_limited(tokenizer_json).tokens(texts, max_length, MOST_TOKENS)
     return [Token(text, cast(Kind, kind), cut) for text, kind, cut in tokens]

@@ -1,7 +1,7 @@
-"""What a person asks of a split: conditions, a search and an order. Kept in links, and made into SQL here alone.
+"""A view of a split: conditions, a search and an order. Views are kept in links; only this module turns them into SQL.
 
-Columns go into SQL under the names that a connection's view gives them and values as parameters, so that neither can
-mean anything else.
+SQL refers to columns by the names that the connection's view gives them and to values by parameters, so that neither
+can inject SQL.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ class View(Section):
 
     @property
     def is_whole(self) -> bool:
-        """Whether it shows all rows as they lie in the file."""
+        """Whether it shows all rows in the order of the file."""
         return not (self.where or self.search or self.sort)
 
     def with_condition(self, condition: Condition) -> View:
-        """And this too; an earlier condition of the same kind on the column gives way."""
+        """Adds a condition, which replaces an earlier one of the same kind on the same column."""
         others = (c for c in self.where if (c.column, c.op) != (condition.column, condition.op))
         return cast(
             View,
@@ -60,13 +60,13 @@ class View(Section):
 
 
 def to_link(view: View) -> str:
-    """The view as short text for a URL; empty for all rows."""
+    """Writes a view as short text for a URL; empty for all rows."""
     changed = view.model_dump(exclude_defaults=True, mode="json")
     return json.dumps(changed, ensure_ascii=False, separators=(",", ":")) if changed else ""
 
 
 def from_link(text: str) -> View:
-    """The view in a URL, which anybody may have written. Raises SpecError."""
+    """Reads the view of a URL, which may be hostile. Raises SpecError."""
     if len(text) > MAX_LINK:
         raise SpecError([Problem("view", f"the link's view has {len(text):,} characters; the most is {MAX_LINK:,}")])
     try:
@@ -77,20 +77,23 @@ def from_link(text: str) -> View:
 
 
 def where_sql(view: View, prepared: Prepared, columns: Mapping[str, str]) -> tuple[str, list[Any]]:
-    """A condition for WHERE and its parameters. columns: column → how it is selected. Raises DataError."""
+    """Returns the WHERE condition of a view and its parameters. Raises DataError.
+
+    columns: column → its SQL expression
+    """
     parts, parameters = conditions_sql(view.where, prepared, columns)
     if view.search:
         texts = [columns[c.name] for c in prepared.columns if c.kind == "text" and c.name in columns]
         if not texts:
             raise DataError("there is no text column to search; filter by a column instead")
-        found, needle = _contains("{}", view.search, view.match_case)
-        parts = f"({parts}) AND ({' OR '.join(found.format(text) for text in texts)})"
+        contains, needle = _contains("{}", view.search, view.match_case)
+        parts = f"({parts}) AND ({' OR '.join(contains.format(text) for text in texts)})"
         parameters += [needle] * len(texts)
     return parts, parameters
 
 
 def conditions_sql(where: Iterable[Condition], prepared: Prepared, columns: Mapping[str, str]) -> tuple[str, list[Any]]:
-    """All of the conditions as SQL, and its parameters. Raises DataError for a column or value that is not there."""
+    """Returns all conditions as SQL and its parameters. Raises DataError for an unknown column or a wrong value."""
     parts, parameters = ["true"], []
     for condition in where:
         column = prepared.column(condition.column)
@@ -104,7 +107,7 @@ def conditions_sql(where: Iterable[Condition], prepared: Prepared, columns: Mapp
 
 
 def order_sql(view: View, prepared: Prepared, columns: Mapping[str, str]) -> str:
-    """What follows ORDER BY; rows that are alike stay in the order of the file. Raises DataError."""
+    """Returns the ORDER BY expression; equal rows stay in the order of the file. Raises DataError."""
     if not view.sort:
         return "n"
     if view.sort not in columns:
@@ -113,7 +116,7 @@ def order_sql(view: View, prepared: Prepared, columns: Mapping[str, str]) -> str
 
 
 def hits(view: View) -> re.Pattern[str] | None:
-    """What to mark in a text that a search has found; None without a search."""
+    """Returns a pattern for the search hits in a text; None without a search."""
     return re.compile(re.escape(view.search), 0 if view.match_case else re.IGNORECASE) if view.search else None
 
 
@@ -133,8 +136,8 @@ def _condition_sql(condition: Condition, column: Column, sql: str) -> tuple[str,
         case "length":
             return _limits(f"length({text})", condition)
         case "contains":
-            found, needle = _contains(text, condition.values[0], condition.match_case)
-            return found, [needle]
+            contains, needle = _contains(text, condition.values[0], condition.match_case)
+            return contains, [needle]
         case "matches":
             return f"regexp_matches({text}, ?, '{'c' if condition.match_case else 'i'}')", [condition.values[0]]
         case _:
@@ -159,7 +162,7 @@ def _limits(sql: str, condition: Condition) -> tuple[str, list[Any]]:
 
 
 def _typed(value: str, column: Column) -> Any:
-    """A value of `is` as the column has it. Raises DataError."""
+    """Converts a value of an `is` condition to the type of the column. Raises DataError."""
     wrong = DataError(f"{value!r} is no value of {column.name!r}, which holds {column.kind} values")
     match column.kind:
         case "class":

@@ -1,6 +1,6 @@
-"""What a label column really holds where that is no class per text: numbers on a scale, tags of words, several labels.
+"""Warns about label columns that do not hold one class per text: numbers on a scale, tags of words, several labels.
 
-From some rows, in a moment: for pages, profiles and the command line, before a run starts.
+Reads only some rows, so that pages, profiles and the command line can warn quickly before a run starts.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ LEAST_ROWS = 20
 
 
 class Doubt(NamedTuple):
-    """What is to be said of a label column. fatal: whether a run on it would be refused"""
+    """A warning about a label column. fatal: whether a run on it would be refused"""
 
     message: str
     fatal: bool
 
 
 def doubt(prepared: Prepared, split: str, label: str, texts: Sequence[str]) -> Doubt | None:
-    """None for what may be a class of each text, as far as some rows tell."""
+    """Returns a warning about a label column; None if, in some rows, it looks like one class per text."""
     column = prepared.column(label)
     if column is None or column.names or column.kind not in PLAIN or column.kind == "boolean":
         return None
@@ -44,40 +44,40 @@ def doubt(prepared: Prepared, split: str, label: str, texts: Sequence[str]) -> D
     try:
         return _doubt(path, path.stat().st_mtime_ns, column.kind, label, tuple(texts))
     except OSError:
-        return None  # it is gone, which is said elsewhere
+        return None  # the file is gone, which is reported elsewhere
 
 
 @lru_cache(maxsize=64)
 def _doubt(path: Path, changed: int, kind: str, label: str, texts: tuple[str, ...]) -> Doubt | None:
-    """changed: when the file was; a part of the key"""
+    """Checks some rows of a label column. changed: the modification time of the file, for the cache key"""
     table = parquet.head(path, columns=[label, *texts])
     if label not in table.column_names:
         return None
-    found = trimmed(table.column(label)).drop_null()
-    distinct = pc.unique(found).to_pylist()
-    if len(found) < LEAST_ROWS:
+    given = trimmed(table.column(label)).drop_null()
+    distinct = pc.unique(given).to_pylist()
+    if len(given) < LEAST_ROWS:
         return None
-    shown = ", ".join(distinct[:3])
-    if _is_measured(path, kind, label, distinct, len(found)):
+    examples = ", ".join(distinct[:3])
+    if _is_measured(path, kind, label, distinct, len(given)):
         return Doubt(
-            f"{label!r} has fractions ({shown}, …): numbers on a scale, not classes. Choose another column, or group "
-            "its values into classes first",
+            f"{label!r} has fractions ({examples}, …): numbers on a scale, not classes. Choose another column, or "
+            "group its values into classes first",
             fatal=True,
         )
     if kind == "integer" and len(distinct) > MOST_WHOLE_NUMBERS:
         return Doubt(
-            f"{label!r} has more than {MOST_WHOLE_NUMBERS} different whole numbers ({shown}, …), which look like "
+            f"{label!r} has more than {MOST_WHOLE_NUMBERS} different whole numbers ({examples}, …), which look like "
             "amounts, not classes: a class is learned without its neighbours",
             fatal=False,
         )
-    named = found.to_pylist() if kind in ("text", "integer") else []
-    if _are_tags(named, table, texts):
+    label_values = given.to_pylist() if kind in ("text", "integer") else []
+    if _are_tags(label_values, table, texts):
         return Doubt(
             f"each row is one word with its tag in {label!r} (as in CoNLL files): tags of words are not learned here, "
             "and words alone, without their sentence, teach little. Bring a file with one text per row",
             fatal=False,
         )
-    if combined := _combinations(named):
+    if combined := _combinations(label_values):
         return Doubt(
             f"{label!r} holds several labels in some rows ({combined!r}); one class per text is learned, so each "
             "combination becomes a class of its own",
@@ -87,33 +87,33 @@ def _doubt(path: Path, changed: int, kind: str, label: str, texts: tuple[str, ..
 
 
 def _is_measured(path: Path, kind: str, label: str, some: list[str], rows: int) -> bool:
-    """As a run judges it. Some rows have a larger share of different values than all: for text, all are counted."""
+    """Whether a run would take the values for measurements. Text is judged by all rows, as a sample overcounts."""
     measured = labels.is_measured(kind, some, rows)
     return measured and (kind != "text" or labels.is_measured(kind, *labels.distinct(path, label)))
 
 
-def _are_tags(named: Sequence[str], table: pa.Table, texts: Sequence[str]) -> bool:
-    """Whether the rows are words of sentences: tags of the BIO kind, or punctuation marks that stand alone."""
-    if len(texts) != 1 or texts[0] not in table.column_names or not named:
+def _are_tags(label_values: Sequence[str], table: pa.Table, texts: Sequence[str]) -> bool:
+    """Whether the rows are single words of sentences: with BIO tags as labels, or with punctuation marks among them."""
+    if len(texts) != 1 or texts[0] not in table.column_names or not label_values:
         return False
     words = values.sample(table.column(texts[0]))
     if not words or sum(len(word.split()) == 1 for word in words) < ALL * len(words):
         return False
-    tags = sum(bool(TAG.fullmatch(tag)) for tag in named)
-    bio = tags >= ALL * len(named) and any("-" in tag for tag in named)
+    tags = sum(bool(TAG.fullmatch(tag)) for tag in label_values)
+    bio = tags >= ALL * len(label_values) and any("-" in tag for tag in label_values)
     marks = sum(not any(c.isalnum() for c in word) for word in words)
-    return bio or (marks >= A_PART * len(words) and all(" " not in tag for tag in named))
+    return bio or (marks >= A_PART * len(words) and all(" " not in tag for tag in label_values))
 
 
-def _combinations(named: Sequence[str]) -> str | None:
-    """A value that joins several of the other values; None where hardly any does."""
-    classes = set(named)
-    joined = [value for value in named if _parts(value, classes)]
-    return joined[0] if len(joined) >= A_PART * len(named) and joined else None
+def _combinations(label_values: Sequence[str]) -> str | None:
+    """Returns a value that joins several other values, such as "a;b"; None if hardly any value does."""
+    classes = set(label_values)
+    joined = [value for value in label_values if _parts(value, classes)]
+    return joined[0] if len(joined) >= A_PART * len(label_values) and joined else None
 
 
 def _parts(value: str, classes: set[str]) -> list[str] | None:
-    """The other classes that this one joins, by one of the separators."""
+    """Splits a value into other classes by one of the separators; None if that is not possible."""
     for separator in SEPARATORS:
         parts = [part.strip() for part in value.split(separator)]
         if len(parts) > 1 and classes.issuperset(parts):

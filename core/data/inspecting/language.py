@@ -1,4 +1,4 @@
-"""The language of texts, told by py3langid from their letters: roughly right for a text, reliable for many of them."""
+"""Detects the language of texts with py3langid: often right for a single text, reliable for many texts together."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ from core.data.dataset import Prepared
 from core.errors import DataError
 from core.spec.run import DataSpec
 
-CHARACTERS = 500  # of a text; enough to tell
-NONE = "none"  # of a text without letters
+CHARACTERS = 500  # of a text; enough to detect its language
+NONE = "none"  # the code for a text without letters
 MOST = 0.5
 SAMPLE, SEED = 200, 42
 
 
 def language_of(text: str) -> str:
-    """The code of a text's language, such as en; "none" if it has no letters."""
+    """Returns the language code of a text, such as "en"; "none" if the text has no letters."""
     return str(_identifier().classify(text[:CHARACTERS])[0]) if any(c.isalpha() for c in text) else NONE
 
 
 def languages_of(rows: Iterable[Sequence[str]]) -> dict[str, int]:
-    """How many rows are in which language, the commonest first. A row is a text, or the texts of a pair."""
+    """Counts rows by language, the commonest first. A row is one text or a pair."""
     return dict(Counter(language_of(" ".join(row)) for row in rows).most_common())
 
 
 def sampled(prepared: Prepared, split: str, columns: Sequence[str], rows: int) -> dict[str, int]:
-    """How many of so many rows of a split are in which language, the commonest first. Raises DataError."""
+    """Counts the rows of a sample of a split by language, the commonest first. Raises DataError."""
     return languages_of(browse.sample_texts(prepared, split, columns, rows, SEED)[0])
 
 
 def main_language(data: DataSpec, prepared: Prepared, split: str, columns: Sequence[str]) -> str:
-    """The language of more than half of a split's texts; empty if there is none, or if they cannot be read."""
-    if data.source == "sample":  # known: telling it would take 80 MB, which a small demo has not
+    """Returns the language of more than half of a split's texts; empty if there is none, or they cannot be read."""
+    if data.source == "sample":  # known: detecting it would take 80 MB, which a small demo does not have
         return "en"
     try:
         counts = sampled(prepared, split, columns, SAMPLE)
     except DataError:
-        return ""  # only advice needs it: what is wrong with the data is said elsewhere
+        return ""  # only advice needs it; faults of the data are reported elsewhere
     known = {code: n for code, n in counts.items() if code != NONE}
     return next((code for code, n in known.items() if n > MOST * sum(known.values())), "")
 

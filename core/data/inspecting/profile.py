@@ -1,8 +1,8 @@
-"""What is in a dataset, in numbers: per split, so that splits can be compared. Each number says how many rows it is of.
+"""Profiles a dataset: statistics of its columns, texts, labels, languages and tokens, for each split.
 
-Counts, nulls, characters and words are of all rows; languages and tokens of a sample, tokens of all rows on request.
-Counts of different values, and medians of very long columns, are estimates. Kept with the dataset, by the columns and
-the tokenizer.
+Counts, nulls, characters and words cover all rows; languages and tokens cover a sample, tokens all rows on request.
+Counts of different values, and medians of very long columns, are estimates. Each number comes with the number of rows
+it covers. A profile is kept with the dataset, one for each choice of columns and tokenizer.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from core.wording import sentence
 if TYPE_CHECKING:
     import numpy as np
 
-VERSION = 3  # raise it when something else is computed than before
+VERSION = 3  # raise it when the computation changes
 TOKEN_SAMPLE, LANGUAGE_SAMPLE = 100_000, 2_000
 LENGTHS = (32, 64, 128, 256, 384, 512, 1024)
 MOST_CUT = 0.05  # of the texts, at the recommended length
@@ -49,7 +49,7 @@ QUANTILES = {"median": 0.5, "p95": 0.95, "p99": 0.99}
 
 
 def profile_of(spec: ProfileSpec, settings: Settings, progress: Progress = ignore) -> dict[str, Any]:
-    """The profile of a dataset for a model; the dataset is opened and its columns guessed if need be.
+    """Profiles the dataset of a spec for its model. Columns that the spec leaves open are guessed.
 
     Raises DataError, HubError, ModelError, PathError.
     """
@@ -75,11 +75,10 @@ def profile(
     progress: Progress = ignore,
     model: str = "",
 ) -> dict[str, Any]:
-    """The profile as plain data; kept for `find_profile`.
+    """Profiles a dataset, and keeps the profile for `find_profile`. Returns plain data.
 
-    model: whose tokenizer it is, for a warning if it cannot read the texts
-
-    tokenizer: a tokenizer.json, or None for no tokens; most_positions: of the model; exact: tokens of all rows
+    tokenizer: a tokenizer.json, or None to count no tokens; most_positions: the model's limit of tokens
+    exact: whether to count the tokens of all rows; model: the tokenizer's model, to warn if it cannot read the texts
     """
     splits: dict[str, Any] = {}
     names = [name for name, part in prepared.splits.items() if part.rows]
@@ -92,29 +91,29 @@ def profile(
     notes = [*prepared.notes, *_doubts(prepared, names[0], label, texts)]
     if tokenizer is not None and model not in ("", "scratch"):
         notes += _unread(prepared, names[0], texts, tokenizer, model, splits[names[0]])
-    made = {
+    profile = {
         "version": VERSION, "title": prepared.title,
         "notes": [asdict(note) for note in notes],
         "rows": {name: part.rows for name, part in prepared.splits.items()},
         "text_columns": list(texts), "label_column": label, "splits": splits,
         "recommended_max_length": _recommended(splits, most_positions),
     }  # fmt: skip
-    seals.write_text(_path(prepared, texts, label, tokenizer, exact), json.dumps(made, ensure_ascii=True))
-    return made
+    seals.write_text(_path(prepared, texts, label, tokenizer, exact), json.dumps(profile, ensure_ascii=True))
+    return profile
 
 
 def _doubts(prepared: Prepared, split: str, label: str | None, texts: Sequence[str]) -> Iterator[Note]:
-    """What is to be known of the label column before it is learned."""
+    """Yields a warning if the label column does not look like one class per text."""
     if label is not None and (doubt := label_check.doubt(prepared, split, label, texts)) is not None:
         yield Note(sentence(doubt.message), "warning")
 
 
 def _unread(
-    prepared: Prepared, split: str, texts: Sequence[str], tokenizer: Path, model: str, found: dict[str, Any]
+    prepared: Prepared, split: str, texts: Sequence[str], tokenizer: Path, model: str, statistics: dict[str, Any]
 ) -> Iterator[Note]:
-    """What is to be known of a model whose tokenizer cannot read the texts. found: the profile of the split"""
+    """Yields a warning if the model's tokenizer cannot read the texts. statistics: the profile of the split"""
     reading = vocabulary_fit.read_split(prepared, split, texts, tokenizer)
-    counts = found.get("languages", {}).get("counts", {})
+    counts = statistics.get("languages", {}).get("counts", {})
     common = next((code for code in counts if code != language.NONE), "")
     known = common if counts.get(common, 0) * 2 > sum(counts.values()) else ""
     if message := vocabulary_fit.warning(reading, model, known):
@@ -124,13 +123,13 @@ def _unread(
 def find_profile(
     prepared: Prepared, texts: Sequence[str], label: str | None, tokenizer: Path | None
 ) -> dict[str, Any] | None:
-    """What `profile` computed before, of all rows if it did that; None if it did not."""
+    """Returns the kept profile, preferring one with the tokens of all rows; None if there is none."""
     for exact in (True, False):
         try:
             text = seals.read_text(_path(prepared, texts, label, tokenizer, exact))
             if text is not None:
-                found: dict[str, Any] = json.loads(text)
-                return found
+                profile: dict[str, Any] = json.loads(text)
+                return profile
         except (OSError, ValueError):
             continue
     return None
@@ -159,61 +158,64 @@ def _split(
     for start in range(0, len(here), COLUMNS_AT_ONCE):
         progress("Looking at the columns", 0.4 * start / len(here))
         columns |= _columns(prepared, split, here[start : start + COLUMNS_AT_ONCE], kinds)
-    made: dict[str, Any] = {"rows": prepared.splits[split].rows, "columns": columns, "texts": {}}
+    statistics: dict[str, Any] = {"rows": prepared.splits[split].rows, "columns": columns, "texts": {}}
     for name in read:
         progress("Measuring the texts", 0.45)
-        made["texts"][name] = _text(prepared, split, name)
+        statistics["texts"][name] = _text(prepared, split, name)
     if label in kinds:
         counts = browse.label_counts(prepared, split, str(label))
-        made["labels"] = [
+        statistics["labels"] = [
             {"label": str(name), "rows": int(n)} for name, n in zip(counts["label"], counts["count"], strict=True)
         ]
     if read:
-        progress("Telling the languages", 0.5)
-        made["languages"] = _languages(prepared, split, read)
+        progress("Detecting the languages", 0.5)
+        statistics["languages"] = _languages(prepared, split, read)
     if read and len(read) == len(texts) and tokenizer is not None:
-        made["tokens"] = _tokens(prepared, split, read, tokenizer, exact, progress)
-    return made
+        statistics["tokens"] = _tokens(prepared, split, read, tokenizer, exact, progress)
+    return statistics
 
 
 def _columns(prepared: Prepared, split: str, columns: Sequence[Column], kinds: dict[str, Any]) -> dict[str, Any]:
-    """Missing and different values of any column, the range of numbers, the commonest values of the rest."""
+    """Counts missing and different values of columns, the range of numbers, and the commonest values of the others."""
     exact = prepared.splits[split].rows <= EXACT_MEDIAN_ROWS
     measures = {column.name: _measures(column, exact) for column in columns}
     values = iter(_row(prepared, split, measures))
     result = {}
     for column in columns:
-        found = {name: next(values) for name in measures[column.name]}
-        missing, distinct = int(found.pop("missing")), found.pop("distinct", None)
-        made: dict[str, Any] = {"kind": column.kind, "type": str(kinds[column.name]), "missing": missing, **found}
+        numbers = {name: next(values) for name in measures[column.name]}
+        missing, distinct = int(numbers.pop("missing")), numbers.pop("distinct", None)
+        entry: dict[str, Any] = {"kind": column.kind, "type": str(kinds[column.name]), "missing": missing, **numbers}
         if distinct is not None:
-            made["distinct"] = int(distinct)
+            entry["distinct"] = int(distinct)
         if (
             column.kind in types.PLAIN
             and column.kind not in ("integer", "float")
-            and made["distinct"] <= browse.MAX_LABELS
+            and entry["distinct"] <= browse.MAX_LABELS
         ):
             counts = browse.label_counts(prepared, split, column.name).sort_values("count", ascending=False)
-            made["top"] = [
+            entry["top"] = [
                 {"value": str(value), "rows": int(n)} for value, n in zip(counts["label"], counts["count"], strict=True)
             ][:TOP]
-        result[column.name] = made | {"holds": _media(made["type"])}
+        result[column.name] = entry | {"holds": _media(entry["type"])}
     return result
 
 
 def _measures(column: Column, exact: bool) -> dict[str, str]:
-    """What is measured of a column, by name; `{}` is the column. An exact median holds all values in memory."""
-    made = {"missing": "count(*) FILTER (WHERE {} IS NULL)"}
+    """Returns the statistics of a column as name → SQL, in which `{}` is the column.
+
+    exact: compute an exact median, which holds all values in memory
+    """
+    measures = {"missing": "count(*) FILTER (WHERE {} IS NULL)"}
     if column.kind in types.PLAIN:
-        made["distinct"] = "approx_count_distinct({})"
+        measures["distinct"] = "approx_count_distinct({})"
     if column.kind in ("integer", "float"):
-        made |= {"min": "min({})", "max": "max({})", "mean": "avg({})"}
-        made["median"] = "median({})" if exact else "approx_quantile({}, 0.5)"
-    return made
+        measures |= {"min": "min({})", "max": "max({})", "mean": "avg({})"}
+        measures["median"] = "median({})" if exact else "approx_quantile({}, 0.5)"
+    return measures
 
 
 def _media(arrow: str) -> str:
-    """What a column of structures or bytes probably holds."""
+    """Describes the probable content of a column of structures or bytes; empty for other columns."""
     if "bytes" in arrow and "path" in arrow:
         return "images or sounds, as files in the cells"
     if arrow in ("binary", "large_binary"):
@@ -222,7 +224,7 @@ def _media(arrow: str) -> str:
 
 
 def _row(prepared: Prepared, split: str, measures: Mapping[str, Mapping[str, str]]) -> list[Any]:
-    """Numbers about columns from one pass over them. measures: column → name → SQL, in which `{}` is the column."""
+    """Computes statistics of columns in one pass. measures: column → name → SQL, in which `{}` is the column"""
 
     def sql(names: dict[str, str]) -> tuple[str, list[Any]]:
         parts = [part.replace("{}", names[column]) for column, inner in measures.items() for part in inner.values()]
@@ -233,14 +235,14 @@ def _row(prepared: Prepared, split: str, measures: Mapping[str, Mapping[str, str
 
 
 def _number(value: Any) -> Any:
-    """A number or a list of them, as JSON has it."""
+    """Converts a number, or a list of numbers, to plain Python for JSON; NaN becomes None."""
     if hasattr(value, "tolist"):
         value = value.tolist()
     return None if isinstance(value, float) and value != value else value
 
 
 def _text(prepared: Prepared, split: str, name: str) -> dict[str, Any]:
-    """Lengths in characters and words, and in how many texts each script occurs."""
+    """Measures the lengths of texts in characters and words, and counts the texts in which each script occurs."""
     text = "CAST({} AS VARCHAR)"
     words = f"len(string_split_regex(trim({text}), '\\s+'))"
     blank = f"trim(coalesce({text}, ''), ' \t\r\n\u3000') = ''"
@@ -248,8 +250,8 @@ def _text(prepared: Prepared, split: str, name: str) -> dict[str, Any]:
     measures = [f"count(*) FILTER (WHERE {blank})"]
     for unit in (f"length({text})::INTEGER", f"{words}::INTEGER"):
         measures += [f"min({unit})", f"avg({unit})", f"max({unit})", f"quantile_cont({unit}, [{shares}])"]
-    empty, *found = _row(prepared, split, {name: dict(zip(measures, measures, strict=True))})
-    lengths = {unit: _lengths(*found[at : at + 4]) for unit, at in (("characters", 0), ("words", 4))}
+    empty, *numbers = _row(prepared, split, {name: dict(zip(measures, measures, strict=True))})
+    lengths = {unit: _lengths(*numbers[start : start + 4]) for unit, start in (("characters", 0), ("words", 4))}
     sample = f"(SELECT {{}} AS t FROM data USING SAMPLE reservoir({TOKEN_SAMPLE} ROWS) REPEATABLE (42))"
     occurs = [f"count(*) FILTER (WHERE regexp_matches(t, '{pattern}'))" for pattern in SCRIPTS.values()]
     (row,) = browse.query(
@@ -258,12 +260,12 @@ def _text(prepared: Prepared, split: str, name: str) -> dict[str, Any]:
             f"SELECT count(*), {', '.join(occurs)} FROM {sample.replace('{}', text.replace('{}', columns[name]))}", [],
         ),
     )  # fmt: skip
-    looked, *counts = (int(value[0]) for value in row)
+    sampled, *counts = (int(value[0]) for value in row)
     return {
         "empty": int(empty or 0),
         **lengths,
         "scripts": {script: n for script, n in zip(SCRIPTS, counts, strict=True) if n},
-        "scripts_of_rows": looked,
+        "scripts_of_rows": sampled,
     }
 
 
@@ -272,7 +274,7 @@ def _lengths(least: Any, mean: Any, most: Any, quantiles: Any) -> dict[str, Any]
 
 
 def _languages(prepared: Prepared, split: str, texts: Sequence[str]) -> dict[str, Any]:
-    """The languages of a sample, the commonest first; texts without letters have none."""
+    """Counts the languages of a sample, the commonest first."""
     counts = language.sampled(prepared, split, texts, LANGUAGE_SAMPLE)
     return {"rows": sum(counts.values()), "counts": counts}
 
@@ -280,7 +282,7 @@ def _languages(prepared: Prepared, split: str, texts: Sequence[str]) -> dict[str
 def _tokens(
     prepared: Prepared, split: str, texts: Sequence[str], path: Path, exact: bool, progress: Progress
 ) -> dict[str, Any]:
-    """Lengths in tokens, what each longest length would cut, and how well the vocabulary fits."""
+    """Measures lengths in tokens, the share of texts that each maximum length cuts, and the fit of the vocabulary."""
     import numpy as np
 
     tokenizer = open_limited(path)
@@ -288,12 +290,12 @@ def _tokens(
     wanted = total if exact else min(total, TOKEN_SAMPLE)
     lengths: list[np.ndarray] = []
     used: set[int] = set()
-    strange = done = 0
+    unknown = done = 0
     for rows in _batches(prepared, split, texts, wanted):
         encoded = tokenizer.ids(rows)
         lengths.append(np.array([len(row) for row in encoded], dtype=np.int64))
         ids = np.concatenate([np.asarray(row, dtype=np.int64) for row in encoded]) if encoded else np.empty(0, np.int64)
-        strange += int(np.isin(ids, tokenizer.unknown).sum())
+        unknown += int(np.isin(ids, tokenizer.unknown).sum())
         used.update(np.unique(ids).tolist())
         done += len(rows)
         progress("Counting tokens", 0.55 + 0.45 * min(1.0, done / wanted))
@@ -303,13 +305,13 @@ def _tokens(
         **{name: float(np.quantile(values, share)) for name, share in QUANTILES.items()},
         "cut": {str(length): float((values > length).mean()) for length in LENGTHS},
         "fits_95": int(np.quantile(values, 1 - MOST_CUT)),
-        "unknown": strange / max(1, int(values.sum())),
+        "unknown": unknown / max(1, int(values.sum())),
         "vocabulary_used": len(used), "vocabulary": tokenizer.vocabulary,
     }  # fmt: skip
 
 
 def _batches(prepared: Prepared, split: str, texts: Sequence[str], wanted: int) -> Any:
-    """Texts of all rows one batch after the other, or of a sample."""
+    """Yields the texts of all rows, or of a sample of `wanted` rows, in batches."""
     total = prepared.splits[split].rows
     if wanted < total:
         rows, _ = browse.sample_texts(prepared, split, texts, wanted, 42)
@@ -322,7 +324,7 @@ def _batches(prepared: Prepared, split: str, texts: Sequence[str], wanted: int) 
 
 
 def _recommended(splits: dict[str, Any], most_positions: int | None) -> int | None:
-    """The least of LENGTHS that cuts at most MOST_CUT of the texts of any split, or the most that a model has."""
+    """Returns the smallest of LENGTHS, within the model's limit, that cuts at most MOST_CUT of each split's texts."""
     counted = [split["tokens"] for split in splits.values() if "tokens" in split]
     if not counted:
         return None

@@ -1,4 +1,4 @@
-"""Labels that a person looked at and found right: they are not suspected again. Kept with the dataset."""
+"""Labels that a person reviewed and found right: kept with the dataset, and not reported as errors again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from core.settings import Settings
 
 
 def reviewed(prepared: Prepared) -> set[str]:
-    """The text ids whose labels were found right."""
+    """Returns the text ids whose labels a person found right."""
     try:
         return set(map(str, json.loads((prepared.folder / NAME).read_text(encoding="utf-8"))))
     except (OSError, ValueError, TypeError):
@@ -23,6 +23,6 @@ def reviewed(prepared: Prepared) -> set[str]:
 
 
 def keep(prepared: Prepared, text_ids: Iterable[str], settings: Settings) -> None:
-    """Raises OSError if it cannot be written, AccessDenied."""
+    """Adds text ids whose labels are right. Raises OSError if they cannot be written, AccessDenied."""
     check(settings, "review")
     write_text(prepared.folder / NAME, json.dumps(sorted(reviewed(prepared) | set(text_ids))))

@@ -1,8 +1,8 @@
-"""Whether a model's tokenizer can read some texts: the share of tokens that it does not know, or that are bytes.
+"""Checks whether a model's tokenizer can read texts, by the share of tokens that are unknown or single bytes.
 
-A vocabulary of words or word pieces answers what it lacks with its unknown token. One of bytes knows everything, but
-writes a script that it has not learned byte by byte: for letters beyond ASCII, a suited one needs 0.15 to 0.3 tokens a
-byte, an unsuited one 0.45 to 1.
+A vocabulary of words or word pieces uses its unknown token for everything it lacks. A vocabulary of bytes lacks
+nothing, but spells a script that it has not learned byte by byte: for letters beyond ASCII, a suited vocabulary needs
+0.15 to 0.3 tokens per byte, an unsuited one 0.45 to 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from core.wording import language_name
 MOST_UNKNOWN = 0.05  # of the tokens
 MOST_TOKENS_PER_BYTE = 0.4  # of texts that are mostly not ASCII
 FOREIGN = 0.5  # of the bytes
-LEAST_VOCABULARY = 1_000  # a smaller one is of bytes or characters by design
+LEAST_VOCABULARY = 1_000  # a smaller vocabulary consists of bytes or characters by design
 TEXTS, CHARACTERS, SEED = 200, 2_000, 42
 LEAST_TOKENS = 50
 
@@ -31,10 +31,11 @@ Ids = Callable[[Sequence[Sequence[str]]], Sequence[Sequence[int]]]
 
 @dataclass(frozen=True)
 class Reading:
-    """What a tokenizer makes of texts. Special tokens and blanks do not count.
+    """Counts of a tokenizer's output for some texts. Special tokens and whitespace do not count.
 
-    tokens, unknown: how many, and how many of them stand for what it does not know; size, foreign: bytes of the texts
-    in UTF-8, and those of them that are not ASCII; characters: of the texts; vocabulary: how many tokens it knows
+    tokens, unknown: the number of tokens, and of unknown tokens among them; characters: of the texts
+    size, foreign: bytes of the texts in UTF-8, and the bytes of non-ASCII letters among them
+    vocabulary: how many tokens the tokenizer knows
     """
 
     tokens: int
@@ -50,7 +51,7 @@ class Reading:
 
     @property
     def is_by_bytes(self) -> bool:
-        """Whether it writes most letters in several pieces."""
+        """Whether the tokenizer splits most letters into several tokens."""
         mostly_foreign = self.foreign > FOREIGN * self.size
         return (
             mostly_foreign
@@ -61,7 +62,7 @@ class Reading:
 
 
 def read(rows: Sequence[Sequence[str]], ids: Ids, unknown: Sequence[int], vocabulary: int) -> Reading:
-    """What a tokenizer makes of the beginnings of texts. Raises what `ids` raises."""
+    """Tokenizes the beginnings of texts and counts the result. Raises what `ids` raises."""
     cut = [[text[:CHARACTERS] for text in row] for row in rows]
     special = len(ids([[""] * len(cut[0])])[0]) if cut else 0
     encoded = ids(cut)
@@ -77,31 +78,34 @@ def read(rows: Sequence[Sequence[str]], ids: Ids, unknown: Sequence[int], vocabu
 
 
 def read_split(prepared: Prepared, split: str, columns: Sequence[str], tokenizer_json: Path) -> Reading:
-    """What a tokenizer makes of some texts of a split. Raises DataError."""
+    """Tokenizes a sample of a split and counts the result. Raises DataError."""
     tokenizer = open_limited(tokenizer_json)
     rows, _ = browse.sample_texts(prepared, split, columns, TEXTS, SEED)
     return read(rows, tokenizer.ids, tokenizer.unknown, tokenizer.vocabulary)
 
 
 def warning(reading: Reading, name: str, language: str = "") -> str | None:
-    """What is to be said of a model whose tokenizer cannot read these texts; None if it can.
+    """Returns a warning if a model's tokenizer cannot read these texts; None if it can.
 
-    name: of the model, as a spec has it; language: the code of that of most texts; empty if it is not known
+    name: the model's name in a spec; language: the code of the language of most texts; empty if unknown
     """
     if reading.tokens < LEAST_TOKENS:
         return None
-    knows = f"knows {language_name(language)}" if language else "knows their language"
+    known = language_name(language) if language else "their language"
     better, model = models.suited(language), model_name(name)
-    other = f"Choose a model that {knows}" + (f", such as {better}" if better != name else "")
+    if better == name:
+        advice = f"Choose a model that knows {known}"
+    else:
+        advice = f"Choose a model that knows {known}, such as {better}"
     if reading.unknown_share > MOST_UNKNOWN:
         return (
             f"{reading.unknown_share:.0%} of the tokens of these texts are unknown to the vocabulary of {model}, which "
-            f"cannot tell such words apart. {other}"
+            f"cannot tell such words apart. {advice}"
         )
     if reading.is_by_bytes:
         return (
             f"{model} reads these texts in pieces smaller than a letter "
             f"({reading.tokens / max(1, reading.characters):.1f} tokens per character), as its vocabulary lacks their "
-            f"script: it learns little, and cuts texts off early. {other}"
+            f"script: it learns little, and cuts texts off early. {advice}"
         )
     return None

@@ -1,9 +1,9 @@
-"""Final tests: splits that were set aside, known again by their content.
+"""Final tests: splits that were set aside, and are recognised by their content.
 
-What is set aside never trains, chooses or tunes anything; every look at it is counted. Content means the texts, in any
-order and under any name: a copy of the file, another preparation of it, a part of it or a split that it was joined to
-is known again. Kept of it are its smallest text keys, a sketch that tells how much of it another split has (Broder,
-1997); keys are hashes, from which no text can be read.
+A final test is never used to train, choose or tune, and every look at it is counted. It is recognised by its texts, in
+any order and under any name: in a copy of the file, in another preparation, in a part of it, and in a split that it was
+joined to. What is kept is a sketch, its smallest text keys, which estimates how much of it another split contains
+(Broder, 1997). Keys are hashes, from which no text can be read.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from core.store.record import Holdout
 
-SKETCH = 1024  # keys; a share is then known to about 1.5 points
-SHARE = 0.3  # of a final test that makes a split one
-PAGE_ROWS = 500_000  # a second or two, once
+SKETCH = 1024  # keys, which estimate a share to about 1.5 points
+SHARE = 0.3  # a split with this share of a final test counts as that final test
+PAGE_ROWS = 500_000  # which take a second or two, once
 
 
 def keys_of(prepared: Prepared, split: str, texts: Sequence[str]) -> np.ndarray:
-    """The different text keys of a split, ascending, uint64; kept with the dataset. Raises DataError."""
+    """Returns the distinct text keys of a split, ascending, uint64; kept with the dataset. Raises DataError."""
     import numpy as np
 
     key = hashlib.sha256(json.dumps([split, list(texts)]).encode()).hexdigest()[:16]
@@ -41,15 +41,15 @@ def keys_of(prepared: Prepared, split: str, texts: Sequence[str]) -> np.ndarray:
             return kept
     except (OSError, ValueError):
         pass
-    found = [keys for _, keys in browse.query(prepared, split, text_keys(prepared, texts))]
-    keys = np.unique(np.concatenate(found)).astype(np.uint64) if found else np.empty(0, np.uint64)
+    parts = [part for _, part in browse.query(prepared, split, text_keys(prepared, texts))]
+    keys = np.unique(np.concatenate(parts)).astype(np.uint64) if parts else np.empty(0, np.uint64)
     with seals.sealed_file(path) as partial, partial.open("wb") as file:
         np.save(file, keys, allow_pickle=False)
     return keys
 
 
-def described(prepared: Prepared, split: str, texts: Sequence[str]) -> tuple[str, str, str, int, list[int]]:
-    """A split for `Store.set_aside`: what names its texts, the dataset, the split, how many texts, their sketch."""
+def describe(prepared: Prepared, split: str, texts: Sequence[str]) -> tuple[str, str, str, int, list[int]]:
+    """Returns the arguments of `Store.set_aside`: content hash, dataset title, split, number of texts, sketch."""
     keys = keys_of(prepared, split, texts)
     content = hashlib.blake2b(keys.astype("<u8").tobytes(), digest_size=16).hexdigest()
     return content, prepared.title, split, len(keys), keys[:SKETCH].tolist()
@@ -58,9 +58,9 @@ def described(prepared: Prepared, split: str, texts: Sequence[str]) -> tuple[str
 def find(
     prepared: Prepared, split: str, texts: Sequence[str], among: Sequence[Holdout], most_rows: int | None = None
 ) -> Holdout | None:
-    """The final test that a split is, or has a good part of; None if there is none such.
+    """Returns the final test that a split contains, in whole or to a good part; None if there is none.
 
-    most_rows: a larger split is not read, for those who cannot wait; a worker reads all
+    most_rows: skip a larger split, so that a page does not wait; a worker reads all
     """
     import numpy as np
 
