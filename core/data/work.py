@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from core.data.inspecting.problems import inspect
+from core.data.inspecting.problems.inspection import inspect
 from core.data.inspecting.profile import profile_of
 from core.data.prepare import prepare
 from core.settings import Settings

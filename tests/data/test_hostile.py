@@ -20,7 +20,7 @@ import pytest
 from core.data.browsing import browse
 from core.data.browsing.export import export
 from core.data.browsing.view import View
-from core.data.inspecting.problems import inspect
+from core.data.inspecting.problems.inspection import inspect
 from core.data.inspecting.profile import profile
 from core.data.loading.load import load
 from core.data.prepare import prepare

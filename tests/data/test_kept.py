@@ -17,7 +17,8 @@ from core.data import prepare as prepared
 from core.data.browsing import browse, export, tokens
 from core.data.browsing.view import View
 from core.data.dataset import Prepared
-from core.data.inspecting import problems, profile, reviews
+from core.data.inspecting import profile, reviews
+from core.data.inspecting.problems import inspection
 from core.data.loading import holdout, load
 from core.data.prepare import find_prepared, prepare
 from core.models import scratch
@@ -211,8 +212,8 @@ def profiled(dataset: Prepared, settings: Settings) -> Any:
 
 def findings(dataset: Prepared, settings: Settings) -> Any:
     data = DataSpec(text_columns=("text",), label_column="label")
-    kept = problems.find_inspection(dataset, data)
-    return kept if kept is not None else problems.inspect(dataset, data)
+    kept = inspection.find_inspection(dataset, data)
+    return kept if kept is not None else inspection.inspect(dataset, data)
 
 
 def exported(dataset: Prepared, settings: Settings) -> Any:
@@ -257,8 +258,14 @@ def test_it_is_used_again_while_it_is_whole(
 ) -> None:
     dataset = prepare(source, settings)
     expected = {pattern: made(dataset, settings) for pattern, made in KEPT.items() if "arrow" not in pattern}
-    for module, name in ((browse, "_matching"), (holdout, "text_keys"), (profile, "_split"), (problems, "_near"),
-                         (export, "tables"), (scratch, "train_wordpiece")):  # fmt: skip
+    for module, name in (
+        (browse, "_matching"),
+        (holdout, "text_keys"),
+        (profile, "_split"),
+        (inspection, "near_copies"),
+        (export, "tables"),
+        (scratch, "train_wordpiece"),
+    ):
         monkeypatch.setattr(module, name, None)
     assert {pattern: KEPT[pattern](dataset, settings) for pattern in expected} == expected
     assert np.array_equal(keys(dataset, settings), expected["keys-*.npy"])

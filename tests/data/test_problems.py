@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.data.dataset import Prepared
-from core.data.inspecting.problems import Finding, find_inspection, inspect
+from core.data.inspecting.problems.finding import Finding
+from core.data.inspecting.problems.inspection import find_inspection, inspect
 from core.data.prepare import prepare
 from core.settings import Settings
 from core.spec.run import DataSpec, build

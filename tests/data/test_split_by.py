@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.data.dataset import Prepared
-from core.data.inspecting.problems import inspect
+from core.data.inspecting.problems.inspection import inspect
 from core.data.loading.load import load
 from core.data.prepare import prepare
 from core.data.preparing import divide, transform

@@ -13,7 +13,8 @@ import pytest
 
 from core.data.browsing import browse
 from core.data.browsing.view import View
-from core.data.inspecting import problems, profile
+from core.data.inspecting import profile
+from core.data.inspecting.problems import inspection
 from core.data.loading import labels
 from core.data.loading.load import load
 from core.data.prepare import is_quick, prepare
@@ -107,7 +108,7 @@ def test_a_type_works_as_a_label_everywhere(case, tmp_path, settings):
         assert row["row"] in browse.matching(result.prepared, "train", view).tolist()
     counts = browse.label_counts(result.prepared, "train", "label")
     assert counts["count"].tolist() == [20, 20]
-    problems.inspect(result.prepared, data)
+    inspection.inspect(result.prepared, data)
     made = profile.profile(result.prepared, ["text"], "label", None)
     assert made["splits"]["train"]["columns"]["label"]["distinct"] == 2
 

@@ -6,7 +6,9 @@ import streamlit as st
 
 from core.data.browsing import browse
 from core.data.dataset import Prepared
-from core.data.inspecting.problems import NEAR_ROWS, Finding, find_inspection
+from core.data.inspecting.problems.finding import Finding
+from core.data.inspecting.problems.inspection import find_inspection
+from core.data.inspecting.problems.near_copies import NEAR_ROWS
 from core.errors import TunedeckError
 from core.spec.run import DataSpec
 from core.wording import counted
@@ -25,8 +27,8 @@ TITLE = "Looking for problems"
 
 def show(data: DataSpec, prepared: Prepared) -> None:
     """The findings; or the way to them, where looking takes a while."""
-    found = find_inspection(prepared, data)
-    if found is None:
+    findings = find_inspection(prepared, data)
+    if findings is None:
         rows = sum(part.rows for part in prepared.splits.values())
         light_run.work_on(
             "inspect",
@@ -39,13 +41,14 @@ def show(data: DataSpec, prepared: Prepared) -> None:
             "for some thousands, minutes for a million.",
         )
         return
-    if not found:
+    if not findings:
         st.success("Nothing was found that would hurt a model.", icon=":material/check_circle:")
     else:
         st.markdown(
-            f"**{counted(len(found), 'finding')}.** A remedy becomes a step of preparation; your file stays as it is."
+            f"**{counted(len(findings), 'finding')}.** A remedy becomes a step of preparation; "
+            "your file stays as it is."
         )
-    for number, finding in enumerate(found):
+    for number, finding in enumerate(findings):
         _show(finding, number, data, prepared)
     st.caption(
         "Looked for: copies, near copies, the same text with different labels, texts in training and evaluation both, "
