@@ -1,7 +1,7 @@
 """Errors a person can act on. Their text is one or two sentences: the value, the rule and the fix.
 
-Core raises them; only the edges (the pages' one renderer, the command line, the worker's final state) turn them into
-words on a screen. Anything else that is raised is a defect of ours and keeps its stack trace in the worker's log.
+Core raises them; only the edges (the pages' one renderer, the command line, the worker's final state) show them. Any
+other exception is a bug of ours and keeps its stack trace in the worker's log.
 """
 
 from __future__ import annotations
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 
 
 class TunedeckError(Exception):
-    """Something a person can put right; `str(error)` is the sentence to show."""
+    """An error that a person can fix; `str(error)` is the sentence to show."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing wrong with one field of a spec: `field` is its dotted path (`training.learning_rate`)."""
+    """One error in one field of a spec; `field` is its dotted path (`training.learning_rate`)."""
 
     field: str
     message: str
 
 
 class SpecError(TunedeckError):
-    """A spec that breaks its rules; `problems` has one entry per field, in the order of the spec."""
+    """A spec that breaks its rules; `problems` has one entry per field, in the order of the spec's fields."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
@@ -30,7 +30,7 @@ class SpecError(TunedeckError):
 
 
 class DataError(TunedeckError):
-    """A dataset that cannot be found, read or used; `field` is the spec field to look at, if one is to blame."""
+    """A dataset that cannot be opened, read or used; `field` names the spec field at fault, if there is one."""
 
     def __init__(self, message: str, field: str = "") -> None:
         self.field = field
@@ -38,38 +38,38 @@ class DataError(TunedeckError):
 
 
 class ModelError(TunedeckError):
-    """A model that cannot be found, loaded or trained."""
+    """A model that cannot be opened, loaded or trained."""
 
     field = "model.name"
 
 
 class HubError(TunedeckError):
-    """The Hub said no, or did not answer."""
+    """The Hub refused a request or did not answer."""
 
 
 class PathError(TunedeckError):
-    """A path outside what this mode of Tunedeck may read or write."""
+    """A path that this mode of Tunedeck may not read or write."""
 
 
 class AccessDenied(TunedeckError):
-    """Somebody may not do this here; the sentence says why."""
+    """A person may not do this here; the sentence says why."""
 
 
 class StoreError(TunedeckError):
-    """The run store cannot do what was asked of it."""
+    """The run store cannot carry out a request."""
 
 
 class StoreTrouble(StoreError):
-    """The run store cannot be read or written now, whatever is asked of it; it works again once the cause is gone."""
+    """The run store cannot be read or written at all; it works again once the cause is gone."""
 
 
 class RunNotFound(StoreError):
-    """No run has this id."""
+    """There is no run with this id."""
 
 
 class WrongStatus(StoreError):
-    """The run's status does not allow this."""
+    """The run's status does not allow this action."""
 
 
 class StaleWrite(Exception):
-    """A worker or scheduler that was given up tried to write; its token is no longer the current one."""
+    """A worker or scheduler that has been replaced tried to write; its token is no longer current."""

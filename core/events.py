@@ -1,4 +1,4 @@
-"""What a run says while it works: the one vocabulary between engines, the worker and the store."""
+"""What a run reports while it works: the one vocabulary between engines, the worker and the store."""
 
 from __future__ import annotations
 
@@ -10,42 +10,43 @@ Level = Literal["info", "notice", "warning"]
 
 
 class Reporter(Protocol):
-    """Where tasks, engines and evaluation say how they are doing. Calls return at once; writing is batched behind it.
+    """Where tasks, engines and evaluation report progress. Calls return at once; a thread writes in batches.
 
-    Safe to call from any thread. No call raises, except that `fraction` and `check_stop` may.
+    Safe to call from any thread. Only `fraction` and `check_stop` may raise.
     """
 
     def phase(self, text: str) -> None:
-        """What is being done now, in a few words for the progress bar: "Tokenising", "Training"."""
+        """The current activity, in a few words for the progress bar: "Tokenising", "Training"."""
 
     def fraction(self, text: str, done: float | None = None) -> None:
-        """A phase that knows how much of it is done, from 0 to 1. Raises to end the run if it was asked to stop."""
+        """A phase with the share of it that is done, from 0 to 1. Raises to end the run if it was asked to stop."""
 
     def progress(self, step: int, total: int, epoch: float | None = None) -> None:
-        """Optimizer steps done of all; throttled by the receiver, so call it at every step."""
+        """Optimizer steps done, and the total. The receiver throttles, so call it at every step."""
 
     def metrics(self, values: dict[str, float], step: int, epoch: float | None = None) -> None:
-        """Named numbers at an optimizer step.
+        """Metrics at an optimizer step, by name.
 
         Names: `loss`, `learning_rate`, `grad_norm`, `examples_per_second`, `tokens_per_second` for training;
-        `eval_loss` and `eval_<metric>` for evaluation. A number that is not finite is recorded as it is.
+        `eval_loss` and `eval_<metric>` for evaluation. NaN and infinities are recorded as they are.
         """
 
     def restore(self, log: Sequence[Mapping[str, float | None]]) -> None:
-        """Metrics of an earlier attempt, each with its `step` and `epoch`: those are written that were never told.
+        """Record the metrics of an earlier attempt that never reached the store.
 
-        A killed worker takes the last ones with it, though the checkpoint after them is there. None is not a number.
+        A killed worker loses its last batch, although the checkpoint after it exists. log: one mapping per step, with
+        `step`, `epoch` and metrics by name; None stands for NaN
         """
 
     def message(self, text: str, level: Level = "info", code: str = "") -> None:
-        """A sentence for the person who watches; `notice` explains something normal that looks alarming."""
+        """A sentence for the person watching; level `notice` explains something normal that looks alarming."""
 
     def checkpoint(self, path: Path, step: int, best: bool) -> None:
         """A complete checkpoint lies at `path`."""
 
     @property
     def stop_requested(self) -> bool:
-        """Whether the run was asked to stop; an engine looks after every step, ends there and keeps the model."""
+        """Whether the run was asked to stop; an engine checks after every step, ends there and keeps the model."""
 
     def check_stop(self) -> None:
-        """Raises to end the run if it was asked to stop; for the steps before there is a model to keep."""
+        """Raise to end the run if it was asked to stop; for the phases before there is a model to keep."""

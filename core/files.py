@@ -1,6 +1,6 @@
-"""Files that are either complete or not there: written under a temporary name, synced, then renamed.
+"""Files that are either complete or absent: written under a temporary name, synced, then renamed.
 
-And what may stand in a JSON file.
+`finite` prepares values for JSON.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REPLACE_WAITS_S = (0.05, 0.1, 0.2, 0.4, 0.8, 1.6)
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` to write to; it takes the place of `path` when the block ends well."""
+    """A temporary path beside `path` to write to; it replaces `path` when the block ends without an error."""
     partial = _partial(path)
     try:
         yield partial
@@ -33,14 +33,14 @@ def replace_file(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a small UTF-8 file, all of it or nothing."""
+    """Write a small UTF-8 file atomically."""
     with replace_file(path) as partial:
         partial.write_text(text, encoding="utf-8")
 
 
 @contextmanager
 def replace_folder(folder: Path) -> Iterator[Path]:
-    """A new folder beside `folder` to fill; it takes the place of `folder` when the block ends well."""
+    """A new folder beside `folder` to fill; it replaces `folder` when the block ends without an error."""
     partial = _partial(folder)
     partial.mkdir(parents=True)
     try:
@@ -64,9 +64,9 @@ def replace_folder(folder: Path) -> Iterator[Path]:
 
 
 def _replace(partial: Path, path: Path) -> None:
-    """Windows refuses while somebody has the old one open, be it a virus scanner; most let go within moments.
+    """Rename `partial` to `path`. Windows refuses while another program has `path` open, so this retries for 3 s.
 
-    Raises PermissionError, with what to do, if they do not.
+    Raises PermissionError, with the fix, if the file stays open.
     """
     for wait_s in (*REPLACE_WAITS_S, None):
         try:
@@ -82,12 +82,12 @@ def _replace(partial: Path, path: Path) -> None:
 
 
 def _partial(path: Path) -> Path:
-    """A name that no other process uses, so that two that write the same file do not write into one another's."""
+    """A name that no other process uses: two writers of one file must not share a temporary file."""
     return path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.partial")
 
 
 def sync(path: Path) -> None:
-    """Have the disk hold what was written to a file or folder. Windows cannot sync folders, and need not."""
+    """Flush a file or folder to the disk. Windows cannot sync folders and does not need to."""
     if path.is_dir() and os.name == "nt":
         return
     handle = os.open(path, os.O_RDWR if path.is_file() and os.name == "nt" else os.O_RDONLY)
@@ -98,7 +98,7 @@ def sync(path: Path) -> None:
 
 
 def finite(value: Any) -> Any:
-    """`value` with None for each number that JSON has not: NaN and the infinities."""
+    """`value` with None in place of NaN and infinities, which JSON cannot hold."""
     if isinstance(value, dict):
         return {key: finite(v) for key, v in value.items()}
     if isinstance(value, list | tuple):

@@ -1,6 +1,6 @@
-"""The store and the playground as one person may use them: what pages get. Refuses, and hides, by `core.access.rules`.
+"""The store and the playground as one person may use them; pages get these. `core.access.rules` has the rules.
 
-The scheduler, the workers and the command line use the plain ones.
+The scheduler, the workers and the command line use the unguarded ones.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from core.person import OPERATOR, VISITOR
 from core.playground.client import Answer, Playground
 from core.runs import kinds
 from core.settings import Settings, allowed_path
-from core.sharing.redact import shown
+from core.sharing.redact import for_display
 from core.store import quotas
 from core.store.audit import Entry
 from core.store.record import Event, Metric, Run
@@ -33,17 +33,17 @@ ON_RUN: dict[str, Action] = {"push": "push", "publish": "publish"}
 
 
 class GuardedStore(Store):
-    """The runs of one home folder, for one person. Raises AccessDenied, and changes nothing, where a rule forbids.
+    """The runs of one home folder, for one person. Raises AccessDenied, and changes nothing, where a rule forbids it.
 
-    Runs that the person may not see are not there. Sentences and logs have no paths of the server in them.
+    Runs that the person may not see do not exist here. Messages contain no paths of the server.
     """
 
     def __init__(self, store: Store, settings: Settings) -> None:
-        """settings: those of the person"""
+        """settings: those of the person, see `Settings.person`"""
         self.path, self.settings, self.by = store.path, settings, settings.person.id
 
     def submit(self, kind: str, name: str, spec: dict[str, Any], *, owner: str = "", parent: str | None = None) -> str:
-        """Queue a run of the person's and return its id; `owner` is theirs whatever is asked for."""
+        """Queue a run owned by the person and return its id; the argument `owner` is ignored."""
         access.check_start(self.settings, kind, spec)
         if quotas.limited(self.settings):
             self._check_runs(kind, spec)
@@ -68,7 +68,7 @@ class GuardedStore(Store):
         metrics: Iterable[tuple[str, str, int, float | None, float, float | None]],
         events: Iterable[tuple[str, float, str, dict[str, Any]]],
     ) -> None:
-        """Take in runs of a bundle as the person's own, whatever is asked for."""
+        """Import the runs of a bundle; the person becomes their owner."""
         super().import_runs([replace(run, owner=self.by) for run in runs], metrics, events)
 
     def note(self, action: str, run_id: str | None = None, detail: str = "") -> None:
@@ -77,26 +77,26 @@ class GuardedStore(Store):
         super().note(action, run_id, detail)
 
     def run(self, run_id: str) -> Run:
-        return self._shown(self._seen(super().run(run_id)))
+        return self._for_display(self._visible(super().run(run_id)))
 
     def runs(
         self, *, kind: str | None = None, statuses: Sequence[str] = (), limit: int = 1000, offset: int = 0
     ) -> list[Run]:
-        found = super().runs(kind=kind, statuses=statuses, limit=limit, offset=offset)
-        return [self._shown(run) for run in found]
+        runs = super().runs(kind=kind, statuses=statuses, limit=limit, offset=offset)
+        return [self._for_display(run) for run in runs]
 
     def metrics_since(self, run_id: str, cursor: int = 0, limit: int = 20_000) -> list[Metric]:
-        self._seen(super().run(run_id))
+        self._visible(super().run(run_id))
         return super().metrics_since(run_id, cursor, limit)
 
     def measured(self, run_id: str) -> set[tuple[str, int]]:
-        self._seen(super().run(run_id))
+        self._visible(super().run(run_id))
         return super().measured(run_id)
 
     def events_since(self, run_id: str, cursor: int = 0, limit: int = 5_000) -> list[Event]:
-        self._seen(super().run(run_id))
-        found = super().events_since(run_id, cursor, limit)
-        return [replace(event, payload=shown(event.payload, self.settings)) for event in found]
+        self._visible(super().run(run_id))
+        events = super().events_since(run_id, cursor, limit)
+        return [replace(event, payload=for_display(event.payload, self.settings)) for event in events]
 
     def audited(self, limit: int = 10_000) -> list[Entry]:
         access.check(self.settings, "audit")
@@ -107,11 +107,11 @@ class GuardedStore(Store):
 
     def _allow(self, action: Action, run: Run | None = None) -> None:
         if run is not None:
-            self._seen(run)
+            self._visible(run)
         access.check(self.settings, action, run)
 
     def _admit(self, db: apsw.Connection, kind: str) -> None:
-        """Counted in the transaction that queues: two clicks at once are two."""
+        """Raise AccessDenied for too many queued runs; within the queuing transaction, so two clicks count as two."""
         if not quotas.limited(self.settings):
             return
         going = "SELECT count(*) FROM runs WHERE status IN ('queued','starting','running','stopping') AND owner"
@@ -119,38 +119,37 @@ class GuardedStore(Store):
         most = self.settings.limits.queued
         if mine >= most:
             raise AccessDenied(
-                f"{counted(mine, 'run')} of yours {'waits or works' if mine == 1 else 'wait or work'} already, and the "
-                f"most here is {most:,}; wait for one to end, or stop one"
+                f"you have {counted(mine, 'run')} in the queue or at work, and the limit here is {most:,}; wait until "
+                "one ends, or stop one"
             )
         if self.settings.mode == "demo":
             ((all_of_them,),) = db.execute(f"{going} LIKE ? || '%'", (VISITOR,))
             if all_of_them >= self.settings.demo.waiting:
-                raise AccessDenied(
-                    "so many people try this demo now that its queue is full; come back in a few minutes"
-                )
+                raise AccessDenied("this demo's queue is full because many people use it; try again in a few minutes")
 
     def _condition(self) -> tuple[str, tuple[Any, ...]]:
         if self.settings.mode != "demo" or self.settings.person == OPERATOR:
             return "1", ()
         return "(owner = ? OR owner NOT LIKE ? || '%')", (self.by, VISITOR)
 
-    def _seen(self, run: Run) -> Run:
+    def _visible(self, run: Run) -> Run:
+        """The run itself. Raises RunNotFound if the person may not see it."""
         if not self.sees(run):
             raise RunNotFound(f"There is no run {run.id!r}; the Runs page lists those that exist.")
         return run
 
-    def _shown(self, run: Run) -> Run:
+    def _for_display(self, run: Run) -> Run:
         if self.settings.mode == "local":
             return run
         return replace(
             run,
-            phase=shown(run.phase, self.settings),
-            error=shown(run.error, self.settings),
-            detail=shown(run.detail, self.settings),
+            phase=for_display(run.phase, self.settings),
+            error=for_display(run.error, self.settings),
+            detail=for_display(run.detail, self.settings),
         )
 
     def _check_runs(self, kind: str, spec: dict[str, Any]) -> None:
-        """The runs that the work is about are there for the person, and theirs if it needs that."""
+        """Raise RunNotFound or AccessDenied for a run named in `spec` that the person may not see or use so."""
         for run_id in runs_named(spec):
             run = self.run(run_id)
             if (action := ON_RUN.get(kind)) is not None:
@@ -167,7 +166,7 @@ def runs_named(spec: dict[str, Any]) -> Iterable[str]:
 
 
 def check_paths(settings: Settings, spec: dict[str, Any]) -> None:
-    """The files and folders that a spec names are the person's to read. Raises PathError, ModelError."""
+    """Raise PathError or ModelError for a file or folder in `spec` that the person may not read."""
     data = spec if "source" in spec else spec.get("data") or {}
     if data.get("source") == "file":
         allowed_path(settings, str(data.get("path", "")))
@@ -178,32 +177,32 @@ def check_paths(settings: Settings, spec: dict[str, Any]) -> None:
 
 
 class GuardedPlayground:
-    """The playground, for one person. Its methods raise AccessDenied beside what those of `Playground` raise."""
+    """The playground for one person. Its methods raise what those of `Playground` raise, and AccessDenied."""
 
     def __init__(self, playground: Playground, store: GuardedStore) -> None:
         self._playground, self._store, self._settings = playground, store, store.settings
 
     def predict(self, subject: Subject, texts: Sequence[Sequence[str]]) -> Answer:
         self._check(subject)
-        return self._told(lambda: self._playground.predict(subject, texts))
+        return self._clean_errors(lambda: self._playground.predict(subject, texts))
 
     def explain(self, subject: Subject, text: Sequence[str], method: str, target: int | None = None) -> dict[str, Any]:
         self._check(subject)
-        return self._told(lambda: self._playground.explain(subject, text, method, target))
+        return self._clean_errors(lambda: self._playground.explain(subject, text, method, target))
 
     def nearest(self, subject: Subject, text: Sequence[str]) -> list[dict[str, Any]]:
         self._check(subject)
-        return self._told(lambda: self._playground.nearest(subject, text))
+        return self._clean_errors(lambda: self._playground.nearest(subject, text))
 
     def warm(self) -> None:
-        """Start the process, if the person may ask at all and there is memory for it."""
+        """Start the process, if the person may ask a model and there is memory for it."""
         if access.why_not(self._settings, "ask") is None and self.waits() is None:
             self._playground.warm()
 
     def waits(self) -> str | None:
-        """Why nobody is answered now; None if they are. A demo has no memory to train and to answer at once."""
+        """Why no question is answered now, else None. A demo lacks the memory to train and answer at once."""
         if self._settings.mode == "demo" and self._store.queue():
-            return "a model is being trained, and this demo has memory for one thing at a time; ask when it has ended"
+            return "a model is being trained, and this demo has memory for one task at a time; ask when it has finished"
         return None
 
     def _check(self, subject: Subject) -> None:
@@ -213,12 +212,13 @@ class GuardedPlayground:
         if subject.run:
             self._store.run(subject.run)
         elif self._settings.mode == "demo" and self._settings.person != OPERATOR:
-            raise AccessDenied("in this demo the models of its runs are asked, no others")
+            raise AccessDenied("this demo answers with the models of its runs only; choose one of them")
         elif models.kind_of(subject.name) == "folder":
             models.folder_of(subject.name, self._settings)
 
-    def _told(self, ask: Callable[[], T]) -> T:
+    def _clean_errors(self, ask: Callable[[], T]) -> T:
+        """`ask()`; an error that it raises is raised without paths of the server."""
         try:
             return ask()
         except TunedeckError as error:
-            raise type(error)(shown(str(error), self._settings)) from None
+            raise type(error)(for_display(str(error), self._settings)) from None

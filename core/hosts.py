@@ -1,7 +1,7 @@
-"""The names that a dashboard answers to, and the pages that may hold its own in a frame.
+"""The host names that a dashboard answers to, and the pages that may embed it in a frame.
 
-A page of somebody else's can have its name point to this machine (DNS rebinding): the browser then takes the dashboard
-for a part of that page. The name stays in the request's Host, and so the dashboard answers to its own names alone.
+A foreign page can point its own name to this machine (DNS rebinding); the browser then treats the dashboard as part of
+that page. The foreign name stays in the request's Host header, so the dashboard answers only to its own names.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from urllib.parse import urlsplit
 from core.errors import TunedeckError
 
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
-EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # a server that is bound to one of these listens on all of them
+EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # a server bound to one of these listens on all addresses
 CLOUD = ("https://*.streamlit.app", "https://share.streamlit.io")
-"""Where Streamlit Community Cloud shows its apps: in a frame, to everybody."""
+"""The origins from which Streamlit Community Cloud embeds its apps."""
 
 HOST = re.compile(
     r"(?:\[([0-9A-Fa-f:.]{2,45})\]|([A-Za-z0-9_](?:[A-Za-z0-9._-]{0,251}[A-Za-z0-9_-])?))(\.?)(?::(\d{1,5}))?"
@@ -26,7 +26,7 @@ ORIGIN = re.compile(r"\*|https?://(?:\*\.)?[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?(?::\
 
 
 def name_of(host: str) -> str | None:
-    """The name or address in a Host header, small letters, without port and the dot at its end; None if it is none."""
+    """The name or address in a Host header, in lower case, without port and final dot; None if it is malformed."""
     parts = HOST.fullmatch(host)
     if parts is None or (parts[4] and int(parts[4]) > 65535):
         return None
@@ -41,8 +41,8 @@ def name_of(host: str) -> str | None:
 def is_allowed(host: str, names: Collection[str], bound_to: str = "localhost") -> bool:
     """Whether a dashboard answers to a Host header.
 
-    names: what its operator allows, as `names_of` reads them; bound_to: the address that it listens on. One that
-    listens on all addresses is asked by each of them, and an address cannot be made to point elsewhere.
+    names: what its operator allows, as `names_of` reads them; bound_to: the address that it listens on. A dashboard
+    that listens on all addresses answers to any IP address, because an address cannot be rebound as a name can.
     """
     name = name_of(host)
     if name is None:
@@ -53,7 +53,7 @@ def is_allowed(host: str, names: Collection[str], bound_to: str = "localhost") -
 
 
 def is_same_place(origin: str, host: str, names: Collection[str]) -> bool:
-    """Whether a page of this origin may speak with the dashboard: it is one of ours, or of a name that is allowed."""
+    """Whether a page of this origin may talk to the dashboard: its host is the same, or an allowed name."""
     try:
         parts = urlsplit(origin)
     except ValueError:
@@ -65,36 +65,36 @@ def is_same_place(origin: str, host: str, names: Collection[str]) -> bool:
 
 
 def names_of(text: str, variable: str) -> tuple[str, ...]:
-    """Names and addresses, separated by commas or spaces; `*.example.org` is all below one, `*` every name.
+    """Read host names and addresses, separated by commas or spaces. `*.example.org` means its subdomains, `*` any name.
 
-    Raises TunedeckError for what is neither.
+    variable: the environment variable that the text comes from, for the error. Raises TunedeckError.
     """
     names = []
     for word in filter(None, re.split(r"[\s,;]+", text.lower())):
         name = word.strip("[]").rstrip(".")
         if not PATTERN.fullmatch(name) or (":" in name and not _is_address(name)):
             raise TunedeckError(
-                f"{variable} has {word[:80]!r}, which is no name of a machine; give names such as "
-                "tunedeck.example.org, without https:// and port, *.example.org for all below one, or * for every name"
+                f"{variable} has {word[:80]!r}, which is not a host name; give names such as tunedeck.example.org, "
+                "without https:// and port, *.example.org for all its subdomains, or * for every name"
             )
         names.append(_compressed(name))
     return tuple(dict.fromkeys(names))
 
 
 def origins_of(text: str, variable: str) -> tuple[str, ...]:
-    """Origins of pages, separated by commas or spaces; `*` is every page. Raises TunedeckError for what is none."""
+    """Read origins of pages, separated by commas or spaces; `*` means every page. Raises TunedeckError."""
     origins = tuple(dict.fromkeys(filter(None, re.split(r"[\s,;]+", text.lower()))))
     for origin in origins:
         if not ORIGIN.fullmatch(origin):
             raise TunedeckError(
-                f"{variable} has {origin[:80]!r}, which is no origin of a page; give origins such as "
-                "https://blog.example.org, https://*.example.org for all below one, or * for every page"
+                f"{variable} has {origin[:80]!r}, which is not the origin of a page; give origins such as "
+                "https://blog.example.org, https://*.example.org for all subdomains, or * for every page"
             )
     return origins
 
 
 def framing(origins: Collection[str]) -> dict[str, str]:
-    """The headers that say which pages may hold ours in a frame: our own, and those of these origins."""
+    """The response headers that let our own pages and these origins embed the dashboard in a frame."""
     if "*" in origins:
         return {}
     policy = {"content-security-policy": " ".join(["frame-ancestors", "'self'", *origins])}

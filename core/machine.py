@@ -1,8 +1,8 @@
-"""Which machine this is, and which boot of it. A host name tells neither: a laptop's changes with the network it is in.
+"""Which machine this is, and which boot of it. A host name identifies neither: a laptop's changes with its network.
 
-`boot` decides whether a process can be seen, and ended, from here; `name` whether one that cannot be seen was started
-on this machine at all, before it was restarted. A home on a shared drive is used by several machines, some of them
-copies of one image, and containers share a kernel: whatever may be another machine's process is left to its heartbeat.
+`boot` decides whether a process is visible from here and can be ended; `name` decides whether an invisible process was
+started on this machine before a restart. Several machines may share a home on a network drive, some are copies of one
+image, and containers share a kernel: a process that may belong to another machine is judged by its heartbeat alone.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 
 @lru_cache(maxsize=1)
 def boot() -> str:
-    """Those who have the same see each other's processes, by the same pids: one boot of one system, or container."""
+    """The id of this boot of this system or container. Processes with the same id see each other by the same pids."""
     if sys.platform == "linux":
         try:
             return f"{BOOT_ID.read_text().strip()} {os.readlink(PIDS)}"  # noqa: PTH115 - it leads to no file
         except OSError:
             return name()
-    if sys.platform == "darwin" and (session := _asked(["sysctl", "-n", "kern.bootsessionuuid"], r"([0-9A-F-]{36})")):
-        return session
-    return name()  # elsewhere a process's start is a time of day, which tells boots apart
+    if sys.platform == "darwin":
+        return _command_output(["sysctl", "-n", "kern.bootsessionuuid"], r"([0-9A-F-]{36})") or name()
+    return name()  # elsewhere a process's start is a time of day, which distinguishes boots
 
 
 @lru_cache(maxsize=1)
 def name() -> str:
-    """This machine through all its boots, until it gets another host name: that, and a digest of its system's id."""
+    """The id of this machine across reboots: its host name and a digest of its system id."""
     digest = hashlib.blake2b(f"tunedeck {_system_id()}".encode(), digest_size=8).hexdigest()
     return f"{socket.gethostname()} {digest}"
 
 
 def _system_id() -> str:
-    """What the system knows this machine by; it is not to be shown, so that only a digest of it is kept."""
+    """The system's own id of this machine, empty if unknown. It is confidential, so only a digest of it is kept."""
     if sys.platform == "darwin":
-        return _asked(["ioreg", "-rd1", "-c", "IOPlatformExpertDevice"], r'"IOPlatformUUID" = "([^"]+)"')
+        return _command_output(["ioreg", "-rd1", "-c", "IOPlatformExpertDevice"], r'"IOPlatformUUID" = "([^"]+)"')
     if sys.platform == "win32":
         import winreg
 
@@ -62,18 +62,19 @@ def _system_id() -> str:
     return ""
 
 
-def _asked(command: list[str], pattern: str) -> str:
+def _command_output(command: list[str], pattern: str) -> str:
+    """The first group of `pattern` in what a command prints; empty if the command fails or nothing matches."""
     try:
         answer = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return ""
-    found = re.search(pattern, answer)
-    return found[1] if found else ""
+    match = re.search(pattern, answer)
+    return match[1] if match else ""
 
 
 @lru_cache(maxsize=1)
 def physical_cores() -> int:
-    """Cores this process may use: two threads of one core compute no faster than one."""
+    """The number of physical cores this process may use; hyperthreads do not add speed."""
     physical = psutil.cpu_count(logical=False) or psutil.cpu_count() or 1
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1
     return max(1, min(physical, allowed))

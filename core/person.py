@@ -1,4 +1,4 @@
-"""Who somebody is and what they may do at most."""
+"""A person who uses Tunedeck, and their role."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import hashlib
 from dataclasses import dataclass
 from enum import IntEnum
 
-VISITOR = "visitor:"  # how the id of somebody begins who tries the demo
+VISITOR = "visitor:"  # the prefix of a demo visitor's id
 
 
 class Role(IntEnum):
-    """A higher one may do all that a lower one may."""
+    """What a person may do; a higher role includes the lower ones."""
 
     VIEWER = 1
     TRAINER = 2
@@ -23,7 +23,7 @@ class Role(IntEnum):
 
 @dataclass(frozen=True)
 class Person:
-    """id: what their runs name as owner, an e-mail address in team mode; name: what they are called"""
+    """id: the owner of their runs, an e-mail address in team mode; name: for display"""
 
     id: str
     name: str
@@ -31,14 +31,14 @@ class Person:
 
     @property
     def key(self) -> str:
-        """Names the folder of their uploads, from which nobody can be told; empty for the operator."""
+        """The name of their upload folder, which does not reveal who they are; empty for the operator."""
         return "" if self == OPERATOR else "u-" + hashlib.sha256(self.id.encode()).hexdigest()[:20]
 
 
 OPERATOR = Person("local", "You", Role.ADMIN)
-"""Whoever runs the command line, or the dashboard on a machine of their own."""
+"""The person who runs the command line, or the dashboard on their own machine."""
 
 
 def visitor(token: str) -> Person:
-    """Somebody who tries the demo; the token is known to their browser alone, and cannot be told from their id."""
+    """A demo visitor. Only their browser knows the token; it cannot be derived from their id."""
     return Person(VISITOR + hashlib.sha256(token.encode()).hexdigest()[:16], "Visitor", Role.TRAINER)

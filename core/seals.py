@@ -1,9 +1,8 @@
-"""Kept files that are used again only while they are as they were written.
+"""Cached files that are reused only while they are unchanged.
 
-A power cut, a dying disk or a hand can leave a file with its name and other content. Each kept file therefore has a
-seal: its size, its time of change and a checksum. The size is compared at every look, the checksum where the time is
-another one, and, for small files, at the first look of a process. What does not match is as if it were not there, so
-that it is made again.
+A power cut, a failing disk or a person can change a file's content and leave its name. Each cached file therefore has
+a seal: its size, modification time and checksum. The size is compared on every read; the checksum when the time
+differs and, for small files, on a process's first read. A file that does not match counts as absent and is rebuilt.
 """
 
 from __future__ import annotations
@@ -23,12 +22,12 @@ SUFFIX = ".seal"
 SMALL = 16 * 1024 * 1024  # bytes; about 20 ms
 MOST_KNOWN = 10_000
 
-_known: dict[str, tuple[int, ...]] = {}  # files that this process has found whole, with their state at that time
+_known: dict[str, tuple[int, ...]] = {}  # files that this process has verified, with their state at that time
 
 
 @dataclass(frozen=True)
 class Seal:
-    """size: in bytes; mtime_ns: the time of change; checksum: BLAKE2b of the content, in hex"""
+    """size: in bytes; mtime_ns: the modification time; checksum: BLAKE2b of the content, in hex"""
 
     size: int
     mtime_ns: int
@@ -42,43 +41,43 @@ def seal_of(path: Path) -> Seal:
 
 
 def matches(path: Path, seal: Seal) -> bool:
-    """Whether a file is as it was when it was sealed."""
+    """Whether a file is unchanged since it was sealed."""
     try:
-        found = path.stat()
-        if found.st_size != seal.size:
+        stat = path.stat()
+        if stat.st_size != seal.size:
             return False
-        if _known.get(str(path)) == _state(found):
+        if _known.get(str(path)) == _state(stat):
             return True
-        unchanged = found.st_mtime_ns == seal.mtime_ns
-        if not (unchanged and found.st_size > SMALL) and _checksum(path) != seal.checksum:
+        unchanged = stat.st_mtime_ns == seal.mtime_ns
+        if not (unchanged and stat.st_size > SMALL) and _checksum(path) != seal.checksum:
             return False
-        if not unchanged:  # a copied home: the next process need not read it all again
-            found = _with_time(path, found, seal.mtime_ns)
+        if not unchanged:  # a copied home: saves the next process from reading the whole file
+            stat = _with_time(path, stat, seal.mtime_ns)
         if len(_known) >= MOST_KNOWN:
             _known.clear()
-        _known[str(path)] = _state(found)
+        _known[str(path)] = _state(stat)
         return True
     except OSError:
         return False
 
 
-def _with_time(path: Path, found: os.stat_result, mtime_ns: int) -> os.stat_result:
-    """Give a file this time of change, and return its new state; the old one where the system refuses."""
+def _with_time(path: Path, stat: os.stat_result, mtime_ns: int) -> os.stat_result:
+    """Set a file's modification time and return its new stat; the old stat if the system refuses."""
     try:
-        os.utime(path, ns=(found.st_atime_ns, mtime_ns))
+        os.utime(path, ns=(stat.st_atime_ns, mtime_ns))
         changed = path.stat()
-    except OSError:  # a home that can only be read
-        return found
-    return changed if (changed.st_size, changed.st_ino) == (found.st_size, found.st_ino) else found
+    except OSError:  # a read-only home
+        return stat
+    return changed if (changed.st_size, changed.st_ino) == (stat.st_size, stat.st_ino) else stat
 
 
-def _state(found: os.stat_result) -> tuple[int, ...]:
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+def _state(stat: os.stat_result) -> tuple[int, ...]:
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 @contextmanager
 def sealed_file(path: Path, info: dict[str, Any] | None = None) -> Iterator[Path]:
-    """Like `files.replace_file`, and sealed. info: JSON to keep with the seal; may be filled within the block"""
+    """Like `files.replace_file`, with a seal. info: JSON to store in the seal; may be filled within the block"""
     with files.replace_file(path) as partial:
         yield partial
         seal = seal_of(partial)
@@ -93,12 +92,12 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_text(path: Path) -> str | None:
-    """The text of a sealed file; None if there is none, or it is not as it was written."""
+    """The text of a sealed file; None if it is absent or has changed."""
     return path.read_text(encoding="utf-8") if info(path) is not None else None
 
 
 def info(path: Path) -> dict[str, Any] | None:
-    """What was kept with the seal of a file; None if the file is not there, or not as it was written."""
+    """The info stored in a file's seal; None if the file is absent or has changed."""
     try:
         body, checksum = seal_path(path).read_text(encoding="utf-8").splitlines()
         if checksum != _digest(body.encode()):
@@ -111,12 +110,12 @@ def info(path: Path) -> dict[str, Any] | None:
 
 
 def seal_path(path: Path) -> Path:
-    """Where the seal of a file lies."""
+    """The path of a file's seal."""
     return path.with_name(path.name + SUFFIX)
 
 
 def remove(path: Path) -> None:
-    """Delete a kept file with its seal; on Windows not while somebody reads it. Raises OSError."""
+    """Delete a cached file and its seal. Raises OSError, on Windows also while a program reads the file."""
     path.unlink(missing_ok=True)
     seal_path(path).unlink(missing_ok=True)
 

@@ -1,4 +1,4 @@
-"""Where Tunedeck keeps its things and what this installation allows. The one module that reads TUNEDECK_* variables."""
+"""The settings of one installation: its folders, limits and roles. The only module that reads TUNEDECK_* variables."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NETWORK_FILESYSTEMS = {
 PROJECT = Path(__file__).resolve().parent.parent
 CONFIGURATION = "tunedeck.toml"
 MODES = ("local", "team", "viewer", "demo")
-HOME_NAME = "TUNEDECK_HOME"  # what stands for the home folder in a path that people see
+HOME_NAME = "TUNEDECK_HOME"  # replaces the home folder in paths that people see
 SYNCED_FOLDERS = re.compile(
     r"dropbox|onedrive|google ?drive|icloud|mobile documents|nextcloud|syncthing", re.IGNORECASE
 )
@@ -40,11 +40,11 @@ SYNCED_FOLDERS = re.compile(
 
 @dataclass(frozen=True)
 class Limits:
-    """What one person may use, in every mode but local. The operator's own runs know no limit.
+    """The limits per person in every mode except local. The operator's own runs have no limits.
 
-    disk_bytes: of their runs' folders and uploads together
-    queued: of their runs that wait or work at once
-    run_s: seconds that one run may take; it is stopped gracefully then, and keeps its model
+    disk_bytes: the size of their run folders and uploads together
+    queued: the number of their runs that wait or work at once
+    run_s: seconds that one run may take; then it is stopped gracefully and keeps its model
     """
 
     disk_bytes: int = 20 * 1024**3
@@ -54,9 +54,10 @@ class Limits:
 
 @dataclass(frozen=True)
 class Demo:
-    """What a visitor may train in demo mode.
+    """The limits of training in demo mode.
 
-    examples, epochs, length: the most of each; waiting: runs of all visitors that wait or work at once
+    examples, epochs, length: the maximum of each; length in tokens
+    waiting: the number of runs of all visitors that wait or work at once
     keep_s: seconds after which a visitor's run is deleted
     """
 
@@ -75,24 +76,24 @@ LIMITS = {
 
 @dataclass(frozen=True)
 class Settings:
-    """One installation, and who uses it now.
+    """One installation, and the person who uses it now.
 
     home: the folder that holds the store, the runs, uploads and caches
-    mode: `local` (one person's own machine: any readable path), else only uploads and `roots`
+    mode: one of `MODES`; in `local` any readable path may be opened, in the others only uploads and `roots`
     roots: folders whose files may be opened in every mode
-    stop_grace_s: seconds a stopped run may take to end its step and save before it is terminated
-    hung_after_s: seconds without a heartbeat after which a worker is given up
+    stop_grace_s: seconds that a stopped run has to finish its step and save; then it is terminated
+    hung_after_s: seconds without a heartbeat after which a worker counts as hung
     spare_worker: whether a dashboard keeps a worker ready, so that a run starts at once; about 1 GB of memory
-    max_upload_bytes: the largest upload; also what one session may have in memory at once
-    upload_memory_bytes: what uploads of all sessions may take in memory at once
-    max_unpacked_bytes: the most that an archive may unpack to
+    max_upload_bytes: the largest upload, and the most that one session may hold in memory
+    upload_memory_bytes: the most that the uploads of all sessions may hold in memory
+    max_unpacked_bytes: the largest size of an unpacked archive
     results: the folder whose bundles viewer and demo mode show
-    results_repo: a dataset repository of the Hub whose bundles they show besides; none if empty
-    roles: who is what in team mode: e-mail addresses, or *@domain for all of one, or * for everybody who signs in
-    role_claim: the claim of a sign-in that gives roles, none if empty; claim_roles: which value gives which
-    allowed_hosts: names that the dashboard answers to besides those of this machine; see `core.hosts`
-    embed_origins: pages that may hold the dashboard's in a frame
-    person: on whose behalf something is done; in every mode but local it decides whose uploads may be read
+    results_repo: a dataset repository on the Hub whose bundles they also show; none if empty
+    roles: the roles in team mode, each with an e-mail address, *@domain, or * for everybody who signs in
+    role_claim: the claim of a sign-in that gives roles, none if empty; claim_roles: its values with their roles
+    allowed_hosts: host names of the dashboard besides those of this machine; see `core.hosts`
+    embed_origins: origins of pages that may embed the dashboard in a frame
+    person: the person on whose behalf the program acts; except in local mode, only their uploads may be read
     """
 
     home: Path
@@ -116,7 +117,7 @@ class Settings:
     person: Person = OPERATOR
 
     def on_behalf_of(self, owner: str) -> Settings:
-        """The settings under which work on a run of this owner is done."""
+        """These settings for work on a run of this owner."""
         if self.mode == "local" or owner == OPERATOR.id:
             return replace(self, person=OPERATOR)
         return replace(self, person=Person(owner, owner, Role.TRAINER))
@@ -131,35 +132,37 @@ class Settings:
 
     @property
     def own_uploads(self) -> Path:
-        """The folder of what the person uploads; the operator's is that of all."""
+        """The folder of the person's uploads; in local mode the folder of all uploads."""
         return self.uploads if self.mode == "local" else self.uploads / self.person.key
 
     @property
     def datasets(self) -> Path:
-        """Prepared datasets: a folder of Parquet files each, named by content and reading."""
+        """Prepared datasets: one folder of Parquet files each, named by content and reading options."""
         return self.home / "datasets"
 
     @property
     def encoded(self) -> Path:
-        """Token ids of datasets that were tokenised, by content and settings; safe to delete."""
+        """Token ids of tokenised datasets, by content and settings; safe to delete."""
         return self.home / "encoded"
 
     def run_dir(self, run_id: str) -> Path:
-        """The folder of a run's files. Raises PathError for an id that is none (it may come from a link)."""
+        """The folder of a run's files. Raises PathError for a malformed id (ids may come from links)."""
         if not re.fullmatch(r"[a-z0-9]{4,40}", run_id):
-            raise PathError(f"{run_id[:60]!r} is not the id of a run; an id has letters a to z and digits alone")
+            raise PathError(f"{run_id[:60]!r} is not the id of a run; an id has only letters a to z and digits")
         return self.home / "runs" / run_id
 
 
 def from_environment() -> Settings:
-    """The settings that TUNEDECK_* variables describe; the home folder is made if it is not there."""
+    """The settings from the TUNEDECK_* variables. Creates the home folder. Raises PathError, TunedeckError."""
     _configure(PROJECT / CONFIGURATION)
     home = Path(os.environ.get("TUNEDECK_HOME") or platformdirs.user_data_dir("tunedeck", appauthor=False))
     try:
         home = home.expanduser().resolve()
         home.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError, RuntimeError) as error:
-        raise PathError(f"{home} cannot be Tunedeck's folder ({error}); set TUNEDECK_HOME to one of yours") from None
+        raise PathError(
+            f"{home} cannot be Tunedeck's folder ({error}); set TUNEDECK_HOME to a folder that you can write to"
+        ) from None
     roots = os.environ.get("TUNEDECK_ROOTS", "")
     mode = _mode()
     upload_mb = _number("TUNEDECK_MAX_UPLOAD_MB", 1024)
@@ -189,19 +192,19 @@ def from_environment() -> Settings:
 
 
 def _configure(path: Path) -> None:
-    """Give the environment what the file says (`mode` is TUNEDECK_MODE), for this process and its workers.
+    """Set the variables from a file (`mode` is TUNEDECK_MODE), for this process and its workers.
 
-    What the environment says itself goes first. Published folders have such a file; there is no other use for it.
+    Variables that are already set stay as they are. Only published folders have such a file.
     """
     try:
-        said = tomllib.loads(path.read_text(encoding="utf-8"))
+        variables = tomllib.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
-        raise TunedeckError(f"{path.name} cannot be read ({error}); mend it, or publish the runs again") from None
-    for name, value in said.items():
+        raise TunedeckError(f"{path.name} cannot be read ({error}); correct it, or publish the runs again") from None
+    for name, value in variables.items():
         if not isinstance(value, str | int | float):
-            raise TunedeckError(f"{path.name} gives {name} a value that is neither text nor number; give it one")
+            raise TunedeckError(f"{path.name} sets {name} to neither a text nor a number; set it to one of them")
         os.environ.setdefault(f"TUNEDECK_{name.upper()}", str(value))
 
 
@@ -213,7 +216,7 @@ def _mode() -> str:
 
 
 def _embed_origins(mode: str) -> tuple[str, ...]:
-    """Those that the operator names; else, for pages that everybody may see, those of Community Cloud."""
+    """The origins that the operator names; else, for public pages, those of Community Cloud."""
     text = os.environ.get("TUNEDECK_EMBED_ORIGINS", "").strip()
     if text:
         return hosts.origins_of(text, "TUNEDECK_EMBED_ORIGINS")
@@ -240,25 +243,25 @@ def _demo() -> Demo:
 
 
 def _people(name: str) -> list[str]:
-    """E-mail addresses, *@domain or *, separated by commas or spaces. Raises TunedeckError."""
-    found = [who.casefold() for who in re.split(r"[\s,;]+", os.environ.get(name, "")) if who]
-    for who in found:
+    """Read e-mail addresses, *@domain or *, separated by commas or spaces. Raises TunedeckError."""
+    people = [who.casefold() for who in re.split(r"[\s,;]+", os.environ.get(name, "")) if who]
+    for who in people:
         if who != "*" and not re.fullmatch(r"(\*|[^@*]+)@[^@*]+", who):
             raise TunedeckError(
-                f"{name} has {who[:80]!r}, which is no e-mail address; give addresses such as ada@example.org, "
-                "*@example.org for all of a domain, or * for everybody who signs in"
+                f"{name} has {who[:80]!r}, which is not an e-mail address; give addresses such as ada@example.org, "
+                "*@example.org for a whole domain, or * for everybody who signs in"
             )
         if who == "*" and name != "TUNEDECK_VIEWERS":
-            raise TunedeckError(f"{name} is *, which would let everybody in the world in; only TUNEDECK_VIEWERS may be")
-    return found
+            raise TunedeckError(f"{name} is *, which would admit everybody; only TUNEDECK_VIEWERS may be *")
+    return people
 
 
 def _claim_roles() -> tuple[tuple[str, Role], ...]:
-    """What values of the claim mean, from `value=role, …`; a role's own name means it if nothing is said."""
+    """Read the roles of a claim's values from `value=role, …`; without the variable, each role's name is its value."""
     text = os.environ.get("TUNEDECK_CLAIM_ROLES", "").strip()
     if not text:
         return Settings.claim_roles
-    made = []
+    roles = []
     for pair in filter(None, (part.strip() for part in text.split(","))):
         value, equals, role = (part.strip() for part in pair.rpartition("="))
         if not equals or not value or role.upper() not in Role.__members__:
@@ -266,8 +269,8 @@ def _claim_roles() -> tuple[tuple[str, Role], ...]:
                 f"TUNEDECK_CLAIM_ROLES has {pair[:80]!r}; write value=role with a role of "
                 f"{', '.join(r.title for r in Role)}, such as ml-team=trainer"
             )
-        made.append((value, Role[role.upper()]))
-    return tuple(made)
+        roles.append((value, Role[role.upper()]))
+    return tuple(roles)
 
 
 def _number(name: str, default: float) -> float:
@@ -286,21 +289,21 @@ def _seconds(name: str, default: float) -> float:
     try:
         return float(text)
     except ValueError:
-        raise TunedeckError(f"{name} is {text!r}, which is no number of seconds; set it to one such as 60") from None
+        raise TunedeckError(f"{name} is {text!r}, which is not a number of seconds; set it to one such as 60") from None
 
 
 def _switch(name: str, default: bool) -> bool:
     text = os.environ.get(name, "").strip().lower()
     if text in ("", "on", "off", "1", "0", "true", "false"):
         return text in ("on", "1", "true") if text else default
-    raise TunedeckError(f"{name} is {text!r}, which is neither on nor off; set it to one of them")
+    raise TunedeckError(f"{name} is {text!r}; it must be on or off")
 
 
 def allowed_path(settings: Settings, path: str) -> Path:
-    """`path` as an absolute path that this mode and person may read, links resolved. Raises PathError."""
+    """`path` as an absolute path with links resolved, if this mode and person may read it; else raises PathError."""
     try:
-        resolved = _meant(settings, path).resolve()
-        resolved.exists()  # what is too long or closed to us says so here
+        resolved = _real_path(settings, path).resolve()
+        resolved.exists()  # raises for a path that is too long or not accessible
     except (OSError, ValueError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise PathError(f"{path[:100]!r} cannot be opened ({why}); check the path") from None
@@ -311,8 +314,8 @@ def allowed_path(settings: Settings, path: str) -> Path:
     raise PathError(f"{Path(path).name!r} lies outside the folders that may be opened here; upload the file instead")
 
 
-def _meant(settings: Settings, path: str) -> Path:
-    """On a server people see names in place of the folders that files may come from, and may write them."""
+def _real_path(settings: Settings, path: str) -> Path:
+    """Undo the abbreviation of paths on a server, where people see and write a root's name instead of its path."""
     if settings.mode == "local":
         return Path(path).expanduser()
     head, _, rest = path.partition("/")
@@ -322,7 +325,7 @@ def _meant(settings: Settings, path: str) -> Path:
 
 @lru_cache(maxsize=8)
 def home_warning(home: Path) -> str | None:
-    """A sentence if the home folder lies on a network or synced folder, where SQLite can lose data; else None."""
+    """A warning if the home folder is on a network drive or in a synced folder, where SQLite can lose data."""
     if SYNCED_FOLDERS.search(str(home)):
         return (
             f"{home} looks like a synced folder; syncing can damage the run store. Set TUNEDECK_HOME to a local folder."

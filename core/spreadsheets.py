@@ -1,4 +1,4 @@
-"""Text that a spreadsheet does not take for a formula."""
+"""Text that a spreadsheet program does not execute as a formula."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# What a spreadsheet takes for the beginning of a formula, in full width and small form too (Japanese ones do), or skips
-# before it.
+# Characters with which a formula begins, also full-width and small forms (Japanese editions accept them), and
+# characters that a spreadsheet skips before one.
 FORMULA = r"^[=+\-@\x00-\x1f\x7f＝＋－＠﹦﹢﹣﹫−]"
 NUMBER = r"^[+-]?[0-9.]+$"
 
 
 def harmless(text: str) -> str:
-    """`text` for a cell of a spreadsheet."""
+    """`text` as a spreadsheet cell that is not a formula."""
     return str(harmless_values(pa.array([text], pa.string()))[0].as_py())
 
 
 def harmless_values(values: Any) -> Any:
-    """An Arrow array of strings for cells of a spreadsheet: an apostrophe stands before what would be a formula."""
+    """An Arrow array of strings as spreadsheet cells; a would-be formula gets a leading apostrophe."""
     starts, number = pc.match_substring_regex(values, FORMULA), pc.match_substring_regex(values, NUMBER)
     return pc.if_else(pc.and_not(starts, number), pc.binary_join_element_wise("'", values, ""), values)

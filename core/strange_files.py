@@ -1,7 +1,7 @@
-"""Files that are not what their name says: a pointer, a web page or a server's refusal in place of the content.
+"""Files that are not what their name says: a pointer, a web page or a server's error in place of the content.
 
-One look at the first bytes, for data, weights and tokenizer files alike. What a *whole* file of a known format is (a
-picture, a database) is the business of those who read that format.
+Looks at the first bytes, for data, weights and tokenizer files alike. Complete files of another format (a picture, a
+database) are recognised by the readers of data files.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from core.wording import size
 
 HEAD_BYTES = 8192
-MESSAGE_BYTES = 4096  # an error message that was saved in place of a file is shorter
+MESSAGE_BYTES = 4096  # an error message saved in place of a file is shorter than this
 LFS = re.compile(rb"version https?://(git-lfs\.github\.com|hawser\.github\.com|git-media\.io)/")
 ANNEX = re.compile(rb"(\.\./)*(\.git)?/annex/objects/")
 HTML = re.compile(r"<(!doctype\s+html|html|head|body|script|meta|title)[\s>]", re.IGNORECASE)
@@ -57,7 +57,7 @@ STRANGERS = {
 
 
 def strange(path: Path) -> str | None:
-    """A sentence on what a file is in place of its content, and the fix; None where nothing shows.
+    """A sentence that says what a file is instead of its content, and the fix; None for an ordinary file.
 
     Reads a few kilobytes. Raises OSError.
     """
@@ -83,7 +83,7 @@ def strange(path: Path) -> str | None:
 
 
 def pointer(path: Path) -> str | None:
-    """The sentence for a file that only names where its content is, as Git LFS leaves it; else None. Raises OSError."""
+    """The sentence for a file that only points to its content, such as a Git LFS pointer; else None. Raises OSError."""
     with path.open("rb") as file:
         return _pointer(path.name, file.read(HEAD_BYTES))
 
@@ -106,7 +106,7 @@ def _pointer(name: str, head: bytes) -> str | None:
 
 
 def _unfinished(path: Path) -> str | None:
-    """Leftovers of downloads: `train.csv.part`, or a control file beside it. `0.part` is a whole file of Dask's."""
+    """Unfinished downloads: `train.csv.part`, or a control file beside it. `0.part` is a complete file of Dask."""
     name = path.name
     suffix = next((s for s in UNFINISHED if name.lower().endswith(s)), None)
     if suffix and not re.fullmatch(r"\d+\.part", name, re.IGNORECASE):
@@ -118,7 +118,7 @@ def _unfinished(path: Path) -> str | None:
 
 
 def _page(name: str, text: str) -> str | None:
-    """Web pages and other markup, after the comments and declarations that may stand before."""
+    """Recognise web pages and other markup, after leading comments and declarations."""
     body, declared = text, text[:5].lower() == "<?xml"
     while body.startswith(("<!--", "<?")):
         end = "-->" if body.startswith("<!--") else "?>"
@@ -139,7 +139,7 @@ def _page(name: str, text: str) -> str | None:
 
 
 def _message(name: str, text: str) -> str | None:
-    """A short answer of a server in place of a file: in JSON, or a line such as `404: Not Found`."""
+    """Recognise a server's short error message: JSON, or a line such as `404: Not Found`."""
     if text.startswith("{"):
         return _json_message(name, text)
     lines = text.strip().splitlines()
@@ -172,7 +172,7 @@ def _json_message(name: str, text: str) -> str | None:
 
 
 def _is_status(line: str) -> bool:
-    """Whether a line is a server's refusal and no row of a table: nothing in it parts columns."""
+    """Whether a line is a server's error and not a row of a table: it contains no delimiter."""
     match = STATUS.match(line.strip())
     return match is not None and re.fullmatch(r"[^,;|\t]{0,300}", line.strip()[match.end() :]) is not None
 
@@ -185,6 +185,6 @@ def _refusal(name: str, words: str) -> str:
 
 
 def _short(text: str) -> str:
-    """Words of a stranger, on one line and without what would not print."""
+    """Untrusted text on one line, printable, at most 60 characters."""
     line = "".join(c if c.isprintable() else " " for c in " ".join(text.split()))
     return line if len(line) <= 60 else f"{line[:60]}…"

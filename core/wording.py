@@ -1,4 +1,4 @@
-"""How numbers, durations, sizes and metrics read: the same words on pages, in figures and on the command line."""
+"""The wording of numbers, durations, sizes and metrics: the same on pages, in figures and on the command line."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ METRIC_MEANINGS = {
     "accuracy": "The share of examples that are right.",
     "f1_macro": "Balance of precision and recall, averaged over the classes; each class counts the same.",
     "f1_weighted": "Balance of precision and recall, averaged over the classes; a class counts as often as it occurs.",
-    "precision_macro": "Of what is predicted as a class, the share that is right; averaged over the classes.",
-    "recall_macro": "Of what is in a class, the share that is found; averaged over the classes.",
+    "precision_macro": "The share of a class's predictions that are right, averaged over the classes.",
+    "recall_macro": "The share of a class's examples that are predicted as it, averaged over the classes.",
     "matthews_correlation": "Agreement of prediction and truth: 1 is perfect, 0 is no better than chance.",
 }
 
@@ -31,7 +31,7 @@ ENGINE_TITLES = {"trainer": "Trainer", "torch": "PyTorch loop", "keras": "Keras"
 ENGINE_MEANINGS = {
     "trainer": "The Transformers Trainer: the tutorial's first way, and the one that most people use.",
     "torch": "A training loop in plain PyTorch, the tutorial's last way; can fill its batches by tokens.",
-    "keras": "Keras on TensorFlow trains with model.fit; the result is saved as a Transformers model all the same.",
+    "keras": "Keras on TensorFlow trains with model.fit; the result is also saved as a Transformers model.",
 }
 KERAS_INPUTS = {"tf_data": "tf.data", "numpy": "NumPy"}
 
@@ -44,49 +44,47 @@ LANGUAGES = {
 }  # fmt: skip
 
 
-LEAST_LANGUAGE = 0.02  # of the texts
+LEAST_LANGUAGE = 0.02  # share of the texts
 
 
 def language_name(code: str) -> str:
     return LANGUAGES.get(code, code)
 
 
-def shown_languages(languages: dict[str, Any]) -> dict[str, int]:
-    """Of the languages in a profile, code → texts, those with a share that is more than chance: in short texts a few
-    are always told wrong.
-    """
+def likely_languages(languages: dict[str, Any]) -> dict[str, int]:
+    """The languages of a profile, code → texts, without rare ones: the language of short texts is often misjudged."""
     least = LEAST_LANGUAGE * languages["rows"]
     return {code: count for code, count in languages["counts"].items() if count >= least}
 
 
 def engine_title(spec: dict[str, Any]) -> str:
-    """What trains, or trained, by a run's spec: "Trainer", "Keras (tf.data)"; empty if it names none."""
+    """The engine of a run's spec for people: "Trainer", "Keras (tf.data)"; empty if the spec names none."""
     title = ENGINE_TITLES.get(spec.get("engine", ""), "")
     way = KERAS_INPUTS.get(spec.get("keras_input", ""), "")
     return f"{title} ({way})" if spec.get("engine") == "keras" and way else title
 
 
 def metric_title(name: str) -> str:
-    """`eval_f1_macro` as "F1 (macro)"; a name we do not know with its underscores as spaces."""
+    """`eval_f1_macro` as "F1 (macro)"; an unknown name with spaces in place of underscores."""
     bare = name.removeprefix("eval_")
     return METRIC_TITLES.get(bare, bare.replace("_", " ").capitalize())
 
 
 def metric_words(name: str) -> str:
-    """A metric within a sentence: "accuracy", "F1 (macro)", "Matthews correlation"."""
+    """A metric's title within a sentence: "accuracy", "F1 (macro)", "Matthews correlation"."""
     title = metric_title(name)
     return title if title.startswith(("F1", "Matthews")) else title[0].lower() + title[1:]
 
 
 def score(value: float | None, signed: bool = False) -> str:
-    """A metric between -1 and 1 with three decimals; a dash for none."""
+    """A metric between -1 and 1 with three decimals; a dash for None."""
     if value is None or not math.isfinite(value):
         return "–" if value is None else "not a number"
     return f"{value:+.3f}" if signed else f"{value:.3f}"
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number with so many significant digits, thousands separated, no exponent unless it is tiny."""
+    """A number with `digits` significant digits and separated thousands; an exponent only if it is tiny."""
     if value is None:
         return "–"
     if not math.isfinite(value):
@@ -100,7 +98,7 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as "8 s", "1 min 20 s", "2 h 5 min", "3 d 4 h"; a dash for none."""
+    """Seconds as "8 s", "1 min 20 s", "2 h 5 min", "3 d 4 h"; a dash for None."""
     if seconds is None or not math.isfinite(seconds):
         return "–"
     if 0 < seconds < 1:
@@ -115,7 +113,7 @@ def duration(seconds: float | None) -> str:
 
 
 def rough_duration(seconds: float) -> str:
-    """A guess said as one: "a few seconds", "about 40 s", "about 3 min"."""
+    """An estimate: "a few seconds", "about 40 s", "about 3 min"."""
     if seconds < 5:
         return "a few seconds"
     if seconds < 90:
@@ -135,13 +133,13 @@ def size(count: float) -> str:
 
 
 def counted(count: float, one: str, many: str = "") -> str:
-    """ "1 run", "2,000 runs", "0.5 epochs"."""
-    shown = f"{count:,}" if isinstance(count, int) else f"{count:,.3g}" if count < 1000 else f"{count:,.0f}"
-    return f"{shown} {one if count == 1 else many or one + 's'}"
+    """A number with its noun: "1 run", "2,000 runs", "0.5 epochs". many: the plural, if it is not `one` with an s"""
+    digits = f"{count:,}" if isinstance(count, int) else f"{count:,.3g}" if count < 1000 else f"{count:,.0f}"
+    return f"{digits} {one if count == 1 else many or one + 's'}"
 
 
 def shortened(text: str, length: int) -> str:
-    """At most so many characters, an ellipsis for what is cut."""
+    """`text` in at most `length` characters, with an ellipsis if it is cut."""
     return text if len(text) <= length else text[: length - 1].rstrip() + "…"
 
 
@@ -149,15 +147,16 @@ ESCAPES = re.compile(r"\x1b(\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(\x07|\x1b\\)?|[@-
 
 
 def library_message(error: BaseException, most: int = 300) -> str:
-    """What an error of a library says, as part of a sentence of ours: its first statement on one line, printable,
-    without escape codes, and without a list that is announced and not there.
+    """A library's error message as part of a sentence of ours: its first statement, on one printable line.
+
+    Leaves out escape codes, and an introduction ("…:") whose list follows on other lines. most: characters
     """
     lines = [printable(line) for line in ESCAPES.sub("", str(error)[:20_000]).splitlines()]
     lines = [line for line in lines if line]
     if not lines:
         return type(error).__name__
     text = lines[0]
-    if text.endswith(":"):  # what follows on other lines: the first of it, or nothing where something was said before
+    if text.endswith(":"):  # keep the statement before it; if there is none, append the first line that follows
         before, stop, _ = text.rpartition(". ")
         text = before if stop else f"{text} {lines[1].lstrip('-*• ')}" if len(lines) > 1 else text
     text = f"there is no {text}" if type(error) is KeyError else text
@@ -165,12 +164,12 @@ def library_message(error: BaseException, most: int = 300) -> str:
 
 
 def printable(text: str) -> str:
-    """On one line, with single blanks, without what does not print."""
+    """`text` on one line, with single spaces and no unprintable characters."""
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
 def sentence(text: str) -> str:
-    """Starts with a capital and ends with a mark, whatever an error was worded like."""
+    """`text` with a capital at its start and a punctuation mark at its end."""
     text = text.strip()
     if not text:
         return text
@@ -180,22 +179,21 @@ def sentence(text: str) -> str:
 
 
 def listed(names: Iterable[str]) -> str:
-    """ "BERT, DistilBERT and ALBERT"."""
+    """Names in a row: "BERT, DistilBERT and ALBERT". names: at least one"""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
 
 
-def profile_lines(made: dict[str, Any]) -> list[str]:
-    """A profile of a dataset, as `core.data.inspecting.profile` makes it, for a terminal."""
-    lines = [
-        f"{made['title']}: text {', '.join(made['text_columns']) or 'none'}, label {made['label_column'] or 'none'}"
-    ]
-    lines += [f"Warning: {n['text']}" if n["level"] == "warning" else n["text"] for n in made["notes"]]
-    for name, split in made["splits"].items():
+def profile_lines(profile: dict[str, Any]) -> list[str]:
+    """A profile of a dataset (see `core.data.inspecting.profile`) as lines for a terminal."""
+    texts, label = ", ".join(profile["text_columns"]) or "none", profile["label_column"] or "none"
+    lines = [f"{profile['title']}: text {texts}, label {label}"]
+    lines += [f"Warning: {n['text']}" if n["level"] == "warning" else n["text"] for n in profile["notes"]]
+    for name, split in profile["splits"].items():
         lines.append(f"\n{name}: {counted(split['rows'], 'row')}")
         if labels := split.get("labels"):
-            shown = ", ".join(f"{entry['label']} {entry['rows']:,}" for entry in labels[:12])
-            lines.append(f"  labels     {shown}{' …' if len(labels) > 12 else ''}")
+            items = ", ".join(f"{entry['label']} {entry['rows']:,}" for entry in labels[:12])
+            lines.append(f"  labels     {items}{' …' if len(labels) > 12 else ''}")
         for column, text in split["texts"].items():
             for unit in ("characters", "words"):
                 lengths = text[unit]
@@ -215,14 +213,14 @@ def profile_lines(made: dict[str, Any]) -> list[str]:
                 f"{tokens['unknown']:.2%} unknown; {cut or 'nothing is cut at 32'}"
             )
         if languages := split.get("languages"):
-            counts = list(shown_languages(languages).items())[:5]
-            shown = ", ".join(f"{language_name(code)} {n / languages['rows']:.0%}" for code, n in counts)
-            lines.append(f"  languages  {shown} (of {counted(languages['rows'], 'row')})")
+            counts = list(likely_languages(languages).items())[:5]
+            items = ", ".join(f"{language_name(code)} {n / languages['rows']:.0%}" for code, n in counts)
+            lines.append(f"  languages  {items} (of {counted(languages['rows'], 'row')})")
         for column, values in split["columns"].items():
             if values["missing"]:
                 lines.append(f"  missing    {column}: {values['missing']:,}")
-    if made["recommended_max_length"]:
-        lines.append(f"\nA longest text of {made['recommended_max_length']} tokens cuts few or no texts.")
+    if profile["recommended_max_length"]:
+        lines.append(f"\nA longest text of {profile['recommended_max_length']} tokens cuts few or no texts.")
     return lines
 
 

@@ -61,7 +61,7 @@ def test_one_of_a_thing_is_not_many(count: float, said: str) -> None:
 
 def test_a_share_of_a_language_that_is_chance_is_not_shown() -> None:
     found = {"rows": 1000, "counts": {"ja": 700, "en": 281, "vi": 19}}
-    assert list(wording.shown_languages(found)) == ["ja", "en"]
+    assert list(wording.likely_languages(found)) == ["ja", "en"]
 
 
 @pytest.mark.parametrize(

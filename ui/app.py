@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.errors import StoreTrouble, TunedeckError
 from ui.components import trouble
-from ui.components.basics import plain, show_error, shown
+from ui.components.basics import for_display, plain, show_error
 from ui.pages import AUDIT, COMPARE, DATASETS, EVALUATE, NEW_RUN, PLAYGROUND, RUN, RUNS, SHARE, START, is_offered
 from ui.session import resources, sign_in, state
 
@@ -26,7 +26,9 @@ except StoreTrouble as error:
     trouble.show(error)
     st.stop()
 if thread.trouble:
-    st.warning(f"No run is started or looked after now. {plain(shown(thread.trouble))}", icon=":material/warning:")
+    st.warning(
+        f"No run is started or looked after now. {plain(for_display(thread.trouble))}", icon=":material/warning:"
+    )
 sections = {
     "": [START],
     "Data": [DATASETS],

@@ -1,4 +1,4 @@
-"""What a visitor may have computed in demo mode: small and short, from the sample, with the PyTorch engines."""
+"""The work that a visitor may start in demo mode: small and short, on the sample, with the PyTorch engines."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from core.spec.run import RunSpec, build, get_field
 ON_SAMPLE = ("import", "inspect", "profile")
 ON_RUNS = ("evaluate", "compare")
 MOST_THREADS = 4
-MOST_CHARACTERS = 20_000  # of a spec as JSON: it is kept, and read again and again
+MOST_CHARACTERS = 20_000  # of a spec as JSON: the store keeps it, and pages read it often
 
 
 class Rule(NamedTuple):
-    """field: of the spec; holds: whether a value of it is allowed; wanted: what is, and why"""
+    """field: its path in the spec; holds: whether its value is allowed; wanted: the allowed values, and why"""
 
     field: str
     holds: Callable[[Any, Demo], bool]
@@ -49,20 +49,20 @@ RULES = (
 
 
 def broken(limits: Demo, spec: RunSpec) -> list[tuple[str, str]]:
-    """The fields of a spec that a visitor must change, each with a sentence."""
-    found = []
+    """The fields of a spec that a visitor must change, each with a sentence that says how."""
+    problems = []
     for rule in RULES:
         value = get_field(spec, rule.field)
         if not rule.holds(value, limits):
-            said = "the value" if isinstance(value, tuple) else repr(value)
-            found.append((rule.field, f"{said} is more than this demo has room for; use {rule.wanted(limits)}"))
-    return found
+            given = "the value" if isinstance(value, tuple) else repr(value)
+            problems.append((rule.field, f"{given} is more than this demo has room for; use {rule.wanted(limits)}"))
+    return problems
 
 
 def why_not(limits: Demo, kind: str, spec: dict[str, Any]) -> str | None:
     """Why a visitor may not start work of this kind with this spec; None if they may."""
     if (size := len(json.dumps(spec))) > MOST_CHARACTERS:
-        return f"the settings have {size:,} characters; in this demo {MOST_CHARACTERS:,} are the most"
+        return f"the settings have {size:,} characters; this demo accepts at most {MOST_CHARACTERS:,}"
     if kind == "train":
         try:
             rules = broken(limits, build(spec))
@@ -72,12 +72,12 @@ def why_not(limits: Demo, kind: str, spec: dict[str, Any]) -> str | None:
     if kind in ON_RUNS:
         model = spec.get("model") or {}
         if spec.get("data") or model.get("name"):
-            return "in this demo only runs are judged, on the data that they were trained on"
+            return "this demo evaluates only runs, on the data that they were trained on"
         longest = model.get("max_length")
         fits = longest is None or (isinstance(longest, int) and longest <= limits.length)
-        return None if fits else f"in this demo texts have at most {limits.length} tokens"
+        return None if fits else f"in this demo a text has at most {limits.length} tokens"
     data = spec if kind in ("import", "inspect") else spec.get("data") or {}
     if kind in ON_SAMPLE and data.get("source") == "sample" and not data.get("steps"):
         named = (spec.get("model") or {}).get("name", "scratch")
-        return None if named == "scratch" else "in this demo the tokens of scratch alone are counted"
-    return f"this demo trains and judges models on the sample; {kind} is for an installation of your own"
+        return None if named == "scratch" else "this demo counts tokens for the model scratch only"
+    return f"this demo trains and evaluates models on the sample; for {kind}, install Tunedeck on your own machine"

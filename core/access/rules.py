@@ -1,9 +1,9 @@
-"""Who may do what: the one table of rules. Pages ask it to show the right things; core asks it to allow them.
+"""Who may do what: the one table of rules. Pages ask it what to offer; core asks it what to allow.
 
 local    one person on their own machine may do everything
-team     viewers see; trainers also work, and change what is theirs; admins may change everything
-viewer   everybody sees, nobody changes anything
-demo     a visitor trains the sample within `core.access.demo`'s rules, and changes what is theirs
+team     viewers look; trainers also start work, and change their own runs; admins may change everything
+viewer   everybody may look, nobody may change anything
+demo     a visitor trains on the sample within the rules of `core.access.demo`, and changes their own runs
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from core.settings import Settings
 
 
 class Owned(Protocol):
-    """A run, as far as the rules look at it."""
+    """The part of a run that the rules need."""
 
     @property
     def owner(self) -> str: ...
@@ -49,15 +49,15 @@ Action = Literal[
 ]
 
 LEAST: dict[Action, Role] = {"audit": Role.ADMIN, "give back": Role.ADMIN}
-"""The role an action needs in team mode; a trainer's if it is not here."""
+"""The lowest role that may do an action in team mode; trainer for actions that are not listed."""
 
 OF_OWNER: frozenset[Action] = frozenset({"stop", "resume", "rename", "delete", "calibrate", "push", "publish", "card"})
-"""What only the owner of a run, or an admin, does with it."""
+"""The actions on a run that only its owner or an admin may do."""
 
 IN_DEMO: frozenset[Action] = frozenset({"train", "work", "stop", "rename", "delete", "calibrate", "ask"})
-"""What a visitor may; the rest is said to be for an installation of one's own."""
+"""The actions that a demo visitor may do; the others need an installation of one's own."""
 
-SHOWN: dict[Action, str] = {
+PHRASES: dict[Action, str] = {
     "train": "train a model",
     "work": "start work in the background",
     "stop": "stop a run",
@@ -82,47 +82,50 @@ SHOWN: dict[Action, str] = {
 
 
 def why_not(settings: Settings, action: Action, run: Owned | None = None) -> str | None:
-    """Why the person may not do this (to this run); None if they may."""
+    """Why the person may not do this action (on this run); None if they may."""
     person = settings.person
     if settings.mode == "local" or person == OPERATOR:
         return None
     if settings.mode == "viewer":
-        return f"this is a page to look at results; to {SHOWN[action]}, install Tunedeck on a machine of your own"
+        return f"these pages only show results; to {PHRASES[action]}, install Tunedeck on your own machine"
     if settings.mode == "demo":
         if action not in IN_DEMO:
-            return f"this is a demo; to {SHOWN[action]}, install Tunedeck on a machine of your own"
+            return f"this is a demo; to {PHRASES[action]}, install Tunedeck on your own machine"
         if action in OF_OWNER and run is not None and run.owner != person.id:
-            return f"the run {run.name!r} is shown to everybody; only one that you started is yours to change"
+            return f"the run {run.name!r} is shown to everybody; you can change only the runs that you started"
         return None
     least = LEAST.get(action, Role.TRAINER)
     if person.role < least:
-        return f"to {SHOWN[action]} takes the role {least.title}, and yours is {person.role.title}; ask an admin for it"
+        return (
+            f"only the role {least.title} or a higher one may {PHRASES[action]}, and yours is {person.role.title}; "
+            "ask an admin for it"
+        )
     if action in OF_OWNER and run is not None and run.owner != person.id and person.role < Role.ADMIN:
-        return f"the run {run.name!r} belongs to {run.owner}; only its owner or an admin can {SHOWN[action]}"
+        return f"the run {run.name!r} belongs to {run.owner}; only its owner or an admin can {PHRASES[action]}"
     return None
 
 
 def check(settings: Settings, action: Action, run: Owned | None = None) -> None:
-    """Raises AccessDenied if the person may not do this (to this run)."""
+    """Raise AccessDenied if the person may not do this action (on this run)."""
     if (why := why_not(settings, action, run)) is not None:
         raise AccessDenied(why)
 
 
 def check_start(settings: Settings, kind: str, spec: dict[str, Any]) -> None:
-    """Whether the person may start work of this kind; `core.guarded_store` limits how much. Raises AccessDenied."""
+    """Raise AccessDenied if the person may not start work of this kind; `core.guarded_store` limits how much."""
     check(settings, "train" if kind == "train" else "work")
     if settings.mode == "demo" and settings.person != OPERATOR and (why := demo.why_not(settings.demo, kind, spec)):
         raise AccessDenied(why)
 
 
 def sees(settings: Settings, owner: str) -> bool:
-    """Whether runs of this owner are there for the person: a visitor's are for that visitor alone."""
+    """Whether the person may see runs of this owner: only the visitor who started a run in a demo sees it."""
     person = settings.person
     return settings.mode != "demo" or person == OPERATOR or owner == person.id or not owner.startswith(VISITOR)
 
 
 def sources(settings: Settings) -> tuple[str, ...]:
-    """The kinds of data that may be opened here, as `data.source` names them."""
+    """The values of `data.source` that the person may use."""
     if settings.person == OPERATOR or settings.mode in ("local", "team"):
         return ("sample", "file", "hub")
     return ("sample",)

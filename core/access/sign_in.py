@@ -1,4 +1,4 @@
-"""From what an OpenID provider says of somebody to a person with a role, or to a sentence why not."""
+"""From an OpenID provider's claims to a person with a role, or to a sentence that says why they are refused."""
 
 from __future__ import annotations
 
@@ -14,28 +14,29 @@ EMAIL = re.compile(r"[^@\s]{1,200}@[^@\s]{1,200}")
 
 
 def person_of(claims: Mapping[str, Any], settings: Settings) -> Person:
-    """The person that these claims of a verified ID token are about, with the highest role that is theirs.
+    """The person whom the claims of a verified ID token describe, with the highest role that applies.
 
-    Raises AccessDenied for somebody without an e-mail address, with one that the provider has not verified, or who is
-    in no list.
+    Raises AccessDenied for claims without a verified e-mail address, and for a person without a role.
     """
     email = str(claims.get("email") or "").strip().casefold()
     if not EMAIL.fullmatch(email):
         raise AccessDenied(
-            "your sign-in has no e-mail address, by which people are known here; ask for the scope email"
+            "your sign-in has no e-mail address, which identifies people here; add the scope email to the sign-in"
         )
     if "email_verified" in claims and claims["email_verified"] not in (True, "true", "True"):
-        raise AccessDenied(f"the address {email} is not verified; confirm it where you sign in, and come again")
+        raise AccessDenied(
+            f"the address {email} is not verified; confirm it with your sign-in provider, then try again"
+        )
     roles = [role for who, role in settings.roles if matches(email, who)]
     roles += _claimed(claims, settings)
     if not roles:
-        raise AccessDenied(f"{email} has no role here; ask whoever runs this Tunedeck to be let in")
+        raise AccessDenied(f"{email} has no role here; ask the operator of this Tunedeck for one")
     name = " ".join(str(claims.get("name") or email).split())[:80]
     return Person(email, name, max(roles))
 
 
 def matches(email: str, who: str) -> bool:
-    """Whether an entry of a list of people (an address, *@domain or *) is about this address."""
+    """Whether an entry of a list of people (an address, *@domain or *) covers this address."""
     if who == "*":
         return True
     return email.rpartition("@")[2] == who[2:] if who.startswith("*@") else email == who

@@ -1,6 +1,6 @@
-"""What must not leave this machine with a result: secrets of the environment, paths that name a person or a server.
+"""Removes what must not leave this machine: secrets of the environment, and paths that reveal a person or a server.
 
-Everything that is written for others goes through here: bundles, reports, cards, scripts, what is pushed.
+Everything written for others goes through here: bundles, reports, cards, scripts, pushes.
 """
 
 from __future__ import annotations
@@ -18,25 +18,25 @@ from core.spec.run import RunSpec
 
 HIDDEN = "[hidden]"
 SECRET_NAME = re.compile(r"TOKEN|SECRET|PASSW|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL|COOKIE", re.IGNORECASE)
-# What is a secret by its form: tokens of the Hub, GitHub, OpenAI and AWS; private keys; passwords in addresses.
+# Secrets recognised by their form: tokens of the Hub, GitHub, OpenAI and AWS; private keys; passwords in addresses.
 SECRET_FORM = re.compile(
     r"\bhf_[A-Za-z0-9]{16,}|\bgh[pousr]_[A-Za-z0-9]{20,}|\bsk-[A-Za-z0-9_-]{20,}|\bAKIA[A-Z0-9]{16}\b"
     r"|-----BEGIN [A-Z ]*PRIVATE KEY-----.*?-----END [A-Z ]*PRIVATE KEY-----|(?<=://)[^/\s:@]+:[^/\s@]+(?=@)",
     re.DOTALL,
 )
-LEAST = 6  # characters: a shorter value would be found in ordinary words
+LEAST = 6  # characters: a shorter value would match ordinary words
 
 
 def secrets() -> tuple[str, ...]:
-    """The values of this process's environment that are secret by their name, and the Hub token; longest first."""
-    found = {v for k, v in os.environ.items() if SECRET_NAME.search(k) and len(v) >= LEAST and not _harmless(v)}
+    """The Hub token, and the environment variables whose names mark them as secret; the longest values first."""
+    values = {v for k, v in os.environ.items() if SECRET_NAME.search(k) and len(v) >= LEAST and not _harmless(v)}
     try:
         from core.hub.errors import token
 
-        found |= {token() or ""}
-    except HubError:  # one that is broken is no token
+        values |= {token() or ""}
+    except HubError:  # a malformed token is no secret
         pass
-    return tuple(sorted((v for v in found if len(v) >= LEAST), key=len, reverse=True))
+    return tuple(sorted((v for v in values if len(v) >= LEAST), key=len, reverse=True))
 
 
 def _harmless(value: str) -> bool:
@@ -44,12 +44,12 @@ def _harmless(value: str) -> bool:
 
 
 def clean(value: Any, settings: Settings) -> Any:
-    """`value` (text, or a tree of dicts and lists with text, keys included) without secrets, and paths cut short."""
+    """`value` without secrets and with abbreviated paths. value: text, or nested dicts and lists with text"""
     return _clean(value, secrets(), _folders(settings))
 
 
-def shown(value: Any, settings: Settings) -> Any:
-    """What a page says to the person: as it is on their own machine, `clean` where it is a server's."""
+def for_display(value: Any, settings: Settings) -> Any:
+    """`value` for a page: unchanged on the person's own machine, `clean` on a server."""
     return value if settings.mode == "local" or value is None else clean(value, settings)
 
 
@@ -70,7 +70,7 @@ def _clean(value: Any, hidden: tuple[str, ...], folders: tuple[tuple[str, str], 
 
 @lru_cache(maxsize=64)
 def _folders(settings: Settings) -> tuple[tuple[str, str], ...]:
-    """Folders of this machine and what stands for them, the deepest first."""
+    """Folders of this machine with the names that replace them, the longest paths first."""
     named = {str(settings.home): "TUNEDECK_HOME", str(settings.home.resolve()): "TUNEDECK_HOME"}
     named |= {str(root): root.name for root in settings.roots}
     for home in (Path.home(), Path.home().resolve()):
@@ -83,12 +83,12 @@ def _folders(settings: Settings) -> tuple[tuple[str, str], ...]:
 
 
 def public_spec(spec: RunSpec, settings: Settings) -> RunSpec:
-    """A spec as others may see it: of a file or a model folder its name alone, without the way to it."""
+    """A spec for others: files and model folders are reduced to their names."""
     return RunSpec.model_validate(public(spec.model_dump(mode="json"), settings))
 
 
 def is_folder(name: str) -> bool:
-    """Whether a model's name is a folder of this machine rather than a Hub id."""
+    """Whether a model's name is a local folder rather than a Hub id."""
     path = Path(name).expanduser()
     return name != "scratch" and (path.is_absolute() or name.startswith((".", "~")) or "\\" in name or path.is_dir())
 
@@ -98,18 +98,18 @@ def _last(path: str) -> str:
 
 
 def public(tree: Any, settings: Settings) -> Any:
-    """A spec as a tree, or any part of one, as others may see it: see `public_spec`."""
-    return clean(_without_ways(tree), settings)
+    """Like `public_spec`, for a spec as nested dicts and lists, or a part of one."""
+    return clean(_without_folders(tree), settings)
 
 
-def _without_ways(tree: Any) -> Any:
+def _without_folders(tree: Any) -> Any:
     if isinstance(tree, list | tuple):
-        return [_without_ways(value) for value in tree]
+        return [_without_folders(value) for value in tree]
     if not isinstance(tree, dict):
         return tree
-    made = {key: _without_ways(value) for key, value in tree.items()}
-    if made.get("source") == "file" and isinstance(made.get("path"), str):
-        made["path"] = _last(made["path"])
-    if "revision" in made and isinstance(name := made.get("name"), str) and name and is_folder(name):
-        made["name"] = _last(name)
-    return made
+    copy = {key: _without_folders(value) for key, value in tree.items()}
+    if copy.get("source") == "file" and isinstance(copy.get("path"), str):
+        copy["path"] = _last(copy["path"])
+    if "revision" in copy and isinstance(name := copy.get("name"), str) and name and is_folder(name):
+        copy["name"] = _last(name)
+    return copy

@@ -1,4 +1,4 @@
-"""What a run left behind: its report, its model, and how much room its files take."""
+"""The files of a run: its report, evaluation, environment, model and temperature, and their size."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MOST_TEMPERATURE = 100.0
 
 
 def read_report(folder: Path) -> dict[str, Any] | None:
-    """The report of a run's final evaluation; None if there is none, or it cannot be read."""
+    """The report of a run's final evaluation; None if it is absent or unreadable."""
     try:
         report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
@@ -28,27 +28,29 @@ def read_report(folder: Path) -> dict[str, Any] | None:
 
 
 def read_evaluation(folder: Path) -> dict[str, Any] | None:
-    """What an evaluation found (see `core.evaluation.evaluate`); None if there is nothing, or it cannot be read."""
+    """The result of an evaluation (see `core.evaluation.evaluate`); None if it is absent or unreadable."""
     try:
-        found = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+        evaluation = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return None
-    return found if isinstance(found, dict) and "metrics" in found else None
+    return evaluation if isinstance(evaluation, dict) and "metrics" in evaluation else None
 
 
 def read_environment(folder: Path) -> dict[str, Any] | None:
-    """What `core.runs.environment` wrote; None for a run of an older version, or one that never came to its data."""
+    """What `core.runs.environment` wrote; None for a run of an older version or one that ended before its data."""
     try:
-        found = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
+        environment = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) and {"packages", "hardware", "dataset"} <= found.keys() else None
+    if not isinstance(environment, dict) or not {"packages", "hardware", "dataset"} <= environment.keys():
+        return None
+    return environment
 
 
 def trained_data(run: Run, settings: Settings) -> DataSpec:
-    """The data of a training run, with the columns that it was trained on also where its spec left them to a guess.
+    """The data spec of a training run, with the columns that were guessed filled in.
 
-    A guess is made once: a later version may guess otherwise. Raises SpecError, PathError.
+    The recorded guess counts, because a later version may guess differently. Raises SpecError, PathError.
     """
     data = cast(RunSpec, specs.build(run.spec)).data
     noted = (read_environment(settings.run_dir(run.id)) or {}).get("dataset")
@@ -63,13 +65,13 @@ def trained_data(run: Run, settings: Settings) -> DataSpec:
 
 
 def model_folder(folder: Path) -> Path | None:
-    """Where a run's model lies; None if it has none."""
+    """The folder of a run's model; None if it has no model."""
     model = folder / "model"
     return model if (model / "config.json").is_file() else None
 
 
 def folder_bytes(folder: Path) -> int:
-    """The size of all files below a folder; files that vanish meanwhile do not count."""
+    """The total size of the files below a folder; files that vanish meanwhile do not count."""
     total = 0
     for path in folder.rglob("*"):
         try:
@@ -80,7 +82,7 @@ def folder_bytes(folder: Path) -> int:
 
 
 def load_code(model: Path | str) -> str:
-    """Three lines of Python that load a model and its tokenizer. model: its folder, or what stands for it"""
+    """Three lines of Python that load a model and its tokenizer. model: its folder, or a placeholder for it"""
     return (
         "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n"
         f"tokenizer = AutoTokenizer.from_pretrained({str(model)!r})\n"
@@ -89,7 +91,7 @@ def load_code(model: Path | str) -> str:
 
 
 def read_temperature(model: Path) -> float:
-    """What the logits of a model in this folder are divided by; 1, which changes nothing, if none was saved."""
+    """The temperature by which the logits of this folder's model are divided; 1 if none was saved."""
     try:
         value = float(json.loads((model / CALIBRATION).read_text(encoding="utf-8"))["temperature"])
     except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError):
@@ -98,7 +100,7 @@ def read_temperature(model: Path) -> float:
 
 
 def save_temperature(model: Path, temperature: float) -> None:
-    """Keep with a model what its logits are to be divided by; 1 removes it."""
+    """Save the temperature by which a model's logits are divided; 1 removes it."""
     if temperature == 1.0:
         (model / CALIBRATION).unlink(missing_ok=True)
     else:
@@ -106,11 +108,11 @@ def save_temperature(model: Path, temperature: float) -> None:
 
 
 def keep_temperature(settings: Settings, run: Run, temperature: float) -> None:
-    """`save_temperature` with the model of a run, if the person may. Raises AccessDenied, OSError."""
+    """`save_temperature` for a run's model, if the person may change it. Raises AccessDenied, OSError."""
     check(settings, "calibrate", run)
     save_temperature(settings.run_dir(run.id) / "model", temperature)
 
 
 def vectors_of(folder: Path, attempt: int) -> Path:
-    """Where a run keeps how its model sees its training texts (see `core.evaluation.neighbours`)."""
+    """The file of a run's training texts as vectors of its model (see `core.evaluation.neighbours`)."""
     return folder / f"training_vectors-{attempt}.npz"

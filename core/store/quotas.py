@@ -1,4 +1,4 @@
-"""How much of this installation one person uses, and may use. The operator, and local mode, know no limit."""
+"""How much disk space one person uses and may use. The operator and local mode have no limit."""
 
 from __future__ import annotations
 
@@ -11,26 +11,27 @@ from core.wording import size
 
 
 def limited(settings: Settings) -> bool:
+    """Whether the person has limits."""
     return settings.mode != "local" and settings.person != OPERATOR
 
 
 def used_bytes(settings: Settings, store: Store) -> int:
-    """What the person's runs and uploads take on the disk."""
+    """The size of the person's runs and uploads on the disk."""
     runs = sum(folder_bytes(settings.run_dir(run_id)) for run_id in store.of_owner(settings.person.id))
     return runs + folder_bytes(settings.own_uploads)
 
 
 def left(settings: Settings, store: Store) -> int:
-    """How many bytes more the person may take; 2^63 for who knows no limit."""
+    """How many more bytes the person may use; 2^63 without a limit."""
     return max(0, settings.limits.disk_bytes - used_bytes(settings, store)) if limited(settings) else 2**63
 
 
 def check_disk(settings: Settings, store: Store, more: int = 0) -> None:
-    """Whether there is room for the person's next run, or an upload of so many bytes. Raises AccessDenied."""
+    """Raise AccessDenied unless the person may use the disk for another run, or for `more` bytes."""
     if not limited(settings):
         return
     used, most = used_bytes(settings, store), settings.limits.disk_bytes
     if used + more > most or used >= most:
         raise AccessDenied(
-            f"your runs and uploads take {size(used)} of the {size(most)} that are yours here; delete some runs first"
+            f"your runs and uploads use {size(used)}, and your limit is {size(most)}; delete some runs first"
         )

@@ -1,25 +1,19 @@
-"""What the run store records: runs, their metrics, events and progress, and final tests."""
+"""The records of the run store: runs, their metrics, events and progress, and final tests."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    pass
-
+from typing import Any
 
 ACTIVE = ("starting", "running", "stopping")
-
 FINAL = ("finished", "stopped", "failed", "lost")
-
 RESUMABLE = ("stopped", "failed", "lost")
 
 
 @dataclass(frozen=True)
 class ProcessId:
-    """One process on one boot of one machine; a pid alone is reused. host, boot: see core.machine"""
+    """One process on one boot of one machine; a pid alone may be reused. host, boot: see `core.machine`"""
 
     host: str
     boot: str
@@ -29,7 +23,7 @@ class ProcessId:
 
 @dataclass(frozen=True)
 class Run:
-    """A run as the store has it; times are seconds since 1970."""
+    """A run as the store records it; times are seconds since 1970."""
 
     id: str
     kind: str
@@ -60,7 +54,7 @@ class Run:
     detail: str | None
     summary: dict[str, Any] = field(default_factory=dict)
     imported: dict[str, Any] | None = None
-    """Of a run that came in a bundle: see `core.sharing.bundles.importing`. Nothing about it can be changed."""
+    """For a run that came in a bundle (see `core.sharing.bundles.importing`); such a run is read-only."""
 
     @property
     def is_final(self) -> bool:
@@ -74,7 +68,7 @@ class Run:
 
     @property
     def seconds(self) -> float | None:
-        """How long it has been working, or worked."""
+        """How long the run has been working, or worked; None before its start."""
         return None if self.started is None else (self.ended or time.time()) - self.started
 
 
@@ -106,9 +100,10 @@ class Progress:
 
 @dataclass(frozen=True)
 class Holdout:
-    """A final test. content: names its texts; title, split: where they were first seen; looks: evaluations on it
+    """A final test: a split that stays unseen until the end.
 
-    rows: different texts; sketch: the smallest keys of them
+    content: identifies its texts; title, split: the dataset in which they were first set aside
+    rows: the number of different texts; sketch: the smallest keys of its texts; looks: the evaluations on it
     """
 
     content: str

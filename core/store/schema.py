@@ -1,4 +1,4 @@
-"""The tables of the run store, as ordered steps; each is committed together with its record, so none runs twice."""
+"""The tables of the run store, as ordered migrations; each is committed with its version number, so none runs twice."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ MIGRATIONS = (
 
 
 def migrate(connection: apsw.Connection) -> None:
-    """Bring a store to the newest schema. A store made by a newer Tunedeck is left alone, with an error."""
+    """Bring a store to the newest schema."""
     _use_wal(connection)
     if _version(connection) == len(MIGRATIONS):
         return
@@ -118,7 +118,7 @@ def migrate(connection: apsw.Connection) -> None:
 
 
 def _use_wal(connection: apsw.Connection) -> None:
-    """SQLite does not wait for others when it switches to WAL: two first visitors at once would be refused."""
+    """Switch to WAL. SQLite does not wait for a lock here, so two processes that start at once would fail."""
     for _ in range(50):
         try:
             connection.execute("PRAGMA journal_mode = WAL")

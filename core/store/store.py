@@ -1,8 +1,8 @@
 """The record of all runs: one SQLite file that the dashboard, the command line and the workers share.
 
-Connections live for one call. Three kinds of callers write: people (submit, stop, rename, delete), the scheduler (its
-writes carry the lease's token) and workers (their writes carry their attempt's token). A token that is no longer the
-current one raises StaleWrite and changes nothing.
+Connections live for one call. Three kinds of callers write: people (submit, stop, rename, delete), the scheduler (with
+its lease's token) and workers (with their attempt's token). A token that is no longer current raises StaleWrite and
+changes nothing.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ COLUMNS = ", ".join(f.name for f in fields(Run))
 
 
 class Store:
-    """The runs of one home folder. Cheap to make; safe to use from any thread and process.
+    """The runs of one home folder. Cheap to create; safe to use from any thread and process.
 
-    by: who is recorded as having done what is done through it
+    by: the person whom the audit names for what is done through this store
     """
 
     by: str = OPERATOR.id
@@ -52,7 +52,7 @@ class Store:
         with self._connection(create=True) as connection:
             (version,) = next(iter(connection.execute("PRAGMA user_version")))
             if int(version) > len(MIGRATIONS):
-                raise StoreError(f"{path} was made by a newer Tunedeck; update this one, or set TUNEDECK_HOME")
+                raise StoreError(f"{path} was written by a newer Tunedeck; update this one, or set TUNEDECK_HOME")
             migrate(connection)
 
     # People
@@ -94,9 +94,10 @@ class Store:
             return _run(db, run_id)
 
     def resume(self, run_id: str, step: int) -> None:
-        """Queue a run again that ended before its work was done, to go on after `step`.
+        """Queue a run that ended early again, to continue after `step`.
 
-        What was measured after that step comes anew and is removed. Raises WrongStatus if it works or has finished.
+        Removes the metrics after that step, which will be measured again. Raises WrongStatus if the run is working or
+        has finished.
         """
         with self.atomic() as db:
             run = _own(db, run_id)
@@ -121,11 +122,11 @@ class Store:
             db.execute("UPDATE runs SET name=? WHERE id=?", (_clean_name(name), run_id))
 
     def check_import(self) -> None:
-        """Before anything of a bundle is unpacked. Raises AccessDenied if the person may not bring one."""
+        """Raise AccessDenied if the person may not import a bundle; called before one is unpacked."""
         self._allow("import")
 
     def check_replace(self, run: Run) -> None:
-        """Before an earlier import gives way to another of the same run. Raises AccessDenied if it is not theirs."""
+        """Raise AccessDenied if the person may not replace an earlier import of the same run."""
         self._allow("delete", run)
 
     def import_runs(
@@ -134,10 +135,10 @@ class Store:
         metrics: Iterable[tuple[str, str, int, float | None, float, float | None]],
         events: Iterable[tuple[str, float, str, dict[str, Any]]],
     ) -> None:
-        """Take in runs of a bundle that have ended, all or none; earlier imports of them are replaced.
+        """Import the ended runs of a bundle, all or none; earlier imports of them are replaced.
 
         metrics: run, name, step, epoch, time, value; events: run, time, kind, payload
-        Raises WrongStatus if one of them is this home's own.
+        Raises WrongStatus if one of the runs was made in this home.
         """
         with self.atomic() as db:
             self._allow("import")
@@ -146,7 +147,7 @@ class Store:
                 assert run.imported is not None and run.is_final
                 rows = list(db.execute("SELECT imported FROM runs WHERE id=?", (run.id,)))
                 if rows and rows[0][0] is None:
-                    raise WrongStatus(f"Run {run.id} is here already, as a run of this home; nothing is imported.")
+                    raise WrongStatus(f"Run {run.id} was made in this home and is not replaced; nothing is imported.")
                 if rows:
                     self._allow("delete", _run(db, run.id))
                 db.execute("DELETE FROM runs WHERE id=?", (run.id,))
@@ -171,7 +172,7 @@ class Store:
             )
 
     def delete(self, run_id: str) -> None:
-        """Remove a run's record; its files are the caller's to remove afterwards. Raises WrongStatus while it works."""
+        """Remove a run's record; the caller then removes its files. Raises WrongStatus while the run is working."""
         with self.atomic() as db:
             run = _run(db, run_id)
             self._allow("delete", run)
@@ -181,7 +182,7 @@ class Store:
             db.execute("DELETE FROM runs WHERE id=?", (run_id,))
 
     def set_aside(self, content: str, title: str, split: str, rows: int, sketch: Sequence[int]) -> None:
-        """Make a split a final test; it stays the one that it is if it is one already."""
+        """Set a split aside as a final test; one that is already set aside stays unchanged."""
         with self.atomic() as db:
             self._allow("set aside")
             audit.record(db, self.by, "set aside", detail=f"{_text(title)}, {_text(split)}")
@@ -191,19 +192,19 @@ class Store:
             )
 
     def give_back(self, content: str) -> None:
-        """Let a final test be an ordinary split again; its looks are forgotten."""
+        """Make a final test an ordinary split again and forget its looks."""
         with self.atomic() as db:
             self._allow("give back")
             audit.record(db, self.by, "give back", detail=content)
             db.execute("DELETE FROM holdouts WHERE content=?", (content,))
 
     def note(self, action: str, run_id: str | None = None, detail: str = "") -> None:
-        """Record something that was done outside of the store: a publication, a push, a sign-in."""
+        """Record an action outside the store in the audit: a publication, a push, a sign-in."""
         with self.atomic() as db:
             audit.record(db, self.by, action, run_id, detail)
 
     def look(self, content: str, run_id: str) -> None:
-        """Count an evaluation on a final test, once per run of kind evaluate."""
+        """Count a look at a final test, once per run of kind evaluate."""
         with self.atomic() as db:
             db.execute(
                 "INSERT OR IGNORE INTO looks (content, run, time) SELECT content, ?, ? FROM holdouts WHERE content=?",
@@ -211,43 +212,43 @@ class Store:
             )
 
     def note_sign_in(self, role: str, since: float) -> None:
-        """Record that the person came in at `since`, once, however many tabs they open with it."""
+        """Record in the audit that the person signed in at `since`, once for all their tabs."""
         with self.atomic() as db:
             known = "SELECT 1 FROM audit WHERE person=? AND action='sign in' AND time>=?"
             if next(iter(db.execute(known, (self.by, since))), None) is None:
                 audit.record(db, self.by, "sign in", detail=role)
 
-    # What a guarded store (core/guarded_store.py) refuses; this one is for the scheduler, the workers and the operator.
+    # Hooks of the guarded store (core/guarded_store.py); this store, for scheduler, workers and operator, allows all.
 
     def _allow(self, action: Action, run: Run | None = None) -> None:
-        """Raises AccessDenied, or RunNotFound for a run that is not to be seen."""
+        """Raise AccessDenied if the person may not do this, RunNotFound if they may not see the run."""
 
     def _admit(self, db: apsw.Connection, kind: str) -> None:
-        """Raises AccessDenied if somebody has too much in the queue."""
+        """Raise AccessDenied if the person has too many runs in the queue."""
 
     def _condition(self) -> tuple[str, tuple[Any, ...]]:
-        """SQL that is true of the runs that are to be seen."""
+        """A SQL condition with its values: the runs that the person may see."""
         return "1", ()
 
     # Readers
 
     def audited(self, limit: int = 10_000) -> list[audit.Entry]:
-        """Who did what, the newest first."""
+        """The audit, the newest entries first."""
         with self._connection() as db:
             return audit.entries(db, limit)
 
     def queue(self) -> list[Run]:
-        """All runs that wait or work, the newest first, whoever may see them: to be counted, not to be shown."""
+        """All runs that wait or work, the newest first, also those that the person may not see: for counting only."""
         query = f"SELECT {COLUMNS} FROM runs WHERE status IN ('queued', {_marks(ACTIVE)}) ORDER BY created DESC, id"
         with self._connection() as db:
             return [_as_run(row) for row in db.execute(query, ACTIVE)]
 
     def sees(self, run: Run) -> bool:
-        """Whether a run is there for whoever uses this store."""
+        """Whether the person may see a run."""
         return True
 
     def of_owner(self, owner: str) -> list[str]:
-        """The ids of somebody's runs."""
+        """The ids of a person's runs."""
         with self._connection() as db:
             return [row[0] for row in db.execute("SELECT id FROM runs WHERE owner=?", (owner,))]
 
@@ -284,9 +285,9 @@ class Store:
             return [_as_run(row) for row in db.execute(query, (*values, limit, offset))]
 
     def metrics_since(self, run_id: str, cursor: int = 0, limit: int = 20_000) -> list[Metric]:
-        """The metrics written after `cursor` (the `id` of the last one seen), oldest first.
+        """The metrics written after `cursor` (the `id` of the last one fetched), oldest first.
 
-        A repeated step comes again with a new id and replaces the one seen before.
+        A repeated step gets a new id and replaces the earlier metric.
         """
         with self._connection() as db:
             rows = db.execute(
@@ -296,7 +297,7 @@ class Store:
             return [Metric(i, name, step, epoch, when, _number(value)) for i, name, step, epoch, when, value in rows]
 
     def measured(self, run_id: str) -> set[tuple[str, int]]:
-        """The name and the step of each metric of a run."""
+        """The name and step of each metric of a run."""
         with self._connection() as db:
             return set(db.execute("SELECT name, step FROM metrics WHERE run=?", (run_id,)))
 
@@ -310,7 +311,7 @@ class Store:
             return [Event(row[0], row[1], row[2], json.loads(row[3])) for row in rows]
 
     def lease_holder(self) -> ProcessId | None:
-        """The process that schedules now, if its lease has not run out."""
+        """The process that schedules now; None if no lease is valid."""
         with self._connection() as db:
             row = next(
                 iter(db.execute("SELECT holder FROM lease WHERE name='scheduler' AND expires>?", (time.time(),))), None
@@ -320,7 +321,7 @@ class Store:
     # The scheduler
 
     def acquire_lease(self, holder: ProcessId, ttl_s: float, is_dead: Callable[[ProcessId], bool]) -> int | None:
-        """Take the lease if it is free, has run out or belongs to a dead process; its new token, else None."""
+        """Take the lease if it is free, expired or held by a dead process; returns its new token, else None."""
         with self.atomic() as db:
             row = next(iter(db.execute("SELECT holder, token, expires FROM lease WHERE name='scheduler'")), None)
             if row is not None and row[2] > time.time() and not is_dead(ProcessId(**json.loads(row[0]))):
@@ -333,7 +334,7 @@ class Store:
             return int(token)
 
     def renew_lease(self, token: int, ttl_s: float) -> None:
-        """Raises StaleWrite if another process has the lease."""
+        """Extend the lease. Raises StaleWrite if another process has it."""
         with self.atomic(durable=False) as db:
             _check_lease(db, token)
             db.execute("UPDATE lease SET expires=? WHERE name='scheduler'", (time.time() + ttl_s,))
@@ -343,7 +344,7 @@ class Store:
             db.execute("UPDATE lease SET expires=0 WHERE name='scheduler' AND token=?", (token,))
 
     def claim(self, lease: int, run_id: str, resource: str) -> int | None:
-        """Make a queued run `starting` on a resource; its new attempt's token, or None if it is no longer queued."""
+        """Set a queued run to `starting` on a resource; the token of its new attempt, or None if it is not queued."""
         with self.atomic() as db:
             _check_lease(db, lease)
             token = secrets.randbits(62) | 1
@@ -360,13 +361,13 @@ class Store:
             return token
 
     def record_process(self, lease: int, run_id: str, token: int, process: ProcessId) -> None:
-        """Note which process works on an attempt, for whoever supervises it after us."""
+        """Record the process of an attempt, for the scheduler that supervises it later."""
         with self.atomic() as db:
             _check_lease(db, lease)
             _set_process(db, run_id, token, process)
 
     def requeue(self, lease: int, run_id: str, token: int) -> None:
-        """Put back a run that was claimed but whose worker never came up."""
+        """Queue a claimed run again because its worker did not start."""
         with self.atomic() as db:
             _check_lease(db, lease)
             db.execute(
@@ -378,7 +379,7 @@ class Store:
                 _state_event(db, run_id, "queued", why="its worker never came up")
 
     def time_up(self, lease: int, run_id: str, token: int, text: str) -> None:
-        """Ask a working attempt to stop because it has used up its time; `text` tells whoever watches it."""
+        """Ask an attempt to stop because its time is used up. text: the message for the people who watch it"""
         with self.atomic() as db:
             _check_lease(db, lease)
             db.execute(
@@ -392,7 +393,7 @@ class Store:
                 _event(db, run_id, "message", {"text": text, "level": "warning", "code": "time_up"})
 
     def give_up(self, lease: int, run_id: str, token: int, status: str, error: str, detail: str = "") -> bool:
-        """End an attempt from outside; its worker can write no more. False if it had ended by itself."""
+        """End an attempt from outside, so that its worker can no longer write. False if it had already ended."""
         with self.atomic() as db:
             _check_lease(db, lease)
             return _end(db, run_id, token, status, error, detail, {})
@@ -400,7 +401,7 @@ class Store:
     # Workers
 
     def begin(self, run_id: str, token: int, process: ProcessId) -> Run:
-        """A worker takes up its attempt. Raises StaleWrite if the attempt was given up, or another worker has it."""
+        """A worker starts on its attempt. Raises StaleWrite if the attempt was given up or has another worker."""
         with self.atomic() as db:
             run = _run(db, run_id)
             if run.token != token or run.status not in ("starting", "stopping"):
@@ -421,8 +422,9 @@ class Store:
         metrics: Iterable[tuple[str, int, float | None, float, float]] = (),
         events: Iterable[tuple[float, str, dict[str, Any]]] = (),
     ) -> str:
-        """One batch of a worker: a heartbeat, and what there is of progress, metrics (name, step, epoch, time, value)
-        and events (time, kind, payload). Returns the run's status, so that the worker sees a stop. Raises StaleWrite.
+        """Write one batch of a worker; each batch is also a heartbeat. Returns the run's status, which shows a stop.
+
+        metrics: name, step, epoch, time, value; events: time, kind, payload. Raises StaleWrite.
         """
         with self.atomic(durable=False) as db:
             db.execute(
@@ -457,7 +459,7 @@ class Store:
         detail: str = "",
         summary: dict[str, Any] | None = None,
     ) -> None:
-        """A worker commits its own final state. Raises StaleWrite if it was given up before."""
+        """A worker commits its final state. Raises StaleWrite if its attempt was given up before."""
         with self.atomic() as db:
             if not _end(db, run_id, token, status, error, detail, summary or {}):
                 raise StaleWrite(run_id)
@@ -466,7 +468,7 @@ class Store:
 
     @contextmanager
     def atomic(self, *, durable: bool = True) -> Iterator[apsw.Connection]:
-        """One transaction that waits its turn to write. `durable` survives a power cut, not only a crash."""
+        """One write transaction; waits for its turn. durable: whether it survives a power cut, not only a crash"""
         with self._connection() as connection:
             connection.execute(f"PRAGMA synchronous = {'FULL' if durable else 'NORMAL'}")
             connection.execute("BEGIN IMMEDIATE")
@@ -479,13 +481,13 @@ class Store:
                 raise
 
     def check(self) -> None:
-        """Raises StoreTrouble if the store cannot be read and written now."""
+        """Raise StoreTrouble if the store cannot be read and written now."""
         with self.atomic(durable=False) as db:
             db.execute("SELECT id FROM runs LIMIT 1")
 
     @contextmanager
     def _connection(self, *, create: bool = False) -> Iterator[apsw.Connection]:
-        """Short-lived. A store that is gone while somebody works with it is not made anew, but told."""
+        """A short-lived connection. Raises StoreTrouble; a store that was deleted in use is not recreated."""
         flags = apsw.SQLITE_OPEN_READWRITE | (apsw.SQLITE_OPEN_CREATE if create else 0)
         try:
             connection = apsw.Connection(str(self.path), flags=flags)
@@ -517,7 +519,7 @@ def _clean_name(name: str) -> str:
 
 
 def _text(text: str) -> str:
-    """What of `text` can be stored: a file name's undecodable bytes come as lone surrogates, which UTF-8 has not."""
+    """`text` as valid UTF-8: undecodable bytes of file names arrive as lone surrogates and become question marks."""
     return text.encode("utf-8", "replace").decode("utf-8")
 
 
@@ -529,10 +531,10 @@ def _run(db: apsw.Connection, run_id: str) -> Run:
 
 
 def _own(db: apsw.Connection, run_id: str) -> Run:
-    """A run that did not come in a bundle. Raises RunNotFound, WrongStatus."""
+    """A run that was made in this home. Raises RunNotFound, and WrongStatus for one from a bundle."""
     run = _run(db, run_id)
     if run.imported is not None:
-        raise WrongStatus(f"Run {run_id} came in a bundle and is kept as it was; it can be looked at, or deleted.")
+        raise WrongStatus(f"Run {run_id} came in a bundle and is read-only; it can be viewed or deleted.")
     return run
 
 

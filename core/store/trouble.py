@@ -1,4 +1,4 @@
-"""What keeps the run store from being used (deleted, emptied, damaged, read-only, full), with what to do."""
+"""Why the run store cannot be used (deleted, emptied, damaged, read-only, full), each with the fix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.errors import StoreTrouble
 
 
 def of(path: Path, error: Exception) -> StoreTrouble | None:
-    """The sentence for an error of SQLite, or of what it holds; None for a mistake of ours."""
+    """The trouble behind an error of SQLite or of the stored JSON; None for a bug of ours."""
     match error:
         case apsw.FullError():
             return StoreTrouble(f"The disk that holds {path} is full; free some space and try again.")
@@ -25,7 +25,7 @@ def of(path: Path, error: Exception) -> StoreTrouble | None:
             )
         case apsw.BusyError() | apsw.LockedError() | apsw.ProtocolError():
             return _read_only(path) or StoreTrouble(
-                f"{path} is in use by another program and stays so; end that program and try again."
+                f"{path} stays locked by another program; end that program and try again."
             )
         case apsw.IOError():
             return _read_only(path) or StoreTrouble(
@@ -50,8 +50,11 @@ def of(path: Path, error: Exception) -> StoreTrouble | None:
 
 
 def without_folder(path: Path, error: OSError) -> StoreTrouble:
-    """The sentence for a folder of the store that is not there and cannot be made."""
-    return StoreTrouble(f"{path.parent} cannot be made ({error.strerror}); set TUNEDECK_HOME to a folder of yours.")
+    """The trouble when the store's folder cannot be created."""
+    return StoreTrouble(
+        f"The folder {path.parent} cannot be created ({error.strerror}); set TUNEDECK_HOME to a folder that you can "
+        "write to."
+    )
 
 
 def _out_of_files() -> StoreTrouble | None:
@@ -81,13 +84,12 @@ def _read_only(path: Path) -> StoreTrouble | None:
     if closed is None:
         return None
     return StoreTrouble(
-        f"{closed} can be read but not written, so that no run can be kept; make it writable, or set TUNEDECK_HOME "
-        "to another folder."
+        f"{closed} is read-only, so no run can be recorded; make it writable, or set TUNEDECK_HOME to another folder."
     )
 
 
 class Faults:
-    """Logs a fault that goes on once when it begins, and once when it is over."""
+    """Logs a lasting fault once when it begins and once when it is over."""
 
     def __init__(self, logger: logging.Logger) -> None:
         self._logger = logger
@@ -95,11 +97,11 @@ class Faults:
 
     @property
     def text(self) -> str:
-        """What is wrong now; empty if nothing is."""
+        """The current fault; empty if there is none."""
         return self._text
 
     def begin(self, error: Exception) -> None:
-        """One more time that it went wrong; what is not a trouble of the store is a mistake of ours, with its trace."""
+        """Record a failure. An error that is not a StoreTrouble is a bug of ours and is logged with its trace."""
         text = str(error) if isinstance(error, StoreTrouble) else f"{type(error).__name__}: {error}"
         if text != self._text:
             trace = None if isinstance(error, StoreTrouble) else error
@@ -107,7 +109,7 @@ class Faults:
         self._text = text
 
     def end(self) -> None:
-        """It went well."""
+        """Record a success."""
         if self._text:
-            self._logger.warning("That is over: %s", self._text)
+            self._logger.warning("This fault is over: %s", self._text)
         self._text = ""

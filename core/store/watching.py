@@ -1,4 +1,4 @@
-"""What one watcher has seen of one run. Each `update` fetches only what is new, so every tick costs the same."""
+"""One watcher's view of a run. Each `update` fetches only what is new, so every tick costs the same."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ class RunView:
 
     def update(self, store: Store, settings: Settings) -> Run:
         """Fetch what is new. Raises RunNotFound."""
-        run = store.run(self.run_id)  # first: what a final state promises is then already there to fetch
-        if self.run is not None and run.attempt != self.run.attempt:  # a resumed run measures some steps anew
+        run = store.run(self.run_id)  # first: once its state is final, all its metrics and events are in the store
+        if self.run is not None and run.attempt != self.run.attempt:  # a resumed run repeats some steps
             self.points, self._metric_cursor = {}, 0
         self.run = run
         while metrics := store.metrics_since(self.run_id, self._metric_cursor):
@@ -61,12 +61,12 @@ class RunView:
             return
         self._log_offset += len(new)
         *lines, self._half_line = (self._half_line + new).split(b"\n")
-        # A progress bar redraws its line with carriage returns: only what it last said counts.
+        # A progress bar redraws its line with carriage returns: only its last text counts.
         self.log.extend(line.rstrip(b"\r").rpartition(b"\r")[2].decode("utf-8", errors="replace") for line in lines)
 
     @property
     def version(self) -> int:
-        """Another number whenever a metric has come."""
+        """A number that grows whenever a metric arrives."""
         return self._metric_cursor
 
     def series(self, name: str) -> pd.DataFrame:
@@ -80,7 +80,7 @@ class RunView:
 
     @property
     def seconds_left(self) -> float | None:
-        """Of training, at the pace of the last steps; None while it cannot be told."""
+        """The remaining training time at the pace of the last steps; None while it cannot be estimated."""
         run = self.run
         if run is None or run.is_final or not run.total or run.step >= run.total:
             return None

@@ -8,7 +8,7 @@ from core.spec.presets import PRESETS, SAMPLE
 from core.wording import sentence
 from ui import pages
 from ui.components import start_cards
-from ui.components.basics import empty_state, plain, shown
+from ui.components.basics import empty_state, for_display, plain
 from ui.runs import actions as run_actions
 from ui.session import resources, state
 
@@ -20,7 +20,7 @@ if resources.installation().mode == "local" and (warning := home_warning(resourc
 if not resources.may("train"):
     st.title("What was trained")
     for problem in resources.not_shown():
-        st.warning(plain(sentence(shown(problem))), icon=":material/inventory_2:")
+        st.warning(plain(sentence(for_display(problem))), icon=":material/inventory_2:")
     runs = resources.store().runs(kind="train", limit=LATEST_SHOWN)
     if runs:
         st.markdown("Open a run to see how it learned; *Evaluate* tells how far to trust its model and where it fails.")

@@ -20,7 +20,7 @@ from core.runs import queue
 from core.runs.process import identity
 from core.runs.scheduler import Scheduler
 from core.settings import Demo, Limits, Settings, allowed_path
-from core.sharing.redact import shown
+from core.sharing.redact import for_display
 from core.spec.run import DataSpec
 from core.store import files as results
 from tests.access.conftest import ANN, OTHER_VISITOR, PEOPLE, SPEC, House
@@ -38,13 +38,13 @@ def test_only_so_many_runs_wait_or_work(team: House) -> None:
     limited(team, queued=2)
     for _ in range(2):
         team.of(TOM).submit("train", "x", SPEC)
-    with pytest.raises(AccessDenied, match="2 runs of yours wait or work already, and the most here is 2"):
+    with pytest.raises(AccessDenied, match="you have 2 runs in the queue or at work, and the limit here is 2"):
         team.of(TOM).submit("import", "x", DataSpec().model_dump(mode="json"))
     team.of(ANN).submit("train", "x", SPEC)  # others have their own
     team.of(TOM).stop(team.of(TOM).runs()[1].id)
     stopped = team.stopped(TOM.id)
     team.of(TOM).submit("train", "x", SPEC)
-    with pytest.raises(AccessDenied, match="wait or work"):
+    with pytest.raises(AccessDenied, match="in the queue or at work"):
         team.of(TOM).resume(stopped.id, 0)
 
 
@@ -78,7 +78,7 @@ def test_disk_counts_runs_and_uploads(team: House) -> None:
     assert files == ["small.csv"]
     save_upload(team.settings_of(ANN), "large.csv", io.BytesIO(b"y" * 600))
     (team.settings.run_dir(own.id) / "model.bin").write_bytes(b"z" * 2000)
-    with pytest.raises(AccessDenied, match="are yours here"):
+    with pytest.raises(AccessDenied, match="your limit is"):
         team.of(TOM).submit("train", "x", SPEC)
 
 
@@ -125,7 +125,7 @@ def test_the_operators_folders_are_read_by_their_name(team: House, tmp_path: Pat
     (root / "out").symlink_to(tmp_path / "home")
     settings = replace(team.settings_of(TOM), roots=(root,))
     assert allowed_path(settings, "shared data/a.csv") == root / "a.csv"
-    assert shown(str(root / "a.csv"), settings) == "shared data/a.csv"
+    assert for_display(str(root / "a.csv"), settings) == "shared data/a.csv"
     for way in ("shared data/../secret", "shared data/out/store.sqlite3", str(tmp_path / "home")):
         with pytest.raises(PathError):
             allowed_path(settings, way)
@@ -134,7 +134,7 @@ def test_the_operators_folders_are_read_by_their_name(team: House, tmp_path: Pat
 def test_a_path_that_was_shown_comes_back(team: House) -> None:
     settings = team.settings_of(TOM)
     path = save_upload(settings, "a.csv", io.BytesIO(b"text,label\na,b\n"))
-    said = shown(str(path), settings)
+    said = for_display(str(path), settings)
     assert said.startswith("TUNEDECK_HOME/") and allowed_path(settings, said) == path
 
 
@@ -190,7 +190,7 @@ def test_a_demo_works_on_one_run_at_a_time_and_has_a_short_queue(demo: House) ->
     demo.settings = replace(demo.settings, demo=Demo(waiting=2))
     mine = demo.of(PEOPLE["visitor"])
     first = mine.submit("train", "x", SPEC)
-    with pytest.raises(AccessDenied, match="the most here is 1"):
+    with pytest.raises(AccessDenied, match="the limit here is 1"):
         mine.submit("train", "x", SPEC)
     other = demo.of(OTHER_VISITOR)
     second = other.submit("train", "x", SPEC)

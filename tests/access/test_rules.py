@@ -189,7 +189,7 @@ def test_who_asks_a_model(settings: Settings, never_asked: Playground, mode: str
         lambda: asked.explain(subject, ["text"], "gradients"),
         lambda: asked.nearest(subject, ["text"]),
     ):
-        with pytest.raises(Exception, match=r"role|look at results|lies outside|in this demo"):
+        with pytest.raises(Exception, match=r"role|only show results|lies outside|this demo answers"):
             ask()
 
 
@@ -198,7 +198,7 @@ def test_a_demo_does_not_answer_while_it_trains(demo: House, never_asked: Playgr
     demo.queued(OTHER_VISITOR.id)
     asked = GuardedPlayground(never_asked, demo.of(PEOPLE["visitor"]))
     asked.warm()
-    with pytest.raises(AccessDenied, match="memory for one thing at a time"):
+    with pytest.raises(AccessDenied, match="memory for one task at a time"):
         asked.predict(Subject(run=mine.id), [["text"]])
 
 
@@ -245,7 +245,7 @@ def test_in_a_team_everybody_sees_all_runs(team: House) -> None:
         ({"training": {"logging_steps": 1}}, "training.logging_steps"),
         ({"training": {"gradient_accumulation_steps": 1024}}, "gradient_accumulation_steps"),
         ({"training": {"custom_class_weights": {str(n): 1.0 for n in range(900)}}}, "custom_class_weights"),
-        ({"training": {"custom_class_weights": {"x" * 30_000: 1.0}}}, "characters; in this demo"),
+        ({"training": {"custom_class_weights": {"x" * 30_000: 1.0}}}, "this demo accepts at most"),
         ({"evaluation": {"metrics": ["accuracy"] * 500}}, "evaluation.metrics"),
         ({"nonsense": 1}, "nonsense"),
     ],

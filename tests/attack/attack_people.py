@@ -58,7 +58,7 @@ def _others_run(place: Place) -> None:
         lambda: store.submit("push", "x", {"run": run.id}), lambda: store.give_back("content"),
         lambda: store.submit("publish", "x", {"runs": [run.id], "texts": True, "mode": "viewer"}),
     ):  # fmt: skip
-        place.refused(attack, "belongs to|takes the role|left no checkpoint")
+        place.refused(attack, "belongs to|only the role|left no checkpoint")
 
 
 @case("a spec that names another's run where nobody looks")
@@ -258,7 +258,7 @@ def _many_uploads(place: Place) -> None:
     save_upload(settings, "a.csv", io.BytesIO(b"x" * 900))
     for number in range(3):
         stream = io.BytesIO(b"y" * (200 + number))
-        place.refused(lambda: save_upload(settings, "b.csv", stream), "are yours here", error=AccessDenied)  # noqa: B023
+        place.refused(lambda: save_upload(settings, "b.csv", stream), "your limit is", error=AccessDenied)  # noqa: B023
 
 
 @case("corrections by the thousand, past what is theirs")
@@ -268,7 +268,7 @@ def _corrections(place: Place) -> None:
     add(), add()
     with pytest.raises(AccessDenied):
         add(), add()
-    place.refused(add, "are yours here", error=AccessDenied)
+    place.refused(add, "your limit is", error=AccessDenied)
 
 
 @case("a model asked by somebody who may not")
@@ -289,7 +289,7 @@ def _asked(place: Place) -> None:
             lambda: reviews.keep(sample, ["1"], settings),  # noqa: B023
             lambda: corrections.add(settings, ["a"], ["x"], "a", "b", "m"),  # noqa: B023
         ):
-            place.refused(attack, "role|look at results", error=AccessDenied)
+            place.refused(attack, "role|only show results", error=AccessDenied)
     assert never._child is None
 
 
@@ -310,7 +310,7 @@ def _model_folder(place: Place) -> None:
 def _audit(place: Place) -> None:
     place.store("team", ANN).submit("train", "Hers", SPEC)
     for mode, person in (("team", TOM), ("demo", VISITOR), ("viewer", LOOKER)):
-        place.refused(place.store(mode, person).audited, "role|demo|look at results", error=AccessDenied)
+        place.refused(place.store(mode, person).audited, "role|demo|only show results", error=AccessDenied)
 
 
 @case("settings of a run that no field has")

@@ -232,7 +232,7 @@ def test_a_demo_trains_for_visitors_one_by_one(start: Callable[..., Dashboard], 
     link = first.url
     first.goto(dashboard.url())
     button(first, "Train on the sample reviews").click()
-    expect(first.get_by_text(re.compile("the most here is 1"))).to_be_visible()
+    expect(first.get_by_text(re.compile("the limit here is 1"))).to_be_visible()
     assert len(dashboard.store.runs()) == 1
 
     second.goto(link)

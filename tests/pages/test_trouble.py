@@ -50,7 +50,7 @@ def test_a_home_that_cannot_be_written_at_the_start(settings, monkeypatch: pytes
     quicken(monkeypatch)
     with read_only(settings.home):
         page = AppTest.from_file(str(ROOT / "ui/app.py"), default_timeout=30).run()
-        assert not page.exception and "can be read but not written" in words(page)
+        assert not page.exception and "is read-only, so no run" in words(page)
         assert "TUNEDECK_HOME" in words(page)
         server = importlib.import_module("streamlit_app")
 
@@ -78,4 +78,4 @@ def test_a_home_that_becomes_read_only_is_said_on_every_page(app: Callable[[str]
         page.run()
         assert not page.exception
         said = words(page) + " ".join(warning.value.replace("\\", "") for warning in page.warning)
-        assert "can be read but not written" in said
+        assert "is read-only, so no run" in said

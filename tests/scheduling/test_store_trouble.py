@@ -79,8 +79,8 @@ TROUBLES: dict[str, tuple[Trouble, str]] = {
     "emptied": (lambda path: replaced(path, b""), "has lost its content: .* put a copy of it back, or restart"),
     "garbled": (lambda path: replaced(path, b"This is no store.\n" * 500), "is damaged; put a copy of it back"),
     "scrambled": (scrambled, "is damaged; put a copy of it back"),
-    "another program's": (locked, "in use by another program"),
-    "read-only": (closed, "can be read but not written"),
+    "another program's": (locked, "locked by another program"),
+    "read-only": (closed, "is read-only, so no run"),
 }  # fmt: skip
 
 
@@ -136,7 +136,7 @@ def test_the_scheduler_says_it_once_and_goes_on(
                 # Two where the file is deleted a moment before the other one is there.
                 assert len(lines) == len(set(lines)) <= 2 and not any(record.exc_info for record in caplog.records)
             until(lambda: not scheduler.trouble)
-        assert caplog.records[-1].getMessage().startswith("That is over")
+        assert caplog.records[-1].getMessage().startswith("This fault is over")
         run_id = filled.submit("train", "after", {"steps": 3})
         assert wait_for(filled, run_id, lambda run: run.is_final).status == "finished"
     finally:

@@ -52,10 +52,10 @@ def _one_line(text: str) -> str:
     return " ".join("".join(c if c.isprintable() else " " for c in text).split())
 
 
-def shown(text: str) -> str:
+def for_display(text: str) -> str:
     """What outsiders may read of a sentence or log: in every mode but local without paths and secrets of the server."""
     try:
-        return str(private.shown(text, resources.installation()))
+        return str(private.for_display(text, resources.installation()))
     except TunedeckError:  # the settings themselves are wrong, and that is what is to be said
         return text
 
@@ -63,10 +63,10 @@ def shown(text: str) -> str:
 def show_error(error: TunedeckError, title: str | None = None) -> None:
     """The one place that turns an error of ours into words on a page."""
     if isinstance(error, SpecError) and len(error.problems) > 1:
-        lines = ((f"- {code(p.field)}: " if p.field else "- ") + plain(shown(p.message)) for p in error.problems)
+        lines = ((f"- {code(p.field)}: " if p.field else "- ") + plain(for_display(p.message)) for p in error.problems)
         st.error("\n".join(lines), title=title or "Some settings need a look", icon=":material/error:")
     else:
-        st.error(plain(sentence(shown(str(error)))), title=title, icon=":material/error:")
+        st.error(plain(sentence(for_display(str(error)))), title=title, icon=":material/error:")
 
 
 def allowed(action: Action, place: DeltaGenerator | None = None) -> bool:

@@ -9,7 +9,7 @@ import streamlit as st
 from core.errors import AccessDenied, RunNotFound, TunedeckError, WrongStatus
 from core.store.record import Run
 from core.wording import sentence
-from ui.components.basics import plain, show_error, shown
+from ui.components.basics import for_display, plain, show_error
 from ui.session import resources, state
 
 WATCH_EVERY_S = 1.0
@@ -113,7 +113,7 @@ def start(kind: str, title: str, spec: dict[str, Any]) -> None:
     try:
         _submit(kind, title, spec)
     except TunedeckError as error:
-        state.set_notice(plain(sentence(shown(str(error)))))
+        state.set_notice(plain(sentence(for_display(str(error)))))
 
 
 def _submit(kind: str, title: str, spec: dict[str, Any]) -> None:

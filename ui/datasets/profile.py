@@ -14,7 +14,7 @@ from core.errors import TunedeckError
 from core.figures.data import cut_shares
 from core.spec.names import model_name
 from core.spec.run import DataSpec, ModelSpec, ProfileSpec
-from core.wording import counted, language_name, number, shown_languages
+from core.wording import counted, language_name, likely_languages, number
 from ui.components import light_run
 from ui.components.basics import plain, show_error
 from ui.datasets import columns as dataset_columns
@@ -160,7 +160,7 @@ def _languages(found: dict[str, Any]) -> None:
     looked = []
     for split, part in found["splits"].items():
         if languages := part.get("languages"):
-            for language, n in shown_languages(languages).items():
+            for language, n in likely_languages(languages).items():
                 shares.setdefault(language_name(language), {})[split] = n / max(1, languages["rows"])
             looked.append(f"{plain(split)}: {counted(languages['rows'], 'row')}")
         for text in part["texts"].values():

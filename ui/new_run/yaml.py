@@ -11,7 +11,7 @@ from core.errors import Problem, SpecError
 from core.network_paths import leads_to_network
 from core.spec.run import MAX_SPEC_CHARACTERS, RunSpec, from_yaml, to_yaml
 from core.wording import sentence
-from ui.components.basics import code, plain, shown
+from ui.components.basics import code, for_display, plain
 from ui.session import resources, state
 
 EDITOR_PX = 420
@@ -22,7 +22,7 @@ def show(spec: RunSpec | None, name: str) -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.download_button(
             "Download",
-            shown(to_yaml(spec)) if spec else "",
+            for_display(to_yaml(spec)) if spec else "",
             f"{_file_name(name)}.yaml",
             "application/yaml",
             key="yaml_download",
@@ -39,7 +39,7 @@ def show(spec: RunSpec | None, name: str) -> None:
     if spec is None:
         st.caption("Put the marked fields right first; then the whole spec is here to edit.")
         return
-    text = shown(to_yaml(spec))  # a path that begins with TUNEDECK_HOME is understood when it comes back
+    text = for_display(to_yaml(spec))  # a path that begins with TUNEDECK_HOME is understood when it comes back
     # The text is part of the key: when the form changes, the editor starts anew from it; until then edits stay.
     key = f"yaml_{hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:12]}"
     st.text_area("YAML", text, EDITOR_PX, MAX_SPEC_CHARACTERS, key, label_visibility="collapsed")

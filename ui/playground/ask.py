@@ -18,7 +18,7 @@ from core.store.record import Run
 from core.wording import counted, shortened
 from ui import pages
 from ui.components import model_columns
-from ui.components.basics import allowed, plain, show_error, shown
+from ui.components.basics import allowed, for_display, plain, show_error
 from ui.evaluate import explanation, judged
 from ui.session import resources, state
 
@@ -195,7 +195,7 @@ def _add(asked: Asked, texts: tuple[str, ...], names: Sequence[str], label: str,
     try:
         corrections.add(resources.settings(), names, texts, label, predicted, asked.title)
     except (OSError, AccessDenied) as error:
-        state.set_notice(f"The correction could not be kept: {plain(shown(str(error)))}.")
+        state.set_notice(f"The correction could not be kept: {plain(for_display(str(error)))}.")
 
 
 def _remember(asked: Asked, texts: tuple[str, ...], said: str, share: float) -> None:

@@ -11,7 +11,7 @@ from core.sharing import redact as private
 from core.store.record import Run
 from core.store.watching import RunView
 from core.wording import sentence
-from ui.components.basics import plain, shown
+from ui.components.basics import for_display, plain
 from ui.session import resources
 
 SHOWN_LINES = 200
@@ -60,7 +60,7 @@ def log(view: RunView, run: Run) -> None:
                     key="run_log_download",
                     on_click="ignore",
                 )
-        lines = [line for line in map(shown, view.log) if (wanted or "").casefold() in line.casefold()]
+        lines = [line for line in map(for_display, view.log) if (wanted or "").casefold() in line.casefold()]
         if not lines:
             st.caption("No line has this." if wanted else "Nothing was written yet.")
             return
@@ -72,7 +72,7 @@ def log(view: RunView, run: Run) -> None:
 
 def _log(path: Path) -> bytes:
     try:
-        return shown(path.read_text(encoding="utf-8", errors="replace")).encode()
+        return for_display(path.read_text(encoding="utf-8", errors="replace")).encode()
     except OSError:  # deleted meanwhile
         return b""
 
@@ -80,7 +80,7 @@ def _log(path: Path) -> bytes:
 def settings_of(run: Run) -> None:
     """The spec the run was started with, whole, to read, copy and download."""
     text = yaml.safe_dump(
-        private.shown(run.spec, resources.installation()), sort_keys=False, allow_unicode=True, width=100
+        private.for_display(run.spec, resources.installation()), sort_keys=False, allow_unicode=True, width=100
     )
     with st.expander("Settings", icon=":material/tune:", key="run_settings"):
         st.download_button(

@@ -13,7 +13,7 @@ from core.store import files as results
 from core.store.record import Run
 from core.wording import METRIC_MEANINGS, counted, metric_title, score, sentence, size
 from ui import pages
-from ui.components.basics import plain, shown
+from ui.components.basics import for_display, plain
 from ui.components.live_chart import drawing, live_chart
 from ui.evaluate import judged
 from ui.session import resources
@@ -184,4 +184,4 @@ def model(folder: Path) -> None:
         st.markdown(f"**:material/deployed_code: Your model** :gray[· {room} · safetensors]")
         if resources.installation().mode == "local":
             st.code(str(place), language=None, wrap_lines=True)
-        st.code(shown(results.load_code(place)), language="python", wrap_lines=True)
+        st.code(for_display(results.load_code(place)), language="python", wrap_lines=True)

@@ -19,7 +19,7 @@ from core.errors import Problem, SpecError
 from core.network_paths import leads_to_network
 from core.spec.run import DataSpec, build
 from core.spec.steps import dump_steps
-from ui.components.basics import code, plain, shown
+from ui.components.basics import code, for_display, plain
 from ui.session import address, resources, state
 
 Linked = tuple[str | None, View]  # a split and what of it
@@ -80,11 +80,11 @@ def _ask(path: str, held: dict[str, str]) -> None:
         title = "This link opens a file or folder of this computer" if _is_local() else "This link opens a file"
         text = "Nothing of it was read yet. Open it if you know who made the link."
     with st.container(border=True, key="link_asks"):
-        st.markdown(f"**{title}**\n\n{code(shown(path))}\n\n{text}")
+        st.markdown(f"**{title}**\n\n{code(for_display(path))}\n\n{text}")
         with st.container(horizontal=True):
             if not on_network:
                 st.button(
-                    f"Open {plain(_end_of(shown(path)))}",
+                    f"Open {plain(_end_of(for_display(path)))}",
                     type="primary",
                     icon=":material/folder_open:",
                     key="link_open",

@@ -16,7 +16,7 @@ from core.spec.names import dataset_name
 from core.spec.run import DataSpec, build
 from core.store.record import Run
 from core.wording import listed, sentence, size
-from ui.components.basics import plain, shown
+from ui.components.basics import for_display, plain
 from ui.datasets.choosing import hub as dataset_hub
 from ui.datasets.choosing import opening as dataset_import
 from ui.session import resources, state
@@ -254,7 +254,7 @@ def _uploaded(key: str) -> None:
     try:
         path = save_upload(resources.settings(), file.name, file)
     except TunedeckError as error:
-        state.set_notice(plain(sentence(shown(str(error)))))
+        state.set_notice(plain(sentence(for_display(str(error)))))
     else:
         data = DataSpec(source="file", path=str(path))
         _open(data)
