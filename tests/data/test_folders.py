@@ -286,7 +286,7 @@ def test_texts_by_class(opened, case):
     assert (prepared.text_guess, prepared.label_guess) == (("text",), "label")
     assert "class" in notes(prepared)
     if case == "IMDb":
-        assert "4 texts in aclImdb/train/unsup have no class" in warnings(prepared)
+        assert "Left out, without a class: 4 texts in aclImdb/train/unsup." in warnings(prepared)
         assert rows_of(prepared)[0]["text"].startswith("The dish 0 was bad, and so was the rest\nof it")
 
 
@@ -295,7 +295,7 @@ def test_texts_in_folders_that_are_no_class_are_told(opened, folder):
     """They have folders of classes below them, or the name of a split."""
     content = texts("good", "good") | texts("bad", "bad") | texts(folder, "odd", 3)
     prepared = opened(content | (texts("pos/old", "aged") if folder == "pos" else {}), "my texts")
-    assert f"3 texts in {folder} have no class and are left out" in warnings(prepared)
+    assert f"Left out, without a class: 3 texts in {folder}." in warnings(prepared)
 
 
 def test_files_of_one_class_in_parts_are_told(opened):
@@ -405,7 +405,7 @@ REFUSED: dict[str, tuple[dict[str, bytes], str]] = {
     "plain texts": ({f"{i}.txt": b"One text, on a line" for i in range(5)}, "5 plain text files, .*a folder per class"),
     "chapters": ({f"chapter{i}.txt": b"It was dark.\nIt rained, too.\n" for i in range(5)}, "a folder per class"),
     "texts and labels apart": (
-        {"train_text.txt": b"Good, yes\nBad\n", "train_labels.txt": b"1\n0\n"}, "texts and labels in files of their own"
+        {"train_text.txt": b"Good, yes\nBad\n", "train_labels.txt": b"1\n0\n"}, "texts and labels in separate files"
     ),
     "Iceberg": (
         {"metadata/v1.metadata.json": b"{}", "data/00000-0.parquet": parquet(text=["a"], label=[1])}, "an Iceberg table"
@@ -535,7 +535,7 @@ def delta(**more: bytes) -> dict[str, bytes]:
 def test_delta_lake_is_read_as_its_log_has_it(opened):
     prepared = opened(delta(), "table")
     assert sorted(values_of(prepared)) == [("a", 1), ("b", 0)]
-    assert "1 file that it no longer names is left out" in notes(prepared)
+    assert "without 1 outdated file." in notes(prepared)
 
 
 def test_delta_lake_from_a_checkpoint(opened):

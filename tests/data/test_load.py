@@ -229,7 +229,7 @@ WRONG: dict[str, tuple[Any, Any, str, str]] = {
     "one class": (
         {"text": texts(N), "label": [1] * N},
         {"label_column": "label"},
-        "one class only, '1'",
+        "only one class, '1'",
         "label_column",
     ),
     "empty texts": (
@@ -297,7 +297,7 @@ WRONG: dict[str, tuple[Any, Any, str, str]] = {
     "a subset of one class": (
         {"text": texts(N), "label": [0] * 58 + [1, 1]},
         {"max_train_examples": 2, "label_column": "label"},
-        "one class only",
+        "only one class",
         "max_train_examples",
     ),
 }

@@ -1,4 +1,4 @@
-"""What may be a class label, in which order the classes come, and a fair choice of rows to hold out."""
+"""Turns a label column into classes: checks its values, orders the classes, and draws a stratified sample of rows."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ NUMBER = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 @dataclass(frozen=True)
 class Classes:
-    """The classes by their names, in order.
+    """The class names in order, for a column of names or of class numbers.
 
-    numbers, declared: of a column of class numbers: those that stand for the names, and the names of all its numbers
+    numbers: the column's number for each name; declared: the names of all numbers of the column, used or not
     """
 
     names: tuple[str, ...]
@@ -40,7 +40,7 @@ class Classes:
 
 @dataclass(frozen=True)
 class Codes:
-    """The classes of some rows. unknown: rows whose label is none of the classes; alike: labels spelt unlike theirs"""
+    """The class ids of some rows. unknown: rows whose label is not a class; alike: label → class of another spelling"""
 
     numbers: pa.Array
     unknown: pa.Array
@@ -48,72 +48,72 @@ class Codes:
 
 
 def classes(prepared: Prepared, split: str, column: str) -> Classes:
-    """The classes of a label column, from its kind and the values in the training split. Raises DataError.
+    """Returns the classes of a label column, from its kind and its values in the training split. Raises DataError.
 
-    Names of a column of class numbers are classes, whether they occur or not; those that only other splits know are
-    not.
+    For a column of class numbers, every declared name is a class, even if it does not occur in training; a name that
+    only other splits declare is not.
     """
-    found = prepared.column(column)
-    assert found is not None
-    if found.kind not in types.PLAIN:
-        raise _unfit(prepared, split, found)
+    known = prepared.column(column)
+    assert known is not None
+    if known.kind not in types.PLAIN:
+        raise _unfit(prepared, split, known)
     values, rows = distinct(prepared.splits[split].path, column)
-    if found.names:
-        occurring = {found.names[int(v)] for v in values if int(v) in range(len(found.names))}
-        kept = [i for i, name in enumerate(found.names) if name not in found.added or name in occurring]
-        return Classes(tuple(found.names[i] for i in kept), tuple(kept), found.names)
+    if known.names:
+        occurring = {known.names[int(v)] for v in values if int(v) in range(len(known.names))}
+        kept = [i for i, name in enumerate(known.names) if name not in known.added or name in occurring]
+        return Classes(tuple(known.names[i] for i in kept), tuple(kept), known.names)
     if not values:
         raise DataError(
             f"the column {column!r} is empty in the split {split!r}; choose another column", "data.label_column"
         )
     _check_single(prepared, split, column, values)
-    _check(prepared, column, found.kind, values, rows)
+    _check(prepared, column, known.kind, values, rows)
     if len(values) == 1:
         raise DataError(
-            f"the column {column!r} has one class only, {values[0]!r}; at least two are needed", "data.label_column"
+            f"the column {column!r} has only one class, {values[0]!r}; at least two are needed", "data.label_column"
         )
     return Classes(tuple(ordered(values)))
 
 
 def names_in(prepared: Prepared, split: str, column: str) -> list[str]:
-    """The labels that occur in a split, classes by their names; empty where it does not have the column."""
+    """Returns the labels that occur in a split, by class name; empty if the split does not have the column."""
     if column not in parquet.open_file(prepared.splits[split].path).schema_arrow.names:
         return []
-    found = prepared.column(column)
-    if found is None or found.kind not in types.PLAIN:
+    known = prepared.column(column)
+    if known is None or known.kind not in types.PLAIN:
         return []
     values, _ = distinct(prepared.splits[split].path, column)
-    if found.names:
-        inside = sorted(int(v) for v in values if int(v) in range(len(found.names)))
-        return [found.names[number] for number in inside]
+    if known.names:
+        inside = sorted(int(v) for v in values if int(v) in range(len(known.names)))
+        return [known.names[number] for number in inside]
     return ordered(values)
 
 
 def codes(values: pa.Array, known: Classes) -> Codes:
-    """The class of each label value; null where there is none."""
+    """Returns the class id of each label value; null for an empty or unknown label."""
     if known.numbers:
         values = types.plain(values)
-        found = pc.index_in(pc.cast(values, pa.int64()), pa.array(known.numbers, pa.int64()))
+        ids = pc.index_in(pc.cast(values, pa.int64()), pa.array(known.numbers, pa.int64()))
         has_label = pc.fill_null(pc.greater_equal(values, 0), False)
-        return Codes(pc.cast(found, pa.int64()), pc.and_(has_label, pc.is_null(found)), {})
+        return Codes(pc.cast(ids, pa.int64()), pc.and_(has_label, pc.is_null(ids)), {})
     text = trimmed(values)
-    found = pc.cast(pc.index_in(text, pa.array(known.names, pa.string())), pa.int64())
-    unknown = pc.and_(pc.is_valid(text), pc.is_null(found))
-    strange = pc.unique(text.filter(unknown))
-    at = places(strange.to_pylist(), known.names)
-    alike = {name: known.names[p] for name, p in zip(strange.to_pylist(), at, strict=True) if p >= 0}
+    ids = pc.cast(pc.index_in(text, pa.array(known.names, pa.string())), pa.int64())
+    unknown = pc.and_(pc.is_valid(text), pc.is_null(ids))
+    labels = pc.unique(text.filter(unknown))
+    matches = places(labels.to_pylist(), known.names)
+    alike = {label: known.names[p] for label, p in zip(labels.to_pylist(), matches, strict=True) if p >= 0}
     if alike:
-        at = pc.take(pa.array([p if p >= 0 else None for p in at], pa.int64()), pc.index_in(text, strange))
-        found = pc.coalesce(found, at)
-        unknown = pc.and_(pc.is_valid(text), pc.is_null(found))
-    return Codes(found, unknown, alike)
+        alike_ids = pa.array([p if p >= 0 else None for p in matches], pa.int64())
+        ids = pc.coalesce(ids, pc.take(alike_ids, pc.index_in(text, labels)))
+        unknown = pc.and_(pc.is_valid(text), pc.is_null(ids))
+    return Codes(ids, unknown, alike)
 
 
 def stratified(codes: np.ndarray, fraction: float, seed: int) -> np.ndarray:
-    """Row numbers, ascending, of a share of the rows in which the classes have the same proportions.
+    """Draws a share of the rows in which the classes keep their proportions; returns row numbers, ascending.
 
-    At least one row of each class with two or more, none of a class with one; the total is as near to the share as
-    that allows (largest remainders).
+    A class with two or more rows gives at least one, a class with one row gives none. Within that, the total is as
+    near to the share as possible (largest remainders).
     """
     import numpy as np
 
@@ -132,7 +132,7 @@ def stratified(codes: np.ndarray, fraction: float, seed: int) -> np.ndarray:
 
 
 def distinct(path: Path, column: str) -> tuple[list[str], int]:
-    """The different values of a column as text (not all when there are far too many), and how many rows have one."""
+    """Returns the distinct values of a column as text, not all if there are far too many, and the rows with a value."""
     seen: dict[str, None] = {}
     rows = 0
     for values in _texts(path, column):
@@ -143,13 +143,13 @@ def distinct(path: Path, column: str) -> tuple[list[str], int]:
 
 
 def _texts(path: Path, column: str) -> Iterator[pa.Array]:
-    """All values that there are as text, in arrays of bounded length."""
+    """Yields the values of a column as text, without empty ones, in arrays of bounded length."""
     for batch in bounded.batches(path, 100_000, [column]):
         yield trimmed(batch.column(0)).drop_null()
 
 
 def _unfit(prepared: Prepared, split: str, column: Column) -> DataError:
-    """Why a column that is no plain one cannot be the label."""
+    """Explains why a column of lists, objects or bytes cannot be the label."""
     path = prepared.splits[split].path
     with parquet.open_file(path) as file:
         arrow = file.schema_arrow.field(column.name).type
@@ -162,14 +162,14 @@ def _unfit(prepared: Prepared, split: str, column: Column) -> DataError:
         several += pc.sum(lists.several(values)).as_py() or 0 if types.is_list(values.type) else 0
     if several:
         return _several(column.name, several, rows)
-    what = types.holds(column.kind, arrow, example)
+    content = types.holds(column.kind, arrow, example)
     return DataError(
-        f"the column {column.name!r} holds {what}, not one class per row; choose another column", "data.label_column"
+        f"the column {column.name!r} holds {content}, not one class per row; choose another column", "data.label_column"
     )
 
 
 def _check_single(prepared: Prepared, split: str, column: str, values: list[str]) -> None:
-    """Raises DataError for texts that are lists of several labels."""
+    """Raises DataError if the labels are texts that list several labels."""
     if not pc.any(lists.several(pa.array(values, pa.string()))).as_py():
         return
     counts = [
@@ -191,9 +191,9 @@ def _several(column: str, several: int, rows: int) -> DataError:
 
 def _check(prepared: Prepared, column: str, kind: str, values: list[str], rows: int) -> None:
     if is_measured(kind, values, rows):
-        shown = ", ".join(values[:3])
+        examples = ", ".join(values[:3])
         raise DataError(
-            f"the column {column!r} has fractions ({shown}, …) and looks like a number to predict, not a class; "
+            f"the column {column!r} has fractions ({examples}, …) and looks like a number to predict, not a class; "
             "choose another column, or group its values into classes first",
             "data.label_column",
         )
@@ -208,9 +208,10 @@ def _check(prepared: Prepared, column: str, kind: str, values: list[str], rows: 
 
 
 def is_measured(kind: str, values: list[str], rows: int) -> bool:
-    """Whether values are fractions, and so many different ones that they are no classes.
+    """Whether values are measurements: fractions with too many different values to be classes.
 
-    As text, such as 1.10, they may be codes; measured are those which all have as many decimals, or nearly one a row.
+    Fractions that are written as text, such as 1.10, may be codes. They count as measurements only if all have the same
+    number of decimals, or nearly every row has its own value.
     """
     if kind not in ("text", "float", "decimal") or not all(NUMBER.fullmatch(v) for v in values):
         return False
@@ -222,7 +223,7 @@ def is_measured(kind: str, values: list[str], rows: int) -> bool:
 
 
 def ordered(values: Iterable[str]) -> list[str]:
-    """Labels in the order of their classes: numbers by size, everything else by the alphabet."""
+    """Sorts labels into the order of their classes: numbers by size, everything else alphabetically."""
     values = list(values)
     if values and all(NUMBER.fullmatch(v) for v in values):
         return sorted(values, key=lambda v: (float(v), v))

@@ -1,4 +1,4 @@
-"""The rows of one split that can be used: with text, with a label, numbered; in batches of bounded size."""
+"""Reads the usable rows of a split, those with a text and a known label, in batches of bounded size."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ BATCH_ROWS = 20_000
 
 @dataclass
 class Lost:
-    """Rows that were left out: without text, without label, with a label that is no class.
+    """Counts of the rows that were left out: without text, without label, with a label that is not a class.
 
-    alike: labels of rows that were kept, spelt unlike their class: label → class
+    alike: labels of kept rows whose spelling differs from their class: label → class
     """
 
     texts: int = 0
@@ -36,9 +36,9 @@ class Lost:
 
 
 class Reader:
-    """Goes through a Parquet file once; `lost` is complete when all batches are read.
+    """Reads a Parquet file once; `lost` is complete when all batches are read.
 
-    schema: of the result: the texts, the class number, the row number
+    schema: of the batches: the texts, the class id, the row number
     """
 
     def __init__(self, path: Path, texts: Sequence[str], label: str, classes: Classes, schema: pa.Schema) -> None:
@@ -46,14 +46,14 @@ class Reader:
         self.lost = Lost()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
-        """Record batches of the schema with the usable rows."""
+        """Yields the usable rows as record batches of the schema."""
         start = 0
         for batch in bounded.batches(self.path, BATCH_ROWS, list(dict.fromkeys([*self.texts, self.label]))):
             yield self._usable(batch, start)
             start += len(batch)
 
     def to_file(self, path: Path) -> Lost:
-        """Writes the batches as an Arrow stream, once; a second call for the same path finds it done."""
+        """Writes the batches to an Arrow stream; if that was done before, only returns what was lost."""
         if (kept := seals.info(path)) is not None:
             return Lost(**kept)
         lost: dict[str, Any] = {}
@@ -80,20 +80,20 @@ class Reader:
 
     def _count(self, batch: pa.RecordBatch, filled: Any, codes: labels.Codes) -> None:
         self.lost.texts += pc.sum(pc.invert(filled)).as_py() or 0
-        strange = pc.and_(filled, codes.unknown)
-        self.lost.unknown += pc.sum(strange).as_py() or 0
+        unknown = pc.and_(filled, codes.unknown)
+        self.lost.unknown += pc.sum(unknown).as_py() or 0
         unlabelled = pc.and_(filled, pc.and_not(pc.is_null(codes.numbers), codes.unknown))
         self.lost.labels += pc.sum(unlabelled).as_py() or 0
         self.lost.alike |= codes.alike
         if len(self.lost.unknown_values) < 5:
-            values = trimmed(pc.unique(types.plain(batch.column(self.label)).filter(strange))).to_pylist()
+            values = trimmed(pc.unique(types.plain(batch.column(self.label)).filter(unknown))).to_pylist()
             declared = self.classes.declared
             names = {declared[int(v)] if declared and int(v) < len(declared) else v for v in values}
             self.lost.unknown_values = sorted({*self.lost.unknown_values, *names})[:5]
 
 
 def unpacked_bytes(path: Path, columns: Sequence[str]) -> int:
-    """About how many bytes some columns take in memory, from the file's footer."""
+    """Estimates from the file's footer how many bytes some columns take in memory."""
     with parquet.open_file(path) as file:
         total = 0
         for g in range(file.metadata.num_row_groups):

@@ -1,4 +1,4 @@
-"""Texts known again by their content, in whatever dataset, order or row they are."""
+"""Identifies texts by a hash of their content, whatever dataset, order or row they are in."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ BATCH = 10_000
 
 
 def text_ids(texts: Iterable[Sequence[str]]) -> np.ndarray:
-    """A number for each example's text or pair, 64 bits of a hash: uint64 (examples,)."""
+    """Returns a 64-bit hash for each example's text or pair: uint64 (examples,)."""
     import numpy as np
 
-    found = [hashlib.blake2b("\x1f".join(row).encode("utf-8", "replace"), digest_size=8).digest() for row in texts]
-    return np.frombuffer(b"".join(found), dtype="<u8").astype(np.uint64)
+    digests = [hashlib.blake2b("\x1f".join(row).encode("utf-8", "replace"), digest_size=8).digest() for row in texts]
+    return np.frombuffer(b"".join(digests), dtype="<u8").astype(np.uint64)
 
 
 def ids_of(rows: Dataset, columns: Sequence[str]) -> np.ndarray:
-    """`text_ids` of a dataset's text columns, a batch at a time."""
+    """Returns the `text_ids` of a dataset's text columns, read in batches."""
     return text_ids(_texts(rows, columns))
 
 

@@ -1,4 +1,4 @@
-"""Texts repaired: a wrong encoding undone, what nobody sees left out, HTML as the text that it stands for."""
+"""Cleans texts: repairs a wrong encoding, removes invisible characters, and replaces HTML by its text."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ import re
 from core.spec.steps import CleanText
 
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u200b\u2060\ufeff]")
-LOST = re.compile(r"(?:^|[ &])(#\d{2,4}|quot|amp|lt|gt|nbsp|apos);")  # the & of some has become a blank
+LOST = re.compile(r"(?:^|[ &])(#\d{2,4}|quot|amp|lt|gt|nbsp|apos);")  # entities, also with a blank in place of the &
 TAGS = re.compile(
     r"</?(?:a|b|br|div|em|font|h[1-6]|hr|i|img|li|ol|p|span|strong|table|td|th|tr|u|ul)\b[^<>]*>", re.IGNORECASE
 )
 
 
 def clean(text: str, step: CleanText) -> str:
-    """One text repaired."""
+    """Applies a cleaning step to one text."""
     if step.fix_encoding and not text.isascii():
         from ftfy import fix_encoding
 
@@ -26,7 +26,7 @@ def clean(text: str, step: CleanText) -> str:
 
 
 def plain_text(text: str) -> str:
-    """`text` without HTML: entities as their characters, also those that have lost their &, and tags as blanks."""
+    """Removes HTML: entities become their characters, even those that lost their &, and tags become blanks."""
     if "<" in text:
         text = TAGS.sub(" ", text)
     return html.unescape(LOST.sub(r"&\1;", text)) if ";" in text else text

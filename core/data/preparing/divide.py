@@ -1,4 +1,4 @@
-"""Which row goes to which part when a dataset is divided: in proportion, at random, by groups, or in order of time."""
+"""Assigns rows to parts when a dataset is divided: at random, by class, by group, in order of time, or by a column."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ if TYPE_CHECKING:
     import numpy as np
 
 
-SHOWN = 5  # values in a sentence
+SHOWN = 5  # values in a message
 
 
 @dataclass(frozen=True)
 class ByValues:
-    """Rows by the split that a column names. parts: split → source → which of its rows, bool (rows,); note: what is
-    to be said of rows of no split, empty if there are none
+    """The rows of each split that a column names.
+
+    parts: split → source → mask of its rows, bool (rows,); note: a sentence about rows of no split, empty if there are
+    none
     """
 
     parts: dict[str, dict[str, np.ndarray]]
@@ -32,7 +34,7 @@ class ByValues:
 
 
 def proposed(prepared: Prepared) -> list[str]:
-    """The columns that name the split of each row, where all rows are in one split."""
+    """Returns the columns that name a split for each row, if the dataset has only one split."""
     if len(prepared.splits) > 1:
         return []
     (part,) = prepared.splits.values()
@@ -40,7 +42,7 @@ def proposed(prepared: Prepared) -> list[str]:
 
 
 def by_values(prepared: Prepared, sources: Sequence[str], step: SplitBy) -> ByValues:
-    """The rows of each split that the values of a column name. Raises DataError if they name none."""
+    """Divides rows by the split that a column names. Raises DataError if the column names no split."""
     import numpy as np
 
     texts = {source: _texts(prepared, source, step.column) for source in sources}
@@ -51,10 +53,10 @@ def by_values(prepared: Prepared, sources: Sequence[str], step: SplitBy) -> ByVa
     chosen = {value.strip(): name for value, name in step.parts.items()}
     named = {value: name for value in counts if (name := _split_of(value, chosen)) is not None}
     if not named:
-        shown = ", ".join(repr(value) for value in list(counts)[:SHOWN])
+        examples = ", ".join(repr(value) for value in list(counts)[:SHOWN])
         raise DataError(
-            f"no value of {step.column!r} names a split ({shown}); say which value is which split, or choose another "
-            "column",
+            f"no value of {step.column!r} names a split ({examples}); say which value is which split, or choose "
+            "another column",
             "data.steps",
         )
     order = [name for name in ("train", "validation", "test") if name in named.values()]
@@ -67,7 +69,7 @@ def by_values(prepared: Prepared, sources: Sequence[str], step: SplitBy) -> ByVa
 
 
 def _texts(prepared: Prepared, split: str, column: str) -> list[str]:
-    """The values of a column, classes by their names, without blanks around them; empty for none."""
+    """Returns the values of a column as trimmed text, with class names instead of class ids; "" for no value."""
     import pyarrow as pa
 
     known = prepared.column(column)
@@ -81,7 +83,9 @@ def _texts(prepared: Prepared, split: str, column: str) -> list[str]:
     try:
         return [(value or "").strip() for value in values.cast(pa.string()).to_pylist()]
     except pa.ArrowException:
-        raise DataError(f"the values of {column!r} are no words; choose another column", "data.steps") from None
+        raise DataError(
+            f"the values of {column!r} cannot be read as text; choose another column", "data.steps"
+        ) from None
 
 
 def _split_of(value: str, chosen: dict[str, str]) -> str | None:
@@ -89,36 +93,37 @@ def _split_of(value: str, chosen: dict[str, str]) -> str | None:
 
 
 def _left_out(column: str, empty: int, others: dict[str, int]) -> str:
-    shown = listed([repr(value) for value in list(others)[:SHOWN]]) if others else ""
+    """Writes the note about rows of no split; empty if there are none. others: value → rows"""
+    values = listed([repr(value) for value in list(others)[:SHOWN]]) if others else ""
     unknown = counted(sum(others.values()), "row")
     match bool(empty), bool(others):
         case True, True:
             return (
-                f"{unknown} with another value of {column} ({shown}) and {counted(empty, 'row')} without a value are "
+                f"{unknown} with another value of {column} ({values}) and {counted(empty, 'row')} without a value are "
                 "in no split and are left out."
             )
         case True, False:
             return f"{counted(empty, 'row')} without a value of {column} are in no split and are left out."
         case False, True:
-            return f"{unknown} with another value of {column} ({shown}) are in no split and are left out."
+            return f"{unknown} with another value of {column} ({values}) are in no split and are left out."
         case _:
             return ""
 
 
 def codes_of(prepared: Prepared, sources: Sequence[str], column: str) -> np.ndarray:
-    """For each row the place of its value among the sorted different values; missing ones come last."""
+    """Returns the rank of each row's value among the sorted distinct values; missing values come last."""
     import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    found = []
+    columns = []
     for split in sources:
         with parquet.open_file(prepared.splits[split].path) as file:
             if column not in file.schema_arrow.names:
                 raise DataError(f"the split {split!r} has no column {column!r}; choose another", "data.steps")
-        found.append(types.plain(bounded.column(prepared.splits[split].path, column)))
+        columns.append(types.plain(bounded.column(prepared.splits[split].path, column)))
     try:
-        together = pa.chunked_array([chunk for values in found for chunk in values.chunks], found[0].type)
+        together = pa.chunked_array([chunk for values in columns for chunk in values.chunks], columns[0].type)
         ranks = pc.rank(together, sort_keys="ascending", tiebreaker="dense")
     except (pa.ArrowException, TypeError):
         raise DataError(f"the values of {column!r} have no order; choose another column", "data.steps") from None
@@ -126,7 +131,10 @@ def codes_of(prepared: Prepared, sources: Sequence[str], column: str) -> np.ndar
 
 
 def assigned(rows: int, values: np.ndarray | None, step: Divide) -> np.ndarray:
-    """The number of each row's part."""
+    """Returns the part of each row as an index into `step.parts`: int8 (rows,).
+
+    values: each row's class, group or time rank; None for a random division
+    """
     import numpy as np
 
     rng = np.random.default_rng(step.seed)
@@ -146,7 +154,7 @@ def assigned(rows: int, values: np.ndarray | None, step: Divide) -> np.ndarray:
     elif step.by == "stratified":
         assert values is not None
         shuffled = rng.permutation(rows)
-        # Spread each class evenly over the order that is then cut: every part gets its share of each class.
+        # Spread each class evenly over the order, so that every part gets its share of each class.
         by_class = shuffled[np.argsort(values[shuffled], kind="stable")]
         counts = np.bincount(values)
         starts = np.concatenate([[0], np.cumsum(counts)[:-1]])
@@ -159,14 +167,14 @@ def assigned(rows: int, values: np.ndarray | None, step: Divide) -> np.ndarray:
 
 
 def _share_groups(values: np.ndarray, ends: np.ndarray, rng: np.random.Generator, parts: np.ndarray) -> None:
-    """Whole groups, drawn in a random order; each goes to the part that is farthest below its share."""
+    """Gives whole groups, in random order, each to the part that is farthest below its share."""
     import numpy as np
 
     counts = np.bincount(values)
     wanted = np.diff(np.concatenate([[0.0], ends])) * len(values)
     filled = np.zeros(len(ends))
-    of_group = np.empty(len(counts), dtype=np.int8)
+    part_of_group = np.empty(len(counts), dtype=np.int8)
     for group in rng.permutation(len(counts)):
-        of_group[group] = int(np.argmax((wanted - filled) / wanted))
-        filled[of_group[group]] += counts[group]
-    parts[:] = of_group[values]
+        part_of_group[group] = int(np.argmax((wanted - filled) / wanted))
+        filled[part_of_group[group]] += counts[group]
+    parts[:] = part_of_group[values]

@@ -1,8 +1,8 @@
-"""Texts that are nearly the same: MinHash signatures, candidates by banding, and a check of each on its text.
+"""Finds near-duplicate texts with MinHash: signatures, candidate pairs by banding, and a check of each pair's texts.
 
-Similarity is Jaccard's: the share of common shingles among all of two texts. A shingle is three words in a row, or, in
-texts of few words and in scripts without blanks, four characters. The shortest texts are only compared as a whole: of
-three words, one makes another sentence.
+The similarity of two texts is their Jaccard index: the share of shingles that they have in common. A shingle is three
+words in a row; in texts of few words and in scripts without blanks, it is four characters. The shortest texts are only
+compared as a whole, since one word of three changes the sentence.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 MOST_ROWS = 3_000_000
 PERMUTATIONS = 128
-RECALL = 0.98  # of pairs that are just as similar as asked for
+RECALL = 0.98  # of the pairs whose similarity equals the threshold
 WORDS, CHARACTERS, FEW_WORDS, FEW_CHARACTERS = 3, 4, 5, 16
 BATCH_ROWS = 10_000
-MOST_LEADERS = 8  # in one bucket: texts that others are compared with
+MOST_LEADERS = 8  # texts in a bucket that the others are compared with
 
 Place = tuple[str, int]  # split, row number
 
@@ -31,7 +31,7 @@ Place = tuple[str, int]  # split, row number
 def groups(
     prepared: Prepared, splits: Sequence[str], columns: Sequence[str], threshold: float, progress: Progress = ignore
 ) -> list[list[Place]]:
-    """Groups of two or more rows whose texts are the same or nearly so, in the order of their first rows.
+    """Returns groups of two or more rows with equal or nearly equal texts, in the order of their first rows.
 
     Raises DataError for more than MOST_ROWS rows.
     """
@@ -40,8 +40,8 @@ def groups(
     total = sum(prepared.splits[name].rows for name in splits)
     if total > MOST_ROWS:
         raise DataError(
-            f"nearly equal texts are looked for among at most {MOST_ROWS:,} rows, but here are {total:,}; take a "
-            "subset first, or look for exactly equal ones",
+            f"nearly equal texts are looked for among at most {MOST_ROWS:,} rows, but these splits have {total:,}; "
+            "take a subset first, or look for exactly equal texts",
             "data.steps",
         )
     texts, places = [], []
@@ -58,14 +58,14 @@ def groups(
         for bucket in buckets:
             _join(bucket, texts, leaders, threshold, parents)
         progress("Comparing texts", (done + 1) / len(bands))
-    found: dict[int, list[Place]] = {}
+    grouped: dict[int, list[Place]] = {}
     for place, leader in zip(places, first, strict=True):
-        found.setdefault(_root(parents, leader), []).append(place)
-    return [group for group in found.values() if len(group) > 1]
+        grouped.setdefault(_root(parents, leader), []).append(place)
+    return [group for group in grouped.values() if len(group) > 1]
 
 
 def shingles(text: str) -> set[str]:
-    """What two texts are compared by."""
+    """Returns the set of shingles by which a text is compared."""
     words = text.split()
     if len(words) >= FEW_WORDS:
         return {" ".join(words[i : i + WORDS]) for i in range(len(words) - WORDS + 1)}
@@ -75,13 +75,13 @@ def shingles(text: str) -> set[str]:
 
 
 def similarity(one: str, other: str) -> float:
-    """Jaccard's, of two normalised texts."""
+    """Returns the Jaccard index of two normalised texts, 0 to 1."""
     a, b = shingles(one), shingles(other)
     return len(a & b) / len(a | b)
 
 
 def _texts(prepared: Prepared, split: str, columns: Sequence[str]) -> Iterator[str]:
-    """The texts of each row, in one; small letters, single blanks."""
+    """Yields each row's texts joined into one, in small letters and with single blanks."""
     with parquet.open_file(prepared.splits[split].path) as file:
         names = [name for name in columns if name in file.schema_arrow.names]
     for batch in bounded.batches(prepared.splits[split].path, BATCH_ROWS, names):
@@ -91,7 +91,7 @@ def _texts(prepared: Prepared, split: str, columns: Sequence[str]) -> Iterator[s
 
 
 def _exact(texts: Sequence[str]) -> tuple[list[int], list[int]]:
-    """The first text of each kind; and for each text the place of its kind among those."""
+    """Groups equal texts: returns the first text of each group, and for each text the index of its group."""
     seen: dict[str, int] = {}
     leaders: list[int] = []
     first = []
@@ -104,21 +104,21 @@ def _exact(texts: Sequence[str]) -> tuple[list[int], list[int]]:
 
 
 def _signatures(texts: Sequence[str], progress: Progress) -> np.ndarray:
-    """(texts, PERMUTATIONS) of uint32."""
+    """Computes MinHash signatures: uint32 (texts, PERMUTATIONS)."""
     import numpy as np
     from datasketch import MinHash
 
-    made = np.empty((len(texts), PERMUTATIONS), dtype=np.uint32)
+    signatures = np.empty((len(texts), PERMUTATIONS), dtype=np.uint32)
     for start in range(0, len(texts), BATCH_ROWS):
         batch = ([s.encode("utf-8", "surrogatepass") for s in shingles(t)] for t in texts[start : start + BATCH_ROWS])
         for number, minhash in enumerate(MinHash.generator(batch, num_perm=PERMUTATIONS, seed=1), start):
-            made[number] = minhash.hashvalues
+            signatures[number] = minhash.hashvalues
         progress("Taking fingerprints of texts", min(1.0, (start + BATCH_ROWS) / len(texts)))
-    return made
+    return signatures
 
 
 def _bands(signatures: np.ndarray, threshold: float) -> Iterator[list[np.ndarray]]:
-    """Per band the buckets of two or more signatures that are the same in it."""
+    """Yields, for each band, the buckets of two or more signatures that are equal in that band."""
     import numpy as np
 
     rows = _rows_per_band(threshold)
@@ -133,7 +133,7 @@ def _bands(signatures: np.ndarray, threshold: float) -> Iterator[list[np.ndarray
 
 
 def _rows_per_band(threshold: float) -> int:
-    """The most rows that still find RECALL of the pairs at the threshold: fewer candidates to check."""
+    """Returns the most rows per band that still find RECALL of the pairs; more rows leave fewer candidates to check."""
     for rows in range(32, 0, -1):
         if 1 - (1 - threshold**rows) ** (PERMUTATIONS // rows) >= RECALL:
             return rows
@@ -141,7 +141,7 @@ def _rows_per_band(threshold: float) -> int:
 
 
 def _join(bucket: np.ndarray, texts: Sequence[str], leaders: Sequence[int], threshold: float, parents: Any) -> None:
-    """Puts the texts of a bucket together that are as similar as asked for."""
+    """Joins the groups of those texts in a bucket that are similar enough."""
     heads: list[int] = []
     for member in bucket.tolist():
         for head in heads:

@@ -1,6 +1,6 @@
-"""Rows whose texts occur again: in the same split, with another label, in another split.
+"""Finds rows whose texts occur again: in the same split, with another label, or in another split.
 
-Texts are the same when they are so but for case and blanks; empty ones are like nothing.
+Texts are equal if they match when case and whitespace are ignored. An empty text equals no other text.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 
 def same_sql(columns: Sequence[str], names: dict[str, str], prepared: Prepared) -> str:
-    """A key that is the same for rows whose columns are, but for case and blanks of texts; 64 bits of it.
+    """Returns SQL for a 64-bit key that is equal for rows whose columns are equal, ignoring case and whitespace.
 
-    Rows in which all of the columns are empty have none (NULL): nothing is like nothing.
+    The key is NULL for a row in which all of the columns are empty, since empty rows are not copies of each other.
     """
     parts = []
     for name in columns:
@@ -34,19 +34,19 @@ def same_sql(columns: Sequence[str], names: dict[str, str], prepared: Prepared) 
 
 
 def copies_sql(columns: Sequence[str], names: dict[str, str], prepared: Prepared) -> str:
-    """True of the rows that are the same as an earlier one."""
+    """Returns an SQL condition for rows that repeat an earlier row."""
     key = same_sql(columns, names, prepared)
     return f"{key} IS NOT NULL AND n NOT IN (SELECT min(n) FROM data GROUP BY {key})"
 
 
 def conflicts_sql(columns: Sequence[str], label: str, names: dict[str, str], prepared: Prepared) -> str:
-    """True of the rows whose texts occur with another label too."""
+    """Returns an SQL condition for rows whose texts also occur with another label."""
     key = same_sql(columns, names, prepared)
     return f"{key} IN (SELECT {key} FROM data GROUP BY 1 HAVING count(DISTINCT {names[label]}) > 1)"
 
 
 def text_keys(prepared: Prepared, columns: Sequence[str]) -> Callable[[dict[str, str]], tuple[str, list[Any]]]:
-    """A query for row numbers, and keys that are the same for the same texts; without rows that are empty."""
+    """Returns a query for the row number and text key of each row that is not empty; equal texts have equal keys."""
 
     def sql(names: dict[str, str]) -> tuple[str, list[Any]]:
         return f"SELECT n, k FROM (SELECT n, {same_sql(columns, names, prepared)} AS k FROM data) WHERE k NOTNULL", []
@@ -55,7 +55,7 @@ def text_keys(prepared: Prepared, columns: Sequence[str]) -> Callable[[dict[str,
 
 
 def mask_of(prepared: Prepared, split: str, sql: Callable[[dict[str, str]], tuple[str, list[Any]]]) -> np.ndarray:
-    """True for the rows whose numbers a query returns."""
+    """Returns a mask, bool (rows,), of the rows whose numbers a query returns."""
     import numpy as np
 
     mask = np.zeros(prepared.splits[split].rows, dtype=bool)
@@ -67,6 +67,7 @@ def mask_of(prepared: Prepared, split: str, sql: Callable[[dict[str, str]], tupl
 def first_of_each(
     prepared: Prepared, split: str, columns: Sequence[str], step: Deduplicate, progress: Progress
 ) -> np.ndarray:
+    """Returns a mask of the rows to keep: the first of each group of equal, or nearly equal, rows."""
     import numpy as np
 
     if step.match == "near":
@@ -82,6 +83,8 @@ def first_of_each(
 
 
 def without_conflicts(prepared: Prepared, split: str, step: DropConflicts) -> np.ndarray:
+    """Returns a mask of the rows to keep: those whose texts have one label only."""
+
     def sql(names: dict[str, str]) -> tuple[str, list[Any]]:
         return f"SELECT n FROM data WHERE {conflicts_sql(step.columns, step.label, names, prepared)}", []
 
@@ -89,11 +92,12 @@ def without_conflicts(prepared: Prepared, split: str, step: DropConflicts) -> np
 
 
 def without_leaks(prepared: Prepared, step: DropLeaks, progress: Progress) -> np.ndarray:
+    """Returns a mask of the rows to keep: those whose texts occur in no other split. Raises DataError."""
     import numpy as np
 
     others = [name for name in prepared.splits if name != step.split]
     if not others:
-        raise DataError(f"{step.split!r} is the only split, so nothing can be in another one", "data.steps")
+        raise DataError(f"{step.split!r} is the only split, so its texts cannot occur in another one", "data.steps")
     mask = np.ones(prepared.splits[step.split].rows, dtype=bool)
     if step.match == "near":
         from core.data.preparing.near import groups
@@ -103,8 +107,8 @@ def without_leaks(prepared: Prepared, step: DropLeaks, progress: Progress) -> np
                 mask[[number for split, number in group if split == step.split]] = False
         return mask
     keys = text_keys(prepared, step.columns)
-    found = [k for name in others for _, k in browse.query(prepared, name, keys)]
-    elsewhere = np.concatenate(found) if found else np.empty(0, np.uint64)
+    parts = [part for name in others for _, part in browse.query(prepared, name, keys)]
+    elsewhere = np.concatenate(parts) if parts else np.empty(0, np.uint64)
     for numbers, here in browse.query(prepared, step.split, keys):
         mask[numbers[np.isin(here, elsewhere)]] = False
     return mask

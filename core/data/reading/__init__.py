@@ -1,1 +1,1 @@
-"""From a source to Parquet: files, archives, encodings, dialects, the Hub, uploads, the sample."""
+"""Reads a dataset into Parquet files: from files, archives and folders, the Hub, uploads, and the built-in sample."""

@@ -1,7 +1,7 @@
-"""Packed files: unpacked under limits, so that a small file cannot fill the disk or write outside its folder.
+"""Unpacks files within limits, so that a small file cannot fill the disk or write outside its folder.
 
-An archive may hold packed files, and one more archive, as Kaggle's do; a third is refused. Only regular files are taken
-out of a tar archive; links and devices are left in it.
+An archive may hold packed files and one more archive, as Kaggle's do; an archive in that one is refused. Only regular
+files are taken out of a tar archive, no links and devices.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ from core.data.reading.text import encoding as encodings
 from core.errors import DataError
 
 CHUNK = 1024 * 1024
-MAX_RATIO = 200  # unpacked to packed; texts compress to a third or a tenth
-RATIO_FROM = 256 * 1024**2  # below this many unpacked bytes, a high ratio harms nobody
-MAX_MEMBERS = 250_000  # a file per text makes many
+MAX_RATIO = 200  # unpacked to packed size; texts compress to a third or a tenth
+RATIO_FROM = 256 * 1024**2  # unpacked bytes below which a high ratio does no harm
+MAX_MEMBERS = 250_000  # high, as a dataset may have one file per text
 MAX_HEADER = 4 * CHUNK  # of one member of a tar archive
 MAX_NAME = 200  # bytes of one folder's or file's name as UTF-8; file systems take 255
-MARKED_UTF8 = 0x800  # the flag of a member whose name is UTF-8
-PACKED_RATIO = 20  # what a compressed file is taken to unpack to, times its size, as it does not say
+MARKED_UTF8 = 0x800  # the flag of a member whose name is in UTF-8
+PACKED_RATIO = 20  # the assumed ratio of a compressed file, which does not state its unpacked size
 XZ_MEMORY = 256 * 1024**2
 BROKEN = (
     zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, NotImplementedError, tarfile.TarError, lzma.LZMAError,
@@ -58,7 +58,7 @@ class Readable(Protocol):
 def unpack(path: Path, kind: str, folder: Path, max_bytes: int, inside: tuple[str, ...] = ()) -> Path:
     """Unpacks a file into `folder`: to a file, or to a folder of the files that may be data. Raises DataError.
 
-    inside: the kinds of the packed files that this one came out of
+    inside: the kinds of the packed files around this one
     """
     if len(inside) > 3 or (kind in ARCHIVES and sum(k in ARCHIVES for k in inside) > 1):
         raise DataError(f"{path.name} is an archive in an archive in an archive; unpack it yourself", "data.path")
@@ -66,8 +66,8 @@ def unpack(path: Path, kind: str, folder: Path, max_bytes: int, inside: tuple[st
     try:
         if kind in COMPRESSED:
             return _decompress(path, kind, folder, max_bytes, (*inside, kind))
-        take_out = _unzip if kind == ".zip" else _untar
-        return take_out(path, folder, max_bytes, (*inside, kind))
+        extract = _unzip if kind == ".zip" else _untar
+        return extract(path, folder, max_bytes, (*inside, kind))
     except BROKEN as error:
         raise DataError(
             f"{path.name} cannot be unpacked, it is damaged or incomplete ({error}); copy or download it again",
@@ -76,9 +76,9 @@ def unpack(path: Path, kind: str, folder: Path, max_bytes: int, inside: tuple[st
 
 
 def unpacked_bytes(path: Path, kind: str, everything: bool = False) -> int:
-    """How many bytes a packed file may unpack to, without unpacking it; 0 if it is broken.
+    """Estimates the unpacked size of a packed file in bytes, without unpacking it; 0 if it is broken.
 
-    everything: also what is no data file, as in a workbook
+    everything: count all members, not only data files; for workbooks
     """
     if kind in COMPRESSED:
         return path.stat().st_size * PACKED_RATIO
@@ -97,7 +97,7 @@ def _is_packed(name: str) -> bool:
 
 
 def _is_wanted(name: str) -> bool:
-    """Whether a member may be data, or says how the data lie: what has no suffix may be a text."""
+    """Whether a member may be data or describes the data. A file without suffix may be a text."""
     path = PurePosixPath(name.replace("\\", "/"))
     if is_hidden(name):
         return "_delta_log" in path.parts and path.suffix in (".json", ".parquet")
@@ -120,7 +120,7 @@ def _decompress(path: Path, kind: str, folder: Path, max_bytes: int, inside: tup
 
 
 def _decompressed(path: Path, kind: str) -> Iterator[bytes]:
-    """What a compressed file holds, in chunks. Raises EOFError for what is damaged: OSError is kept for the disk."""
+    """Yields the content of a compressed file in chunks. Raises EOFError if it is damaged; OSError is for the disk."""
     with path.open("rb") as raw:
         try:
             yield from _xz(raw) if kind in (".xz", ".lzma") else _chunks(_opened(raw, kind))
@@ -140,7 +140,7 @@ def _chunks(source: Readable) -> Iterator[bytes]:
 
 
 def _xz(raw: IO[bytes]) -> Iterator[bytes]:
-    """An .xz or .lzma file, within bounds of memory; there may be several streams, one after the other."""
+    """Yields the content of an .xz or .lzma file, of one or several streams, within a limit of memory."""
     data = raw.read(CHUNK)
     while data:
         decompressor = lzma.LZMADecompressor(memlimit=XZ_MEMORY)
@@ -169,8 +169,8 @@ def _unzip(path: Path, folder: Path, max_bytes: int, inside: tuple[str, ...]) ->
 
 
 def _zip_names(members: list[zipfile.ZipInfo]) -> list[str]:
-    """What members are called. A name without the mark of UTF-8 is in the code page of the system that packed it, or
-    in UTF-8 all the same, as on a Mac; all such names together tell which.
+    """Returns the names of members. A name without the mark of UTF-8 is in the code page of the system that packed it,
+    or, from a Mac, in UTF-8 anyway; the encoding is detected from all such names together.
     """
     unmarked = [m for m in members if _is_unmarked(m)]
     encoding = _encoding_of({part for m in unmarked for part in m.orig_filename.split("/")}) if unmarked else ""
@@ -178,18 +178,18 @@ def _zip_names(members: list[zipfile.ZipInfo]) -> list[str]:
 
 
 def _is_unmarked(member: zipfile.ZipInfo) -> bool:
-    """Whether nothing says in which encoding a member's name is, neither a flag nor a second name in Unicode."""
+    """Whether the encoding of a member's name is unknown: no flag for UTF-8, and no second name in Unicode."""
     only_name = member.filename.replace("\\", "/") == member.orig_filename.partition("\0")[0].replace("\\", "/")
     return not member.flag_bits & MARKED_UTF8 and not member.filename.isascii() and only_name
 
 
 def _bytes(name: str) -> bytes:
-    """A name as it stands in the archive: zipfile takes what is not marked for code page 437."""
+    """Returns the bytes of a name in the archive; zipfile has decoded unmarked names as code page 437."""
     return name.partition("\0")[0].encode("cp437")
 
 
 def _encoding_of(names: set[str]) -> str:
-    """The encoding of names of members; code page 437, which zipfile assumes, if no other fits."""
+    """Detects the encoding of member names; code page 437, zipfile's assumption, if no other fits."""
     with tempfile.TemporaryDirectory() as folder:
         sample = Path(folder, "names")
         sample.write_bytes(b"\n".join(_bytes(name) for name in sorted(names)))
@@ -204,7 +204,7 @@ def _untar(path: Path, folder: Path, max_bytes: int, inside: tuple[str, ...]) ->
     budget, names, count = max_bytes, _Names(folder), 0
     with path.open("rb") as raw, tarfile.open(fileobj=_Bounded(raw), mode="r:") as archive:  # type: ignore[call-overload]
         while (member := archive.next()) is not None:
-            archive.members = []  # it would keep all that it has seen
+            archive.members = []  # otherwise tarfile keeps every member in memory
             count += 1
             _check_count(path, count)
             if not member.isreg() or member.issparse() or not _is_wanted(member.name):
@@ -220,7 +220,7 @@ def _untar(path: Path, folder: Path, max_bytes: int, inside: tuple[str, ...]) ->
 
 
 class _Bounded:
-    """A file that is never read in one large piece: the header of a hostile tar archive may claim gigabytes."""
+    """A file that refuses large reads: the header of a hostile tar archive may claim gigabytes."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file = file
@@ -233,7 +233,7 @@ class _Bounded:
 
 
 def _unpack_member(target: Path, path: Path, budget: int, inside: tuple[str, ...]) -> int:
-    """Unpacks what was taken out of an archive and is packed itself. Returns the bytes written."""
+    """Unpacks a member that is itself packed. Returns the bytes written."""
     if not _is_packed(target.name) or not target.stat().st_size:
         return 0
     kind = identify(target).kind
@@ -245,7 +245,7 @@ def _unpack_member(target: Path, path: Path, budget: int, inside: tuple[str, ...
 
 
 def _inner(target: Path, kind: str, path: Path, budget: int, inside: tuple[str, ...]) -> Path:
-    """Unpacks a packed file that came out of another, and removes it."""
+    """Unpacks a packed file that came out of another, and removes the packed file."""
     budget = min(budget, max(RATIO_FROM, MAX_RATIO * path.stat().st_size))
     folder = target.parent
     if kind in ARCHIVES:
@@ -262,7 +262,7 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo], max_bytes: int) -
         raise _no_data(path)
     _check_count(path, len(members))
     if any(m.flag_bits & 1 for m in members):
-        raise DataError(f"{path.name} is encrypted with a password; make one without a password", "data.path")
+        raise DataError(f"{path.name} is encrypted with a password; pack it without a password", "data.path")
     for m in members:
         check_size(path, m.file_size, max(1, m.compress_size), max_bytes)
     check_size(path, sum(m.file_size for m in members), path.stat().st_size, max_bytes)
@@ -282,7 +282,7 @@ def _check_count(path: Path, count: int) -> None:
 
 
 class _Names:
-    """Where members go in a folder: each to a path of its own, nowhere outside, whatever they are called."""
+    """Chooses a path for each member: unique, and inside the folder whatever the member's name."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -290,7 +290,7 @@ class _Names:
         self._copies: dict[Path, int] = {}
 
     def path(self, name: str) -> Path:
-        """A member's path: its folders kept, all that could lead outside or break a file system taken out."""
+        """Returns a member's path: with its folders, but without anything that leads outside or that systems refuse."""
         parts = [re.sub(r'[\x00-\x1f<>:"|?*\[\]\\]', "_", p) for p in PurePosixPath(name.replace("\\", "/")).parts]
         kept = [_end(p) for p in parts if p not in ("/", "..", ".", "_")][-8:] or ["member"]
         parent = self.folder
@@ -308,12 +308,12 @@ class _Names:
 
 
 def _end(name: str) -> str:
-    """The end of a long name, which has its suffix: as many characters, and bytes, as file systems take."""
+    """Shortens a long name to its end, which holds the suffix, so that file systems accept it."""
     return name[-100:].encode("utf-8", "replace")[-MAX_NAME:].decode("utf-8", "ignore")
 
 
 def _copy(source: Readable, target: Path, path: Path, packed: int, max_bytes: int) -> int:
-    """Copies in chunks, counting what really comes out, whatever the archive says. Returns the bytes written."""
+    """Copies in chunks, and counts the real bytes, as the archive may lie. Returns the bytes written."""
     size = 0
     with target.open("wb") as out:
         while chunk := source.read(CHUNK):
@@ -324,6 +324,7 @@ def _copy(source: Readable, target: Path, path: Path, packed: int, max_bytes: in
 
 
 def check_size(path: Path, size: int, packed: int, max_bytes: int) -> None:
+    """Raises DataError if `size` unpacked bytes are too many, in all or for a file of `packed` bytes."""
     if size > max_bytes:
         raise DataError(
             f"{path.name} unpacks to more than {max_bytes / 1024**2:,.0f} MB, the most that is unpacked here; "

@@ -1,4 +1,4 @@
-"""What one file is: by its first bytes, then by its name; and which names are those of data files."""
+"""Identifies a file by its first bytes, then by its name; tells which names are data files, archives and splits."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ COMPRESSED = {".gz", ".bz2", ".xz", ".lzma", ".zst", ".lz4"}  # one file each
 ARCHIVES = {".zip", ".tar"}  # many files each
 TAR_SUFFIXES = {".tgz": ".gz", ".tbz": ".bz2", ".tbz2": ".bz2", ".txz": ".xz", ".tzst": ".zst"}
 PACKED = COMPRESSED | ARCHIVES
-# The same stem in several formats is one table: the first of these is taken.
+# The same stem in several formats is one table, which is read in the first of these formats.
 PREFERENCE = [".parquet", ".arrow", ".feather", ".jsonl", ".ndjson", ".csv", ".tsv", ".tab", ".json", ".txt", ".xlsx"]
 NOT_DATA = re.compile(
     r"(readme|licen[cs]e|notice|dataset_infos?|dataset_dict|state|config|metadata|package|manifest)$", re.IGNORECASE
@@ -31,7 +31,7 @@ SPLIT_WORDS = {
     "validation": {"validation", "valid", "val", "dev", "development", "eval", "evaluation"},
     "test": {"test", "testing"},
 }
-# What Spark, Hive, Hadoop, Dask and an open Excel leave beside the data, and intermediate results of datasets.
+# Service files of Spark, Hive, Hadoop, Dask and an open Excel, and intermediate results of `datasets`.
 SERVICE = re.compile(
     r"_(success|metadata|common_metadata|temporary|delta_log|symlink_format_manifest|(committed|started)_.*)$"
     r"|.*\.crc$|~\$.*|cache-[0-9a-f]+\.arrow$|__macosx$",
@@ -51,16 +51,16 @@ MAGIC = {
     b"ARROW1\0\0": ".arrow",
     b"\xff\xff\xff\xff": ".arrow",
 }
-PICKLE = "a pickle, which can run code when it is opened; save the table as CSV or Parquet"
-PICTURE = "a picture; choose a table of texts"
-SOUND = "a recording; choose a table of texts"
-PROGRAM = "a program; choose a table of texts"
+PICKLE = "{name} is a pickle, which can run code when it is opened; save the table as CSV or Parquet"
+PICTURE = "{name} is a picture; choose a table of texts"
+SOUND = "{name} is a recording; choose a table of texts"
+PROGRAM = "{name} is a program; choose a table of texts"
 REFUSED = {
-    b"%PDF": "a PDF document; save its table as CSV",
+    b"%PDF": "{name} is a PDF document; save its table as CSV",
     b"\x89PNG": PICTURE,
     b"\xff\xd8\xff": PICTURE,
     b"GIF8": PICTURE,
-    b"RIFF": "a picture or a recording; choose a table of texts",
+    b"RIFF": "{name} is a picture or a recording; choose a table of texts",
     b"ID3": SOUND,
     b"OggS": SOUND,
     b"fLaC": SOUND,
@@ -70,58 +70,58 @@ REFUSED = {
     b"\x80\x03": PICKLE,
     b"\x80\x04": PICKLE,
     b"\x80\x05": PICKLE,
-    b"\x93NUMPY": "a NumPy array; save the texts and labels as CSV or Parquet",
-    b"SQLite format 3\0": "an SQLite database; export the table as CSV",
-    b"FEA1": "a Feather file of the first version; read it with pandas and save it as Parquet",
-    b"ORC": "an ORC file; save it as Parquet",
-    b"Obj\x01": "an Avro file; save it as Parquet",
-    b"\x89HDF": "an HDF5 file; save the table as CSV or Parquet",
-    b"$FL2": "an SPSS file; save it as CSV",
-    b"$FL3": "an SPSS file; save it as CSV",
-    b"<stata_dta>": "a Stata file; save it as CSV",
-    b"RDX": "a file of R; save the table as CSV",
-    b"7z\xbc\xaf": "a 7-Zip archive; unpack it, or make a .zip",
-    b"Rar!": "a RAR archive; unpack it, or make a .zip",
-    b"\x1f\x9d": "compressed with compress; unpack it, or use .gz or .zip",
-    b"LZIP": "compressed with lzip; unpack it, or use .gz or .zip",
-    b"{\\rtf": "a document; save its table as CSV",
+    b"\x93NUMPY": "{name} is a NumPy array; save the texts and labels as CSV or Parquet",
+    b"SQLite format 3\0": "{name} is an SQLite database; export the table as CSV",
+    b"FEA1": "{name} is a Feather file of the first version; read it with pandas and save it as Parquet",
+    b"ORC": "{name} is an ORC file; save it as Parquet",
+    b"Obj\x01": "{name} is an Avro file; save it as Parquet",
+    b"\x89HDF": "{name} is an HDF5 file; save the table as CSV or Parquet",
+    b"$FL2": "{name} is an SPSS file; save it as CSV",
+    b"$FL3": "{name} is an SPSS file; save it as CSV",
+    b"<stata_dta>": "{name} is a Stata file; save it as CSV",
+    b"RDX": "{name} is a file of R; save the table as CSV",
+    b"7z\xbc\xaf": "{name} is a 7-Zip archive; unpack it, or make a .zip",
+    b"Rar!": "{name} is a RAR archive; unpack it, or make a .zip",
+    b"\x1f\x9d": "{name} is compressed with compress; unpack it, or use .gz or .zip",
+    b"LZIP": "{name} is compressed with lzip; unpack it, or use .gz or .zip",
+    b"{\\rtf": "{name} is a document; save its table as CSV",
     b"\xca\xfe\xba\xbe": PROGRAM,
-    b"LANC": "a file of Lance; save it as Parquet",
+    b"LANC": "{name} is a file of Lance; save it as Parquet",
 }
 AMBIGUOUS = {magic for magic in REFUSED if magic.isalnum()}
 PRINTABLE = bytes([9, 10, 13, *range(32, 127), *range(128, 256)])
-# Known by their names: their first bytes say little.
+# Formats that are known by their names, as their first bytes vary.
 REFUSED_NAMES = {
     ".pkl": PICKLE,
     ".pickle": PICKLE,
     ".joblib": PICKLE,
     ".dill": PICKLE,
-    ".tfrecord": "a TFRecord file; save its examples as CSV or Parquet",
-    ".tfrecords": "a TFRecord file; save its examples as CSV or Parquet",
-    ".snappy": "compressed with Snappy; write it with gzip instead",
-    ".deflate": "compressed with deflate; write it with gzip instead",
-    ".lzo": "compressed with LZO; write it with gzip instead",
-    ".sav": "an SPSS file; save it as CSV",
-    ".dta": "a Stata file; save it as CSV",
-    ".sas7bdat": "a SAS file; save it as CSV",
-    ".rds": "a file of R; save the table as CSV",
-    ".rdata": "a file of R; save the table as CSV",
-    ".lance": "a file of Lance; save it as Parquet",
+    ".tfrecord": "{name} is a TFRecord file; save its examples as CSV or Parquet",
+    ".tfrecords": "{name} is a TFRecord file; save its examples as CSV or Parquet",
+    ".snappy": "{name} is compressed with Snappy; write it with gzip instead",
+    ".deflate": "{name} is compressed with deflate; write it with gzip instead",
+    ".lzo": "{name} is compressed with LZO; write it with gzip instead",
+    ".sav": "{name} is an SPSS file; save it as CSV",
+    ".dta": "{name} is a Stata file; save it as CSV",
+    ".sas7bdat": "{name} is a SAS file; save it as CSV",
+    ".rds": "{name} is a file of R; save the table as CSV",
+    ".rdata": "{name} is a file of R; save the table as CSV",
+    ".lance": "{name} is a file of Lance; save it as Parquet",
 }
-OFFICE = {  # a member that tells what a .zip really is
-    "xl/workbook.bin": "a binary Excel workbook; save it as .xlsx or CSV",
-    "word/document.xml": "a Word document; save its table as CSV",
-    "ppt/presentation.xml": "a presentation; save its table as CSV",
-    "META-INF/container.xml": "an e-book; choose a table of texts",
+OFFICE = {  # a member → what the .zip really is
+    "xl/workbook.bin": "{name} is a binary Excel workbook; save it as .xlsx or CSV",
+    "word/document.xml": "{name} is a Word document; save its table as CSV",
+    "ppt/presentation.xml": "{name} is a presentation; save its table as CSV",
+    "META-INF/container.xml": "{name} is an e-book; choose a table of texts",
     "META-INF/MANIFEST.MF": PROGRAM,
-    "Index/Document.iwa": "a document of Apple's; export it as .xlsx or CSV",
+    "Index/Document.iwa": "{name} is a document of Apple's; export it as .xlsx or CSV",
 }
 
 
 @dataclass(frozen=True)
 class Source:
-    """One file of a dataset; `kind` is what it is: .parquet, .arrow, .xlsx, .zip, .tar, .gz and so on by its content,
-    .csv, .tsv, .tab, .txt, .json, .jsonl or .ndjson by its name.
+    """A file of a dataset and its kind: .parquet, .arrow, .xlsx, .zip, .tar, .gz and so on by its content, .csv, .tsv,
+    .tab, .txt, .json, .jsonl or .ndjson by its name.
     """
 
     path: Path
@@ -129,20 +129,20 @@ class Source:
 
 
 def resolve(path: str, settings: Settings) -> Path:
-    """The file or folder that a spec names, if this mode may read it. Raises DataError, PathError."""
+    """Returns the file or folder that a spec names, if this mode may read it. Raises DataError, PathError."""
     try:
-        found = allowed_path(settings, path)
-        if not found.exists():
+        resolved = allowed_path(settings, path)
+        if not resolved.exists():
             raise DataError(f"there is no file or folder {path!r}; check the spelling, or upload the file", "data.path")
-        if not found.is_dir() and not found.is_file():
+        if not resolved.is_dir() and not resolved.is_file():
             raise DataError(f"{path!r} is neither a file nor a folder; choose one of these", "data.path")
     except (OSError, ValueError, RuntimeError) as error:
         raise DataError(f"{path[:200]!r} cannot be opened ({error}); check the path", "data.path") from None
-    return found
+    return resolved
 
 
 def identify(path: Path) -> Source:
-    """What a file is, by its first bytes and then by its name. Raises DataError."""
+    """Identifies a file by its first bytes, then by its name. Raises DataError for one that cannot be read."""
     try:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
@@ -154,8 +154,8 @@ def identify(path: Path) -> Source:
         raise DataError(
             f"{path.name} cannot be opened ({error.strerror}); check its permissions", "data.path"
         ) from None
-    if what := _refused(path, head):
-        raise DataError(f"{path.name} is {what}", "data.path")
+    if refusal := _refusal(path, head):
+        raise DataError(refusal.format(name=path.name), "data.path")
     if kind := _by_content(head):
         return Source(path, _inside_zip(path) if kind == ".zip" else kind)
     suffix = base_suffix(path)
@@ -177,41 +177,42 @@ def _by_content(head: bytes) -> str | None:
     return next((kind for magic, kind in MAGIC.items() if head.startswith(magic)), None)
 
 
-def _refused(path: Path, head: bytes) -> str | None:
+def _refusal(path: Path, head: bytes) -> str | None:
+    """Returns the message, with the placeholder {name}, for a file of a format that is not read; None if it may be."""
     if head.startswith(b"\xd0\xcf\x11\xe0"):
         if path.suffix.lower() in BOOK_SUFFIXES:
-            return "an Excel workbook with a password; save it without one"
-        return "an old Excel or Office file; save the sheet as .xlsx or CSV"
+            return "{name} is an Excel workbook with a password; save it without one"
+        return "{name} is an old Excel or Office file; save the sheet as .xlsx or CSV"
     if head[8:12] == b"DUCK":
-        return "a DuckDB database; export the table as CSV or Parquet"
-    texty = not head.translate(None, PRINTABLE)  # "ORC" may begin a text as well
-    for magic, what in REFUSED.items():
-        if head.startswith(magic) and not (texty and magic in AMBIGUOUS):
-            return what
+        return "{name} is a DuckDB database; export the table as CSV or Parquet"
+    is_text = not head.translate(None, PRINTABLE)  # a text may begin with "ORC" too
+    for magic, refusal in REFUSED.items():
+        if head.startswith(magic) and not (is_text and magic in AMBIGUOUS):
+            return refusal
     # The kind may stand before a shard's number: train.tfrecord-00000-of-00004.
     name = re.sub(r"-\d+-of-\d+$", "", path.name.lower())
     return None if _by_content(head) else REFUSED_NAMES.get(PurePosixPath(name).suffix)
 
 
 def _inside_zip(path: Path) -> str:
-    """Whether a file that begins as a .zip is an archive, a workbook or what is not read. Raises DataError."""
+    """Returns whether a .zip file is an archive or a workbook. Raises DataError for other formats that are zipped."""
     try:
         with zipfile.ZipFile(path) as archive:
             names = set(archive.namelist())
             kind = archive.read("mimetype")[:80] if archive.NameToInfo.get("mimetype") and _small(archive) else b""
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError):
-        return ".zip"  # unpacking says what is wrong with it
+        return ".zip"  # unpacking it will report the fault
     if "xl/workbook.xml" in names:
         return ".xlsx"
-    what = next((what for member, what in OFFICE.items() if member in names), None)
+    refusal = next((message for member, message in OFFICE.items() if member in names), None)
     if kind.startswith(b"application/vnd.oasis"):
-        what = "an OpenDocument file; save it as .xlsx or CSV"
+        refusal = "{name} is an OpenDocument file; save it as .xlsx or CSV"
     if names and all(name.endswith(".npy") for name in names):
-        what = "a file of NumPy arrays; save the texts and labels as CSV or Parquet"
+        refusal = "{name} is a file of NumPy arrays; save the texts and labels as CSV or Parquet"
     if any(PurePosixPath(name).name == "data.pkl" for name in names):
-        what = "a file of PyTorch; save the texts and labels as CSV or Parquet"
-    if what:
-        raise DataError(f"{path.name} is {what}", "data.path")
+        refusal = "{name} is a file of PyTorch; save the texts and labels as CSV or Parquet"
+    if refusal:
+        raise DataError(refusal.format(name=path.name), "data.path")
     return ".zip"
 
 
@@ -220,13 +221,13 @@ def _small(archive: zipfile.ZipFile) -> bool:
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a path inside a folder or archive is hidden, or what a tool keeps for itself."""
+    """Whether a path inside a folder or archive is hidden, or is a service file of a tool."""
     parts = name.replace("\\", "/").split("/")
     return any((p.startswith(".") and p not in ("..", ".")) or SERVICE.match(p) for p in parts)
 
 
 def is_data_name(name: str) -> bool:
-    """Whether a file's path inside a folder or archive is that of a data file: no hidden ones, no readme."""
+    """Whether a path inside a folder or archive is a data file by its name: not hidden, not a readme or the like."""
     path = PurePosixPath(name.replace("\\", "/"))
     if is_hidden(name):
         return False
@@ -236,14 +237,14 @@ def is_data_name(name: str) -> bool:
 
 
 def is_archive_name(name: str) -> bool:
-    """Whether a name is that of an archive, whatever is in it."""
+    """Whether a file is an archive by its name."""
     path = PurePosixPath(name.lower().replace("\\", "/"))
     packed = path.suffix in ARCHIVES | TAR_SUFFIXES.keys() or PurePosixPath(bare_name(path)).suffix == ".tar"
     return packed and not is_hidden(name)
 
 
 def bare_name(path: Path | PurePosixPath) -> str:
-    """The name without what says how it is packed: a.csv for a.csv.gz and a.csv.zip, a.tar for a.tgz."""
+    """Returns the name without its suffix of packing: a.csv for a.csv.gz and a.csv.zip, a.tar for a.tgz."""
     suffix = path.suffix.lower()
     if suffix in TAR_SUFFIXES:
         return path.name[: -len(suffix)] + ".tar"
@@ -251,16 +252,16 @@ def bare_name(path: Path | PurePosixPath) -> str:
 
 
 def base_suffix(path: Path | PurePosixPath) -> str:
-    """The suffix in lower case, that below .gz and the like for packed files; empty if there is none below."""
+    """Returns the suffix in lower case, ignoring .gz and other suffixes of packing; empty if there is no other."""
     return PurePosixPath(bare_name(path)).suffix.lower()
 
 
 def stem_of(path: Path | PurePosixPath) -> str:
-    """The name without suffix, dots before it kept: train.v2 for train.v2.csv.gz."""
+    """Returns the name without its suffix: train.v2 for train.v2.csv.gz."""
     return bare_name(path).rsplit(".", 1)[0]
 
 
 def split_of(name: str) -> str | None:
-    """The split that a name of a file, folder or split speaks of: train, validation, test or none."""
+    """Returns the kind of split that a name contains: train, validation, test or None."""
     tokens = re.split(r"[^a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
     return next((split for split, words in SPLIT_WORDS.items() if words.intersection(tokens)), None)

@@ -1,1 +1,1 @@
-"""One type for each column and one numbering of its classes, whatever the files of a dataset hold."""
+"""Gives each column of a dataset one type and one numbering of its classes, across all of its files."""

@@ -1,9 +1,9 @@
-"""One type for each column of a dataset, and one numbering of its classes, whatever its files hold.
+"""Gives each column of a dataset one type and one numbering of its classes, across all of its files.
 
-    parts ── align() ──► per column: class names, and for each part a conversion where what it holds differs
+    parts ── align() ──► for each column: class names, and a conversion for each part that differs
 
-A class number means the name that its own file has for it; a text means the class of that name (see `label_names`).
-What the training split has decides: its numbering, its spelling, its type.
+A class number means the name that its own file gives it; a text means the class of that name (see `label_names`).
+Where parts differ, the training split decides the numbering, the spelling and the type.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from core.data.reading.files import split_of
 from core.models.label_names import places
 from core.wording import shortened
 
-MOST_NAMES = 1000  # different texts of a column that is matched with class names
+MOST_NAMES = 1000  # distinct texts in a column that is matched with class names
 SHOWN = 5
 
 
 @dataclass(frozen=True)
 class Aligned:
-    """columns: by name, what each part that has the column stores; names: of the classes of class columns
+    """The columns of all parts as they are to be stored.
 
-    added: names that not every split knows, by column; notes: what was converted, for people
+    columns: name → how each part with that column stores it; names: class column → class names
+    added: class column → names that not every split has; notes: what was converted, for people
     """
 
     columns: dict[str, list[Stored]]
@@ -41,22 +42,22 @@ class Aligned:
 
 
 def align(parts: Sequence[Part]) -> Aligned:
-    """How the columns of all parts are stored so that a value means the same everywhere. Raises DataError."""
+    """Decides how each part stores its columns, so that a value means the same in every part. Raises DataError."""
     ordered = sorted(parts, key=lambda part: split_of(part.split) != "train")
     aligned = Aligned(columns_of(ordered), {}, {}, [])
     for name, column in aligned.columns.items():
         aligned.notes.extend(reshaping.unwrap(column))
-        told = [stored for stored in column if stored.kind != "empty"]
-        kinds = {stored.kind for stored in told}
-        if (len(kinds) > 1 and kinds <= set(types.PLAIN)) or len({s.names for s in told if s.kind == "class"}) > 1:
-            aligned.notes.extend(_classes(told) if "class" in kinds else numbers.align(told))
-        if told and told[0].kind == "class":
-            aligned.names[name], aligned.added[name] = _names(told)
+        filled = [stored for stored in column if stored.kind != "empty"]
+        kinds = {stored.kind for stored in filled}
+        if (len(kinds) > 1 and kinds <= set(types.PLAIN)) or len({s.names for s in filled if s.kind == "class"}) > 1:
+            aligned.notes.extend(_classes(filled) if "class" in kinds else numbers.align(filled))
+        if filled and filled[0].kind == "class":
+            aligned.names[name], aligned.added[name] = _names(filled)
     return aligned
 
 
 def _names(column: Sequence[Stored]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """All class names of an aligned column, and those that not each of its splits has."""
+    """Returns all class names of an aligned column, and those that not every split has."""
     names = max((stored.names or () for stored in column), key=len)
     known: dict[str, set[str]] = {}
     for stored in column:
@@ -65,7 +66,7 @@ def _names(column: Sequence[Stored]) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _classes(column: list[Stored]) -> list[Note]:
-    """Class numbers of different lists, or beside other values: one list of names for all of them."""
+    """Gives parts that number their classes differently, or hold names in place of numbers, one list of class names."""
     names: list[str] = []
     tables = [_merge(names, stored.names or ()) if stored.kind == "class" else [] for stored in column]
     texts = [None if stored.kind == "class" else stored.texts(MOST_NAMES) for stored in column]
@@ -86,7 +87,7 @@ def _classes(column: list[Stored]) -> list[Note]:
 
 
 def _merge(names: list[str], more: Sequence[str]) -> list[int]:
-    """Where each class of one list stands in `names`, to which new ones are appended; no two become one."""
+    """Returns the place in `names` of each class of another list, appending new names; no two classes become one."""
     numbers: list[int] = []
     for name, place in zip(more, places(more, names), strict=True):
         if place < 0 or place in numbers or (names[place] != name and names[place] in more):
@@ -97,7 +98,7 @@ def _merge(names: list[str], more: Sequence[str]) -> list[int]:
 
 
 def _are_places(stored: Stored, values: Iterable[str], names: Sequence[str]) -> bool:
-    """Whether values without names are places in a list of names: whole numbers in it, which are no names there."""
+    """Whether values are places in a list of names: whole numbers within its length that are not names themselves."""
     values = [value for value in values if value != "-1"]
     if not values or not all(v.isascii() and v.isdigit() and len(v) < 10 and int(v) < len(names) for v in values):
         return False
@@ -106,44 +107,43 @@ def _are_places(stored: Stored, values: Iterable[str], names: Sequence[str]) -> 
 
 
 def _renumber(stored: Stored, table: list[int], names: list[str], known: Stored) -> list[Note]:
-    """Class numbers of a file's own list become those of `names`, at the places in `table`."""
+    """Changes the class numbers of a part to those of `names`. table: the part's number → the place in `names`"""
     before, own = stored.names or (), known.names or ()
     stored.known = tuple(names[number] for number in table)
     if table == list(range(len(table))) and (len(names) == len(before) or _all_named(stored)):
         return []
-    stored.become("class", pa.int64(), lambda values: _taken(values, pa.array(table, pa.int64())))
+    stored.become("class", pa.int64(), lambda values: _lookup(values, pa.array(table, pa.int64())))
     if before == own:
         return []
     return [
         Note(
-            f"{stored.column}: {stored.part.title} numbers its classes {_shown(before)}, {known.part.title} "
-            f"{_shown(own)}; the numbers of each are read by its own names."
+            f"{stored.column}: {stored.part.title} numbers its classes {_name_list(before)}, {known.part.title} "
+            f"{_name_list(own)}; the numbers of each are read by its own names."
         )
     ]
 
 
 def _all_named(stored: Stored) -> bool:
-    """Whether all class numbers have a name in their own list: others must not get one from a longer list."""
+    """Whether each class number of a part has a name in its own list; a longer list must not name the others."""
     return all((pc.max(values).as_py() or 0) < len(stored.names or ()) for values in stored.values())
 
 
-def _taken(values: Any, table: Any) -> Any:
-    """The entries of a table at the places that class numbers name; -1 stays, other numbers outside become null."""
+def _lookup(values: Any, table: Any) -> Any:
+    """Looks class numbers up in a table. In a table of numbers -1 stays; other numbers outside it become null."""
     inside = pc.and_(pc.greater_equal(values, 0), pc.less(values, len(table)))
-    taken = pc.take(table, pc.if_else(inside, pc.cast(values, pa.int64()), pa.scalar(None, pa.int64())))
-    return pc.if_else(pc.less(values, 0), pa.scalar(-1, pa.int64()), taken) if table.type == pa.int64() else taken
+    entries = pc.take(table, pc.if_else(inside, pc.cast(values, pa.int64()), pa.scalar(None, pa.int64())))
+    return pc.if_else(pc.less(values, 0), pa.scalar(-1, pa.int64()), entries) if table.type == pa.int64() else entries
 
 
 def _number(stored: Stored, values: list[str], names: list[str], known: Stored) -> list[Note]:
-    """Values without numbers become the numbers of classes: by name, by place, or as new classes."""
-    own = known.names or ()
-    by_place = _are_places(stored, values, names)
-    beside = f"{stored.column}: {stored.part.title} has {numbers.WORDS[stored.kind]} ({_shown(_ordered(values))})"
-    if by_place:
+    """Changes plain values to class numbers: by name, by place in the list of names, or as new classes."""
+    column, title, kind = stored.column, stored.part.title, numbers.WORDS[stored.kind]
+    examples, other, classes = _name_list(_ordered(values)), known.part.title, _name_list(known.names or ())
+    if _are_places(stored, values, names):
         table = {value: int(value) for value in values}
         note = Note(
-            f"{beside}, {known.part.title} names its classes {_shown(own)}; the numbers are taken as places in that "
-            "list, which begins with 0.",
+            f"{column}: {title} has {kind} ({examples}), {other} names its classes {classes}; the numbers are taken as "
+            "places in that list, which begins with 0.",
             "warning",
         )
     else:
@@ -155,9 +155,15 @@ def _number(stored: Stored, values: list[str], names: list[str], known: Stored) 
             table[value] = len(names)
             names.append(value)
         note = (
-            Note(f"{beside}, {known.part.title} class numbers with the names {_shown(own)}; they are matched by name.")
+            Note(
+                f"{column}: {title} has {kind} ({examples}), {other} class numbers with the names {classes}; they are "
+                "matched by name."
+            )
             if matches
-            else Note(f"{beside}, none of which is a class of {known.part.title} ({_shown(own)}).", "warning")
+            else Note(
+                f"{column}: {title} has {kind} ({examples}), none of which is a class of {other} ({classes}).",
+                "warning",
+            )
         )
     stored.known = tuple(names[place] for place in table.values() if place >= 0)
     keys, numbered = pa.array(list(table), pa.string()), pa.array(list(table.values()), pa.int64())
@@ -166,30 +172,43 @@ def _number(stored: Stored, values: list[str], names: list[str], known: Stored) 
 
 
 def _to_text(column: list[Stored], spelling: Sequence[str]) -> list[Note]:
-    """All values as text, class numbers as their names, spelt as in `spelling` where they are there."""
+    """Changes all values to text and class numbers to their names, in the spelling of `spelling` where it has them."""
     first, notes = column[0], []
     for stored in column:
         if stored.kind == "class":
             own = stored.names or ()
             at = places(own, spelling)
             table = pa.array([spelling[p] if p >= 0 else name for name, p in zip(own, at, strict=True)], pa.string())
-            stored.become("text", pa.string(), partial(_taken, table=table))
-            text = f"{stored.column}: {first.part.title} has {numbers.WORDS[first.kind]}"
-            text += f" ({_shown(_ordered(spelling))})" if spelling else ""
-            notes.append(
-                Note(f"{text}, so the class numbers of {stored.part.title} are read as their names ({_shown(own)}).")
-                if not spelling or any(p >= 0 for p in at)
-                else Note(f"{text}, none of which is a class of {stored.part.title} ({_shown(own)}).", "warning")
-            )
+            stored.become("text", pa.string(), partial(_lookup, table=table))
+            notes.append(_text_note(stored, first, spelling, matches=any(p >= 0 for p in at)))
         elif stored.kind != "text":
             stored.become("text", pa.string(), types.as_text)
     return list(dict.fromkeys(notes))
+
+
+def _text_note(stored: Stored, first: Stored, spelling: Sequence[str], matches: bool) -> Note:
+    """Explains why a part's class numbers are read as text. matches: whether some of its names are in `spelling`"""
+    column, title, kind = stored.column, first.part.title, numbers.WORDS[first.kind]
+    examples, other, classes = _name_list(_ordered(spelling)), stored.part.title, _name_list(stored.names or ())
+    if not spelling:
+        return Note(
+            f"{column}: {title} has {kind}, so the class numbers of {other} are read as their names ({classes})."
+        )
+    if matches:
+        return Note(
+            f"{column}: {title} has {kind} ({examples}), so the class numbers of {other} are read as their names "
+            f"({classes})."
+        )
+    return Note(
+        f"{column}: {title} has {kind} ({examples}), none of which is a class of {other} ({classes}).", "warning"
+    )
 
 
 def _ordered(values: Iterable[str]) -> list[str]:
     return sorted(values, key=lambda v: (len(v), v) if v.lstrip("-").isdigit() else (0, v))
 
 
-def _shown(names: Sequence[str]) -> str:
+def _name_list(names: Sequence[str]) -> str:
+    """Lists names for a sentence: the first few, and how many more there are."""
     more = f" and {len(names) - SHOWN:,} more" if len(names) > SHOWN else ""
     return ", ".join(shortened(name, 40) for name in names[:SHOWN]) + more

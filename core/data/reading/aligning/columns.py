@@ -1,8 +1,8 @@
-"""Columns of text on their way to Parquet: written as they are, and typed afterwards by all their values.
+"""Writes columns of text to Parquet, first as text, and then with the type that all of their values allow.
 
-A column is true and false only if every value is one of these, whatever the case. It is a number only if the text of
-each value comes back from the number: 007, +1, -0, 1.10, .5, 1E2, 0x1F, numbers beyond 64 bits or with more digits
-than a float holds stay text. 1.0 may stand for 1, but not beside a 1 in the same file, where both are names.
+A column is boolean only if every value is true or false, in any case. It is numeric only if each number, written as
+text, gives the same text again: 007, +1, -0, 1.10, .5, 1E2, 0x1F, and numbers with more digits than 64 bits or a float
+can hold stay text. 1.0 may stand for 1, but not beside a 1 in the same file, where both are names.
 """
 
 from __future__ import annotations
@@ -19,27 +19,27 @@ import pyarrow.parquet as pq
 
 from core.errors import DataError
 
-NULL_MARK = "\\N"  # how MySQL, Hive and PostgreSQL write that there is no value
-NULL_WORDS = ["NA", "N/A", "NaN", "nan", "null", "NULL", "None"]  # only where the rest are numbers or booleans
+NULL_MARK = "\\N"  # how MySQL, Hive and PostgreSQL write a missing value
+NULL_WORDS = ["NA", "N/A", "NaN", "nan", "null", "NULL", "None"]  # only in columns of numbers or booleans
 MOST_NULL_WORDS = 0.03  # of a column that may be a label; more of them are a class of their own
-MAX_LABELS = 50  # different values of a column that may be a label, as far as null words go
+MAX_LABELS = 50  # distinct values of a column that may be a label, when null words are judged
 BOOLEAN = r"^(?i:true|false)$"
 INTEGER = r"^-?(?:0|[1-9][0-9]{0,18})$"
 DECIMAL = r"^-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?$"
 NEGATIVE_ZERO = r"^-0(?:\.0*)?$"
 KINDS = ("boolean", "integer", "float", "short")
-"""What a column may be. float: whole numbers end in .0; short: they do not, which makes a float column too."""
+"""The types that a column may have. float: whole numbers end in .0; short: floats whose whole numbers do not."""
 
 ARROW = {"boolean": pa.bool_(), "integer": pa.int64(), "float": pa.float64(), "text": pa.string()}
 COMPRESSION = "zstd"
-MAX_COLUMNS = 2_000  # that a dataset may have; a page shows them all, and each is looked at
+MAX_COLUMNS = 2_000  # of a dataset; a page shows them all, and each is examined
 
 
 @dataclass
 class Possible:
-    """The types that a column may still have, narrowed with each batch; `seen` once it had a value.
+    """The types that a column may still have, narrowed by each batch; `seen` once it had a value.
 
-    words: how often each null word occurs; labels: the other values, None once there are too many for a label
+    words: how often each null word occurs; labels: the other values, or None if there are too many for a label
     """
 
     kinds: set[str] = field(default_factory=lambda: set(KINDS))
@@ -50,6 +50,7 @@ class Possible:
     labels: set[str] | None = field(default_factory=set)
 
     def narrow(self, values: pa.Array) -> None:
+        """Removes the types that a batch of texts rules out."""
         self.nulls += values.null_count
         if not self.kinds or values.null_count == len(values):
             return
@@ -69,6 +70,7 @@ class Possible:
 
     @property
     def kind(self) -> Literal["text", "integer", "float", "boolean"]:
+        """The narrowest type that fits all values so far."""
         if not self.seen or not self.kinds:
             return "text"
         if "boolean" in self.kinds:
@@ -77,13 +79,13 @@ class Possible:
 
     @property
     def has_null_class(self) -> bool:
-        """Whether null words stand beside few other values, and too often to mean that there is no value."""
+        """Whether null words are a class: beside few other values, and too often to mean a missing value."""
         few = self.labels is not None and 2 * len(self.labels) <= self.values
         return few and self.words.total() > MOST_NULL_WORDS * self.values
 
 
 def _all_are(trimmed: pa.Array, kind: str) -> bool:
-    """Whether each text is a value of a kind, and comes back from it."""
+    """Whether each text is a value of a kind, and converts back to the same text."""
     if kind == "boolean":
         return _match(trimmed, BOOLEAN)
     if not _match(trimmed, INTEGER if kind == "integer" else DECIMAL):
@@ -117,7 +119,7 @@ def check_width(name: str, count: int, what: str = "columns") -> None:
 
 
 class StringColumns:
-    """A Parquet file of string columns in the making; an empty value is a null, and so is \\N, which is counted."""
+    """Writes a Parquet file of string columns. An empty value becomes null, and so does \\N, which is counted."""
 
     def __init__(self, path: Path, names: list[str]) -> None:
         self.path, self.names = path, names
@@ -127,7 +129,7 @@ class StringColumns:
         self._writer = pq.ParquetWriter(path, self._schema, compression=COMPRESSION)
 
     def add(self, rows: list[list[str]]) -> None:
-        """Appends rows, each as wide as there are names."""
+        """Appends rows; each has one value for each column."""
         if not rows:
             return
         nothing = pa.scalar(None, pa.string())
@@ -152,10 +154,10 @@ class StringColumns:
 
 
 def together(parts: list[Possible]) -> Possible:
-    """What a column may be that is spread over several files."""
-    told = [part for part in parts if part.seen or not part.kinds]
-    kinds = set(KINDS).intersection(*(part.kinds for part in told))
-    if not kinds and {part.kind for part in told} == {"integer", "float"}:
+    """Combines the possible types of a column that is spread over several files."""
+    with_values = [part for part in parts if part.seen or not part.kinds]
+    kinds = set(KINDS).intersection(*(part.kinds for part in with_values))
+    if not kinds and {part.kind for part in with_values} == {"integer", "float"}:
         kinds = {"float"}  # 1 in one file and 1.0 in another
     labels = None if any(part.labels is None for part in parts) else set().union(*(part.labels or () for part in parts))
     return Possible(
@@ -169,7 +171,7 @@ def together(parts: list[Possible]) -> Possible:
 
 
 def common_kind(kinds: list[str]) -> str:
-    """The type in which the same column of several splits can be held."""
+    """Returns the type that can hold a column of several splits."""
     distinct = set(kinds)
     if len(distinct) == 1:
         return kinds[0]
@@ -177,7 +179,7 @@ def common_kind(kinds: list[str]) -> str:
 
 
 def retype(sources: list[Path], target: Path, kinds: dict[str, str], tick: Callable[[float], None]) -> None:
-    """Writes Parquet files of strings anew as one with typed columns; a rename if there is nothing to change."""
+    """Joins Parquet files of strings into one with typed columns; only renames a single file that stays text."""
     if len(sources) == 1 and all(kind == "text" for kind in kinds.values()):
         sources[0].replace(target)
         return
@@ -194,7 +196,7 @@ def retype(sources: list[Path], target: Path, kinds: dict[str, str], tick: Calla
 
 
 def typed(values: Any, kind: str) -> Any:
-    """Texts, all of which are values of a kind, as that kind; words for nothing are null."""
+    """Converts texts to a kind that fits all of them; null words become null."""
     if kind == "text":
         return values
     trimmed = pc.utf8_trim_whitespace(values)

@@ -1,4 +1,4 @@
-"""Lists of one value: annotation tools write a label as ["neg"], or as the text of such a list."""
+"""Unwraps lists of one value: annotation tools write a label as the list ["neg"], or as the text of such a list."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ONE = rf"^\s*\[\s*(?:{_VALUE}\s*,?)?\s*\]\s*$"
 
 
 def inner(kind: pa.DataType) -> pa.DataType:
-    """The type of the values in a list, and in lists in it; a type that is no list is itself."""
+    """Returns the type of the values in a list, or in nested lists; another type is returned as it is."""
     for _ in range(MOST_DEPTH):
         if types.is_list(kind):
             kind = kind.value_type
@@ -38,7 +38,7 @@ def at_most_one(values: Any) -> bool:
 
 
 def only_values(values: Any) -> Any:
-    """The one value of each list, null for an empty one; lists in lists too."""
+    """Returns the only value of each list, also of nested lists; null for an empty list."""
     values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
     while types.is_list(values.type):
         has_one = pc.fill_null(pc.greater(pc.list_value_length(values), 0), False)
@@ -49,7 +49,7 @@ def only_values(values: Any) -> Any:
 
 
 def several(values: Any) -> Any:
-    """Which rows have more than one value, boolean: of lists, or of texts that are lists."""
+    """Returns a boolean mask of the rows whose list, or text of a list, has more than one value."""
     if types.is_list(values.type):
         return pc.fill_null(pc.greater(pc.list_value_length(values), 1), False)
     is_list, is_one = (pc.match_substring_regex(values, pattern) for pattern in (ANY, ONE))
@@ -57,12 +57,12 @@ def several(values: Any) -> Any:
 
 
 def look_like_lists(texts: Any) -> Any:
-    """Which texts are lists of texts, numbers or booleans, as JSON or Python writes them; boolean."""
+    """Returns a boolean mask of the texts that are lists of texts, numbers or booleans in JSON or Python notation."""
     return pc.fill_null(pc.match_substring_regex(texts, ANY), False)
 
 
 def only_texts(texts: Any) -> Any:
-    """Texts in which ["neg"] is neg, [] is null and what is no list stays."""
+    """Unwraps texts of lists: ["neg"] becomes neg, [] becomes null, other texts stay."""
     texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     encoded = pc.cast(texts, pa.string()).dictionary_encode()
     names = encoded.dictionary
@@ -72,7 +72,7 @@ def only_texts(texts: Any) -> Any:
 
 
 def _only_text(text: str) -> str | None:
-    """The value in the text of a list that matches ONE."""
+    """Returns the value in the text of a list that matches ONE; None for an empty list."""
     for read in (_from_json, ast.literal_eval):
         try:
             values = read(text.strip())
@@ -83,5 +83,5 @@ def _only_text(text: str) -> str | None:
 
 
 def _from_json(text: str) -> Any:
-    """Numbers stay as they are written: 1.10 is not 1.1."""
+    """Parses JSON, keeping numbers as they are written: 1.10 is not 1.1."""
     return json.loads(text, parse_float=str, parse_int=str)

@@ -1,4 +1,4 @@
-"""Columns that hold numbers in one file and text, booleans or other numbers in another: one type for all of them."""
+"""Finds one type for a column that holds numbers in one file and text, booleans or other numbers in another."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ WORDS: dict[str, str] = {
     "text": "text", "integer": "whole numbers", "float": "numbers with decimals", "boolean": "true and false",
     "decimal": "decimals", "date": "dates or times", "class": "class numbers",
 }  # fmt: skip
-EXACT = 2**53  # floats tell whole numbers apart up to here
+EXACT = 2**53  # floats hold whole numbers exactly up to here
 
 
 def align(column: Sequence[Stored]) -> list[Note]:
-    """Gives plain values of different kinds, none of them a class, the kind that all can be held in; else text."""
+    """Converts values of different plain kinds, none of them class, to a kind that holds them all; else to text."""
     before = [stored.kind for stored in column]
     readable = [_readable_as(stored) for stored in column]
     if set(readable) <= {"integer", "float", "decimal", "boolean"}:
@@ -34,15 +34,21 @@ def align(column: Sequence[Stored]) -> list[Note]:
     for stored in column:
         if stored.kind != target:
             stored.become(target, ARROW[target], partial(_as, target))
-    title, kind = next((s.part.title, kind) for s, kind in zip(column, before, strict=True) if kind != before[0])
-    text = f"{column[0].column}: {column[0].part.title} has {WORDS[before[0]]}, {title} {WORDS[kind]}"
+    name, title, first_kind = column[0].column, column[0].part.title, WORDS[before[0]]
+    other, other_kind = next((s.part.title, WORDS[k]) for s, k in zip(column, before, strict=True) if k != before[0])
     if "boolean" in before and target in ("integer", "boolean") and set(readable) != {"boolean"}:
-        return [Note(f"{text}; 1 and true, 0 and false are taken as the same.", "warning")]
-    return [Note(f"{text}; both are read as {WORDS[target]}.")]
+        return [
+            Note(
+                f"{name}: {title} has {first_kind}, {other} {other_kind}; 1 and true, 0 and false are taken as the "
+                "same.",
+                "warning",
+            )
+        ]
+    return [Note(f"{name}: {title} has {first_kind}, {other} {other_kind}; both are read as {WORDS[target]}.")]
 
 
 def _readable_as(stored: Stored) -> Kind:
-    """The kind of the values; of text, what it would be if it came out of a text file."""
+    """Returns the kind of the values; for text, the kind that a text file with these values would get."""
     if stored.kind != "text":
         return stored.kind
     possible = Possible()
@@ -54,7 +60,9 @@ def _readable_as(stored: Stored) -> Kind:
 
 
 def _target(column: Sequence[Stored]) -> Kind:
-    """The kind that holds all of some columns without loss; where true and false stand for 1 and 0, the first one's."""
+    """Returns the kind that holds all values without loss. Where true and false stand for 1 and 0, the first part
+    decides between boolean and integer.
+    """
     kinds = {stored.kind for stored in column}
     if len(kinds) == 1:
         return column[0].kind
@@ -66,7 +74,7 @@ def _target(column: Sequence[Stored]) -> Kind:
 
 
 def _number(column: Sequence[Stored]) -> Kind:
-    """integer where all values are whole, float where that loses nothing, else text."""
+    """Returns integer if all values are whole, float if that loses nothing, else text."""
     whole = small = True
     for stored in column:
         for values in stored.values():
@@ -85,7 +93,7 @@ def _is_zero_or_one(stored: Stored) -> bool:
 
 
 def _as(kind: Kind, values: Any) -> Any:
-    """Plain values as another kind: text, boolean, integer or float."""
+    """Converts plain values to another kind: text, boolean, integer or float."""
     if kind == "text":
         return types.as_text(values)
     if pa.types.is_boolean(values.type):

@@ -1,4 +1,4 @@
-"""A dataset's Parquet files before they are one: what each has in a column, and how it is to be stored."""
+"""The Parquet files of a dataset before they are joined: what each holds in a column, and how it will be stored."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SAMPLED_ROWS = 1_500
 class Part:
     """A Parquet file of a split.
 
-    title: what a note calls it; schema, rows: of the file; names: of the classes of columns that hold class numbers
+    title: its name in notes; schema, rows: of the file; names: column of class numbers → class names
     """
 
     split: str
@@ -37,7 +37,7 @@ class Part:
 
     @cached_property
     def with_lists(self) -> frozenset[str]:
-        """The columns of text in which some of a sample are lists. All at once: one by one, many take minutes."""
+        """The text columns in which some sampled texts are lists. Read together, as one by one can take minutes."""
         texts = [field.name for field in self.schema if types.kind_of(field.type) == "text"]
         table = parquet.head(self.path, SAMPLED_ROWS, texts)
         return frozenset(name for name in texts if pc.any(lists.look_like_lists(table.column(name))).as_py())
@@ -47,7 +47,7 @@ class Part:
 class Stored:
     """A column of a part as it will be stored: its kind, plain type and class names.
 
-    convert: from what is there now; known: the class names that the part itself has, where `names` has more
+    convert: converts the values of the file; known: the part's own class names, if `names` has more
     """
 
     part: Part
@@ -59,23 +59,23 @@ class Stored:
     known: tuple[str, ...] = ()
 
     def values(self) -> Iterator[Any]:
-        """All values, in plain arrays of bounded length, as stored."""
+        """Yields all values as they will be stored, in plain arrays of bounded length."""
         for batch in bounded.batches(self.part.path, SCAN_ROWS, [self.column]):
             yield self.stored(batch.column(0))
 
     def stored(self, values: Any) -> Any:
-        """Values of the file as they are to be stored."""
+        """Converts values of the file to what will be stored."""
         values = types.plain(values)
         return self.convert(values) if self.convert is not None else values
 
     def become(self, kind: Kind, arrow: pa.DataType, convert: Convert) -> None:
-        """From here on another kind; `convert` takes what the column held so far."""
+        """Changes the kind; `convert` takes the values as they would have been stored so far."""
         before = self.convert
         self.convert = convert if before is None else lambda values: convert(before(values))
         self.kind, self.type = kind, arrow
 
     def texts(self, most: int) -> list[str] | None:
-        """The different values as labels are compared: text without blanks around it; None if there are over `most`."""
+        """Returns the distinct values as trimmed text, as labels are compared; None if there are more than `most`."""
         seen: dict[str, None] = {}
         for values in self.values():
             seen.update(dict.fromkeys(pc.unique(trimmed(values)).drop_null().to_pylist()))
@@ -85,7 +85,7 @@ class Stored:
 
 
 def part_of(split: str, path: Path, title: str, names: Mapping[str, tuple[str, ...]] | None = None) -> Part:
-    """A part, its footer read. names: of classes, where the file does not have them. Raises DataError."""
+    """Reads the footer of a Parquet file into a Part. names: class names that the file lacks. Raises DataError."""
     with parquet.open_file(path) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows
     if len(set(schema.names)) < len(schema.names):
@@ -94,7 +94,7 @@ def part_of(split: str, path: Path, title: str, names: Mapping[str, tuple[str, .
 
 
 def columns_of(parts: list[Part]) -> dict[str, list[Stored]]:
-    """The columns of some parts, each with what every part that has it holds there."""
+    """Returns the columns of all parts: name → the column in each part that has it."""
     columns: dict[str, list[Stored]] = {}
     for part in parts:
         for field in part.schema:
@@ -106,6 +106,6 @@ def columns_of(parts: list[Part]) -> dict[str, list[Stored]]:
 
 
 def trimmed(values: Any) -> Any:
-    """Values as text without blanks around it; empty text is null."""
+    """Converts values to trimmed text; empty text becomes null."""
     text = pc.utf8_trim_whitespace(types.as_text(values))
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text)

@@ -1,4 +1,4 @@
-"""Columns that hold plain values in a wrapping: lists of one value, bytes that are text. They are stored unwrapped."""
+"""Unwraps columns that hold plain values as lists of one value or as bytes of text."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from core.data.notes import Note
 from core.data.reading.aligning import lists, types
 from core.data.reading.aligning.parts import Stored
 
-MOST_LABELS = 200  # different values of a column in which some are lists and some are not
+MOST_LABELS = 200  # distinct values of a column in which only some are lists
 UNPRINTABLE = r"[\x00-\x08\x0e-\x1f]"
 
 
 def unwrap(column: list[Stored]) -> list[Note]:
-    """Changes what is wrapped in a column of all parts, and says so."""
+    """Unwraps the values of a column in all parts, and returns notes on what was changed."""
     return [*_bytes_to_text(column), *_lists_to_values(column), *_texts_to_values(column)]
 
 
@@ -37,7 +37,7 @@ def _is_text(values: Any) -> bool:
 
 
 def _decoded(values: Any) -> Any:
-    """Bytes as text; those of a fixed length without the zeros that fill them. Raises ArrowException."""
+    """Decodes bytes as UTF-8, without the zeros that pad a fixed length. Raises ArrowException."""
     if pa.types.is_fixed_size_binary(values.type):
         values = pa.array([v and v.rstrip(b"\0") for v in values.to_pylist()], pa.binary())
     return pc.cast(values, pa.string())
@@ -75,12 +75,12 @@ def _texts_to_values(column: list[Stored]) -> list[Note]:
 
 
 def _may_be_lists(stored: Stored) -> bool:
-    """Whether some of a sample of the texts are lists."""
+    """Whether some of the sampled texts are lists."""
     return stored.convert is not None or stored.column in stored.part.with_lists
 
 
 def _are_lists(wrapped: list[Stored]) -> bool:
-    """Whether all texts are lists of one value, or some are and the different values are few enough to be labels."""
+    """Whether all texts are lists of one value, or some are and the distinct values are few enough to be labels."""
     seen: set[str] = set()
     rows = filled = empty = 0
     for stored in wrapped:

@@ -1,4 +1,4 @@
-"""Each split as one Parquet file: a file in which nothing changes stays where it is, others are written anew."""
+"""Stores each split as one Parquet file: an unchanged file stays where it is, others are rewritten or joined."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from core.errors import DataError
 from core.wording import library_message
 
 BATCH_ROWS = 20_000
-UNPACKED = "unpacked"  # beside the splits: files on their way
+UNPACKED = "unpacked"  # the folder of temporary files, beside the splits
 
 
 def store(parts: Sequence[Part], aligned: Aligned, folder: Path, progress: Progress) -> dict[str, Path]:
-    """The Parquet file of each split, in their order; those that are written lie in `folder`. Raises DataError."""
+    """Returns the Parquet file of each split, in order; new files are written to `folder`. Raises DataError."""
     changed = {id(s.part) for column in aligned.columns.values() for s in column if s.convert is not None}
     by_split: dict[str, list[Part]] = {}
     for part in parts:
@@ -46,9 +46,9 @@ def store(parts: Sequence[Part], aligned: Aligned, folder: Path, progress: Progr
 
 
 def write(parts: Sequence[Part], aligned: Aligned, target: Path, tick: Callable[[float], None]) -> None:
-    """The rows of the files of a split to one, in order, as they are to be stored.
+    """Joins the files of a split into one, in order.
 
-    A column that a file does not have is null there. Raises DataError if the columns of the files do not fit.
+    A column that a file lacks is null in its rows. Raises DataError if the columns of the files do not fit together.
     """
     stored = {(id(s.part), name): s for name, column in aligned.columns.items() for s in column}
     rows, done = sum(part.rows for part in parts) or 1, 0
@@ -81,21 +81,21 @@ def _unfit(parts: Sequence[Part], error: Exception) -> DataError:
 
 
 def _kept(path: Path, target: Path, folder: Path) -> Path:
-    """Where a file stays: where it is, unless it was unpacked, or readers would take its path for a pattern."""
+    """Returns the path of an unchanged file: its own, or `target` if it was unpacked or its path is like a pattern."""
     if path.is_relative_to(folder):
         return path if path.parent == folder else path.rename(target)
     return linked(path, target) if any(c in "*?[" for c in str(path)) else path
 
 
 def linked(path: Path, target: Path) -> Path:
-    """The same file under another name, `target`, which is a copy where there can be no link."""
+    """Links a file to another name, `target`; copies it where links are not possible."""
     try:
         target.hardlink_to(path)
-    except OSError:  # another disk, or one that has no links
+    except OSError:  # another disk, or a file system without links
         shutil.copyfile(path, target)
     return target
 
 
 def name_of(split: str) -> str:
-    """A split's name as part of a file name that every file system takes."""
+    """Returns a split's name with only characters that every file system allows."""
     return "".join(c if (c.isascii() and c.isalnum()) or c in "-_" else "_" for c in split)[:60]

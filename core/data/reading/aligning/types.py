@@ -1,4 +1,4 @@
-"""One table of Arrow types: what a person calls a column, and its values as text.
+"""The kinds of columns: one table of Arrow types, the kind that people see, and the values as text.
 
 | Arrow | kind | as text |
 |---|---|---|
@@ -9,12 +9,12 @@
 | decimal of any width | decimal | 1.10 |
 | date, time, timestamp (in UTC), duration | date | 2024-05-01, 10:30:00, 2024-05-01 10:30:00, a count of units |
 | null | empty | no value |
-| lists of any kind | list | none; one of a single value is read as that value (see `lists`) |
-| binary of any kind | bytes | none; what is UTF-8 is read as text (see `reshaping`) |
+| lists of any kind | list | none; a list of one value is read as that value (see `lists`) |
+| binary of any kind | bytes | none; bytes of UTF-8 are read as text (see `reshaping`) |
 | struct, map | object | none |
 | union, interval, unknown | other | none |
 
-Dictionaries, extension types and run-end encoding count as what they hold.
+Dictionaries, extension types and run-end encoding count as the type that they hold.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ Kind = Literal[
     "text", "integer", "float", "boolean", "class", "decimal", "date", "empty", "list", "bytes", "object", "other"
 ]  # fmt: skip
 PLAIN: tuple[Kind, ...] = ("text", "integer", "float", "boolean", "class", "decimal", "date")
-"""The kinds of one value per row: they can be labels, and be read as text."""
+"""The kinds with one value per row: they can be labels, and can be read as text."""
 
 _HOLDS = {
     "list": "lists of several values",
@@ -47,7 +47,7 @@ _SIGNATURES = {
 
 
 def kind_of(kind: pa.DataType) -> Kind:
-    """What a person would call a type; see Column."""
+    """Returns the kind of an Arrow type."""
     types = pa.types
     inner = _inner(kind)
     if inner is not None:
@@ -94,16 +94,16 @@ def is_bytes(kind: pa.DataType) -> bool:
 
 
 def _inner(kind: pa.DataType) -> pa.DataType | None:
-    """What a wrapper holds: a dictionary, an extension type, a run-end encoding; None for any other type."""
+    """Returns the type inside a dictionary, an extension type or a run-end encoding; None for any other type."""
     if pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
         return kind.value_type
     return kind.storage_type if isinstance(kind, pa.BaseExtensionType) else None
 
 
 def plain(values: Any) -> Any:
-    """An array or column without dictionary, extension type and run-end encoding; views and half floats as others.
+    """Unwraps an array or column: decodes dictionaries, extension types and run-end encoding.
 
-    For the last two Arrow lacks functions.
+    Views and half floats become plain strings, bytes and floats, since Arrow lacks functions for them.
     """
     if isinstance(values, pa.ChunkedArray):
         return pa.chunked_array([plain(chunk) for chunk in values.chunks], plain_type(values.type))
@@ -118,13 +118,13 @@ def plain(values: Any) -> Any:
 
 
 def plain_type(kind: pa.DataType) -> pa.DataType:
-    """The type of plain values."""
+    """Returns the type that `plain` gives to values of a type."""
     inner = _inner(kind)
     return plain_type(inner) if inner is not None else _COMMON.get(kind, kind)
 
 
 def as_text(values: Any) -> Any:
-    """The values of a plain column as text, string; see the table above. Raises ArrowException for other columns."""
+    """Converts the values of a plain column to text (see the table above). Raises ArrowException for other columns."""
     values = plain(values)
     kind = values.type
     if pa.types.is_floating(kind):
@@ -142,18 +142,18 @@ def as_text(values: Any) -> Any:
 
 
 def without_nan(values: Any) -> Any:
-    """Floats in which NaN is null; other values as they are."""
+    """Replaces NaN by null in floats; returns other values as they are."""
     if not pa.types.is_floating(values.type):
         return values
     return pc.if_else(pc.is_nan(values), pa.scalar(None, values.type), values)
 
 
 def holds(kind: Kind, arrow: pa.DataType, example: Any = None) -> str:
-    """What a column that is no plain one holds, for a sentence. example: one of its values, or None"""
+    """Describes, as a noun phrase, what a column that is not plain holds. example: one of its values, or None"""
     if isinstance(example, dict) and set(example) == {"bytes", "path"}:
         return "pictures or sounds, as files in the cells"
     if kind == "bytes" and isinstance(example, bytes):
-        return next((what for start, what in _SIGNATURES.items() if example.startswith(start)), _HOLDS[kind])
+        return next((content for start, content in _SIGNATURES.items() if example.startswith(start)), _HOLDS[kind])
     if kind == "object" and pa.types.is_struct(arrow) and arrow.num_fields:
         fields = ", ".join(arrow.field(i).name for i in range(min(5, arrow.num_fields)))
         return f"objects with {fields}"

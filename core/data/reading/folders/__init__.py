@@ -1,1 +1,1 @@
-"""What a folder of files is: which of them are data, in which splits, and what the names of folders say."""
+"""Reads folders: finds their data files, assigns them to splits, and takes columns and classes from folder names."""

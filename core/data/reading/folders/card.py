@@ -1,4 +1,4 @@
-"""Which files a dataset's card names: the `configs` in the first lines of README.md, as the Hub reads them."""
+"""Reads which files a dataset card names: the `configs` at the head of README.md, as the Hub reads them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Named:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without aliases: a few lines of them can expand to gigabytes."""
+    """A YAML loader that refuses aliases, as a few lines of them can expand to gigabytes."""
 
     def compose_node(self, parent: Any, index: int) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -36,9 +36,9 @@ class _Loader(yaml.SafeLoader):
 
 
 def named(entries: list[Entry], data: list[Entry], config: str | None) -> Named | None:
-    """What the card in a folder says of its data files; None if it says nothing that fits them.
+    """Returns the data files that a folder's card names for a configuration; None if it names none of them.
 
-    Raises DataError for a configuration that it does not have.
+    Raises DataError for a configuration that the card does not have.
     """
     card = next((entry for entry in entries if entry.name.lower() == "readme.md"), None)
     configs = {str(c.get("config_name", "default")): c for c in _configs(card) if isinstance(c, dict)} if card else {}
@@ -72,7 +72,7 @@ def _configs(card: Entry) -> list[Any]:
 
 
 def _patterns(data_files: Any) -> dict[str, list[str]]:
-    """Patterns by split; the Hub takes a pattern, a list of them, or a list of splits with their paths."""
+    """Returns patterns by split. As on the Hub: one pattern, a list of patterns, or a list of splits with paths."""
     items = data_files if isinstance(data_files, list) else [data_files]
     result: dict[str, list[str]] = {}
     for item in items[:MAX_PATTERNS]:
@@ -89,8 +89,8 @@ def _matching(patterns: list[str], prefix: str, data: list[Entry]) -> list[Entry
 
 
 def _fits(rule: tuple[str, ...], parts: tuple[str, ...]) -> bool:
-    """Whether a path fits a pattern: `*` stays within a folder, `**` goes into all below."""
-    reached = {0}  # how many parts of the path the pattern may have used so far
+    """Whether a path matches a pattern, in which `*` stays within a folder and `**` spans folders."""
+    reached = {0}  # how many parts of the path the pattern may have matched so far
     for piece in rule:
         if piece == "**":
             reached = {n for start in reached for n in range(start, len(parts) + 1)}

@@ -1,8 +1,8 @@
-"""Delta Lake: which files of a folder are the table of today. The log decides; files that it took out stay where they
-lie, and must not come back.
+"""Reads the log of a Delta Lake table, which decides the files of its current version. Files that the log has removed
+may still lie in the folder, and must not be read.
 
-Reads the log's JSON files from the last checkpoint on. What needs more than the list of files is refused with its
-reason: deletion vectors, renamed columns, checkpoints in several parts.
+The log is read from the last checkpoint on. Features that need more than a list of files are refused with a reason:
+deletion vectors, renamed columns, checkpoints in several parts.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Table:
 
 
 def table(entries: list[Entry]) -> Table | None:
-    """The table that a folder's log describes; None if there is no log. Raises DataError."""
+    """Returns the table that a folder's log describes; None if there is no log. Raises DataError."""
     log = [entry for entry in entries if entry.name.startswith("_delta_log/")]
     if not log:
         return None
@@ -100,7 +100,7 @@ def _apply(result: Table, action: dict[str, Any]) -> None:
 
 
 def _inner(path: Any) -> str:
-    """A file's path inside the table's folder. Raises DataError for one elsewhere."""
+    """Returns a file's path inside the table's folder. Raises DataError for a path outside."""
     inner = PurePosixPath(unquote(str(path or "")))
     if inner.is_absolute() or ".." in inner.parts or ":" in inner.parts[0] or not inner.parts:
         raise DataError(f"the Delta table names a file outside its folder; {WRITE_PARQUET}", "data.path")

@@ -1,4 +1,4 @@
-"""What a folder is to be read as: tables in splits, texts by class, or a layout that a tool has written."""
+"""Decides how a folder is read: as tables in splits, as texts by class, or in the layout of the tool that wrote it."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from core.wording import counted
 
 MAX_FILES = 1000
 SIDECARS = {"readme.md", "dataset_dict.json", "dataset_info.json", "state.json"}
-# A page asks again and again whether a dataset has changed. One whose files take this long to look at is looked at
-# again only after so many times as long: a change in 50,000 texts is seen some seconds later.
+# Pages often ask whether a dataset has changed. If listing its files takes longer than SLOW_S, the list is kept for
+# KEPT times as long, so that a change in 50,000 texts is seen some seconds later.
 SLOW_S, KEPT = 0.3, 20
 _SEEN: dict[Path, tuple[float, list[Entry]]] = {}
 ORDER = {"train": 0, "validation": 1, "test": 2}
@@ -29,7 +29,7 @@ ORDER = {"train": 0, "validation": 1, "test": 2}
 
 @dataclass(frozen=True)
 class Table:
-    """A file of a table: its split, and the columns that the folders above it name."""
+    """A file of a table: its split, and the columns that its folders name."""
 
     entry: Entry
     split: str
@@ -38,19 +38,19 @@ class Table:
 
 @dataclass
 class Layout:
-    """What is read of a file or folder: tables, or texts by class; and sentences about it."""
+    """How a file or folder is read: as tables, or as texts by class; with notes for people."""
 
     root: Path
     tables: list[Table] = field(default_factory=list)
     texts: Texts | None = None
     notes: list[Note] = field(default_factory=list)
-    saved: bool = False  # by save_to_disk, which says in dataset_info.json what its columns are
+    saved: bool = False  # by save_to_disk, whose dataset_info.json describes the columns
 
 
 def candidates(path: Path, settings: Settings) -> list[Entry]:
-    """The files that may be read, the same that decide whether a dataset has changed. Opens none of them.
+    """Lists the files that may be read, and that decide whether a dataset has changed. Opens none of them.
 
-    Raises DataError if there is none, or too many.
+    Raises DataError if there are none, or too many.
     """
     if not path.is_dir():
         stat = path.stat()
@@ -70,19 +70,14 @@ def candidates(path: Path, settings: Settings) -> list[Entry]:
 
 
 def look(path: Path, settings: Settings, config: str | None = None) -> Layout:
-    """How a file or folder is read; config: which configuration of a dataset card. Raises DataError."""
+    """Decides how a file or folder is read. config: a configuration of the dataset card. Raises DataError."""
     if not path.is_dir():
         return Layout(path.parent, [Table(entry, "train") for entry in candidates(path, settings)])
-    found = walk(path, settings)
-    found.entries = in_order(found.entries)
-    _refuse_foreign(path, found.entries)
-    notes = _link_notes(found)
-    layout = (
-        _delta(path, found.entries)
-        or _saved(path, found.entries)
-        or _texts(path, found.entries)
-        or _plain(path, found.entries, config)
-    )
+    walked = walk(path, settings)
+    entries = in_order(walked.entries)
+    _refuse_foreign(path, entries)
+    notes = _link_notes(walked)
+    layout = _delta(path, entries) or _saved(path, entries) or _texts(path, entries) or _plain(path, entries, config)
     layout.notes = notes + layout.notes
     return layout
 
@@ -107,7 +102,7 @@ def _is_sidecar(entry: Entry) -> bool:
 
 
 def _no_data(path: Path, entries: list[Entry]) -> DataError:
-    """No file of a kind that is read: says what is there, if that is known."""
+    """Explains that a folder has no data file, and what one of its files is if that is known."""
     for entry in entries[:5]:
         try:
             files.identify(entry.path)
@@ -120,7 +115,7 @@ def _no_data(path: Path, entries: list[Entry]) -> DataError:
 
 
 def _refuse_foreign(path: Path, entries: list[Entry]) -> None:
-    """Tables whose files alone do not tell which rows are in them."""
+    """Raises DataError for table formats whose files may hold rows that are no longer in the table."""
     kind = ""
     if any(re.fullmatch(r"(.*/)?metadata/[^/]*\.metadata\.json", entry.name) for entry in entries):
         kind = "an Iceberg table"
@@ -136,14 +131,13 @@ def _refuse_foreign(path: Path, entries: list[Entry]) -> None:
         )
 
 
-def _link_notes(found: Walk) -> list[Note]:
+def _link_notes(walked: Walk) -> list[Note]:
     notes = []
-    if found.broken_links:
-        notes.append(Note(f"Not read, as they cannot be opened: {shortened(found.broken_links)}.", "warning"))
-    if found.foreign_links:
-        notes.append(
-            Note(f"Not read, as they lead to where nothing may be opened: {shortened(found.foreign_links)}.", "warning")
-        )
+    if walked.broken_links:
+        notes.append(Note(f"Not read, as they cannot be opened: {shortened(walked.broken_links)}.", "warning"))
+    if walked.foreign_links:
+        links = shortened(walked.foreign_links)
+        notes.append(Note(f"Not read, as they lead to where nothing may be opened: {links}.", "warning"))
     return notes
 
 
@@ -152,18 +146,21 @@ def _delta(path: Path, entries: list[Entry]) -> Layout | None:
     if table is None:
         return None
     by_name = {entry.name: entry for entry in entries}
-    missing = [name for name in table.files if name not in by_name]
-    if missing or not table.files:
-        what = f"its file {missing[0]} is missing" if missing else "it has no files"
-        raise DataError(f"the Delta table {path.name!r} cannot be read: {what}; copy it again", "data.path")
+    if not table.files:
+        raise DataError(f"the Delta table {path.name!r} cannot be read: it has no files; copy it again", "data.path")
+    if missing := [name for name in table.files if name not in by_name]:
+        raise DataError(
+            f"the Delta table {path.name!r} cannot be read: its file {missing[0]} is missing; copy it again",
+            "data.path",
+        )
     known = [by_name[name] for name in sorted(table.files)]
     values = {entry.name: tuple(table.files[entry.name].items()) for entry in known}
     stale = sum(files.is_data_name(e.name) and e.name not in table.files for e in entries)
     layout = _in_splits(path, known, values, one_table=True)
-    outdated = (
-        f"; {counted(stale, 'file')} that it no longer names {'is' if stale == 1 else 'are'} left out" if stale else ""
-    )
-    layout.notes.insert(0, Note(f"A Delta table, read as its log has it{outdated}."))
+    note = "This is a Delta table, read as its log describes it."
+    if stale:
+        note = f"This is a Delta table, read as its log describes it, without {counted(stale, 'outdated file')}."
+    layout.notes.insert(0, Note(note))
     return layout
 
 
@@ -222,9 +219,9 @@ def _card_note(chosen: card.Named) -> Note:
 def _in_splits(
     path: Path, data: list[Entry], known: dict[str, tuple[tuple[str, str | None], ...]], one_table: bool = False
 ) -> Layout:
-    """Tables in splits by the names of files and folders; `known`: columns that a log names, by file.
+    """Assigns tables to splits by the names of files and folders.
 
-    one_table: the files' own names say nothing, as a tool has made them up
+    known: file → columns that a log names; one_table: ignore the names of the files, which a tool has generated
     """
     kept, notes = (data, []) if one_table else _one_format(data)
     by_key = names.split_key(entry.inner for entry in kept)
@@ -238,8 +235,7 @@ def _in_splits(
     if len(tables) > 1:
         notes.append(_split_note(tables))
     if keys := list(dict.fromkeys(key for table in tables for key, _ in table.values)):
-        what = "column" if len(keys) == 1 else "columns"
-        notes.append(Note(f"Folders called key=value make the {what} {shortened(keys)}."))
+        notes.append(Note(f"Columns made from folders called key=value: {shortened(keys)}."))
     return Layout(path, tables, notes=notes)
 
 
@@ -251,7 +247,7 @@ def _split_note(tables: list[Table]) -> Note:
 
 
 def _one_format(data: list[Entry]) -> tuple[list[Entry], list[Note]]:
-    """Of files that differ in their suffix alone, the one in the best format."""
+    """Keeps one of several files that differ only in their suffix: the one in the best format."""
     best: dict[PurePosixPath, Entry] = {}
     dropped = []
     ranks = {suffix: rank for rank, suffix in enumerate(PREFERENCE)}
@@ -267,6 +263,6 @@ def _one_format(data: list[Entry]) -> tuple[list[Entry], list[Note]]:
 
 
 def shortened(items: Iterable[str]) -> str:
-    """Names for a sentence: the first few, and how many more there are."""
+    """Lists names for a sentence: the first few, and how many more there are."""
     known = list(items)
     return ", ".join(known[:4]) + (f" and {len(known) - 4:,} more" if len(known) > 4 else "")

@@ -1,4 +1,4 @@
-"""What names of files and folders say: the split, which of several shards, and the values of key=value folders."""
+"""Reads the names of files and folders: the split, the shard of a table, and the values of key=value folders."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from core.data.reading.folders.walk import KEY_VALUE
 SPLIT_KEYS = {"split", "subset", "set", "fold", "partition", "dataset", "part", "usage"}
 NO_VALUE = {"__HIVE_DEFAULT_PARTITION__", "__DEFAULT_PARTITION__"}
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
-WRITTEN = re.compile(  # by Spark, Hive, Hadoop, DuckDB: a whole name that says which part it is and nothing else
+WRITTEN = re.compile(  # a whole name by Spark, Hive, Hadoop or DuckDB that only numbers the part
     rf"part-([mr]-)?\d+(-tid-\d+)?(-{UUID}|-[0-9a-f]{{32}})?(-\d+)*([-.]c\d+)?(\.(snappy|gz|zstd?|lz4|lzo|bz2?|uncompressed))*"
     rf"|\d{{6}}_\d+(_copy_\d+)?|(data_|part[-_.]?|chunk[-_]?|shard[-_]?)\d+|0\d*|\d{{1,3}}|{UUID}(-\d+)?|[0-9a-f]{{32}}(-\d+)?",
     re.IGNORECASE,
 )
-SHARD = re.compile(  # but train.v1 and train.v2 are two versions
+SHARD = re.compile(  # train.v1 and train.v2 are no shards but two versions
     r"(?<![-_.]v)(?<!\d)[-_.]?(part|shard|chunk)?[-_.]?\d+([-_]of[-_]\d+)?$", re.IGNORECASE
 )
 CODEC = re.compile(r"\.(snappy|gz|zstd|zst|lz4|lzo|br|uncompressed)$", re.IGNORECASE)  # of a Parquet file: a.gz.parquet
 
 
 def is_split_word(name: str) -> bool:
-    """Whether a name is a split's and nothing else."""
+    """Whether a name is only the name of a split."""
     return any(name.lower() in words for words in SPLIT_WORDS.values())
 
 
 def key_values(inner: PurePosixPath) -> tuple[tuple[str, str | None], ...]:
-    """The columns that the folders of a path name, `label=pos/split=train/a.csv`; None is an empty value."""
+    """Returns the columns that the folders of a path name, as in `label=pos/split=train/a.csv`; None for no value."""
     pairs = []
     for part in inner.parts[:-1]:
         if KEY_VALUE.fullmatch(part):
@@ -40,7 +40,7 @@ def key_values(inner: PurePosixPath) -> tuple[tuple[str, str | None], ...]:
 
 
 def split_key(paths: Iterable[PurePosixPath]) -> str | None:
-    """The key of key=value folders whose values are the names of splits and nothing else."""
+    """Returns the key of key=value folders whose values are all names of splits; None if there is no such key."""
     values: dict[str, set[str | None]] = {}
     for path in paths:
         for key, value in key_values(path):
@@ -50,7 +50,7 @@ def split_key(paths: Iterable[PurePosixPath]) -> str | None:
 
 
 def whole_stem(inner: Path | PurePosixPath) -> str:
-    """A file's name without suffix and without what says how it is packed; dots stay."""
+    """Returns a file's name without its suffixes of format and packing; other dots stay."""
     if PART.fullmatch(bare_name(inner)) and not re.search(r"\.[a-z]+$", inner.name, re.IGNORECASE):
         return bare_name(inner)
     stem = stem_of(inner)
@@ -60,9 +60,9 @@ def whole_stem(inner: Path | PurePosixPath) -> str:
 
 
 def splits(paths: list[PurePosixPath], by_key: str | None) -> dict[PurePosixPath, str]:
-    """The split of each file of a folder, by words in its name, else in its folders' names, else its own name.
+    """Returns the split of each file: by a word in its name, else in its folders' names, else its own name.
 
-    Shards of one table get the same name. by_key: the key=value folders that name splits, if any do
+    Shards of one table get the same split. by_key: the key of key=value folders that name splits, or None
     """
     shards: dict[tuple[str | None, str], int] = {}
     groups: dict[PurePosixPath, tuple[str | None, str, bool]] = {}
@@ -82,7 +82,7 @@ def splits(paths: list[PurePosixPath], by_key: str | None) -> dict[PurePosixPath
 
 
 def _base(path: PurePosixPath) -> str:
-    """What the shards of one table have in common in their names; empty where a tool has numbered the parts only."""
+    """Returns the common part of the names of a table's shards; empty for names that only number the parts."""
     stem = whole_stem(path)
     if WRITTEN.fullmatch(stem):
         return ""
@@ -90,7 +90,7 @@ def _base(path: PurePosixPath) -> str:
 
 
 def _word(path: PurePosixPath, by_key: str | None) -> tuple[str | None, bool]:
-    """The split that a path speaks of, and whether the file's own name does."""
+    """Returns the split that a path contains, and whether it is in the file's own name."""
     own = split_of(whole_stem(path))
     if own:
         return own, True

@@ -1,4 +1,4 @@
-"""Texts that lie in files of their own, or one per line, to a table of text and label."""
+"""Reads plain text files, with one text per file or per line, into a table of text and label."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ BATCH_CHARACTERS = 8 * 1024**2
 
 @dataclass
 class Skipped:
-    """Files that hold no text that can be used, by why."""
+    """Counts of the files without usable text, by reason."""
 
     empty: int = 0
     unreadable: int = 0
     binary: int = 0
-    damaged: int = 0  # read, but with bytes that no text has
+    damaged: int = 0  # read, but with bytes that are not text
 
 
 def write(texts: Texts, split: str, path: Path, encoding: str | None, tick: Callable[[float], None]) -> tuple[
     StringColumns, list[Note]
 ]:  # fmt: skip
-    """The texts of one split as a Parquet file of strings, and sentences on how they were read. Raises DataError."""
+    """Writes the texts of one split to a Parquet file of strings; returns its columns and notes. Raises DataError."""
     classes = texts.splits[split]
     total, skipped = max(1, sum(map(len, classes.values()))), Skipped()
     detected = None if encoding or texts.per_line else _other_encoding(classes, path.with_suffix(".sample"))
@@ -62,13 +62,13 @@ def write(texts: Texts, split: str, path: Path, encoding: str | None, tick: Call
 def _texts_of(
     entry: Entry, per_line: bool, encoding: str | None, other: Detected | None, skipped: Skipped
 ) -> Iterator[str]:
-    """The texts of a file: all of it, or its lines without the blank ones."""
+    """Yields the texts of a file: all of it as one text, or each line that is not blank."""
     if not entry.size:
         skipped.empty += 1
         return
     try:
-        if sentence := pointer(entry.path):
-            raise DataError(sentence, "data.path")
+        if message := pointer(entry.path):
+            raise DataError(message, "data.path")
         if per_line:
             detected = encodings.check(entry.path, encoding) if encoding else encodings.detect(entry.path)
             with encodings.open_text(entry.path, detected, "") as stream:
@@ -76,8 +76,8 @@ def _texts_of(
             return
         if entry.size > MAX_TEXT_BYTES:
             raise DataError(
-                f"{entry.name} has {entry.size / 1024**2:,.0f} MB, more than one text has (the most is "
-                f"{MAX_TEXT_BYTES // 1024**2} MB); take it out of the folder",
+                f"{entry.name} has {entry.size / 1024**2:,.0f} MB; one text may have at most "
+                f"{MAX_TEXT_BYTES // 1024**2} MB. Take the file out of the folder",
                 "data.path",
             )
         content = entry.path.read_bytes()
@@ -119,7 +119,7 @@ def _decoded(entry: Entry, content: bytes, encoding: str | None, other: Detected
 
 
 def _other_encoding(classes: dict[str, list[Entry]], sample: Path) -> Detected | None:
-    """The encoding of the files that are not UTF-8, detected over all of them together; None if there are none."""
+    """Detects the encoding of the files that are not UTF-8, from all of them together; None if there are none."""
     size = 0
     try:
         with sample.open("wb") as out:
@@ -132,7 +132,7 @@ def _other_encoding(classes: dict[str, list[Entry]], sample: Path) -> Detected |
 
 
 def _foreign(entry: Entry) -> bytes:
-    """What is in a file that is not UTF-8; nothing if it is, or cannot be read."""
+    """Returns the content of a file that is not UTF-8; empty if it is UTF-8 or cannot be read."""
     if entry.size > MAX_TEXT_BYTES:
         return b""
     try:

@@ -1,4 +1,4 @@
-"""What `save_to_disk` of Hugging Face's datasets leaves: Arrow files that state.json names, a folder per split."""
+"""Reads datasets that Hugging Face's `save_to_disk` wrote: Arrow files that state.json names, a folder per split."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_JSON = 8 * 1024**2
 
 
 def splits(entries: list[Entry]) -> dict[str, list[Entry]] | None:
-    """The Arrow files of each split of a saved dataset, in their order; else None. Raises DataError."""
+    """Returns the Arrow files of each split, in order; None if the folder is no saved dataset. Raises DataError."""
     by_name = {entry.name: entry for entry in entries}
     if "dataset_dict.json" in by_name:
         names = _json(by_name["dataset_dict.json"]).get("splits")
@@ -28,7 +28,7 @@ def splits(entries: list[Entry]) -> dict[str, list[Entry]] | None:
 
 
 def features(arrow: Path) -> dict[str, Any]:
-    """What dataset_info.json beside an Arrow file says of its columns; empty if nothing does."""
+    """Returns the features in the dataset_info.json beside an Arrow file: column → type; empty if there are none."""
     path = arrow.with_name("dataset_info.json")
     try:
         if path.stat().st_size > MAX_JSON:
@@ -36,8 +36,8 @@ def features(arrow: Path) -> dict[str, Any]:
         tree = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         return {}
-    found = tree.get("features") if isinstance(tree, dict) else None
-    return found if isinstance(found, dict) else {}
+    columns = tree.get("features") if isinstance(tree, dict) else None
+    return columns if isinstance(columns, dict) else {}
 
 
 def _files(by_name: dict[str, Entry], prefix: str) -> list[Entry]:
@@ -51,10 +51,16 @@ def _files(by_name: dict[str, Entry], prefix: str) -> list[Entry]:
         )
     listed = tree.get("_data_files")
     names = [f.get("filename") for f in listed or () if isinstance(f, dict)] if isinstance(listed, list) else []
-    missing = [name for name in names if f"{prefix}{name}" not in by_name]
-    if not names or missing:
-        what = f"its file {prefix}{missing[0]}" if missing else f"{prefix}state.json or what that should name"
-        raise DataError(f"the saved dataset is incomplete: {what} is missing; copy or save it again", "data.path")
+    if not names:
+        raise DataError(
+            f"the saved dataset is incomplete: {prefix}state.json is missing, or names no files; copy or save it again",
+            "data.path",
+        )
+    if missing := [name for name in names if f"{prefix}{name}" not in by_name]:
+        raise DataError(
+            f"the saved dataset is incomplete: its file {prefix}{missing[0]} is missing; copy or save it again",
+            "data.path",
+        )
     return [by_name[f"{prefix}{PurePosixPath(str(name))}"] for name in names]
 
 
@@ -64,7 +70,7 @@ def _json(entry: Entry) -> dict[str, Any]:
             raise ValueError("it is too large")
         tree = json.loads(entry.path.read_text(encoding="utf-8"))
         if not isinstance(tree, dict):
-            raise ValueError("it is no JSON object")
+            raise ValueError("it is not a JSON object")
     except (OSError, ValueError, RecursionError) as error:
         raise DataError(f"{entry.name} cannot be read ({error}); save the dataset again", "data.path") from None
     return tree

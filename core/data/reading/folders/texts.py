@@ -1,4 +1,4 @@
-"""Folders of plain texts: a folder per class with a file per text (IMDb, 20 newsgroups), or a file per class.
+"""Recognises plain texts in a folder per class with a file per text (IMDb, 20 newsgroups), or in a file per class.
 
 aclImdb/train/pos/0_9.txt, aclImdb/test/neg/1_2.txt      a text each; the class is the folder, train and test are splits
 pos.txt, neg.txt                                         a text per line; the class is the file's name
@@ -30,14 +30,14 @@ SAMPLE_BYTES = 16 * 1024
 
 @dataclass
 class Texts:
-    """Texts by split and class, and how they lie: `per_line` where each line of a file is one."""
+    """Files of texts by split and class. per_line: whether each line is a text, else each file is one."""
 
     per_line: bool
     splits: dict[str, dict[str, list[Entry]]] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
 
     def add(self, split: str, label: str, entry: Entry) -> None:
-        """Enters one file."""
+        """Adds a file."""
         self.splits.setdefault(split, {}).setdefault(label, []).append(entry)
 
     @property
@@ -52,7 +52,7 @@ class Texts:
 
 
 def recognise(entries: list[Entry], folder: str) -> Texts | None:
-    """The texts of a folder that has them by class; None if it holds tables. Raises DataError for texts without any."""
+    """Returns the texts of a folder by class; None if it holds tables. Raises DataError for texts without classes."""
     plain = [e for e in entries if is_text_name(e) and not is_hidden(e.name)]
     tables = [e for e in entries if base_suffix(e.inner) in DATA_SUFFIXES - {".txt"} and _is_table_name(e)]
     if not plain:
@@ -86,7 +86,7 @@ def is_text_name(entry: Entry) -> bool:
 
 
 def _class_folders(plain: list[Entry]) -> Texts | None:
-    """A folder per class with a file per text, below folders of splits or not."""
+    """Recognises a folder per class with a file per text, with or without folders of splits above."""
     counts = Counter(entry.inner.parent for entry in plain)
     above = {ancestor for parent in counts for ancestor in parent.parents}
     places = {parent: ("", "") if parent in above else _place(parent) for parent in counts}
@@ -99,13 +99,13 @@ def _class_folders(plain: list[Entry]) -> Texts | None:
     sample = inside[::step]
     if sum(map(_is_table, sample)) * 2 > len(sample):
         return None
-    # A folder with texts and classes below it, or with a split's name and no class above: a class that is not read.
+    # Texts without a class: those beside the folders of classes, or in the folder of a split.
     left_out = {p: counts[p] for p in counts if not places[p][1] and (_place(p)[1] if p in above else p.parts)}
     return _sorted_in(inside, places, Counter({p.as_posix(): count for p, count in left_out.items()}))
 
 
 def _sorted_in(inside: list[Entry], places: dict[PurePosixPath, tuple[str, str]], without: Counter[str]) -> Texts:
-    """without: texts that have no class, by their folder"""
+    """Collects the texts by split and class, with notes. without: folder → texts that have no class"""
     texts = Texts(per_line=False)
     for entry in inside:
         split, label = places[entry.inner.parent]
@@ -114,14 +114,14 @@ def _sorted_in(inside: list[Entry], places: dict[PurePosixPath, tuple[str, str]]
         else:
             texts.add(split, label, entry)
     for name, count in without.most_common(MAX_NOTES):
-        have = "has no class and is" if count == 1 else "have no class and are"
-        texts.notes.append(Note(f"{counted(count, 'text')} in {name} {have} left out.", "warning"))
-    texts.notes.insert(0, _note(texts, "Each file is one text, and the name of its folder is its class"))
+        texts.notes.append(Note(f"Left out, without a class: {counted(count, 'text')} in {name}.", "warning"))
+    note = f"Each file is one text, and the name of its folder is its class: {_class_list(texts)}."
+    texts.notes.insert(0, Note(note))
     return texts
 
 
 def _place(parent: PurePosixPath) -> tuple[str, str]:
-    """The split and the class that the folder of a text stands for; an empty class if it stands for none."""
+    """Returns the split and the class that a folder of texts stands for; an empty class if there is none."""
     if key_values(parent / "file"):
         return "train", ""  # columns of a table
     label = next((part for part in reversed(parent.parts) if not is_split_word(part)), "")
@@ -133,14 +133,14 @@ def _place(parent: PurePosixPath) -> tuple[str, str]:
 
 
 def _is_wrapper(name: str) -> bool:
-    """Whether a folder is one of a split, with the name of the dataset before it: 20news-bydate-train."""
+    """Whether a folder's name is a dataset's name followed by a split: 20news-bydate-train."""
     return any(
         name.lower().endswith(f"{mark}{word}") for mark in "-_." for words in SPLIT_WORDS.values() for word in words
     )
 
 
 def _class_files(lines: list[Entry]) -> Texts | None:
-    """A file per class with a text per line: pos.txt and neg.txt, train_pos.txt or train/pos.txt."""
+    """Recognises a file per class with a text per line: pos.txt and neg.txt, train_pos.txt or train/pos.txt."""
     texts = Texts(per_line=True)
     for entry in lines:
         stem = whole_stem(entry.inner)
@@ -153,10 +153,10 @@ def _class_files(lines: list[Entry]) -> Texts | None:
     files = len(texts.entries)
     if len(texts.classes) < 2 or files > MAX_CLASS_FILES or sum(_lines(e) > 1 for e in lines) * 2 < files:
         return None
-    texts.notes.append(_note(texts, "Each line is one text, and the name of its file is its class"))
+    texts.notes.append(Note(f"Each line is one text, and the name of its file is its class: {_class_list(texts)}."))
     if joined := [names for classes in texts.splits.values() for names in classes.values() if len(names) > 1]:
-        shown = "; ".join(", ".join(entry.name for entry in names[:4]) for names in joined[:3])
-        texts.notes.append(Note(f"Files whose names differ in a number are parts of one class: {shown}.", "warning"))
+        parts = "; ".join(", ".join(entry.name for entry in names[:4]) for names in joined[:3])
+        texts.notes.append(Note(f"Files whose names differ in a number are parts of one class: {parts}.", "warning"))
     return texts
 
 
@@ -166,21 +166,22 @@ def _split_words() -> str:
 
 
 def _check_parallel(lines: list[Entry], folder: str) -> None:
-    """Refuses texts and labels in two files: what belongs together is only known by the number of the line."""
+    """Raises DataError for texts and labels in separate files, where only the line number joins text and label."""
     parallel = [e for e in lines if PARALLEL.intersection(re.split(r"[^a-z]+", whole_stem(e.inner).lower()))]
-    shown = [e.name for e in parallel[:4]]
+    names = ", ".join(e.name for e in parallel[:4])
     if len(parallel) >= 2 or (parallel and len(lines) == 2):
         raise DataError(
-            f"the folder {folder!r} has texts and labels in files of their own ({', '.join(shown)}); "
-            "bring them together into one table with a column for each",
+            f"the folder {folder!r} has texts and labels in separate files ({names}); bring them together into one "
+            "table with a column for each",
             "data.path",
         )
 
 
-def _note(texts: Texts, how: str) -> Note:
+def _class_list(texts: Texts) -> str:
+    """The number of classes and their names, for a note: "2 classes (neg, pos)"."""
     classes = texts.classes
-    shown = ", ".join(classes[:6]) + (f" and {len(classes) - 6:,} more" if len(classes) > 6 else "")
-    return Note(f"{how}: {counted(len(classes), 'class', 'classes')} ({shown}).")
+    names = ", ".join(classes[:6]) + (f" and {len(classes) - 6:,} more" if len(classes) > 6 else "")
+    return f"{counted(len(classes), 'class', 'classes')} ({names})"
 
 
 def _head(entry: Entry) -> str:

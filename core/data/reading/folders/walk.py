@@ -1,4 +1,4 @@
-"""The files of a folder and its subfolders, with size and time of change, none of them opened."""
+"""Lists the files of a folder and its subfolders with size and time of change, without opening them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.data.reading.files import is_data_name
 from core.errors import DataError, PathError
 from core.settings import Settings, allowed_path
 
-MAX_DEPTH = 4  # of folders below the chosen one; those called key=value do not count
+MAX_DEPTH = 4  # folders below the chosen one; folders called key=value do not count
 MAX_KEYS = 8
 MAX_ENTRIES = 250_000
 KEPT_HIDDEN = {"_delta_log"}
@@ -22,7 +22,7 @@ KEY_VALUE = re.compile(r"[^=]{1,100}=.*", re.DOTALL)
 
 @dataclass(frozen=True)
 class Entry:
-    """A file: its path inside the folder with forward slashes, and what tells whether it has changed."""
+    """A file: its path inside the folder with forward slashes, and the size and time that reveal a change."""
 
     name: str
     path: Path
@@ -37,7 +37,7 @@ class Entry:
 
 @dataclass
 class Walk:
-    """All files of a folder, folder by folder, and the data files that could not be taken, by why."""
+    """All files of a folder, folder by folder, and the data files that could not be listed, by reason."""
 
     root: Path
     entries: list[Entry] = field(default_factory=list)
@@ -46,13 +46,13 @@ class Walk:
 
 
 def natural(text: str) -> tuple[tuple[int, int | str], ...]:
-    """A key that sorts part-2 before part-10."""
+    """Returns a sort key that puts part-2 before part-10."""
     pieces = re.findall(r"[0-9]{1,18}|[^0-9]+|[0-9]+", text)
     return tuple((0, int(p)) if p.isascii() and p.isdigit() else (1, p) for p in pieces)
 
 
 def walk(root: Path, settings: Settings) -> Walk:
-    """The files of a folder. Raises DataError if there are very many, or the folder cannot be opened."""
+    """Lists the files of a folder. Raises DataError if there are too many, or the folder cannot be opened."""
     result = Walk(root)
     for count, (entry, name) in enumerate(_entries(root)):
         if count >= MAX_ENTRIES:
@@ -64,7 +64,7 @@ def walk(root: Path, settings: Settings) -> Walk:
 
 
 def in_order(entries: list[Entry]) -> list[Entry]:
-    """Files by name, part-2 before part-10."""
+    """Sorts files by name, part-2 before part-10."""
     return sorted(entries, key=lambda entry: natural(entry.name))
 
 
@@ -84,7 +84,7 @@ def _add(result: Walk, entry: os.DirEntry[str], name: str, settings: Settings) -
 
 
 def _entries(root: Path) -> Iterator[tuple[os.DirEntry[str], str]]:
-    """Everything that is no folder, with its path inside `root`, folder by folder."""
+    """Yields every file with its path inside `root`, folder by folder."""
     waiting = [(root, "", 0, 0)]
     while waiting:
         folder, prefix, depth, keys = waiting.pop()

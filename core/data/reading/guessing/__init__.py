@@ -1,1 +1,1 @@
-"""Which columns are text, label and split, by their names and values."""
+"""Guesses which columns are text, label and split, from their names and values."""

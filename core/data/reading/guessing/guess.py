@@ -1,4 +1,4 @@
-"""Which columns are the text and the label, guessed from their names and from some of their values."""
+"""Guesses the text columns and the label column from their names and from some of their values."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ MAX_CLASSES = 200
 
 @dataclass(frozen=True)
 class Guess:
-    """texts: one column, a pair, or none; label: None if no column looks like one; notes: what is to be said of it"""
+    """Guessed columns. texts: one column, a pair, or none; label: or None; notes: reasons, as sentences for people"""
 
     texts: tuple[str, ...]
     label: str | None
@@ -164,7 +164,7 @@ class Guess:
 
 
 def guess(table: pa.Table, kinds: dict[str, str]) -> Guess:
-    """The text columns and the label column, from some rows. `kinds`: the kind of each column (see Column)."""
+    """Guesses the text columns and the label column from some rows. kinds: column → kind (see Column)"""
     label = label_column(table, kinds)
     texts = [n for n, kind in kinds.items() if kind == "text" and n != label and not n.startswith("__index_level")]
     scores = {name: _text_score(table, name) for name in texts}
@@ -175,8 +175,9 @@ def guess(table: pa.Table, kinds: dict[str, str]) -> Guess:
 
 
 def label_column(table: pa.Table, kinds: dict[str, str]) -> str | None:
-    """The column that most looks like a class: by kind and name, else by name, else the one with the fewest distinct
-    values. A column named like a label counts also where its values are no classes: that is told before a start.
+    """Returns the column that looks most like a label: by kind and name, else by name, else by its few distinct values.
+
+    A column with the name of a label is chosen even if its values are not classes; a warning says so before a run.
     """
     names = [n for n, kind in kinds.items() if kind in types.PLAIN and _may_be_label(table, n, kinds)]
     distinct = {name: _distinct(table.column(name)) for name in names}
@@ -206,18 +207,18 @@ def label_column(table: pa.Table, kinds: dict[str, str]) -> str | None:
 
 
 def _may_be_label(table: pa.Table, name: str, kinds: dict[str, str]) -> bool:
-    """Not an id, a date, the name of a file, or the name of a split."""
+    """Whether a column may be a label: it is not an id, a date, a file name or the name of a split."""
     rank = _rank(name, NO_LABEL)
     if kinds[name] == "class":
         return True
     if rank is not None and _rank(name, LABEL_WORDS) is None:
         return False
-    found = values.sample(table.column(name)) if kinds[name] == "text" else []
-    return not (values.is_machine_made(found) or split_words.are_splits(found))
+    sample = values.sample(table.column(name)) if kinds[name] == "text" else []
+    return not (values.is_machine_made(sample) or split_words.are_splits(sample))
 
 
 def split_columns(table: pa.Table, kinds: dict[str, str]) -> list[str]:
-    """The columns of text whose values name splits, the one to learn from among them."""
+    """Returns the text columns whose values name splits, including a training split."""
     return [n for n, kind in kinds.items() if kind == "text" and split_words.are_splits(values.sample(table.column(n)))]
 
 
@@ -226,14 +227,14 @@ def _is_seldom_label(name: str) -> bool:
 
 
 def _rank(name: str, words: Sequence[str]) -> float | None:
-    """How early in `words` a name comes: the whole name, else one of its parts (`star_rating`); None if not at all."""
+    """Returns the place of a name in `words`, or 100 more for a part of it (`star_rating`); None if not in `words`."""
     plain = name.strip().casefold()
     if plain in words:
         return float(words.index(plain))
     parts = re.split(r"[^\w]|_", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).casefold())
-    found = [words.index(part) for part in parts if part in words and len(part) > 1]
-    found += [i for i, word in enumerate(words) if not word.isascii() and len(word) > 1 and word in plain]
-    return 100 + min(found) if found else None
+    places = [words.index(part) for part in parts if part in words and len(part) > 1]
+    places += [i for i, word in enumerate(words) if not word.isascii() and len(word) > 1 and word in plain]
+    return 100 + min(places) if places else None
 
 
 def _text_score(table: pa.Table, name: str) -> float:
@@ -255,7 +256,7 @@ def _distinct(column: pa.ChunkedArray) -> int:
 
 
 def _valued(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Without what is empty; NaN is."""
+    """Removes nulls and NaN."""
     column = column.drop_null()
     return column.filter(pc.invert(pc.is_nan(column))) if pa.types.is_floating(column.type) else column
 
@@ -266,7 +267,7 @@ def _mean_length(table: pa.Table, name: str) -> float:
 
 
 def _fractions(table: pa.Table, name: str, kinds: dict[str, str]) -> bool:
-    """Whether a column of floats has values that are no whole numbers: something measured, not a class."""
+    """Whether a column of floats has fractions, which are measurements and not classes."""
     if kinds[name] != "float":
         return False
     column = _valued(table.column(name))

@@ -1,4 +1,4 @@
-"""Which two columns are a pair of texts: well-known names, numbered or lettered twins, or neighbours that are alike."""
+"""Finds two columns that form a pair of texts: by well-known names, by twin names, or as similar neighbours."""
 
 from __future__ import annotations
 
@@ -36,13 +36,15 @@ class Pair(NamedTuple):
 
 
 def find(table: pa.Table, texts: Sequence[str], scores: Mapping[str, float]) -> Pair | None:
-    """The pair among columns of text; scores: how much each looks like text, 0 for what is none."""
+    """Returns the pair among columns of text, or None. scores: how much each column looks like text; 0: not at all"""
     usable = [name for name in texts if scores[name] > 0]
     by_name = {unicodedata.normalize("NFKC", name).strip().casefold(): name for name in usable}
     for one, other in KNOWN:
         if one in by_name and other in by_name:
             first, second = by_name[one], by_name[other]
-            return Pair(first, second, f"{first} and {second} are read as a pair of texts, for so they are named.")
+            return Pair(
+                first, second, f"{first} and {second} are read as a pair of texts: these are common names of a pair."
+            )
     samples = {name: values.sample(table.column(name)) for name in usable}
     twins = [
         (first, second)
@@ -57,25 +59,25 @@ def find(table: pa.Table, texts: Sequence[str], scores: Mapping[str, float]) -> 
 
 
 def _twins(names: Sequence[str]) -> list[tuple[str, str]]:
-    """Names that differ in one number or letter; not where there is a third of them."""
+    """Returns pairs of names that differ in one number or letter, except where a third such name exists."""
     groups: dict[tuple[int, tuple[str, ...]], dict[str, str]] = {}
     for name in names:
         tokens = [token.casefold() for token in TOKEN.findall(unicodedata.normalize("NFKC", name))]
         for place, token in enumerate(tokens):
             rest = (*tokens[:place], "", *tokens[place + 1 :])
             groups.setdefault((place, rest), {})[token] = name
-    made = []
+    twins = []
     for (_, rest), members in groups.items():
         counted = [token for token in members if token.isdigit() or len(token) == 1]
         for one, other in TWINS:
             series = len(counted) if one.isdigit() or len(one) == 1 else 2
             if one in members and other in members and series == 2 and _is_a_name(rest, one):
-                made.append((members[one], members[other]))
-    return made
+                twins.append((members[one], members[other]))
+    return twins
 
 
 def _is_a_name(rest: Sequence[str], mark: str) -> bool:
-    """`q1` and `s_a` are names; `x` and `y`, or `column_1` and `column_2`, tell nothing."""
+    """Whether a numbered or lettered name means something: q1 and s_a do; x, y and column_1 do not."""
     words = [word for word in rest if word]
     return bool(words) and not UNNAMED.fullmatch("_".join([*words, "1"])) and not all(w.isdigit() for w in words)
 
@@ -86,8 +88,8 @@ def _ratio(one: Sequence[str], other: Sequence[str]) -> float:
 
 
 def _neighbours(table: pa.Table, usable: Sequence[str], samples: Mapping[str, list[str]]) -> Pair | None:
-    """Two columns without names side by side, of like length, whose texts share more words within a row than across
-    rows. A title and its text differ in length; two reviews of one shop share no words.
+    """Returns two neighbouring unnamed columns with texts of similar length that share more words within a row than
+    across rows. In contrast, a title and its text differ in length, and two reviews of one shop share few words.
     """
     order = [name for name in table.column_names if name in usable]
     natural = [n for n in order if UNNAMED.fullmatch(n) and values.natural(samples[n]) >= NATURAL_UNNAMED]
@@ -109,11 +111,11 @@ def _neighbours(table: pa.Table, usable: Sequence[str], samples: Mapping[str, li
         return None
     return Pair(
         first, second,
-        f"{first} and {second} are read as a pair of texts: they are neighbours of like length, and the two texts of "
-        "a row have many words in common.",
+        f"{first} and {second} are read as a pair of texts: they are neighbours with texts of similar length, and "
+        "the two texts of a row have many words in common.",
     )  # fmt: skip
 
 
 def _shared(rows: Sequence[tuple[set[str], set[str]]]) -> float:
-    """The mean share of common words (Jaccard)."""
+    """Returns the mean Jaccard index of the words of each two texts."""
     return sum(len(a & b) / max(1, len(a | b)) for a, b in rows) / len(rows)

@@ -1,4 +1,4 @@
-"""Words that name a split, in any spelling: train, Dev, TEST_2, 学習, 検証, テスト."""
+"""Recognises words that name a split, in any spelling: train, Dev, TEST_2, 学習, 検証, テスト."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WORDS: dict[SplitKind, frozenset[str]] = {
 
 
 def kind_of(value: str) -> SplitKind | None:
-    """The split that a value names: the word alone, or with a number or a word for data behind it."""
+    """Returns the split that a value names, as a word that may be followed by a number or a word such as "set"."""
     plain = unicodedata.normalize("NFKC", value).strip().casefold()
     plain = (
         re.sub(r"[\s_.-]*(?:\d+|set|split|data|dataset)$", "", plain).strip("_-. ").replace("-", "").replace(" ", "")
@@ -28,6 +28,6 @@ def kind_of(value: str) -> SplitKind | None:
 
 
 def are_splits(values: Iterable[str]) -> bool:
-    """Whether values name splits, the one to learn from among them, and nothing else."""
+    """Whether all values name splits, of at least two kinds, one of them training."""
     kinds = {kind_of(value) for value in set(values)}
     return None not in kinds and "train" in kinds and len(kinds) > 1
