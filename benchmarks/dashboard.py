@@ -31,6 +31,7 @@ from playwright.sync_api import Page, sync_playwright
 from core.runs.process import identity, is_dead
 from core.settings import Settings
 from core.spec.run import DataSpec, RunSpec
+from core.store.lease import acquire_lease
 from core.store.record import Progress
 from core.store.store import Store
 
@@ -84,9 +85,9 @@ def fill_store(home: Path) -> str:
     run_id = ""
     for number in range(RUNS):
         run_id = store.submit("train", f"Reviews, run {number}", RunSpec().model_dump(mode="json"))
-        lease = store.acquire_lease(identity(), 0.0, is_dead)
+        lease = acquire_lease(store, identity(), 0.0, is_dead)
         assert lease is not None
-        token = store.claim(lease, run_id, "cpu")
+        token = lease.claim(run_id, "cpu")
         assert token is not None
         store.begin(run_id, token, identity())
         points = 2000 if number == RUNS - 1 else 20

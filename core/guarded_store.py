@@ -22,7 +22,6 @@ from core.runs import kinds
 from core.settings import Settings, allowed_path
 from core.sharing.redact import for_display
 from core.store import quotas
-from core.store.audit import Entry
 from core.store.record import Event, Metric, Run
 from core.store.store import Store
 from core.wording import counted
@@ -71,11 +70,6 @@ class GuardedStore(Store):
         """Import the runs of a bundle; the person becomes their owner."""
         super().import_runs([replace(run, owner=self.by) for run in runs], metrics, events)
 
-    def note(self, action: str, run_id: str | None = None, detail: str = "") -> None:
-        if action in ("push", "publish"):
-            access.check(self.settings, "push" if action == "push" else "publish", self.run(run_id) if run_id else None)
-        super().note(action, run_id, detail)
-
     def run(self, run_id: str) -> Run:
         return self._for_display(self._visible(super().run(run_id)))
 
@@ -98,19 +92,15 @@ class GuardedStore(Store):
         events = super().events_since(run_id, cursor, limit)
         return [replace(event, payload=for_display(event.payload, self.settings)) for event in events]
 
-    def audited(self, limit: int = 10_000) -> list[Entry]:
-        access.check(self.settings, "audit")
-        return super().audited(limit)
-
     def sees(self, run: Run) -> bool:
         return access.sees(self.settings, run.owner)
 
-    def _allow(self, action: Action, run: Run | None = None) -> None:
+    def allow(self, action: Action, run: Run | None = None) -> None:
         if run is not None:
             self._visible(run)
         access.check(self.settings, action, run)
 
-    def _admit(self, db: apsw.Connection, kind: str) -> None:
+    def admit(self, db: apsw.Connection, kind: str) -> None:
         """Raise AccessDenied for too many queued runs; within the queuing transaction, so two clicks count as two."""
         if not quotas.limited(self.settings):
             return
@@ -127,7 +117,7 @@ class GuardedStore(Store):
             if all_of_them >= self.settings.demo.waiting:
                 raise AccessDenied("this demo's queue is full because many people use it; try again in a few minutes")
 
-    def _condition(self) -> tuple[str, tuple[Any, ...]]:
+    def condition(self) -> tuple[str, tuple[Any, ...]]:
         if self.settings.mode != "demo" or self.settings.person == OPERATOR:
             return "1", ()
         return "(owner = ? OR owner NOT LIKE ? || '%')", (self.by, VISITOR)

@@ -15,6 +15,7 @@ import pytest
 from core.errors import RunNotFound, StaleWrite, StoreError, WrongStatus
 from core.runs.process import identity, is_dead
 from core.settings import Settings
+from core.store.lease import acquire_lease
 from core.store.record import ProcessId, Progress
 from core.store.store import Store
 from core.store.watching import RunView
@@ -31,9 +32,9 @@ def store(settings: Settings) -> Store:
 def started(store: Store, name: str = "run") -> tuple[str, int]:
     """A run that a worker (this process) has taken up."""
     run_id = store.submit("train", name, {"x": 1})
-    lease = store.acquire_lease(identity(), 0.0, is_dead)
+    lease = acquire_lease(store, identity(), 0.0, is_dead)
     assert lease is not None
-    token = store.claim(lease, run_id, "cpu")
+    token = lease.claim(run_id, "cpu")
     assert token is not None
     store.begin(run_id, token, identity())
     return run_id, token
@@ -65,8 +66,8 @@ def test_a_repeated_step_replaces_and_comes_again_to_a_cursor(store: Store, sett
 
 def test_a_stale_worker_can_write_nothing(store: Store) -> None:
     run_id, token = started(store)
-    lease = store.acquire_lease(identity(), 10.0, is_dead)
-    assert lease is not None and store.give_up(lease, run_id, token, "lost", "gone")
+    lease = acquire_lease(store, identity(), 10.0, is_dead)
+    assert lease is not None and lease.give_up(run_id, token, "lost", "gone")
     before = store.run(run_id), store.metrics_since(run_id), store.events_since(run_id)
     for write in (
         lambda: store.write(
@@ -81,18 +82,18 @@ def test_a_stale_worker_can_write_nothing(store: Store) -> None:
 
 
 def test_only_the_holder_of_the_lease_schedules(store: Store) -> None:
-    first = store.acquire_lease(ELSEWHERE, 10.0, is_dead)
+    first = acquire_lease(store, ELSEWHERE, 10.0, is_dead)
     assert first is not None
-    assert store.acquire_lease(identity(), 10.0, is_dead) is None, "another host's lease is good until it runs out"
-    store.renew_lease(first, 0.0)
-    second = store.acquire_lease(identity(), 10.0, is_dead)
-    assert second is not None and second > first
+    assert acquire_lease(store, identity(), 10.0, is_dead) is None, "another host's lease is good until it runs out"
+    first.renew(0.0)
+    second = acquire_lease(store, identity(), 10.0, is_dead)
+    assert second is not None and second.token > first.token
     run_id = store.submit("train", "x", {})
     for write in (
-        lambda: store.renew_lease(first, 10.0),
-        lambda: store.claim(first, run_id, "cpu"),
-        lambda: store.give_up(first, run_id, 1, "lost", ""),
-        lambda: store.requeue(first, run_id, 1),
+        lambda: first.renew(10.0),
+        lambda: first.claim(run_id, "cpu"),
+        lambda: first.give_up(run_id, 1, "lost", ""),
+        lambda: first.requeue(run_id, 1),
     ):
         with pytest.raises(StaleWrite):
             write()
@@ -101,14 +102,14 @@ def test_only_the_holder_of_the_lease_schedules(store: Store) -> None:
 
 def test_a_dead_holder_is_succeeded_at_once(store: Store) -> None:
     me = identity()
-    store.acquire_lease(ProcessId(me.host, me.boot, me.pid, me.started - 100), 1000.0, is_dead)
-    assert store.acquire_lease(me, 1.0, is_dead) is not None
+    acquire_lease(store, ProcessId(me.host, me.boot, me.pid, me.started - 100), 1000.0, is_dead)
+    assert acquire_lease(store, me, 1.0, is_dead) is not None
 
 
 def test_a_run_is_claimed_once(store: Store) -> None:
     run_id, _ = started(store)
-    lease = store.acquire_lease(identity(), 10.0, is_dead)
-    assert lease is not None and store.claim(lease, run_id, "cpu") is None
+    lease = acquire_lease(store, identity(), 10.0, is_dead)
+    assert lease is not None and lease.claim(run_id, "cpu") is None
 
 
 def test_stop_and_delete_follow_the_status(store: Store) -> None:
@@ -135,15 +136,15 @@ def test_a_run_that_ended_early_is_resumed(store: Store, settings: Settings) -> 
     )
     with pytest.raises(WrongStatus, match="only one that ended early"):
         store.resume(run_id, 5)
-    lease = store.acquire_lease(identity(), 10.0, is_dead)
-    assert lease is not None and store.give_up(lease, run_id, token, "lost", "gone", "trace")
+    lease = acquire_lease(store, identity(), 10.0, is_dead)
+    assert lease is not None and lease.give_up(run_id, token, "lost", "gone", "trace")
     assert len(view.update(store, settings).error or "") and len(view.series("loss")) == 9
 
     store.resume(run_id, 5)
     run = store.run(run_id)
     assert (run.status, run.error, run.ended, run.summary) == ("queued", None, None, {})
     assert [m.step for m in store.metrics_since(run_id)] == [1, 2, 3, 4, 5]
-    again = store.claim(lease, run_id, "cpu")
+    again = lease.claim(run_id, "cpu")
     assert again is not None and store.begin(run_id, again, identity()).attempt == 2
     store.write(run_id, again, metrics=[("loss", 6, None, 2.0, 7.0)])
     view.update(store, settings)

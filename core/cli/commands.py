@@ -27,6 +27,7 @@ from core.sharing.hub.push_spec import PushSpec
 from core.spec import run as specs
 from core.spec.names import run_name
 from core.store.files import read_evaluation
+from core.store.lease import lease_holder
 from core.store.store import Store
 from core.store.watching import RunView
 from core.wording import counted, duration, profile_lines
@@ -207,7 +208,7 @@ def _push(options: argparse.Namespace, store: Store, settings: Settings) -> tupl
         "final_tests": options.final_tests,
     }  # fmt: skip
     spec: PushSpec = specs.build(tree, PushSpec)
-    if store.lease_holder() is not None:
+    if lease_holder(store) is not None:
         say("The dashboard that is open does the upload, with the Hub token that it has.")
     run_id = store.submit("push", f"Pushing {trained.name} to {spec.repo_id}", spec.model_dump(mode="json"))
     result, status = work_on(run_id, False, store, settings)

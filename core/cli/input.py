@@ -23,6 +23,7 @@ from core.spec import engines as support
 from core.spec import run as specs
 from core.spec.run import DataSpec, RunSpec
 from core.store import files as results
+from core.store import final_tests
 from core.store.store import Store
 
 PACKED = {".gz", ".zip", ".bz2", ".xz", ".tar", ".tgz", ".xlsx", ".arrow", ".feather"}
@@ -137,7 +138,7 @@ def check_training(spec: RunSpec, store: Store, settings: Settings) -> Prepared 
     if problems := support.problems(spec, None):
         raise SpecError(problems)
     prepared = opened(spec.data, settings)
-    if problems := plan.problems(spec, prepared, settings, store.holdouts()):
+    if problems := plan.problems(spec, prepared, settings, final_tests.holdouts(store)):
         raise SpecError(problems)
     return prepared
 

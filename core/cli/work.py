@@ -16,6 +16,7 @@ from core.runs.scheduler import Scheduler, free_resource
 from core.settings import Settings
 from core.sharing.report.document import visible_lines
 from core.store.files import read_evaluation, read_report
+from core.store.lease import lease_holder
 from core.store.record import ACTIVE, Run
 from core.store.store import Store
 from core.store.watching import RunView
@@ -45,7 +46,7 @@ def _detach(run_id: str, store: Store, scheduler: Scheduler) -> tuple[dict[str, 
         if run.process is not None or run.is_final or waits:
             break
         time.sleep(POLL_S)
-    if waits and (scheduler.leads or store.lease_holder() is None):
+    if waits and (scheduler.leads or lease_holder(store) is None):
         say("Another run has the device. This one starts when a dashboard is open, or with the next `train`.")
     return result_of(run, settings=None), 1 if run.status in ("failed", "lost") else 0
 

@@ -19,6 +19,7 @@ from core.runs import checkpoints, device, environment
 from core.settings import Settings
 from core.spec import engines as support
 from core.spec.run import RunSpec, to_yaml
+from core.store import final_tests
 from core.store.files import trained_data
 from core.tasks.text_classification import encode as task
 
@@ -40,7 +41,7 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dic
 
     report.phase("Loading the data")
     data = trained_data(run, settings)  # of a run that goes on: what it guessed at first
-    loaded = load(data, settings, report.fraction, report.store.holdouts(before=run.created))
+    loaded = load(data, settings, report.fraction, final_tests.holdouts(report.store, before=run.created))
     for note in loaded.notes:
         report.message(note.text, note.level)
     ids = {part: ids_of(rows, loaded.text_columns) for part, rows in loaded.dataset.items()}

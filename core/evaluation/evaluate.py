@@ -33,6 +33,7 @@ from core.models import label_names
 from core.settings import Settings
 from core.spec import run as specs
 from core.spec.run import METRIC_NAMES, DataSpec, RunSpec
+from core.store import final_tests
 from core.store.files import trained_data
 from core.store.record import Holdout, Run
 from core.tasks import statistics
@@ -74,7 +75,7 @@ def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter
     """Raises DataError, HubError, ModelError, PathError, RunNotFound."""
     trained = report.store.run(spec.model.run) if spec.model.run else None
     folder = settings.run_dir(run.id)
-    holdouts = report.store.holdouts()
+    holdouts = final_tests.holdouts(report.store)
     report.phase("Loading the data")
     examples = _examples(spec, trained, settings, report, holdouts)
     report.check_stop()
@@ -109,7 +110,7 @@ def _examples(
     if trained is not None:
         of_run = trained_data(trained, settings)
         theirs = settings.on_behalf_of(trained.owner)  # who sees a run may have it judged on the data it was made from
-        loaded = load.load(of_run, theirs, report.fraction, report.store.holdouts(before=trained.created))
+        loaded = load.load(of_run, theirs, report.fraction, final_tests.holdouts(report.store, before=trained.created))
         learned = _joined(loaded.dataset["train"], loaded.text_columns), _labels(loaded.dataset["train"])
         if spec.data is None and (not spec.split or spec.split == loaded.eval_split != loaded.train_split):
             part = load.Part(
@@ -244,17 +245,17 @@ def _final_test(examples: Examples, holdouts: list[Holdout], run: Run, report: R
     prepared, split, texts = examples.part.prepared, examples.split, examples.part.source_columns
     found = holdout.find(prepared, split, texts, holdouts)
     if found is None and examples.kind == "test" and split_of(split) == "test":
-        report.store.set_aside(*holdout.describe(prepared, split, texts))
+        final_tests.set_aside(report.store, *holdout.describe(prepared, split, texts))
         report.message(
             f"The split {split} is set aside as the final test from now on: no run trains or chooses by it.",
             level="notice",
             code="set-aside",
         )
-        found = holdout.find(prepared, split, texts, report.store.holdouts())
+        found = holdout.find(prepared, split, texts, final_tests.holdouts(report.store))
     if found is None:
         return None
-    report.store.look(found.content, run.id)
-    looks = next(h.looks for h in report.store.holdouts() if h.content == found.content)
+    final_tests.count_look(report.store, found.content, run.id)
+    looks = next(h.looks for h in final_tests.holdouts(report.store) if h.content == found.content)
     return {"content": found.content, "looks": looks, "title": found.title, "split": found.split}
 
 

@@ -12,6 +12,7 @@ from core.data.loading import load
 from core.evaluation.specs import NeighboursSpec, Subject
 from core.files import replace_file
 from core.settings import Settings
+from core.store import final_tests
 from core.store.files import trained_data, vectors_of
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def keep(spec: NeighboursSpec, run: Run, settings: Settings, report: RunWriter) 
     trained = report.store.run(spec.run)
     data = trained_data(trained, settings)
     theirs = settings.on_behalf_of(trained.owner)
-    loaded = load.load(data, theirs, report.fraction, report.store.holdouts(before=trained.created))
+    loaded = load.load(data, theirs, report.fraction, final_tests.holdouts(report.store, before=trained.created))
     train = loaded.dataset["train"]
     if len(train) > MOST:
         train = train.select(np.sort(np.random.default_rng(0).permutation(len(train))[:MOST]))

@@ -26,6 +26,7 @@ from core.runs import checkpoints, leftovers, process
 from core.runs.causes import cause_of_death
 from core.runs.spare import Spare
 from core.settings import Settings
+from core.store.lease import Lease, acquire_lease
 from core.store.record import ACTIVE, FINAL, RESUMABLE, ProcessId, Run
 from core.store.store import Store
 from core.store.trouble import Faults
@@ -75,7 +76,7 @@ class Scheduler:
         self._cleared = 0.0
         self._poll_s, self._lease_s = poll_s, lease_s
         self._me = process.identity()
-        self._lease: int | None = None
+        self._lease: Lease | None = None
         self._renewed = 0.0
         self._looked = time.monotonic()
         self._faults = Faults(logger)
@@ -112,7 +113,7 @@ class Scheduler:
             self._spare.close()
         if self._lease is not None:
             with suppress(StoreTrouble):  # it runs out by itself
-                self._store.release_lease(self._lease)
+                self._lease.release()
             self._lease = None
 
     def _loop(self) -> None:
@@ -162,10 +163,10 @@ class Scheduler:
         now = time.monotonic()
         if self._lease is not None:
             if now - self._renewed > self._lease_s / 4:
-                self._store.renew_lease(self._lease, self._lease_s)
+                self._lease.renew(self._lease_s)
                 self._renewed = now
             return True
-        self._lease = self._store.acquire_lease(self._me, self._lease_s, process.is_dead)
+        self._lease = acquire_lease(self._store, self._me, self._lease_s, process.is_dead)
         if self._lease is None:
             return False
         self._renewed = now
@@ -196,7 +197,7 @@ class Scheduler:
             if run.status == "stopping":
                 self._give_up(run, "stopped", "Stopped before its worker came up; there is no model.")
             else:
-                self._store.requeue(self._held, run.id, run.token)
+                self._held.requeue(run.id, run.token)
 
     def _bury(self, run: Run, watch: _Watch, exit_code: int | None) -> None:
         if self._store.run(run.id).status in FINAL:
@@ -230,7 +231,7 @@ class Scheduler:
             said = (
                 f"Stopped after {duration(limit)}, the longest that a run may take here; what it has learned is kept."
             )
-            self._store.time_up(self._held, run.id, run.token, said)
+            self._held.time_up(run.id, run.token, said)
 
     def _clear_demo(self) -> None:
         """Delete what visitors' runs have left, some hours after they ended."""
@@ -252,7 +253,7 @@ class Scheduler:
         step_s = worked / run.step if run.step and worked > 0 else 0.0
         if now - watch.stop_seen < self._settings.stop_grace_s + 2 * step_s:  # the current step may be a long one
             return
-        self._store.renew_lease(self._held, self._lease_s)  # a scheduler that lost its lease kills nobody
+        self._held.renew(self._lease_s)  # a scheduler that lost its lease kills nobody
         if watch.terminated is None:
             watch.terminated = now
             process.signal_group(worker, force=False)
@@ -265,7 +266,7 @@ class Scheduler:
             )
 
     def _give_up(self, run: Run, status: str, error: str, detail: str = "") -> bool:
-        return self._store.give_up(self._held, run.id, run.token, status, error, detail)
+        return self._held.give_up(run.id, run.token, status, error, detail)
 
     def _forget(self, tokens: set[int]) -> None:
         for token in [t for t in self._watches if t not in tokens]:
@@ -290,7 +291,7 @@ class Scheduler:
             self._start(run, resource)
 
     def _start(self, run: Run, resource: str) -> None:
-        token = self._store.claim(self._held, run.id, resource)
+        token = self._held.claim(run.id, resource)
         if token is None:
             return
         threads = run.spec.get("execution", {}).get("threads")
@@ -303,16 +304,16 @@ class Scheduler:
             child = waiting or process.start_worker(run.id, token, resource, threads, self._settings)
         except OSError as error:
             reason = error.strerror or "unknown error"
-            self._store.give_up(self._held, run.id, token, "failed", f"The worker could not be started: {reason}.")
+            self._held.give_up(run.id, token, "failed", f"The worker could not be started: {reason}.")
             return
         self._children[token] = child
         try:
-            self._store.record_process(self._held, run.id, token, process.identity(child.pid))
+            self._held.record_process(run.id, token, process.identity(child.pid))
         except (StaleWrite, psutil.NoSuchProcess):
             pass  # it was quicker than we are, or another scheduler has it
 
     @property
-    def _held(self) -> int:
+    def _held(self) -> Lease:
         if self._lease is None:
             raise StaleWrite("scheduler")
         return self._lease

@@ -4,7 +4,7 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import AccessDenied
-from core.store import audit
+from core.store import audit_log
 from core.wording import counted
 from ui.components.basics import empty_state, local_timezone, show_error
 from ui.session import resources
@@ -13,7 +13,7 @@ SHOWN = 2_000
 
 st.title("Audit")
 try:
-    entries = resources.store().audited()
+    entries = audit_log.entries(resources.store())
 except AccessDenied as error:
     show_error(error)
     st.stop()
@@ -37,14 +37,14 @@ with st.container(horizontal=True, vertical_alignment="center"):
     st.caption(counted(len(found), "entry", "entries"), width="stretch")
     st.download_button(
         "Download CSV",
-        lambda: audit.as_csv(found),
+        lambda: audit_log.as_csv(found),
         "audit.csv",
         "text/csv",
         key="audit_csv",
         icon=":material/download:",
         on_click="ignore",
     )
-frame = pd.DataFrame([vars(e) for e in found[:SHOWN]], columns=list(audit.COLUMNS))
+frame = pd.DataFrame([vars(e) for e in found[:SHOWN]], columns=list(audit_log.COLUMNS))
 frame["time"] = pd.to_datetime(frame["time"], unit="s", utc=True).dt.tz_convert(local_timezone())
 st.dataframe(
     frame,

@@ -6,6 +6,7 @@ from core.access import demo
 from core.errors import Problem, TunedeckError
 from core.runs import outlook as plan
 from core.spec.names import run_name
+from core.store import final_tests
 from ui import pages
 from ui.datasets.choosing import opening as dataset_import
 from ui.new_run import (
@@ -35,7 +36,10 @@ except TunedeckError as error:
     problems = [*problems, plan.data_problem(error)]
 advice = plan.advice(spec, spec_model.language(spec, prepared), prepared) if spec is not None else []
 if spec is not None:
-    problems = [*problems, *plan.problems(spec, prepared, resources.settings(), resources.store().holdouts())]
+    problems = [
+        *problems,
+        *plan.problems(spec, prepared, resources.settings(), final_tests.holdouts(resources.store())),
+    ]
     if resources.installation().mode == "demo":
         problems = [*problems, *(Problem(*rule) for rule in demo.broken(resources.installation().demo, spec))]
     if prepared is not None:

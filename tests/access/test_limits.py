@@ -22,6 +22,7 @@ from core.runs.scheduler import Scheduler
 from core.settings import Demo, Limits, Settings, allowed_path
 from core.sharing.redact import for_display
 from core.spec.run import DataSpec
+from core.store import audit_log
 from core.store import files as results
 from tests.access.conftest import ANN, OTHER_VISITOR, PEOPLE, SPEC, House
 from tests.synthetic import Synthetic
@@ -181,7 +182,7 @@ def test_a_run_ends_when_its_time_is_up(team: House, owner: str, expected: str) 
     assert bool(said) == (expected == "stopping")
     if said:
         assert "the longest that a run may take here" in said[0]
-        entry = team.plain.audited()[0]
+        entry = audit_log.entries(team.plain)[0]
         assert (entry.person, entry.action) == ("time limit", "stop")
     scheduler.close()
 

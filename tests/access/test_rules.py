@@ -23,6 +23,7 @@ from core.playground.client import Playground
 from core.runs.scheduler import remove_run
 from core.settings import Settings
 from core.spec.run import DataSpec
+from core.store import audit_log, final_tests
 from core.store import files as results
 from tests.access.conftest import ANN, OTHER_VISITOR, PEOPLE, SPEC, House
 
@@ -61,20 +62,20 @@ def act(house: House, person: Person, action: str, owner_id: str) -> tuple[objec
     else:
         run = house.ended(owner_id)
         (house.settings.run_dir(run.id) / "model").mkdir(exist_ok=True)
-    before = house.plain.run(run.id), len(house.plain.audited())
+    before = house.plain.run(run.id), len(audit_log.entries(house.plain))
     doing: dict[str, Callable[[], object]] = {
         "stop": lambda: store.stop(run.id),
         "resume": lambda: store.resume(run.id, 0),
         "rename": lambda: store.rename(run.id, "Another name"),
         "delete": lambda: remove_run(store, settings, run.id),
         "calibrate": lambda: results.keep_temperature(settings, run, 2.0),
-        "push": lambda: store.note("push", run.id, "to somewhere"),
-        "publish": lambda: store.note("publish", run.id, "to a folder"),
+        "push": lambda: store.submit("push", "x", {"run": run.id, "repo_id": "ann/model"}),
+        "publish": lambda: store.submit("publish", "x", {"runs": (run.id,)}),
     }
     try:
         doing[action]()
     except AccessDenied:
-        assert (house.plain.run(run.id), len(house.plain.audited())) == before
+        assert (house.plain.run(run.id), len(audit_log.entries(house.plain))) == before
         assert house.settings.run_dir(run.id).exists() == (action not in ("stop", "resume"))
         assert not (house.settings.run_dir(run.id) / "model" / results.CALIBRATION).exists()
         raise
@@ -90,8 +91,9 @@ def test_what_is_done_to_a_run(
     owner_id = owner(person, whose, mode)
     if action in allowed:
         act(house, person, action, owner_id)
-        assert action == "calibrate" or house.plain.audited()[0].action == action
-        assert action == "calibrate" or house.plain.audited()[0].person == person.id
+        recorded = "start" if action in ("push", "publish") else action
+        assert action == "calibrate" or audit_log.entries(house.plain)[0].action == recorded
+        assert action == "calibrate" or audit_log.entries(house.plain)[0].person == person.id
     else:
         with pytest.raises(AccessDenied):
             act(house, person, action, owner_id)
@@ -148,13 +150,13 @@ def test_everything_else(settings: Settings, mode: str, who: str, action: str) -
     prepared = prepare(DataSpec(), settings) if action in ("review", "sql") else None
     sample = cast(Prepared, prepared)
     doing: dict[str, Callable[[], object]] = {
-        "set aside": lambda: store.set_aside("c", "title", "test", 5, [1]),
-        "give back": lambda: store.give_back("c"),
+        "set aside": lambda: final_tests.set_aside(store, "c", "title", "test", 5, [1]),
+        "give back": lambda: final_tests.give_back(store, "c"),
         "upload": lambda: save_upload(own, "a.csv", io.BytesIO(b"text,label\na,b\n")),
         "correct": lambda: corrections.add(own, ["a", "b"], ["text"], "a", "b", "model"),
         "review": lambda: reviews.keep(sample, ["1"], own),
         "sql": lambda: sql.run(sample, "SELECT 1", settings=own),
-        "audit": store.audited,
+        "audit": lambda: audit_log.entries(store),
     }
     files = {p: p.stat().st_mtime_ns for p in settings.home.rglob("*") if p.is_file() and "store" not in p.name}
     if (mode, who) in OTHERS[action]:
@@ -163,7 +165,7 @@ def test_everything_else(settings: Settings, mode: str, who: str, action: str) -
     with pytest.raises(AccessDenied):
         doing[action]()
     now = {p: p.stat().st_mtime_ns for p in settings.home.rglob("*") if p.is_file() and "store" not in p.name}
-    assert now == files and not house.plain.holdouts()
+    assert now == files and not final_tests.holdouts(house.plain)
 
 
 @pytest.fixture

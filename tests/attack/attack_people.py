@@ -25,6 +25,7 @@ from core.playground.client import Playground
 from core.settings import Limits, Settings, allowed_path
 from core.sharing.report import card
 from core.spec.run import build
+from core.store import audit_log, final_tests
 from core.store import files as results
 from tests.access.conftest import SPEC
 from tests.attack.cases import case
@@ -54,8 +55,8 @@ def _others_run(place: Place) -> None:
     for attack in (
         lambda: store.stop(queued.id), lambda: store.resume(stopped.id, 0), lambda: store.rename(run.id, "Mine"),
         lambda: remove_run(store, settings, run.id), lambda: resume_run(store, settings, stopped.id),
-        lambda: results.keep_temperature(settings, run, 9.0), lambda: store.note("publish", run.id),
-        lambda: store.submit("push", "x", {"run": run.id}), lambda: store.give_back("content"),
+        lambda: results.keep_temperature(settings, run, 9.0),
+        lambda: store.submit("push", "x", {"run": run.id}), lambda: final_tests.give_back(store, "content"),
         lambda: store.submit("publish", "x", {"runs": [run.id], "texts": True, "mode": "viewer"}),
     ):  # fmt: skip
         place.refused(attack, "belongs to|only the role|left no checkpoint")
@@ -310,7 +311,8 @@ def _model_folder(place: Place) -> None:
 def _audit(place: Place) -> None:
     place.store("team", ANN).submit("train", "Hers", SPEC)
     for mode, person in (("team", TOM), ("demo", VISITOR), ("viewer", LOOKER)):
-        place.refused(place.store(mode, person).audited, "role|demo|only show results", error=AccessDenied)
+        store = place.store(mode, person)
+        place.refused(lambda: audit_log.entries(store), "role|demo|only show results", error=AccessDenied)  # noqa: B023
 
 
 @case("settings of a run that no field has")

@@ -99,7 +99,7 @@ def _inert(place: Place, shared: Shared) -> None:
 @case("a cell that a spreadsheet takes for a formula")
 def _formula(place: Place) -> None:
     from core.spreadsheets import harmless
-    from core.store.audit import Entry, as_csv
+    from core.store.audit_log import Entry, as_csv
 
     for text in ("=1+1", "+1+1", "-1+1", "@SUM(1)", "\t=1", "\r=1", "\n=1", "\r\n=1", "\x0b=1", "\x00=1", "＝1+1",
                  "＋1+1", "－1+1", "＠SUM(1)", "﹦1", "﹢1+1", "﹣1+1", "﹫x", "−1+1"):  # fmt: skip

@@ -12,6 +12,7 @@ from joserfc.jwk import RSAKey
 from playwright.sync_api import Page, TimeoutError, expect
 
 from core.settings import Settings
+from core.store.lease import lease_holder
 from tests.access.oidc import Provider
 from tests.browser.steps import TRAINING_S, Dashboard, button, settled, status, until
 from tests.synthetic import Synthetic
@@ -210,7 +211,7 @@ def test_viewer_mode_is_for_looking(start: Callable[..., Dashboard], page: Page)
     for path in ("new_run", "datasets", "playground", "audit"):
         page.goto(dashboard.url(path))
         expect(page.get_by_role("heading", name="What was trained")).to_be_visible()
-    assert dashboard.store.run(queued).status == "queued" and dashboard.store.lease_holder() is None
+    assert dashboard.store.run(queued).status == "queued" and lease_holder(dashboard.store) is None
     assert len(dashboard.store.runs()) == 2  # looking started nothing
 
 

@@ -21,6 +21,7 @@ from core.evaluation.specs import CompareSpec, EvaluateSpec, PredictSpec, Subjec
 from core.playground import corrections
 from core.settings import Settings
 from core.spec.run import DataSpec, build
+from core.store import final_tests
 from core.store.files import read_evaluation, read_temperature, save_temperature, vectors_of
 from core.store.store import Store
 from core.tasks.text_classification import predictions
@@ -69,7 +70,7 @@ def test_a_run_on_validation_and_test(work: Work, trained: str, settings: Settin
     assert found["metrics"] == pytest.approx(report["metrics"], rel=1e-4), "the figures of the run's own page"
     assert found["confusion"] == report["confusion"]
     assert found["calibration"]["temperature_from"] == "here" and found["tuned"] is None
-    assert not store.holdouts(), "what chose the checkpoint is no final test"
+    assert not final_tests.holdouts(store), "what chose the checkpoint is no final test"
     few, _ = work("evaluate", EvaluateSpec(model=Subject(run=trained), max_examples=20).model_dump(mode="json"))
     assert len(predictions.read(settings.run_dir(few) / predictions.NAME)) == 20
 
@@ -81,7 +82,7 @@ def test_a_run_on_validation_and_test(work: Work, trained: str, settings: Settin
     assert found["tuned"]["thresholds"].keys() == {"0", "1", "2"} and found["tuned"]["examples"] == 60
     assert found["final_test"]["looks"] == 1 and found["baselines"]["bag_of_words"]["train_examples"] == 120
     work("evaluate", spec)
-    (kept,) = store.holdouts()
+    (kept,) = final_tests.holdouts(store)
     assert kept.looks == 2 and kept.split == "test"
 
     train, _ = work("evaluate", EvaluateSpec(model=Subject(run=trained), split="train").model_dump(mode="json"))
@@ -91,7 +92,7 @@ def test_a_run_on_validation_and_test(work: Work, trained: str, settings: Settin
 
 def aside(store: Store, settings: Settings, folder: Path, split: str = "test") -> None:
     prepared = prepare(build(data_of(folder), DataSpec), settings)
-    store.set_aside(*holdout.describe(prepared, split, ["text"]))
+    final_tests.set_aside(store, *holdout.describe(prepared, split, ["text"]))
 
 
 def test_a_final_test_trains_and_chooses_nothing(
@@ -101,11 +102,11 @@ def test_a_final_test_trains_and_chooses_nothing(
     data = build(data_of(folder), DataSpec)
     assert load(data, settings).eval_split == "test"
     aside(store, settings, folder)
-    loaded = load(data, settings, holdouts=store.holdouts())
+    loaded = load(data, settings, holdouts=final_tests.holdouts(store))
     assert loaded.eval_split == "train" and any("set aside as the final test" in note.text for note in loaded.notes)
     for field in ("train_split", "eval_split"):
         with pytest.raises(DataError, match="set aside as the final test") as error:
-            load(data.model_copy(update={field: "test"}), settings, holdouts=store.holdouts())
+            load(data.model_copy(update={field: "test"}), settings, holdouts=final_tests.holdouts(store))
         assert error.value.field == f"data.{field}"
 
     lines = (folder / "test.csv").read_text().splitlines()
@@ -118,14 +119,14 @@ def test_a_final_test_trains_and_chooses_nothing(
         copy.parent.mkdir()
         copy.write_text("\n".join(content))
         with pytest.raises(DataError, match="final test"):
-            load(build(data_of(copy), DataSpec), settings, holdouts=store.holdouts())
+            load(build(data_of(copy), DataSpec), settings, holdouts=final_tests.holdouts(store))
     other = tmp_path / "other"
     other.mkdir()
     (other / "train.csv").write_text((folder / "train.csv").read_text())
-    assert load(build(data_of(other), DataSpec), settings, holdouts=store.holdouts()).eval_split == "train"
+    assert load(build(data_of(other), DataSpec), settings, holdouts=final_tests.holdouts(store)).eval_split == "train"
 
-    store.give_back(store.holdouts()[0].content)
-    assert load(data, settings, holdouts=store.holdouts()).eval_split == "test"
+    final_tests.give_back(store, final_tests.holdouts(store)[0].content)
+    assert load(data, settings, holdouts=final_tests.holdouts(store)).eval_split == "test"
 
 
 def test_runs_from_before_a_test_was_set_aside_stay_as_they_were(
@@ -134,7 +135,7 @@ def test_runs_from_before_a_test_was_set_aside_stay_as_they_were(
     folder = reviews(train=100, test=60)
     run = store.run(store.submit("train", "before", {}))
     aside(store, settings, folder)
-    assert store.holdouts(before=run.created) == [] and len(store.holdouts()) == 1
+    assert final_tests.holdouts(store, before=run.created) == [] and len(final_tests.holdouts(store)) == 1
 
 
 def test_examples_held_out_of_the_training_split_are_called_so(

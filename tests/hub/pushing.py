@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from core.store import final_tests
+
 
 def make_run(home: str, *, extra: dict[str, bytes] | None = None, padding: int = 0) -> str:
     """A finished training run of the sample with a tiny model; `padding` makes its weights that many bytes larger."""
@@ -100,7 +102,7 @@ def set_aside(home: str, split: str) -> None:
 
     settings = Settings(home=Path(home))
     prepared = prepare(DataSpec(), settings)
-    Store(settings.store_path).set_aside(*holdout.describe(prepared, split, ("text",)))
+    final_tests.set_aside(Store(settings.store_path), *holdout.describe(prepared, split, ("text",)))
 
 
 def features(name: str, **more: Any) -> dict[str, Any]:

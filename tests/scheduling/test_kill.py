@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from core.runs import process
+from core.store.lease import acquire_lease, lease_holder
 from core.store.record import ProcessId, Run
 from core.store.store import Store
 from tests.scheduling.conftest import Dashboard, wait_for
@@ -81,8 +82,8 @@ def test_frozen_worker_is_given_up_and_writes_nothing_when_thawed(
     worker = psutil.Process(worker_of(before).pid)
     worker.suspend()
     frozen = store.run(before.id)
-    lease = store.acquire_lease(process.identity(), 0.5, lambda holder: True)
-    assert lease is not None and store.give_up(lease, before.id, before.token, "lost", "frozen")
+    lease = acquire_lease(store, process.identity(), 0.5, lambda holder: True)
+    assert lease is not None and lease.give_up(before.id, before.token, "lost", "frozen")
     written = losses(store, before.id)
     worker.resume()
     worker.wait(timeout=20)
@@ -161,6 +162,6 @@ def test_frozen_dashboard_loses_its_lease_and_stands_by_when_thawed(
 
 def wait_for_holder(store: Store, pid: int) -> None:
     end = time.monotonic() + 20
-    while (holder := store.lease_holder()) is None or holder.pid != pid:
+    while (holder := lease_holder(store)) is None or holder.pid != pid:
         assert time.monotonic() < end, f"the lease stayed with {holder}"
         time.sleep(0.05)

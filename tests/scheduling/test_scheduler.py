@@ -19,6 +19,7 @@ from core.runs.causes import cause_of_death
 from core.runs.scheduler import Scheduler, _Watch, free_resource, remove_run
 from core.runs.worker import explain
 from core.settings import Settings
+from core.store.lease import Lease, acquire_lease, lease_holder
 from core.store.store import Store
 from tests.scheduling import counting
 from tests.scheduling.conftest import Dashboard, wait_for
@@ -78,10 +79,10 @@ def test_a_worker_that_never_comes_up_is_put_back(
     store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A scheduler died between claiming a run and starting its worker."""
-    lease = store.acquire_lease(process.identity(), 0.0, lambda holder: True)
+    lease = acquire_lease(store, process.identity(), 0.0, lambda holder: True)
     run_id = store.submit("train", "orphan", {"steps": 2})
     assert lease is not None
-    old = store.claim(lease, run_id, "cpu")
+    old = lease.claim(run_id, "cpu")
     monkeypatch.setattr("core.runs.scheduler.COME_UP_S", 0.2)
     monkeypatch.setattr(process, "WORKER", counting.MODULE)
     scheduler = Scheduler(store, settings, poll_s=0.05)
@@ -91,7 +92,7 @@ def test_a_worker_that_never_comes_up_is_put_back(
     finally:
         scheduler.close()
     assert (run.status, run.attempt) == ("finished", 2) and run.token != old
-    assert store.lease_holder() is None, "a closed scheduler gives its lease back"
+    assert lease_holder(store) is None, "a closed scheduler gives its lease back"
 
 
 def test_what_a_worker_started_dies_with_it(store: Store, start_dashboard: Callable[[], Dashboard]) -> None:
@@ -182,7 +183,7 @@ def test_a_scheduler_that_lost_its_lease_kills_nobody(
     run_id = store.submit("train", "healthy", {"steps": 200, "pause": 0.02})
     run = wait_for(store, run_id, lambda r: r.step > 3)
     stale = Scheduler(store, settings)
-    stale._lease = 1_000_000
+    stale._lease = Lease(store, 1_000_000)
     watch = _Watch(run.beats, time.monotonic() - 1000)
     assert run.process is not None
     with pytest.raises(StaleWrite):
@@ -193,13 +194,13 @@ def test_a_scheduler_that_lost_its_lease_kills_nobody(
 
 
 def test_a_stop_pressed_while_the_worker_comes_up_is_not_lost(store: Store) -> None:
-    lease = store.acquire_lease(process.identity(), 10.0, process.is_dead)
+    lease = acquire_lease(store, process.identity(), 10.0, process.is_dead)
     run_id = store.submit("train", "x", {})
     assert lease is not None
-    token = store.claim(lease, run_id, "cpu")
+    token = lease.claim(run_id, "cpu")
     assert token is not None
     store.stop(run_id)
-    store.requeue(lease, run_id, token)
+    lease.requeue(run_id, token)
     assert store.run(run_id).status == "stopping"
     assert store.begin(run_id, token, process.identity()).status == "stopping"
 

@@ -17,6 +17,7 @@ from core.settings import Settings
 from core.sharing.report import report
 from core.sharing.report.content import Content, gather
 from core.sharing.report.document import visible
+from core.store import final_tests
 from core.store.files import read_evaluation, read_report
 from core.store.store import Store
 from core.wording import score
@@ -250,9 +251,9 @@ def test_what_is_told_of_robustness_and_a_final_test_often_looked_at(judged_run:
     ]
     path = settings.run_dir(test) / "robustness.json"
     path.write_text(json.dumps({"examples": 60, "accuracy": 0.75, "labels": [], "kinds": kinds}))
-    (content,) = [holdout.content for holdout in store.holdouts()]
+    (content,) = [holdout.content for holdout in final_tests.holdouts(store)]
     for number in range(4):
-        store.look(content, store.submit("evaluate", f"look {number}", {}))
+        final_tests.count_look(store, content, store.submit("evaluate", f"look {number}", {}))
     page = Read(report.html(gather(store, settings, run)))
     assert "Typos <b>here</b> 0.500 -0.250" in page.text and not any(tag == "b" for tag, _ in page.tags)
     assert "It has been looked at 5 times: choosing between models by it makes its figures too good." in page.text

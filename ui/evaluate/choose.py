@@ -15,6 +15,7 @@ from core.errors import PathError, RunNotFound, SpecError
 from core.evaluation.specs import EvaluateSpec, Subject
 from core.spec.names import dataset_name, model_name
 from core.spec.run import DataSpec, RunSpec, build
+from core.store import final_tests
 from core.store.files import trained_data
 from core.store.record import Holdout, Run
 from core.wording import counted
@@ -119,7 +120,7 @@ def _spec_of(run: Run) -> RunSpec | None:
 
 def _splits(data: DataSpec, prepared: Prepared, trained: Run) -> dict[str, str]:
     """The splits that the run did not choose its best by, with what each is good for."""
-    holdouts = resources.store().holdouts()
+    holdouts = final_tests.holdouts(resources.store())
     aside = selection.final_tests(data, prepared, [h for h in holdouts if h.created <= trained.created])
     train, evaluation = selection.splits_used(data, prepared, aside)
     now = selection.final_tests(data, prepared, holdouts)
@@ -202,7 +203,7 @@ def _holdout(trained: Run, split: str) -> Holdout | None:
     if spec is None or prepared is None or split not in prepared.splits:
         return None
     texts = trained_data(trained, resources.settings()).text_columns or prepared.text_guess
-    return holdout.find(prepared, split, texts, resources.store().holdouts(), holdout.PAGE_ROWS)
+    return holdout.find(prepared, split, texts, final_tests.holdouts(resources.store()), holdout.PAGE_ROWS)
 
 
 def by_link(run_id: str) -> Judged | None:

@@ -7,6 +7,7 @@ from typing import Any
 import streamlit as st
 
 from core.figures.judge import intervals_figure
+from core.store import final_tests
 from core.wording import METRIC_MEANINGS, counted, duration, metric_title, metric_words, score
 from ui.components.basics import plain
 from ui.evaluate.judged import Judged
@@ -52,7 +53,7 @@ def _honesty(judged: Judged) -> None:
         )
     elif test:
         left, right = st.columns([5, 1], vertical_alignment="center")
-        looks = next((h.looks for h in resources.store().holdouts() if h.content == test["content"]), None)
+        looks = next((h.looks for h in final_tests.holdouts(resources.store()) if h.content == test["content"]), None)
         if looks is None:
             left.info("This was a final test; it has been taken back since.", icon=":material/lock_open:")
             return
@@ -66,8 +67,8 @@ def _honesty(judged: Judged) -> None:
             return
         with right.popover("Take back", icon=":material/lock_open:"):
             st.markdown("Runs may then train on it and choose by it, and its looks are forgotten.")
-            st.button("Take it back", key="judge_take_back", on_click=resources.store().give_back,
-                      args=(test["content"],))  # fmt: skip
+            st.button("Take it back", key="judge_take_back", on_click=final_tests.give_back,
+                      args=(resources.store(), test["content"]))  # fmt: skip
     elif kind == "validation":
         how = ": choose a test split above, or keep one for the end on the New run page" if judged.can_ask else ""
         st.caption(

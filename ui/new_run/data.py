@@ -14,6 +14,7 @@ from core.runs import outlook as plan
 from core.spec.names import dataset_name
 from core.spec.run import DataSpec
 from core.spec.steps import step_words
+from core.store import final_tests
 from core.wording import counted
 from ui import pages
 from ui.components.basics import plain
@@ -54,7 +55,7 @@ def classes(data: DataSpec, prepared: Prepared | None) -> list[str]:
 def _final_test(data: DataSpec, prepared: Prepared) -> None:
     """Whether a test split is kept for the end, and the way to do so."""
     texts = [name for name in data.text_columns or prepared.text_guess if prepared.column(name) is not None]
-    holdouts = resources.store().holdouts()
+    holdouts = final_tests.holdouts(resources.store())
     for split in (name for name, part in prepared.splits.items() if part.rows and split_of(name) == "test"):
         found = holdout.find(prepared, split, texts, holdouts, holdout.PAGE_ROWS)
         with st.container(horizontal=True, vertical_alignment="center", key=f"final_test_{split}"):
@@ -76,7 +77,7 @@ def _final_test(data: DataSpec, prepared: Prepared) -> None:
 
 def _set_aside(prepared: Prepared, split: str, texts: list[str]) -> None:
     try:
-        resources.store().set_aside(*holdout.describe(prepared, split, texts))
+        final_tests.set_aside(resources.store(), *holdout.describe(prepared, split, texts))
     except TunedeckError as error:
         state.set_notice(plain(str(error)))
 

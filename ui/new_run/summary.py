@@ -16,6 +16,7 @@ from core.spec.engines import KERAS_TYPES
 from core.spec.names import run_name
 from core.spec.presets import PRESETS
 from core.spec.run import RunSpec
+from core.store import final_tests
 from core.wording import ENGINE_MEANINGS, ENGINE_TITLES, counted, listed, sentence, size
 from ui.components.basics import plain
 from ui.new_run import data as spec_data
@@ -106,7 +107,7 @@ def _advanced_field(form: state.Form, path: str, prepared: Prepared | None, prob
     elif prepared is None or not path.endswith("_split"):
         spec_form.field(form, path, problems, after=spec_data.share)
     else:
-        aside = selection.final_tests(state.data(), prepared, resources.store().holdouts())
+        aside = selection.final_tests(state.data(), prepared, final_tests.holdouts(resources.store()))
         train, evaluation = selection.splits_used(state.data(), prepared, aside)
         used = (train if path == "data.train_split" else evaluation) or "A part of the training split"
         spec_form.field(
@@ -138,7 +139,7 @@ def show_outlook(spec: RunSpec | None, prepared: Prepared | None) -> None:
     lines = [f":material/memory: {plain(_device(spec))}"]
     if prepared is None:
         lines.append(":material/dataset: The dataset is fetched first")
-    elif (outlook := plan.outlook(spec, prepared, resources.store().holdouts())) is not None:
+    elif (outlook := plan.outlook(spec, prepared, final_tests.holdouts(resources.store()))) is not None:
         held_out = ", held out" if outlook.held_out else ""
         lines += [
             f":material/school: {counted(outlook.train, 'example')} to learn from",

@@ -100,9 +100,9 @@ class SessionStore(GuardedStore):
     """In trouble, a part of a page that runs by itself has the whole page run, which says what is wrong: ui/app.py."""
 
     @contextmanager
-    def _connection(self, *, create: bool = False) -> Iterator[apsw.Connection]:
+    def connection(self, *, create: bool = False) -> Iterator[apsw.Connection]:
         try:
-            with super()._connection(create=create) as db:
+            with super().connection(create=create) as db:
                 yield db
         except StoreTrouble:
             if state.in_fragment():

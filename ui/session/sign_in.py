@@ -8,6 +8,7 @@ import streamlit as st
 
 from core.errors import AccessDenied
 from core.person import Person
+from core.store import audit_log
 from core.wording import counted, sentence
 from ui.components.basics import plain
 from ui.session import person, resources, state
@@ -33,7 +34,7 @@ def must_come_in() -> Person:
         _refused(error) if person.signed_in() else _ask()
         st.stop()
     if resources.installation().mode == "team" and state.widget(GREETED) != who.id:
-        resources.store().note_sign_in(who.role.title, person.signed_in_at())
+        audit_log.record_sign_in(resources.store(), who.role.title, person.signed_in_at())
         state.remember(GREETED, who.id)
     return who
 

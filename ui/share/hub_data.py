@@ -11,6 +11,7 @@ from core.data.dataset import Prepared
 from core.sharing.hub.outgoing_data import SIMPLE
 from core.spec.names import dataset_name
 from core.spec.run import DataSpec
+from core.store import final_tests
 from core.wording import counted, listed
 from ui.components.basics import plain
 from ui.datasets.choosing import opening as dataset_import
@@ -25,7 +26,7 @@ def choose(trained: DataSpec) -> dict[str, Any] | None:
     prepared = dataset_import.opened_or_importing(data)
     if prepared is None:
         return None
-    aside = selection.final_tests(data, prepared, resources.store().holdouts())
+    aside = selection.final_tests(data, prepared, final_tests.holdouts(resources.store()))
     key = prepared.fingerprint
     splits, final = _splits(prepared, aside, key)
     names = [column.name for column in prepared.columns if column.kind in SIMPLE]

@@ -49,7 +49,7 @@ def keys_of(prepared: Prepared, split: str, texts: Sequence[str]) -> np.ndarray:
 
 
 def describe(prepared: Prepared, split: str, texts: Sequence[str]) -> tuple[str, str, str, int, list[int]]:
-    """Returns the arguments of `Store.set_aside`: content hash, dataset title, split, number of texts, sketch."""
+    """The split for `final_tests.set_aside`: content hash, dataset title, split, number of texts, sketch."""
     keys = keys_of(prepared, split, texts)
     content = hashlib.blake2b(keys.astype("<u8").tobytes(), digest_size=16).hexdigest()
     return content, prepared.title, split, len(keys), keys[:SKETCH].tolist()

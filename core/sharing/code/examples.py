@@ -20,6 +20,7 @@ from core.sharing.code.facts import Facts, facts_of
 from core.sharing.code.notebook import notebook
 from core.sharing.code.readme import readme, requirements
 from core.sharing.code.script import script
+from core.store import final_tests
 from core.store.files import read_environment, trained_data
 from core.store.record import Run
 
@@ -72,7 +73,7 @@ def _loaded(trained: Run, settings: Settings, report: RunWriter) -> Loaded:
     from core.data.loading.text_ids import ids_of
 
     data = trained_data(trained, settings)
-    loaded = load(data, settings, report.fraction, report.store.holdouts(before=trained.created))
+    loaded = load(data, settings, report.fraction, final_tests.holdouts(report.store, before=trained.created))
     told = read_environment(settings.run_dir(trained.id))
     for split in SPLITS:
         rows = loaded.dataset[split]

@@ -22,6 +22,7 @@ from core.sharing.hub.upload import Target, upload
 from core.sharing.report import card
 from core.spec.run import DataSpec
 from core.store import files as results
+from core.store import final_tests
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter
@@ -69,7 +70,7 @@ def _dataset(spec: PushSpec, folder: Path, settings: Settings, report: RunWriter
     prepared = prepare(data, settings, report.fraction)
     texts = tuple(data.text_columns or prepared.text_guess)
     report.phase("Looking for final tests")
-    aside = set_aside(prepared, texts, report.store.holdouts())
+    aside = set_aside(prepared, texts, final_tests.holdouts(report.store))
     splits = outgoing_data.choose_splits(prepared, spec.splits, aside, final_tests=spec.final_tests)
     for name in sorted(aside - set(splits)):
         report.message(f"The split {name} is set aside as a final test and stays here.")

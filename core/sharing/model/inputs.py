@@ -13,6 +13,7 @@ from core.evaluation.specs import Subject
 from core.settings import Settings
 from core.spec import run as specs
 from core.spec.run import RunSpec
+from core.store import final_tests
 from core.store.files import trained_data
 
 if TYPE_CHECKING:
@@ -56,7 +57,9 @@ def _of_run(run_id: str, names: tuple[str, ...], most: int, settings: Settings, 
 
     run = report.store.run(run_id)
     spec = cast(RunSpec, specs.build(run.spec))
-    loaded = load(trained_data(run, settings), settings, report.fraction, report.store.holdouts(before=run.created))
+    loaded = load(
+        trained_data(run, settings), settings, report.fraction, final_tests.holdouts(report.store, before=run.created)
+    )
     examples = loaded.dataset["eval"]
     known, _ = matched(names, tuple(loaded.label_names), run.name)
     chosen = np.sort(np.random.default_rng(0).permutation(len(examples))[:most])

@@ -20,6 +20,7 @@ from core.sharing.report.document import visible
 from core.spec.run import DataSpec, RunSpec, build
 from core.spec.steps import step_words
 from core.store import files as results
+from core.store import final_tests
 from core.store.files import read_environment
 from core.store.record import Run
 from core.store.store import Store
@@ -170,7 +171,7 @@ def _seen(value: Any) -> Any:
 
 def _evaluations(store: Store, settings: Settings, run: Run, with_values: bool) -> list[Evaluated]:
     """The finished evaluations of the model as it is now, of the same examples the newest; the most honest first."""
-    looks = {holdout.content: holdout.looks for holdout in store.holdouts()}
+    looks = {holdout.content: holdout.looks for holdout in final_tests.holdouts(store)}
     found: dict[str, Evaluated] = {}
     for other in store.runs(kind="evaluate", statuses=("finished",), limit=LOOKED_AT):
         subject = other.spec.get("model", {})
