@@ -56,7 +56,7 @@ with st.container(horizontal=True, horizontal_alignment="distribute", vertical_a
         steps = f" · {counted(len(data.steps), 'step')} of preparation" if data.steps else ""
         st.caption(f"{counted(rows, 'row')} · {counted(len(prepared.columns), 'column')}{steps}")
     if resources.may("train") and st.button(
-        "Train on this dataset", type="primary", icon=":material/arrow_forward:", key="train_on_this"
+        "Train on this dataset", type="primary", icon=":material/arrow_forward:", key="train_on_this", shortcut="T"
     ):
         dataset_columns.carry_over(data)
         st.switch_page(pages.NEW_RUN)

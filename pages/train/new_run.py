@@ -80,6 +80,7 @@ with summary, st.container(border=True):
         width="stretch",
         key="start",
         disabled=spec is None or bool(problems),
+        shortcut="Shift+S",
     ):
         assert spec is not None
         if run := run_actions.start_training(name, spec):

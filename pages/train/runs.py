@@ -49,7 +49,9 @@ with st.container(horizontal=True, vertical_alignment="center", key="runs_title"
     st.title("Runs", anchor=False, width="stretch")
     if resources.may("import"):
         run_import.ask()
-    if resources.may("train") and st.button("New run", icon=":material/add:", type="primary", key="runs_new"):
+    if resources.may("train") and st.button(
+        "New run", icon=":material/add:", type="primary", key="runs_new", shortcut="N"
+    ):
         st.switch_page(pages.NEW_RUN)
 runs = resources.store().runs()
 if not runs:

@@ -118,6 +118,11 @@ def test_judge_a_run_and_ask_why(dashboard: Dashboard, page: Page) -> None:
     example = page.locator(".st-key-judge_mistakes_example")
     in_table(page, *FIRST_BOX, example)
     expect(example).to_contain_text("Blue speaks for", timeout=WAIT_S * 1000)
+    page.keyboard.press("n")
+    expect(example).to_contain_text("Example 2 of", timeout=WAIT_S * 1000)
+    button(page, "Previous").click()
+    expect(example).to_contain_text("Example 1 of", timeout=WAIT_S * 1000)
+    expect(example).to_contain_text("Blue speaks for", timeout=WAIT_S * 1000)
     example.locator("span[style*=background], [class*=background]").first.wait_for()  # words are highlighted
     button(page, "Find the nearest training examples").click()
     expect(example).to_contain_text("by the model's own last layer", timeout=WAIT_S * 1000)

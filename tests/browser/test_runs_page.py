@@ -1,4 +1,5 @@
-"""The Runs page: several at once are deleted with their files, and a dialog outlives the table's ticks."""
+"""The Runs page: several at once are deleted with their files, a dialog outlives the table's ticks, and keys press
+the main buttons."""
 
 from __future__ import annotations
 
@@ -73,3 +74,34 @@ def test_without_runs_the_page_says_what_to_do(dashboard: Dashboard, page: Page)
     page.wait_for_url(re.compile("/new_run"))
     page.goto(dashboard.url("run?run=doesnotexist"))
     expect(page.get_by_text("This run does not exist")).to_be_visible()
+
+
+def test_keys_press_the_main_buttons_but_not_while_somebody_types(dashboard: Dashboard, page: Page) -> None:
+    working = Synthetic(dashboard.store, dashboard.settings, "At work").working()
+    working.train(10, of=100)
+    page.goto(dashboard.url("runs"))
+    settled(page)
+    page.get_by_placeholder("Search names").press_sequentially("Nn")
+    expect(page.get_by_placeholder("Search names")).to_have_value("Nn")
+    page.get_by_role("heading", name="Runs").click()
+    page.keyboard.press("n")
+    page.wait_for_url(re.compile("/new_run"))
+    settled(page)
+    name = page.get_by_role("textbox", name="Run name")
+    name.press_sequentially("By ")
+    name.press("Shift+S")
+    expect(name).to_have_value("By S")
+    page.get_by_role("heading", name="New run").click()
+    settled(page)
+    assert len(dashboard.store.runs(kind="train")) == 1
+    page.keyboard.press("Shift+S")
+    page.wait_for_url(re.compile(r"/run\?run="))
+    assert [run.name for run in dashboard.store.runs(kind="train")] == ["By S", "At work"]
+
+    page.goto(dashboard.url(f"run?run={working.id}"))
+    page.locator(".st-key-run_stop button").first.wait_for()
+    page.keyboard.press("x")
+    page.wait_for_timeout(1500)
+    assert dashboard.store.run(working.id).status == "running"
+    page.keyboard.press("Shift+X")
+    until(lambda: dashboard.store.run(working.id).status == "stopping", 20, "it is asked to stop")

@@ -84,8 +84,7 @@ def _controls(key: str, total: int, view: View) -> tuple[int, int]:
     size = state.widget(f"{key}_size") or SIZES[0]
     pages = math.ceil(total / size)
     number, row, rows = st.columns([3, 1.1, 0.9], vertical_alignment="bottom")
-    turn, start = _jump(key)
-    page = number.pagination(pages, default=min(start, pages), key=f"{key}_page_{turn}", persist_state="page")
+    page = number.pagination(pages, key=f"{key}_page", persist_state="page")
     if view.is_whole:
         row.number_input(
             "Go to row",
@@ -114,21 +113,12 @@ def _controls(key: str, total: int, view: View) -> tuple[int, int]:
 def _go_to(key: str, total: int) -> None:
     row = state.widget(f"{key}_goto")
     if row is not None:
-        _jump_to(key, min(int(row), total - 1) // (state.widget(f"{key}_size") or SIZES[0]) + 1)
+        size = state.widget(f"{key}_size") or SIZES[0]
+        state.remember(f"{key}_page", min(int(row), total - 1) // size + 1)
 
 
 def _first_page(key: str) -> None:
-    _jump_to(key, 1)
-
-
-def _jump(key: str) -> tuple[int, int]:
-    """How often the page was set from outside its widget, and to which; each time begins a new widget."""
-    turn, page = state.widget(f"{key}_jump") or (0, 1)
-    return turn, page
-
-
-def _jump_to(key: str, page: int) -> None:
-    state.remember(f"{key}_jump", (_jump(key)[0] + 1, page))
+    state.remember(f"{key}_page", 1)
 
 
 @st.cache_data(max_entries=16, show_spinner=False)

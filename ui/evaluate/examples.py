@@ -14,12 +14,13 @@ from core.wording import shortened
 from ui.components.basics import plain, show_error
 from ui.evaluate import explanation
 from ui.evaluate.judged import Judged, texts_of, whole_texts
+from ui.session import state
 
 TABLE_PX = 380
 
 
-def table(entries: Sequence[dict[str, Any]], judged: Judged, key: str) -> None:
-    """entries: row, label, prediction, confidence of each example"""
+def table(entries: Sequence[dict[str, Any]], judged: Judged, key: str, *, shortcuts: bool = True) -> None:
+    """entries: row, label, prediction, confidence of each example; shortcuts: N and P turn the pages of this table"""
     columns = judged.found["text_columns"]
     rows = [entry["row"] for entry in entries]
     frame = pd.DataFrame(
@@ -51,11 +52,35 @@ def table(entries: Sequence[dict[str, Any]], judged: Judged, key: str) -> None:
             "Confidence": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f", width=110),
         },
     )  # fmt: skip
-    if texts is not None and event.selection.rows:
-        whole(entries[event.selection.rows[0]], judged, key)
+    chosen = event.selection.rows[0] if event.selection.rows else None
+    if texts is not None and chosen is not None and chosen < len(entries):  # it stays as another model is chosen
+        with st.container(border=True, key=f"{key}_example"):
+            _neighbours(chosen, len(entries), key, shortcuts)
+            whole(entries[chosen], judged, key)
     elif texts is not None:
         why = " and see which words made the model say so" if judged.can_ask else ""
         st.caption(f"Select a row to read all of it{why}.")
+
+
+def _neighbours(place: int, count: int, key: str, shortcuts: bool) -> None:
+    """Which example of how many this is, with the way to the one before and the next."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.markdown(f":gray[Example {place + 1:,} of {count:,}]", width="stretch")
+        for label, step, letter, icon in (("Previous", -1, "P", "chevron_left"), ("Next", 1, "N", "chevron_right")):
+            st.button(
+                label,
+                icon=f":material/{icon}:",
+                type="tertiary",
+                key=f"{key}_{label.lower()}",
+                on_click=_select,
+                args=(key, place + step),
+                disabled=not 0 <= place + step < count,
+                shortcut=letter if shortcuts else None,
+            )
+
+
+def _select(key: str, place: int) -> None:
+    state.remember(key, {"selection": {"rows": [place]}})
 
 
 def whole(entry: dict[str, Any], judged: Judged, key: str) -> None:
@@ -65,19 +90,18 @@ def whole(entry: dict[str, Any], judged: Judged, key: str) -> None:
     except TunedeckError as error:
         show_error(error)
         return
-    with st.container(border=True, key=f"{key}_example"):
-        true, said = (plain(shortened(judged.labels[entry[what]], 60)) for what in ("label", "prediction"))
-        st.markdown(f"**Row {entry['row']:,}**: labelled “{true}”, predicted “{said}” ({entry['confidence']:.1%})")
-        left, right = st.columns([2.2, 1], gap="medium")
-        with right:
-            explanation.probabilities(
-                lookup.probabilities(judged.predictions, entry["row"]), judged.labels, f"{key}_shares"
-            )
-        with left:
-            if judged.can_ask:
-                explanation.highlights(judged.subject, texts, judged.labels, f"{key}_why")
-            else:
-                for text in texts:
-                    st.markdown(plain(text))
-        if judged.can_ask and judged.trained is not None:
-            explanation.nearest(judged.trained, texts, f"{key}_near")
+    true, said = (plain(shortened(judged.labels[entry[what]], 60)) for what in ("label", "prediction"))
+    st.markdown(f"**Row {entry['row']:,}**: labelled “{true}”, predicted “{said}” ({entry['confidence']:.1%})")
+    left, right = st.columns([2.2, 1], gap="medium")
+    with right:
+        explanation.probabilities(
+            lookup.probabilities(judged.predictions, entry["row"]), judged.labels, f"{key}_shares"
+        )
+    with left:
+        if judged.can_ask:
+            explanation.highlights(judged.subject, texts, judged.labels, f"{key}_why")
+        else:
+            for text in texts:
+                st.markdown(plain(text))
+    if judged.can_ask and judged.trained is not None:
+        explanation.nearest(judged.trained, texts, f"{key}_near")

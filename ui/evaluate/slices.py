@@ -75,7 +75,8 @@ def _worst(worst: list[dict[str, Any]], judged: Judged) -> None:
     if event.selection.rows:
         group = worst[event.selection.rows[0]]
         st.markdown(f"**Mistakes in “{plain(group['name'])}”**")
-        judge_examples.table(lookup.of_rows(judged.predictions, group["rows"]), judged, f"judge_in_{group['name']}")
+        entries = lookup.of_rows(judged.predictions, group["rows"])
+        judge_examples.table(entries, judged, f"judge_in_{group['name']}", shortcuts=False)
     else:
         st.caption("Select a group to read its mistakes.")
 
@@ -141,4 +142,4 @@ def _measure(judged: Judged, view: View, key: str) -> None:
         )
     if errors:
         wrong = rows[inside & ~right][: lookup.MOST].tolist()
-        judge_examples.table(lookup.of_rows(judged.predictions, wrong), judged, f"{key}_mistakes")
+        judge_examples.table(lookup.of_rows(judged.predictions, wrong), judged, f"{key}_mistakes", shortcuts=False)

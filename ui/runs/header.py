@@ -93,6 +93,7 @@ def status_line(run: Run) -> None:
                 help=run_actions.STOP_HELP,
                 on_click=run_actions.stop,
                 args=(run.id,),
+                shortcut="Shift+X",
             )
 
 
