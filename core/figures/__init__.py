@@ -1,1 +1,1 @@
-"""Figures: data in, Plotly figure out. Pure functions; colours read well on light and dark backgrounds."""
+"""Figures: data in, Plotly figure out. Pure functions; the colours are legible on light and dark backgrounds."""

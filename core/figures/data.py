@@ -1,4 +1,4 @@
-"""Figures of a dataset: how often each label occurs, how long the texts are."""
+"""Figures of a dataset: the frequencies of its labels and the lengths of its texts."""
 
 from __future__ import annotations
 
@@ -11,19 +11,20 @@ import plotly.graph_objects as go
 from core.figures.style import COLORS, INDIGO, ORANGE, TEAL, axis, figure, safe
 
 MOST_LABELS = 50
-MOST_UPRIGHT = 8  # more labels, or longer ones, lie
+MOST_UPRIGHT = 8  # with more labels, or longer ones, the bars are horizontal
 LONGEST_UPRIGHT = 12
 LABEL_CHARACTERS = 40
 BARS = 48
-TAIL = 0.995  # the share of the texts that the axis of a histogram reaches; a few very long ones would squeeze the rest
+TAIL = 0.995  # the share of the texts that a histogram's axis covers; a few very long texts would squeeze the rest
 
 
 def label_bars(
     counts: Mapping[str, pd.DataFrame], *, shares: bool, most: int = MOST_LABELS, without: str | None = None
 ) -> go.Figure:
-    """Bars per label. `counts`: split → columns label and count.
+    """One bar per label and split.
 
-    shares: of each split, else numbers of rows; most: how many labels; without: one that gets no bar but counts
+    counts: split → columns label and count; shares: of each split instead of numbers of rows
+    most: the maximum number of labels; without: a label that gets no bar but counts for the shares
     """
     labels = bar_labels(counts, most, without)
     lying = len(labels) > MOST_UPRIGHT or max(map(len, labels), default=0) > LONGEST_UPRIGHT
@@ -35,7 +36,7 @@ def label_bars(
     names = axis("", type="category", showgrid=False, categoryorder="array", categoryarray=list(map(_name, labels)))
     if lying:
         names["autorange"] = "reversed"
-    made = figure(
+    chart = figure(
         traces,
         title="",
         x="",
@@ -46,7 +47,7 @@ def label_bars(
         xaxis=values if lying else names,
         yaxis=names if lying else values,
     )
-    return made.update_layout(margin={"l": 8, "r": 40 if lying else 12, "t": 32 if len(counts) > 1 else 16, "b": 8})
+    return chart.update_layout(margin={"l": 8, "r": 40 if lying else 12, "t": 32 if len(counts) > 1 else 16, "b": 8})
 
 
 def bar_labels(counts: Mapping[str, pd.DataFrame], most: int = MOST_LABELS, without: str | None = None) -> list[str]:
@@ -79,15 +80,16 @@ def _label_trace(
 
 
 def length_histogram(lengths: np.ndarray, max_length: int | None, unit: str = "tokens") -> go.Figure:
-    """How many texts have which length, what truncation cuts in another colour, and a line where it cuts, if it does.
+    """A histogram of text lengths, with a line at the truncation length and truncated texts in another colour.
 
-    Each bar has its least and its most in `customdata`.
+    lengths: int (texts,); max_length: the truncation length, None for no truncation. The `customdata` of each bar has
+    its smallest and largest length.
     """
     edges = _edges(lengths, max_length or 0)
     counts, _ = np.histogram(np.minimum(lengths, edges[-1]), bins=edges)
     left, right = edges[:-1], edges[1:]
     last = right - 1
-    last[-1] = max(last[-1], lengths.max(initial=0))  # the last bar has all that is longer
+    last[-1] = max(last[-1], lengths.max(initial=0))  # the last bar includes all longer texts
     cut = left >= (edges[-1] if max_length is None else max_length)
     traces = [
         go.Bar(
@@ -101,7 +103,7 @@ def length_histogram(lengths: np.ndarray, max_length: int | None, unit: str = "t
         )
         for name, color, part in (("Read whole", INDIGO, ~cut), ("Cut off", ORANGE, cut))
     ]
-    made = figure(
+    chart = figure(
         traces,
         title="",
         x=unit.capitalize() + " per text",
@@ -110,16 +112,16 @@ def length_histogram(lengths: np.ndarray, max_length: int | None, unit: str = "t
         hovermode="closest",
         showlegend=False,
     )
-    made.update_xaxes(range=[0, edges[-1]])
-    made.update_layout(margin={"l": 8, "r": 12, "t": 44, "b": 8}, barmode="overlay")
-    return made if max_length is None else _with_cut(made, max_length, int(edges[-1]))
+    chart.update_xaxes(range=[0, edges[-1]])
+    chart.update_layout(margin={"l": 8, "r": 12, "t": 44, "b": 8}, barmode="overlay")
+    return chart if max_length is None else _with_cut(chart, max_length, int(edges[-1]))
 
 
-def _with_cut(made: go.Figure, max_length: int, end: int) -> go.Figure:
+def _with_cut(chart: go.Figure, max_length: int, end: int) -> go.Figure:
     inside = max_length <= end
     if inside:
-        made.add_vline(max_length, line={"color": ORANGE, "width": 2, "dash": "dash"})
-    made.add_annotation(
+        chart.add_vline(max_length, line={"color": ORANGE, "width": 2, "dash": "dash"})
+    chart.add_annotation(
         text=f"cut at {max_length:,}" + ("" if inside else " →"),
         x=min(max_length, end),
         xanchor="center" if inside and max_length < 0.9 * end else "right",
@@ -129,11 +131,11 @@ def _with_cut(made: go.Figure, max_length: int, end: int) -> go.Figure:
         showarrow=False,
         font={"color": ORANGE},
     )
-    return made
+    return chart
 
 
 def cut_shares(cut: Mapping[str, Mapping[str, float]], recommended: int | None) -> go.Figure:
-    """The share of texts that each longest length cuts off, a bar per split. `cut`: split → length → share."""
+    """The share of truncated texts at each maximum length, one bar per split. cut: split → length → share"""
     traces = [
         go.Bar(
             name=safe(split),
@@ -147,7 +149,7 @@ def cut_shares(cut: Mapping[str, Mapping[str, float]], recommended: int | None) 
         )
         for (split, shares), color in zip(cut.items(), _colors(len(cut)), strict=True)
     ]
-    made = figure(
+    chart = figure(
         traces,
         title="",
         x="Longest text in tokens",
@@ -160,7 +162,7 @@ def cut_shares(cut: Mapping[str, Mapping[str, float]], recommended: int | None) 
     )
     lengths = [int(length) for length in next(iter(cut.values()), {})]
     if recommended in lengths:
-        made.add_annotation(  # by its place: a category that looks like a number is taken for one
+        chart.add_annotation(  # x is the category's index: Plotly reads a category that looks like a number as a number
             text="recommended",
             x=lengths.index(recommended),
             y=1.0,
@@ -169,11 +171,11 @@ def cut_shares(cut: Mapping[str, Mapping[str, float]], recommended: int | None) 
             showarrow=False,
             font={"color": TEAL},
         )
-    return made.update_layout(margin={"l": 8, "r": 12, "t": 32, "b": 8})
+    return chart.update_layout(margin={"l": 8, "r": 12, "t": 32, "b": 8})
 
 
 def _edges(lengths: np.ndarray, max_length: int) -> np.ndarray:
-    """Whole-numbered edges of equal bars, one of them at `max_length` so that no bar is half cut."""
+    """Integer edges of equally wide bars, one of them at `max_length` so that no bar is partly truncated."""
     top = int(np.quantile(lengths, TAIL)) + 1 if len(lengths) else 1
     width = max(1, -(-top // BARS))
     start = max_length % width

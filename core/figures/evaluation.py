@@ -1,4 +1,4 @@
-"""How a model does per class: the confusion matrix."""
+"""A model's mistakes per class: the confusion matrix."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from core.figures.style import axis, safe
 MOST_CLASSES = 30
 WRITTEN_UP_TO = 12
 LABEL_LENGTH = 22
-STRONG = 0.85  # a share whose colour is so strong, also on white, that only white words can be read on it
+STRONG = 0.85  # from this share on, the colour is so strong that only white text is legible on it
 
 RIGHT = [[0, "rgba(109,103,242,0.06)"], [1, "rgba(109,103,242,1)"]]
 WRONG = [[0, "rgba(139,144,165,0.05)"], [0.001, "rgba(236,122,28,0.05)"], [1, "rgba(236,122,28,1)"]]
@@ -21,10 +21,12 @@ WRONG = [[0, "rgba(139,144,165,0.05)"], [0.001, "rgba(236,122,28,0.05)"], [1, "r
 def confusion_figure(
     labels: Sequence[str], counts: Sequence[Sequence[int]], height: int | None = None, normalised: bool = True
 ) -> go.Figure:
-    """Rows are the true classes, columns the predicted ones; the colour is the share of the row, or the count.
+    """The confusion matrix: rows are true classes, columns predicted ones, right and wrong cells differ in colour.
 
-    What is right is in one colour, what is wrong in another. With up to twelve classes each cell says its count and
-    share; with more, hovering does. counts: (classes, classes), true by predicted; at most 30 classes.
+    With up to twelve classes each cell has its count and share as text; with more, only the hover text has them.
+
+    counts: (classes, classes), true by predicted, at most 30 classes
+    normalised: whether the colour is the share of the row, else the count
     """
     matrix = np.asarray(counts, dtype=float)
     totals = matrix.sum(axis=1, keepdims=True)
@@ -33,7 +35,7 @@ def confusion_figure(
     names = [safe(label) for label in labels]
     strength = shares if normalised else matrix / max(1.0, float(matrix.max()))
     traces = [_cells(strength, diagonal, RIGHT), _cells(strength, ~diagonal, WRONG)]
-    # Markers nobody sees lie over the cells: they carry the hover text, and are what a click on a cell can name.
+    # Invisible markers cover the cells: they carry the hover text and receive clicks.
     traces.append(_cover(matrix, shares, names))
     if len(labels) <= WRITTEN_UP_TO:
         strong = strength > STRONG
@@ -56,7 +58,7 @@ def confusion_figure(
             "plot_bgcolor": "rgba(0,0,0,0)",
             "showlegend": False,
             "hovermode": "closest",
-            "hoverdistance": -1,  # the nearest cover is that of the cell, wherever in it the pointer is
+            "hoverdistance": -1,  # the nearest marker belongs to the cell under the pointer
             "xaxis": axis("Predicted", **ticks, tickangle=-40 if slanted else 0, range=[-0.5, len(labels) - 0.5]),
             "yaxis": axis("True", **ticks, range=[len(labels) - 0.5, -0.5]),
         },
@@ -66,7 +68,7 @@ def confusion_figure(
 def frequent_mistakes(
     labels: Sequence[str], counts: Sequence[Sequence[int]], most: int = 15
 ) -> list[tuple[str, str, int, float]]:
-    """The pairs most often taken for each other: true class, predicted class, how often, share of the true class."""
+    """The most frequent confusions: true class, predicted class, count, share of the true class."""
     matrix = np.asarray(counts, dtype=float)
     totals = matrix.sum(axis=1)
     wrong = matrix.copy()
@@ -79,8 +81,8 @@ def frequent_mistakes(
     ]
 
 
-def _cells(shares: np.ndarray, shown: np.ndarray, scale: Sequence[Sequence[object]]) -> go.Heatmap:
-    values = [[float(v) if s else None for v, s in zip(*row, strict=True)] for row in zip(shares, shown, strict=True)]
+def _cells(shares: np.ndarray, mask: np.ndarray, scale: Sequence[Sequence[object]]) -> go.Heatmap:
+    values = [[float(v) if s else None for v, s in zip(*row, strict=True)] for row in zip(shares, mask, strict=True)]
     return go.Heatmap(z=values, zmin=0, zmax=1, colorscale=scale, showscale=False, hoverinfo="skip", xgap=2, ygap=2)
 
 
@@ -99,8 +101,8 @@ def _cover(matrix: np.ndarray, shares: np.ndarray, names: list[str]) -> go.Scatt
     )
 
 
-def _words(matrix: np.ndarray, shares: np.ndarray, shown: np.ndarray, color: str | None = None) -> go.Scatter:
-    rows, columns = np.nonzero(shown & (matrix > 0))
+def _words(matrix: np.ndarray, shares: np.ndarray, mask: np.ndarray, color: str | None = None) -> go.Scatter:
+    rows, columns = np.nonzero(mask & (matrix > 0))
     small = len(matrix) > 8
     return go.Scatter(
         x=columns.tolist(),

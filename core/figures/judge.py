@@ -15,22 +15,22 @@ MOST_LINES = 6
 
 
 def intervals_figure(names: Sequence[str], series: Mapping[str, Mapping[str, Any]]) -> go.Figure:
-    """Each metric as a point with its 95 % interval, model and baselines side by side.
+    """Each metric as a point with its 95% interval, for a model and its baselines.
 
-    series: who -> {"metrics": name -> value, "intervals": name -> (low, high), if known}; at most three
+    series: title -> {"metrics": name -> value, "intervals": name -> (low, high), if known}; at most three
     """
     traces = []
-    shown = list(reversed(names))
-    for place, (who, found) in enumerate(series.items()):
-        values = [found["metrics"].get(name) for name in shown]
-        known = found.get("intervals", {})
-        spans = [known.get(name, (value, value)) for name, value in zip(shown, values, strict=True)]
+    rows = list(reversed(names))
+    for place, (who, result) in enumerate(series.items()):
+        values = [result["metrics"].get(name) for name in rows]
+        known = result.get("intervals", {})
+        spans = [known.get(name, (value, value)) for name, value in zip(rows, values, strict=True)]
         color, symbol = ((INDIGO, "circle"), (AMBER, "diamond"), (GREY, "line-ns"))[place % 3]
         offset = (0.0, -0.2, -0.36)[place % 3]
         traces.append(
             go.Scatter(
                 x=values,
-                y=[i + offset for i in range(len(shown))],
+                y=[i + offset for i in range(len(rows))],
                 name=safe(who),
                 mode="markers",
                 marker={
@@ -49,17 +49,17 @@ def intervals_figure(names: Sequence[str], series: Mapping[str, Mapping[str, Any
                     "arrayminus": [_gap(v, low) for (low, _), v in zip(spans, values, strict=True)],
                 },
                 customdata=[[low, high] for low, high in spans],
-                text=[metric_title(name) for name in shown],
+                text=[metric_title(name) for name in rows],
                 hovertemplate="%{text}: <b>%{x:.3f}</b> (%{customdata[0]:.3f} to %{customdata[1]:.3f})",
             )
         )
-    y = axis("", tickmode="array", tickvals=list(range(len(shown))), ticktext=[metric_title(n) for n in shown])
+    y = axis("", tickmode="array", tickvals=list(range(len(rows))), ticktext=[metric_title(n) for n in rows])
     chart = figure(
         traces,
         title="Metrics with their 95% intervals",
         x="Score",
         y="",
-        height=110 + 44 * len(shown),
+        height=110 + 44 * len(rows),
         yaxis=y,
         hovermode="closest",
     )
@@ -71,7 +71,7 @@ def _gap(high: float | None, low: float | None) -> float:
 
 
 def roc_figure(curves: Sequence[Mapping[str, Any]], labels: Sequence[str], chosen: int | None = None) -> go.Figure:
-    """True against false alarms for each class; up to six lines, the chosen class first."""
+    """The ROC curve of each class; at most six curves, the chosen class first."""
     lines = [_line(c, "roc", labels, f"AUC {c['auc']:.3f}", place) for place, c in enumerate(_few(curves, chosen))]
     chance = go.Scatter(
         x=[0, 1],
@@ -84,17 +84,17 @@ def roc_figure(curves: Sequence[Mapping[str, Any]], labels: Sequence[str], chose
     return figure(
         [*lines, chance],
         title="ROC",
-        x="False alarms: share of the other classes",
-        y="Found: share of the class",
+        x="",
+        y="",
         height=400,
         hovermode="closest",
-        xaxis=axis("False alarms, of the others", range=[-0.02, 1.02]),
-        yaxis=axis("Found, of the class", range=[-0.02, 1.02]),
+        xaxis=axis("False positive rate", range=[-0.02, 1.02]),
+        yaxis=axis("True positive rate", range=[-0.02, 1.02]),
     )
 
 
 def pr_figure(curves: Sequence[Mapping[str, Any]], labels: Sequence[str], chosen: int | None = None) -> go.Figure:
-    """Precision against recall for each class."""
+    """The precision-recall curve of each class; at most six curves, the chosen class first."""
     few = _few(curves, chosen)
     lines = [_line(c, "pr", labels, f"AP {c['average_precision']:.3f}", place) for place, c in enumerate(few)]
     return figure(
@@ -105,8 +105,8 @@ def pr_figure(curves: Sequence[Mapping[str, Any]], labels: Sequence[str], chosen
         height=400,
         hovermode="closest",
         showlegend=True,
-        xaxis=axis("Recall: found, of the class", range=[-0.02, 1.02]),
-        yaxis=axis("Precision: right, of the found", range=[-0.02, 1.04]),
+        xaxis=axis("Recall", range=[-0.02, 1.02]),
+        yaxis=axis("Precision", range=[-0.02, 1.04]),
     )
 
 
@@ -133,7 +133,7 @@ def _line(curve: Mapping[str, Any], kind: str, labels: Sequence[str], score: str
 def threshold_figure(
     thresholds: Sequence[float], rates: Mapping[str, Sequence[float | None]], chosen: float, tuned: float | None
 ) -> go.Figure:
-    """Precision, recall and F1 of a class against the threshold. rates: name -> a value per threshold"""
+    """Precision, recall and F1 of a class against the threshold. rates: name -> one value per threshold"""
     traces = [
         go.Scatter(
             x=list(thresholds),
@@ -162,9 +162,9 @@ def threshold_figure(
 def reliability_figure(
     before: Sequence[Mapping[str, float]], after: Sequence[Mapping[str, float]] | None = None
 ) -> go.Figure:
-    """The share that is right against confidence, before and after a temperature; on the diagonal both are equal.
+    """A reliability diagram: accuracy against confidence, before and after a temperature; the diagonal is perfect.
 
-    after: None where there is no temperature
+    after: None without a temperature
     """
     perfect = go.Scatter(
         x=[0, 1],
@@ -207,7 +207,7 @@ def _bins(bins: Sequence[Mapping[str, float]], name: str, color: str) -> go.Scat
 
 
 def confidence_figure(edges: Sequence[float], right: Sequence[int], wrong: Sequence[int]) -> go.Figure:
-    """How many right and wrong answers there are at each confidence."""
+    """The numbers of right and wrong predictions at each confidence."""
     middles = [(a + b) / 2 for a, b in pairwise(edges)]
     width = edges[1] - edges[0]
     traces = [
@@ -220,20 +220,20 @@ def confidence_figure(edges: Sequence[float], right: Sequence[int], wrong: Seque
 
 
 def robustness_figure(kinds: Sequence[Mapping[str, Any]]) -> go.Figure:
-    """What each disturbance costs, in points of accuracy, with its interval."""
-    shown = list(reversed(kinds))
+    """The change of accuracy under each perturbation, with its interval."""
+    rows = list(reversed(kinds))
     bars = go.Bar(
-        x=[k["change"] for k in shown],
-        y=[k["title"] for k in shown],
+        x=[k["change"] for k in rows],
+        y=[k["title"] for k in rows],
         orientation="h",
-        marker_color=[ORANGE if k["change"] < 0 else TEAL for k in shown],
+        marker_color=[ORANGE if k["change"] < 0 else TEAL for k in rows],
         error_x={
             "type": "data",
             "symmetric": False,
             "color": GREY,
             "thickness": 1.4,
-            "array": [k["high"] - k["change"] for k in shown],
-            "arrayminus": [k["change"] - k["low"] for k in shown],
+            "array": [k["high"] - k["change"] for k in rows],
+            "arrayminus": [k["change"] - k["low"] for k in rows],
         },
         hovertemplate="%{y}: %{x:+.3f}<extra></extra>",
     )
@@ -242,13 +242,13 @@ def robustness_figure(kinds: Sequence[Mapping[str, Any]]) -> go.Figure:
         title="Change of accuracy",
         x="Points of accuracy",
         y="",
-        height=120 + 40 * len(shown),
+        height=120 + 40 * len(rows),
         hovermode="closest",
     )
 
 
 def agreement_figure(names: Sequence[str], shares: Sequence[Sequence[float]]) -> go.Figure:
-    """How often two models give the same answer."""
+    """A matrix of the shares of examples on which two models predict the same class."""
     ticks = [safe(name, 24) for name in names]
     cells = go.Heatmap(
         z=[list(row) for row in shares],

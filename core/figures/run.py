@@ -1,7 +1,7 @@
 """The curves of a training run: loss, metrics, learning rate and gradient norm.
 
-Series are data frames with the columns step, epoch and value, ascending by step, as `RunView.series` gives them. A
-value that is not finite is a gap in its line. `revision` is the run's id: zoom and legend stay while points arrive.
+Series are data frames with the columns step, epoch and value, ascending by step (see `RunView.series`). NaN and
+infinities are gaps in a line. revision: the run's id, so that zoom and legend stay while points arrive
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ SMOOTHED_FROM = 40
 def loss_figure(
     training: pd.DataFrame, evaluation: pd.DataFrame, revision: str = "", title: str = "Training and evaluation loss"
 ) -> go.Figure:
-    """Training and evaluation loss against steps; a long training curve is faint, with its moving average over it."""
-    # Always in this order, so that a trace that was hidden stays hidden when another one comes.
+    """Training and evaluation loss against steps; a long training curve is drawn faint under its moving average."""
+    # The order never changes, so that a hidden trace stays hidden when another trace is added.
     long = len(training) >= SMOOTHED_FROM
     curve = training.assign(value=smoothed(training["value"])) if long else training
     traces = [
@@ -38,9 +38,10 @@ def loss_figure(
 def metrics_figure(
     series: Mapping[str, pd.DataFrame], main: str, baseline: float | None = None, revision: str = "", note: str = ""
 ) -> go.Figure:
-    """Each metric of the evaluations against steps: the main one bold, with its best point and its baseline.
+    """Each evaluation metric against steps; the main metric is bold, with its best point and its baseline.
 
-    series: metric name (without `eval_`) -> series; main: the name of the main metric; note: said while there is none
+    series: metric name (without `eval_`) -> series; main: the name of the main metric
+    note: the text while there is no evaluation yet
     """
     names = [name for name in (main, *(name for name in series if name != main)) if name in series]
     traces = [_metric(series[name], name, place, name == main) for place, name in enumerate(names)]
@@ -67,7 +68,7 @@ def norm_figure(norm: pd.DataFrame, revision: str = "") -> go.Figure:
 
 
 def smoothed(values: pd.Series) -> pd.Series:
-    """Exponential moving average over about a twentieth of the points; gaps stay gaps."""
+    """The exponential moving average over about a twentieth of the points; gaps stay gaps."""
     finite = values.where(np.isfinite(values))
     return finite.ewm(span=max(8, len(values) / 20), ignore_na=True).mean().where(finite.notna())
 

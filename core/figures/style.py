@@ -1,4 +1,4 @@
-"""What all figures share: colours that read on white and on near-black, one layout, thinning, safe text."""
+"""What all figures share: colours legible on white and on near-black, one layout, thinning, safe text."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ MOST_POINTS = 1_000
 def figure(
     traces: Sequence[Any], *, title: str, x: str, y: str, height: int = 300, revision: str = "", **layout: Any
 ) -> go.Figure:
-    """A figure in the house's layout.
+    """A figure in the common layout.
 
-    revision: the same text keeps zoom and hidden traces while the data change (Plotly's `uirevision`)
+    revision: while it stays the same, Plotly keeps zoom and hidden traces when the data change (`uirevision`)
     """
     return go.Figure(
         list(traces),
@@ -73,16 +73,16 @@ def axis(title: str, **more: Any) -> dict[str, Any]:
 
 
 def safe(text: str, length: int | None = None) -> str:
-    """`text` so that Plotly shows it as it is (it reads some HTML, and formulas between dollar signs)."""
+    """`text` escaped for Plotly, which interprets some HTML, and formulas between dollar signs."""
     if length is not None and len(text) > length:
         text = text[: length - 1] + "…"
     return html.escape(" ".join(text.split()), quote=False).replace("$", "&#36;")
 
 
 def thin(x: np.ndarray, y: np.ndarray, most: int = MOST_POINTS) -> np.ndarray:
-    """The places of at most about `most` of the points that keep the line's shape: each stretch's lowest and highest.
+    """The indices of about `most` points that keep a line's shape: the lowest and highest of each stretch, ascending.
 
-    The first, the last and every gap (a value that is not finite) stay. Returns ascending indices.
+    The first point, the last point and a point of every gap (NaN or infinite) are kept.
     """
     count = len(x)
     if count <= most:

@@ -1,4 +1,4 @@
-"""Questions to a model that a process of its own keeps warm (`core.playground.server`), answered in milliseconds."""
+"""Asks a model that a separate process keeps loaded (`core.playground.server`), for answers within milliseconds."""
 
 from __future__ import annotations
 
@@ -19,15 +19,17 @@ from core.playground.server import CHARACTERS, TEXTS
 from core.runs import process
 from core.settings import PROJECT, Settings
 
-FIRST_S, LATER_S = 180.0, 120.0  # to load libraries and a model; to answer
+FIRST_S, LATER_S = 180.0, 120.0  # time limits: to load libraries and a model; to answer
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Answer:
-    """names: the classes; probabilities: [text][class]; total: seconds, as whoever asked felt it;
-    waking: how many of them it took to load the model; reads: of each text, see `Classifier.reads`
+    """Predictions for some texts.
+
+    names: the classes; probabilities: [text][class]; total: seconds from the question to the answer
+    waking: the seconds of it that loading the model took; reads: one entry per text, see `Classifier.reads`
     """
 
     names: tuple[str, ...]
@@ -39,7 +41,7 @@ class Answer:
 
 
 class Playground:
-    """One process with the models asked last. Safe to use from any thread; questions are answered one by one."""
+    """The playground's process, as a client. Safe to use from any thread; questions are answered one by one."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -51,48 +53,48 @@ class Playground:
         """Raises ModelError for a model that does not work, TunedeckError for too many or too long texts."""
         if len(texts) > TEXTS:
             raise TunedeckError(
-                f"these are {len(texts):,} texts; at most {TEXTS:,} are answered at once. Upload them as a file instead"
+                f"these are {len(texts):,} texts, and at most {TEXTS:,} are predicted at once; upload them as a file"
             )
         longest = max((sum(map(len, row)) for row in texts), default=0)
         if longest > CHARACTERS:
-            raise TunedeckError(f"a text has {longest:,} characters; the most is {CHARACTERS:,}")
+            raise TunedeckError(f"a text has {longest:,} characters; at most {CHARACTERS:,} are allowed")
         started = time.perf_counter()
-        found = self._ask({"do": "predict", "model": subject.model_dump(), "texts": [list(row) for row in texts]})
+        answer = self._ask({"do": "predict", "model": subject.model_dump(), "texts": [list(row) for row in texts]})
         return Answer(
-            tuple(found["names"]),
-            found["probabilities"],
-            found["temperature"],
+            tuple(answer["names"]),
+            answer["probabilities"],
+            answer["temperature"],
             time.perf_counter() - started,
-            found["loaded_in"],
-            found["reads"],
+            answer["loaded_in"],
+            answer["reads"],
         )
 
     def explain(self, subject: Subject, text: Sequence[str], method: str, target: int | None = None) -> dict[str, Any]:
-        """The words of one text or pair with their scores: see `core.evaluation.explain`. Raises ModelError."""
+        """The words of one text or pair with their scores (see `core.evaluation.explain`). Raises ModelError."""
         return self._ask(
             {"do": "explain", "model": subject.model_dump(), "text": list(text), "method": method, "target": target}
         )
 
     def nearest(self, subject: Subject, text: Sequence[str]) -> list[dict[str, Any]]:
-        """The training examples most like a text; empty before a run of kind neighbours. Raises ModelError."""
-        found = self._ask({"do": "nearest", "model": subject.model_dump(), "text": list(text)})
-        return list(found["nearest"])
+        """The training examples most similar to a text; empty before a run of kind neighbours. Raises ModelError."""
+        answer = self._ask({"do": "nearest", "model": subject.model_dump(), "text": list(text)})
+        return list(answer["nearest"])
 
     def warm(self) -> None:
-        """Start the process, so that the first question is answered sooner. Returns at once."""
+        """Start the process ahead of the first question. Returns at once."""
         with self._lock:
             if self._child is None or self._child.poll() is not None:
                 self._start()
 
     def close(self) -> None:
-        """End the process: it sees the end of its input."""
+        """End the process by closing its input."""
         child, self._child = self._child, None
         if child is not None and child.stdin is not None:
             child.stdin.close()
 
     def _ask(self, question: dict[str, Any]) -> dict[str, Any]:
         with self._lock:
-            for _ in range(2):  # a process that went to sleep between two questions is started again
+            for _ in range(2):  # the process may have ended while idle; then it is started again
                 fresh = self._child is None or self._child.poll() is not None
                 if fresh:
                     self._start()
@@ -102,11 +104,11 @@ class Playground:
                 except BrokenPipeError:
                     self.close()
             else:
-                raise ModelError("the playground's process ended at once; its log, playground.log, may say why")
-        found: dict[str, Any] = json.loads(line)
-        if not found.pop("ok"):
-            raise ModelError(found["error"])
-        return found
+                raise ModelError("the playground's process ended at once; look into its log, playground.log")
+        answer: dict[str, Any] = json.loads(line)
+        if not answer.pop("ok"):
+            raise ModelError(answer["error"])
+        return answer
 
     def _start(self) -> None:
         with (self._settings.home / "playground.log").open("wb") as log:
@@ -133,7 +135,7 @@ class Playground:
         except queue.Empty:
             child.kill()
             raise ModelError(
-                f"the model did not answer within {most_s:.0f} seconds; try a shorter text, or when nothing trains"
+                f"the model did not answer within {most_s:.0f} seconds; try a shorter text, or wait until training ends"
             ) from None
         except OSError:
             raise BrokenPipeError from None
@@ -143,7 +145,7 @@ class Playground:
 
 
 def _read(child: subprocess.Popen[str], answers: queue.Queue[str]) -> None:
-    """Lines of the process into the queue, an empty one at its end."""
+    """Put the process's lines into the queue, and an empty one when it ends."""
     assert child.stdout is not None
     for line in child.stdout:
         answers.put(line)

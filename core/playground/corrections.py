@@ -1,4 +1,4 @@
-"""Texts that a model got wrong in the playground, with the label that is right: a dataset to train on later."""
+"""Texts that a model misclassified in the playground, with their right labels: a dataset to train on later."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ FOLDER = "corrections"
 
 
 def path_of(settings: Settings, names: Sequence[str], pair: bool) -> Path:
-    """The file for models of these classes."""
+    """The corrections file for models with these classes. pair: whether an example is a pair of texts"""
     key = hashlib.sha256(json.dumps([list(names), pair]).encode()).hexdigest()[:10]
     return settings.own_uploads / FOLDER / f"corrections-{key}.jsonl"
 
 
 def add(settings: Settings, names: Sequence[str], texts: Sequence[str], label: str, predicted: str, model: str) -> int:
-    """Append one; returns how many there are now. Raises OSError, AccessDenied."""
+    """Append a correction and return the number of corrections. Raises OSError, AccessDenied."""
     check(settings, "correct")
     quotas.check_disk(settings, Store(settings.store_path), sum(map(len, texts)))
     path = path_of(settings, names, len(texts) > 1)
@@ -37,6 +37,7 @@ def add(settings: Settings, names: Sequence[str], texts: Sequence[str], label: s
 
 
 def count(settings: Settings, names: Sequence[str], pair: bool) -> int:
+    """The number of corrections for models with these classes."""
     try:
         with path_of(settings, names, pair).open("rb") as file:
             return sum(1 for _ in file)

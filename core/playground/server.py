@@ -1,7 +1,7 @@
-"""The playground's warm model: a process that answers one question per line. `python -m core.playground.server`
+"""The playground's process: keeps models loaded and answers one question per line. `python -m core.playground.server`
 
-It speaks over its own standard input and output, which nobody but the dashboard that started it can reach: no port, no
-file, no password. It ends with the dashboard, and by itself when nobody asks for a while.
+It uses its standard input and output, which only the dashboard that started it can reach: no port, file or password.
+It ends with the dashboard, and by itself after a while without a question.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def main() -> int:
 
 
 class _Idle:
-    """Ends the process when nothing was asked for a while; a read cannot be waited for with a limit everywhere."""
+    """Ends the process after a while without a question. A timer, because not every system can time out a read."""
 
     def __init__(self) -> None:
         self._timer: threading.Timer | None = None
@@ -56,14 +56,14 @@ class _Idle:
 
 
 class Models:
-    """The models asked last, ready."""
+    """The models used last, loaded."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._held: OrderedDict[str, tuple[float, Any]] = OrderedDict()
 
     def get(self, tree: dict[str, Any]) -> Any:
-        """Raises TunedeckError for a model that cannot be opened."""
+        """The classifier for a Subject as JSON. Raises TunedeckError for a model that cannot be opened."""
         from core.evaluation import classifier as inference
         from core.evaluation.specs import Subject
         from core.spec import run as spec
@@ -81,27 +81,30 @@ class Models:
 
 
 def _changed(folder: Path) -> float:
-    """When what a model is made of was last written."""
+    """A number that changes when a file of the model is written."""
     files = ("model.safetensors", "config.json", "calibration.json")
     return sum((folder / name).stat().st_mtime for name in files if (folder / name).is_file())
 
 
 def answer(models: Models, line: str) -> dict[str, Any]:
-    """One line of JSON, answered: what was asked for, or `error` with a sentence."""
+    """Answer one question, a line of JSON. The answer has `ok`, and the result or a sentence as `error`."""
     try:
         question = json.loads(line)
         started = time.perf_counter()
         model = models.get(question["model"])
         loaded = time.perf_counter() - started
         started = time.perf_counter()
-        found = _ask(models, model, question)
-        return {"ok": True, **found, "seconds": time.perf_counter() - started, "loaded_in": loaded}
+        result = _ask(models, model, question)
+        return {"ok": True, **result, "seconds": time.perf_counter() - started, "loaded_in": loaded}
     except TunedeckError as error:
         return {"ok": False, "error": str(error)}
     except (KeyboardInterrupt, SystemExit):
         raise
-    except BaseException as error:  # a defect of ours or of a model's code, or a panic in Rust, which is no Exception
-        return {"ok": False, "error": f"this could not be answered ({type(error).__name__}: {library_message(error)})"}
+    except BaseException as error:  # a bug of ours or of a model's code; a panic in Rust is not an Exception
+        return {
+            "ok": False,
+            "error": f"the question could not be answered ({type(error).__name__}: {library_message(error)})",
+        }
 
 
 def _ask(models: Models, model: Any, question: dict[str, Any]) -> dict[str, Any]:
@@ -126,10 +129,10 @@ def _ask(models: Models, model: Any, question: dict[str, Any]) -> dict[str, Any]
 
             subject = question["model"]
             folder = models.settings.run_dir(subject["run"])
-            found = nearest(model, vectors_of(folder, subject["attempt"]), question["text"])
-            return {"nearest": found, "names": model.names}
+            neighbours = nearest(model, vectors_of(folder, subject["attempt"]), question["text"])
+            return {"nearest": neighbours, "names": model.names}
         case other:
-            raise TunedeckError(f"{other!r} is nothing that can be asked")
+            raise TunedeckError(f"{other!r} is not a question; ask to predict, explain or nearest")
 
 
 if __name__ == "__main__":

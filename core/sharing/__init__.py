@@ -1,1 +1,1 @@
-"""From a run on this machine to something that others can read, load, run and check."""
+"""Turns a run into results that others can read, load, run and check."""

@@ -65,8 +65,8 @@ def test_errors_are_sentences_and_end_nothing(playground: Playground, classifier
     good = Subject(name=str(classifier))
     with pytest.raises(ModelError, match="could not be answered"):
         playground.explain(good, ["text"], "occlusion", 17)
-    with pytest.raises(TunedeckError, match="at most 200 are answered at once"):
+    with pytest.raises(TunedeckError, match="at most 200 are predicted at once"):
         playground.predict(good, [["text"]] * 201)
-    with pytest.raises(TunedeckError, match="the most is 100,000"):
+    with pytest.raises(TunedeckError, match="at most 100,000"):
         playground.predict(good, [["x" * 100_001]])
     assert playground.predict(good, [["word1 good"]]).names == LABELS and playground._child is child

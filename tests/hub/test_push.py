@@ -111,7 +111,7 @@ def test_what_is_there_is_not_sent_again(alice: Client, shared_hub: LoopbackHub,
     sent = shared_hub.sent("alice/twice")
     assert sent == len(contents(repo_of(shared_hub, "alice/twice"))["model.safetensors"])
     refused = alice.call(pushing.push, str(home), spec(trained, "alice/twice"))
-    assert refused["status"] == "failed" and "You have a model 'alice/twice' already" in refused["error"]
+    assert refused["status"] == "failed" and "You already have a model 'alice/twice'" in refused["error"]
     again = alice.call(pushing.push, str(home), spec(trained, "alice/twice", update=True))
     assert again["status"] == "finished"
     assert again["summary"]["commit"] == first["summary"]["commit"], (
@@ -174,8 +174,8 @@ def test_a_connection_that_stays_cut_and_then_another_try(
     done = alice.call(pushing.push, str(home), spec(run, "alice/cut"), patient=False)
     assert done["status"] == "failed"
     assert done["error"] == (
-        "The connection was cut during the upload; push again, what has arrived is not sent a second time. "
-        "1 of 2 large files (50.1 kB) have arrived at alice/cut and are not sent again"
+        "The connection was lost during the upload; push again, files that have arrived are not sent again. "
+        "1 of 2 large files (50.1 kB) have arrived at alice/cut and will not be sent again"
     )
     repo = repo_of(shared_hub, "alice/cut")
     assert contents(repo) == {}, "a repository never has half a model"
@@ -197,7 +197,7 @@ def test_a_stop_comes_through_in_the_middle_of_a_file(
     assert (done["status"], done["summary"]["commit"]) == ("stopped", None)
     assert done["seconds"] < 5
     assert 0 < done["summary"]["sent"] < 12 * MB
-    assert "Stopped. The repository alice/stopped was made and is still empty" in done["messages"]
+    assert "Stopped. The repository alice/stopped was created and is still empty" in done["messages"]
     assert contents(repo_of(shared_hub, "alice/stopped")) == {}
     slow.bytes_per_s = 0
     assert alice.call(pushing.push, str(home), spec(run, "alice/stopped"))["status"] == "finished"
@@ -212,22 +212,25 @@ def test_no_rights(
         return str(done["error"])
 
     assert said(alice, "bob/mine") == (
-        "alice may not write to 'bob/mine' (403); push to alice/mine, or use a token with write access to what is bob's"
+        "alice may not write to 'bob/mine' (403); push to alice/mine, or use a token with write access to the "
+        "repositories of bob"
     )
     shared_hub.model("bob/open", {"config.json": "{}"})
     assert said(alice, "bob/open") == (
-        "'bob/open' exists already and belongs to 'bob', where you may not write; push to alice/open"
+        "'bob/open' already exists and belongs to 'bob', where you may not write; push to alice/open"
     )
     assert "alice may not write to 'bob/open' (403)" in said(alice, "bob/open", update=True, private=False)
     hidden = shared_hub.model("acme/hidden", {"config.json": "{}"}, private=True)
     hidden.readers.clear()
-    assert "You have a model 'acme/hidden' already" in said(alice, "acme/hidden")
+    assert "You already have a model 'acme/hidden'" in said(alice, "acme/hidden")
     reader = start({"HF_TOKEN": READ_TOKEN})
-    assert "The Hub token of alice may only read; make one with write access at" in said(reader, "alice/read-only")
+    assert "The Hub token of alice is read-only; create one with write access at" in said(reader, "alice/read-only")
     assert "is not valid (401); put a new one" in said(start({"HF_TOKEN": "hf_nobodysTokenAtAll000000000"}), "alice/x")
     assert "has expired (401); put a new one" in said(start({"HF_TOKEN": EXPIRED_TOKEN}), "alice/x")
-    assert said(start(), "alice/x").startswith("There is no Hub token, so nothing can be uploaded; make one with write")
-    assert "HF_HUB_OFFLINE forbids to ask the Hub" in said(
+    assert said(start(), "alice/x").startswith(
+        "There is no Hub token, so nothing can be uploaded; create one with write"
+    )
+    assert "HF_HUB_OFFLINE forbids requests to the Hub" in said(
         start({"HF_TOKEN": GOOD_TOKEN, "HF_HUB_OFFLINE": "1"}), "alice/x"
     )
     closed = start({"HF_TOKEN": GOOD_TOKEN, "HF_ENDPOINT": "http://127.0.0.1:9"})
@@ -246,9 +249,9 @@ def test_answers_that_quote_the_token(
         faults(status=status, only="commit", quote=True)
         done.append(alice.call(pushing.push, str(home), spec(trained, f"alice/quoted-{status}"), patient=False))
     assert [one["status"] for one in done] == ["failed"] * 6
-    assert "did not accept what was sent for 'alice/quoted-400' (400: The server has a fault" in done[1]["error"]
+    assert "did not accept the upload to 'alice/quoted-400' (400: The server has a fault" in done[1]["error"]
     assert "has no room left for 'alice/quoted-413'" in done[3]["error"]
-    assert "has trouble (500)" in done[5]["error"] and "1 of 1 large files" in done[5]["error"]
+    assert "internal error (500)" in done[5]["error"] and "1 of 1 large files" in done[5]["error"]
     for secret in (GOOD_TOKEN, OTHER_TOKEN):
         assert secret not in str(done)
 
@@ -263,10 +266,10 @@ def test_trouble_at_the_hub(
     full.readers.add("alice")
     full.quota = 1000
     done = alice.call(pushing.push, str(home), spec(trained, "alice/full"))
-    assert "does not take a file of this size (Private repository storage limit reached); make room" in done["error"]
+    assert "does not accept a file of this size (Private repository storage limit reached); make room" in done["error"]
     wrong = spec(trained, "alice/wrong-card", card="---\nlicense: {a: 1}\n---\n# x\n")
     done = alice.call(pushing.push, str(home), wrong)
-    assert 'The metadata of the card is not right ({"errors": [{"message": "\\"license\\" must be' in done["error"]
+    assert 'The metadata of the card is invalid ({"errors": [{"message": "\\"license\\" must be' in done["error"]
     assert shared_hub.sent("alice/wrong-card") == 0
 
 
@@ -288,7 +291,7 @@ def test_private_is_not_pushed_where_everybody_looks(
 ) -> None:
     repo = shared_hub.model("alice/public", {"config.json": "{}"})
     done = alice.call(pushing.push, str(home), spec(trained, "alice/public", update=True))
-    assert "'alice/public' is public, and this was to be private" in done["error"]
+    assert "'alice/public' is public, but you asked for a private repository" in done["error"]
     assert (contents(repo), shared_hub.sent("alice/public")) == ({"config.json": b"{}"}, 0)
     hidden = shared_hub.model("alice/hidden", {"config.json": "{}"}, private=True)
     hidden.readers.add("alice")
@@ -304,7 +307,7 @@ def test_a_dataset_without_its_final_test(
     alice.call(pushing.set_aside, str(home), "test")
     done = alice.call(pushing.push, str(home), spec(trained, "alice/reviews", **texts))
     assert (done["status"], done["error"]) == ("finished", "")
-    assert "The split test is set aside as a final test and stays here." in done["messages"]
+    assert "The split test is set aside as a final test and is not pushed." in done["messages"]
     files = contents(repo_of(shared_hub, "alice/reviews", "dataset"))
     assert set(files) == {"README.md", "data/train.parquet"}
     header = yaml.safe_load(files["README.md"].decode().split("---\n")[1])
@@ -335,8 +338,8 @@ def test_what_a_spec_may_say() -> None:
     assert "has no owner; give owner/name" in problem(repo_id="x")
     assert "is not a Hub id" in problem(repo_id="../x") and "has too many parts" in problem(repo_id="alice/../x")
     assert "is not a revision" in problem(branch="../main")
-    assert "is no licence's name" in problem(licence="do: what")
-    assert "is no language code" in problem(language="English!")
+    assert "is not a licence name" in problem(licence="do: what")
+    assert "is not a language code" in problem(language="English!")
     assert "name the run" in problem(run="")
     assert hub_names(["train", "My test", "my_test", "評価", "--"]) == [
         "train",
@@ -370,9 +373,9 @@ def test_what_does_not_leave(home: Path, settings: Settings, monkeypatch: pytest
         files({"model.safetensors": b"\x80\x02would run code"})
     for note in ({"format": str(home)}, {"format": "pt", "author": "somebody"}):
         noted = json.dumps({"__metadata__": note}).encode()
-        with pytest.raises(ModelError, match="has notes in its header that are not for others"):
+        with pytest.raises(ModelError, match="has private metadata in its header"):
             files({"model.safetensors": len(noted).to_bytes(8, "little") + noted})
-    with pytest.raises(ModelError, match=r"vocab\.txt holds a secret of this machine"):
+    with pytest.raises(ModelError, match=r"vocab\.txt contains a secret of this machine"):
         files({"vocab.txt": f"[PAD]\n{secret}\n".encode()})
     with pytest.raises(ModelError, match=r"tokenizer_config\.json of the model cannot be read as JSON"):
         files({"tokenizer_config.json": b"{"})
@@ -390,7 +393,7 @@ def test_bundles_come_from_a_dataset_repository(
     shared_hub.dataset("alice/results", files)
     assert alice.call(pushing.fetch, str(home), "alice/results") == ["one.zip", "two.zip"]
     assert not shared_hub.seen("alice/results", "evil.py") and not shared_hub.seen("alice/results", "x.exe")
-    with pytest.raises(Exception, match=r"a bundle may have 2 bytes, so take it away"):
+    with pytest.raises(Exception, match=r"a bundle may have at most 2 bytes, so remove it"):
         alice.call(pushing.fetch, str(home), "alice/results", 2)
     with pytest.raises(Exception, match=r"'tiny/reviews' has no bundles"):
         alice.call(pushing.fetch, str(home), "tiny/reviews")

@@ -45,7 +45,7 @@ def ask(form: str, run: str = "", **more: Any) -> dict[str, Any]:
 
 def unpacked(run: str, settings: Settings, store: Store, to: Path) -> Path:
     """The one folder in the zip that a run left."""
-    path = exports.made_by(store.run(run), settings)
+    path = exports.zip_of(store.run(run), settings)
     assert path is not None
     with zipfile.ZipFile(path) as archive:
         assert archive.testzip() is None
@@ -98,13 +98,13 @@ def test_safetensors(work: Work, trained: str, settings: Settings, store: Store,
 
 def test_the_same_model_makes_the_same_bytes(work: Work, trained: str, settings: Settings, store: Store) -> None:
     first, _ = work("export", ask("safetensors", trained))
-    path = exports.made_by(store.run(first), settings)
+    path = exports.zip_of(store.run(first), settings)
     assert path is not None
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     for file in (settings.run_dir(trained) / "model").iterdir():
         os.utime(file, (1, 1))
     second, _ = work("export", ask("safetensors", trained))
-    again = exports.made_by(store.run(second), settings)
+    again = exports.zip_of(store.run(second), settings)
     assert again is not None and hashlib.sha256(again.read_bytes()).hexdigest() == digest
     assert not path.exists(), "one zip of a form is enough"
 
@@ -263,7 +263,7 @@ def test_a_file_that_answers_otherwise_is_not_left(
     """It was made before the temperature was saved, which changes every probability and no class."""
     monkeypatch.setattr(onnx_model, "write", written)
     results.save_temperature(settings.run_dir(trained) / "model", 1.1)
-    with pytest.raises(ModelError, match="answers otherwise than torch") as refused:
+    with pytest.raises(ModelError, match="predicts differently from torch") as refused:
         work("export", ask("onnx", trained))
     assert "\n" not in str(refused.value)
     (run,) = store.runs(kind="export")
@@ -280,7 +280,7 @@ def test_a_failure_of_the_exporter_is_one_sentence(work: Work, trained: str, mon
     with pytest.raises(ModelError) as refused:
         work("export", ask("onnx", trained))
     assert str(refused.value) == (
-        "Stars <b>& more</b> could not be turned into ONNX (unsupported operator); take it as safetensors"
+        "Stars <b>& more</b> could not be converted to ONNX (unsupported operator); export it as safetensors"
     )
 
 
@@ -289,7 +289,7 @@ def test_kinds_that_have_no_onnx_form_are_told_before_anything_is_done(kind: str
     model = Classifier(classifier, 48, "the model", device="cpu")
     onnx_model.check_kind(model)
     model.model.config.model_type = kind
-    with pytest.raises(ModelError, match=f"of type {kind}, whose code cannot be turned into ONNX; take it as safetens"):
+    with pytest.raises(ModelError, match=f"of type {kind}, which cannot be converted to ONNX; export it as safetens"):
         onnx_model.check_kind(model)
 
 
@@ -306,7 +306,7 @@ def test_data_that_is_gone_costs_the_labels_alone(trained: str, settings: Settin
     report.flush()
     assert len(found.texts) == 100 and found.labels is None and found.source == "generated reviews"
     (event,) = [e for e in store.events_since(run.id) if e.kind == "message"]
-    assert "cannot be had any more" in event.payload["text"]
+    assert "cannot be loaded" in event.payload["text"]
 
 
 def test_labels_of_the_data_find_the_classes_of_the_model(trained: str, settings: Settings, store: Store) -> None:
@@ -323,18 +323,18 @@ def test_labels_of_the_data_find_the_classes_of_the_model(trained: str, settings
 
 
 def test_what_cannot_be(work: Work, trained: str, settings: Settings, store: Store, classifier: Path) -> None:
-    with pytest.raises(SpecError, match="ONNX alone"):
+    with pytest.raises(SpecError, match="only for ONNX"):
         ask("safetensors", trained, int8=True)
-    with pytest.raises(SpecError, match="only a run that Keras trained"):
+    with pytest.raises(SpecError, match="only a run trained with Keras"):
         ask("keras", name=str(classifier))
     with pytest.raises(ModelError, match="Keras did not train it"):
         work("export", ask("keras", trained))
-    assert exports.made_by(store.run(trained), settings) is None
+    assert exports.zip_of(store.run(trained), settings) is None
 
 
 def test_a_folder_that_no_run_made(work: Work, classifier: Path, settings: Settings, store: Store) -> None:
     run, _ = work("export", ask("safetensors", name=str(classifier)))
-    made = exports.made_by(store.run(run), settings)
+    made = exports.zip_of(store.run(run), settings)
     assert made is not None and made.name == "classifier-safetensors.zip" and zipfile.is_zipfile(made)
 
 
@@ -406,5 +406,5 @@ def test_a_keras_file(
 
     asked.model.classifier.weight.data.neg_()
     model_loading.save(asked.model, asked.tokenizer, model)
-    with pytest.raises(ModelError, match=r"the Keras file of .* answers otherwise than torch"):
+    with pytest.raises(ModelError, match=r"the Keras file of .* predicts differently from torch"):
         work("export", ask("keras", by_keras))

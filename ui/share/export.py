@@ -82,7 +82,7 @@ def _card(form: Form, subject: Subject, trained: Run) -> None:
     )
     spec = build({"model": subject.model_dump(), "form": form.name, "int8": int8}, ExportSpec).model_dump(mode="json")
     made = light_run.latest(exports.KIND, spec)
-    path = exports.made_by(made, resources.settings()) if made is not None and made.status == "finished" else None
+    path = exports.zip_of(made, resources.settings()) if made is not None and made.status == "finished" else None
     title = f"Making the {form.title} zip{' with 8-bit weights' if int8 else ''}"
     if made is None or path is None:
         light_run.work_on(

@@ -1,4 +1,4 @@
-"""Bundles of results from a dataset repository on the Hub, for those who only look."""
+"""Fetches result bundles from a dataset repository on the Hub, for viewer and demo mode."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ MOST_BUNDLES = 200
 
 
 def fetch_results(repo_id: str, revision: str | None, settings: Settings, progress: Progress = ignore) -> Path:
-    """The folder with the repository's bundles: `*.zip` at its top or in `results/`, and nothing else of it.
+    """Download a repository's bundles (`*.zip` at its top or in `results/`) and return their folder.
 
-    Bundles that are here already are not fetched again; when the Hub does not answer, those that were fetched before
-    have to do. What is in a bundle is not looked at. Raises HubError, also if they are larger than an upload may be.
+    Cached bundles are not fetched again; when the Hub does not answer, the cached ones are used. Bundles are not
+    opened here. Raises HubError, also for bundles that are too many or too large.
     """
     check(repo_id, revision)
     token()
@@ -37,19 +37,19 @@ def fetch_results(repo_id: str, revision: str | None, settings: Settings, progre
 
 def _check_sizes(repo_id: str, wanted: dict[str, int], settings: Settings) -> None:
     if not wanted:
-        raise HubError(f"{repo_id!r} has no bundles, no .zip at its top or in results/; name another repository")
+        raise HubError(f"{repo_id!r} has no bundles (.zip files at its top or in results/); name another repository")
     if len(wanted) > MOST_BUNDLES:
-        raise HubError(f"{repo_id!r} has {len(wanted)} bundles; {MOST_BUNDLES} at most are shown, take some away")
+        raise HubError(f"{repo_id!r} has {len(wanted)} bundles; at most {MOST_BUNDLES} are shown, so remove some")
     largest = max(wanted, key=lambda path: wanted[path])
     if wanted[largest] > settings.max_upload_bytes:
         raise HubError(
-            f"{largest} of {repo_id!r} has {readable(wanted[largest])}; a bundle may have "
-            f"{readable(settings.max_upload_bytes)}, so take it away or make it smaller"
+            f"{largest} in {repo_id!r} has {readable(wanted[largest])}; a bundle may have at most "
+            f"{readable(settings.max_upload_bytes)}, so remove it or make it smaller"
         )
     if (total := sum(wanted.values())) > settings.max_unpacked_bytes:
         raise HubError(
-            f"The bundles of {repo_id!r} have {readable(total)} together; {readable(settings.max_unpacked_bytes)} at "
-            "most are fetched, so take some away"
+            f"The bundles of {repo_id!r} have {readable(total)} together; at most "
+            f"{readable(settings.max_unpacked_bytes)} are fetched, so remove some"
         )
 
 
@@ -58,5 +58,5 @@ def _bundles(folder: Path) -> list[Path]:
 
 
 def _where(folder: Path) -> Path:
-    """The folder itself if bundles lie at its top, else its results/."""
+    """The folder itself if it has bundles, else its subfolder results/."""
     return folder if any(folder.glob("*.zip")) else folder / "results"

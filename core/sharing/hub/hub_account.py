@@ -1,4 +1,4 @@
-"""Whose token this machine has, asked of the Hub."""
+"""The Hub account that this machine's token belongs to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from core.sharing.hub.push_errors import explain_upload, no_token
 
 @dataclass(frozen=True)
 class Account:
-    """name: the user's; orgs: names of the organizations; may_write: False for a token that is known to read only"""
+    """A Hub account.
+
+    name: the user name; orgs: the names of its organizations; may_write: False for a read-only token
+    """
 
     name: str
     orgs: tuple[str, ...]
@@ -21,19 +24,19 @@ class Account:
 
     @property
     def namespaces(self) -> tuple[str, ...]:
-        """Where repositories of this account may lie."""
+        """The owners under which this account may have repositories."""
         return (self.name, *self.orgs)
 
 
 def is_offline() -> bool:
-    """Whether HF_HUB_OFFLINE forbids to ask the Hub."""
+    """Whether HF_HUB_OFFLINE forbids requests to the Hub."""
     from huggingface_hub import constants
 
     return bool(constants.is_offline_mode())
 
 
 def whoami() -> Account:
-    """Ask the Hub; ten seconds at most when it does not answer. Raises HubError."""
+    """Ask the Hub for the token's account; waits at most ten seconds for an answer. Raises HubError."""
     if token() is None:
         raise no_token()
     from huggingface_hub import HfApi, constants, get_session
@@ -45,14 +48,14 @@ def whoami() -> Account:
         raise explain_upload(error, "model", "") from None
 
 
-def _account(said: dict[str, Any]) -> Account:
-    orgs = tuple(str(org["name"]) for org in said.get("orgs") or () if org.get("name"))
-    role = ((said.get("auth") or {}).get("accessToken") or {}).get("role")
-    return Account(str(said.get("name", "")), orgs, may_write=role != "read")
+def _account(reply: dict[str, Any]) -> Account:
+    orgs = tuple(str(org["name"]) for org in reply.get("orgs") or () if org.get("name"))
+    role = ((reply.get("auth") or {}).get("accessToken") or {}).get("role")
+    return Account(str(reply.get("name", "")), orgs, may_write=role != "read")
 
 
 class Lookup:
-    """The question to the Hub in a thread of its own, for those who must not wait for a network."""
+    """`whoami` in a thread of its own, for pages, which must not wait for a network."""
 
     def __init__(self) -> None:
         self.account: Account | None = None
@@ -65,7 +68,7 @@ class Lookup:
         return self._thread.is_alive()
 
     def wait(self, seconds: float) -> None:
-        """Until there is an answer, or so long."""
+        """Wait for the answer, at most this long."""
         self._thread.join(seconds)
 
     def _ask(self) -> None:
@@ -73,5 +76,5 @@ class Lookup:
             self.account = whoami()
         except HubError as error:
             self.error = error
-        except Exception as error:  # whatever it is, it may quote the token: its kind is enough
-            self.error = HubError(f"The Hub gave an answer that could not be read ({type(error).__name__}); try again")
+        except Exception as error:  # its text may quote the token, so only its type is shown
+            self.error = HubError(f"The Hub's answer could not be read ({type(error).__name__}); try again")

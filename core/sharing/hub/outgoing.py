@@ -9,12 +9,12 @@ from core.settings import Settings
 from core.sharing import redact as private
 from core.sharing.model.model_files import CARD, model_files
 
-LARGE = 10 * 1024 * 1024  # bytes: what is smaller goes out together with the other small files
+LARGE = 10 * 1024 * 1024  # bytes: smaller files are sent together
 
 
 @dataclass(frozen=True)
 class Outgoing:
-    """A file for a repository: its path there, its content or the file that has it, its size in bytes."""
+    """A file for a repository. path: in the repository; source: its content, or the local file; size: in bytes"""
 
     path: str
     source: bytes | Path
@@ -22,7 +22,7 @@ class Outgoing:
 
 
 def of_model(folder: Path, card: str, settings: Settings) -> list[Outgoing]:
-    """A model's files as others get them; `card` becomes README.md if there is one. Raises ModelError."""
+    """A model's files for others; a non-empty `card` becomes README.md. Raises ModelError."""
     files = [_file(name, content) for name, content in model_files(folder, settings).items()]
     if card.strip():
         files.append(as_text(CARD, private.clean(card, settings)))

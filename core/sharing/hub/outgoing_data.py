@@ -1,4 +1,4 @@
-"""A prepared dataset as the Hub wants it: data/<split>.parquet, and a card that names splits and features."""
+"""A prepared dataset in the Hub's layout: data/<split>.parquet, and a card that lists splits and features."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SIZES = (
 
 
 class Part(NamedTuple):
-    """One split that goes out: its name on the Hub, its path in the repository, its rows."""
+    """One pushed split. split: its name on the Hub; path: in the repository; rows: their number"""
 
     split: str
     path: str
@@ -47,13 +47,13 @@ class Part(NamedTuple):
 
 
 def choose_splits(prepared: Prepared, wanted: Sequence[str], aside: set[str], *, final_tests: bool) -> list[str]:
-    """The splits that go out: those wanted, or all but final tests. Raises DataError."""
+    """The splits to push: the wanted ones, or all except final tests. Raises DataError."""
     if unknown := [name for name in wanted if name not in prepared.splits]:
         raise DataError(f"there is no split {unknown[0]!r}; the splits are {', '.join(prepared.splits)}", "splits")
     if (secret := [name for name in wanted if name in aside]) and not final_tests:
         raise DataError(
-            f"the split {secret[0]!r} is set aside as a final test, and a test that anybody can read tests nothing "
-            "any more; leave it out, or say that it may go out too (final_tests)",
+            f"the split {secret[0]!r} is set aside as a final test, and a published test is no longer unseen; leave it "
+            "out, or allow it with final_tests",
             "splits",
         )
     chosen = [name for name in (wanted or prepared.splits) if prepared.splits[name].rows]
@@ -64,20 +64,20 @@ def choose_splits(prepared: Prepared, wanted: Sequence[str], aside: set[str], *,
 
 
 def choose_columns(prepared: Prepared, wanted: Sequence[str], texts: Sequence[str], label: str | None) -> list[Column]:
-    """The columns that go out: those wanted, or texts and label. Raises DataError."""
+    """The columns to push: the wanted ones, or texts and label. Raises DataError."""
     names = list(wanted) or [*texts, *([label] if label else [])]
-    found = []
+    chosen = []
     for name in names:
         column = prepared.column(name)
         if column is None:
-            there = ", ".join(c.name for c in prepared.columns)
-            raise DataError(f"there is no column {name!r}; the columns are {there}", "columns")
+            names_there = ", ".join(c.name for c in prepared.columns)
+            raise DataError(f"there is no column {name!r}; the columns are {names_there}", "columns")
         if column.kind not in SIMPLE:
-            raise DataError(f"the column {name!r} holds neither texts nor numbers; leave it out", "columns")
-        found.append(column)
-    if not found:
-        raise DataError("choose the columns that go out", "columns")
-    return found
+            raise DataError(f"the column {name!r} contains neither texts nor numbers; leave it out", "columns")
+        chosen.append(column)
+    if not chosen:
+        raise DataError("no column is chosen; choose the columns to push", "columns")
+    return chosen
 
 
 def dataset_files(
@@ -89,7 +89,7 @@ def dataset_files(
     settings: Settings,
     progress: Progress = ignore,
 ) -> list[Outgoing]:
-    """Writes the splits below `folder` and returns them with their card. Raises DataError."""
+    """Write the splits below `folder`; returns them and their card. Raises DataError."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
     files, parts = [], []
     for number, (split, name) in enumerate(zip(splits, hub_names(splits), strict=True)):
@@ -103,7 +103,7 @@ def dataset_files(
 
 
 def hub_names(splits: Sequence[str]) -> list[str]:
-    """Names that the Hub takes for splits, in the same order, each different."""
+    """Unique names that the Hub accepts for the splits, in the same order."""
     names: list[str] = []
     for split in splits:
         name = first = re.sub(r"[^A-Za-z0-9_]", "_", split)[:60].strip("_") or "split"
@@ -116,7 +116,7 @@ def hub_names(splits: Sequence[str]) -> list[str]:
 
 
 def _write(source: Path, columns: Sequence[Column], target: Path) -> None:
-    """The chosen columns, with a note on their features that `datasets` reads."""
+    """Write the chosen columns, with metadata from which `datasets` reads their features."""
     names = [column.name for column in columns]
     note = json.dumps({"info": {"features": {column.name: feature(column) for column in columns}}}).encode()
     schema = pa.schema([(c.name, TYPES[c.kind]) for c in columns], metadata={b"huggingface": note})
@@ -128,23 +128,25 @@ def _write(source: Path, columns: Sequence[Column], target: Path) -> None:
                 try:
                     arrays = [types.plain(batch.column(f.name)).cast(f.type) for f in schema]
                 except pa.ArrowInvalid:
-                    raise DataError("a column holds numbers that do not fit 64 bits; leave it out", "columns") from None
+                    raise DataError(
+                        "a column contains numbers that do not fit 64 bits; leave it out", "columns"
+                    ) from None
                 writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
 
 
 TYPES = {"text": pa.string(), "class": pa.int64(), "boolean": pa.bool_(), "float": pa.float64(), "integer": pa.int64()}
-"""How a column is held on the Hub, by its kind, whatever its type here."""
+"""The Arrow type of a column on the Hub, by its kind."""
 
 
 def feature(column: Column) -> dict[str, Any]:
-    """A column as `datasets` describes it in a Parquet file."""
+    """A column's feature as `datasets` describes it in a Parquet file."""
     if column.names:
         return {"names": list(column.names), "_type": "ClassLabel"}
     return {"dtype": DTYPES[column.kind], "_type": "Value"}
 
 
 def card(title: str, parts: Sequence[Part], columns: Sequence[Column], spec: PushSpec) -> str:
-    """A dataset's README.md: metadata that the Hub reads, and a few sentences."""
+    """A dataset's README.md: metadata for the Hub, and a few sentences."""
     rows = sum(part.rows for part in parts)
     size = next((name for most, name in SIZES if rows < most), "n>100M")
     header: dict[str, Any] = {

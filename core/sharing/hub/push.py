@@ -1,6 +1,6 @@
-"""The run that pushes to the Hub: a run's model with its card, or a dataset. Only a worker imports this.
+"""Pushes a run's model with its card, or a dataset, to the Hub. Only a worker imports this module.
 
-spec ── files that go out (outgoing, outgoing_data) ──► upload: repository, large files, one commit
+spec ── outgoing files (outgoing, outgoing_data) ──► upload: repository, large files, one commit
 """
 
 from __future__ import annotations
@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 
 
 def push(spec: PushSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
-    """Raises DataError, HubError, ModelError, RunNotFound, SpecError. The token is in no message, file or event."""
+    """Push and return a summary. The token appears in no message, file or event.
+
+    Raises DataError, HubError, ModelError, RunNotFound, SpecError.
+    """
     if token() is None:
         raise no_token()
     report.phase("Asking the Hub who you are")
@@ -53,10 +56,10 @@ def push(spec: PushSpec, run: Run, settings: Settings, report: RunWriter) -> dic
 def _model(spec: PushSpec, settings: Settings, report: RunWriter) -> list[Outgoing]:
     trained = report.store.run(spec.run)
     if spec.attempt and trained.attempt != spec.attempt:
-        raise ModelError("the run was resumed and has another model now; look at it and its card, then push again")
+        raise ModelError("the run was resumed and has a new model; check it and its card, then push again")
     folder = results.model_folder(settings.run_dir(trained.id))
     if folder is None:
-        raise ModelError(f"run {trained.id} has no model to push; it has to come to its end first")
+        raise ModelError(f"run {trained.id} has no model to push; wait until it has finished")
     text = spec.card or card.outgoing(report.store, settings, trained, spec.repo_id)
     return outgoing.of_model(folder, text, settings)
 
@@ -73,7 +76,7 @@ def _dataset(spec: PushSpec, folder: Path, settings: Settings, report: RunWriter
     aside = set_aside(prepared, texts, final_tests.holdouts(report.store))
     splits = outgoing_data.choose_splits(prepared, spec.splits, aside, final_tests=spec.final_tests)
     for name in sorted(aside - set(splits)):
-        report.message(f"The split {name} is set aside as a final test and stays here.")
+        report.message(f"The split {name} is set aside as a final test and is not pushed.")
     columns = outgoing_data.choose_columns(prepared, spec.columns, texts, data.label_column or prepared.label_guess)
     return outgoing_data.dataset_files(prepared, splits, columns, spec, folder, settings, report.fraction)
 

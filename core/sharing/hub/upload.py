@@ -1,7 +1,7 @@
-"""Files to a repository on the Hub, in one commit: its large files first, each once, with progress and a way to stop.
+"""Uploads files to a repository on the Hub in one commit: large files first, each once, with progress and a stop.
 
-Files are handed to `huggingface_hub` as open ones, so it takes them over plain HTTP: then every byte that leaves is
-counted here, a stop comes through in the middle of a file, and what a storage has already is not sent again.
+`huggingface_hub` gets open files and therefore sends them over plain HTTP: every byte sent is counted here, a stop
+takes effect in the middle of a file, and files that the storage already has are not sent again.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from core.sharing.hub.push_errors import explain_upload, taken
 from core.sharing.model.model_files import CARD
 
 ANSWER_S = 300.0
-"""How long the Hub may take over a commit or the last part of a large file."""
+"""How long to wait for the Hub after a commit or the last part of a large file."""
 OURS = (CARD, "config.json", "calibration.json", "*.safetensors", "*.safetensors.index.json", *TOKENIZER_FILES)
-"""Files of a model's repository that a push replaces; others that lie there are left alone."""
+"""The files of a model's repository that a push replaces; it leaves other files alone."""
 NEW = (".gitattributes", CARD)
-"""What the Hub itself, or a person who only made the repository, may have put there."""
+"""Files that the Hub creates with a new repository."""
 
 
 class Reporter(Protocol):
-    """Of a run's writer, what is needed here."""
+    """The part of a run's writer that an upload needs."""
 
     @property
     def stop_requested(self) -> bool: ...
@@ -45,7 +45,7 @@ class Reporter(Protocol):
 
 @dataclass(frozen=True)
 class Target:
-    """Where files go; see PushSpec for the fields."""
+    """The destination of an upload; PushSpec describes the fields."""
 
     what: What
     repo_id: str
@@ -60,8 +60,8 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Found:
-    """A repository as it is: its last commit, whether it is private, its files' paths."""
+class Repository:
+    """An existing repository: its last commit, whether it is private, the paths of its files."""
 
     commit: str
     private: bool
@@ -69,13 +69,14 @@ class Found:
 
 
 class Interrupted(Exception):
-    """A stop was asked for while bytes went out."""
+    """A stop was requested during the upload."""
 
 
 class Counted(io.BufferedIOBase):
-    """An open file that tells how far it is while it goes out, and breaks off when it is asked to.
+    """An open file that reports its progress while it is sent, and raises Interrupted on a stop.
 
-    `tell` gets the place in the file, in bytes; `sent` adds up what left, also what left again after a cut.
+    tell: called with the position in the file, in bytes
+    `sent` adds up the bytes sent, including repetitions after a lost connection.
     """
 
     def __init__(self, file: BinaryIO, stopping: Callable[[], bool], tell: Callable[[int], None]) -> None:
@@ -110,9 +111,9 @@ class Counted(io.BufferedIOBase):
 
 
 def upload(target: Target, files: Sequence[Outgoing], account: Account, report: Reporter) -> dict[str, Any]:
-    """Make the repository if it is not there, and commit the files; what was done, for the run's summary.
+    """Create the repository if it does not exist, and commit the files. Returns the run's summary.
 
-    Raises HubError. When a stop is asked for, what has arrived stays, and the summary has no commit.
+    After a stop, files that have arrived stay and the summary has no commit. Raises HubError.
     """
     job = _Job(target, files, account, report)
     try:
@@ -128,13 +129,13 @@ def upload(target: Target, files: Sequence[Outgoing], account: Account, report: 
 
 
 def _foreseen() -> tuple[type[Exception], ...]:
-    """What a stop or a fault in between can end in; the library wraps some of it in errors of its own."""
+    """The exceptions of a stop or a failed request; the library wraps some of them in its own."""
     return (Interrupted, TunedeckError, RuntimeError, ValueError, *hub_errors())
 
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """The library tells of each try with its address, and a storage's addresses are signed: they are secrets."""
+    """Silence the library, which logs each request with its address; storage addresses are signed, hence secret."""
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
@@ -147,7 +148,7 @@ def _quietly() -> Iterator[None]:
 
 
 class _Job:
-    """One upload and how far it is."""
+    """One upload and its progress."""
 
     def __init__(self, target: Target, files: Sequence[Outgoing], account: Account, report: Reporter) -> None:
         from huggingface_hub import HfApi
@@ -155,17 +156,17 @@ class _Job:
         self.target, self.files, self.account, self.report = target, list(files), account, report
         self.api = HfApi()
         self.total = sum(file.size for file in self.files)
-        self.arrived = 0  # bytes of the files that are in the storage
-        self.large: list[str] = []  # their names
-        self.sent = 0  # bytes that left this machine
+        self.arrived = 0  # bytes of the files that have arrived
+        self.large: list[str] = []  # names of the large ones
+        self.sent = 0  # bytes sent
         self.private = target.private
-        self.made = False
+        self.created = False
 
     def work(self) -> dict[str, Any]:
         self.report.phase("Looking at the repository")
-        found = self._look() or self._create()
-        self._check(found)
-        parent = self._branch(found)
+        repository = self._look() or self._create()
+        self._check(repository)
+        parent = self._branch(repository)
         self._check_card()
         from huggingface_hub import CommitOperationDelete
 
@@ -174,7 +175,7 @@ class _Job:
             self.report.phase("Committing")
             if self.report.stop_requested:
                 raise Interrupted
-            gone = [CommitOperationDelete(path) for path in self._stale(found)]
+            gone = [CommitOperationDelete(path) for path in self._stale(repository)]
             done = self.api.create_commit(
                 self.target.repo_id,
                 [*gone, *operations.values()],
@@ -199,16 +200,16 @@ class _Job:
         }
 
     def there(self) -> str:
-        """What of it has arrived, in a sentence; empty if nothing has."""
+        """A sentence on what has arrived; empty if nothing has."""
         large = [file.path for file in self.files if isinstance(file.source, Path)]
         if self.large:
             return (
                 f"{len(self.large)} of {len(large)} large files ({readable(self.arrived)}) have arrived at "
-                f"{self.target.repo_id} and are not sent again"
+                f"{self.target.repo_id} and will not be sent again"
             )
-        return f"The repository {self.target.repo_id} was made and is still empty" if self.made else ""
+        return f"The repository {self.target.repo_id} was created and is still empty" if self.created else ""
 
-    def _look(self) -> Found | None:
+    def _look(self) -> Repository | None:
         from huggingface_hub import constants, get_session
         from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError
 
@@ -224,47 +225,47 @@ class _Job:
             return None
         if info.id != self.target.repo_id:
             raise HubError(f"{self.target.repo_id!r} has moved to {info.id!r}; push there, or choose another name")
-        return Found(str(info.sha), bool(info.private), tuple(file.rfilename for file in info.siblings or ()))
+        return Repository(str(info.sha), bool(info.private), tuple(file.rfilename for file in info.siblings or ()))
 
-    def _create(self) -> Found:
+    def _create(self) -> Repository:
         from huggingface_hub.errors import HfHubHTTPError
 
-        self.report.phase("Making the repository")
+        self.report.phase("Creating the repository")
         try:
             self.api.create_repo(self.target.repo_id, repo_type=self.target.what, private=self.target.private)
         except HfHubHTTPError as error:
-            if status_of(error) == 409:  # somebody was quicker, or it is private and not to be seen
+            if status_of(error) == 409:  # somebody was quicker, or the repository is private and invisible to us
                 raise taken(self.target.what, self.target.repo_id, self.account.namespaces) from None
             raise
-        self.made = True
-        found = self._look()
-        if found is None:
-            raise HubError(f"{self.target.repo_id!r} was made but cannot be seen; push again in a minute")
-        return found
+        self.created = True
+        repository = self._look()
+        if repository is None:
+            raise HubError(f"{self.target.repo_id!r} was created but is not visible yet; push again in a minute")
+        return repository
 
-    def _check(self, found: Found) -> None:
-        """That nothing is overwritten, and nothing becomes public, without anybody having said so."""
-        if not self.target.update and not set(found.files) <= set(NEW):
+    def _check(self, repository: Repository) -> None:
+        """Raise HubError if the push would overwrite files or publish them without the person's consent."""
+        if not self.target.update and not set(repository.files) <= set(NEW):
             raise taken(self.target.what, self.target.repo_id, self.account.namespaces)
-        self.private = found.private
-        if self.target.private and not found.private:
+        self.private = repository.private
+        if self.target.private and not repository.private:
             raise HubError(
-                f"{self.target.repo_id!r} is public, and this was to be private; make it private in its settings "
-                f"({self.target.url}/settings), choose another name, or push it as public"
+                f"{self.target.repo_id!r} is public, but you asked for a private repository; make it private in its "
+                f"settings ({self.target.url}/settings), choose another name, or push it as public"
             )
-        if found.private and not self.target.private:
-            self.report.message(f"{self.target.repo_id} stays private; its settings on the Hub can change that.")
+        if repository.private and not self.target.private:
+            self.report.message(f"{self.target.repo_id} stays private; you can change that in its settings on the Hub.")
 
-    def _branch(self, found: Found) -> str:
-        """The commit that the new one follows; the branch is made if it is not there."""
+    def _branch(self, repository: Repository) -> str:
+        """The parent of the new commit; creates the branch if it does not exist."""
         branch = self.target.branch
         if branch in (None, "main"):
-            return found.commit
+            return repository.commit
         self.api.create_branch(self.target.repo_id, repo_type=self.target.what, branch=str(branch), exist_ok=True)
         return str(self.api.repo_info(self.target.repo_id, repo_type=self.target.what, revision=branch).sha)
 
     def _check_card(self) -> None:
-        """Have the Hub look at the card before gigabytes go out for one that it does not take."""
+        """Let the Hub validate the card before gigabytes are sent for a card that it rejects."""
         from huggingface_hub import RepoCard
 
         text = next((file.source for file in self.files if file.path == CARD), None)
@@ -275,12 +276,12 @@ class _Job:
         except Exception as error:
             if isinstance(error, hub_errors()) and status_of(error):
                 raise
-            said = " ".join(without_secrets(str(error)).split())[:300]
-            raise HubError(f"The metadata of the card is not right ({said}); mend it, then push again") from None
+            reason = " ".join(without_secrets(str(error)).split())[:300]
+            raise HubError(f"The metadata of the card is invalid ({reason}); correct it, then push again") from None
 
     @contextmanager
     def _opened(self) -> Iterator[dict[str, Any]]:
-        """An operation of the library's for each file; making it reads the file once, for its hash."""
+        """The library's operation for each file, by path; creating one reads the file once for its hash."""
         from huggingface_hub import CommitOperationAdd
 
         operations: dict[str, Any] = {}
@@ -297,7 +298,7 @@ class _Job:
                     operation.path_or_fileobj.close()
 
     def _send(self, operations: dict[str, Any]) -> None:
-        """Large files one after the other, the small ones together; those that are there already are not sent."""
+        """Send large files one by one, then the small ones together; the library skips files that the Hub has."""
         import httpx2
         from huggingface_hub import get_session
 
@@ -332,12 +333,12 @@ class _Job:
 
         return count
 
-    def _stale(self, found: Found) -> list[str]:
-        """What an earlier push left there and this one has not: parts of other weights, splits that are no more."""
+    def _stale(self, repository: Repository) -> list[str]:
+        """Files of an earlier push that this one lacks: parts of older weights, removed splits."""
         if self.target.branch not in (None, "main"):
             return []
         patterns = ["data/*.parquet"] if self.target.what == "dataset" else OURS
         depth = patterns[0].count("/")
-        there = [path for path in found.files if path.count("/") == depth and path != CARD]
+        there = [path for path in repository.files if path.count("/") == depth and path != CARD]
         there = [path for path in there if any(fnmatch.fnmatchcase(path, pattern) for pattern in patterns)]
         return [path for path in there if path not in {file.path for file in self.files}]

@@ -1,8 +1,8 @@
-"""A model as one zip to take away: for Transformers (safetensors), for onnxruntime (ONNX), or for Keras.
+"""Exports a model as one zip: for Transformers (safetensors), for onnxruntime (ONNX), or for Keras.
 
-    model ── converted ── held against torch on real texts ── packed with a tokenizer, labels and how to use it
+    model ── convert ── compare with torch on real texts ── pack with tokenizer, labels and instructions
 
-A file that answers otherwise than the model is never left. The zip lies in the folder of the run that made it.
+A converted file whose predictions differ from the model's is deleted. The zip lies in the folder of the export's run.
 """
 
 from __future__ import annotations
@@ -39,39 +39,40 @@ TITLES = {"safetensors": "Safetensors", "onnx": "ONNX", "keras": "Keras"}
 
 
 def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
-    """Writes one zip into the run's folder; those of earlier runs with the same spec go.
+    """Write the zip into the run's folder and delete those of earlier runs with the same spec.
 
-    Raises HubError, ModelError, PathError, RunNotFound.
+    Returns the summary: the zip's name and size, and the results of the comparison. Raises HubError, ModelError,
+    PathError, RunNotFound.
     """
     from core.evaluation.classifier import find_subject
 
     source, max_length, title = find_subject(spec.model, settings, report.fraction)
     _check_inside(source, spec.model, settings)
     files = model_files.model_files(source, settings, foreign=not spec.model.run)
-    shown = str(clean(title if spec.model.run else model_files.folder_name(Path(title).name), settings))
-    name = f"{model_files.folder_name(shown)}-{spec.form}{'-int8' if spec.int8 else ''}"
+    public_title = str(clean(title if spec.model.run else model_files.folder_name(Path(title).name), settings))
+    name = f"{model_files.folder_name(public_title)}-{spec.form}{'-int8' if spec.int8 else ''}"
     target = settings.run_dir(run.id) / f"{name}.zip"
     with tempfile.TemporaryDirectory(dir=settings.run_dir(run.id), prefix=SCRATCH) as held:
         folder = Path(held) / name
         folder.mkdir()
         if spec.form == "safetensors":
-            contents, found = _safetensors(source, files, folder.name, shown, settings)
+            contents, results = _safetensors(source, files, folder.name, public_title, settings)
         else:
             from core.evaluation.classifier import Classifier
 
             report.phase("Loading the model")
             model = Classifier(source, max_length, title, device="cpu")
             make = _onnx if spec.form == "onnx" else _keras
-            contents, found = make(spec, model, folder, shown, settings, report)
+            contents, results = make(spec, model, folder, public_title, settings, report)
         report.phase("Packing")
         inside = {f"{name}/{file}": content for file, content in contents.items()}
         zips.write(inside, target, lambda share: report.fraction("Packing", share))
     forget_older(spec, run, settings, report.store)
-    return found | {"file": target.name, "bytes": target.stat().st_size}
+    return results | {"file": target.name, "bytes": target.stat().st_size}
 
 
 def _check_inside(source: Path, subject: Subject, settings: Settings) -> None:
-    """No link in somebody's folder leads to files that this mode may not read. Raises PathError."""
+    """Raise PathError for a link in a model folder that leads to files that this mode may not read."""
     from core.models.names import kind_of
 
     if subject.name and kind_of(subject.name) == "folder":
@@ -90,7 +91,7 @@ def _safetensors(source: Path, files: Files, name: str, title: str, settings: Se
 
 
 def _card(source: Path, settings: Settings) -> Files:
-    """The model card that came with a model."""
+    """The model's own card as a file, if it has one."""
     path = source / model_files.CARD
     if path.is_symlink() or not path.is_file():
         return {}
@@ -118,7 +119,7 @@ def _onnx(
     onnx_model.write(model, folder)
     report.check_stop()
     report.phase("Comparing with torch")
-    found: dict[str, Any] = {"against_torch": onnx_model.check(model, folder, texts, reference, report.fraction)}
+    results: dict[str, Any] = {"against_torch": onnx_model.check(model, folder, texts, reference, report.fraction)}
     whole = onnx_model.Runtime(folder)
     runtimes = {"onnx": whole}
     if spec.int8:
@@ -129,18 +130,18 @@ def _onnx(
         onnx_model.quantise(folder, title)
         runtimes["int8"] = small = onnx_model.Runtime(folder)
         after = small.probabilities(texts.texts, batches, report.fraction)
-        found["int8"] = onnx_model.cost(before, after, texts) | {
+        results["int8"] = onnx_model.cost(before, after, texts) | {
             "bytes": onnx_model.bytes_of(folder),
             "fp32_bytes": weights,
         }
-    found["speed"] = onnx_model.speed(model, runtimes, texts, report.fraction)
+    results["speed"] = onnx_model.speed(model, runtimes, texts, report.fraction)
     names = clean(list(model.names), settings)
     return _files(folder) | {
         usage.PREDICT: usage.ONNX_PROGRAM,
         usage.LABELS: json.dumps(names, ensure_ascii=False, indent=1),
         usage.README: usage.onnx_readme(title, names, model.temperature, spec.int8),
-        CHECK: _check_text(found, {"opset": onnx_model.OPSET, "temperature": model.temperature}),
-    }, found | {"temperature": model.temperature}
+        CHECK: _check_text(results, {"opset": onnx_model.OPSET, "temperature": model.temperature}),
+    }, results | {"temperature": model.temperature}
 
 
 def _keras(
@@ -148,7 +149,7 @@ def _keras(
 ) -> tuple[Files, dict[str, Any]]:
     file = keras_file(settings.run_dir(spec.model.run))
     if file is None:
-        raise ModelError(f"{title} has no Keras file, because Keras did not train it; take safetensors or ONNX")
+        raise ModelError(f"{title} has no Keras file, because Keras did not train it; choose safetensors or ONNX")
     report.phase("Loading the data")
     from core.sharing.model import inputs, keras_model, onnx_model
 
@@ -156,20 +157,20 @@ def _keras(
     tokenizer = folder / onnx_model.TOKENIZER
     onnx_model.write_tokenizer(model, tokenizer)
     report.phase("Comparing with torch")
-    found = {"against_torch": keras_model.check(model, file, tokenizer, texts, CHECKED, report.fraction)}
+    results = {"against_torch": keras_model.check(model, file, tokenizer, texts, CHECKED, report.fraction)}
     names = clean(list(model.names), settings)
-    told = {"labels": names, "temperature": model.temperature}
+    labels_file = {"labels": names, "temperature": model.temperature}
     return model_files.tokenizer_files(model.folder, settings) | _files(folder) | {
         KERAS_FILE: file,
         usage.PREDICT: usage.KERAS_PROGRAM,
-        usage.LABELS: json.dumps(told, ensure_ascii=False, indent=1),
+        usage.LABELS: json.dumps(labels_file, ensure_ascii=False, indent=1),
         usage.README: usage.keras_readme(title, names, versions()),
-        CHECK: _check_text(found, {"temperature": model.temperature}),
-    }, found | {"temperature": model.temperature}
+        CHECK: _check_text(results, {"temperature": model.temperature}),
+    }, results | {"temperature": model.temperature}
 
 
 def keras_file(folder: Path) -> Path | None:
-    """The Keras file in a training run's folder, if Keras trained it."""
+    """The Keras file in a training run's folder; None unless Keras trained the run."""
     path = folder / KERAS_FILE
     return path if path.is_file() else None
 
@@ -178,19 +179,19 @@ def _files(folder: Path) -> Files:
     return {path.name: path for path in folder.iterdir() if path.is_file()}
 
 
-def _check_text(found: dict[str, Any], more: dict[str, Any]) -> str:
+def _check_text(results: dict[str, Any], more: dict[str, Any]) -> str:
     used = {name: metadata.version(name) for name in PACKAGES}
-    return json.dumps(finite(found | more | {"versions": used}), ensure_ascii=False, indent=1)
+    return json.dumps(finite(results | more | {"versions": used}), ensure_ascii=False, indent=1)
 
 
-def made_by(run: Run, settings: Settings) -> Path | None:
-    """The zip that a finished run of this kind left; None if it is not there any more."""
+def zip_of(run: Run, settings: Settings) -> Path | None:
+    """The zip of a finished export; None if it no longer exists."""
     path = settings.run_dir(run.id) / Path(str(run.summary.get("file", ""))).name
     return path if path.is_file() else None
 
 
 def forget_older(spec: ExportSpec, run: Run, settings: Settings, store: Store) -> None:
-    """Remove the files of earlier runs with the same spec: one zip of a form is enough."""
+    """Delete the zips of earlier runs with the same spec, and temporary folders of killed workers."""
     tree = spec.model_dump(mode="json")
     for old in store.runs(kind=KIND, limit=500):
         if old.id == run.id or old.spec != tree or not old.is_final:
@@ -198,5 +199,5 @@ def forget_older(spec: ExportSpec, run: Run, settings: Settings, store: Store) -
         for path in settings.run_dir(old.id).glob("*"):
             if path.suffix == ".zip":
                 path.unlink(missing_ok=True)
-            elif path.name.startswith(SCRATCH):  # its worker was killed
+            elif path.name.startswith(SCRATCH):
                 shutil.rmtree(path, ignore_errors=True)

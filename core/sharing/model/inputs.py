@@ -1,4 +1,4 @@
-"""Real texts that a converted model is held against: the run's evaluation examples, else reviews of the sample."""
+"""The texts on which a converted model is compared with torch: the run's evaluation examples, else the sample."""
 
 from __future__ import annotations
 
@@ -24,9 +24,10 @@ SAMPLES = 500
 
 @dataclass(frozen=True)
 class Inputs:
-    """texts: rows of one text or a pair; labels: class ids of the model, int64 (texts,), None if nobody knows them
+    """Texts for a comparison, with their labels.
 
-    source: whose texts they are, for people; metric: what the run chose its best by
+    texts: each one text or a pair; labels: class ids of the model, int64 (texts,), None if unknown
+    source: where the texts come from, for people; metric: the run's `metric_for_best_model`
     """
 
     texts: list[tuple[str, ...]]
@@ -36,15 +37,15 @@ class Inputs:
 
 
 def gather(subject: Subject, names: tuple[str, ...], most: int, settings: Settings, report: RunWriter) -> Inputs:
-    """At most `most` of them, chosen by shuffling. names: the model's classes in the order of their ids."""
+    """At most `most` texts, chosen at random. names: the model's classes in the order of their ids"""
     if not subject.run:
         return _sample(most)
     try:
         return _of_run(subject.run, names, most, settings, report)
     except (DataError, HubError, PathError) as error:
         report.message(
-            f"The run's data cannot be had any more ({error}), so generated reviews are used to compare with torch, "
-            "and what int8 costs in accuracy is not measured.",
+            f"The run's data cannot be loaded ({error}), so the comparison with torch uses generated reviews, and the "
+            "accuracy cost of int8 is not measured.",
             level="warning",
             code="no-data",
         )
@@ -67,7 +68,7 @@ def _of_run(run_id: str, names: tuple[str, ...], most: int, settings: Settings, 
     labels = np.array(known)[np.asarray(examples["label"], dtype=np.int64)]
     texts = list(zip(*(examples[column] for column in loaded.text_columns), strict=True))
     if not texts:
-        raise DataError("it has no evaluation examples")
+        raise DataError("the run has no evaluation examples")
     return Inputs(
         texts,
         labels if (labels >= 0).all() else None,

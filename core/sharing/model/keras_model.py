@@ -1,4 +1,4 @@
-"""The file that the Keras engine left, held against the Transformers model of the same run."""
+"""Compares the Keras engine's file with the Transformers model of the same run."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_id
 
 
 def check(model: Classifier, path: Path, tokenizer: Path, inputs: Inputs, count: int, tick: Tick) -> dict[str, Any]:
-    """How far the Keras file's answers are from torch's, on up to `count` texts. Raises ModelError if they are others.
+    """Compare the Keras file's predictions with torch's on at most `count` texts. Raises ModelError if they differ.
 
-    tokenizer: a tokenizer.json that cuts and fills up
+    tokenizer: a tokenizer.json with truncation and padding
     """
     try:
         classifier = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # whatever Keras makes of a file that is damaged
+    except Exception as error:  # Keras raises many types for a damaged file
         raise ModelError(f"the Keras file of {model.title} cannot be loaded ({library_message(error, 160)})") from error
     known = reference(model, inputs, count, tick)
     texts, reads = known.texts, Tokenizer.from_file(str(tokenizer))

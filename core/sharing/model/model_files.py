@@ -1,7 +1,7 @@
-"""What of a model's folder others get, in a zip or on the Hub: an allow list, each file looked at before it leaves.
+"""The files of a model's folder that others get, in a zip or on the Hub: an allow list, each file checked first.
 
-Weights as safetensors, config.json, the tokenizer's files, calibration.json. Never what only training needs (optimizer
-states, training_args.bin, checkpoints), never a log or a spec, never what a link in a run's folder points to.
+Included: weights as safetensors, config.json, the tokenizer's files, calibration.json. Excluded: training files
+(optimizer states, training_args.bin, checkpoints), logs, specs, and the targets of links in a run's folder.
 """
 
 from __future__ import annotations
@@ -21,37 +21,39 @@ from core.sharing import redact as private
 from core.store.files import CALIBRATION
 
 CARD = "README.md"
-MOST_HEADER = 100 * 1024 * 1024  # bytes, of a safetensors file; the format's own limit
+MOST_HEADER = 100 * 1024 * 1024  # bytes of a safetensors file's header; the format's own limit
 MOST_TEXT = 200 * 1024 * 1024  # bytes
 VOCABULARY = re.compile(r"tokenizer\.json|vocab\.(json|txt)|merges\.txt|added_tokens\.json|.*\.model")
-LONG_SECRET = 16  # characters: shorter ones are found in vocabularies as words that they happen to be
-NOTES = {"format", "total_parameters", "total_size"}  # that save_pretrained writes into the header of weights
+LONG_SECRET = 16  # characters: a shorter secret may equal an ordinary word of a vocabulary
+NOTES = {"format", "total_parameters", "total_size"}  # metadata that save_pretrained writes into a weights file
 REMOTE_CODE = ("auto_map", "custom_pipelines")
 
 
 def names(folder: Path, *, foreign: bool = False) -> list[str]:
-    """The files of a model's folder that go out.
+    """The names of the files that others get.
 
-    foreign: no run made it; the Hub's cache consists of links. Raises ModelError if it is none to share.
+    foreign: whether the model comes from elsewhere, not from a run; then links are allowed, as in the Hub's cache
+    Raises ModelError for a folder that cannot be shared.
     """
     files = sorted(path.name for path in folder.iterdir() if path.is_file())
-    found = hub.choose_files(folder.name, files) + [name for name in files if name == CALIBRATION]
-    for name in found:
+    chosen = hub.choose_files(folder.name, files) + [name for name in files if name == CALIBRATION]
+    for name in chosen:
         if not foreign and (folder / name).is_symlink():
             raise ModelError(f"{name} in the model's folder is a link, and links are not followed; put the file there")
-    return found
+    return chosen
 
 
 def sizes(folder: Path) -> dict[str, int]:
-    """The same with their sizes in bytes, for those who look before they push."""
+    """The sizes of the files that others get, in bytes, by name."""
     return {name: (folder / name).stat().st_size for name in names(folder)}
 
 
 def model_files(folder: Path, settings: Settings, *, foreign: bool = False) -> dict[str, Path | str]:
-    """The files that go out, by name: the file itself, or its text without secrets and without ways into this machine.
+    """The files that others get, by name: the file itself, or its text without secrets and local paths.
 
-    foreign: no run made it, so its files may be links, and its weights may have notes of somebody else's
-    Raises ModelError for a folder that holds links, weights that are no safetensors, or a secret.
+    foreign: whether the model comes from elsewhere, not from a run; then its files may be links, and its weights may
+    have other metadata. Raises ModelError for a folder with links, with weights that are not safetensors, or with a
+    secret.
     """
     if not foreign and (folder.is_symlink() or not folder.resolve().is_relative_to(folder.parent.resolve())):
         raise ModelError("the model's folder is a link, and links are not followed; train the model again")
@@ -59,13 +61,13 @@ def model_files(folder: Path, settings: Settings, *, foreign: bool = False) -> d
 
 
 def tokenizer_files(folder: Path, settings: Settings) -> dict[str, Path | str]:
-    """Those of `model_files` that a tokenizer is made of."""
+    """The files of `model_files` that belong to the tokenizer."""
     others = ("config.json", f"{hub.WEIGHTS}.index.json", CALIBRATION)
     return {n: c for n, c in model_files(folder, settings).items() if not PART.fullmatch(n) and n not in others}
 
 
 def folder_name(title: str) -> str:
-    """A title as the name of a file or folder on any system: letters of any script, digits, dots and hyphens."""
+    """A title as a file or folder name for any system: letters of any script, digits, dots and hyphens."""
     plain = re.sub(r"[^\w.]+|_+", "-", unicodedata.normalize("NFC", title)).strip("-.")
     return re.sub(r"\.{2,}", ".", plain)[:60].strip("-.") or "model"
 
@@ -81,7 +83,7 @@ def _checked(path: Path, settings: Settings, foreign: bool) -> Path | str:
 
 
 def _cleaned(path: Path, settings: Settings) -> str:
-    """A small JSON file without secrets, without ways into this machine, and without code to be fetched."""
+    """The text of a small JSON file without secrets, local paths and references to remote code."""
     tree = _tree(path)
     if isinstance(tree, dict):
         tree = {name: value for name, value in tree.items() if name not in REMOTE_CODE}
@@ -94,7 +96,7 @@ def _cleaned(path: Path, settings: Settings) -> str:
 def _tree(path: Path) -> Any:
     try:
         if path.stat().st_size > MOST_TEXT:
-            raise ModelError(f"{path.name} is larger than any such file; train or download the model again")
+            raise ModelError(f"{path.name} is too large for such a file; train or download the model again")
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
         raise ModelError(
@@ -103,24 +105,24 @@ def _tree(path: Path) -> Any:
 
 
 def _check_safetensors(path: Path, settings: Settings, foreign: bool) -> None:
-    """That a file is what its name says, and that the notes in its header tell nothing of this machine."""
+    """Raise ModelError unless the file is safetensors and its metadata reveals nothing about this machine."""
     try:
         with path.open("rb") as file:
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= min(MOST_HEADER, path.stat().st_size - 8):
                 raise ValueError
             notes = json.loads(file.read(length)).get("__metadata__", {})
-        shown = private.clean(notes, settings)
+        public_notes = private.clean(notes, settings)
     except (OSError, ValueError, AttributeError, RecursionError):
         raise ModelError(
-            f"{path.name} is not a safetensors file, and nothing else goes out; train or download the model again"
+            f"{path.name} is not a safetensors file, and only those are shared; train or download the model again"
         ) from None
-    if shown != notes or (not foreign and set(notes) - NOTES):
-        raise ModelError(f"{path.name} has notes in its header that are not for others; save the model anew")
+    if public_notes != notes or (not foreign and set(notes) - NOTES):
+        raise ModelError(f"{path.name} has private metadata in its header; save the model again")
 
 
 def _check_vocabulary(path: Path) -> None:
-    """A vocabulary goes out as it is, for one that is changed is another tokenizer; but not with a secret in it."""
+    """Raise ModelError for a vocabulary with a secret. It is never edited: that would change the tokenizer."""
     try:
         if path.suffix == ".json":
             text = "\n".join(_strings(_tree(path)))
@@ -130,7 +132,7 @@ def _check_vocabulary(path: Path) -> None:
         raise ModelError(f"{path.name} of the model cannot be read; train or download the model again") from None
     if _secret(text):
         raise ModelError(
-            f"{path.name} holds a secret of this machine; take it out of the training texts and train anew"
+            f"{path.name} contains a secret of this machine; remove it from the training texts and train again"
         )
 
 

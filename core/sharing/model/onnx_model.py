@@ -1,8 +1,7 @@
-"""A classifier as an ONNX file, what it is held against, and the same with weights of 8 bits.
+"""A classifier as an ONNX file, its comparison with torch, and its quantisation to 8 bits.
 
-The file answers with `logits`, as transformers has them, and `probabilities`, with the temperature that was saved with
-the model: a program that reads them says what the playground says. It has one file of weights beside it only where
-2 GB, the most that a protobuf may hold, are not enough.
+The file outputs `logits`, as transformers does, and `probabilities`, with the model's saved temperature, as the
+playground shows them. Weights above 2 GB, the limit of a protobuf, lie in a second file.
 """
 
 from __future__ import annotations
@@ -33,22 +32,24 @@ from core.tasks.text_classification.predictions import softmax
 from core.wording import library_message
 
 MODEL, WEIGHTS, TOKENIZER = "model.onnx", "model.onnx.data", "tokenizer.json"
-OPSET = 18  # what torch's exporter writes without converting it once more; any onnxruntime since 1.14 (2023) reads it
-TOLERANCE = 1e-3  # of a probability; conversions that are right differ by 1e-5
-WIDTH = 16  # tokens of the example that is traced; the file takes any number
-BATCHES = (1, 2, 3, 8, 32)  # sizes that are tried in turn
-LARGEST_FILE = 1_500_000_000  # bytes; a protobuf ends at 2 GB
-EXTREMES = 20  # shortest and longest texts that are always among those compared
-QUANTISED = ("MatMul", "Gather")  # the dense layers; the embeddings, which are half of a small model
+OPSET = 18  # native to torch's exporter, so it needs no conversion; onnxruntime 1.14 (2023) and later read it
+TOLERANCE = 1e-3  # of a probability; correct conversions differ by 1e-5
+WIDTH = 16  # tokens of the traced example; the file accepts any number
+BATCHES = (1, 2, 3, 8, 32)  # the batch sizes of a comparison, in turn
+LARGEST_FILE = 1_500_000_000  # bytes; a protobuf holds at most 2 GB
+EXTREMES = 20  # how many of the shortest and of the longest texts are always compared
+QUANTISED = ("MatMul", "Gather")  # the dense layers and the embeddings, which are half of a small model
 TIMED_TEXTS, TIMED_BATCH, ROUNDS, TIMED_S = 32, 8, 5, 20.0
 
-# Kinds of models whose code torch's exporter cannot follow, of the thirty that were tried (torch 2.13, transformers 5).
+# Model types that torch's exporter cannot trace, of the thirty that were tried (torch 2.13, transformers 5).
 NOT_EXPORTED = {"funnel", "longformer", "xlnet"}
 
 Tick = Callable[[str, float | None], None]
 
 
 class _Answers(torch.nn.Module):
+    """The exported graph: logits, and probabilities with the temperature."""
+
     def __init__(self, model: Any, temperature: float) -> None:
         super().__init__()
         self.model, self.temperature = model, temperature
@@ -62,11 +63,11 @@ class _Answers(torch.nn.Module):
 
 
 def check_kind(model: Classifier) -> None:
-    """Raises ModelError for a model that has no ONNX form, before anything is computed for one."""
+    """Raise ModelError for a model that cannot be exported to ONNX, before any work is done."""
     kind = model.model.config.model_type
     if kind in NOT_EXPORTED:
         raise ModelError(
-            f"{model.title} is a model of type {kind}, whose code cannot be turned into ONNX; take it as safetensors"
+            f"{model.title} is a model of type {kind}, which cannot be converted to ONNX; export it as safetensors"
         )
     _check_tokenizer(model)
 
@@ -74,12 +75,12 @@ def check_kind(model: Classifier) -> None:
 def _check_tokenizer(model: Classifier) -> None:
     if not model.tokenizer.is_fast:
         raise ModelError(
-            f"the tokenizer of {model.title} exists in Python alone, so this form cannot have it; take safetensors"
+            f"the tokenizer of {model.title} exists only in Python, so this form cannot include it; choose safetensors"
         )
 
 
 def write(model: Classifier, folder: Path) -> None:
-    """Writes model.onnx into `folder`, for batches of any size and texts of any length. Raises ModelError."""
+    """Write model.onnx into `folder`, for batches of any size and texts of any length. Raises ModelError."""
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
     examples = [{name: values[:WIDTH] for name, values in e.items()} for e in model.encode([("good",)] * 2)]
@@ -102,19 +103,19 @@ def write(model: Classifier, folder: Path) -> None:
             dynamic_shapes={name: {0: "batch", 1: "sequence"} for name in padded},
         )
         assert program is not None, "dynamo=True returns one"
-        ClearMetadataAndDocStringPass()(program.model)  # each node says from which file of this machine it came
+        ClearMetadataAndDocStringPass()(program.model)  # each node names the source file on this machine
         program.save(folder / MODEL, external_data=model.model.num_parameters() * 4 > LARGEST_FILE)
-    except Exception as error:  # the exporter raises whatever a model's code does under tracing
+    except Exception as error:  # the exporter raises whatever the model's code raises
         raise ModelError(
-            f"{model.title} could not be turned into ONNX ({library_message(error, 160)}); take it as safetensors"
+            f"{model.title} could not be converted to ONNX ({library_message(error, 160)}); export it as safetensors"
         ) from error
     finally:
-        with suppress(Exception):  # the file is written, or the reason why not is on its way
+        with suppress(Exception):  # a failure here must hide neither the file nor the error above
             model.model.set_attn_implementation(attention)
 
 
 def write_tokenizer(model: Classifier, path: Path) -> None:
-    """Writes a tokenizer.json that cuts and fills up texts as the model wants it. Raises ModelError."""
+    """Write a tokenizer.json with the model's truncation and padding. Raises ModelError."""
     _check_tokenizer(model)
     tokenizer = model.tokenizer
     backend = Tokenizer.from_str(tokenizer.backend_tokenizer.to_str())
@@ -129,7 +130,7 @@ def write_tokenizer(model: Classifier, path: Path) -> None:
 
 
 class Runtime:
-    """model.onnx and tokenizer.json of a folder at work, as predict.py has them at work."""
+    """Runs a folder's model.onnx and tokenizer.json, as the exported predict.py does."""
 
     def __init__(self, folder: Path) -> None:
         options = onnxruntime.SessionOptions()
@@ -140,36 +141,36 @@ class Runtime:
         self.wanted = [put.name for put in self.session.get_inputs()]
 
     def encode(self, texts: Sequence[Sequence[str]]) -> list[Any]:
-        """The tokenizer's own encodings, filled up to the longest."""
+        """The tokenizer's encodings, padded to the longest text."""
         return list(self.tokenizer.encode_batch([text[0] if len(text) == 1 else tuple(text) for text in texts]))
 
     def tokens(self, texts: Sequence[Sequence[str]]) -> dict[str, np.ndarray]:
-        """A batch: int64 (texts, longest)."""
+        """The model's inputs for a batch, by name: int64 (texts, longest)."""
         rows = self.encode(texts)
-        found = {
+        fields = {
             "input_ids": [row.ids for row in rows],
             "attention_mask": [row.attention_mask for row in rows],
             "token_type_ids": [row.type_ids for row in rows],
         }
-        return {name: np.array(found[name], dtype=np.int64) for name in self.wanted}
+        return {name: np.array(fields[name], dtype=np.int64) for name in self.wanted}
 
     def run(self, tokens: dict[str, np.ndarray]) -> np.ndarray:
         """Probabilities: float32 (texts, classes)."""
-        (found,) = self.session.run(["probabilities"], tokens)
-        return np.asarray(found)
+        (probabilities,) = self.session.run(["probabilities"], tokens)
+        return np.asarray(probabilities)
 
     def probabilities(self, texts: Sequence[Sequence[str]], batches: Sequence[np.ndarray], tick: Tick) -> np.ndarray:
-        """float32 (texts, classes). batches: places of texts, each text in one of them"""
+        """Probabilities in the order of `texts`: float32 (texts, classes). batches: indices that cover all texts"""
         parts = []
         for done, batch in enumerate(batches, 1):
             parts.append(self.run(self.tokens([texts[i] for i in batch])))
             tick("Asking ONNX", done / len(batches))
-        made = np.concatenate(parts)
-        return made[np.argsort(np.concatenate(batches), kind="stable")]
+        stacked = np.concatenate(parts)
+        return stacked[np.argsort(np.concatenate(batches), kind="stable")]
 
 
 def mixed_batches(count: int) -> list[np.ndarray]:
-    """All of `count` texts in the order they have, in batches of all sizes."""
+    """The indices of `count` texts, in order, in batches of the sizes of BATCHES."""
     batches: list[np.ndarray] = []
     start = 0
     while start < count:
@@ -180,13 +181,13 @@ def mixed_batches(count: int) -> list[np.ndarray]:
 
 
 def like_batches(texts: Sequence[Sequence[str]], size: int = TIMED_BATCH) -> list[np.ndarray]:
-    """Batches of texts of like length: little to fill up."""
+    """The indices of the texts in batches of similar length, so that little padding is needed."""
     order = np.argsort([sum(map(len, text)) for text in texts], kind="stable")
     return [order[start : start + size] for start in range(0, len(order), size)]
 
 
 def some(texts: Sequence[Sequence[str]], count: int) -> np.ndarray:
-    """Places of at most `count` texts, shuffled, the shortest and longest among them."""
+    """The indices of at most `count` texts in random order, with the shortest and longest among them."""
     order = np.argsort([sum(map(len, text)) for text in texts], kind="stable")
     first = np.concatenate([order[:EXTREMES], order[-EXTREMES:]])
     rest = np.random.default_rng(0).permutation(len(texts))
@@ -197,7 +198,7 @@ def some(texts: Sequence[Sequence[str]], count: int) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Reference:
-    """What torch says of some texts: their tokens, and probabilities, float32 (texts, classes)."""
+    """Torch's results for some texts: their token ids, and probabilities, float32 (texts, classes)."""
 
     texts: list[tuple[str, ...]]
     tokens: list[list[int]]
@@ -205,52 +206,52 @@ class Reference:
 
 
 def reference(model: Classifier, inputs: Inputs, count: int, tick: Tick) -> Reference:
-    """Up to `count` of the texts, answered by the model as the playground answers."""
+    """Torch's results for at most `count` of the texts, computed as in the playground."""
     texts = [inputs.texts[i] for i in some(inputs.texts, count)]
     tokens = [example["input_ids"] for example in model.encode(texts)]
     return Reference(texts, tokens, softmax(model.logits(texts, tick) / model.temperature))
 
 
 def check(model: Classifier, folder: Path, inputs: Inputs, known: Reference, tick: Tick) -> dict[str, Any]:
-    """How far the file's answers are from torch's. Raises ModelError if they are others."""
+    """Compare the file's tokens and probabilities with torch's. Raises ModelError if they differ."""
     runtime = Runtime(folder)
     for ids, row in zip(known.tokens, runtime.encode(known.texts), strict=True):
         if ids != [i for i, kept in zip(row.ids, row.attention_mask, strict=True) if kept]:
             raise ModelError(
-                f"the tokenizer of {model.title} gives other tokens without transformers around it; take safetensors"
+                f"the tokenizer of {model.title} produces other tokens outside transformers; choose safetensors"
             )
-    found = runtime.probabilities(known.texts, mixed_batches(len(known.texts)), tick)
+    probabilities = runtime.probabilities(known.texts, mixed_batches(len(known.texts)), tick)
     lengths = [len(ids) for ids in known.tokens]
-    return compared("ONNX", known.probabilities, found, inputs, model.title) | {
+    return compared("ONNX", known.probabilities, probabilities, inputs, model.title) | {
         "tokens": [min(lengths), max(lengths)],
         "batch_sizes": list(BATCHES),
     }
 
 
-def compared(form: str, reference: np.ndarray, found: np.ndarray, inputs: Inputs, title: str) -> dict[str, Any]:
-    """Probabilities beside those of torch, both (texts, classes). Raises ModelError if they differ too much."""
-    difference = float(np.abs(reference - found).max()) if np.isfinite(found).all() else float("nan")
+def compared(form: str, reference: np.ndarray, converted: np.ndarray, inputs: Inputs, title: str) -> dict[str, Any]:
+    """Compare probabilities with torch's, both (texts, classes). Raises ModelError if they differ by > TOLERANCE."""
+    difference = float(np.abs(reference - converted).max()) if np.isfinite(converted).all() else float("nan")
     if not difference <= TOLERANCE:
         raise ModelError(
-            f"the {form} file of {title} answers otherwise than torch (a probability differs by {difference:.2g}, at "
-            f"most {TOLERANCE:g} is allowed), so it was thrown away; take safetensors"
+            f"the {form} file of {title} predicts differently from torch (a probability differs by {difference:.2g}; "
+            f"at most {TOLERANCE:g} is allowed), so it was deleted; choose safetensors"
         )
     return {
         "texts": len(reference),
         "of": inputs.source,
         "max_difference": difference,
         "tolerance": TOLERANCE,
-        "same_class": int((reference.argmax(axis=1) == found.argmax(axis=1)).sum()),
+        "same_class": int((reference.argmax(axis=1) == converted.argmax(axis=1)).sum()),
     }
 
 
 def quantise(folder: Path, title: str) -> None:
-    """Put weights of 8 bits into the place of those of 32 in model.onnx. Raises ModelError.
+    """Quantise the weights in model.onnx from 32 to 8 bits. Raises ModelError.
 
-    Each column of a dense layer has its own scale; of 8 bits 7 are used, because processors without VNNI add up
-    products of 8 in 16 bits, which overflow: what is measured here is then true there. On 150 Yelp reviews and a
-    6-layer MiniLM whose head is random, 92 % of the classes stay (one scale per matrix: 75 %; all 8 bits: 91 %; the
-    embeddings left alone, which makes 59 MB of 23: 91 %).
+    Each column of a dense layer has its own scale. Only 7 of the 8 bits are used, because processors without VNNI sum
+    8-bit products in 16 bits, which overflows; so the accuracy measured here holds there too. On 150 Yelp reviews and
+    a 6-layer MiniLM with a random head, 92 % of the predictions stay the same (one scale per matrix: 75 %; all 8 bits:
+    91 %; embeddings not quantised, 59 instead of 23 MB: 91 %).
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
@@ -259,7 +260,7 @@ def quantise(folder: Path, title: str) -> None:
         small = Path(held)
         try:
             whole = onnx.load(folder / MODEL, load_external_data=False)
-            del whole.graph.value_info[:]  # it names shapes that matrices have before they are turned over
+            del whole.graph.value_info[:]  # it records the matrices' shapes before they are transposed
             onnx.save(whole, folder / MODEL)
             quantize_dynamic(
                 folder / MODEL,
@@ -270,9 +271,9 @@ def quantise(folder: Path, title: str) -> None:
                 weight_type=QuantType.QInt8,
                 use_external_data_format=bytes_of(folder) > LARGEST_FILE,
             )
-        except Exception as error:  # whatever the quantiser finds in a graph that it does not know
+        except Exception as error:  # the quantiser raises many types for a graph that it does not support
             raise ModelError(
-                f"{title} cannot have weights of 8 bits ({library_message(error, 160)}); take ONNX without them"
+                f"the weights of {title} cannot be quantised ({library_message(error, 160)}); export ONNX without int8"
             ) from error
         for path in files(folder):
             path.unlink()
@@ -281,7 +282,7 @@ def quantise(folder: Path, title: str) -> None:
 
 
 def files(folder: Path) -> list[Path]:
-    """The model's file, and the one with its weights if there is one."""
+    """model.onnx, and the second file with its weights if there is one."""
     return [path for path in (folder / MODEL, folder / WEIGHTS) if path.exists()]
 
 
@@ -290,27 +291,27 @@ def bytes_of(folder: Path) -> int:
 
 
 def cost(before: np.ndarray, after: np.ndarray, inputs: Inputs) -> dict[str, Any]:
-    """What int8 changes: before, after (texts, classes) are the probabilities of the same texts."""
+    """What int8 changes. before, after: the probabilities of the same texts, (texts, classes)"""
     first, second = before.argmax(axis=1), after.argmax(axis=1)
-    made: dict[str, Any] = {
+    changes: dict[str, Any] = {
         "texts": len(before),
         "of": inputs.source,
         "same_class": int((first == second).sum()),
         "max_difference": float(np.abs(before - after).max()),
     }
     if inputs.labels is None:
-        return made
+        return changes
     names = list(dict.fromkeys(["accuracy", inputs.metric]))
     labels = np.asarray(inputs.labels)
     difference = statistics.paired_difference(names, labels, first, second, before.shape[1])
     fp32, int8 = (score(names, predicted, labels) for predicted in (first, second))
-    return made | {
+    return changes | {
         "metrics": {n: {"fp32": fp32[n], "int8": int8[n], "difference": difference[n]} for n in names},
     }
 
 
 def speed(model: Classifier, runtimes: dict[str, Runtime], inputs: Inputs, tick: Tick) -> dict[str, Any]:
-    """Texts per second of each runtime as times those of torch: the same tokens, in turn, on this machine's CPU."""
+    """The speed of each runtime relative to torch, with the same tokens, in alternation, on this machine's CPU."""
     texts = [inputs.texts[i] for i in some(inputs.texts, TIMED_TEXTS + 2 * EXTREMES)][:TIMED_TEXTS]
     batches = [[texts[i] for i in places] for places in like_batches(texts)]
     tokens = [model.batch(model.encode(batch)) for batch in batches]
@@ -318,7 +319,7 @@ def speed(model: Classifier, runtimes: dict[str, Runtime], inputs: Inputs, tick:
     seconds = dict.fromkeys(["torch", *runtimes], 0.0)
     set_threads(physical_cores())
     began = time.perf_counter()
-    for number in range(ROUNDS + 1):  # the first is to warm up
+    for number in range(ROUNDS + 1):  # the first round warms up and does not count
         for place in range(len(batches)):
             started = time.perf_counter()
             with torch.inference_mode():

@@ -1,6 +1,6 @@
-"""What lies beside a model that is taken away: how to load it, in words and as a program of a few lines.
+"""The instructions in an exported zip: a README and a short program that loads the model.
 
-The programs are the same for every model; what differs (classes, lengths, padding) is data that they read.
+The programs are the same for every model; they read what differs (classes, lengths, padding) from files.
 """
 
 from __future__ import annotations
@@ -96,14 +96,14 @@ To classify:
 
 
 def onnx_readme(title: str, labels: Sequence[str], temperature: float, int8: bool) -> str:
-    kind = "The weights have 8 bits; check.json says what that costs.\n" if int8 else ""
+    kind = "The weights have 8 bits; check.json has the cost in accuracy.\n" if int8 else ""
     applied = (
         f"The temperature {temperature:.4g} is applied in probabilities, not in logits.\n" if temperature != 1 else ""
     )
     return _readme(
         title,
         labels,
-        "An ONNX model for onnxruntime, in any language it is made for, and its tokenizer.",
+        "An ONNX model for onnxruntime, in any language that has it, and its tokenizer.",
         f"""To use it:
 
     pip install onnxruntime tokenizers numpy
@@ -111,7 +111,7 @@ def onnx_readme(title: str, labels: Sequence[str], temperature: float, int8: boo
 
 model.onnx takes input_ids, attention_mask and, if the model has them, token_type_ids: int64, (texts, tokens). It gives
 logits and probabilities: float32, (texts, classes), the classes in the order of labels.json.
-{kind}{applied}check.json tells on how many texts it was held against torch, and how far apart they were.
+{kind}{applied}check.json says on how many texts it was compared with torch, and how far apart the results were.
 """,
     )
 
@@ -128,8 +128,8 @@ def keras_readme(title: str, labels: Sequence[str], versions: dict[str, str]) ->
     python predict.py "a text"
 
 In code: import keras_hub first, so that Keras knows the layers, then keras.saving.load_model("model.keras"). Its output
-is logits. Nothing in the file is code: safe_mode can stay on.
-check.json tells on how many texts it was held against torch, and how far apart they were.
+is logits. The file contains no code, so safe_mode can stay on.
+check.json says on how many texts it was compared with torch, and how far apart the results were.
 """,
     )
 
@@ -150,4 +150,4 @@ def _indented(code: str) -> str:
 def _temperature(value: float) -> str:
     if value == 1:
         return ""
-    return f"\nIts probabilities are right as softmax(logits / {value:.4f}), the temperature of calibration.json.\n"
+    return f"\nIts calibrated probabilities are softmax(logits / {value:.4f}), the temperature of calibration.json.\n"
