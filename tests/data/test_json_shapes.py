@@ -133,7 +133,7 @@ def test_what_is_left_out_is_told(opened):
     assert "version, extra (2 values)" in warned(prepared)
     assert prepared.reading == {"encoding": "utf-8", "records_key": "train", "records_keys": ["train", "extra"]}
     plain = opened(json.dumps({"version": 1, "data": ROWS}).encode(), "b.json")
-    assert not warned(plain) and "left out: version" in said(plain)
+    assert not warned(plain) and "Left out: version." in said(plain)
 
 
 def test_a_person_names_the_key(opened):

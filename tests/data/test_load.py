@@ -297,7 +297,7 @@ WRONG: dict[str, tuple[Any, Any, str, str]] = {
     "a subset of one class": (
         {"text": texts(N), "label": [0] * 58 + [1, 1]},
         {"max_train_examples": 2, "label_column": "label"},
-        "only one class",
+        "one class only",
         "max_train_examples",
     ),
 }

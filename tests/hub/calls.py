@@ -140,10 +140,10 @@ def look(name: str, revision: str | None = None) -> dict[str, Any]:
 
     from core.data.reading import hub_preview as hub_browse
 
-    return asdict(hub_browse.look(name, revision))
+    return asdict(hub_browse.overview(name, revision))
 
 
 def preview(name: str, file: str) -> list[dict[str, Any]]:
     from core.data.reading import hub_preview as hub_browse
 
-    return hub_browse.preview(hub_browse.look(name), file)
+    return hub_browse.preview(hub_browse.overview(name), file)

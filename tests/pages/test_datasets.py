@@ -210,7 +210,7 @@ def test_the_records_of_a_json_file_can_be_chosen(app: Open) -> None:
     notes = [{"text": f"a note {i}", "kind": "ab"[i % 2]} for i in range(7)]
     upload(page, "reviews.json", json.dumps({"notes": notes, "data": {"reviews": reviews}}))
     tab(page, READING)
-    assert "40 rows under the key data.reviews" in said(page) and "left out: notes (7 values)" in said(page)
+    assert "40 rows under the key data.reviews" in said(page) and "Left out: notes (7 values)." in said(page)
     page.selectbox(key="read_records_key").set_value("notes")
     next(b for b in page.button if b.label == "Read again").click().run()
     assert not page.exception and "7 rows under the key notes" in said(page)

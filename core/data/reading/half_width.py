@@ -1,4 +1,4 @@
-"""Half-width katakana, as old Japanese systems write it: a byte each in Shift-JIS, where others have letters."""
+"""Recognises half-width katakana of old Japanese systems, which Shift-JIS writes as one byte each."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ import re
 
 from core.data.reading.text import letters
 
-BITS = 6.5  # of a kana in Japanese words; letters of a known language cost 4 to 12
+BITS = 6.5  # the cost of a kana in Japanese words; letters of a known language cost 4 to 12
 RUN = re.compile("[\uff61-\uff9f]+")
-FIRST_HALF = re.compile("[\uff71-\uff7f]")  # from a to so, which Japanese words are full of
+FIRST_HALF = re.compile("[\uff71-\uff7f]")  # from a to so, which are common in Japanese words
 MISPLACED = re.compile(
-    "(?<![\uff73\uff76-\uff84\uff8a-\uff8e])\uff9e"  # a voiced mark where nothing can be voiced
+    "(?<![\uff73\uff76-\uff84\uff8a-\uff8e])\uff9e"  # a voiced mark after a kana that cannot be voiced
     "|(?<![\uff8a-\uff8e])\uff9f"
-    "|(?<![\uff66-\uff9f])[\uff67-\uff70\uff9d]"  # a small kana, a long mark or an n that begins a word
+    "|(?<![\uff66-\uff9f])[\uff67-\uff70\uff9d]"  # a small kana, a long mark or an n at the beginning of a word
 )
 
 
 def is_written(text: str) -> bool:
-    """Whether a text read as Shift-JIS has words in half-width katakana: in runs, and with marks where they belong.
+    """Whether a text read as Shift-JIS has words in half-width katakana: in runs, with marks in the right places.
 
-    What other encodings put there are single signs, or letters of which only some are in the first half of the kana.
+    Texts in other encodings have single signs there, or letters that rarely fall in the first half of the kana.
     """
     runs = RUN.findall(text)
     kana = sum(map(len, runs))
@@ -33,6 +33,6 @@ def is_written(text: str) -> bool:
 
 
 def bits(text: str) -> float:
-    """What its characters beyond ASCII cost as Japanese; see `letters`."""
+    """Returns the cost of the non-ASCII characters as Japanese, in bits; see `letters`."""
     kana = sum(map(len, RUN.findall(text)))
     return kana * BITS + letters.ideograph_bits(RUN.sub(" ", text), "cp932")

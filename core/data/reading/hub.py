@@ -1,7 +1,7 @@
-"""A dataset of the Hugging Face Hub, brought to Parquet: one file per split, class names kept.
+"""Downloads a dataset from the Hugging Face Hub and converts it to Parquet files with class names.
 
-Imports `datasets` when called, so it belongs into a worker process. No code from the Hub ever runs: datasets that need
-a script are refused, and so are formats that hold no table.
+Imports `datasets` when called, so it belongs in a worker process. No code from the Hub ever runs: datasets that need a
+script are refused, and so are formats that hold no table.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from core.spec.run import DataSpec
 from core.wording import library_message
 
 READABLE = ("csv", "json", "parquet", "arrow", "text")
-"""The readers of `datasets` that make a table of texts and numbers."""
+"""The readers of `datasets` that give a table of texts and numbers."""
 
 
 class HubSplit(NamedTuple):
-    """One split: its name, its Parquet files, and the names of classes by column, where the files do not have them."""
+    """A split: its name, its Parquet files, and, for files without class names, column → class names."""
 
     name: str
     paths: list[Path]
@@ -38,11 +38,11 @@ class HubSplit(NamedTuple):
 def prepare_hub(
     data: DataSpec, folder: Path, progress: Progress = ignore, note: Callable[[str], None] = ignore
 ) -> list[HubSplit]:
-    """Fetch the dataset that `data` names and bring each split to Parquet files in `folder`.
+    """Downloads the dataset that `data` names and writes each split to Parquet files in `folder`.
 
-    `note` gets a sentence when the Hub did not answer and an earlier download of the same version was taken.
-    Raises HubError when it cannot be had, DataError when it cannot be used: a configuration has to be chosen, it needs
-    a script, or its files cannot be read. What was fetched stays in the Hub's cache and is not fetched again.
+    `note` gets a sentence if the Hub does not answer and an earlier download of the same version is used instead.
+    Raises HubError if the dataset cannot be downloaded, DataError if it cannot be used: a configuration must be chosen,
+    it needs a script, or its files cannot be read. Downloads stay in the Hub's cache and are not repeated.
     """
     name = data.path.strip()
     check(name, data.revision)
@@ -62,7 +62,7 @@ def _load(
     progress: Progress,
     note: Callable[[str], None],
 ) -> list[HubSplit]:
-    """The splits: from the Hub, else from an earlier download if the Hub does not answer."""
+    """Loads the splits from the Hub, or from an earlier download if the Hub does not answer."""
     try:
         progress(f"Looking up {name}", None)
         listing = repo_files("dataset", name, revision)
@@ -73,21 +73,21 @@ def _load(
             return _copied(files, _names(builder.info.features), folder)
         return _write(_build(builder, name), folder)
     except hub_errors() as error:
-        found = _cached(name, config, revision) if unreachable(error) else None
-        if found is None:
+        copy = _cached(name, config, revision) if unreachable(error) else None
+        if copy is None:
             raise
-    note(f"The Hub could not be reached; the copy of {name} that this machine has is used (commit {found.hash[:7]})")
-    return _write(dict(found.as_dataset()), folder)
+    note(f"The Hub could not be reached; the copy of {name} that this machine has is used (commit {copy.hash[:7]})")
+    return _write(dict(copy.as_dataset()), folder)
 
 
 def _names(features: Any) -> dict[str, tuple[str, ...]]:
-    """The names of classes by column, of `datasets.Features` or None."""
+    """Returns column → class names from `datasets.Features`; empty for None."""
     classes = {name: f for name, f in (features or {}).items() if type(f).__name__ == "ClassLabel" and f.names}
     return {name: tuple(feature.names) for name, feature in classes.items()}
 
 
 def _differ(files: dict[str, list[Path]], names: dict[str, tuple[str, ...]]) -> bool:
-    """Whether files number their classes differently, or hold other types; `datasets` reads all like the first."""
+    """Whether files number their classes differently or hold different types; `datasets` reads all like the first."""
     lists = {column: {classes} for column, classes in names.items()}
     kinds: dict[str, set[str]] = {}
     for path in (path for paths in files.values() for path in paths):
@@ -95,7 +95,7 @@ def _differ(files: dict[str, list[Path]], names: dict[str, tuple[str, ...]]) -> 
             with parquet.open_file(path) as file:
                 schema = file.schema_arrow
         except DataError:
-            return False  # `datasets` says what is wrong with it
+            return False  # `datasets` will report the fault
         for column, classes in parquet.class_names(schema).items():
             lists.setdefault(column, set()).add(classes)
         for field in schema:
@@ -104,7 +104,7 @@ def _differ(files: dict[str, list[Path]], names: dict[str, tuple[str, ...]]) -> 
 
 
 def _copied(files: dict[str, list[Path]], names: dict[str, tuple[str, ...]], folder: Path) -> list[HubSplit]:
-    """The files as they came, beside the dataset: the Hub's cache may be emptied."""
+    """Copies the files out of the Hub's cache, which may be emptied."""
     splits: list[HubSplit] = []
     for split, paths in files.items():
         copies = [folder / UNPACKED / f"{len(splits)}-{number}" / path.name for number, path in enumerate(paths)]
@@ -116,9 +116,9 @@ def _copied(files: dict[str, list[Path]], names: dict[str, tuple[str, ...]], fol
 
 
 def _builder(listing: Listing, config: str | None) -> Any:
-    """The `datasets` reader for a configuration. Raises DataError if there is none.
+    """Returns the `datasets` reader for a configuration. Raises DataError if there is none.
 
-    It wants the owner/name that the Hub gave: `yelp_review_full` alone it takes for something else.
+    The reader needs the owner/name that the Hub gave; it would misread a name alone, such as `yelp_review_full`.
     """
     from datasets import load_dataset_builder
     from datasets.data_files import EmptyDatasetError
@@ -136,7 +136,7 @@ def _builder(listing: Listing, config: str | None) -> Any:
     except (DataFilesNotFoundError, EmptyDatasetError):
         raise _no_table(name, scripts) from None
     except DatasetNotFoundError:
-        HfApi().auth_check(name, repo_type="dataset")  # raises what was the matter, which `datasets` has dropped
+        HfApi().auth_check(name, repo_type="dataset")  # raises the real error, which `datasets` has dropped
         raise
     except ValueError as error:
         if isinstance(error, hub_errors()):
@@ -155,7 +155,7 @@ def _kind(builder: Any) -> str:
 
 def _needs_script(name: str, script: str) -> str:
     return (
-        f"{name!r} can only be read by its own program ({script}), which is not run, as it could do anything here; "
+        f"{name!r} can only be read by its own script ({script}), which is not run, as it could do anything here; "
         "look for a version of it in Parquet or CSV, or download the data and open the files"
     )
 
@@ -180,11 +180,12 @@ def _config_problem(name: str, config: str | None, commit: str, error: ValueErro
 
 
 def _listed(names: list[str]) -> str:
+    """Lists names for a sentence: the first 30, and how many more there are."""
     return ", ".join(names[:30]) + (f" and {len(names) - 30} more" if len(names) > 30 else "")
 
 
 def _unreadable(name: str, error: BaseException) -> DataError:
-    """What a reader said, from the innermost error, for the outer ones only say that there was one."""
+    """Explains a reader's error by the innermost one, as the outer ones only say that there was an error."""
     from datasets.table import CastError
 
     while (inner := error.__cause__ or error.__context__) is not None:
@@ -200,7 +201,7 @@ def _unreadable(name: str, error: BaseException) -> DataError:
 
 
 def _check_own_files(builder: Any, listing: Listing) -> None:
-    """The card may name any file or address as data: of this machine, its network, or someone else's repository."""
+    """Raises DataError if the card names data outside its repository: on this machine, its network, or elsewhere."""
     own = f"hf://datasets/{listing.id}@"
     urls = [str(url) for split in builder.config.data_files.values() for url in split]
     if any(not url.startswith(own) or "::" in url or ".." in url.split("/") for url in urls):
@@ -215,7 +216,7 @@ def _outside(name: str) -> DataError:
 
 
 def _fetch_files(builder: Any, listing: Listing, revision: str | None, progress: Progress) -> dict[str, list[Path]]:
-    """The files of each split, brought into the Hub's cache together and with progress in bytes."""
+    """Downloads the files of all splits into the Hub's cache, with progress in bytes; returns them by split."""
     name, commit, sizes = listing
     prefix = f"hf://datasets/{name}@{commit}/"
     files = {
@@ -227,12 +228,12 @@ def _fetch_files(builder: Any, listing: Listing, revision: str | None, progress:
 
 
 def _build(builder: Any, name: str) -> dict[str, Any]:
-    """Read the files into the Arrow cache of `datasets`. Raises DataError where they do not fit together."""
+    """Reads the files into the Arrow cache of `datasets`. Raises DataError if they do not fit together."""
     import pyarrow
     from datasets.exceptions import DatasetsError
 
     try:
-        # Row counts on the dataset's card are often out of date; the files themselves were checked when they came.
+        # No checks: row counts on cards are often outdated, and the files were checked when they were downloaded.
         builder.download_and_prepare(verification_mode="no_checks")
         return dict(builder.as_dataset())
     except (DatasetsError, pyarrow.ArrowException, ValueError, EOFError, *hub_errors()) as error:
@@ -242,7 +243,7 @@ def _build(builder: Any, name: str) -> dict[str, Any]:
 
 
 def _cached(name: str, config: str | None, revision: str | None) -> Any:
-    """A reader of what an earlier call for this revision left in the cache; None if nothing. No network."""
+    """Returns a reader of an earlier download of this revision; None if there is none. Uses no network."""
     from datasets import config as settings
     from datasets.packaged_modules.cache.cache import Cache
 
@@ -268,13 +269,13 @@ def _cached(name: str, config: str | None, revision: str | None) -> Any:
 
 
 def _cached_id(name: str) -> str:
-    """owner/name for a name alone, if one dataset in the cache is called so."""
-    found = [] if "/" in name else list(cache_folder().glob(f"datasets--*--{name}"))
-    return f"{found[0].name.split('--')[1]}/{name}" if len(found) == 1 else name
+    """Completes a name to owner/name, if exactly one dataset in the cache has this name."""
+    folders = [] if "/" in name else list(cache_folder().glob(f"datasets--*--{name}"))
+    return f"{folders[0].name.split('--')[1]}/{name}" if len(folders) == 1 else name
 
 
 def _cached_folders(root: Path, name: str, commit: str) -> dict[str, Path]:
-    """By configuration: the folder <owner>___<name>/<configuration>/<version>/<commit> that is complete."""
+    """Returns configuration → its complete folder, <owner>___<name>/<configuration>/<version>/<commit>."""
     from datasets.naming import camelcase_to_snakecase
 
     owner, _, last = name.rpartition("/")
@@ -294,20 +295,20 @@ def _write(splits: dict[str, Any], folder: Path) -> list[HubSplit]:
 
 @contextmanager
 def _bars_to(progress: Progress) -> Iterator[None]:
-    """Have the progress bars of `datasets` tell `progress` instead of drawing themselves.
+    """Sends the progress bars of `datasets` to `progress` instead of the terminal.
 
     `display` is the method that tqdm's documentation names for this; it is called a few times a second at most.
     """
     from datasets.utils import tqdm
 
-    def tell(bar: Any, *_: Any, **__: Any) -> None:
+    def report(bar: Any, *_: Any, **__: Any) -> None:
         phase = re.sub(r"Generating (.*) split", r"Reading \1", (bar.desc or "Reading").strip(": "))
         progress(
             phase.replace("Creating parquet from Arrow format", "Writing"),
             min(1.0, bar.n / bar.total) if bar.total else None,
         )
 
-    tqdm.display = tell
+    tqdm.display = report
     try:
         yield
     finally:

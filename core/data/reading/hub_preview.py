@@ -1,6 +1,6 @@
-"""Datasets of the Hugging Face Hub before they are downloaded: found by name, described, and their first rows read.
+"""Searches datasets of the Hugging Face Hub, describes them, and shows their first rows before a download.
 
-Nothing here is run or kept; what it reads is the Hub's own listing, the card's metadata and the first bytes of a file.
+It reads the Hub's listing, the metadata of the card and the first bytes of a file; it runs no code and keeps nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ PREVIEWED = (".parquet", ".csv", ".tsv", ".json", ".jsonl", ".ndjson")
 
 
 @dataclass(frozen=True)
-class Found:
+class DatasetEntry:
     """A dataset in a list; `here` if this machine has it already."""
 
     name: str
@@ -37,15 +37,15 @@ class Found:
 
 @dataclass(frozen=True)
 class Config:
-    """A configuration: split → rows (None where the card does not say)."""
+    """A configuration. splits: name → rows, None if the card does not say"""
 
     name: str
     splits: dict[str, int | None]
 
 
 @dataclass(frozen=True)
-class Look:
-    """What the Hub says of a dataset. card: the readme without its metadata, shortened; size: bytes of the data."""
+class DatasetOverview:
+    """The Hub's information on a dataset. card: the readme without its metadata, shortened; size: bytes of the data"""
 
     name: str
     commit: str
@@ -58,23 +58,23 @@ class Look:
     files: tuple[str, ...]
 
 
-def search(words: str) -> tuple[list[Found], bool]:
-    """Datasets whose name holds the words, the most downloaded first; and whether the Hub answered.
+def search(words: str) -> tuple[list[DatasetEntry], bool]:
+    """Searches datasets by name, the most downloaded first; also returns whether the Hub answered.
 
-    If it does not, those that this machine has. Raises HubError for any other refusal.
+    If it did not, the datasets on this machine are searched. Raises HubError for any other refusal.
     """
     here = cached()
     try:
-        return _asked(words, here), True
+        return _search_hub(words, here), True
     except hub_errors() as error:
         if not unreachable(error):
             raise explain(error, "dataset", words or "datasets") from None
-        found = [name for name in here if words.lower() in name.lower()]
-        return [Found(name, 0, 0, False, True) for name in found], False
+        names = [name for name in here if words.lower() in name.lower()]
+        return [DatasetEntry(name, 0, 0, False, True) for name in names], False
 
 
 def cached() -> list[str]:
-    """The datasets that this machine has, by name; no network."""
+    """Returns the names of the datasets on this machine, without using the network."""
     from huggingface_hub import CacheNotFound, scan_cache_dir
 
     try:
@@ -83,8 +83,11 @@ def cached() -> list[str]:
         return []
 
 
-def look(name: str, revision: str | None = None) -> Look:
-    """Raises HubError, with what to do about it: gated, private, missing, unreachable."""
+def overview(name: str, revision: str | None = None) -> DatasetOverview:
+    """Describes a dataset without downloading it.
+
+    Raises HubError, with the fix, if it is gated, private or missing, or the Hub is unreachable.
+    """
     check(name, revision)
     try:
         listing = repo_files("dataset", name, revision)
@@ -93,9 +96,9 @@ def look(name: str, revision: str | None = None) -> Look:
     except hub_errors() as error:
         raise explain(error, "dataset", name, revision) from None
     data = {path: size for path, size in listing.sizes.items() if path.lower().endswith(DATA_SUFFIXES)}
-    metadata, text = _divided(card)
+    metadata, text = _split_card(card)
     licence = metadata.get("license") or _tag(info, "license:") or ""
-    return Look(
+    return DatasetOverview(
         name=listing.id, commit=listing.commit, licence=", ".join(_texts(licence)),
         languages=tuple(_texts(metadata.get("language"))), gated=bool(getattr(info, "gated", False)),
         card=text[:CARD_CHARACTERS] + ("…" if len(text) > CARD_CHARACTERS else ""),
@@ -103,24 +106,24 @@ def look(name: str, revision: str | None = None) -> Look:
     )  # fmt: skip
 
 
-def preview(found: Look, file: str) -> list[dict[str, Any]]:
-    """The first rows of one of its files, without downloading the rest. Raises HubError, DataError."""
-    if file not in found.files or not file.lower().endswith(PREVIEWED):
-        raise DataError(f"{file!r} has no preview; Parquet, CSV and JSON files have")
+def preview(dataset: DatasetOverview, file: str) -> list[dict[str, Any]]:
+    """Returns the first rows of a file, without downloading the rest. Raises HubError, DataError."""
+    if file not in dataset.files or not file.lower().endswith(PREVIEWED):
+        raise DataError(f"{file!r} has no preview; choose a Parquet, CSV or JSON file")
     try:
         if file.lower().endswith(".parquet"):
-            return _of_parquet(found, file)
-        return _of_text(found, file)
+            return _parquet_rows(dataset, file)
+        return _text_rows(dataset, file)
     except hub_errors() as error:
-        raise explain(error, "dataset", found.name) from None
+        raise explain(error, "dataset", dataset.name) from None
 
 
-def _asked(words: str, here: Iterable[str]) -> list[Found]:
+def _search_hub(words: str, here: Iterable[str]) -> list[DatasetEntry]:
     from huggingface_hub import HfApi
 
     known = set(here)
-    found = HfApi().list_datasets(search=words or None, sort="downloads", limit=MOST_FOUND)
-    return [Found(item.id, item.downloads or 0, item.likes or 0, bool(item.gated), item.id in known) for item in found]
+    items = HfApi().list_datasets(search=words or None, sort="downloads", limit=MOST_FOUND)
+    return [DatasetEntry(i.id, i.downloads or 0, i.likes or 0, bool(i.gated), i.id in known) for i in items]
 
 
 def _info(name: str, commit: str) -> Any:
@@ -137,8 +140,8 @@ def _card(name: str, commit: str) -> str:
         return file.read(20 * CARD_CHARACTERS)
 
 
-def _divided(card: str) -> tuple[dict[str, Any], str]:
-    """A readme's metadata (YAML between two lines of dashes) and its text."""
+def _split_card(card: str) -> tuple[dict[str, Any], str]:
+    """Splits a readme into its metadata (YAML between two lines of dashes) and its text."""
     import yaml
 
     if not card.startswith("---"):
@@ -161,7 +164,7 @@ def _tag(info: Any, prefix: str) -> str:
 
 
 def _configs(metadata: dict[str, Any], files: dict[str, int]) -> tuple[Config, ...]:
-    """The configurations and splits that the card names; without a word of it, the splits that file names say."""
+    """Returns the configurations and splits that the card names; if it names none, the splits in file names."""
     from core.data.reading.files import split_of
 
     rows: dict[str, dict[str, int | None]] = {}
@@ -181,18 +184,18 @@ def _configs(metadata: dict[str, Any], files: dict[str, int]) -> tuple[Config, .
             )
             rows.setdefault(str(entry.get("config_name") or "default"), dict.fromkeys(named))
     if not rows:
-        found = dict.fromkeys(split for path in files if (split := split_of(path.rsplit("/", 1)[-1])))
-        rows["default"] = dict.fromkeys(found or ["train"])
-    return tuple(Config(name, splits) for name, splits in rows.items())
+        splits = dict.fromkeys(split for path in files if (split := split_of(path.rsplit("/", 1)[-1])))
+        rows["default"] = dict.fromkeys(splits or ["train"])
+    return tuple(Config(name, counts) for name, counts in rows.items())
 
 
-def _of_parquet(found: Look, file: str) -> list[dict[str, Any]]:
-    """Only the footer and the first pages are fetched."""
+def _parquet_rows(dataset: DatasetOverview, file: str) -> list[dict[str, Any]]:
+    """Returns the first rows of a Parquet file, fetching only its footer and first pages."""
     import pyarrow as pa
     import pyarrow.parquet as pq
     from huggingface_hub import HfFileSystem
 
-    with HfFileSystem().open(f"datasets/{found.name}@{found.commit}/{file}", block_size=2**20) as stream:
+    with HfFileSystem().open(f"datasets/{dataset.name}@{dataset.commit}/{file}", block_size=2**20) as stream:
         try:
             with pq.ParquetFile(stream) as table:
                 batch = next(table.iter_batches(batch_size=PREVIEW_ROWS), None)
@@ -201,13 +204,13 @@ def _of_parquet(found: Look, file: str) -> list[dict[str, Any]]:
     return [] if batch is None else list(batch.to_pylist())
 
 
-def _of_text(found: Look, file: str) -> list[dict[str, Any]]:
-    """The whole lines among the first bytes."""
+def _text_rows(dataset: DatasetOverview, file: str) -> list[dict[str, Any]]:
+    """Returns the rows in the complete lines of the first bytes of a CSV or JSON Lines file."""
     import csv
 
     from huggingface_hub import hf_hub_url
 
-    head = _first_bytes(hf_hub_url(found.name, file, repo_type="dataset", revision=found.commit))
+    head = _first_bytes(hf_hub_url(dataset.name, file, repo_type="dataset", revision=dataset.commit))
     text = head.decode("utf-8-sig", errors="replace")
     lines = text.splitlines() if len(head) < HEAD_BYTES else text.splitlines()[:-1]
     if file.lower().endswith((".csv", ".tsv")):

@@ -7,7 +7,7 @@ import streamlit as st
 
 from core.data.browsing import browse
 from core.data.reading import hub_preview as hub_browse
-from core.data.reading.hub_preview import PREVIEWED, Found, Look
+from core.data.reading.hub_preview import PREVIEWED, DatasetEntry, DatasetOverview
 from core.errors import TunedeckError
 from core.wording import counted, size
 from ui.components.basics import plain, show_error
@@ -53,20 +53,20 @@ def _take() -> None:
         state.remember("hub_looked", (name, None))
 
 
-def _said(found: Found) -> str:
+def _said(found: DatasetEntry) -> str:
     facts = [f"{found.downloads:,} downloads"] if found.downloads else []
     facts += ["gated"] * found.gated + ["on this machine"] * found.here
     return plain(found.name) + (f" · {', '.join(facts)}" if facts else "")
 
 
 @st.cache_data(ttl=KEPT_S, max_entries=50, show_spinner=False)
-def _found(words: str) -> tuple[list[Found], bool]:
+def _found(words: str) -> tuple[list[DatasetEntry], bool]:
     return hub_browse.search(words)
 
 
 @st.cache_data(ttl=KEPT_S, max_entries=20, show_spinner=False)
-def _look(name: str, revision: str | None) -> Look:
-    return hub_browse.look(name, revision)
+def _look(name: str, revision: str | None) -> DatasetOverview:
+    return hub_browse.overview(name, revision)
 
 
 def look(name: str, revision: str | None) -> None:
@@ -93,7 +93,7 @@ def look(name: str, revision: str | None) -> None:
                 st.text(found.card)
 
 
-def _configs(found: Look) -> None:
+def _configs(found: DatasetOverview) -> None:
     rows = [
         {"Configuration": config.name, "Split": split, "Rows": rows}
         for config in found.configs
@@ -110,7 +110,7 @@ def _configs(found: Look) -> None:
         st.caption(f"It has {counted(len(found.configs), 'configuration')}: name the one you want before you open it.")
 
 
-def _preview(found: Look) -> None:
+def _preview(found: DatasetOverview) -> None:
     files = [file for file in found.files if file.lower().endswith(PREVIEWED)][:MOST_FILES]
     if not files:
         st.caption("Its files have no preview.")
@@ -134,6 +134,6 @@ def _preview(found: Look) -> None:
 
 
 @st.cache_data(ttl=KEPT_S, max_entries=20, show_spinner=False)
-def _rows(name: str, commit: str, file: str, _found: Look) -> pd.DataFrame:
+def _rows(name: str, commit: str, file: str, _found: DatasetOverview) -> pd.DataFrame:
     rows = hub_browse.preview(_found, file)
     return pd.DataFrame([{key: browse.cell(value) for key, value in row.items()} for row in rows])

@@ -1,4 +1,4 @@
-"""What the values of a column look like: texts that people wrote, names of files and ids, or what a program wrote."""
+"""Judges values of a column: texts that people wrote, or file names, ids and other values that programs wrote."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import pyarrow as pa
 
 SAMPLE = 200
-MOST_CHARACTERS = 2_000  # of a value that is looked at
+MOST_CHARACTERS = 2_000  # of a value, which are judged
 FIRST_CJK = "\u3040"
 THAI = ("\u0e00", "\u0e7f")
 
@@ -27,7 +27,7 @@ MOMENT = re.compile(  # a date, then perhaps a time, a day of the week and a tim
     r"|[時分秒])*"
 )
 WHOLE = re.compile(
-    r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)+"  # an address of mail
+    r"[\w.%+-]+@[\w-]+(?:\.[\w-]+)+"  # an email address
     r"|[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}"  # a UUID
     r"|(?=[0-9a-fA-F]*[0-9])[0-9a-fA-F]{16,}"  # a hash
     r"|(?=\S*[0-9])(?=\S*[a-z])(?=\S*[A-Z])[A-Za-z0-9+/_-]{24,}={0,2}"  # base64
@@ -41,7 +41,7 @@ FILE_NAME = re.compile(
 
 
 def sample(column: pa.ChunkedArray) -> list[str]:
-    """Some values, evenly drawn, as texts without blanks around them."""
+    """Returns up to SAMPLE values, evenly spaced, as trimmed texts."""
     values = column.drop_null()
     if not len(values):
         return []
@@ -53,7 +53,7 @@ def sample(column: pa.ChunkedArray) -> list[str]:
 
 
 def is_machine_made(values: Sequence[str]) -> bool:
-    """Whether most values were written by a program for programs."""
+    """Whether most values were written by programs for programs."""
     return _most(values, lambda v: bool(MACHINE.match(v) or WHOLE.fullmatch(v) or MOMENT.fullmatch(v)) or _is_file(v))
 
 
@@ -71,7 +71,7 @@ def _most(values: Sequence[str], test: Callable[[str], bool]) -> bool:
 
 
 def natural(values: Sequence[str]) -> float:
-    """The share of values that have several words, or are of a script that writes without blanks."""
+    """Returns the share of values with several words, or in a script that is written without blanks."""
     return sum(map(_is_natural, values)) / len(values) if values else 0.0
 
 
@@ -80,7 +80,7 @@ def _is_natural(value: str) -> bool:
 
 
 def pieces(text: str) -> set[str]:
-    """Its words; of a script without blanks the pairs of neighbouring characters."""
+    """Returns the words of a text; in a script without blanks, the pairs of neighbouring characters."""
     text = text.casefold()
     if any(c >= FIRST_CJK or THAI[0] <= c <= THAI[1] for c in text):
         return {text[i : i + 2] for i in range(len(text) - 1)}

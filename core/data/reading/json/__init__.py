@@ -1,1 +1,1 @@
-"""JSON and JSON Lines of the shapes that people's tools write, to Parquet."""
+"""Reads JSON and JSON Lines, in the shapes that common tools write, into Parquet."""

@@ -1,4 +1,4 @@
-"""Records as Arrow arrays, column by column."""
+"""Converts JSON records to Arrow arrays, one for each column."""
 
 from __future__ import annotations
 
@@ -12,34 +12,34 @@ import pyarrow as pa
 from core.data.reading.json.tree import ITEM, SURROGATE, JsonColumn, Path
 
 LARGEST_WHOLE = 2.0**63
-MANY = 100  # keys of one object, from which its values are dealt out in one pass, not looked up key by key
+MANY = 100  # keys of one object, from which on one pass sorts its values by key, instead of a look-up for each key
 PLAIN = {str: pa.string(), int: pa.int64(), bool: pa.bool_()}
 
 
 @dataclass
 class Broken:
-    """How many texts had half surrogate pairs, which no text can hold."""
+    """Counts texts with half surrogate pairs, which are not valid text."""
 
     count: int = 0
 
 
 def batch_arrays(records: list[dict[str, Any]], wanted: list[JsonColumn], broken: Broken) -> list[pa.Array]:
-    """The columns of some records. A value that is mixed or nested is JSON text. Raises RecursionError."""
+    """Returns the columns of some records. Mixed and nested values become JSON text. Raises RecursionError."""
     batch = _Batch(records, wanted)
     return [_array(batch.values(column.path), column, broken) for column in wanted]
 
 
 class _Batch:
-    """Looks up what stands at the end of a path in each of some records."""
+    """Looks up the value at a path in each record of a batch."""
 
     def __init__(self, records: list[dict[str, Any]], wanted: list[JsonColumn]) -> None:
         self.known: dict[Path, list[Any]] = {(): records}
         self.kept = {column.path[:end] for column in wanted for end in range(1, len(column.path))}
         self.children = Counter(column.path[:-1] for column in wanted)
-        self.dealt: dict[Path, dict[str, tuple[list[int], list[Any]]]] = {}
+        self.by_key: dict[Path, dict[str, tuple[list[int], list[Any]]]] = {}
 
     def values(self, path: Path) -> list[Any]:
-        """A value for each record, None where there is none."""
+        """Returns a value for each record, None if it has none."""
         if path in self.known:
             return self.known[path]
         parent, step = path[:-1], path[-1]
@@ -47,26 +47,26 @@ class _Batch:
         if step == ITEM:
             values = [value[0] if type(value) is list and value else None for value in above]
         elif self.children[parent] >= MANY:
-            values = self._dealt(parent, above, str(step))
+            values = self._sorted_by_key(parent, above, str(step))
         else:
             values = [value.get(step) if type(value) is dict else None for value in above]
         if path in self.kept:
             self.known[path] = values
         return values
 
-    def _dealt(self, parent: Path, above: list[Any], key: str) -> list[Any]:
-        if parent not in self.dealt:
-            self.dealt[parent] = {}
+    def _sorted_by_key(self, parent: Path, above: list[Any], key: str) -> list[Any]:
+        if parent not in self.by_key:
+            self.by_key[parent] = {}
             for number, record in enumerate(above):
                 for name, value in record.items() if type(record) is dict else ():
-                    rows, found = self.dealt[parent].setdefault(name, ([], []))
+                    rows, present = self.by_key[parent].setdefault(name, ([], []))
                     rows.append(number)
-                    found.append(value)
-        rows, found = self.dealt[parent].get(key, ([], []))
+                    present.append(value)
+        rows, present = self.by_key[parent].get(key, ([], []))
         if len(rows) == len(above):
-            return found
+            return present
         values: list[Any] = [None] * len(above)
-        for number, value in zip(rows, found, strict=True):
+        for number, value in zip(rows, present, strict=True):
             values[number] = value
         return values
 
@@ -84,7 +84,7 @@ def _array(values: list[Any], column: JsonColumn, broken: Broken) -> pa.Array:
 
 
 def _fitted(value: Any, kind: pa.DataType, broken: Broken) -> Any:
-    """A value as its column holds it: mixed and nested ones as JSON text, whole numbers without .0."""
+    """Converts a value to the type of its column: mixed and nested values to JSON text, 1.0 to 1 in text."""
     if value is None:
         return None
     if pa.types.is_list(kind):

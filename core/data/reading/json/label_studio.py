@@ -1,4 +1,4 @@
-"""Tasks of a Label Studio export: what the annotators chose becomes a column under the name of its control."""
+"""Reads the tasks of a Label Studio export: each control's answers become a column with the control's name."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ ANSWERS = ("choices", "rating", "number", "taxonomy", "text")
 
 
 def with_answers(task: dict[str, Any]) -> dict[str, Any]:
-    """A task with one more column per control. Where annotators differ, the commonest answer counts, else the first.
+    """Adds a column for each control to a task. If annotators differ, the commonest answer counts, else the first.
 
-    Answers of annotations that were cancelled do not count.
+    Answers of cancelled annotations do not count.
     """
     given: dict[str, list[Any]] = {}
     for annotation in task["annotations"] if isinstance(task.get("annotations"), list) else ():
@@ -32,18 +32,18 @@ def with_answers(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _answers(results: Any) -> list[tuple[str, Any]]:
-    found = []
+    answers = []
     for result in results if isinstance(results, list) else ():
         value = result.get("value") if isinstance(result, dict) else None
         if isinstance(value, dict) and "start" not in value:
             kind = next((kind for kind in ANSWERS if kind in value), None)
             if kind is not None:
-                found.append((str(result.get("from_name") or kind), _plain(kind, value[kind])))
-    return found
+                answers.append((str(result.get("from_name") or kind), _plain(kind, value[kind])))
+    return answers
 
 
 def _plain(kind: str, value: Any) -> Any:
-    """A list of choices, or a number. A place in a taxonomy is written as its names, joined."""
+    """Returns the value of an answer; a path in a taxonomy becomes its names, joined by " > "."""
     if kind == "taxonomy" and isinstance(value, list):
         return [" > ".join(map(str, path)) if isinstance(path, list) else str(path) for path in value]
     return value

@@ -1,4 +1,4 @@
-"""Where in one JSON object the records are: every place that may have some, and the best of them."""
+"""Finds the records in a JSON object: every place that may hold records, and the best of them."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from core.wording import counted, listed
 
 NAMES = ("columns", "column_names", "columnNames", "headers", "header", "fields", "names", "cols")
 ROW_KEYS = {"row_idx", "row", "truncated_cells"}
+KEYS_ARE_COLUMNS, KEYS_ARE_ROWS = "Each key is a column.", "Each key is one row."
 KNOWN = {*TEXT_WORDS, *LABEL_WORDS}
 COMPARED = 200  # objects whose keys are compared
 MIN_MAP, LISTED = 20, 6
@@ -24,13 +25,17 @@ MIN_MAP, LISTED = 20, 6
 
 @dataclass(frozen=True)
 class Place:
-    """A place at which records may be. text: mean characters of their texts; weak: only if there is nothing else"""
+    """A place that may hold records.
+
+    text: mean characters of their texts; weak: used only if there is no other place
+    reading: a sentence on how the records are read, empty if that is obvious
+    """
 
     shape: Shape
     rows: int
     text: float
     weak: bool = False
-    reading: str = ""  # how it is read, where that is not plain
+    reading: str = ""
 
     @property
     def score(self) -> tuple[bool, float, int]:
@@ -38,32 +43,41 @@ class Place:
 
 
 def choose(name: str, root: Outline, key: str | None) -> Shape:
-    """The records of one object: where most text is, else most rows. Raises DataError.
+    """Chooses the records of an object: where most text is, else most rows. Raises DataError.
 
-    name: of the file; key: where they are as a person says, the keys joined by dots
+    name: of the file; key: the place that a person chose, as keys joined by dots
     """
-    found = [place for path, value in places(root) for place in _at(path, value, root)]
-    keys = tuple(dict.fromkeys(place.shape.key for place in found if place.shape.path and not place.weak))
+    candidates = [place for path, value in places(root) for place in _places_at(path, value, root)]
+    keys = tuple(dict.fromkeys(place.shape.key for place in candidates if place.shape.path and not place.weak))
     if key is not None:
-        found = [place for place in found if place.shape.key == key]
-        if not found:
-            there = f"there are records under {', '.join(keys[:20])}" if keys else "no key of it has records"
-            raise DataError(
-                f"{name} has no records under {key!r}: {there}; choose another key, or leave it empty",
-                "data.read.records_key",
-            )
-    best = max(found, key=lambda place: place.score, default=None)
+        candidates = [place for place in candidates if place.shape.key == key]
+        if not candidates:
+            raise _no_records(name, key, keys)
+    best = max(candidates, key=lambda place: place.score, default=None)
     if best is None or best.weak:
         _check_lengths(name, root)
     if best is None or best.shape.form == "one":
         one = Note(f"{name}: the file is one object, and is read as one row.", "warning")
         return Shape((), "one", keys=keys, notes=(one,))
-    others = [place for place in found if place is not best and not place.weak and place.shape.path]
-    return replace(best.shape, keys=keys, notes=tuple(_notes(name, root, best, others)))
+    others = [place for place in candidates if place is not best and not place.weak and place.shape.path]
+    return replace(best.shape, keys=keys, notes=(_note(name, root, best, others),))
+
+
+def _no_records(name: str, key: str, keys: tuple[str, ...]) -> DataError:
+    if not keys:
+        return DataError(
+            f"{name} has no records under {key!r}: no key of it has records; leave the key empty",
+            "data.read.records_key",
+        )
+    return DataError(
+        f"{name} has no records under {key!r}: there are records under {', '.join(keys[:20])}; choose another key, or "
+        "leave it empty",
+        "data.read.records_key",
+    )
 
 
 def has_names(rows: list[Any]) -> bool:
-    """Whether the first of some rows, each an array, names the columns of the others."""
+    """Whether the first of some rows, which are arrays, names the columns."""
     first = rows[0]
     if len(rows) < 2 or not all(isinstance(cell, str) for cell in first) or len(set(first)) < len(first):
         return False
@@ -80,8 +94,8 @@ def are_tasks(records: Iterable[Any]) -> bool:
     )
 
 
-def _at(path: tuple[str, ...], value: Outline, root: Outline) -> Iterator[Place]:
-    """What may be records at one place."""
+def _places_at(path: tuple[str, ...], value: Outline, root: Outline) -> Iterator[Place]:
+    """Yields the ways to read a value as records."""
     if value.kind == "array":
         yield from _in_array(path, value, root)
         return
@@ -98,7 +112,7 @@ def _at(path: tuple[str, ...], value: Outline, root: Outline) -> Iterator[Place]
 
 
 def _own_text(value: Outline) -> int:
-    """Characters of the text of an object that is itself a record."""
+    """Returns the length of the text of an object that is itself a record; 0 if it has none."""
     values = {key.casefold(): child.sample[0] for key, child in value.children.items() if child.kind == "value"}
     return max((texts_in(v) for key, v in values.items() if key in KNOWN), default=0)
 
@@ -114,17 +128,17 @@ def _in_array(path: tuple[str, ...], value: Outline, root: Outline) -> Iterator[
         wrapped = all(isinstance(v, dict) and "row" in v and v.keys() <= ROW_KEYS for v in value.sample)
         shape = Shape(path, wrapped=wrapped, tasks=are_tasks(value.sample))
         if wrapped:
-            yield Place(
-                replace(shape, class_names=_class_names(parent)), value.size, text, reading="as the Hub shows rows"
-            )
+            shape = replace(shape, class_names=_class_names(parent))
+            yield Place(shape, value.size, text, reading="The file has the form of the Hub's rows API.")
         else:
             pandas = "pandas_version" in parent.children.get("schema", value).children
-            yield Place(shape, value.size, text, reading="as pandas writes it with orient='table'" if pandas else "")
+            reading = "The file has the form of pandas' orient='table'." if pandas else ""
+            yield Place(shape, value.size, text, reading=reading)
     elif value.most is list and (names := _names(parent, value)):
         index = parent.children.get("index")
         beside = index is not None and index.size == value.size and index.kind == "array"
         shape = Shape(path, names=names, index=beside and index is not None and not index.numbered)
-        yield Place(shape, value.size, text, reading="the names of the columns stand beside the rows")
+        yield Place(shape, value.size, text, reading="The names of the columns stand beside the rows.")
     elif value.most is list:
         yield Place(Shape(path, header=has_names(value.sample)), value.size, text)
     else:
@@ -132,7 +146,7 @@ def _in_array(path: tuple[str, ...], value: Outline, root: Outline) -> Iterator[
 
 
 def _names(parent: Outline, rows: Outline) -> tuple[str, ...]:
-    """The names of the values of rows, where they stand beside the rows."""
+    """Returns the column names that stand beside rows of arrays; empty if there are none."""
     widths = {len(row) for row in rows.sample if isinstance(row, list)}
     for key in NAMES:
         beside = parent.children.get(key)
@@ -145,7 +159,7 @@ def _names(parent: Outline, rows: Outline) -> tuple[str, ...]:
 
 
 def _class_names(parent: Outline) -> dict[str, tuple[str, ...]]:
-    """The classes that the Hub's rows API tells beside the rows."""
+    """Returns column → class names from the features that the Hub's rows API gives beside the rows."""
     features, result = parent.children.get("features"), {}
     for feature in features.sample if features is not None else ():
         kind = feature.get("type") if isinstance(feature, dict) else None
@@ -155,7 +169,7 @@ def _class_names(parent: Outline) -> dict[str, tuple[str, ...]]:
 
 
 def _in_columns(path: tuple[str, ...], value: Outline, arrays: dict[str, Outline]) -> Iterator[Place]:
-    """Arrays of one length beside each other are columns, unless each of them is records of its own."""
+    """Yields the reading of arrays of one length as columns, unless each array holds records itself."""
     plain = {key: child for key, child in arrays.items() if child.most not in (dict, None)}
     if not plain or any(child.most is list and _names(value, child) for child in plain.values()):
         return
@@ -172,17 +186,16 @@ def _in_columns(path: tuple[str, ...], value: Outline, arrays: dict[str, Outline
     wide = len(columns) > fullest.size and len(columns) >= MIN_MAP and not words
     if whole and (wide or (len(columns) > 1 and _digits(columns) and not words)):
         shape = Shape(path, "index", keyed=not value.numbered)
-        yield Place(shape, len(columns), text, reading="each key has the values of one row")
+        yield Place(shape, len(columns), text, reading="Each key has the values of one row.")
         return
-    unsure = len(columns) >= fullest.size > 1
-    yield Place(
-        Shape(path, "columns", columns=() if whole else tuple(columns)), fullest.size, text,
-        reading="each key is read as a column, though it could be a row as well" if unsure else "each key is a column",
-    )  # fmt: skip
+    reading = KEYS_ARE_COLUMNS
+    if len(columns) >= fullest.size > 1:
+        reading = "Each key is read as a column, though it could be a row as well."
+    yield Place(Shape(path, "columns", columns=() if whole else tuple(columns)), fullest.size, text, reading=reading)
 
 
 def _in_objects(path: tuple[str, ...], value: Outline, objects: dict[str, Outline]) -> Iterator[Place]:
-    """Objects with the same keys, under keys of their own: records under their ids, or columns by row number."""
+    """Yields the reading of objects with the same keys: as records by their ids, or as columns by row number."""
     compared = list(islice(objects.values(), COMPARED))
     inner = dict.fromkeys(key for child in compared for key in child.children)
     shared = sum(len(child.children) for child in compared) / max(1, len(compared) * len(inner))
@@ -197,14 +210,12 @@ def _in_objects(path: tuple[str, ...], value: Outline, objects: dict[str, Outlin
     else:
         samples = [[_value(v) for v in islice(child.children.values(), COMPARED)] for child in compared]
         text = sum(max(map(texts_in, row)) for row in zip(*samples, strict=False)) / max(1, min(map(len, samples)))
-        yield Place(
-            Shape(path, "columns", keyed=not compared[0].numbered), compared[0].size, text, reading=reading
-        )  # fmt: skip
+        shape = Shape(path, "columns", keyed=not compared[0].numbered)
+        yield Place(shape, compared[0].size, text, reading=reading)
 
 
 def _keys_are_rows(value: Outline, first: Outline, inner: list[str]) -> tuple[bool, str]:
-    """Whether the outer keys of objects in an object name rows, else columns; and how that is said."""
-    rows, columns = "each key is one row", "each key is a column"
+    """Whether the outer keys of nested objects name rows, else columns; and a sentence that says so."""
     if _digits(value.children) != _digits(inner):
         by_key = _digits(value.children)
     elif bool(KNOWN & {k.casefold() for k in value.children}) != bool(KNOWN & {k.casefold() for k in inner}):
@@ -212,12 +223,14 @@ def _keys_are_rows(value: Outline, first: Outline, inner: list[str]) -> tuple[bo
     elif value.size != first.size:
         by_key = value.size > first.size
     else:
-        return False, f"{columns}, though with {value.size:,} keys of {first.size:,} values it could be a row as well"
-    return by_key, rows if by_key else columns
+        return False, (
+            f"Each key is a column, though with {value.size:,} keys of {first.size:,} values it could be a row as well."
+        )
+    return by_key, KEYS_ARE_ROWS if by_key else KEYS_ARE_COLUMNS
 
 
 def _in_map(path: tuple[str, ...], value: Outline) -> Iterator[Place]:
-    """Values under keys: one value a row, where the keys are numbers or texts, or there are many texts."""
+    """Yields the reading of values under keys as one row each, if the keys are numbers or texts, or many are texts."""
     keys, values = list(value.children), [_value(child) for child in value.children.values()]
     if len(keys) < 2:
         return
@@ -226,7 +239,7 @@ def _in_map(path: tuple[str, ...], value: Outline) -> Iterator[Place]:
     many_texts = len(keys) >= MIN_MAP and all(texts_in(v) for v in values)
     if _digits(keys) or named_by_text or many_texts:
         shape = Shape(path, "map", keyed=not value.numbered)
-        yield Place(shape, value.size, sum(texts) / len(texts), reading="each key with its value is one row")
+        yield Place(shape, value.size, sum(texts) / len(texts), reading="Each key with its value is one row.")
 
 
 def _digits(keys: Iterable[str]) -> bool:
@@ -245,45 +258,43 @@ def _check_lengths(name: str, root: Outline) -> None:
     for _, value in places(root):
         lengths = {key: child.size for key, child in value.children.items() if child.kind == "array"}
         if len(set(lengths.values())) > 1:
-            shown = ", ".join(f"{key} has {count:,}" for key, count in list(lengths.items())[:LISTED])
-            raise DataError(f"the columns of {name} differ in length: {shown}; they must be equal", "data.path")
+            counts = ", ".join(f"{key} has {count:,}" for key, count in list(lengths.items())[:LISTED])
+            raise DataError(f"the columns of {name} differ in length: {counts}; they must be equal", "data.path")
 
 
-def _notes(name: str, root: Outline, best: Place, others: list[Place]) -> Iterator[Note]:
-    """How the records were found, and what of the file is not among them."""
-    reading = f" ({best.reading})" if best.reading else ""
-    left = _left(root, best.shape)
-    where = f"under the key {best.shape.key}" if best.shape.path else "in the object"
-    rows = counted(best.rows, "row")
-    if not left:
-        yield Note(f"{name}: {rows} {where}{reading}.")
-        return
-    told = ", ".join(f"{key} ({counted(n, 'value')})" if n else key for key, n in left[:LISTED])
-    more = f" and {counted(len(left) - LISTED, 'other key')}" if len(left) > LISTED else ""
-    there = [
-        place.shape.key for place in others if place.shape.key.split(".")[0] in {key.split(".")[0] for key, _ in left}
-    ]
-    choice = f" Records are also under {listed(there[:LISTED])}." if there else ""
-    level = "warning" if there or any(n > 1 for _, n in left) else "info"
-    yield Note(f"{name}: {rows} {where}{reading}; left out: {told}{more}.{choice}", level)  # type: ignore[arg-type]
+def _note(name: str, root: Outline, best: Place, others: list[Place]) -> Note:
+    """Describes where the records are, how they are read, and which keys are left out; a sentence each."""
+    rows, key = counted(best.rows, "row"), best.shape.key
+    sentences = [f"{name}: {rows} under the key {key}." if best.shape.path else f"{name}: {rows} in the object."]
+    sentences += [best.reading] if best.reading else []
+    unused = _unused_keys(root, best.shape)
+    if not unused:
+        return Note(" ".join(sentences))
+    keys = [f"{key} ({counted(n, 'value')})" if n else key for key, n in unused[:LISTED]]
+    keys += [counted(len(unused) - LISTED, "other key")] if len(unused) > LISTED else []
+    sentences.append(f"Left out: {', '.join(keys)}.")
+    first_keys = {key.split(".")[0] for key, _ in unused}
+    if elsewhere := [place.shape.key for place in others if place.shape.key.split(".")[0] in first_keys]:
+        sentences.append(f"Records are also under {listed(elsewhere[:LISTED])}.")
+    return Note(" ".join(sentences), "warning" if elsewhere or any(n > 1 for _, n in unused) else "info")
 
 
 def _is_used(key: str, beside: Outline, shape: Shape) -> bool:
-    """Whether what stands beside the records is used to read them."""
+    """Whether a key beside the records is used to read them."""
     if shape.wrapped:
         return key == "features"
     return (bool(shape.names) and key in (*NAMES, "index")) or "pandas_version" in beside.children
 
 
-def _left(root: Outline, shape: Shape) -> list[tuple[str, int]]:
-    """The keys beside the way to the records, each with how many items are under it."""
-    left: list[tuple[str, int]] = []
+def _unused_keys(root: Outline, shape: Shape) -> list[tuple[str, int]]:
+    """Returns the keys that are not read, beside the path to the records, each with the number of items under it."""
+    unused: list[tuple[str, int]] = []
     value, path = root, shape.path or ()
     for depth, key in enumerate(path):
         for other, child in value.children.items():
             if other != key and not (depth == len(path) - 1 and _is_used(other, child, shape)):
-                left.append((".".join((*path[:depth], other)), child.size))
+                unused.append((".".join((*path[:depth], other)), child.size))
         value = value.children[key]
     if shape.form == "columns" and shape.columns:
-        left += [(".".join((*path, k)), child.size) for k, child in value.children.items() if k not in shape.columns]
-    return left
+        unused += [(".".join((*path, k)), child.size) for k, child in value.children.items() if k not in shape.columns]
+    return unused

@@ -1,4 +1,4 @@
-"""The records of a JSON file, one dict each, by its shape."""
+"""Determines the shape of a JSON file and yields its records as dicts."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from core.data.reading.text.encoding import Detected
 from core.errors import DataError
 
 LINE_KINDS = (".jsonl", ".ndjson")
-MAX_HELD = 512 * 1024 * 1024  # bytes of a file whose columns are brought to rows in memory
-LOOKED_AT = 50  # rows
-LONG_LINE = 1024 * 1024  # characters of a line of which a file is taken for one document
+MAX_HELD = 512 * 1024 * 1024  # bytes of a file whose columns are turned into rows in memory
+LOOKED_AT = 50  # rows from which the shape is determined
+LONG_LINE = 1024 * 1024  # characters of a line that make a file count as one document
 NO_JSON = object()
-PAGE_ITEMS = 20  # objects in each inner array, from which on these are taken for parts of the records
+PAGE_ITEMS = 20  # objects in each inner array that make the arrays count as pages of records
 KEY, VALUE = "key", "value"
 
 
 def shape_of(path: Path, kind: str, detected: Detected, key: str | None, header: bool | None) -> tuple[str, Shape]:
-    """`.jsonl` if the file is read line by line, else `.json`; and its shape. Raises DataError.
+    """Determines whether a file is read line by line (`.jsonl`) or not (`.json`), and its shape. Raises DataError.
 
-    key: the key with the records; header: whether rows that are arrays begin with the names. None to find out
+    key: the key of the records; header: whether rows of arrays begin with the column names. None: detect it
     """
     if kind in LINE_KINDS and key is None:
         with encodings.open_text(path, detected, "") as text:
             first = [line for line in (raw.strip(stream.LINE_ENDS) for raw in _first_lines(text)) if line]
         values = [_decoded(line) for line in first]
-        whole = len(values) == 1 and isinstance(values[0], dict | list)  # a document, though named as lines
+        whole = len(values) == 1 and isinstance(values[0], dict | list)  # a document, despite its suffix
         if values and values[0] is not NO_JSON and not whole:
             return ".jsonl", _of_values([value for value in values if value is not NO_JSON], header)
     seen = Seen()
@@ -58,7 +58,7 @@ def _decoded(text: str) -> Any:
 
 
 def _of_values(values: list[Any], header: bool | None) -> Shape:
-    """The shape of records that follow each other, from the first of them."""
+    """Determines the shape of records that follow each other, from the first of them."""
     if all(isinstance(v, list) for v in values):
         if all(v and all(isinstance(item, dict) for item in v) for v in values):
             return Shape(pages=True, nested=True)
@@ -122,9 +122,9 @@ def _of_array(reader: Reader, header: bool | None) -> Shape:
 def records(
     path: Path, kind: str, detected: Detected, shape: Shape, seen: Seen, careful: bool = False
 ) -> Iterator[Any]:
-    """The records of a file, each as a dict. A list becomes column_1, …; a lone value the column `text`.
+    """Yields the records of a file as dicts. An array becomes column_1, …; a single value the column `text`.
 
-    careful: keep count of keys that occur twice. Raises DataError where the file is not JSON, with the line.
+    careful: count keys that occur twice. Raises DataError, with the line, if the file is not valid JSON.
     """
     with encodings.open_text(path, detected, "") as text:
         if kind == ".jsonl":
@@ -138,7 +138,7 @@ def _as_records(values: Iterator[Any], shape: Shape, seen: Seen, index: list[Any
     names = shape.names
     if shape.header:
         names = tuple("" if v is None else str(v) for v in next(values, ()))
-    names = _distinct(names)
+    names = _unique(names)
     if shape.pages:
         values = (item for page in values for item in (page if isinstance(page, list) else [page]))
     change = _change(shape)
@@ -155,26 +155,26 @@ def _as_records(values: Iterator[Any], shape: Shape, seen: Seen, index: list[Any
             yield {} if value is None else {"text": value}
 
 
-def _distinct(names: tuple[str, ...]) -> tuple[str, ...]:
-    """The names, those that occur twice with a number behind them."""
-    made: dict[str, None] = {}
+def _unique(names: tuple[str, ...]) -> tuple[str, ...]:
+    """Makes names unique by adding numbers to repeated ones."""
+    unique: dict[str, None] = {}
     for number, name in enumerate(names, 1):
         free = name
-        while free in made or (free != name and free in names):
+        while free in unique or (free != name and free in names):
             free, number = f"{name}_{number}", number + 1
-        made[free] = None
-    return tuple(made)
+        unique[free] = None
+    return tuple(unique)
 
 
 def _change(shape: Shape) -> Callable[[dict[str, Any]], dict[str, Any]] | None:
-    """What is done to each record that is an object."""
+    """Returns the function that unwraps or completes each record; None if records stay as they are."""
     if shape.wrapped:
         return lambda record: record["row"] if isinstance(record.get("row"), dict) else record
     return label_studio.with_answers if shape.tasks else None
 
 
 def _index(path: Path, detected: Detected, shape: Shape) -> list[Any]:
-    """pandas' index, which stands beside the rows."""
+    """Reads pandas' index, which stands beside the rows."""
     with encodings.open_text(path, detected, "") as text:
         reader = Reader(path, text, Seen(), careful=False)
         _go(reader, (*(shape.path or ())[:-1], "index"))
@@ -199,7 +199,7 @@ def _values(reader: Reader, shape: Shape) -> Iterator[Any]:
 
 
 def _one_after_other(reader: Reader, shape: Shape) -> Iterator[Any]:
-    """Top-level values, of which arrays are records or hold them."""
+    """Yields top-level values one after the other; unless arrays are records, yields their items."""
     while start := reader.peek_after_value():
         if start == "[" and not shape.nested:
             yield from reader.array()
@@ -210,7 +210,7 @@ def _one_after_other(reader: Reader, shape: Shape) -> Iterator[Any]:
 
 
 def _keyed(key: str, value: Any, shape: Shape) -> Any:
-    """A record, or a value, with its key as one more column."""
+    """Adds the key of a record, or of a single value, as a column."""
     if shape.form == "map":
         return {KEY: key, VALUE: value} if shape.keyed else value
     if not shape.keyed:
@@ -229,7 +229,7 @@ def _free(name: str, record: dict[str, Any]) -> str:
 
 
 def _go(reader: Reader, path: tuple[str, ...]) -> None:
-    """Goes to the value under some keys."""
+    """Moves the reader to the value at a path of keys."""
     for wanted in path:
         for key in reader.object_keys():
             if key == wanted:
@@ -238,11 +238,11 @@ def _go(reader: Reader, path: tuple[str, ...]) -> None:
 
 
 def _from_columns(reader: Reader, shape: Shape) -> Iterator[Any]:
-    """Rows of columns, which are lists, or values by the number or name of their row."""
+    """Yields rows from columns, which are arrays, or objects with a value for each row's number or name."""
     if reader.path.stat().st_size > MAX_HELD:
         raise DataError(
-            f"{reader.path.name} has its values column by column and is larger than {MAX_HELD // 1024**2:,} MB, the "
-            "most that is read so; write it row by row, as JSON Lines",
+            f"{reader.path.name} has its values column by column; such a file may have at most "
+            f"{MAX_HELD // 1024**2:,} MB. Write it row by row, as JSON Lines",
             "data.path",
         )
     columns: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""Where the records of a JSON file are, and in which form."""
+"""The shape of a JSON file: where its records are, and in which form."""
 
 from __future__ import annotations
 
@@ -14,14 +14,15 @@ Form = Literal["records", "columns", "index", "map", "one"]
 class Shape:
     """The shape of a JSON file.
 
-    path: keys that lead to the records; None where the file is records, or arrays of them, one after the other
-    form: an array of records; columns under their names; records under their keys; values under theirs; one record
-    names: of the values of records that are arrays; header: whether the first record has these names
+    path: keys that lead to the records; None if records, or arrays of records, follow each other at the top level
+    form: records: an array of them; columns: arrays by column name; index: records by key; map: values by key; one: the
+    object is one record
+    names: column names, if records are arrays; header: whether the first record holds these names
     index: whether pandas' index stands beside such records; keyed: whether a record's key becomes a column
-    wrapped: whether a record lies under `row`; tasks: whether the records are Label Studio's
+    wrapped: whether each record lies under `row`; tasks: whether the records are Label Studio's
     nested: whether top-level arrays are records; pages: whether arrays of objects hold records
     columns: the keys that are columns; empty for all
-    keys: where records may be, for a person to choose; class_names: of columns of class numbers
+    keys: other places of records, for a person to choose; class_names: column of class numbers → class names
     """
 
     path: tuple[str, ...] | None = None

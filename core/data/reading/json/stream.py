@@ -1,4 +1,4 @@
-"""Values one after the other out of JSON text, with only the current one in memory; and what is wrong with it."""
+"""Reads JSON text value by value, with only the current value in memory, and explains where it is not valid."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from core.errors import DataError
 
 CHUNK = 1024 * 1024
 MAX_VALUE = 64 * 1024 * 1024  # characters of one value
-LOOK_AHEAD = 256 * 1024  # characters of a value that is looked at whole
-SPACE = re.compile(r"[\s\ufeff\0]*")  # \s has the record separator of JSON text sequences too
+LOOK_AHEAD = 256 * 1024  # characters of a value that is read whole
+SPACE = re.compile(r"[\s\ufeff\0]*")  # \s includes the record separator of JSON text sequences
 SEPARATORS = re.compile(r"[\s\ufeff\0,]*")
 LINE_ENDS = "\ufeff \t\r\n\0\x1e"
 PYTHON_WORDS = re.compile(r"(True|False|None)\b")
@@ -23,12 +23,11 @@ PYTHON_WORDS = re.compile(r"(True|False|None)\b")
 
 @dataclass
 class Seen:
-    """What a reader met that JSON does not have, or that is not as the other records are.
+    """Counts of irregularities: what JSON does not allow, and records that differ from the others.
 
-    no_numbers: how often NaN stood for a value; repeated: keys that occur twice in one object, with how often
-    arrays: records that are arrays; misfits: those with more or fewer values than there are names
-    lone: records that are neither object nor array
-    commas: between values that no brackets hold together
+    no_numbers: NaN in place of a value; repeated: key → how often it occurs twice in one object
+    arrays: records that are arrays; misfits: arrays with more or fewer values than there are names
+    lone: records that are neither object nor array; commas: between values without brackets around them
     """
 
     no_numbers: int = 0
@@ -54,12 +53,12 @@ class Seen:
 
 
 def decoder(seen: Seen, careful: bool) -> json.JSONDecoder:
-    """A decoder to which NaN is no value. careful: also count keys that occur twice, which takes longer"""
+    """Returns a decoder that reads NaN as null. careful: also count keys that occur twice, which is slower"""
     return json.JSONDecoder(parse_constant=seen.constant, object_pairs_hook=seen.pairs if careful else None)
 
 
 def lines(path: Path, stream: IO[str], seen: Seen, careful: bool) -> Iterator[Any]:
-    """The values of JSON Lines, a line after the other. careful: as of `decoder`. Raises DataError with the line."""
+    """Yields the values of JSON Lines. careful: see `decoder`. Raises DataError with the line."""
     decode = decoder(seen, careful)
     for number, line in enumerate(iter(partial(stream.readline, MAX_VALUE), ""), 1):
         if len(line) == MAX_VALUE:
@@ -73,7 +72,7 @@ def lines(path: Path, stream: IO[str], seen: Seen, careful: bool) -> Iterator[An
 
 
 def _several(path: Path, number: int, text: str, decode: json.JSONDecoder, error: Exception, seen: Seen) -> list[Any]:
-    """The values of a line that is more than one value: with a comma at its end, or others after the first."""
+    """Returns the values of a line that has several, or a comma at its end. Raises DataError."""
     values, at = [], 0
     try:
         while at < len(text):
@@ -90,14 +89,14 @@ def _several(path: Path, number: int, text: str, decode: json.JSONDecoder, error
 
 
 class Reader:
-    """Walks through JSON text. Raises DataError where it is none, with the line."""
+    """Walks through JSON text. Raises DataError, with the line, where it is not valid."""
 
     def __init__(self, path: Path, stream: IO[str], seen: Seen, careful: bool) -> None:
         self.path, self.stream, self.seen, self.decoder = path, stream, seen, decoder(seen, careful)
         self.text, self.at, self.line, self.ended = "", 0, 1, False
 
     def more(self) -> bool:
-        """Reads on, dropping what is done with; False at the end of the file."""
+        """Reads more text and drops what was used; False at the end of the file."""
         chunk = "" if self.ended else self.stream.read(max(CHUNK, len(self.text) - self.at))
         self.ended = not chunk
         if chunk:
@@ -108,7 +107,7 @@ class Reader:
         return bool(chunk)
 
     def peek(self) -> str:
-        """The next character that is no white space; empty at the end."""
+        """Returns the next character that is not whitespace; empty at the end."""
         while True:
             self.at = SPACE.match(self.text, self.at).end()  # type: ignore[union-attr]
             if self.at < len(self.text):
@@ -117,19 +116,20 @@ class Reader:
                 return ""
 
     def peek_after_value(self) -> str:
-        """The next character after a whole value, past commas that hold values together without brackets."""
+        """Returns the next character after a value, skipping commas between values without brackets."""
         while self.peek() == ",":
             self.at += 1
             self.seen.commas += 1
         return self.peek()
 
     def take(self, expected: str) -> None:
+        """Moves past one of the expected characters. Raises DataError for another."""
         if self.peek() not in expected or self.at >= len(self.text):
             raise self.error(ValueError(f"expected {' or '.join(expected)}"))
         self.at += 1
 
     def value(self) -> Any:
-        """The next value, whole."""
+        """Reads the next value."""
         self.peek()
         while True:
             try:
@@ -139,12 +139,12 @@ class Reader:
                     raise self.error(error) from None
                 continue
             if end == len(self.text) and self.more():
-                continue  # a number may go on
+                continue  # a number may continue in the next chunk
             self.at = end
             return value
 
     def short_value(self) -> tuple[Any, bool]:
-        """The next value if it ends within `LOOK_AHEAD` characters, and whether it does; else nothing is taken."""
+        """Reads the next value if it ends within `LOOK_AHEAD` characters; also returns whether it did."""
         self.peek()
         while len(self.text) - self.at < LOOK_AHEAD and self.more():
             pass
@@ -158,7 +158,7 @@ class Reader:
         return value, True
 
     def skip(self) -> None:
-        """Passes over the next value, however large."""
+        """Skips the next value, however large."""
         _, whole = self.short_value()
         match "" if whole else self.peek():
             case "":
@@ -173,7 +173,7 @@ class Reader:
                 self.value()
 
     def array(self) -> Iterator[Any]:
-        """The items of an array; a comma after the last is let pass."""
+        """Yields the items of an array; allows a comma after the last one."""
         self.take("[")
         while self.peek() != "]":
             yield self.value()
@@ -183,7 +183,7 @@ class Reader:
         self.at += 1
 
     def object_keys(self) -> Iterator[str]:
-        """The keys of an object; the caller takes each value before it asks for the next."""
+        """Yields the keys of an object; the caller must read each value before the next key."""
         self.take("{")
         while self.peek() != "}":
             if self.peek() != '"':
@@ -197,6 +197,7 @@ class Reader:
         self.at += 1
 
     def error(self, error: Exception) -> DataError:
+        """Explains an error at the current place."""
         at = self.at
         if isinstance(error, json.JSONDecodeError) and error.doc is self.text:
             at = min(error.pos, len(self.text))
@@ -207,24 +208,24 @@ class Reader:
 
 def too_long(path: Path) -> DataError:
     return DataError(
-        f"{path.name} has a value of over {MAX_VALUE:,} characters; write the records as JSON Lines, one a line",
+        f"{path.name} has a value of over {MAX_VALUE:,} characters; write the records as JSON Lines, one per line",
         "data.path",
     )
 
 
 def not_json(path: Path, line: int, near: str, error: Exception, at: str | None = None) -> DataError:
-    """What is wrong on a line. at: the characters that could not be read, if the error does not know them"""
+    """Explains what is wrong on a line. at: the characters that could not be read, if the error does not hold them"""
     if isinstance(error, json.JSONDecodeError) and at is None:
         at = error.doc[error.pos : error.pos + 6]
         near = near if error.pos < 20 else error.doc[error.pos - 20 : error.pos + 20]
-    why = "it is nested too deeply" if isinstance(error, RecursionError) else _why(str(error), near, at or "")
+    cause = "it is nested too deeply" if isinstance(error, RecursionError) else _cause(str(error), near, at or "")
     return DataError(
-        f"{path.name} is not valid JSON at line {line:,} ({why}), near {near[:40]!r}; correct that line", "data.path"
+        f"{path.name} is not valid JSON at line {line:,} ({cause}), near {near[:40]!r}; correct that line", "data.path"
     )
 
 
-def _why(message: str, near: str, at: str) -> str:
-    """A plainer cause than the parser's, where it is one that people's files have. at: what could not be read"""
+def _cause(message: str, near: str, at: str) -> str:
+    """Returns a plain cause for a common mistake, else the parser's message. at: the text that could not be read"""
     if at.startswith(("//", "/*", "#")):
         return "a comment, which JSON does not have"
     if at.startswith("'"):

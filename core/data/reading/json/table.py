@@ -1,4 +1,4 @@
-"""JSON and JSON Lines, however large the file: read once to learn its columns and their types, once to write them."""
+"""Reads JSON and JSON Lines of any size in two passes: one to determine the columns and types, one to write them."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ BATCH_CHARACTERS = 16 * 1024 * 1024
 BATCH_CELLS = 10_000_000
 LISTED, MOST_KEYS = 5, 100
 WORDS = {str: "texts", int: "whole numbers", float: "numbers with decimals", bool: "of true or false"}
-SHARED = 0.5  # of the keys that a record has on average, below which it is said
+SHARED = 0.5  # share of the keys in an average record, below which there is a warning
 
 
 @dataclass
 class Layout:
-    """What a file has."""
+    """The content of a file: its shape, its columns and the irregularities in it."""
 
     path: Path
     kind: str
@@ -47,12 +47,12 @@ class Layout:
 
 
 def examine(path: Path, kind: str, read: ReadSpec) -> Layout:
-    """Reads a file once and says what is in it. Raises DataError."""
+    """Reads a file once to determine its layout. Raises DataError."""
     detected = encodings.check(path, read.encoding) if read.encoding else encodings.detect(path)
-    how, shape = shape_of(path, kind, detected, read.records_key, read.header)
-    layout = Layout(path, how, detected, shape, Tree(path.name))
+    kind, shape = shape_of(path, kind, detected, read.records_key, read.header)
+    layout = Layout(path, kind, detected, shape, Tree(path.name))
     try:
-        for record in records(path, how, detected, shape, layout.seen, careful=True):
+        for record in records(path, kind, detected, shape, layout.seen, careful=True):
             layout.tree.add(record)
     except RecursionError:
         raise _too_deep(path) from None
@@ -62,12 +62,12 @@ def examine(path: Path, kind: str, read: ReadSpec) -> Layout:
 
 
 def columns_of(layouts: list[Layout]) -> list[JsonColumn]:
-    """Columns that hold what is in all of some files."""
+    """Returns the columns that hold the content of all files."""
     return columns(merged([layout.tree.root for layout in layouts]))
 
 
 def columns_in(layouts: list[Layout], everything: list[JsonColumn]) -> list[JsonColumn]:
-    """The columns of which there is a value in some of the files."""
+    """Returns the columns that have a value in at least one of the files."""
     return [column for column in everything if any(_is_in(layout.tree.root, column) for layout in layouts)]
 
 
@@ -81,7 +81,7 @@ def _is_in(root: Node, column: JsonColumn) -> bool:
 
 
 def write(layouts: list[Layout], wanted: list[JsonColumn], target: Path, tick: Callable[[float], None]) -> None:
-    """Writes the records of some files to one Parquet file. A column that a record has not is null there."""
+    """Writes the records of some files to one Parquet file. A column that a record lacks is null there."""
     total, done = sum(layout.tree.rows for layout in layouts), 0
     schema = pa.schema([(column.name, column.type) for column in wanted], _class_names(layouts, wanted))
     with pq.ParquetWriter(target, schema, compression=COMPRESSION) as writer:
@@ -99,7 +99,7 @@ def write(layouts: list[Layout], wanted: list[JsonColumn], target: Path, tick: C
 
 
 def _class_names(layouts: list[Layout], wanted: list[JsonColumn]) -> dict[bytes, bytes] | None:
-    """The classes of columns of class numbers, where the files give them and agree, as `datasets` notes them."""
+    """Returns the class names that all files agree on, as schema metadata in the format of `datasets`; else None."""
     first = layouts[0].shape.class_names
     if not first or any(layout.shape.class_names != first for layout in layouts):
         return None
@@ -127,7 +127,7 @@ def _batches(rows: Iterator[dict[str, Any]], width: int) -> Iterator[list[dict[s
 
 
 def _size(value: Any) -> int:
-    """About how many characters a value has."""
+    """Estimates how many characters a value has."""
     if type(value) is str:
         return len(value)
     if type(value) is dict:
@@ -136,15 +136,15 @@ def _size(value: Any) -> int:
 
 
 def reading(layout: Layout) -> dict[str, Any]:
-    """What was detected, as the fields of `ReadSpec` have it; and the keys that a person may choose from."""
-    made: dict[str, Any] = {"encoding": layout.detected.encoding, "records_key": layout.shape.key}
+    """Returns what was detected, as fields of `ReadSpec`, and the keys that a person may choose from."""
+    fields: dict[str, Any] = {"encoding": layout.detected.encoding, "records_key": layout.shape.key}
     if layout.seen.arrays:
-        made["header"] = layout.shape.header
-    return made | {"records_keys": list(layout.shape.keys[:MOST_KEYS])}
+        fields["header"] = layout.shape.header
+    return fields | {"records_keys": list(layout.shape.keys[:MOST_KEYS])}
 
 
 def notes(layout: Layout, wanted: list[JsonColumn]) -> list[Note]:
-    """How a file was read, and what of it is not as in the other records."""
+    """Describes how a file was read, and which of its records differ from the others."""
     name, notes = layout.path.name, list(layout.shape.notes)
     if layout.detected.encoding != "utf-8":
         notes.append(Note(f"{name}: {layout.detected.note}", layout.detected.level))
@@ -211,22 +211,28 @@ def _on_columns(layout: Layout, wanted: list[JsonColumn], name: str) -> Iterator
 
 
 def _on_column(column: JsonColumn, name: str) -> Iterator[Note]:
-    node, shown = column.node, column.name
-    if column.renamed is not None:
-        was = repr(column.renamed) if column.renamed else "with no name"
-        yield Note(f"{name}: the key {was} was renamed to {shown}, as a column needs a name of its own.", "warning")
+    node, title = column.node, column.name
+    if column.renamed:
+        yield Note(
+            f"{name}: the key {column.renamed!r} was renamed to {title}, as a column needs a name of its own.",
+            "warning",
+        )
+    elif column.renamed is not None:
+        yield Note(
+            f"{name}: the key with no name was renamed to {title}, as a column needs a name of its own.", "warning"
+        )
     if len(node.kinds) > 1 and str in node.kinds and node.kinds <= WORDS.keys():
         values = listed([f"{counts:,} {WORDS[kind]}" for kind, counts in node.counts.items() if kind in WORDS])
-        yield Note(f"{name}: {shown} has values of different types ({values}); all are kept as text.", "warning")
+        yield Note(f"{name}: {title} has values of different types ({values}); all are kept as text.", "warning")
     if column.rest:
         objects = node.counts.get(dict, 0)
         others = sum(n for kind, n in node.counts.items() if kind not in (dict, type(None)))
         yield Note(
-            f"{name}: {shown} is an object in {counted(objects, 'record')} and another value in {others:,}; the "
-            f"object's values are in {shown}.…, the others in {shown}.", "warning",
+            f"{name}: {title} is an object in {counted(objects, 'record')} and another value in {others:,}; the "
+            f"object's values are in {title}.…, the others in {title}.", "warning",
         )  # fmt: skip
     if node.closed:
-        yield Note(f"{name}: {shown} holds objects with {node.closed}; it stays one column, as JSON text.", "warning")
+        yield Note(f"{name}: {title} holds objects with {node.closed}; it stays one column, as JSON text.", "warning")
     elif node.items and node.items.fields and not column.rest:
-        held = listed(list(node.items.fields)[:LISTED])
-        yield Note(f"{name}: {shown} holds lists of up to {counted(node.longest, 'object')} with {held}.")
+        keys = listed(list(node.items.fields)[:LISTED])
+        yield Note(f"{name}: {title} holds lists of up to {counted(node.longest, 'object')} with {keys}.")
