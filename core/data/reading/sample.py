@@ -1,7 +1,7 @@
-"""The embedded sample: reviews with one to five stars that are generated here, the same ones everywhere.
+"""Generates the built-in sample: reviews with one to five stars, the same on every machine.
 
 A review judges one to twelve things. Each opinion scatters around the stars, some verdicts contradict them, and some
-labels are off by one: a bag of words gets most but not nearly all of them right.
+labels are off by one, so that a bag of words gets most reviews right, but far from all.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def write(folder: Path) -> dict[str, Path]:
 
 
 def generate(count: int, seed: int = SEED) -> list[tuple[str, int]]:
-    """`count` different reviews as (text, label), label 0 to 4 for one to five stars."""
+    """Generates `count` different reviews as (text, label); the labels 0 to 4 stand for one to five stars."""
     rng = random.Random(seed)
     seen: set[str] = set()
     rows: list[tuple[str, int]] = []
@@ -70,7 +70,7 @@ def _review(rng: random.Random, stars: int) -> str:
         parts.insert(
             rng.choice((0, len(parts), len(parts))), rng.choice(phrases.VERDICTS[_near(rng, stars) - 1].split("|"))
         )
-    return _filled(rng, " ".join(parts), domain, it)
+    return _fill(rng, " ".join(parts), domain, it)
 
 
 def _near(rng: random.Random, stars: int) -> int:
@@ -86,7 +86,7 @@ def _opinion(rng: random.Random, domain: str, stars: int) -> tuple[int, str]:
 
 
 def _sentence(rng: random.Random, opinions: list[tuple[int, str]]) -> str:
-    """One or two of the opinions as a sentence; they are taken from the list."""
+    """Makes a sentence of one or two opinions, which it removes from the list."""
     level, text = opinions.pop()
     text = rng.choice(phrases.STARTS) + text
     if opinions and rng.random() < 0.45:
@@ -95,7 +95,8 @@ def _sentence(rng: random.Random, opinions: list[tuple[int, str]]) -> str:
     return text[0].upper() + text[1:] + rng.choice((".", ".", ".", "!" if level in (1, 5) else "."))
 
 
-def _filled(rng: random.Random, text: str, domain: str, it: str) -> str:
+def _fill(rng: random.Random, text: str, domain: str, it: str) -> str:
+    """Fills the placeholders of a text with words of its domain."""
     items = phrases.ITEM[domain].split("|")
 
     def detail(match: re.Match[str]) -> str:
@@ -117,7 +118,7 @@ def _filled(rng: random.Random, text: str, domain: str, it: str) -> str:
 
 
 def _metadata() -> dict[bytes, bytes]:
-    """The class names, as Hugging Face's datasets note them in Parquet files."""
+    """Returns the class names in the form that Hugging Face's `datasets` keeps in Parquet files."""
     features = {
         "text": {"dtype": "string", "_type": "Value"},
         "label": {"names": list(LABELS), "_type": "ClassLabel"},

@@ -1,7 +1,7 @@
-"""Which keys some records have, down through objects in objects, and the columns that this makes.
+"""Collects the keys of JSON records, also of nested objects, and turns them into columns.
 
-An object becomes columns named `meta.label`, as pandas' json_normalize names them; so does a list that never has more
-than one object. What is not the same in all records, or too wide or too deep for columns, stays one column of text.
+An object becomes columns named `meta.label`, as in pandas' json_normalize; so does a list that never has more than one
+object. Objects whose keys differ between records, or that are too wide or too deep, stay one column of text.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ import pyarrow as pa
 
 from core.data.reading.aligning.columns import MAX_COLUMNS, check_width
 
-MAX_DEPTH = 8  # of objects in objects that become columns
-MAX_NODES = 50_000  # keys that are kept count of
-MANY_KEYS, RARE_KEY = 50, 0.05  # an object whose keys differ from record to record is one value
+MAX_DEPTH = 8  # levels of nested objects that become columns
+MAX_NODES = 50_000  # keys that are counted
+MANY_KEYS, RARE_KEY = 50, 0.05  # an object with so many keys, each in so few records, is one value
 SURROGATE = re.compile("[\ud800-\udfff]")
 INT64 = range(-(2**63), 2**63)
 ITEM = 0  # a step of a path: the only item of a list
@@ -27,10 +27,11 @@ Path = tuple[str | int, ...]
 
 @dataclass
 class Node:
-    """What stands under one key of all records.
+    """The values under one key in all records.
 
-    counts: values of each Python type; big: whole numbers beyond 64 bits; fields: what the objects have; items: what
-    the lists have; longest: the most items of a list; closed: why the objects do not become columns
+    counts: Python type → number of values; big: number of whole numbers beyond 64 bits; fields: key → node of the
+    objects; items: node of the lists' items; longest: length of the longest list
+    closed: as a noun phrase, why the objects do not become columns; empty if they do
     """
 
     counts: dict[type, int] = field(default_factory=dict)
@@ -52,7 +53,7 @@ class Tree:
         self.name, self.root, self.nodes, self.rows = name, Node(), 0, 0
 
     def add(self, record: dict[str, Any]) -> None:
-        """Raises DataError if there are more keys than a dataset may have columns."""
+        """Counts the keys of a record. Raises DataError if there are more keys than a dataset may have columns."""
         self.rows += 1
         fields = self.root.fields
         for key, value in record.items():
@@ -105,13 +106,13 @@ class Tree:
             self._add(child, inner, depth + 1)
 
 
-def close(node: Node, why: str) -> None:
-    """From now on the objects of a node are one value each."""
-    node.closed, node.fields = why, {}
+def close(node: Node, reason: str) -> None:
+    """Makes each object of a node one value from now on. reason: a noun phrase"""
+    node.closed, node.fields = reason, {}
 
 
 def merged(nodes: list[Node]) -> Node:
-    """What several files have together."""
+    """Merges the nodes of several files."""
     result = Node()
     for node in nodes:
         for kind, count in node.counts.items():
@@ -129,7 +130,11 @@ def merged(nodes: list[Node]) -> Node:
 
 @dataclass(frozen=True)
 class JsonColumn:
-    """A column to write. path: keys that lead to it in a record; rest: only what is no object; renamed: from what"""
+    """A column to write.
+
+    path: keys that lead to it in a record; rest: whether it holds only the values that are not objects
+    renamed: its old name if it was renamed, else None
+    """
 
     name: str
     path: Path
@@ -140,28 +145,28 @@ class JsonColumn:
 
 
 def columns(root: Node) -> list[JsonColumn]:
-    """The columns of records, objects in them taken apart as far as there is room. Closes the nodes that are not."""
+    """Returns the columns of records, splitting objects into columns within MAX_COLUMNS. Closes the other nodes."""
     for node in _objects(root):
         if _is_map(node):
             close(node, "different keys in each record")
     while True:
-        found = [column for key, node in root.fields.items() for column in _columns(node, key, (key,))]
-        if len(found) <= MAX_COLUMNS:
-            return _named(found)
+        candidates = [column for key, node in root.fields.items() for column in _columns(node, key, (key,))]
+        if len(candidates) <= MAX_COLUMNS:
+            return _with_unique_names(candidates)
         widest = max(_objects(root), key=lambda node: (len(node.fields) > 1, _leaves(node)))
         close(widest, f"more columns than the {MAX_COLUMNS:,} that are read")
 
 
 def _objects(node: Node) -> Iterator[Node]:
-    """Every node that is taken apart, the outermost first."""
+    """Yields every node whose objects become columns, the outermost first."""
     for child in node.fields.values():
-        if opened := _opened(child):
-            yield opened
-            yield from _objects(opened)
+        if inner := _object_node(child):
+            yield inner
+            yield from _objects(inner)
 
 
-def _opened(node: Node) -> Node | None:
-    """The node with the fields of the objects under a key, also of one object in a list."""
+def _object_node(node: Node) -> Node | None:
+    """Returns the node with the fields of the objects under a key, or of the only object in each list; else None."""
     if dict in node.kinds and node.fields:
         return node
     items = node.items
@@ -171,32 +176,33 @@ def _opened(node: Node) -> Node | None:
 
 
 def _is_map(node: Node) -> bool:
+    """Whether the objects of a node have many keys, each in few records only."""
     present = sum(sum(child.counts.values()) for child in node.fields.values())
     return len(node.fields) > MANY_KEYS and present < RARE_KEY * len(node.fields) * node.counts.get(dict, 0)
 
 
 def _leaves(node: Node) -> int:
-    return sum(_leaves(opened) if (opened := _opened(child)) else 1 for child in node.fields.values())
+    return sum(_leaves(inner) if (inner := _object_node(child)) else 1 for child in node.fields.values())
 
 
 def _columns(node: Node, name: str, path: Path) -> Iterator[JsonColumn]:
-    opened = _opened(node)
-    if opened is None:
+    inner = _object_node(node)
+    if inner is None:
         yield JsonColumn(name, path, _arrow(node.kinds, node), node)
         return
-    inner = path if opened is node else (*path, ITEM)
-    for key, child in opened.fields.items():
-        yield from _columns(child, f"{name}.{key}", (*inner, key))
-    if opened is node and (rest := node.kinds - {dict}):
+    inner_path = path if inner is node else (*path, ITEM)
+    for key, child in inner.fields.items():
+        yield from _columns(child, f"{name}.{key}", (*inner_path, key))
+    if inner is node and (rest := node.kinds - {dict}):
         yield JsonColumn(name, path, _arrow(rest, node), node, rest=True)
 
 
-def _named(found: list[JsonColumn]) -> list[JsonColumn]:
-    """Names that are text, not empty and different; keys of the record itself keep theirs first."""
+def _with_unique_names(columns: list[JsonColumn]) -> list[JsonColumn]:
+    """Gives columns names that are valid text, not empty and unique; top-level keys keep theirs first."""
     names: dict[int, str] = {}
     taken: set[str] = set()
-    for number in sorted(range(len(found)), key=lambda i: (len(found[i].path), i)):
-        base = SURROGATE.sub("\ufffd", found[number].name) or f"column_{number + 1}"
+    for number in sorted(range(len(columns)), key=lambda i: (len(columns[i].path), i)):
+        base = SURROGATE.sub("\ufffd", columns[number].name) or f"column_{number + 1}"
         name, copy = base, 1
         while name in taken:
             copy += 1
@@ -205,7 +211,7 @@ def _named(found: list[JsonColumn]) -> list[JsonColumn]:
         names[number] = name
     return [
         JsonColumn(names[i], c.path, c.type, c.node, c.rest, c.name if names[i] != c.name else None)
-        for i, c in enumerate(found)
+        for i, c in enumerate(columns)
     ]
 
 

@@ -1,1 +1,1 @@
-"""Tables that are typed already: Parquet, Arrow, Excel workbooks; read within bounds, nesting made flat."""
+"""Reads typed tables, Parquet, Arrow and Excel workbooks, within bounds, and flattens nested columns."""

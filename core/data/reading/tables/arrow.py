@@ -1,4 +1,4 @@
-"""Arrow files, Feather included, to Parquet, batch by batch; the notes of Hugging Face's datasets are kept."""
+"""Converts Arrow and Feather files to Parquet in batches, with the class names that Hugging Face's `datasets` keeps."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ ROWS = 20_000
 
 
 def write(path: Path, target: Path, features: dict[str, Any], max_bytes: int, tick: Callable[[float], None]) -> None:
-    """Writes an Arrow file or stream as Parquet. Raises DataError for what is damaged, or grows beyond `max_bytes`.
+    """Writes an Arrow file or stream as Parquet. Raises DataError if it is damaged or unpacks to over `max_bytes`.
 
-    features: what dataset_info.json says of the columns, for files without a note of their own
+    features: from dataset_info.json, for files that do not hold their features
     """
     size, total = 0, max(1, path.stat().st_size)
     try:
         with pa.OSFile(str(path)) as file:
-            schema, batches = _opened(file)
-            schema = _noted(schema, features)
+            schema, batches = _open(file)
+            schema = _with_features(schema, features)
             with pq.ParquetWriter(target, schema, compression=COMPRESSION) as writer:
                 for batch in batches:
-                    batch.validate(full=True)  # offsets of a hostile file may lead anywhere
+                    batch.validate(full=True)  # a hostile file may have offsets that lead anywhere
                     size += batch.nbytes
                     if size > max_bytes:
                         raise DataError(
@@ -50,7 +50,7 @@ def write(path: Path, target: Path, features: dict[str, Any], max_bytes: int, ti
         ) from None
 
 
-def _opened(file: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+def _open(file: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     if file.read(6) == b"ARROW1":
         reader = pa.ipc.open_file(file)
         return reader.schema, (reader.get_batch(i) for i in range(reader.num_record_batches))
@@ -59,7 +59,7 @@ def _opened(file: Any) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     return stream.schema, iter(stream)
 
 
-def _noted(schema: pa.Schema, features: dict[str, Any]) -> pa.Schema:
+def _with_features(schema: pa.Schema, features: dict[str, Any]) -> pa.Schema:
     metadata = dict(schema.metadata or {})
     if features and b"huggingface" not in metadata:
         metadata[b"huggingface"] = json.dumps({"info": {"features": features}}).encode()

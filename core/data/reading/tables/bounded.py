@@ -1,8 +1,8 @@
-"""Parquet read in batches of bounded size: a few bytes of it can stand for gigabytes.
+"""Reads Parquet in batches of bounded size, since a few bytes of a file can stand for gigabytes.
 
 A dictionary holds a long value once, however many rows have it, and a run of one number takes a few bytes. So neither
-the size of a file nor what its footer says bounds what reading takes. Batches are cut by the longest value that a
-dictionary has; what is read in all may be a multiple of the file, as with archives.
+the size of a file nor its footer limits the memory that reading takes. The size of a batch follows from the longest
+value in a dictionary; the total may be a multiple of the file's size, as with archives.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ from core.wording import size
 
 MAX_ROWS = 100_000_000
 BATCH_BYTES = 64 * 1024**2
-MAX_VALUE = 64 * 1024**2  # bytes of a page of different values, and of a row
-HELD_BYTES = 1024**3  # of a column that is brought to memory whole
-SMALL_FILE = 16 * 1024**2  # bytes up to which it is worth while to count what a file amounts to
+MAX_VALUE = 64 * 1024**2  # bytes of a dictionary page, and of a row
+HELD_BYTES = 1024**3  # of a column that is read into memory whole
+SMALL_FILE = 16 * 1024**2  # bytes of a file up to which counting its unpacked size is fast
 COUNTED_ROWS = 100_000
-TOTAL_FROM = 4 * 1024**3  # below this many bytes in all, reading a file to its end harms nobody
-I32 = 0x15  # of a page's header: the next field is a whole number
+TOTAL_FROM = 4 * 1024**3  # bytes in all below which reading a file to its end does no harm
+I32 = 0x15  # in a page's header: the next field is a whole number
 
 
 def check(path: Path) -> None:
-    """Refuses a file that is wider or longer than a dataset may be, or unpacks to far more than it holds.
+    """Raises DataError for a file with too many columns or rows, or that unpacks to far more than its size.
 
-    Reads its footer and the headers of its dictionaries. Raises DataError.
+    Reads the footer and the headers of the dictionaries.
     """
     with reading(path), pq.ParquetFile(path) as file:
         footer = file.metadata
@@ -54,7 +54,7 @@ def check(path: Path) -> None:
 
 
 def _unpacked(group: Any) -> int:
-    """Bytes of a row group after unpacking; a column that repeats itself takes less than its values."""
+    """Returns the unpacked bytes of a row group; a column of repeated values takes less than the values."""
     return sum(max(0, group.column(c).total_uncompressed_size) for c in range(group.num_columns))
 
 
@@ -75,7 +75,7 @@ def _check_dictionaries(path: Path, footer: Any) -> None:
 
 
 def _check_repeated(path: Path, file: pq.ParquetFile) -> None:
-    """Refuses a small file whose values, each as often as it occurs, are gigabytes. They are counted, not read out."""
+    """Raises DataError for a small file whose values take gigabytes when repeated. Counts them without unpacking."""
     limit = max(HELD_BYTES, MAX_RATIO * path.stat().st_size)
     if (
         sum(_row_bytes(path, file, g, None) * file.metadata.row_group(g).num_rows for g in range(file.num_row_groups))
@@ -96,7 +96,7 @@ def _texts(footer: Any) -> list[str]:
 
 
 def _bytes_of(values: Any) -> int:
-    """Bytes of all values of an array, those of a dictionary as often as they occur."""
+    """Returns the bytes of all values of an array, counting the values of a dictionary as often as they occur."""
     kind = values.type
     if pa.types.is_dictionary(kind):
         lengths = pc.binary_length(values.dictionary.cast(pa.large_binary()))
@@ -107,7 +107,7 @@ def _bytes_of(values: Any) -> int:
 
 
 def _page_bytes(header: bytes) -> int:
-    """The unpacked size of a page, as its own header says; -1 where that is not a header."""
+    """Returns the unpacked size of a page from its header; -1 if that is not a header."""
     at, values = 0, []
     for _ in range(2):  # the page's type, then its unpacked size; as Thrift's compact protocol writes them
         if at >= len(header) or header[at] != I32:
@@ -131,9 +131,10 @@ def batches(
     groups: Sequence[int] | None = None,
     most: int | None = None,
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a file, or of some row groups, in order, in batches of at most `rows` rows and about `BATCH_BYTES`.
+    """Yields the rows of a file, or of some row groups, in batches of at most `rows` rows and about `BATCH_BYTES`.
 
-    columns: those that are read, in that order; all of them if None; most: bytes in all, for those who hold them.
+    columns: the columns to read, in this order; None for all
+    most: bytes to read in all, for callers that keep the batches
     Raises DataError.
     """
     names = None if columns is None else list(columns)
@@ -151,7 +152,7 @@ def batches(
 
 
 def column(path: Path, name: str) -> pa.ChunkedArray:
-    """A column in memory, whole. Raises DataError if it is more than `HELD_BYTES`."""
+    """Reads a whole column into memory. Raises DataError if it takes more than `HELD_BYTES`."""
     with reading(path), pq.ParquetFile(path) as file:
         kind = file.schema_arrow.field(name).type
     parts = [batch.column(0) for batch in batches(path, COUNTED_ROWS, [name], most=HELD_BYTES)]
@@ -159,14 +160,14 @@ def column(path: Path, name: str) -> pa.ChunkedArray:
 
 
 def nulls(path: Path, column: str) -> int:
-    """How many rows have no value in a column; values that a dictionary holds are not read out. Raises DataError."""
+    """Counts the rows without a value in a column, without unpacking its dictionary. Raises DataError."""
     with reading(path), pq.ParquetFile(path) as file:
         with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=_texts(file.metadata)) as encoded:
             return sum(b.column(column).null_count for b in encoded.iter_batches(COUNTED_ROWS, columns=[column]))
 
 
 def _row_bytes(path: Path, file: pq.ParquetFile, group: int, names: list[str] | None) -> float:
-    """Bytes of a row of a row group, if it had the longest value that may be repeated; 0 if there are no rows."""
+    """Estimates the bytes of a row in a row group, with the longest value of each dictionary; 0 without rows."""
     footer = file.metadata.row_group(group)
     if not footer.num_rows:
         return 0
@@ -189,16 +190,16 @@ def _row_bytes(path: Path, file: pq.ParquetFile, group: int, names: list[str] | 
 
 
 def _top(chunk: Any, names: list[str]) -> str | None:
-    """The column that a part of a nested column belongs to; None if it is not among the names."""
+    """Returns the name of the column that a leaf belongs to; None if it is not among the names."""
     return next((name for name in names if chunk.path_in_schema.startswith(f"{name}.")), None)
 
 
 def _longest(path: Path, file: pq.ParquetFile, group: int, leaves: list[str], footer: Any) -> float:
-    """Bytes of a row that has the longest value of the dictionary in each of some columns."""
+    """Returns the bytes of a row that has the longest dictionary value in each of the given leaves."""
     items = {footer.column(c).path_in_schema: footer.column(c).num_values for c in range(footer.num_columns)}
     longest = 0.0
     with pq.ParquetFile(path, metadata=file.metadata, read_dictionary=leaves, pre_buffer=False) as encoded:
-        names = dict.fromkeys(encoded.schema_arrow.names)  # asked for once: it is built anew each time
+        names = dict.fromkeys(encoded.schema_arrow.names)  # read once, as each access builds the schema again
         most: dict[str, int] = {}
         for leaf in leaves:
             top = _column_of(leaf, names)
@@ -211,12 +212,12 @@ def _longest(path: Path, file: pq.ParquetFile, group: int, leaves: list[str], fo
 
 
 def _column_of(leaf: str, names: Collection[str]) -> str:
-    """The column of a table that a leaf of the file belongs to."""
+    """Returns the column of the table that a leaf of the file belongs to."""
     return leaf if leaf in names else max((n for n in names if leaf.startswith(f"{n}.")), key=len, default=leaf)
 
 
 def _longest_value(values: Any) -> int:
-    """Bytes of the longest value of the dictionaries in an array, however nested."""
+    """Returns the bytes of the longest dictionary value in an array, however nested."""
     kind = values.type
     if pa.types.is_dictionary(kind):
         lengths = pc.binary_length(values.dictionary.cast(pa.large_binary()))
@@ -230,7 +231,7 @@ def _longest_value(values: Any) -> int:
 
 @contextmanager
 def reading(path: Path) -> Iterator[None]:
-    """What Arrow and memory have to say while a file is read becomes a sentence. Raises DataError."""
+    """Turns errors of Arrow and of memory into DataErrors while a file is read."""
     try:
         yield
     except MemoryError:  # Arrow's too
@@ -249,6 +250,6 @@ def reading(path: Path) -> Iterator[None]:
 def _bomb(path: Path, unpacked: int) -> DataError:
     return DataError(
         f"{path.name} has {size(path.stat().st_size)} and unpacks to {size(unpacked)} or more, over {MAX_RATIO} times "
-        "as much, which is how a file made to fill a memory looks; if you trust it, write it anew as several files",
+        "as much, as a file that is made to fill the memory does; if you trust it, write it again as several files",
         "data.path",
     )

@@ -1,4 +1,4 @@
-"""Parquet files as they are found: class names, nulls, some of their rows."""
+"""Reads facts of Parquet files: class names, null counts and some of the rows."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from core.wording import library_message
 
 
 def open_file(path: Path) -> pq.ParquetFile:
-    """A Parquet file, its footer read. Raises DataError."""
+    """Opens a Parquet file and reads its footer. Raises DataError."""
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
@@ -31,7 +31,7 @@ def open_file(path: Path) -> pq.ParquetFile:
 
 
 def class_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
-    """The names of classes by column, from the note that Hugging Face's datasets leave; also of classes in lists."""
+    """Returns column → class names from the metadata of Hugging Face's `datasets`, also for classes in lists."""
     names = {}
     for column, feature in _features(schema).items():
         for _ in range(lists.MOST_DEPTH):
@@ -49,7 +49,7 @@ def class_names(schema: pa.Schema) -> dict[str, tuple[str, ...]]:
 
 
 def null_counts(path: Path) -> dict[str, int]:
-    """Nulls per top-level column: from the footer's statistics where they are, else by reading the column."""
+    """Counts the nulls of each top-level column, from the footer's statistics or else by reading the column."""
     with open_file(path) as file:
         counts: dict[str, int] = {}
         groups = [file.metadata.row_group(g) for g in range(file.metadata.num_row_groups)]
@@ -65,7 +65,7 @@ def null_counts(path: Path) -> dict[str, int]:
 
 
 def kinds_of_values(folders: list[dict[str, str | None]]) -> dict[str, pa.DataType]:
-    """The types of the columns that key=value folders name: whole numbers where all values are, else text."""
+    """Returns the types of columns from key=value folders: whole numbers if all values are, else text."""
     result = {}
     for key in dict.fromkeys(key for values in folders for key in values):
         values = [v[key] for v in folders if v.get(key) is not None]
@@ -75,7 +75,7 @@ def kinds_of_values(folders: list[dict[str, str | None]]) -> dict[str, pa.DataTy
 
 
 def with_values(path: Path, target: Path, values: dict[str, tuple[str | None, pa.DataType]]) -> None:
-    """Writes a file anew with further columns that have one value each; a column that is there already stays."""
+    """Rewrites a file with additional columns of one value each; existing columns stay as they are."""
     with open_file(path) as file:
         schema = file.schema_arrow
         added = {k: v for k, v in values.items() if k not in schema.names}
@@ -91,12 +91,12 @@ def with_values(path: Path, target: Path, values: dict[str, tuple[str | None, pa
 
 
 def head(path: Path, rows: int = 1500, columns: Sequence[str] | None = None) -> pa.Table:
-    """Some rows from the beginning, the middle and the end of a file, without reading the rest.
+    """Reads some rows from the beginning, the middle and the end of a file.
 
-    columns: those to read, as far as they are there; None for all
+    columns: the columns to read, ignoring unknown ones; None for all
     """
     with open_file(path) as file:
-        schema = file.schema_arrow  # asked for once: it is built anew each time
+        schema = file.schema_arrow  # read once, as each access builds the schema again
         names = [n for n in schema.names if columns is None or n in columns]
         groups = sorted({0, file.num_row_groups // 2, max(0, file.num_row_groups - 1)})
         parts = []
@@ -109,7 +109,7 @@ def head(path: Path, rows: int = 1500, columns: Sequence[str] | None = None) -> 
 
 
 def _leaves(kind: pa.DataType) -> int:
-    """In how many columns of the file a column is stored."""
+    """Returns the number of columns of the file in which a column is stored."""
     if not pa.types.is_nested(kind):
         return 1
     return sum(_leaves(kind.field(i).type) for i in range(kind.num_fields))
@@ -117,7 +117,7 @@ def _leaves(kind: pa.DataType) -> int:
 
 def _features(schema: pa.Schema) -> dict[str, Any]:
     try:
-        noted = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-        return dict(noted["info"]["features"])
+        metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+        return dict(metadata["info"]["features"])
     except (ValueError, KeyError, TypeError, RecursionError):
         return {}

@@ -1,4 +1,4 @@
-"""A table in a sheet: where it begins, what its columns are called, and what merged cells stand for."""
+"""Finds the table in a sheet: where it begins, the names of its columns, and the values of merged cells."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FIRST_ROWS = 100
 
 @dataclass
 class Sheet:
-    """What is read of a workbook, and what was odd in it."""
+    """The sheet that is read, and the irregularities in it."""
 
     name: str
     others: list[str]
@@ -29,11 +29,11 @@ class Sheet:
     errors: Counter[str] = field(default_factory=Counter)
     no_result: int = 0  # formulas without a result
     merges: dict[int, list[tuple[int, int]]] = field(default_factory=dict)  # by first row: column from 0, last row
-    filled: int = 0  # cells that got the value of the merged cell that they are part of
+    filled: int = 0  # cells that got the value of their merged cell
 
     @property
     def reading(self) -> dict[str, Any]:
-        """How it is read, for the page."""
+        """How the sheet is read, as fields of ReadSpec, for the page."""
         return {
             "sheet": self.name,
             "sheets": [self.name, *self.others],
@@ -43,14 +43,14 @@ class Sheet:
 
 
 class Top:
-    """Where the table begins in a sheet, and what its columns are called."""
+    """Finds the beginning of the table in a sheet, and the names of its columns."""
 
     def __init__(self, read: ReadSpec, known: list[str] | None) -> None:
         self.read, self.known = read, known
         self.names: list[str] = []
 
     def body(self, rows: Iterator[tuple[int, list[str]]], sheet: Sheet) -> Iterator[list[str]]:
-        """The rows below the header."""
+        """Yields the rows below the header."""
         first: list[tuple[int, list[str]]] = []
         for numbered in rows:
             first.append(numbered)
@@ -66,18 +66,18 @@ class Top:
             self.names = [cell.strip() for cell in top[0]]
         elif self.known and len(self.known) == width:
             self.names = list(self.known)
-        began = first[start][0] if first[start:] else 0
-        sheet.merges = {row: merges for row, merges in sheet.merges.items() if row >= began + sheet.header}
-        filler, previous = _Merged(sheet), began - 1
+        first_number = first[start][0] if first[start:] else 0
+        sheet.merges = {row: merges for row, merges in sheet.merges.items() if row >= first_number + sheet.header}
+        merged_cells, previous = _MergedCells(sheet), first_number - 1
         for numbers in (first[start:], rows):
             for number, row in numbers:
                 sheet.blank += max(0, number - previous - 1)
                 previous = number
-                if not (sheet.header and number == began):
-                    yield filler.filled(number, row)
+                if not (sheet.header and number == first_number):
+                    yield merged_cells.fill(number, row)
 
     def _start(self, first: list[tuple[int, list[str]]], merged: bool) -> int:
-        """How many rows stand above the table: titles and the like, with fewer cells than its rows have."""
+        """Returns the number of rows above the table, such as titles, which have fewer cells than its rows."""
         if self.read.skip_lines is not None:
             return min(self.read.skip_lines, max(0, len(first) - 1))
         counts = [sum(map(bool, row)) for _, row in first]
@@ -86,15 +86,15 @@ class Top:
         return next((i for i, count in enumerate(counts) if count > usual // 2), 0)
 
 
-class _Merged:
-    """Gives the value of merged cells, which only their first row has, to the others."""
+class _MergedCells:
+    """Copies the value of merged cells from their first row to the others."""
 
     def __init__(self, sheet: Sheet) -> None:
         self.sheet = sheet
         self.open: dict[int, tuple[int, str]] = {}  # by column: the last row, the value
 
-    def filled(self, number: int, row: list[str]) -> list[str]:
-        """The row with the values of merged cells that reach into it."""
+    def fill(self, number: int, row: list[str]) -> list[str]:
+        """Fills a row with the values of merged cells that reach into it."""
         for column, (last, value) in list(self.open.items()):
             if number > last:
                 del self.open[column]
@@ -109,7 +109,7 @@ class _Merged:
 
 
 def columns_of(spool: Path, target: Path, width: int, names: list[str]) -> StringColumns:
-    """The spooled rows under their names; columns without name and value are left out."""
+    """Writes the spooled rows with column names; leaves out columns without a name and a value."""
     used = [False] * width
     with pa.OSFile(str(spool)) as source:
         for batch in pa.ipc.open_stream(source):
@@ -126,7 +126,7 @@ def columns_of(spool: Path, target: Path, width: int, names: list[str]) -> Strin
 
 
 def _unique(names: list[str], places: list[int]) -> list[str]:
-    """Column names, none empty and none twice."""
+    """Makes column names unique, and names the unnamed columns."""
     result: list[str] = []
     for name, place in zip(names, places, strict=True):
         base = unique = name or f"column_{place + 1}"

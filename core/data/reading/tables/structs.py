@@ -1,4 +1,4 @@
-"""Structs of a Parquet file as columns of their own, `meta.label`, as they become in JSON."""
+"""Flattens structs of a Parquet file into columns named `meta.label`, as for JSON."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from core.data.reading.aligning.columns import COMPRESSION, MAX_COLUMNS, check_w
 from core.data.reading.tables import bounded
 
 BATCH_ROWS = 20_000
-MAX_DEPTH = 8  # of structs in structs
-MEDIA = {"bytes", "path"}  # a picture or a sound, as Hugging Face's datasets keep it
+MAX_DEPTH = 8  # levels of nested structs
+MEDIA = {"bytes", "path"}  # the fields of a picture or sound in Hugging Face's `datasets`
 LISTED = 5
 
 
 def flattened(path: Path, target: Path, tick: Callable[[float], None]) -> Note | None:
-    """Writes the file to `target` with the fields of its structs as columns, and says so; None if it has no structs.
+    """Writes a file to `target` with the fields of its structs as columns, and returns a note; None without structs.
 
-    Class names that Hugging Face's datasets leave for a field stay with its column. Raises DataError.
+    Class names that Hugging Face's `datasets` keeps for a field stay with its column. Raises DataError.
     """
     with bounded.reading(path), pq.ParquetFile(path) as file:
         schema, rows = file.schema_arrow, max(1, file.metadata.num_rows)
@@ -32,13 +32,13 @@ def flattened(path: Path, target: Path, tick: Callable[[float], None]) -> Note |
     if not any(_is_open(field.type) for field in schema):
         return None
     check_width(path.name, len(fields))
-    names = _distinct(schema)
+    names = _unique_names(schema)
     kinds = [kind for _, kind in fields]
     flat = pa.schema(zip(names, kinds, strict=True), _metadata(schema, [name for name, _ in fields], names))
     done = 0
     with pq.ParquetWriter(target, flat, compression=COMPRESSION) as writer:
         for batch in bounded.batches(path, BATCH_ROWS):
-            arrays = [inner for column in batch.columns for inner in _apart(column)]
+            arrays = [inner for column in batch.columns for inner in _flatten(column)]
             writer.write_table(pa.Table.from_arrays(arrays, schema=flat))
             done += len(batch)
             tick(done / rows)
@@ -48,11 +48,11 @@ def flattened(path: Path, target: Path, tick: Callable[[float], None]) -> Note |
 
 
 def must_be_read(path: Path) -> bool:
-    """Whether preparing a file takes more than a look at its footer: for structs, lists, bytes, or to count nulls."""
+    """Whether preparing a file needs more than its footer: for structs, lists and bytes, and to count nulls."""
     with bounded.reading(path), pq.ParquetFile(path) as file:
         footer = file.metadata
         if footer.num_columns > MAX_COLUMNS:
-            return False  # it is refused
+            return False  # the file will be refused
         if any(pa.types.is_nested(field.type) or types.is_bytes(field.type) for field in file.schema_arrow):
             return True
         chunks = (
@@ -62,7 +62,7 @@ def must_be_read(path: Path) -> bool:
 
 
 def _fields(name: str, kind: pa.DataType, depth: int = 0) -> Iterator[tuple[str, pa.DataType]]:
-    """The columns that a column becomes, each with its name and type."""
+    """Yields the name and type of each column that a column becomes."""
     if depth >= MAX_DEPTH or not _is_open(kind):
         yield name, kind
         return
@@ -70,13 +70,13 @@ def _fields(name: str, kind: pa.DataType, depth: int = 0) -> Iterator[tuple[str,
         yield from _fields(f"{name}.{field.name}", field.type, depth + 1)
 
 
-def _apart(values: pa.Array, depth: int = 0) -> Iterator[pa.Array]:
-    """The columns that an array becomes; the fields of a null struct are null."""
+def _flatten(values: pa.Array, depth: int = 0) -> Iterator[pa.Array]:
+    """Yields the columns that an array becomes; the fields of a null struct are null."""
     if depth >= MAX_DEPTH or not _is_open(values.type):
         yield values
         return
     for inner in values.flatten():
-        yield from _apart(inner, depth + 1)
+        yield from _flatten(inner, depth + 1)
 
 
 def _is_open(kind: pa.DataType) -> bool:
@@ -84,8 +84,8 @@ def _is_open(kind: pa.DataType) -> bool:
     return pa.types.is_struct(kind) and kind.num_fields > 0 and {field.name for field in kind} != MEDIA
 
 
-def _distinct(schema: pa.Schema) -> list[str]:
-    """The names of the columns to write, those of inner fields changed where another column has theirs."""
+def _unique_names(schema: pa.Schema) -> list[str]:
+    """Returns the names of the columns to write; an inner field gets a new name if a column has its name already."""
     taken = {field.name for field in schema if not _is_open(field.type)}
     names = []
     for field in schema:
@@ -100,7 +100,7 @@ def _distinct(schema: pa.Schema) -> list[str]:
 
 
 def _metadata(schema: pa.Schema, paths: list[str], names: list[str]) -> dict[bytes, bytes] | None:
-    """The note of Hugging Face's datasets with the features of inner fields under the names of their columns."""
+    """Returns the metadata of Hugging Face's `datasets` with the features of inner fields by their column names."""
     try:
         info = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
         flat = _features(dict(info["info"]["features"]))

@@ -1,7 +1,7 @@
-"""Excel workbooks: one sheet, row by row, to a Parquet file of strings, and what was odd in it.
+"""Reads one sheet of an Excel workbook, row by row, into a Parquet file of strings, and notes its irregularities.
 
-openpyxl in its read-only mode, as it holds one row at a time: a few kilobytes that claim a value in the last cell of
-the sheet cost python-calamine, which is thirty times as fast, the memory of 17 thousand million cells, and the process.
+openpyxl in its read-only mode holds one row at a time. python-calamine is thirty times as fast, but a file of a few
+kilobytes with a value in the last cell of a sheet makes it allocate 17 thousand million cells, which ends the process.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ from core.wording import counted, library_message, listed
 MAX_ROWS = 1_048_576  # Excel's own
 MAX_PARTS = 10_000
 MAX_STRINGS = 512 * 1024**2  # bytes of XML that openpyxl keeps in memory as texts
-MAX_OTHER = 16 * 1024**2  # of each other part that it keeps as objects, such as styles
+MAX_OTHER = 16 * 1024**2  # bytes of each other part that it keeps as objects, such as styles
 MAX_MERGES = 100_000
-MAX_FILLED_UP = 10_000_000  # empty cells that no part of the file stands for; about a second
-TABLE_ROWS = 10  # of a sheet that is surely no cover
+MAX_FILLED_UP = 10_000_000  # empty cells that openpyxl adds without bytes of the file; about a second
+TABLE_ROWS = 10  # rows of a sheet that is surely not a cover
 BATCH_ROWS = 5_000
 BATCH_CHARACTERS = 8 * 1024**2
 MERGE = re.compile(rb'<(?:\w{1,20}:)?mergeCell\s+ref="([A-Z]{1,3})(\d{1,7}):[A-Z]{1,3}(\d{1,7})"')
@@ -39,29 +39,29 @@ NO_RESULT = re.compile(
     rb"<(?:\w{1,20}:)?f(?:\s[^<>]*)?(?:/>|>[^<]*</(?:\w{1,20}:)?f>)\s{0,9}"
     rb"(?:<(?:\w{1,20}:)?v\s{0,9}/>|<(?:\w{1,20}:)?v></(?:\w{1,20}:)?v>)?\s{0,9}</(?:\w{1,20}:)?c>"
 )
-ZEROS = re.compile(r"0{2,20}")  # a number format that pads: 7 reads 007
+ZEROS = re.compile(r"0{2,20}")  # a number format that pads with zeros: 7 is shown as 007
 
 
 def write(
     path: Path, target: Path, read: ReadSpec, known: list[str] | None, max_bytes: int, tick: Callable[[float], None]
 ) -> tuple[StringColumns, Sheet]:
-    """One sheet of a workbook as a Parquet file of strings. Raises DataError.
+    """Writes one sheet of a workbook to a Parquet file of strings. Raises DataError.
 
-    known: column names of another file of the same set; max_bytes: the most characters that are read
+    known: column names of another file of the same dataset; max_bytes: the most characters to read
     """
     import openpyxl
 
-    warnings.filterwarnings("ignore", module="openpyxl")  # on styles and validations, which are not read
+    warnings.filterwarnings("ignore", module="openpyxl")  # about styles and validations, which are not read
     try:
         _check_parts(path, max_bytes)
-        with path.open("rb") as file:  # not its path: the name may end in anything
+        with path.open("rb") as file:  # openpyxl would refuse the path for its suffix
             book = openpyxl.load_workbook(file, read_only=True, data_only=True, keep_links=False)
-            chosen, sheet = _chosen(path, book, read.sheet)
+            chosen, sheet = _choose_sheet(path, book, read.sheet)
             _scan(book, chosen, sheet)
             return _table(path, target, chosen, sheet, read, known, max_bytes, tick), sheet
     except (DataError, OSError):
         raise
-    except Exception as error:  # what a broken part makes openpyxl raise is of many kinds
+    except Exception as error:  # a broken part makes openpyxl raise errors of many kinds
         raise DataError(
             f"{path.name} cannot be read as an Excel workbook, it is damaged ({library_message(error, 120)}); open it "
             "in a spreadsheet program and save it again, or save the sheet as CSV",
@@ -70,22 +70,23 @@ def write(
 
 
 def notes(sheet: Sheet, name: str) -> list[Note]:
-    """What a person should know about how a sheet was read, in sentences."""
-    header = "the first row names the columns" if sheet.header else "no header row, so columns are numbered"
-    if sheet.above:
-        header = f"{counted(sheet.above, 'row')} above the table left out, {header}"
+    """Describes for people how a sheet was read."""
+    sentences = [f"{name}: the sheet {sheet.name!r} is read."]
     if sheet.others:
         more = f" and {len(sheet.others) - 4:,} more" if len(sheet.others) > 4 else ""
         others = ", ".join(repr(other) for other in sheet.others[:4])
-        result = [Note(f"{name}: the sheet {sheet.name!r} is read, of several (also {others}{more}); {header}.")]
-    else:
-        result = [Note(f"{name}: the sheet {sheet.name!r} is read; {header}.")]
+        sentences = [f"{name}: the sheet {sheet.name!r} is read, of several (also {others}{more})."]
+    if sheet.above:
+        sentences.append(f"Left out: {counted(sheet.above, 'row')} above the table.")
+    sentences.append(
+        "The first row names the columns." if sheet.header else "There is no header row, so the columns are numbered."
+    )
+    result = [Note(" ".join(sentences))]
     if sheet.blank:
-        were = "was" if sheet.blank == 1 else "were"
-        result.append(Note(f"{name}: {counted(sheet.blank, 'row')} without any value {were} skipped."))
+        result.append(Note(f"{name}: skipped {counted(sheet.blank, 'row')} without any value."))
     if sheet.filled:
-        what = counted(sheet.filled, "cell")
-        result.append(Note(f"{name}: {what} below the first of merged cells got its value.", "warning"))
+        cells = counted(sheet.filled, "cell")
+        result.append(Note(f"{name}: {cells} below the first of merged cells got its value.", "warning"))
     if sheet.errors:
         kinds = listed(sorted(sheet.errors))
         cells = counted(sheet.errors.total(), "cell")
@@ -103,12 +104,15 @@ def notes(sheet: Sheet, name: str) -> list[Note]:
 
 
 def _check_parts(path: Path, max_bytes: int) -> None:
-    """Bounds what openpyxl would unpack, by sizes that zipfile holds a part to. Raises DataError."""
+    """Raises DataError if openpyxl would unpack too much. The sizes are those that zipfile enforces."""
     with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
     check_size(path, sum(part.file_size for part in parts), path.stat().st_size, max_bytes)
     if len(parts) > MAX_PARTS:
-        raise DataError(f"{path.name} has {len(parts):,} parts, more than a workbook has; save it anew", "data.path")
+        raise DataError(
+            f"{path.name} has {len(parts):,} parts; a workbook may have at most {MAX_PARTS:,}. Save it again",
+            "data.path",
+        )
     for part in parts:
         name = part.filename.lower()
         most = MAX_STRINGS if "sharedstrings" in name else MAX_OTHER
@@ -120,8 +124,8 @@ def _check_parts(path: Path, max_bytes: int) -> None:
             )
 
 
-def _chosen(path: Path, book: Any, name: str | None) -> tuple[Any, Sheet]:
-    """The sheet that a person named, else the first visible one that has a value and is no cover of those after it."""
+def _choose_sheet(path: Path, book: Any, name: str | None) -> tuple[Any, Sheet]:
+    """Returns the sheet that a person named, else the first visible one with values that is not a cover page."""
     titles = [sheet.title for sheet in book.worksheets]
     if name is not None and name not in titles:
         raise DataError(
@@ -130,7 +134,7 @@ def _chosen(path: Path, book: Any, name: str | None) -> tuple[Any, Sheet]:
     visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"] or book.worksheets
     filled = {}
     for sheet in [s for s in book.worksheets if s.title == name] if name is not None else visible:
-        sheet.reset_dimensions()  # what it says of its size may be wrong
+        sheet.reset_dimensions()  # the size that it states may be wrong
         if counts := _first_counts(path, sheet):
             filled[sheet] = counts
             if not _is_cover(counts):
@@ -139,32 +143,32 @@ def _chosen(path: Path, book: Any, name: str | None) -> tuple[Any, Sheet]:
         last = next(reversed(filled))
         sheet = last if len(filled[last]) == TABLE_ROWS else next(iter(filled))
         return sheet, Sheet(sheet.title, [title for title in titles if title != sheet.title])
-    what = f"the sheet {name!r} of {path.name}" if name is not None else path.name
-    raise DataError(f"{what} has no rows; choose a workbook with at least one", "data.path")
+    title = f"the sheet {name!r} of {path.name}" if name is not None else path.name
+    raise DataError(f"{title} has no rows; choose a workbook with at least one", "data.path")
 
 
 def _is_cover(counts: list[int]) -> bool:
-    """Whether a sheet is a page of a title and remarks, not a table: few rows, and some of one value only."""
+    """Whether a sheet is a cover with a title and remarks, not a table: few rows, some with one value only."""
     return len(counts) < TABLE_ROWS and min(counts) == 1 and max(counts) <= 2
 
 
 def _first_counts(path: Path, sheet: Any) -> list[int]:
-    """How many values the first rows that have one have."""
+    """Returns the number of values in each of the first rows that have any."""
     counts = (sum(cell.value is not None for cell in row) for row in _bounded(path, sheet))
     return list(islice(filter(None, counts), TABLE_ROWS))
 
 
 def _bounded(path: Path, sheet: Any) -> Iterator[tuple[Any, ...]]:
-    """The rows of a sheet, as many and as wide as a sheet may have.
+    """Yields the rows of a sheet. Raises DataError for too many rows or empty cells.
 
-    openpyxl fills a row up to its last cell: a few bytes can stand for 16,384 empty ones.
+    openpyxl fills a row up to its last cell, so that a few bytes can stand for 16,384 empty cells.
     """
     cells, most = 0, MAX_FILLED_UP + sheet.parent._archive.getinfo(sheet._worksheet_path).file_size
     for number, row in enumerate(sheet.iter_rows(), 1):
         cells += len(row)
         if cells > most:
             raise DataError(
-                f"{path.name} has rows of up to {len(row):,} cells of which nearly all are empty; delete the columns "
+                f"{path.name} has rows of up to {len(row):,} cells, nearly all of them empty; delete the columns "
                 "without values in a spreadsheet program, or save the sheet as CSV",
                 "data.path",
             )
@@ -174,7 +178,7 @@ def _bounded(path: Path, sheet: Any) -> Iterator[tuple[Any, ...]]:
 
 
 def _scan(book: Any, chosen: Any, sheet: Sheet) -> None:
-    """Finds merged cells, and formulas that nobody has calculated, in the sheet's XML: openpyxl does not tell them."""
+    """Finds merged cells and formulas without a result in the sheet's XML, as openpyxl does not report them."""
     rest, merges = b"", 0
     with book._archive.open(chosen._worksheet_path) as source:
         while True:
@@ -212,7 +216,7 @@ def _table(
     max_bytes: int,
     tick: Callable[[float], None],
 ) -> StringColumns:
-    """Spools the rows first: which columns have a value at all is known at the end."""
+    """Writes the table. Spools the rows first, since only the last row settles which columns have values."""
     spool = target.with_suffix(".rows")
     schema = pa.schema([("row", pa.list_(pa.string()))])
     width, top = 0, Top(read, known)
@@ -237,15 +241,15 @@ def _table(
 
 
 def _texts(path: Path, chosen: Any, sheet: Sheet) -> Iterator[tuple[int, list[str]]]:
-    """The rows that have a value, as texts without empty cells at their end, with their numbers from 1."""
+    """Yields the rows with values as texts, without empty cells at their end, with their numbers from 1."""
     for number, cells in enumerate(_bounded(path, chosen), 1):
         row = [_text(cell, sheet) if cell.value is not None else "" for cell in cells]
         while row and not row[-1]:
             row.pop()
         if len(row) > MAX_COLUMNS:
             raise DataError(
-                f"{path.name} has a value in column {len(row):,} of row {number:,}; the most columns are "
-                f"{MAX_COLUMNS:,}, save the part that you need",
+                f"{path.name} has a value in column {len(row):,} of row {number:,}; a sheet may have at most "
+                f"{MAX_COLUMNS:,} columns. Save the part that you need",
                 "data.path",
             )
         if row:
@@ -253,13 +257,13 @@ def _texts(path: Path, chosen: Any, sheet: Sheet) -> Iterator[tuple[int, list[st
 
 
 def _text(cell: Any, sheet: Sheet) -> str:
-    """A cell as text: numbers without .0, dates as 2026-01-31, zeros before a number where its format shows them."""
+    """Returns a cell as text: numbers without .0, with leading zeros if the format shows them; dates as 2026-01-31."""
     value = cell.value
     if isinstance(value, str):
         if cell.data_type == "e":
             sheet.errors[value] += 1
             return ""
-        return re.sub("_x([0-9A-Fa-f]{4})_", _unescaped, value) if "_x" in value else value
+        return re.sub("_x([0-9A-Fa-f]{4})_", _unescape, value) if "_x" in value else value
     if isinstance(value, bool):
         return "TRUE" if value else "FALSE"
     if isinstance(value, float):
@@ -273,7 +277,7 @@ def _text(cell: Any, sheet: Sheet) -> str:
     return str(value)
 
 
-def _unescaped(match: re.Match[str]) -> str:
-    """What Excel writes as _x000D_: a character that XML does not keep."""
+def _unescape(match: re.Match[str]) -> str:
+    """Returns the control character that Excel writes as _x000D_, since XML does not keep it."""
     code = int(match.group(1), 16)
     return chr(code) if code < 0x20 and code else match.group()

@@ -1,1 +1,1 @@
-"""Delimited text files: their encoding, their dialect, their rows."""
+"""Reads delimited text files: detects their encoding and dialect, and streams their rows to Parquet."""

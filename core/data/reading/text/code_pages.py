@@ -1,4 +1,4 @@
-"""The character encodings that Tunedeck knows: what people call them, and which languages they were made for."""
+"""The character encodings that Tunedeck reads: their names for people, and the languages that are written in them."""
 
 from __future__ import annotations
 
@@ -57,15 +57,17 @@ NAMES = {
     "big5hkscs": "Chinese, Hong Kong (Big5-HKSCS)",
     "cp949": "Korean (cp949, EUC-KR)",
 }
-CHOICES = {code: name for code, name in NAMES.items() if code != "utf-8-sig"}  # a mark is told, not chosen
+CHOICES = {
+    code: name for code, name in NAMES.items() if code != "utf-8-sig"
+}  # a byte order mark is detected, not chosen
 
 WESTERN = ("de", "nl", "fr", "ca", "es", "pt", "it", "sv", "da", "no", "fi", "et", "sq")
 CENTRAL = ("pl", "cs", "sk", "sl", "hr", "hu", "ro", "de", "sq")
 BALTIC = ("lt", "lv", "et", "de", "fi")
 TURKISH = ("tr", "de", "fr")
 CYRILLIC = ("ru", "uk", "bg", "mk")
-# Of each single-byte encoding: the languages that are written in it, and how many bits of evidence it takes to prefer
-# it to the usual one: encodings of a family mostly give the same text.
+# For each single-byte encoding: its languages, and the bits of evidence that are needed to prefer it to the usual
+# encoding of its family, as most texts read the same in both.
 SINGLE_BYTE: dict[str, tuple[tuple[str, ...], int]] = {
     "cp1252": (WESTERN, 0),
     "latin-1": (WESTERN, 6),

@@ -1,4 +1,4 @@
-"""CSV, TSV and lines that begin with a label: rows streamed to a Parquet file of strings, however large the file."""
+"""Streams the rows of CSV, TSV and labelled lines to a Parquet file of strings, for files of any size."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from core.errors import DataError
 from core.spec.run import ReadSpec
 from core.wording import counted
 
-WINDOW_CHARACTERS = 1024 * 1024  # looked at where the beginning of a file misled
+WINDOW_CHARACTERS = 1024 * 1024  # from which the dialect is detected again, if the beginning of the file misled
 BATCH_ROWS = 20_000
 BATCH_CHARACTERS = 16 * 1024 * 1024
 FOOTER = re.compile(
@@ -34,7 +34,7 @@ TOTAL = re.compile(r"(grand |sub)?totals?|sum|gesamt|summe|合計|総計|ито�
 
 
 class _Doubt(Exception):
-    """The beginning of the file misled about quoting; `line` is where that showed."""
+    """The beginning of the file misled about quoting. line: the first line that shows it"""
 
     def __init__(self, line: int) -> None:
         self.line = line
@@ -43,17 +43,17 @@ class _Doubt(Exception):
 def write(
     file: TextFile, path: Path, tick: Callable[[float], None], read: ReadSpec | None = None
 ) -> tuple[TextFile, StringColumns]:
-    """All rows of a file as a Parquet file of strings at `path`. `tick` is told the share done. Raises DataError.
+    """Writes all rows of a file to a Parquet file of strings at `path`. Raises DataError.
 
-    A row with too few values gets empty ones; with too many, the column with the longest texts takes them
-    together, as it is usually a text with delimiters that were not quoted. Both are counted; a file of which most
-    rows do not fit is refused, unless a person chose its delimiter.
+    A row with too few values gets empty ones. In a row with too many, the column with the longest texts takes the
+    surplus, as it is usually a text with delimiters that were not quoted. Both are counted. If most rows do not fit,
+    the file is refused, unless a person chose its delimiter. tick: gets the share that is done
     """
     read = read or ReadSpec()
     try:
         columns = _stream(file, path, tick, careful=not {"quoting", "quote_character"} & file.chosen)
     except _Doubt as doubt:
-        dialect = _decided_anew(file, doubt.line, read)
+        dialect = _detect_again(file, doubt.line, read)
         line = doubt.line if dialect.quote and file.dialect.sure else 0
         file = TextFile(
             file.path, file.detected, dialect, file.names, file.renamed, file.chosen, file.form, file.above,
@@ -64,8 +64,8 @@ def write(
     return file, columns
 
 
-def _decided_anew(file: TextFile, line: int, read: ReadSpec) -> Dialect:
-    """The dialect by what stands from a line on, of which the beginning of the file gave no notion."""
+def _detect_again(file: TextFile, line: int, read: ReadSpec) -> Dialect:
+    """Detects the dialect from a later line on, where the file differs from its beginning."""
     if file.dialect.sure and file.dialect.quote and file.dialect.delimiter != "\t":
         return file.dialect
     with encodings.open_text(file.path, file.detected, "") as stream:
@@ -81,7 +81,7 @@ def _decided_anew(file: TextFile, line: int, read: ReadSpec) -> Dialect:
 
 
 def _stream(file: TextFile, path: Path, tick: Callable[[float], None], careful: bool) -> StringColumns:
-    """Reads all rows. `careful`: raise _Doubt where the file is not what its beginning looked like."""
+    """Writes all rows. careful: raise _Doubt where the file contradicts the dialect of its beginning"""
     dialect = file.dialect
     rows: list[list[str]] = []
     size = line = 0
@@ -99,7 +99,7 @@ def _stream(file: TextFile, path: Path, tick: Callable[[float], None], careful: 
                 size += sum(map(len, row))
                 if len(rows) >= BATCH_ROWS or size >= BATCH_CHARACTERS:
                     columns.add(rows[:-MOST_BELOW])
-                    rows, size = rows[-MOST_BELOW:], 0  # they may be what stands below the table
+                    rows, size = rows[-MOST_BELOW:], 0  # the last rows may be a footer
                     tick(min(1.0, stream.buffer.tell() / total))
         except csv.Error as error:
             if "field larger" in str(error):
@@ -116,20 +116,20 @@ def _stream(file: TextFile, path: Path, tick: Callable[[float], None], careful: 
 
 
 def _rows(file: TextFile, stream: TextIO, careful: bool) -> Iterator[preambles.Row]:
-    """The rows of an open file, in its form."""
+    """Yields the rows of an open file."""
     dialect = file.dialect
     if file.form:
         return labelled.rows(file.form, lines_of(stream, dialect), len(file.names))
     lines = lines_of(stream, dialect)
     if careful and not dialect.sure:
-        lines = _watched(lines, f'{dialect.delimiter}"', dialect.skip)
+        lines = _watch_quotes(lines, f'{dialect.delimiter}"', dialect.skip)
     return dialects.numbered(lines, dialect, strict=careful, start=dialect.skip)
 
 
 def _body(file: TextFile, rows: Iterable[preambles.Row]) -> Iterator[tuple[int, list[str]]]:
-    """The rows after the header, each with the number of its first line.
+    """Yields the rows after the header, each with the number of its first line.
 
-    Blank lines, rows without any value and rows that are the header again are left out and counted.
+    Blank lines, rows without any value and repeated headers are left out and counted.
     """
     end = file.dialect.skip
     header, waiting = file.header, bool(file.header)
@@ -149,11 +149,11 @@ def _body(file: TextFile, rows: Iterable[preambles.Row]) -> Iterator[tuple[int, 
 
 
 def _fit(file: TextFile, row: list[str], line: int) -> None:
-    """Makes a row as wide as the header, in place, and counts it."""
+    """Makes a row as wide as the header, in place, and counts it as short or long."""
     width, delimiter = len(file.names), file.dialect.delimiter
     if len(row) > width and not any(row[width:]):
         del row[width:]
-        return  # delimiters at the end of the line, as spreadsheets leave them
+        return  # delimiters at the end of the line, as spreadsheets write them
     file.misfit = file.misfit or f"line {line:,}: {shortened(delimiter.join(row), 100)!r}"
     if len(row) < width:
         file.narrow.add(len(row))
@@ -169,7 +169,7 @@ def _fit(file: TextFile, row: list[str], line: int) -> None:
 
 
 def _check_fit(file: TextFile) -> None:
-    """Refuses a file of which most rows do not fit. Short rows of one width only lack their last values."""
+    """Raises DataError if most rows do not fit. Short rows of one width fit: they only lack their last values."""
     short = file.short[0] if len(file.narrow) > 1 or 1 in file.narrow else 0
     misfits = short + file.long[0]
     if misfits * 2 <= file.rows or "delimiter" in file.chosen or file.form:
@@ -185,9 +185,9 @@ def _check_fit(file: TextFile) -> None:
 
 
 def _drop_footer(file: TextFile, rows: list[list[str]], before: int) -> None:
-    """Takes off the rows below the table: of one value, and of the words of a footer.
+    """Removes the rows below the table: rows with one value that reads like a footer.
 
-    rows: the last ones; before: how many are written already
+    rows: the last rows; before: how many rows were written already
     """
     while rows and before + len(rows) > 1 and len(file.below) < MOST_BELOW and not file.form:
         values = [cell for cell in rows[-1] if cell]
@@ -201,8 +201,8 @@ def _drop_footer(file: TextFile, rows: list[list[str]], before: int) -> None:
         file.total = shortened(file.dialect.delimiter.join(rows[-1]), 60)
 
 
-def _watched(lines: Iterable[str], opening: str, start: int) -> Iterator[str]:
-    """Lines as they are; raises _Doubt at the first value that begins with a quote."""
+def _watch_quotes(lines: Iterable[str], opening: str, start: int) -> Iterator[str]:
+    """Yields lines unchanged; raises _Doubt at the first value that begins with a quote."""
     for number, line in enumerate(lines, start + 1):
         if '"' in line and (line[0] == '"' or opening in line):
             raise _Doubt(number)
@@ -212,6 +212,6 @@ def _watched(lines: Iterable[str], opening: str, start: int) -> Iterator[str]:
 def _too_long(path: Path, line: int) -> DataError:
     return DataError(
         f"{path.name} has a value of more than {dialects.MAX_CELL // 1024**2} million characters after line {line:,}; "
-        "either a quote is never closed there (close it, or turn quoted values off) or it is no table of texts",
+        "either a quote is never closed there (close it, or turn quoted values off) or it is not a table of texts",
         "data.read.quoting",
     )

@@ -1,5 +1,6 @@
-"""How a delimited text file is laid out: which character parts the columns, which encloses values, which escapes
-them. Where its table begins is found by `preamble`.
+"""Detects the dialect of a delimited text file: the delimiter, the quote and the escape character.
+
+`preamble` finds the beginning of the table.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ DELIMITERS = {
     "^": "a caret",
 }
 CONTROLS = "\x01\x1f"  # never part of a text
-RARE = "~^"  # tried where the usual four do not part every row
-MARKS = "\"'“"  # values may begin with; the last is never taken as a quote, as it ends with another
+RARE = "~^"  # tried if none of the usual four splits every row
+MARKS = "\"'“"  # that values may begin with; the last never encloses values, as its closing mark differs
 QUOTES = {'"': "double quotes", "'": "single quotes"}
 HINT = re.compile(r'"?sep=(?:(\\t)|([^\r\n]))"?[;,\t ]*(?=\r|\n|$)', re.IGNORECASE)
 MOST_ABOVE = 50  # rows above the table
@@ -38,9 +39,10 @@ MOST_ABOVE = 50  # rows above the table
 
 @dataclass(frozen=True)
 class Dialect:
-    """`quote` and `escape` are empty where there is none; `skip` counts the lines above the table.
+    """The dialect of a file.
 
-    `sure` is False while no quote was seen that could decide whether quotes enclose values.
+    quote, escape: empty if there is none; skip: the number of lines above the table
+    sure: False as long as no quote decides whether quotes enclose values
     """
 
     delimiter: str
@@ -49,32 +51,32 @@ class Dialect:
     header: bool = True
     skip: int = 0
     sure: bool = True
-    kept_quotes: str = ""  # a mark with which most values begin, and which is part of them
-    line_end: str = "\n"  # what ends a line where a value cannot hold one
+    kept_quotes: str = ""  # a mark that most values begin with, and that is part of them
+    line_end: str = "\n"  # if values cannot hold line ends
 
     @property
     def newline(self) -> str:
-        """As for `open`: where values may hold line ends, these are kept as they are."""
+        """The `newline` argument for `open`: keeps line ends unchanged if values may hold them."""
         return "" if self.quote or self.escape else self.line_end
 
 
 @dataclass(frozen=True)
 class Survey:
-    """What one way of reading makes of a text: rows of the most common width, and what does not fit."""
+    """The result of reading a text in one dialect: rows of the commonest width, and rows that do not fit."""
 
     width: int = 0
     rows: int = 0
     misfits: int = 0  # rows of another width
-    above: int = 0  # of these, how many stand before the first that fits
-    multiline: int = 0  # rows that go over several lines
+    above: int = 0  # misfits before the first row that fits
+    multiline: int = 0  # rows that span several lines
     faults: int = 0  # quotes that close in the middle of a value, or never
-    opened: dict[str, int] = field(default_factory=dict)  # by quote: values that begin with it
-    needless: dict[str, float] = field(default_factory=dict)  # by quote: of the column with the most, the share of
-    # its values that are enclosed in it without need
+    opened: dict[str, int] = field(default_factory=dict)  # quote → values that begin with it
+    needless: dict[str, float] = field(default_factory=dict)  # quote → share of values that it encloses needlessly, in
+    # the column that has the most of them
 
     @property
     def share(self) -> float:
-        """Of the rows from the first that fits on, the share that fits."""
+        """The share of rows that fit, from the first one that fits on."""
         rows = self.rows - self.above
         return 1 - (self.misfits - self.above) / rows if rows else 0.0
 
@@ -85,24 +87,24 @@ class Survey:
 
     @property
     def orderly(self) -> bool:
-        """Whether rows fit, but for a few below the table."""
+        """Whether all rows fit, except for a few that may stand below the table."""
         return not self.faults and self.width > 1 and self.stray <= max(min(2, self.rows // 8), self.rows // 100)
 
     def better_than(self, other: Survey) -> bool:
-        """Whether fewer rows are out of order."""
+        """Whether a smaller share of rows does not fit."""
         if self.faults or not self.rows:
             return False
         return bool(other.faults) or self.misfits * max(1, other.rows) < other.misfits * max(1, self.rows)
 
 
 def separator_hint(text: str) -> tuple[str | None, bool]:
-    """The delimiter that a first line `sep=;` names, as Excel reads and writes it, and whether there is such a line."""
+    """Returns the delimiter that Excel's first line `sep=;` names, and whether there is such a line."""
     match = HINT.match(text)
     return ("\t" if match[1] else match[2], True) if match else (None, False)
 
 
 def without_lines(text: str, count: int) -> str:
-    """A text without its first lines."""
+    """Removes the first lines of a text."""
     stream = io.StringIO(text, newline="")
     for _ in range(count):
         stream.readline()
@@ -110,10 +112,10 @@ def without_lines(text: str, count: int) -> str:
 
 
 def detect(text: str, cut: bool, suffix: str, read: ReadSpec) -> Dialect:
-    """The delimiter, quote and escape of the beginning of a file; header and preamble are decided by its rows.
+    """Detects the delimiter, quote and escape from the beginning of a file; not the header and preamble.
 
-    text: the first part of the file, decoded, from the first line that is read; cut: whether the file goes on;
-    suffix: `.csv` and so on; read: what a person chose, if anything.
+    text: the decoded beginning of the file, from the first line that is read; cut: whether the file continues
+    suffix: `.csv` and so on; read: the choices of a person
     """
     likely = {".csv": ",\t;|", ".tsv": "\t,;|"}.get(suffix, "\t,;|")
     line_end = "\n" if "\n" in text or "\r" not in text else "\r"
@@ -121,13 +123,13 @@ def detect(text: str, cut: bool, suffix: str, read: ReadSpec) -> Dialect:
     options = _options(text, cut, line_end, read.delimiter or [*controls, *likely], read)
     if read.delimiter is None and options[0][0] < 1:
         options = options + _options(text, cut, line_end, [c for c in RARE if c in text], read)
-        options.sort(key=lambda option: -option[0])  # stable: of equals the usual ones first
+        options.sort(key=lambda option: -option[0])  # stable, so that the usual delimiters win ties
     fit, dialect = options[0]
     if read.delimiter is None and fit <= 0:
-        named = [option for _, option in options if _first_is_named(text, option)]
-        if named:
-            return named[0]  # the rows do not fit, which `write` will say
-        # One column: part it by what does not occur in it.
+        with_header = [option for _, option in options if _first_is_named(text, option)]
+        if with_header:
+            return with_header[0]  # the rows do not fit, which `write` will report
+        # One column: choose a delimiter that does not occur.
         return decide(text, cut, line_end, next((d for d in likely if d not in text), "\t"), read)
     return dialect
 
@@ -135,18 +137,18 @@ def detect(text: str, cut: bool, suffix: str, read: ReadSpec) -> Dialect:
 def _options(
     text: str, cut: bool, line_end: str, delimiters: Iterable[str], read: ReadSpec
 ) -> list[tuple[float, Dialect]]:
-    """For each delimiter, how well it explains a text and with which quotes; the best first."""
+    """Returns the best dialect for each delimiter with how well it fits a text, the best first."""
     options = []
     for delimiter in delimiters:
         dialect = decide(text, cut, line_end, delimiter, read)
-        found = survey(text, dialect, cut)
-        fit = 0.0 if found.above and _is_one_name(text) else _fit(found)
+        result = survey(text, dialect, cut)
+        fit = 0.0 if result.above and _is_one_name(text) else _fit(result)
         options.append((fit, dialect))
     return sorted(options, key=lambda option: -option[0])
 
 
 def decide(text: str, cut: bool, line_end: str, delimiter: str, read: ReadSpec) -> Dialect:
-    """Which character encloses values and which escapes, by reading a text in each way."""
+    """Decides which characters enclose values and escape, by reading a text in each way."""
     literal = Dialect(delimiter, line_end=line_end, escape=read.escape_character or "")
     if read.quote_character or read.quoting is not None:
         quote = "" if read.quoting is False else read.quote_character or '"'
@@ -168,7 +170,7 @@ def decide(text: str, cut: bool, line_end: str, delimiter: str, read: ReadSpec) 
     if quoted.faults:
         return literal if plain.share >= 0.99 or delimiter == "\t" else enclosing
     if delimiter == "\t" and plain.misfits == 0 and plain.width > 1:
-        # Nothing needs the quotes. They enclose values if a whole column has them, else they are part of the text.
+        # The quotes are not needed. They enclose values if a whole column has them, else they are part of the text.
         return enclosing if quoted.multiline == 0 and needless > 0.5 else literal
     if plain.width == 1 and quoted.width == 1 and not quoted.multiline:
         return enclosing if needless > 0.5 else literal
@@ -176,7 +178,7 @@ def decide(text: str, cut: bool, line_end: str, delimiter: str, read: ReadSpec) 
 
 
 def _single_quotes(text: str, cut: bool, dialect: Dialect, plain: Survey, read: ReadSpec) -> Dialect | None:
-    """Single quotes as what encloses values, if they do in most rows: apostrophes are far more common."""
+    """Returns a dialect with single quotes if they enclose values in most rows; apostrophes are far more common."""
     if not plain.opened.get("'") or plain.opened["'"] * 2 < plain.rows - 1:
         return None
     dialect = _with_escape(text, cut, dialect, read)
@@ -185,18 +187,18 @@ def _single_quotes(text: str, cut: bool, dialect: Dialect, plain: Survey, read: 
 
 
 def _with_escape(text: str, cut: bool, dialect: Dialect, read: ReadSpec) -> Dialect:
-    """The dialect with a backslash that escapes quotes or delimiters, if that brings rows into order."""
+    """Adds a backslash as the escape of quotes or delimiters to a dialect, if more rows fit then."""
     special = [dialect.quote] if dialect.quote else [dialect.delimiter, "\n", "\r"]
     if read.escape_character is not None or not any(f"\\{c}" in text for c in special):
         return dialect
     escaping = replace(dialect, escape="\\")
     escaped, plain = survey(text, escaping, cut), survey(text, dialect, cut)
-    even = escaped.orderly and escaped.stray <= plain.stray  # nothing speaks against it
+    even = escaped.orderly and escaped.stray <= plain.stray  # no evidence against it
     return escaping if even or escaped.better_than(plain) else dialect
 
 
 def survey(text: str, dialect: Dialect, cut: bool = False) -> Survey:
-    """Reads text in one way and counts. `cut`: the text may end in the middle of a value."""
+    """Reads a text in one dialect and counts the rows that fit. cut: the text may end in the middle of a value"""
     widths: list[int] = []
     opened: Counter[str] = Counter()
     needless: Counter[tuple[str, int]] = Counter()
@@ -219,15 +221,15 @@ def survey(text: str, dialect: Dialect, cut: bool = False) -> Survey:
     return Survey(width, rows, rows - fitting, above, multiline, int(faults), dict(opened), shares)
 
 
-END = "\0end of file\0"  # a row of its own after the last, unless a quote is still open there
+END = "\0end of file\0"  # a row after the last one, unless a quote is still open there
 
 
 def numbered(
     lines: Iterable[str], dialect: Dialect, strict: bool = False, start: int = 0
 ) -> Iterator[tuple[int, int, list[str]]]:
-    """Rows that are not blank, each with the number of the line before it and of its last line. Raises csv.Error.
+    """Yields rows that are not blank, each with the number of the line before it and of its last line.
 
-    start: how many lines of the file come before the first of `lines`.
+    start: the number of lines in the file before the first of `lines`. Raises csv.Error.
     """
     before, delimiter = start, dialect.delimiter
     if not dialect.quote and not dialect.escape:
@@ -237,7 +239,7 @@ def numbered(
                 yield number - 1, number, text.split(delimiter)
         return
     reader = csv.reader(
-        chain(_protected(lines, dialect) if dialect.escape else lines, [END]),
+        chain(_protect(lines, dialect) if dialect.escape else lines, [END]),
         delimiter=delimiter, quotechar=dialect.quote or None, escapechar=dialect.escape or None,
         quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE, strict=strict,
     )  # fmt: skip
@@ -251,8 +253,8 @@ def numbered(
         before = start + reader.line_num
 
 
-def _protected(lines: Iterable[str], dialect: Dialect) -> Iterator[str]:
-    r"""Lines in which an escape that has nothing to escape (`\d`, `C:\new`) stays: the reader would take it away."""
+def _protect(lines: Iterable[str], dialect: Dialect) -> Iterator[str]:
+    r"""Doubles escapes that escape nothing (`\d`, `C:\new`), as the reader would remove them."""
     escape = dialect.escape
     special = re.escape(dialect.delimiter + dialect.quote + escape)
     pattern = re.compile(rf"{re.escape(escape)}([{special}\r\n])?")
@@ -275,8 +277,8 @@ def _first_is_named(text: str, dialect: Dialect) -> bool:
         return False
 
 
-def _fit(found: Survey) -> float:
-    """How well a delimiter explains a text: 0 for not at all, 1 for every row of one width above 1."""
-    if found.width < 2 or found.share < (0.8 if found.above else 0.5):
+def _fit(result: Survey) -> float:
+    """Returns how well a delimiter fits a text: 0 for not at all, 1 if all rows have one width above 1."""
+    if result.width < 2 or result.share < (0.8 if result.above else 0.5):
         return 0.0
-    return round(found.share - (0.2 if found.above else 0.0) - (0.3 if found.faults else 0.0), 4)
+    return round(result.share - (0.2 if result.above else 0.0) - (0.3 if result.faults else 0.0), 4)
