@@ -27,6 +27,7 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from core.data.browsing.label_counts import label_counts
 from core.settings import PROJECT
 
 ROWS, QUICK_ROWS, NEAR_ROWS, GROUP = 10_000_000, 1_000_000, 1_000_000, 100_000
@@ -180,7 +181,7 @@ def ours(file: Path) -> dict[str, Any]:
         for name, view in views.items():
             timed(times, name, partial(browse.page, prepared, "train", 0, 50, view))
             timed(times, f"{name}_next_page", partial(browse.page, prepared, "train", 50, 50, view))
-        timed(times, "first_figures", lambda: browse.label_counts(prepared, "train", "label"))
+        timed(times, "first_figures", lambda: label_counts(prepared, "train", "label"))
     return times
 
 

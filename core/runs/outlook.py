@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from core.data.browsing import browse
+from core.data.browsing.label_counts import EMPTY, MAX_LABELS, OTHER
 from core.data.dataset import Prepared
 from core.data.inspecting import label_check, vocabulary_fit
 from core.data.inspecting.label_check import Doubt
@@ -142,15 +142,15 @@ def advice(spec: RunSpec, language: str = "", prepared: Prepared | None = None) 
 
 
 def label_problem(column: str, counts: pd.DataFrame) -> tuple[Problem | None, Problem | None]:
-    """What makes a label column useless, and what makes it doubtful. `counts`: as `browse.label_counts` has them."""
-    real = counts[~counts["label"].isin([browse.EMPTY, browse.OTHER])]
+    """What makes a label column useless, and what makes it doubtful. `counts`: as `label_counts` has them."""
+    real = counts[~counts["label"].isin([EMPTY, OTHER])]
     field, rows = "data.label_column", int(counts["count"].sum())
     if rows and len(real) < LEAST_CLASSES:
         what = f"every row has the same value in {column!r}" if len(real) else f"{column!r} is empty in every row"
         return Problem(field, f"{what}, so there is nothing to learn; choose another column"), None
-    if (counts["label"] == browse.OTHER).any():
-        return None, Problem(field, f"{column!r} has more than {browse.MAX_LABELS} different values; is it a class?")
-    empty = int(counts.loc[counts["label"] == browse.EMPTY, "count"].sum())
+    if (counts["label"] == OTHER).any():
+        return None, Problem(field, f"{column!r} has more than {MAX_LABELS} different values; is it a class?")
+    empty = int(counts.loc[counts["label"] == EMPTY, "count"].sum())
     if empty:
         return None, Problem(field, f"{empty:,} of {rows:,} rows have no value in {column!r}; they are left out")
     return None, None

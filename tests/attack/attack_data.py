@@ -17,8 +17,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from core import seals
-from core.data.browsing import browse, sql
+from core.data.browsing import browse, database, sql
+from core.data.browsing.cells import CELL_CHARACTERS
 from core.data.browsing.export import export
+from core.data.browsing.samples import sample_texts
 from core.data.dataset import Prepared
 from core.data.loading import holdout
 from core.data.prepare import prepare
@@ -120,10 +122,10 @@ def _repeated_within_bounds(place: Place) -> None:
     """It is opened, and what a page shows of it stays small, by whatever link."""
     prepared = opened(place, file(place, "a.parquet", repeated("many words " * 150_000, 150)))
     name = next(iter(prepared.splits))
-    assert sum(map(len, browse.page(prepared, name, 0, 1000)["text"])) <= 150 * browse.CELL_CHARACTERS
+    assert sum(map(len, browse.page(prepared, name, 0, 1000)["text"])) <= 150 * CELL_CHARACTERS
     assert len(browse.row(prepared, name, 3)["text"]) <= browse.MOST_CHARACTERS
-    texts, sampled = browse.sample_texts(prepared, name, ["text"], 2000, 42)
-    assert sampled and sum(len(row[0]) for row in texts) <= browse.MOST_FETCHED + 2**27
+    texts, sampled = sample_texts(prepared, name, ["text"], 2000, 42)
+    assert sampled and sum(len(row[0]) for row in texts) <= database.MOST_FETCHED + 2**27
     assert next(len(batch) for batch in bounded.batches(prepared.splits[name].path, 20_000)) < 50
 
 

@@ -11,7 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data.browsing import browse, tokens
+from core.data.browsing import browse, database, tokens
+from core.data.browsing.cells import CELL_CHARACTERS
+from core.data.browsing.label_counts import EMPTY, MAX_LABELS, OTHER, label_counts
+from core.data.browsing.samples import sample_texts
 from core.data.prepare import prepare
 from core.errors import DataError
 from core.spec.run import DataSpec
@@ -61,8 +64,8 @@ def test_hostile_names_of_columns_and_files(table):
         for i, name in enumerate(HOSTILE):
             assert list(frame[name]) == [f"{i}-{row}" for row in range(10, 15)]
             assert browse.row(prepared, "train", 29)[name] == f"{i}-29"
-            assert browse.label_counts(prepared, "train", name)["count"].sum() == 30
-        assert len(browse.texts(prepared, "train", ["Text", "text"], sample=10)) == 10
+            assert label_counts(prepared, "train", name)["count"].sum() == 30
+        assert len(sample_texts(prepared, "train", ["Text", "text"], sample=10)[0]) == 10
 
 
 def test_every_kind_of_value_is_shown(table):
@@ -88,7 +91,7 @@ def test_every_kind_of_value_is_shown(table):
     )
     frame = browse.page(prepared, "train", 0)
     first = {name: frame[name].iloc[0] for name in frame}
-    assert len(first["long"]) == browse.CELL_CHARACTERS
+    assert len(first["long"]) == CELL_CHARACTERS
     assert first["long"].endswith("…")
     assert first["list"] == '["a", "b"]'
     assert json.loads(first["nested"]) == {"bytes": "2 bytes", "path": "p"}
@@ -111,26 +114,26 @@ def test_label_counts(table):
     )
 
     def counts(column):
-        return list(browse.label_counts(prepared, "train", column).itertuples(index=False, name=None))
+        return list(label_counts(prepared, "train", column).itertuples(index=False, name=None))
 
-    assert counts("label") == [(browse.EMPTY, 1), ("no", 1), ("yes", 2)]
-    assert counts("n") == [(9, 2), (10, 1), (browse.EMPTY, 1)]
+    assert counts("label") == [(EMPTY, 1), ("no", 1), ("yes", 2)]
+    assert counts("n") == [(9, 2), (10, 1), (EMPTY, 1)]
     assert counts("s")[0] == ("b", 2)
     assert counts("flag") == [(False, 1), (True, 3)]
 
 
 def test_many_labels_are_summed_up(table):
     prepared = table({"label": [f"l{i}" for i in range(200)] + ["top"] * 9})
-    counts = browse.label_counts(prepared, "train", "label")
-    assert len(counts) == browse.MAX_LABELS + 1
+    counts = label_counts(prepared, "train", "label")
+    assert len(counts) == MAX_LABELS + 1
     assert tuple(counts.iloc[0]) == ("top", 9)
-    assert counts.iloc[-1]["label"] == browse.OTHER
+    assert counts.iloc[-1]["label"] == OTHER
     assert counts["count"].sum() == 209
 
 
 def test_lengths(table, minilm):
     prepared = table({"a": ["hello world"] * 3000, "b": ["日本"] * 2999 + [None]})
-    found = browse.texts(prepared, "train", ["a", "b"], sample=1000)
+    found = sample_texts(prepared, "train", ["a", "b"], sample=1000)[0]
     assert len(found) == 1000
     assert {sum(len(text) for text in row) for row in found} <= {13, 11}
     part = tokens.token_lengths(prepared, "train", ["a"], minilm / "tokenizer.json", sample=1000)
@@ -153,7 +156,7 @@ def lengths(rows):
 
 def test_sampled_rows_are_spread_and_seeded(table):
     prepared = table({"a": ["x" * (i % 2000) for i in range(20_000)]}, row_group_size=2000)
-    first, same, other = (lengths(browse.texts(prepared, "train", ["a"], seed=s)) for s in (1, 1, 2))
+    first, same, other = (lengths(sample_texts(prepared, "train", ["a"], seed=s)[0]) for s in (1, 1, 2))
     assert np.array_equal(first, same)
     assert not np.array_equal(first, other)
     assert 800 < first.mean() < 1200
@@ -162,7 +165,7 @@ def test_sampled_rows_are_spread_and_seeded(table):
 def test_a_connection_reaches_nothing_else(table, tmp_path):
     prepared = table({"a": ["x"]})
     (tmp_path / "secret.csv").write_text("s\n1\n")
-    with browse._connection(prepared.splits["train"]) as (connection, _):
+    with database.connect(prepared.splits["train"]) as (connection, _):
         import duckdb
 
         for sql in (
@@ -182,8 +185,8 @@ def test_what_is_not_there(table):
     for call, sentence in [
         (lambda: browse.page(prepared, "nope", 0), "the splits are train"),
         (lambda: browse.row(prepared, "train", 1), "rows 0 to 0"),
-        (lambda: browse.label_counts(prepared, "train", "nope"), "the columns are a"),
-        (lambda: browse.texts(prepared, "train", ["nope"]), "the columns are a"),
+        (lambda: label_counts(prepared, "train", "nope"), "the columns are a"),
+        (lambda: sample_texts(prepared, "train", ["nope"])[0], "the columns are a"),
     ]:
         with pytest.raises(DataError, match=sentence):
             call()

@@ -17,8 +17,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data.browsing import browse
+from core.data.browsing import browse, matches
+from core.data.browsing.cells import CELL_CHARACTERS
 from core.data.browsing.export import export
+from core.data.browsing.label_counts import label_counts
 from core.data.browsing.view import View
 from core.data.inspecting.problems.inspection import inspect
 from core.data.inspecting.profile import profile
@@ -147,13 +149,13 @@ def test_what_is_strange_is_shown_harmlessly(case: str, tmp_path: Path, settings
     rows = prepared.splits["train"].rows
     frame = browse.page(prepared, "train", 0, 50)
     assert len(frame) == min(50, rows) and list(frame.columns) == names
-    assert all(len(str(v)) <= browse.CELL_CHARACTERS for v in frame.to_numpy().flatten())
+    assert all(len(str(v)) <= CELL_CHARACTERS for v in frame.to_numpy().flatten())
     assert browse.row(prepared, "train", 0).keys() == set(names)
     last = names[-1]
-    assert browse.label_counts(prepared, "train", last)["count"].sum() == rows
+    assert label_counts(prepared, "train", last)["count"].sum() == rows
     for view in (View(sort=names[0]), View(search="DROP TABLE data")):
         try:
-            assert len(browse.matching(prepared, "train", view)) <= rows
+            assert len(matches.row_numbers(prepared, "train", view)) <= rows
         except TunedeckError as error:
             assert "no text column" in str(error)
     texts = tuple(c.name for c in prepared.columns if c.kind == "text" and c.name != last)[:1]

@@ -14,7 +14,7 @@ import pytest
 
 from core import files, seals
 from core.data import prepare as prepared
-from core.data.browsing import browse, export, tokens
+from core.data.browsing import database, export, matches, tokens
 from core.data.browsing.view import View
 from core.data.dataset import Prepared
 from core.data.inspecting import profile, reviews
@@ -196,7 +196,7 @@ def keys(dataset: Prepared, settings: Settings) -> Any:
 
 def view(dataset: Prepared, settings: Settings) -> Any:
     seen = View(where=(Condition(column="label", values=("good",)),), sort="text", descending=True)
-    return browse.matching(dataset, "train", seen).tolist()
+    return matches.row_numbers(dataset, "train", seen).tolist()
 
 
 def vocabulary(dataset: Prepared, settings: Settings) -> Any:
@@ -230,7 +230,7 @@ def loaded_rows(dataset: Prepared, settings: Settings) -> Any:
 
 
 KEPT: dict[str, Callable[[Prepared, Settings], Any]] = {
-    "keys-*.npy": keys, f"{browse.VIEWS}/*.npy": view, "scratch-*.json": vocabulary, "profile-*.json": profiled,
+    "keys-*.npy": keys, f"{database.SPILL}/*.npy": view, "scratch-*.json": vocabulary, "profile-*.json": profiled,
     "problems-*.json": findings, "exports/*.csv": exported, "train-*.arrow": loaded_rows,
 }  # fmt: skip
 
@@ -259,7 +259,7 @@ def test_it_is_used_again_while_it_is_whole(
     dataset = prepare(source, settings)
     expected = {pattern: made(dataset, settings) for pattern, made in KEPT.items() if "arrow" not in pattern}
     for module, name in (
-        (browse, "_matching"),
+        (matches, "_search"),
         (holdout, "text_keys"),
         (profile, "_split"),
         (inspection, "near_copies"),

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.data.browsing import browse, export, sql
+from core.data.browsing.label_counts import label_counts
 from core.data.dataset import Prepared
 from core.data.loading import labels
 from core.data.loading.load import Loaded, load
@@ -128,7 +129,7 @@ def test_pages_sql_and_export_read_the_same_names(folder, settings: Settings) ->
     wanted = ["mixed", *WANTED[1:]]
     assert classes_of(prepared) == ("neg", "pos", "mixed")
     assert names_of(prepared, "test") == wanted
-    counts = browse.label_counts(prepared, "test", "label")
+    counts = label_counts(prepared, "test", "label")
     assert dict(zip(counts["label"], counts["count"], strict=True)) == {n: wanted.count(n) for n in NAMES}
     answer = sql.run(prepared, "SELECT label FROM test")
     assert pq.read_table(answer.path)["label"].to_pylist() == wanted

@@ -11,7 +11,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data.browsing import browse
+from core.data.browsing import browse, matches
+from core.data.browsing.label_counts import label_counts
+from core.data.browsing.samples import sample_texts
 from core.data.browsing.view import View
 from core.data.inspecting import profile
 from core.data.inspecting.problems import inspection
@@ -105,8 +107,8 @@ def test_a_type_works_as_a_label_everywhere(case, tmp_path, settings):
     name = result.label_names[row["label"]]
     if kind not in ("boolean", "float") and case != "decimal256":  # DuckDB reads those decimals as floats
         view = View(where=(Condition(column="label", op="is", values=(name,)),))
-        assert row["row"] in browse.matching(result.prepared, "train", view).tolist()
-    counts = browse.label_counts(result.prepared, "train", "label")
+        assert row["row"] in matches.row_numbers(result.prepared, "train", view).tolist()
+    counts = label_counts(result.prepared, "train", "label")
     assert counts["count"].tolist() == [20, 20]
     inspection.inspect(result.prepared, data)
     made = profile.profile(result.prepared, ["text"], "label", None)
@@ -120,7 +122,7 @@ def test_a_type_works_as_text(case, tmp_path, settings):
     prepared = prepare(data, settings)
     table = pq.read_table(prepared.splits["train"].path)
     assert sorted(set(types.as_text(table["text"]).to_pylist())) == sorted(names)
-    assert browse.texts(prepared, "train", ["text"])
+    assert sample_texts(prepared, "train", ["text"])[0]
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -200,10 +202,10 @@ def test_not_a_number_is_no_label_and_does_not_hide_the_column(tmp_path, setting
     prepared = prepare(spec(values, tmp_path / "d.parquet"), settings)
     assert prepared.label_guess == "label"
     assert labels.classes(prepared, "train", "label").names == ("0", "1")
-    counts = browse.label_counts(prepared, "train", "label")
+    counts = label_counts(prepared, "train", "label")
     assert dict(zip(map(str, counts["label"]), counts["count"], strict=True))["(empty)"] == 400
     view = View(where=(Condition(column="label", op="missing"),))
-    assert len(browse.matching(prepared, "train", view)) == 400
+    assert len(matches.row_numbers(prepared, "train", view)) == 400
 
 
 def test_numbers_in_lists_stay_as_they_are_written(opened):

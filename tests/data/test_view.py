@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data.browsing import browse
+from core.data.browsing import browse, database, matches
+from core.data.browsing.cells import CELL_CHARACTERS
 from core.data.browsing.view import View, from_link, to_link
 from core.data.dataset import Prepared
 from core.data.prepare import prepare
@@ -102,7 +103,7 @@ CASES: list[tuple[View, Any]] = [
 def test_a_view_shows_the_rows_that_pandas_finds(asked: View, expected: Any, prepared: Prepared, frame: Any) -> None:
     numbers = np.flatnonzero(expected(frame).to_numpy(dtype=bool))
     assert 0 < len(numbers) < ROWS, "the case says something"
-    found = browse.matching(prepared, "train", asked)
+    found = matches.row_numbers(prepared, "train", asked)
     assert found.tolist() == numbers.tolist()
     page = browse.page(prepared, "train", 5, 7, asked)
     assert page.index.tolist() == numbers[5:12].tolist()
@@ -112,7 +113,7 @@ def test_a_view_shows_the_rows_that_pandas_finds(asked: View, expected: Any, pre
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("column", ["price", "text", "open"])
 def test_sorting(column: str, descending: bool, prepared: Prepared, frame: pd.DataFrame) -> None:
-    found = browse.matching(prepared, "train", view(sort=column, descending=descending))
+    found = matches.row_numbers(prepared, "train", view(sort=column, descending=descending))
     ordered = frame.sort_values(column, ascending=not descending, kind="stable", na_position="last")
     if column == "text":  # by code points, as in the file; pandas may order otherwise
         ordered = frame.loc[
@@ -127,16 +128,16 @@ def test_sorting(column: str, descending: bool, prepared: Prepared, frame: pd.Da
 
 def test_a_view_is_found_once_and_kept(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
     asked = view(search="food")
-    first = browse.matching(prepared, "train", asked)
-    monkeypatch.setattr(browse, "query", lambda *a, **k: pytest.fail("looked for again"))
-    assert browse.matching(prepared, "train", asked).tolist() == first.tolist()
+    first = matches.row_numbers(prepared, "train", asked)
+    monkeypatch.setattr(database, "query", lambda *a, **k: pytest.fail("looked for again"))
+    assert matches.row_numbers(prepared, "train", asked).tolist() == first.tolist()
 
 
 def test_kept_views_stay_few(prepared: Prepared, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(browse, "MOST_VIEWS", 3)
+    monkeypatch.setattr(matches, "MOST_VIEWS", 3)
     for word in ("a", "b", "c", "d", "e"):
-        browse.matching(prepared, "train", view(search=word))
-    assert len(list((prepared.folder / browse.VIEWS).glob("*.npy"))) == 3
+        matches.row_numbers(prepared, "train", view(search=word))
+    assert len(list((prepared.folder / database.SPILL).glob("*.npy"))) == 3
 
 
 def test_what_takes_too_long_ends_with_a_sentence(prepared: Prepared) -> None:
@@ -144,7 +145,7 @@ def test_what_takes_too_long_ends_with_a_sentence(prepared: Prepared) -> None:
         return "SELECT count(*) FROM range(100000) a, range(10000000) b WHERE a.range * b.range = 3", []
 
     with pytest.raises(DataError, match="longer than 0 seconds"):
-        list(browse.query(prepared, "train", slow, most_s=0.2))
+        list(database.query(prepared, "train", slow, most_s=0.2))
 
 
 @pytest.mark.parametrize(
@@ -160,7 +161,7 @@ def test_what_takes_too_long_ends_with_a_sentence(prepared: Prepared) -> None:
 )
 def test_what_cannot_be_asked_is_explained(asked: View, says: str, prepared: Prepared) -> None:
     with pytest.raises(DataError, match=says):
-        browse.matching(prepared, "train", asked)
+        matches.row_numbers(prepared, "train", asked)
 
 
 @pytest.mark.parametrize(
@@ -199,5 +200,5 @@ def test_hits_are_marked_where_they_are(prepared: Prepared, tmp_path: Any, setti
     pq.write_table(pa.table({"text": ["word " * 300 + "Needle" + " word" * 300, "needle"]}), path)
     long = prepare(DataSpec(source="file", path=str(path)), settings)
     cells = browse.page(long, "train", 0, 9, view(search="needle"))["text"].tolist()
-    assert "«Needle»" in cells[0][:60] and cells[0].startswith("…") and len(cells[0]) <= browse.CELL_CHARACTERS
+    assert "«Needle»" in cells[0][:60] and cells[0].startswith("…") and len(cells[0]) <= CELL_CHARACTERS
     assert cells[1] == "«needle»"

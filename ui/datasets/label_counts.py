@@ -5,15 +5,15 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.data.browsing import browse
+from core.data.browsing import label_counts as counting
 from core.data.dataset import Prepared
 
 
 def label_counts(column: str, prepared: Prepared, split: str) -> pd.DataFrame:
-    """The columns label and count, as `browse.label_counts` has them. Raises DataError."""
+    """The columns label and count, as `counting.label_counts` has them. Raises DataError."""
     return _counts(prepared.fingerprint, split, column, prepared)
 
 
 @st.cache_data(max_entries=32, show_spinner=False)
 def _counts(fingerprint: str, split: str, column: str, _prepared: Prepared) -> pd.DataFrame:
-    return browse.label_counts(_prepared, split, column)
+    return counting.label_counts(_prepared, split, column)

@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from core.data.browsing import browse
+from core.data.browsing.label_counts import EMPTY, MAX_LABELS, OTHER
 from core.data.dataset import Prepared
 from core.errors import TunedeckError
 from core.figures.data import bar_labels, label_bars
@@ -44,18 +44,18 @@ def show(column: str | None, prepared: Prepared, split: str) -> None:
         sentence.caption("This split has no rows.")
         return
     sentence.markdown(_said(first), width="content")
-    many = bool((first["label"] == browse.OTHER).any())
+    many = bool((first["label"] == OTHER).any())
     if many:
         st.caption(f"The {FEW} most frequent:")
-    most = FEW if many else browse.MAX_LABELS + 2
+    most = FEW if many else MAX_LABELS + 2
     key = f"label_bars_{prepared.fingerprint}_{dataset_view.turn(prepared)}"
     st.plotly_chart(
-        label_bars(counts, shares=len(splits) > 1, most=most, without=browse.OTHER),
+        label_bars(counts, shares=len(splits) > 1, most=most, without=OTHER),
         key=key,
         config={"displayModeBar": False},
         alt=f"How often each label of {column} occurs",
         selection_mode="points",
-        on_select=partial(_clicked, key, bar_labels(counts, most, browse.OTHER), column, prepared, splits),
+        on_select=partial(_clicked, key, bar_labels(counts, most, OTHER), column, prepared, splits),
     )
     st.caption("Click a bar to see its rows.")
 
@@ -67,7 +67,7 @@ def _clicked(key: str, labels: list[str], column: str, prepared: Prepared, split
         return
     label = labels[int(points[0]["point_index"])]
     split = splits[int(points[0]["curve_number"])]
-    missing = label == browse.EMPTY
+    missing = label == EMPTY
     condition = Condition(column=column, op="missing") if missing else Condition(column=column, values=(label,))
     dataset_columns.set_split(split, prepared)
     dataset_view.add(condition, prepared, split)
@@ -76,10 +76,10 @@ def _clicked(key: str, labels: list[str], column: str, prepared: Prepared, split
 
 def _said(counts: pd.DataFrame) -> str:
     """The numbers in a sentence: classes, the commonest, and what that makes guessing worth."""
-    real = counts[~counts["label"].isin([browse.OTHER, browse.EMPTY])]
-    if (counts["label"] == browse.OTHER).any():
+    real = counts[~counts["label"].isin([OTHER, EMPTY])]
+    if (counts["label"] == OTHER).any():
         return (
-            f"**More than {browse.MAX_LABELS} different values.** A label has a few that repeat; "
+            f"**More than {MAX_LABELS} different values.** A label has a few that repeat; "
             "with very many this is rather an id, a number or free text."
         )
     if len(real) == 1:

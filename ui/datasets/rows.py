@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.data.browsing import browse
+from core.data.browsing import browse, matches
 from core.data.browsing.view import View, from_link, hits, to_link
 from core.data.dataset import Prepared
 from core.errors import TunedeckError
@@ -44,7 +44,7 @@ def _rows(data: DataSpec, prepared: Prepared, split: str) -> None:
     view = dataset_view.controls(prepared, split)
     try:
         with st.spinner("Looking through the rows") if not view.is_whole else nullcontext():
-            shown = total if view.is_whole else len(browse.matching(prepared, split, view))
+            shown = total if view.is_whole else len(matches.row_numbers(prepared, split, view))
         key = f"rows_{prepared.fingerprint}_{split}_{hashlib.sha256(to_link(view).encode()).hexdigest()[:8]}"
         if not shown:
             st.info(f"None of the {total:,} rows of {plain(split)} is like that.", icon=":material/search_off:")

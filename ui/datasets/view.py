@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import streamlit as st
 
-from core.data.browsing import browse
-from core.data.browsing.view import MAX_VIEW_CONDITIONS, View
+from core.data.browsing.label_counts import EMPTY, OTHER
+from core.data.browsing.view import MAX_VIEW_CONDITIONS, WHOLE, View
 from core.data.dataset import Column, Prepared
 from core.errors import SpecError, TunedeckError
 from core.spec.run import DataSpec, build
@@ -42,7 +42,7 @@ OTHER_KINDS = ("contains", "length", "missing")
 
 def current(prepared: Prepared) -> View:
     """The view of this dataset that the session has, all rows if none."""
-    return cast(View, state.widget(_key("view", prepared)) or browse.WHOLE)
+    return cast(View, state.widget(_key("view", prepared)) or WHOLE)
 
 
 def set_view(view: View, prepared: Prepared, split: str) -> None:
@@ -259,7 +259,7 @@ def offered(name: str, prepared: Prepared, split: str) -> list[str]:
         labels = label_counts(column.name, prepared, split)["label"]
     except TunedeckError:
         return []
-    return [str(label) for label in labels if label not in (browse.EMPTY, browse.OTHER)]
+    return [str(label) for label in labels if label not in (EMPTY, OTHER)]
 
 
 def turn(prepared: Prepared) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.data.browsing import browse
+from core.data.browsing import matches
 from core.data.browsing.view import View
 from core.errors import TunedeckError
 from core.evaluation import lookup
@@ -117,7 +117,7 @@ def _measure(judged: Judged, view: View, key: str) -> None:
     prepared = dataset_of(judged)
     assert prepared is not None
     try:
-        wanted = browse.matching(prepared, judged.found["split"], view)
+        wanted = matches.row_numbers(prepared, judged.found["split"], view)
     except TunedeckError as error:
         show_error(error)
         return

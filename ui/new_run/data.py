@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.data import selection
-from core.data.browsing import browse
+from core.data.browsing.label_counts import EMPTY, OTHER
 from core.data.dataset import Prepared
 from core.data.loading import holdout
 from core.data.reading.files import split_of
@@ -49,7 +49,7 @@ def classes(data: DataSpec, prepared: Prepared | None) -> list[str]:
         labels = label_counts(column, prepared, split)["label"]
     except DataError:
         return []
-    return [name for name in labels if name not in (browse.EMPTY, browse.OTHER)]
+    return [name for name in labels if name not in (EMPTY, OTHER)]
 
 
 def _final_test(data: DataSpec, prepared: Prepared) -> None:

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from core.access.rules import check
-from core.data.browsing import browse
+from core.data.browsing import cells
+from core.data.browsing.cells import CELL_CHARACTERS
 from core.data.dataset import Prepared
 from core.data.reading.tables import parquet
 from core.errors import DataError
@@ -127,7 +128,7 @@ def page(answer: Answer, offset: int, limit: int) -> pd.DataFrame:
         raise DataError(f"the result cannot be shown ({str(error)[:120]}); run the query again") from None
     for name in frame.columns:
         if frame[name].dtype == object or str(frame[name].dtype) in ("str", "string"):
-            frame[name] = pd.Series([browse.cell(value) for value in frame[name]], frame.index, frame[name].dtype)
+            frame[name] = pd.Series([cells.cell(value) for value in frame[name]], frame.index, frame[name].dtype)
     frame.index = range(offset, offset + len(frame))
     return frame
 
@@ -149,7 +150,7 @@ def _cut(table: pa.Table) -> pa.Table:
 
     for place, field in enumerate(table.schema):
         if pa.types.is_string(field.type):
-            cut = pc.utf8_slice_codeunits(table.column(place), 0, browse.CELL_CHARACTERS + 1)
+            cut = pc.utf8_slice_codeunits(table.column(place), 0, CELL_CHARACTERS + 1)
             table = table.set_column(place, field, cut)
     return table
 

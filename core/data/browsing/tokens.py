@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, cast
 
 from core import seals
-from core.data.browsing import browse
+from core.data.browsing import database
+from core.data.browsing.samples import sample_texts
 from core.data.browsing.token_process import open_limited
 from core.data.dataset import Prepared
 from core.errors import DataError
@@ -58,7 +59,7 @@ def tokenizer_for(
     key = hashlib.sha256(repr((split, tuple(columns))).encode()).hexdigest()[:12]
     path = prepared.folder / f"scratch-{key}.json"
     if seals.info(path) is None:
-        texts = browse.texts(prepared, split, columns, SCRATCH_TEXTS)
+        texts = sample_texts(prepared, split, columns, SCRATCH_TEXTS)[0]
         words = [text for row in texts for text in row if text.strip()]
         if not words:
             raise DataError("all texts in these columns are empty; choose another text column", "data.text_columns")
@@ -72,7 +73,7 @@ def token_lengths(
     """Returns the lengths of texts in tokens, special tokens included and before any truncation."""
     import numpy as np
 
-    texts, sampled = browse.sample_texts(prepared, split, columns, sample, seed)
+    texts, sampled = sample_texts(prepared, split, columns, sample, seed)
     lengths = open_limited(tokenizer_json).lengths(texts)
     return Lengths(np.array(lengths, dtype=np.int64), prepared.splits[split].rows, sampled)
 
@@ -89,7 +90,7 @@ def character_lengths(prepared: Prepared, split: str, column: str, most: int = 1
             raise DataError(f"the split {split!r} has no column {column!r}; choose another")
         return f"SELECT coalesce(length(CAST({names[column]} AS VARCHAR)), 0) FROM data{sample}", []
 
-    parts = [values for (values,) in browse.query(prepared, split, sql)]
+    parts = [values for (values,) in database.query(prepared, split, sql)]
     lengths = np.concatenate(parts).astype(np.int64) if parts else np.empty(0, np.int64)
     return Lengths(lengths, rows, rows > most)
 

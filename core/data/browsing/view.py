@@ -59,6 +59,9 @@ class View(Section):
         return self.model_copy(update={"where": self.where[:number] + self.where[number + 1 :]})
 
 
+WHOLE = View()
+
+
 def to_link(view: View) -> str:
     """Writes a view as short text for a URL; empty for all rows."""
     changed = view.model_dump(exclude_defaults=True, mode="json")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from functools import cache
 from typing import Any
 
-from core.data.browsing import browse
+from core.data.browsing.samples import sample_texts
 from core.data.dataset import Prepared
 from core.errors import DataError
 from core.spec.run import DataSpec
@@ -30,7 +30,7 @@ def languages_of(rows: Iterable[Sequence[str]]) -> dict[str, int]:
 
 def sampled(prepared: Prepared, split: str, columns: Sequence[str], rows: int) -> dict[str, int]:
     """Counts the rows of a sample of a split by language, the commonest first. Raises DataError."""
-    return languages_of(browse.sample_texts(prepared, split, columns, rows, SEED)[0])
+    return languages_of(sample_texts(prepared, split, columns, rows, SEED)[0])
 
 
 def main_language(data: DataSpec, prepared: Prepared, split: str, columns: Sequence[str]) -> str:

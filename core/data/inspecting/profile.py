@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core import seals
-from core.data.browsing import browse
+from core.data.browsing import database
+from core.data.browsing.label_counts import MAX_LABELS, label_counts
+from core.data.browsing.samples import sample_texts
 from core.data.browsing.token_process import open_limited
 from core.data.browsing.tokens import tokenizer_for
 from core.data.dataset import Column, Prepared, Progress, ignore
@@ -163,7 +165,7 @@ def _split(
         progress("Measuring the texts", 0.45)
         statistics["texts"][name] = _text(prepared, split, name)
     if label in kinds:
-        counts = browse.label_counts(prepared, split, str(label))
+        counts = label_counts(prepared, split, str(label))
         statistics["labels"] = [
             {"label": str(name), "rows": int(n)} for name, n in zip(counts["label"], counts["count"], strict=True)
         ]
@@ -187,12 +189,8 @@ def _columns(prepared: Prepared, split: str, columns: Sequence[Column], kinds: d
         entry: dict[str, Any] = {"kind": column.kind, "type": str(kinds[column.name]), "missing": missing, **numbers}
         if distinct is not None:
             entry["distinct"] = int(distinct)
-        if (
-            column.kind in types.PLAIN
-            and column.kind not in ("integer", "float")
-            and entry["distinct"] <= browse.MAX_LABELS
-        ):
-            counts = browse.label_counts(prepared, split, column.name).sort_values("count", ascending=False)
+        if column.kind in types.PLAIN and column.kind not in ("integer", "float") and entry["distinct"] <= MAX_LABELS:
+            counts = label_counts(prepared, split, column.name).sort_values("count", ascending=False)
             entry["top"] = [
                 {"value": str(value), "rows": int(n)} for value, n in zip(counts["label"], counts["count"], strict=True)
             ][:TOP]
@@ -230,7 +228,7 @@ def _row(prepared: Prepared, split: str, measures: Mapping[str, Mapping[str, str
         parts = [part.replace("{}", names[column]) for column, inner in measures.items() for part in inner.values()]
         return f"SELECT {', '.join(parts)} FROM data", []
 
-    (values,) = browse.query(prepared, split, sql)
+    (values,) = database.query(prepared, split, sql)
     return [_number(value[0]) for value in values]
 
 
@@ -254,7 +252,7 @@ def _text(prepared: Prepared, split: str, name: str) -> dict[str, Any]:
     lengths = {unit: _lengths(*numbers[start : start + 4]) for unit, start in (("characters", 0), ("words", 4))}
     sample = f"(SELECT {{}} AS t FROM data USING SAMPLE reservoir({TOKEN_SAMPLE} ROWS) REPEATABLE (42))"
     occurs = [f"count(*) FILTER (WHERE regexp_matches(t, '{pattern}'))" for pattern in SCRIPTS.values()]
-    (row,) = browse.query(
+    (row,) = database.query(
         prepared, split,
         lambda columns: (
             f"SELECT count(*), {', '.join(occurs)} FROM {sample.replace('{}', text.replace('{}', columns[name]))}", [],
@@ -314,7 +312,7 @@ def _batches(prepared: Prepared, split: str, texts: Sequence[str], wanted: int) 
     """Yields the texts of all rows, or of a sample of `wanted` rows, in batches."""
     total = prepared.splits[split].rows
     if wanted < total:
-        rows, _ = browse.sample_texts(prepared, split, texts, wanted, 42)
+        rows, _ = sample_texts(prepared, split, texts, wanted, 42)
         for start in range(0, len(rows), BATCH):
             yield rows[start : start + BATCH]
         return

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.data.browsing import browse
+from core.data.browsing.samples import sample_texts
 from core.data.browsing.token_process import open_limited
 from core.data.dataset import Prepared
 from core.models import names as models
@@ -80,7 +80,7 @@ def read(rows: Sequence[Sequence[str]], ids: Ids, unknown: Sequence[int], vocabu
 def read_split(prepared: Prepared, split: str, columns: Sequence[str], tokenizer_json: Path) -> Reading:
     """Tokenizes a sample of a split and counts the result. Raises DataError."""
     tokenizer = open_limited(tokenizer_json)
-    rows, _ = browse.sample_texts(prepared, split, columns, TEXTS, SEED)
+    rows, _ = sample_texts(prepared, split, columns, TEXTS, SEED)
     return read(rows, tokenizer.ids, tokenizer.unknown, tokenizer.vocabulary)
 
 

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core import seals
-from core.data.browsing import browse
+from core.data.browsing import database
 from core.data.dataset import Prepared
 from core.data.preparing.repeats import text_keys
 from core.data.reading.tables import parquet
@@ -41,7 +41,7 @@ def keys_of(prepared: Prepared, split: str, texts: Sequence[str]) -> np.ndarray:
             return kept
     except (OSError, ValueError):
         pass
-    parts = [part for _, part in browse.query(prepared, split, text_keys(prepared, texts))]
+    parts = [part for _, part in database.query(prepared, split, text_keys(prepared, texts))]
     keys = np.unique(np.concatenate(parts)).astype(np.uint64) if parts else np.empty(0, np.uint64)
     with seals.sealed_file(path) as partial, partial.open("wb") as file:
         np.save(file, keys, allow_pickle=False)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from core.data.browsing import browse
+from core.data.browsing import database
 from core.data.dataset import Prepared, Progress
 from core.errors import DataError
 from core.spec.steps import Deduplicate, DropConflicts, DropLeaks
@@ -59,7 +59,7 @@ def mask_of(prepared: Prepared, split: str, sql: Callable[[dict[str, str]], tupl
     import numpy as np
 
     mask = np.zeros(prepared.splits[split].rows, dtype=bool)
-    for (numbers,) in browse.query(prepared, split, sql):
+    for (numbers,) in database.query(prepared, split, sql):
         mask[numbers] = True
     return mask
 
@@ -107,8 +107,8 @@ def without_leaks(prepared: Prepared, step: DropLeaks, progress: Progress) -> np
                 mask[[number for split, number in group if split == step.split]] = False
         return mask
     keys = text_keys(prepared, step.columns)
-    parts = [part for name in others for _, part in browse.query(prepared, name, keys)]
+    parts = [part for name in others for _, part in database.query(prepared, name, keys)]
     elsewhere = np.concatenate(parts) if parts else np.empty(0, np.uint64)
-    for numbers, here in browse.query(prepared, step.split, keys):
+    for numbers, here in database.query(prepared, step.split, keys):
         mask[numbers[np.isin(here, elsewhere)]] = False
     return mask

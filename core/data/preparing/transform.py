@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.data.browsing import browse
+from core.data.browsing import cells
 from core.data.browsing.view import conditions_sql
 from core.data.dataset import Column as DataColumn
 from core.data.dataset import Prepared, Progress, ignore
@@ -461,6 +461,6 @@ def _changed_labels(prepared: Prepared, step: CorrectLabels, made: Plan) -> tupl
             texts = types.plain(table.column(step.columns[0])).to_pylist()
             for old, new, text in zip(*pairs, texts, strict=True):
                 if old != new and len(found) < EXAMPLES:
-                    shown = [browse.cell(value, column.names if column else None) for value in (old, new)]
+                    shown = [cells.cell(value, column.names if column else None) for value in (old, new)]
                     found.append((f"{shown[0]}: {text}", f"{shown[1]}: {text}"))
     return tuple(found)

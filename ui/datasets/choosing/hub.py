@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.data.browsing import browse
+from core.data.browsing import cells
 from core.data.reading import hub_preview as hub_browse
 from core.data.reading.hub_preview import PREVIEWED, DatasetEntry, DatasetOverview
 from core.errors import TunedeckError
@@ -136,4 +136,4 @@ def _preview(found: DatasetOverview) -> None:
 @st.cache_data(ttl=KEPT_S, max_entries=20, show_spinner=False)
 def _rows(name: str, commit: str, file: str, _found: DatasetOverview) -> pd.DataFrame:
     rows = hub_browse.preview(_found, file)
-    return pd.DataFrame([{key: browse.cell(value) for key, value in row.items()} for row in rows])
+    return pd.DataFrame([{key: cells.cell(value) for key, value in row.items()} for row in rows])

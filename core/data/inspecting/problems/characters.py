@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
-from core.data.browsing import browse
+from core.data.browsing import database
 from core.data.dataset import Prepared
 from core.data.inspecting.problems.counting import EXAMPLES, MANY, Names, about, rows_where, splits_with
 from core.data.inspecting.problems.finding import Finding
@@ -58,7 +58,7 @@ def _suspects(prepared: Prepared, split: str, column: str) -> Suspects:
         return f"SELECT n, {names[column]} FROM data WHERE {where} LIMIT {SAMPLED_TEXTS}", []
 
     suspects = Suspects()
-    for numbers, values in browse.query(prepared, split, broken):
+    for numbers, values in database.query(prepared, split, broken):
         suspects.looked_at += len(numbers)
         for number, text in zip(numbers.tolist(), values.tolist(), strict=True):
             if (fixed := fix_encoding(text)) != text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from core.data.browsing import browse
+from core.data.browsing import database
 from core.data.dataset import Prepared
 from core.data.inspecting.problems.counting import Names, has_columns
 from core.data.inspecting.problems.finding import Finding
@@ -59,7 +59,7 @@ def _distinct(prepared: Prepared, split: str, names: Sequence[str]) -> list[int]
         def query(selected: Names, part: Sequence[str] = part) -> tuple[str, list[Any]]:
             return f"SELECT {', '.join(f'approx_count_distinct({selected[name]})' for name in part)} FROM data", []
 
-        (values,) = browse.query(prepared, split, query)
+        (values,) = database.query(prepared, split, query)
         counts += [int(value[0]) for value in values]
     return counts
 

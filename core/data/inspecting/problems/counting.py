@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from core.data.browsing import browse
+from core.data.browsing import database
 from core.data.dataset import Prepared
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def collected(batches: Iterable[np.ndarray]) -> Rows:
 
 def rows_of(prepared: Prepared, split: str, query: Query) -> Rows:
     """The rows whose numbers a query returns."""
-    return collected(numbers for (numbers,) in browse.query(prepared, split, query))
+    return collected(numbers for (numbers,) in database.query(prepared, split, query))
 
 
 def rows_where(prepared: Prepared, split: str, condition: Callable[[Names], str]) -> Rows:
@@ -55,7 +55,7 @@ def about(column: str, template: str) -> Callable[[Names], str]:
 def value_of(prepared: Prepared, split: str, column: str, template: str) -> float:
     """One number that SQL computes from a column."""
     sql = about(column, template)
-    batches = browse.query(prepared, split, lambda names: (f"SELECT {sql(names)} FROM data", []))
+    batches = database.query(prepared, split, lambda names: (f"SELECT {sql(names)} FROM data", []))
     return next(float(values[0]) for (values,) in batches)
 
 

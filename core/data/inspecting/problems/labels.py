@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from core.data.browsing import browse
+from core.data.browsing.label_counts import EMPTY, OTHER, label_counts
 from core.data.dataset import Column, Prepared
 from core.data.inspecting.problems.counting import Names, about, has_columns, rows_of, rows_where, splits_with
 from core.data.inspecting.problems.finding import Finding
@@ -44,11 +44,11 @@ def _counts(prepared: Prepared, column: Column, train: str) -> Counts:
     """Empty if the training split has no such column, or it holds no classes."""
     if train not in splits_with(prepared, [column.name]) or column.kind not in PLAIN:
         return {}
-    frame = browse.label_counts(prepared, train, column.name, MOST_LABELS)
-    if (frame["label"] == browse.OTHER).any():
+    frame = label_counts(prepared, train, column.name, MOST_LABELS)
+    if (frame["label"] == OTHER).any():
         return {}
     pairs = zip(frame["label"], frame["count"], strict=True)
-    return {str(name): int(count) for name, count in pairs if name != browse.EMPTY and count}
+    return {str(name): int(count) for name, count in pairs if name != EMPTY and count}
 
 
 def _unlabelled(prepared: Prepared, split: str, column: Column) -> Iterator[Finding]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from core.data.browsing import browse
+from core.data.browsing import database
 from core.data.dataset import Prepared, Progress
 from core.data.inspecting.problems.counting import EXAMPLES, MANY, splits_with
 from core.data.inspecting.problems.finding import Finding
@@ -48,7 +48,7 @@ def _exact_keys(prepared: Prepared, texts: Sequence[str], splits: Sequence[str])
     return {
         (split, number): value
         for split in splits
-        for numbers, keys in browse.query(prepared, split, key)
+        for numbers, keys in database.query(prepared, split, key)
         for number, value in zip(numbers.tolist(), keys.tolist(), strict=True)
     }
 

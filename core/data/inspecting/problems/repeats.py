@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from core.data.browsing import browse
+from core.data.browsing import database
 from core.data.dataset import Prepared
 from core.data.inspecting.problems.counting import MANY, collected, rows_where, splits_with
 from core.data.inspecting.problems.finding import Finding
@@ -44,10 +44,10 @@ def leaks(prepared: Prepared, texts: Sequence[str], train: str) -> Iterator[Find
     if train not in splits or not others:
         return
     key = text_keys(prepared, texts)
-    in_training = np.unique(np.concatenate([keys for _, keys in browse.query(prepared, train, key)]))
+    in_training = np.unique(np.concatenate([keys for _, keys in database.query(prepared, train, key)]))
     for split in others:
         count, rows = collected(
-            numbers[np.isin(keys, in_training)] for numbers, keys in browse.query(prepared, split, key)
+            numbers[np.isin(keys, in_training)] for numbers, keys in database.query(prepared, split, key)
         )
         if count:
             share = count / prepared.splits[split].rows
