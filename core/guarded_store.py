@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import apsw
 
+from core.access import demo
 from core.access import rules as access
 from core.access.rules import Action
 from core.errors import AccessDenied, RunNotFound, TunedeckError
@@ -19,16 +20,16 @@ from core.models import names as models
 from core.person import OPERATOR, VISITOR
 from core.playground.client import Answer, Playground
 from core.runs import kinds
+from core.runs.kinds import Kind
 from core.settings import Settings, allowed_path
 from core.sharing.redact import for_display
+from core.spec.section import value_at
 from core.store import quotas
 from core.store.record import Event, Metric, Run
 from core.store.store import Store
 from core.wording import counted
 
 T = TypeVar("T")
-ON_RUN: dict[str, Action] = {"push": "push", "publish": "publish"}
-"""Kinds of work that do something with a run which only its owner may."""
 
 
 class GuardedStore(Store):
@@ -43,12 +44,7 @@ class GuardedStore(Store):
 
     def submit(self, kind: str, name: str, spec: dict[str, Any], *, owner: str = "", parent: str | None = None) -> str:
         """Queue a run owned by the person and return its id; the argument `owner` is ignored."""
-        access.check_start(self.settings, kind, spec)
-        if quotas.limited(self.settings):
-            self._check_runs(kind, spec)
-            kinds.check(kind, spec)
-            check_paths(self.settings, spec)
-            quotas.check_disk(self.settings, self)
+        self._check_start(kind, kinds.kind_of(kind), spec)
         return super().submit(kind, name, spec, owner=self.by, parent=parent)
 
     def resume(self, run_id: str, step: int) -> None:
@@ -138,30 +134,31 @@ class GuardedStore(Store):
             detail=for_display(run.detail, self.settings),
         )
 
-    def _check_runs(self, kind: str, spec: dict[str, Any]) -> None:
-        """Raise RunNotFound or AccessDenied for a run named in `spec` that the person may not see or use so."""
-        for run_id in runs_named(spec):
-            run = self.run(run_id)
-            if (action := ON_RUN.get(kind)) is not None:
-                access.check(self.settings, action, run)
+    def _check_start(self, name: str, kind: Kind, spec: dict[str, Any]) -> None:
+        """Refuse work that the person may not start, or that names a run, file or folder that they may not use.
+
+        Raises AccessDenied, ModelError, PathError, RunNotFound, SpecError.
+        """
+        access.check(self.settings, kind.action)
+        if not quotas.limited(self.settings):
+            return
+        if self.settings.mode == "demo" and (
+            why := demo.why_not(self.settings.demo, name, kind.demo, spec, kind.data_of(spec))
+        ):
+            raise AccessDenied(why)
+        for run_id in kind.runs_named(spec):
+            access.check(self.settings, kind.action, self.run(run_id))
+        kinds.check(name, spec)
+        check_paths(self.settings, kind, spec)
+        quotas.check_disk(self.settings, self)
 
 
-def runs_named(spec: dict[str, Any]) -> Iterable[str]:
-    """The ids of the runs that a spec of background work names."""
-    model = spec.get("model")
-    named = [spec.get("run"), spec.get("evaluation"), model.get("run") if isinstance(model, dict) else None]
-    several = spec.get("evaluations") or spec.get("runs")
-    several = several if isinstance(several, list | tuple) else ()
-    return [run_id for run_id in (*named, *several) if isinstance(run_id, str) and run_id]
-
-
-def check_paths(settings: Settings, spec: dict[str, Any]) -> None:
+def check_paths(settings: Settings, kind: Kind, spec: dict[str, Any]) -> None:
     """Raise PathError or ModelError for a file or folder in `spec` that the person may not read."""
-    data = spec if "source" in spec else spec.get("data") or {}
-    if data.get("source") == "file":
-        allowed_path(settings, str(data.get("path", "")))
-    model = spec.get("model") or {}
-    name = str(model.get("name") or "")
+    data = kind.data_of(spec)
+    if value_at(data, "source") == "file":
+        allowed_path(settings, str(value_at(data, "path") or ""))
+    name = str(value_at(spec, kind.model) or "") if kind.model else ""
     if name and models.kind_of(name) == "folder":
         models.folder_of(name, settings)
 

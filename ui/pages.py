@@ -31,6 +31,15 @@ NEEDS: tuple[tuple[StreamlitPage, Action], ...] = (
 )
 """What a person must be allowed to do to be offered a page; the others are for everybody."""
 
+OF_RESULTS: dict[str, StreamlitPage] = {
+    "datasets": DATASETS,
+    "evaluate": EVALUATE,
+    "compare": COMPARE,
+    "playground": PLAYGROUND,
+    "share": SHARE,
+}
+"""The pages that the results of background work link to (core/runs/kinds.py), by their names there."""
+
 
 def is_offered(page: StreamlitPage) -> bool:
     """Whether the person of this session has this page in the navigation."""

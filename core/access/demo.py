@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from core.errors import SpecError
 from core.settings import Demo
 from core.spec.run import RunSpec, build, get_field
+from core.spec.section import value_at
 
-ON_SAMPLE = ("import", "inspect", "profile")
-ON_RUNS = ("evaluate", "compare")
+Scope = Literal["small training", "sample", "runs", "nobody"]
+"""What visitors may start of a kind of work: training within RULES, what is about the sample alone, what is about runs
+that they see, or nothing."""
+
 MOST_THREADS = 4
 MOST_CHARACTERS = 20_000  # of a spec as JSON: the store keeps it, and pages read it often
 
@@ -59,25 +62,35 @@ def broken(limits: Demo, spec: RunSpec) -> list[tuple[str, str]]:
     return problems
 
 
-def why_not(limits: Demo, kind: str, spec: dict[str, Any]) -> str | None:
-    """Why a visitor may not start work of this kind with this spec; None if they may."""
+def why_not(limits: Demo, kind: str, scope: Scope, spec: dict[str, Any], data: Any) -> str | None:
+    """Why a visitor may not start work of this kind with this spec; None if they may.
+
+    scope: of the kind; data: the dataset that the spec names, as a tree
+    """
     if (size := len(json.dumps(spec))) > MOST_CHARACTERS:
         return f"the settings have {size:,} characters; this demo accepts at most {MOST_CHARACTERS:,}"
-    if kind == "train":
-        try:
-            rules = broken(limits, build(spec))
-        except SpecError as error:
-            return str(error)
-        return "; ".join(f"{field}: {why}" for field, why in rules) or None
-    if kind in ON_RUNS:
-        model = spec.get("model") or {}
-        if spec.get("data") or model.get("name"):
-            return "this demo evaluates only runs, on the data that they were trained on"
-        longest = model.get("max_length")
-        fits = longest is None or (isinstance(longest, int) and longest <= limits.length)
-        return None if fits else f"in this demo a text has at most {limits.length} tokens"
-    data = spec if kind in ("import", "inspect") else spec.get("data") or {}
-    if kind in ON_SAMPLE and data.get("source") == "sample" and not data.get("steps"):
-        named = (spec.get("model") or {}).get("name", "scratch")
-        return None if named == "scratch" else "this demo counts tokens for the model scratch only"
+    match scope:
+        case "small training":
+            return _why_not_train(limits, spec)
+        case "runs":
+            return _why_not_evaluate(limits, spec)
+        case "sample" if value_at(data, "source") == "sample" and not value_at(data, "steps"):
+            named = value_at(spec, "model.name")
+            return None if named in (None, "scratch") else "this demo counts tokens for the model scratch only"
     return f"this demo trains and evaluates models on the sample; for {kind}, install Tunedeck on your own machine"
+
+
+def _why_not_train(limits: Demo, spec: dict[str, Any]) -> str | None:
+    try:
+        rules = broken(limits, build(spec))
+    except SpecError as error:
+        return str(error)
+    return "; ".join(f"{field}: {why}" for field, why in rules) or None
+
+
+def _why_not_evaluate(limits: Demo, spec: dict[str, Any]) -> str | None:
+    if spec.get("data") or value_at(spec, "model.name"):
+        return "this demo evaluates only runs, on the data that they were trained on"
+    longest = value_at(spec, "model.max_length")
+    fits = longest is None or (isinstance(longest, int) and longest <= limits.length)
+    return None if fits else f"in this demo a text has at most {limits.length} tokens"

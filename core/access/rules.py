@@ -8,9 +8,8 @@ demo     a visitor trains on the sample within the rules of `core.access.demo`, 
 
 from __future__ import annotations
 
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-from core.access import demo
 from core.errors import AccessDenied
 from core.person import OPERATOR, VISITOR, Role
 from core.settings import Settings
@@ -108,13 +107,6 @@ def why_not(settings: Settings, action: Action, run: Owned | None = None) -> str
 def check(settings: Settings, action: Action, run: Owned | None = None) -> None:
     """Raise AccessDenied if the person may not do this action (on this run)."""
     if (why := why_not(settings, action, run)) is not None:
-        raise AccessDenied(why)
-
-
-def check_start(settings: Settings, kind: str, spec: dict[str, Any]) -> None:
-    """Raise AccessDenied if the person may not start work of this kind; `core.guarded_store` limits how much."""
-    check(settings, "train" if kind == "train" else "work")
-    if settings.mode == "demo" and settings.person != OPERATOR and (why := demo.why_not(settings.demo, kind, spec)):
         raise AccessDenied(why)
 
 

@@ -5,20 +5,8 @@ from __future__ import annotations
 import re
 import signal
 
+from core.runs.kinds import CLOSE_OTHERS, KINDS
 from core.runs.process import WINDOWS
-
-# What takes less memory, by kind of work; for the others there is nothing to choose.
-LESS_MEMORY = {
-    "train": "Halve the batch size or the longest text, close other programs, and start again.",
-    "evaluate": "Choose fewer examples, close other programs, and start again.",
-    "robustness": "Choose fewer examples, close other programs, and start again.",
-    "neighbours": "Choose fewer examples, close other programs, and start again.",
-    "predict": "Give it a smaller file, close other programs, and start again.",
-    "import": "Open a part of the data, or close other programs, and start again.",
-    "inspect": "Open a part of the data, or close other programs, and start again.",
-    "profile": "Open a part of the data, or close other programs, and start again.",
-}
-CLOSE_OTHERS = "Close other programs and start again."
 
 
 def cause_of_death(exit_code: int | None, log: str, kind: str) -> str:
@@ -26,7 +14,7 @@ def cause_of_death(exit_code: int | None, log: str, kind: str) -> str:
 
     exit_code: as subprocess has it (negative for a signal on POSIX), None if nobody was there to see it; kind: of work
     """
-    less = LESS_MEMORY.get(kind, CLOSE_OTHERS)
+    less = _less_memory(kind)
     if cause := _told_by(log, less):
         return cause
     if exit_code is None:
@@ -45,7 +33,7 @@ def cause_of_death(exit_code: int | None, log: str, kind: str) -> str:
 
 def cause_of(error: BaseException, kind: str) -> str | None:
     """What to say of an error that the machine is to blame for; None for any other."""
-    less = LESS_MEMORY.get(kind, CLOSE_OTHERS)
+    less = _less_memory(kind)
     return _told_by(f"{type(error).__name__}: {error}", less)
 
 
@@ -61,6 +49,11 @@ def _told_by(log: str, less_memory: str) -> str | None:
     if "ModuleNotFoundError" in log or "ImportError" in log:
         return "A library could not be imported, so the installation is incomplete. Run `make setup` and start again."
     return None
+
+
+def _less_memory(kind: str) -> str:
+    """What takes less memory in this kind of work."""
+    return KINDS[kind].less_memory if kind in KINDS else CLOSE_OTHERS
 
 
 def _signal_name(number: int) -> str:

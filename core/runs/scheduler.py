@@ -24,6 +24,7 @@ from core.errors import StaleWrite, StoreError, StoreTrouble, WrongStatus
 from core.person import OPERATOR, VISITOR
 from core.runs import checkpoints, leftovers, process
 from core.runs.causes import cause_of_death
+from core.runs.kinds import KINDS
 from core.runs.spare import Spare
 from core.settings import Settings
 from core.store.lease import Lease, acquire_lease
@@ -37,7 +38,6 @@ POLL_S = 0.5
 COME_UP_S = 30.0
 TERMINATE_S = 10.0
 CLEAR_EVERY_S = 60.0
-ASKS_A_MODEL = ("evaluate", "predict", "robustness", "neighbours")
 
 logger = logging.getLogger(__name__)
 
@@ -147,7 +147,7 @@ class Scheduler:
         self._forget({run.token for run in working})
         self._start_queued()
         self._clear_demo()
-        if self._spare is not None and not any(r.kind == "train" for r in self._store.runs(statuses=ACTIVE)):
+        if self._spare is not None and not any(_computes(r.kind) for r in self._store.runs(statuses=ACTIVE)):
             self._spare.keep()
 
     def _excuse_own_absence(self) -> None:
@@ -299,7 +299,7 @@ class Scheduler:
             self._make_room()
         try:
             waiting = (
-                self._spare.take(run.id, token, resource, threads) if self._spare and run.kind == "train" else None
+                self._spare.take(run.id, token, resource, threads) if self._spare and _computes(run.kind) else None
             )
             child = waiting or process.start_worker(run.id, token, resource, threads, self._settings)
         except OSError as error:
@@ -321,10 +321,15 @@ class Scheduler:
 
 def wants(spec: dict[str, Any], kind: str) -> str:
     """The resource a run needs: `light`, `cpu` or `gpu`."""
-    if kind != "train":
+    if not _computes(kind):
         return "light"
     device = spec.get("execution", {}).get("device", "auto")
     return "gpu" if device in ("auto", "cuda") and process.gpus() else "cpu"
+
+
+def _computes(kind: str) -> bool:
+    """Whether work of this kind takes a device for itself."""
+    return kind in KINDS and KINDS[kind].lane == "device"
 
 
 def free_resource(run: Run, held: list[str | None]) -> str | None:
@@ -332,9 +337,10 @@ def free_resource(run: Run, held: list[str | None]) -> str | None:
 
     What asks a model about many texts takes a GPU that nobody uses, but never waits for one.
     """
+    kind = KINDS.get(run.kind)
     free = [f"gpu:{i}" for i in range(len(process.gpus())) if f"gpu:{i}" not in held]
     match wants(run.spec, run.kind):
-        case "light" if run.kind in ASKS_A_MODEL and free:
+        case "light" if kind is not None and kind.asks_model and free:
             return free[0]
         case "light":
             return "light" if held.count("light") < max(2, math.ceil((os.cpu_count() or 1) / 2)) else None

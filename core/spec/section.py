@@ -16,3 +16,10 @@ class Section(BaseModel):
     """What all parts of a spec share: frozen, no unknown fields, the sentence under a field is its description."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, validate_default=True)
+
+
+def value_at(tree: Any, path: str) -> Any:
+    """The value at a dotted path of nested dicts; None if there is none."""
+    for part in path.split("."):
+        tree = tree.get(part) if isinstance(tree, dict) else None
+    return tree

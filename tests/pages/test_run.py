@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.runs.kinds import KINDS
 from core.settings import Settings
 from core.spec.names import run_name
 from core.spec.presets import PRESETS, SAMPLE
@@ -150,6 +152,64 @@ def test_an_import_leads_to_its_dataset(app: Open, store: Store, settings: Setti
     page = open_run(app, run.id)
     assert "train 650,000 rows" in page.success[0].value.replace("\\", "")
     assert "Browse it" in buttons(page)
+
+
+# A spec of each kind of background work, and where its result shows: page, query.
+RESULTS: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
+    "import": ({"source": "sample"}, "Datasets", {}),
+    "inspect": ({"source": "sample"}, "Datasets", {}),
+    "profile": ({"data": {"source": "sample"}}, "Datasets", {}),
+    "evaluate": ({"model": {"run": "abc"}}, "Evaluate", {"evaluation": "ID"}),
+    "predict": ({"model": {"run": "abc"}}, "Playground", {}),
+    "compare": ({"evaluations": ["abc", "def"]}, "Compare", {}),
+    "robustness": ({"evaluation": "abc"}, "Evaluate", {"evaluation": "abc", "view": "robustness"}),
+    "neighbours": ({"run": "abc"}, "Evaluate", {"run": "abc", "view": "mistakes"}),
+    "bundle": ({"run": "abc"}, "Share", {"run": "abc", "view": "bundle"}),
+    "publish": ({"runs": ["abc"]}, "Share", {"run": "abc", "view": "publish"}),
+    "code": ({"run": "abc"}, "Share", {"run": "abc", "view": "code"}),
+    "export": ({"model": {"run": "abc"}}, "Share", {"run": "abc", "view": "files"}),
+    "push": ({"run": "abc"}, "", {}),
+}
+
+
+def test_all_work_says_that_it_is_done_and_leads_to_its_result(app: Open, store: Store, settings: Settings) -> None:
+    assert set(RESULTS) == {name for name, kind in KINDS.items() if kind.result is not None}
+    page = app()
+    page.switch_page("../pages/train/run.py")
+    for kind, (spec, title, query) in RESULTS.items():
+        run = Synthetic(store, settings, kind, spec, kind=kind).working()
+        store.finish(run.id, run.token, "finished", summary={"url": "https://huggingface.co/ann/x"})
+        page.query_params["run"] = run.id
+        page.run()
+        assert not page.exception, (kind, page.exception)
+        result = KINDS[kind].result
+        assert result is not None and [s.value for s in page.success] == [result.sentence], kind
+        if kind != "push":
+            assert page.button(key="result_of_run").label == result.label, kind
+            from ui import pages
+
+            name, values = result.address(run.id, spec)
+            assert pages.OF_RESULTS[name].title == title, kind
+            assert values == {name: value.replace("ID", run.id) for name, value in query.items()}, kind
+
+
+def test_work_on_a_model_that_no_run_left_has_no_page_to_share_it(app: Open, store: Store, settings: Settings) -> None:
+    run = Synthetic(store, settings, "x", {"model": {"name": "ann/x"}}, kind="export").working()
+    store.finish(run.id, run.token, "finished", summary={})
+    page = open_run(app, run.id)
+    assert "model files are ready" in page.success[0].value
+    assert "To the files" not in buttons(page)
+
+
+def test_a_button_of_finished_work_opens_the_page_of_its_result(app: Open, store: Store, settings: Settings) -> None:
+    trained = Synthetic(store, settings, "Trained").working()
+    trained.finish()
+    run = Synthetic(store, settings, "x", {"run": trained.id}, kind="bundle").working()
+    store.finish(run.id, run.token, "finished", summary={})
+    page = open_run(app, run.id)
+    page.button(key="result_of_run").click().run()
+    assert not page.exception and page.title[0].value == "Share"
+    assert (page.query_params["view"], page.query_params["run"]) == ("bundle", trained.id)
 
 
 def test_a_report_for_the_tests_looks_like_a_real_one(home: Path) -> None:

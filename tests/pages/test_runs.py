@@ -7,7 +7,9 @@ from collections.abc import Callable
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.runs.kinds import KINDS
 from core.settings import Settings
+from core.spec.presets import PRESETS, SAMPLE
 from core.spec.run import DataSpec
 from core.store.store import Store
 from tests.synthetic import Synthetic
@@ -54,6 +56,16 @@ def test_newest_first_with_the_main_metric_and_no_imports(app: Open, filled: Sto
     assert set(table["dataset"]) == {"Sample reviews"}
     page.toggle(key="runs_imports").set_value(True).run()
     assert names(page)[0] == "ag_news"
+
+
+def test_every_kind_of_work_has_a_title(app: Open, store: Store, settings: Settings) -> None:
+    for kind in KINDS:
+        store.submit(kind, kind, {} if kind != "train" else PRESETS[SAMPLE].spec.model_dump(mode="json"))
+    page = app(PAGE)
+    page.toggle(key="runs_imports").set_value(True).run()
+    titles = page.dataframe[0].value.set_index("name")["engine"]
+    assert titles["bundle"] == "Bundle" and titles["publish"] == "Publication" and titles["export"] == "Model files"
+    assert titles["train"] == "Trainer" and not set(titles) & set(KINDS)
 
 
 def test_search_and_status_narrow_it_down(app: Open, filled: Store) -> None:

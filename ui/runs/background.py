@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import SpecError
+from core.runs.kinds import KINDS, Result
 from core.spec.run import DataSpec, build
 from core.store.record import Run
 from core.store.watching import RunView
@@ -30,34 +31,38 @@ def show(view: RunView, run: Run) -> None:
 
 def _done(run: Run) -> None:
     """That it is done, and the way to what came of it."""
+    result = KINDS[run.kind].result if run.kind in KINDS else None
+    if result is None:  # of a later version
+        st.success("Done; its result is where it was asked for.", icon=":material/check:")
+        return
+    st.success(_sentence(run, result), icon=":material/check:")
+    if not result.link:
+        st.link_button(result.label, str(run.summary.get("url", "")), icon=":material/open_in_new:")
+        return
+    name, query = result.address(run.id, run.spec)
+    page = pages.OF_RESULTS[name]
+    if not all(query.values()) or not pages.is_offered(page):
+        return
+    if st.button(result.label, type="primary", icon=page.icon, key="result_of_run"):
+        if page is pages.DATASETS and (data := _data_of(run)) is not None:
+            state.set_data(data)
+        st.switch_page(page, query_params=query)
+
+
+def _sentence(run: Run, result: Result) -> str:
     match run.kind:
-        case "import":
-            rows = run.summary.get("rows", {})
+        case "import" if rows := run.summary.get("rows"):
             parts = ", ".join(f"{plain(str(name))} {counted(int(count), 'row')}" for name, count in rows.items())
-            st.success(f"The dataset is ready: {parts}." if parts else "The dataset is ready.", icon=":material/check:")
-            _browse(run)
-        case "evaluate":
-            st.success("The model is judged.", icon=":material/check:")
-            if st.button("See how it did", type="primary", icon=":material/fact_check:", key="light_evaluation"):
-                st.switch_page(pages.EVALUATE, query_params={"evaluation": run.id})
-        case "predict":
-            st.success(f"{counted(run.summary['rows'], 'row')} were predicted.", icon=":material/check:")
-            if pages.is_offered(pages.PLAYGROUND):
-                st.page_link(pages.PLAYGROUND, label="To the playground", icon=":material/forum:")
-        case "push":
-            st.success("It is on the Hub.", icon=":material/check:")
-            st.link_button("Open it on the Hub", str(run.summary.get("url", "")), icon=":material/open_in_new:")
+            return f"The dataset is ready: {parts}."
+        case "predict" if (count := run.summary.get("rows")) is not None:
+            return f"{counted(count, 'row')} were predicted."
         case _:
-            st.success("Done; its result is where it was asked for.", icon=":material/check:")
+            return result.sentence
 
 
-def _browse(run: Run) -> None:
+def _data_of(run: Run) -> DataSpec | None:
     try:
-        data: DataSpec = build(run.spec, DataSpec)
+        data: DataSpec = build(KINDS[run.kind].data_of(run.spec), DataSpec)
     except SpecError:
-        return
-    if not pages.is_offered(pages.DATASETS):
-        return
-    if st.button("Browse it", type="primary", icon=":material/table_view:", key="import_browse"):
-        state.set_data(data)
-        st.switch_page(pages.DATASETS)
+        return None
+    return data

@@ -9,6 +9,7 @@ import streamlit as st
 
 from core.errors import SpecError
 from core.runs import queue
+from core.runs.kinds import KINDS
 from core.runs.scheduler import resume_point
 from core.spec.names import dataset_name, model_name
 from core.spec.run import DataSpec, build
@@ -113,7 +114,7 @@ def subject(run: Run) -> str:
 
 def dataset_of(run: Run) -> str:
     """The name of the dataset a run is about; of work that names none, its own name."""
-    data = run.spec if run.kind in ("import", "inspect") else run.spec.get("data")
+    data = KINDS[run.kind].data_of(run.spec) if run.kind in KINDS else None
     if data is None:
         return run.name
     try:

@@ -9,6 +9,7 @@ from typing import Any, cast
 import pandas as pd
 import streamlit as st
 
+from core.runs import kinds
 from core.spec.names import model_name
 from core.store.record import ACTIVE, Run
 from core.wording import counted, engine_title, metric_title
@@ -18,17 +19,6 @@ from ui.runs import actions as run_actions
 from ui.runs.header import dataset_of
 from ui.session import resources, state
 
-KINDS = {
-    "import": "Import",
-    "inspect": "Problems",
-    "profile": "Profile",
-    "evaluate": "Evaluation",
-    "predict": "Predictions",
-    "compare": "Comparison",
-    "robustness": "Robustness",
-    "neighbours": "Neighbours",
-    "push": "Push to the Hub",
-}
 GROUPS = {
     "Active": ("queued", *ACTIVE),
     "Finished": ("finished",),
@@ -127,7 +117,7 @@ def _frame(runs: Sequence[Run]) -> pd.DataFrame:
             "duration": pd.to_timedelta([run.seconds for run in runs], unit="s").floor("s"),
             "created": created,
             "examples": pd.array([s.get("train_examples") for s in summaries], dtype="Int64"),
-            "engine": [engine_title(run.spec) or KINDS.get(run.kind, run.kind) for run in runs],
+            "engine": [engine_title(run.spec) or kinds.title_of(run.kind) for run in runs],
             **({"owner": [run.owner for run in runs]} if resources.installation().mode == "team" else {}),
         }
     )

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from core.data.prepare import find_prepared
 from core.errors import ModelError, SpecError
-from core.evaluation.specs import CompareSpec, EvaluateSpec
 from core.files import finite, write_text
+from core.runs import kinds
 from core.sharing import redact as private
 from core.sharing.bundles import examples_file, zips
 from core.sharing.bundles.bundle_format import FILES, MANIFEST, FileEntry, Manifest, Record
@@ -28,7 +28,6 @@ from core.sharing.report import report as reports
 from core.sharing.report.content import gather, gather_for_card, without_values
 from core.spec import run as specs
 from core.spec.run import DataSpec, RunSpec
-from core.spec.section import Section
 from core.store.files import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -195,9 +194,8 @@ def _checksums(folder: Path) -> dict[str, FileEntry]:
 
 def specs_of(records: Sequence[Record]) -> None:
     """Raises SpecError if one of the records has a spec that no run could have."""
-    kinds: dict[str, type[Section]] = {"train": RunSpec, "evaluate": EvaluateSpec, "compare": CompareSpec}
     for record in records:
-        specs.build(record.spec, kinds[record.kind])
+        kinds.check(record.kind, record.spec)
 
 
 def as_run(record: Record, owner: str, imported: dict[str, Any]) -> Run:
