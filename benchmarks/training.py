@@ -75,14 +75,16 @@ def train_ours(spec: RunSpec, loaded: Any, report: Any) -> dict[str, Any]:
     from core.models import loading as model_loading
     from core.runs import device
     from core.spec.engines import ENGINES
-    from core.tasks.text_classification.encode import encode
+    from core.tasks.contract import task_of
 
     device.set_threads(physical_cores())
     folder = None if spec.model.name == "scratch" else Path(spec.model.name)
     texts = loaded.dataset["train"][loaded.text_columns[0]]
-    tokenizer = model_loading.load_tokenizer(spec.model, folder, texts, report)
-    model = model_loading.load_model(spec.model, folder, loaded.label_names, tokenizer, spec.training.seed, report)
-    encoded = encode(loaded, spec, tokenizer, report)
+    task = task_of(spec)
+    tokenizer = model_loading.load_tokenizer(spec.model, folder, task.model.KIND, texts, report)
+    head = task.model.head(loaded.label_names)
+    model = model_loading.load_model(spec.model, folder, head, tokenizer, spec.training.seed, report)
+    encoded = task.encode.encode(loaded, spec, tokenizer, report)
     engine = importlib.import_module(ENGINES[spec.engine])
     with tempfile.TemporaryDirectory() as run_dir:
         engine.train(spec, encoded, model, Path(run_dir), report)

@@ -133,7 +133,7 @@ def bare(path: Path) -> float:
     from core.models import names as models
     from core.runs import device
     from core.settings import from_environment
-    from core.tasks.text_classification.encode import encode
+    from core.tasks.contract import task_of
 
     class SameOrder(Trainer):
         def _get_train_sampler(self, train_dataset: Any = None) -> EpochSampler:
@@ -160,10 +160,12 @@ def bare(path: Path) -> float:
     loaded = load(spec.data, settings)
     source = models.fetch(spec.model, settings, lambda text, share: None)
     texts = (text for column in loaded.text_columns for text in loaded.dataset["train"][column])
-    tokenizer = model_loading.load_tokenizer(spec.model, source, texts, report)
-    encoded = encode(loaded, spec, tokenizer, report)
+    task = task_of(spec)
+    tokenizer = model_loading.load_tokenizer(spec.model, source, task.model.KIND, texts, report)
+    encoded = task.encode.encode(loaded, spec, tokenizer, report)
     batches = TrainingBatches(encoded.train["length"], spec.training)
-    network = model_loading.load_model(spec.model, source, encoded.label_names, tokenizer, spec.training.seed, report)
+    head = task.model.head(encoded.label_names)
+    network = model_loading.load_model(spec.model, source, head, tokenizer, spec.training.seed, report)
     vocabulary = Vocabulary(network, encoded, spec.training)
     trainer = SameOrder(
         model=network,

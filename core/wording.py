@@ -8,24 +8,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-METRIC_TITLES = {
-    "loss": "Loss",
-    "accuracy": "Accuracy",
-    "f1_macro": "F1 (macro)",
-    "f1_weighted": "F1 (weighted)",
-    "precision_macro": "Precision (macro)",
-    "recall_macro": "Recall (macro)",
-    "matthews_correlation": "Matthews correlation",
-}
-
-METRIC_MEANINGS = {
-    "accuracy": "The share of examples that are right.",
-    "f1_macro": "Balance of precision and recall, averaged over the classes; each class counts the same.",
-    "f1_weighted": "Balance of precision and recall, averaged over the classes; a class counts as often as it occurs.",
-    "precision_macro": "The share of a class's predictions that are right, averaged over the classes.",
-    "recall_macro": "The share of a class's examples that are predicted as it, averaged over the classes.",
-    "matthews_correlation": "Agreement of prediction and truth: 1 is perfect, 0 is no better than chance.",
-}
+from core.tasks import metric
 
 ENGINE_TITLES = {"trainer": "Trainer", "torch": "PyTorch loop", "keras": "Keras"}
 ENGINE_MEANINGS = {
@@ -67,13 +50,20 @@ def engine_title(spec: dict[str, Any]) -> str:
 def metric_title(name: str) -> str:
     """`eval_f1_macro` as "F1 (macro)"; an unknown name with spaces in place of underscores."""
     bare = name.removeprefix("eval_")
-    return METRIC_TITLES.get(bare, bare.replace("_", " ").capitalize())
+    known = metric(bare)
+    return known.title if known else bare.replace("_", " ").capitalize()
 
 
 def metric_words(name: str) -> str:
-    """A metric's title within a sentence: "accuracy", "F1 (macro)", "Matthews correlation"."""
-    title = metric_title(name)
-    return title if title.startswith(("F1", "Matthews")) else title[0].lower() + title[1:]
+    """A metric within a sentence: "accuracy", "F1 (macro)", "Matthews correlation"."""
+    title, known = metric_title(name), metric(name.removeprefix("eval_"))
+    return title if known and known.proper_name else title[0].lower() + title[1:]
+
+
+def metric_meaning(name: str) -> str | None:
+    """One sentence on what a metric measures; None for a name that we do not know."""
+    known = metric(name)
+    return known.meaning or None if known else None
 
 
 def score(value: float | None, signed: bool = False) -> str:

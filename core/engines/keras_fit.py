@@ -7,6 +7,7 @@ checkpoints), best model, save. KerasHub's classifier learns; its weights come f
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import chain, repeat
@@ -33,9 +34,8 @@ from core.runs import checkpoints
 from core.runs.device import Device, choose
 from core.spec.run import RunSpec
 from core.tasks.batches import evaluation_batches
-from core.tasks.statistics import cross_entropy
-from core.tasks.text_classification.encode import Encoded, class_weights
-from core.tasks.text_classification.metrics import check_finite, score
+from core.tasks.contract import task_of
+from core.tasks.texts import Encoded
 
 POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16"}
 NAMES = {"input_ids": "token_ids", "attention_mask": "padding_mask", "token_type_ids": "segment_ids"}
@@ -92,7 +92,7 @@ def _train(
     data_of = WholeArrays(encoded, pad, report) if spec.keras_input == "numpy" else Pipeline(encoded, pad)
     timetable = Timetable.of(spec, batches.count)
 
-    learner = Learner(classifier, spec, class_weights(spec, encoded))
+    learner = Learner(classifier, spec, task_of(spec).model.keras_loss(spec, encoded))
     optimizer = Adam(learning_rate=training.learning_rate, epsilon=1e-8, weight_decay=training.weight_decay or None)
     pairs = keras_weights.weights(classifier, model)
     optimizer.exclude_from_weight_decay([p.variable for p in pairs if not network.decays(p.parameter)])
@@ -126,19 +126,19 @@ def _train(
 
 
 class Learner(keras.Model):
-    """A classifier with what an update is here: the loss of every engine, accumulated and clipped as in every engine.
+    """A model with what an update is here: the task's loss, accumulated and clipped as in every engine.
 
+    loss_of: `loss_of(labels, logits)`, the task's loss summed over a batch
     total_loss: the sum of the losses of all updates since it was last taken
     grad_norm: of the last update, before clipping
     examples, completes: of the coming batch, where gradients are accumulated: the examples of its whole update, and
         whether it is the last of them
     """
 
-    def __init__(self, classifier: Any, spec: RunSpec, class_weights: np.ndarray | None) -> None:
+    def __init__(self, classifier: Any, spec: RunSpec, loss_of: Callable[[Any, Any], Any]) -> None:
         super().__init__()
-        self.classifier = classifier
-        self.smoothing, self.max_grad_norm = spec.training.label_smoothing_factor, spec.training.max_grad_norm
-        self.class_weights = None if class_weights is None else tf.constant(class_weights)
+        self.classifier, self.loss_of = classifier, loss_of
+        self.max_grad_norm = spec.training.max_grad_norm
         self.total_loss, self.grad_norm = tf.Variable(0.0), tf.Variable(0.0)
         self.sums: list[tf.Variable] = []
         if spec.training.gradient_accumulation_steps > 1:
@@ -164,15 +164,6 @@ class Learner(keras.Model):
             total.assign_add(gradient)
         tf.cond(self.completes, self.update_with_sums, lambda: False)
         return {"loss": loss}
-
-    def loss_of(self, labels: Any, logits: Any) -> Any:
-        """Cross-entropy, smoothed, each example times the weight of its class; summed over the batch."""
-        logits = tf.cast(logits, tf.float32)
-        targets = tf.one_hot(labels, logits.shape[-1]) * (1 - self.smoothing) + self.smoothing / logits.shape[-1]
-        each = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
-        if self.class_weights is not None:
-            each *= tf.gather(self.class_weights, labels)
-        return tf.reduce_sum(each)
 
     def update_with_sums(self) -> bool:
         self.update([tf.identity(total) for total in self.sums])
@@ -266,17 +257,18 @@ def evaluate(
 ) -> dict[str, float] | None:
     """`loss` (the mean over examples) and the spec's metrics of the evaluation split; None if a stop cut it short."""
     report.phase("Evaluating")
-    logits = np.zeros((len(encoded.eval), len(encoded.label_names)), dtype=np.float32)
+    order: list[np.ndarray] = []
+    outputs: list[np.ndarray] = []
     for number, batch in enumerate(
         evaluation_batches(encoded.eval["length"], spec.training.per_device_eval_batch_size)
     ):
         if number and report.stop_requested:
             return None
         inputs, _ = pad([encoded.eval[int(i)] for i in batch])
-        logits[batch] = classifier.predict_on_batch(inputs)
-    check_finite(logits)
-    labels = np.asarray(encoded.eval["labels"])
-    return {"loss": cross_entropy(logits, labels), **score(spec.evaluation.metrics, logits.argmax(axis=-1), labels)}
+        outputs.append(np.asarray(classifier.predict_on_batch(inputs), dtype=np.float32))
+        order.append(batch)
+    logits = np.concatenate(outputs)[np.argsort(np.concatenate(order))]
+    return task_of(spec).metrics.compute(spec.evaluation.metrics, logits, np.asarray(encoded.eval["labels"]))
 
 
 class WholeArrays:

@@ -1,4 +1,4 @@
-"""What the PyTorch engines do alike to a model: freeze it, measure its loss, take weights back, explain its memory."""
+"""What the PyTorch engines do alike to a model: freeze it, take weights back, explain its memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
-from torch.nn import functional
 
 from core.errors import ModelError, Problem, SpecError
 from core.runs import checkpoints
@@ -54,24 +52,6 @@ def _layers(body: Any) -> list[Any]:
     count = body.config.num_hidden_layers
     stacks = [m for m in body.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count]
     return list(stacks[0]) if stacks else []
-
-
-def loss_function(spec: RunSpec, class_weights: np.ndarray | None, device: Device) -> Callable[..., torch.Tensor]:
-    """`loss(logits, labels, examples=None)`: cross-entropy, smoothed, each example times the weight of its class.
-
-    Summed over the batch and divided by `examples` (those of the batch if None; for accumulated batches, of all).
-    class_weights: (classes,) or None
-    """
-    smoothing = spec.training.label_smoothing_factor
-    weights = None if class_weights is None else torch.tensor(class_weights, dtype=torch.float32, device=device.kind)
-
-    def loss(logits: torch.Tensor, labels: torch.Tensor, examples: int | None = None) -> torch.Tensor:
-        each = functional.cross_entropy(logits.float(), labels, reduction="none", label_smoothing=smoothing)
-        if weights is not None:
-            each = each * weights[labels]
-        return each.sum() / (examples or len(labels))
-
-    return loss
 
 
 def load_weights(model: Any, checkpoint: Path) -> None:

@@ -14,6 +14,7 @@ from core.events import Reporter
 from core.files import finite, write_text
 from core.runs.checkpoints import RECORD, damaged, path_of, prune
 from core.spec.run import RunSpec
+from core.tasks import metrics_of
 from core.wording import counted
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,8 @@ class Record:
         self.spec, self.timetable, self.data, self.report = spec, timetable, data, report
         self.step = 0
         self.best_step: int | None = None
-        self.best_value = -math.inf
+        self.larger_is_better = metrics_of(spec.task)[spec.evaluation.metric_for_best_model].larger_is_better
+        self.best_value = self._worst_value
         self.without_improvement = 0
         self.diverged_at: int | None = None
         self.log: list[dict[str, float]] = []
@@ -57,7 +59,7 @@ class Record:
                 "data.path",
             )
         self.step, self.best_step, self.without_improvement = saved["step"], saved["best_step"], saved["without"]
-        self.best_value = -math.inf if saved["best_value"] is None else saved["best_value"]
+        self.best_value = self._worst_value if saved["best_value"] is None else saved["best_value"]
         self.log = saved["log"]
         self.unlogged, self._measured = tuple(saved.get("unlogged", (0.0, 0))), self.step
         self.report.restore(self.log)
@@ -108,15 +110,23 @@ class Record:
         self._tell({f"eval_{name}": value for name, value in metrics.items()})
         logger.info("evaluation at step %d: %s", self.step, _in_words(metrics))
         value = metrics[self.spec.evaluation.metric_for_best_model]
-        improved = value > self.best_value + self.spec.evaluation.early_stopping_threshold
+        improved = self._is_better(value, by=self.spec.evaluation.early_stopping_threshold)
         self.without_improvement = 0 if improved or self.best_step is None else self.without_improvement + 1
-        is_best = value > self.best_value
+        is_best = self._is_better(value)
         if is_best:
             self.best_value, self.best_step = value, self.step
         if not self.timetable.ends(self.step):
             self.report.phase("Training")
         self.start_clock()
         return is_best and self.spec.training.load_best_model_at_end
+
+    @property
+    def _worst_value(self) -> float:
+        return -math.inf if self.larger_is_better else math.inf
+
+    def _is_better(self, value: float, by: float = 0.0) -> bool:
+        """Whether a value of the main metric is better than the best so far, by more than this."""
+        return value > self.best_value + by if self.larger_is_better else value < self.best_value - by
 
     def save(self, partial: Path) -> None:
         """Write the record into a checkpoint that is being made."""
@@ -174,9 +184,12 @@ class Record:
             self._explain_divergence()
         elif self.stops_early and not self.timetable.ends(self.step):
             metric = self.spec.evaluation.metric_for_best_model.replace("_", " ")
+            evaluations = counted(self.without_improvement, "evaluation")
+            done, total = f"{self.step:,}", f"{self.timetable.total:,}"
             self.report.message(
-                f"Ended early at step {self.step:,} of {self.timetable.total:,}: the {metric} had not risen in "
-                f"{counted(self.without_improvement, 'evaluation')}.",
+                f"Ended early at step {done} of {total}: the {metric} had not risen in {evaluations}."
+                if self.larger_is_better
+                else f"Ended early at step {done} of {total}: the {metric} had not fallen in {evaluations}.",
                 level="notice",
                 code="early-stopping",
             )

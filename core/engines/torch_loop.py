@@ -29,9 +29,8 @@ from core.runs import checkpoints
 from core.runs.device import Device, choose
 from core.spec.run import RunSpec
 from core.tasks.batches import evaluation_batches
-from core.tasks.statistics import cross_entropy
-from core.tasks.text_classification.encode import Encoded, class_weights
-from core.tasks.text_classification.metrics import METRICS, check_finite
+from core.tasks.contract import task_of
+from core.tasks.texts import Encoded
 
 Batch = dict[str, torch.Tensor]
 Collate = Callable[[list[Batch]], Batch]
@@ -75,7 +74,7 @@ def _train(
     model.to(device.kind)
 
     batches = TrainingBatches(encoded.train["length"], training)
-    loss_of = network.loss_function(spec, class_weights(spec, encoded), device)
+    loss_of = task_of(spec).model.torch_loss(spec, encoded, device.kind)
 
     timetable = Timetable.of(spec, batches.count)
     optimizer = AdamW(network.decay_groups(model, training.weight_decay), lr=training.learning_rate, fused=True)
@@ -158,8 +157,7 @@ def evaluate(
     report.phase("Evaluating")
     batches = evaluation_batches(encoded.eval["length"], spec.training.per_device_eval_batch_size)
     eval_dataloader = _dataloader(encoded, "eval", batches, device, collate)
-    metrics = {name: METRICS[name]() for name in spec.evaluation.metrics}
-    total_loss = 0.0
+    metrics = task_of(spec).metrics.running(spec.evaluation.metrics)
     model.eval()
     for number, batch in enumerate(eval_dataloader):
         if number and report.stop_requested:
@@ -168,14 +166,8 @@ def evaluate(
         del batch["tokens"]
         with torch.no_grad(), device.autocast():
             outputs = model(**{name: values.to(device.kind, non_blocking=True) for name, values in batch.items()})
-        logits = outputs.logits.float().cpu().numpy()
-        check_finite(logits)
-        total_loss += cross_entropy(logits, labels) * len(labels)
-        predictions = np.argmax(logits, axis=-1)
-        for metric in metrics.values():
-            metric.add_batch(predictions=predictions, references=labels)
-    values = {name: next(iter(metric.compute().values())) for name, metric in metrics.items()}
-    return {"loss": total_loss / len(encoded.eval)} | values
+        metrics.add_batch(outputs.logits.float().cpu().numpy(), labels)
+    return metrics.compute()
 
 
 def _updates(

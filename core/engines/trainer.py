@@ -34,8 +34,8 @@ from core.models import loading as model_loading
 from core.runs import checkpoints
 from core.runs.device import Device, choose
 from core.spec.run import RunSpec
-from core.tasks.text_classification.encode import Encoded, class_weights
-from core.tasks.text_classification.metrics import compute_metrics
+from core.tasks.contract import Task, task_of
+from core.tasks.texts import Encoded
 
 
 def train(
@@ -50,10 +50,11 @@ def train(
     """
     device = choose(spec.execution)
     network.freeze(model, spec.training.trainable_layers)
-    loss = network.loss_function(spec, class_weights(spec, encoded), device)
+    task = task_of(spec)
+    loss = task.model.torch_loss(spec, encoded, device.kind)
     vocabulary = Vocabulary(model, encoded, spec.training)
     with vocabulary.only_used(model), cpu_dropout.used(model, device, spec.execution.torch_compile):
-        _train(spec, encoded, model, run_dir, report, resume, device, loss, vocabulary)
+        _train(spec, encoded, model, run_dir, report, resume, device, task, loss, vocabulary)
     report.phase("Saving the model")
     model_loading.save(model, encoded.tokenizer, run_dir / "model")
 
@@ -66,6 +67,7 @@ def _train(
     report: Reporter,
     resume: Path | None,
     device: Device,
+    task: Task,
     loss: Callable[..., torch.Tensor],
     vocabulary: Vocabulary,
 ) -> None:
@@ -80,7 +82,7 @@ def _train(
         train_dataset=encoded.train,
         eval_dataset=encoded.eval,
         processing_class=encoded.tokenizer,
-        compute_metrics=compute_metrics(spec.evaluation.metrics),
+        compute_metrics=metrics_function(task, spec.evaluation.metrics),
         compute_loss_func=lambda outputs, labels, num_items_in_batch=None: loss(
             outputs.logits, labels, num_items_in_batch
         ),
@@ -182,6 +184,19 @@ def arguments(spec: RunSpec, device: Device, run_dir: Path) -> TrainingArguments
     assert args.device is not None  # sets up the devices, which counts the GPUs
     args._n_gpu = min(args._n_gpu, 1)  # a run has one GPU; with more in sight the Trainer would split each batch
     return args
+
+
+def metrics_function(task: Task, names: Sequence[str]) -> Callable[[Any], dict[str, float]]:
+    """The function that a `Trainer` calls with (logits, labels) after an evaluation.
+
+    Its `loss` is the mean over examples; the Trainer's own counts an incomplete last batch as a whole one.
+    """
+
+    def compute_metrics(output: Any) -> dict[str, float]:
+        logits, labels = output
+        return task.metrics.compute(names, logits[0] if isinstance(logits, tuple) else logits, labels)
+
+    return compute_metrics
 
 
 def to_tensors(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:

@@ -21,7 +21,8 @@ from core.spec import engines as support
 from core.spec.run import RunSpec, to_yaml
 from core.store import final_tests
 from core.store.files import trained_data
-from core.tasks.text_classification import encode as task
+from core.tasks.contract import task_of
+from core.tasks.texts import warn_unread
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter
@@ -35,6 +36,7 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dic
     """
     folder = settings.run_dir(run.id)
     write_text(folder / "spec.yaml", to_yaml(spec))
+    task = task_of(spec)
     engine = importlib.import_module(support.ENGINES[spec.engine])
     chosen = device.choose(spec.execution)  # refuses what this machine lacks before anything else is done
     device.set_threads(spec.execution.threads or physical_cores())
@@ -53,16 +55,16 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dic
     if problems := support.problems(spec, model_folder.model_type(source)):
         raise SpecError(problems)
     texts = (text for column in loaded.text_columns for text in loaded.dataset["train"][column])
-    tokenizer = model_loading.load_tokenizer(spec.model, source, texts, report)
+    tokenizer = model_loading.load_tokenizer(spec.model, source, task.model.KIND, texts, report)
     model = model_loading.load_model(
-        spec.model, source, loaded.label_names, tokenizer, spec.training.seed, report,
+        spec.model, source, task.model.head(loaded.label_names), tokenizer, spec.training.seed, report,
         lambda change, value: environment.add(folder, change, value),
     )  # fmt: skip
     report.check_stop()
 
     report.phase("Tokenising")
-    encoded = task.encode(loaded, spec, tokenizer, report, settings.encoded)
-    task.say_unread(loaded, spec, tokenizer, report)
+    encoded = task.encode.encode(loaded, spec, tokenizer, report, settings.encoded)
+    warn_unread(loaded, spec, tokenizer, report)
     report.check_stop()
 
     report.phase("Preparing to train")

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from core.spec.run import TrainingSpec
-from core.tasks.text_classification.encode import Encoded
+from core.tasks.texts import Encoded
 
 # Types that use a token's number for nothing but its row. In the second group padding must keep its number besides.
 TYPES = {"bert", "distilbert", "albert", "electra", "modernbert", "deberta", "deberta-v2"}

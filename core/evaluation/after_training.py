@@ -22,8 +22,8 @@ from core.spec.run import RunSpec
 from core.tasks.batches import evaluation_batches
 from core.tasks.statistics import cross_entropy
 from core.tasks.text_classification import predictions
-from core.tasks.text_classification.encode import Encoded
 from core.tasks.text_classification.metrics import check_finite, score
+from core.tasks.texts import Encoded
 
 logger = logging.getLogger(__name__)
 

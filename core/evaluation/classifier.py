@@ -24,7 +24,8 @@ from core.settings import Settings
 from core.spec.run import ExecutionSpec, ModelSpec
 from core.store.files import read_temperature
 from core.store.store import Store
-from core.tasks.text_classification.encode import pad
+from core.tasks.text_classification import model as task_model
+from core.tasks.texts import pad
 
 AT_ONCE = 4096  # texts tokenised and sorted together
 TOKENS, GPU_TOKENS = 2048, 32_768  # of a batch
@@ -56,7 +57,8 @@ class Classifier:
         self.tokenizer = model_loading.open_tokenizer(folder, self.title)
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        self.model = model_loading.load_trained(folder, self.title).to(self.device.kind).eval()
+        self.model = model_loading.load_trained(folder, self.title, task_model.KIND).to(self.device.kind).eval()
+        task_model.check_trained(self.model.config, model_folder.read_config(folder), self.title)
         self.model.config.pad_token_id = self.tokenizer.pad_token_id
         labels = self.model.config.id2label
         self.names = tuple(str(labels[i]) for i in range(len(labels)))

@@ -32,12 +32,13 @@ from core.files import finite, write_text
 from core.models import label_names
 from core.settings import Settings
 from core.spec import run as specs
-from core.spec.run import METRIC_NAMES, DataSpec, RunSpec
+from core.spec.run import DataSpec, RunSpec
 from core.store import final_tests
 from core.store.files import trained_data
 from core.store.record import Holdout, Run
 from core.tasks import statistics
 from core.tasks.text_classification import analysis, baselines, label_errors, predictions
+from core.tasks.text_classification import metrics as task_metrics
 from core.tasks.text_classification.metrics import check_finite
 from core.tasks.text_classification.predictions import Predictions
 from core.wording import counted
@@ -262,8 +263,8 @@ def _final_test(examples: Examples, holdouts: list[Holdout], run: Run, report: R
 def _analysed(
     found: Predictions, examples: Examples, trained: Run | None, settings: Settings, report: RunWriter
 ) -> dict[str, Any]:
-    names: tuple[str, ...] = METRIC_NAMES
-    main = "accuracy"
+    names: tuple[str, ...] = tuple(task_metrics.METRICS)
+    main = task_metrics.MAIN
     if trained is not None:
         judged = cast(RunSpec, specs.build(trained.spec)).evaluation
         names, main = judged.metrics, judged.metric_for_best_model

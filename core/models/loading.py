@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from core.events import Reporter
 from core.files import replace_folder
 from core.models import class_head, scratch
 from core.models.folder import model_type, read_config
+from core.models.head import Head, HeadKind
 from core.models.tokenizer_rules import check_rules
 from core.spec.run import ModelSpec
 from core.wording import counted, library_message
@@ -27,17 +28,20 @@ logger = logging.getLogger(__name__)
 PANIC = "PanicException"  # of pyo3; its class cannot be imported
 
 
-def load_tokenizer(model: ModelSpec, folder: Path | None, texts: Iterable[str], report: Reporter) -> Any:
+def load_tokenizer(
+    model: ModelSpec, folder: Path | None, kind: HeadKind, texts: Iterable[str], report: Reporter
+) -> Any:
     """The tokenizer (a `transformers` one) of a pretrained folder, or one trained on `texts` for scratch.
 
-    folder: what `fetch` returned. texts: the training texts; read for scratch alone. Raises ModelError.
+    folder: what `fetch` returned. kind: of the head that the model is to get. texts: the training texts; read for
+    scratch alone. Raises ModelError.
     """
     if folder is None:
         report.phase("Building a vocabulary")
         tokenizer = scratch.tokenizer(texts, model.max_length)
         report.message(f"Built a vocabulary of {counted(len(tokenizer), 'word piece')} from the training texts.")
         return tokenizer
-    _check_architecture(folder)
+    _check_architecture(folder, kind)
     tokenizer = open_tokenizer(folder, str(folder))
     if tokenizer.pad_token is None:
         _add_padding(tokenizer, folder, report)
@@ -74,44 +78,40 @@ def ignore(change: str, value: Any) -> None:
 def load_model(
     model: ModelSpec,
     folder: Path | None,
-    label_names: Sequence[str],
+    head: Head,
     tokenizer: Any,
     seed: int,
     report: Reporter,
     adapted: Callable[[str, Any], None] = ignore,
 ) -> Any:
-    """An `AutoModelForSequenceClassification` in float32 on the CPU, its new head drawn with `seed`, in eval mode.
+    """A model with this head in float32 on the CPU, new parts of the head drawn with `seed`, in eval mode.
 
-    folder: what `fetch` returned. label_names: the classes in the order of their ids. adapted: told what was changed of
+    folder: what `fetch` returned. adapted: told what was changed of
     the loaded model beyond what `from_pretrained` does, for a script that is to repeat it: `head` (its rows and
     dimensions, see `core.models.class_head.take_over`) and `tokens` (rows of the token embedding). Raises ModelError.
     """
     from transformers import set_seed
 
-    labels = {
-        "id2label": dict(enumerate(label_names)),
-        "label2id": {name: i for i, name in enumerate(label_names)},
-        "problem_type": "single_label_classification",
-    }
     set_seed(seed)
     if folder is None:
-        network = scratch.model(len(tokenizer), model.max_length, tokenizer.pad_token_id, labels)
+        network = scratch.model(
+            len(tokenizer), model.max_length, tokenizer.pad_token_id, dict(head.config), head.kind.scratch_class
+        )
         report.message(f"Made a new BERT with {network.num_parameters():,} weights, all of them still random.")
     else:
-        network = _load_pretrained(folder, labels, tokenizer, report, adapted)
+        network = _load_pretrained(folder, head, tokenizer, report, adapted)
     network.config.pad_token_id = tokenizer.pad_token_id
     return network.eval()
 
 
-def load_trained(folder: Path, title: str) -> Any:
-    """A classifier as it was saved, with its own head, in float32. Raises ModelError if it has none or is damaged."""
+def load_trained(folder: Path, title: str, kind: HeadKind) -> Any:
+    """A model as it was saved, with its own head, in float32. Raises ModelError if it has none or is damaged."""
     import torch
-    from transformers import AutoModelForSequenceClassification
 
-    _check_architecture(folder)
+    _check_architecture(folder, kind)
     with _quiet():
         try:
-            network, info = AutoModelForSequenceClassification.from_pretrained(
+            network, info = _auto_class(kind).from_pretrained(
                 folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True,
                 weights_only=True, output_loading_info=True, ignore_mismatched_sizes=True,  # which are refused below
             )  # fmt: skip
@@ -123,15 +123,7 @@ def load_trained(folder: Path, title: str) -> Any:
             "save_pretrained wrote it"
         )
     if info["missing_keys"]:
-        raise ModelError(
-            f"{title} has no trained head ({sorted(info['missing_keys'])[0]} is missing), so it cannot classify yet; "
-            "train it first, or choose one that was trained for classification"
-        )
-    _check_task(network.config, title)
-    try:
-        class_head.trained_names({"id2label": read_config(folder).get("id2label")})
-    except ValueError as error:
-        raise ModelError(f"{title} cannot answer with names: {error}; number them so in its config.json") from None
+        raise ModelError(kind.untrained.format(title=title, missing=sorted(info["missing_keys"])[0]))
     return network
 
 
@@ -171,20 +163,24 @@ def save(model: Any, tokenizer: Any, folder: Path) -> None:
         tokenizer.save_pretrained(partial)
 
 
-def _check_architecture(folder: Path) -> None:
-    from transformers import MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING, AutoConfig
+def _auto_class(kind: HeadKind) -> Any:
+    import transformers
 
-    kind = model_type(folder)
+    return getattr(transformers, kind.auto_class)
+
+
+def _check_architecture(folder: Path, kind: HeadKind) -> None:
+    from transformers import AutoConfig
+
+    architecture = model_type(folder)
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # an unknown type, or a config that its class refuses
         raise ModelError(
-            f"the installed transformers cannot load a model of type {kind!r}: {library_message(error)}"
+            f"the installed transformers cannot load a model of type {architecture!r}: {library_message(error)}"
         ) from error
-    if type(config) not in MODEL_FOR_SEQUENCE_CLASSIFICATION_MAPPING:
-        raise ModelError(
-            f"{folder.name} is of type {kind!r}, which cannot classify texts; use a text encoder such as BERT"
-        )
+    if type(config) not in _auto_class(kind)._model_mapping:
+        raise ModelError(kind.unfit.format(name=folder.name, kind=architecture))
 
 
 def _add_padding(tokenizer: Any, folder: Path, report: Reporter) -> None:
@@ -200,17 +196,15 @@ def _add_padding(tokenizer: Any, folder: Path, report: Reporter) -> None:
 
 
 def _load_pretrained(
-    folder: Path, labels: dict[str, Any], tokenizer: Any, report: Reporter, adapted: Callable[[str, Any], None]
+    folder: Path, head: Head, tokenizer: Any, report: Reporter, adapted: Callable[[str, Any], None]
 ) -> Any:
     import torch
-    from transformers import AutoModelForSequenceClassification
 
     with _quiet():  # _check_body and _settle_head explain
         try:
-            network, info = AutoModelForSequenceClassification.from_pretrained(
+            network, info = _auto_class(head.kind).from_pretrained(
                 folder,
-                **labels,
-                num_labels=len(labels["id2label"]),
+                **head.config,
                 dtype=torch.float32,  # master weights: lower precision, where chosen, comes from autocast
                 use_safetensors=True,
                 trust_remote_code=False,
@@ -223,7 +217,7 @@ def _load_pretrained(
             raise ModelError(f"the model in {folder} cannot be loaded: {library_message(error)}") from error
     dimensions = class_head.class_parameters(network)
     _check_body(folder, network, info, dimensions)
-    _settle_head(folder, network, info, dimensions, report, adapted)
+    _settle_head(folder, network, head, info, dimensions, report, adapted)
     if info["unexpected_keys"]:
         report.message(
             "Some pretrained weights are not used: they belong to the task that the model was trained for before. "
@@ -254,22 +248,20 @@ def _check_body(folder: Path, network: Any, info: dict[str, Any], dimensions: di
 def _settle_head(
     folder: Path,
     network: Any,
+    head: Head,
     info: dict[str, Any],
     dimensions: dict[str, int],
     report: Reporter,
     adapted: Callable[[str, Any], None],
 ) -> None:
-    """Each class keeps what the model has learned of it, if it was a classifier already; and say what the head is."""
-    if dimensions.keys() & set(info["missing_keys"]):
-        report.message(
-            "The part that chooses the class (the head) is new and starts with random weights. That is normal: "
-            "the pretrained part knows language, and this training teaches the head your classes.",
-            level="notice",
-            code="new-head",
-        )
-        return
-    names = tuple(network.config.id2label[i] for i in range(network.config.num_labels))
+    """Each named row keeps what the model has learned of it, if it had such a head; and say what the head is."""
     other_size = {m[0] for m in info["mismatched_keys"]}
+    if dimensions.keys() & set(info["missing_keys"]) or (head.rows is None and dimensions.keys() & other_size):
+        report.message(head.kind.new, level="notice", code="new-head")
+        return
+    if head.rows is None:
+        return  # it has no rows to tell apart, and goes on as it was
+    names = head.rows
     trained = {
         name: class_head.saved_tensor(folder, name) if name in other_size else network.get_parameter(name)
         for name in dimensions

@@ -107,11 +107,17 @@ def tokenizer(texts: Iterable[str], max_length: int) -> Any:
     )
 
 
-def model(vocabulary: int, max_length: int, pad_token_id: int, labels: dict[str, Any]) -> Any:
-    """A `BertForSequenceClassification` of 128 × 2 layers with random weights; `labels`: the config's label fields."""
-    from transformers import BertConfig, BertForSequenceClassification
+def model(
+    vocabulary: int,
+    max_length: int,
+    pad_token_id: int,
+    head: dict[str, Any],
+    architecture: str = "BertForSequenceClassification",
+) -> Any:
+    """A BERT of 128 × 2 layers with random weights; `head`: the config's fields of it, `architecture`: its class."""
+    import transformers
 
-    config = BertConfig(
+    config = transformers.BertConfig(
         vocab_size=vocabulary,
         hidden_size=128,
         num_hidden_layers=2,
@@ -119,6 +125,6 @@ def model(vocabulary: int, max_length: int, pad_token_id: int, labels: dict[str,
         intermediate_size=512,
         max_position_embeddings=max(POSITIONS, max_length),
         pad_token_id=pad_token_id,
-        **labels,
+        **head,
     )
-    return BertForSequenceClassification(config)
+    return getattr(transformers, architecture)(config)

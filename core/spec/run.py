@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self, cast
 
 import yaml
-from pydantic import ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
+from pydantic_core import InitErrorDetails, PydanticCustomError, PydanticKnownError
 
 from core.errors import Problem, SpecError
 from core.spec.section import Section, setting
 from core.spec.steps import Step
+from core.tasks import TASKS, main_metric, metrics_of
 
 MAX_SPEC_CHARACTERS = 200_000
 MOST_CLASS_WEIGHT = 1000
@@ -250,19 +252,36 @@ class TrainingSpec(Section):
         return self
 
 
-METRIC_NAMES = ("accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro", "matthews_correlation")
-MetricName = Literal["accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro", "matthews_correlation"]
+FIRST_TASK = "text-classification"
+
+
+def _one_of(value: Any, names: Iterable[str]) -> Any:
+    """The value, refused as a Literal of these names would refuse it."""
+    known = [repr(name) for name in names]
+    if repr(value) not in known:
+        expected = " or ".join([*([", ".join(known[:-1])] if known[:-1] else []), known[-1]])
+        raise PydanticKnownError("literal_error", {"expected": expected})
+    return value
+
+
+# Tables of core.tasks, which are asked when a spec is validated: a task that is added there needs no change here.
+TaskName = Annotated[str, BeforeValidator(lambda name: _one_of(name, TASKS))]
+MetricName = Annotated[
+    str, BeforeValidator(lambda name: _one_of(name, [n for task in TASKS for n in metrics_of(task)]))
+]
 
 
 class EvaluationSpec(Section):
     """How the model is judged."""
 
     metrics: tuple[MetricName, ...] = setting(
-        METRIC_NAMES, "Metrics", "They cost nothing beside training.", min_length=1
+        tuple(metrics_of(FIRST_TASK)), "Metrics", "They cost nothing beside training.", min_length=1
     )
     """The metrics computed at each evaluation."""
 
-    metric_for_best_model: MetricName = setting("accuracy", "Main metric", "What most people mean by how good.")
+    metric_for_best_model: MetricName = setting(
+        main_metric(FIRST_TASK), "Main metric", "What most people mean by how good."
+    )
     """The metric that decides which checkpoint is best and that lists show first."""
 
     early_stopping_patience: int | None = setting(None, "Early stopping", "Trains to the end.", ge=1, le=1000)
@@ -300,7 +319,7 @@ class ExecutionSpec(Section):
 class RunSpec(Section):
     """Everything a training run is made from."""
 
-    task: Literal["text-classification"] = setting("text-classification", "Task", "The first task Tunedeck knows.")
+    task: TaskName = setting(FIRST_TASK, "Task", "The first task Tunedeck knows.")
     """What the model learns to do."""
 
     data: DataSpec = setting(DataSpec(), "Data")
@@ -315,6 +334,31 @@ class RunSpec(Section):
     training: TrainingSpec = setting(TrainingSpec(), "Training")
     evaluation: EvaluationSpec = setting(EvaluationSpec(), "Evaluation")
     execution: ExecutionSpec = setting(ExecutionSpec(), "Execution")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _metrics_of_the_task(cls, tree: Any) -> Any:
+        """A spec of another task than the first that names no metrics takes all of its task's."""
+        task = tree.get("task", FIRST_TASK) if isinstance(tree, dict) else FIRST_TASK
+        evaluation = tree.get("evaluation", {}) if isinstance(tree, dict) else {}
+        if task == FIRST_TASK or not isinstance(task, str) or task not in TASKS or not isinstance(evaluation, dict):
+            return tree
+        defaults = {"metrics": list(metrics_of(task)), "metric_for_best_model": main_metric(task)}
+        return {**tree, "evaluation": defaults | evaluation}
+
+    @model_validator(mode="after")
+    def _metrics_fit_the_task(self) -> Self:
+        known = metrics_of(self.task)
+        for number, name in enumerate(self.evaluation.metrics):
+            if name not in known:
+                message = f"{name!r} is no metric of the task {self.task}; choose of {', '.join(known)}"
+                problem = InitErrorDetails(
+                    type=PydanticCustomError("value_error", "{error}", {"error": message}),
+                    loc=("evaluation", "metrics", number),
+                    input=name,
+                )
+                raise ValidationError.from_exception_data("RunSpec", [problem])
+        return self
 
 
 class ProfileSpec(Section):
@@ -335,6 +379,16 @@ def spec_fields(model: type[Section] = RunSpec, prefix: str = "") -> Iterable[tu
             yield from spec_fields(kind, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", info
+
+
+def choices(path: str, task: str = FIRST_TASK) -> tuple[str, ...]:
+    """The names that a field takes which its task decides; empty for every other field."""
+    match path:
+        case "task":
+            return tuple(TASKS)
+        case "evaluation.metrics" | "evaluation.metric_for_best_model":
+            return tuple(metrics_of(task))
+    return ()
 
 
 def get_field(spec: Section, path: str) -> Any:

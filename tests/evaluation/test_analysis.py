@@ -18,11 +18,11 @@ from core.evaluation import lookup, slices
 from core.evaluation.evaluate import matched
 from core.files import finite
 from core.settings import Settings
-from core.spec.run import METRIC_NAMES, DataSpec
+from core.spec.run import DataSpec
 from core.tasks import statistics
 from core.tasks.text_classification import analysis, label_errors, predictions
 from core.tasks.text_classification.baselines import baselines
-from core.tasks.text_classification.metrics import check_finite
+from core.tasks.text_classification.metrics import METRICS, check_finite
 from core.tasks.text_classification.predictions import Predictions, softmax
 from tests.evaluation import conftest as by_hand
 from tests.evaluation.conftest import random_predictions
@@ -51,7 +51,7 @@ def test_huge_logits_have_probabilities() -> None:
 
 
 def test_headline_is_scikit_learns() -> None:
-    found = analysis.headline(METRIC_NAMES, FOUND)
+    found = analysis.headline(list(METRICS), FOUND)
     truth, said = FOUND.labels, FOUND.predicted
     assert found["metrics"]["accuracy"] == sk.accuracy_score(truth, said)
     assert found["metrics"]["f1_macro"] == pytest.approx(sk.f1_score(truth, said, average="macro"))
@@ -90,13 +90,13 @@ def test_ties_a_missing_class_and_a_single_example() -> None:
     assert tied.predicted.tolist() == [0, 0, 0, 0], "of equal logits the first, as argmax has it"
     one = by_hand.predictions([1], [[0.2, 3.0]])
     for made in (
-        analysis.headline(METRIC_NAMES, one), analysis.curves(one), analysis.calibration(one),
-        analysis.confidence(one), analysis.mistakes(one), analysis.overlap(one, np.array([False]), METRIC_NAMES),
+        analysis.headline(list(METRICS), one), analysis.curves(one), analysis.calibration(one),
+        analysis.confidence(one), analysis.mistakes(one), analysis.overlap(one, np.array([False]), list(METRICS)),
     ):  # fmt: skip
         json.dumps(finite(made), allow_nan=False)
-    assert analysis.headline(METRIC_NAMES, one)["metrics"]["accuracy"] == 1
+    assert analysis.headline(list(METRICS), one)["metrics"]["accuracy"] == 1
     assert analysis.mistakes(one) == []
-    assert analysis.overlap(one, np.array([True]), METRIC_NAMES)["metrics_without"] == {}
+    assert analysis.overlap(one, np.array([True]), list(METRICS))["metrics_without"] == {}
 
 
 def test_answers_that_are_no_numbers_are_refused() -> None:
@@ -217,19 +217,19 @@ def test_baselines_learn_from_training_and_are_judged_on_the_same_examples() -> 
     texts, labels = by_hand.make_texts(500, 1)
     train = texts[:400], np.array(labels[:400])
     here = np.array(labels[400:])
-    found = baselines(METRIC_NAMES, train, texts[400:], here, here, 3, lambda text: None)
+    found = baselines(list(METRICS), train, texts[400:], here, here, 3, lambda text: None)
     assert found["majority"]["label"] == np.bincount(train[1]).argmax()
     bag = found["bag_of_words"]
     assert bag["metrics"]["accuracy"] > 0.9 and bag["difference"]["accuracy"]["value"] >= 0
     assert bag["train_examples"] == 400 and bag["examples"] == 100
-    alone = baselines(METRIC_NAMES, None, texts[400:], here, here, 3, lambda text: None)
+    alone = baselines(list(METRICS), None, texts[400:], here, here, 3, lambda text: None)
     assert "bag_of_words" not in alone and not alone["majority"]["from_training"]
 
 
 def test_the_bag_of_words_reads_scripts_without_blanks() -> None:
     texts = [f"この店は{'最高' if i % 2 else '最悪'}でした。料理は{i}点です" for i in range(300)]
     labels = np.arange(300) % 2
-    found = baselines(METRIC_NAMES, (texts[:200], labels[:200]), texts[200:], labels[200:], labels[200:], 2, print)
+    found = baselines(list(METRICS), (texts[:200], labels[:200]), texts[200:], labels[200:], labels[200:], 2, print)
     assert found["bag_of_words"]["metrics"]["accuracy"] == 1
 
 

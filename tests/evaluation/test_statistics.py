@@ -11,9 +11,8 @@ from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
 from core.evaluation import lookup
-from core.spec.run import METRIC_NAMES
 from core.tasks import statistics
-from core.tasks.text_classification.metrics import score
+from core.tasks.text_classification.metrics import METRICS, score
 from core.tasks.text_classification.predictions import softmax
 from tests.evaluation.conftest import random_predictions
 
@@ -29,7 +28,7 @@ HARD = {
 
 
 @pytest.mark.parametrize("case", HARD)
-@pytest.mark.parametrize("name", METRIC_NAMES)
+@pytest.mark.parametrize("name", list(METRICS))
 def test_metrics_from_counts_are_scikit_learns(name: str, case: str) -> None:
     labels, predicted = (np.array(values) for values in HARD[case])
     right, support, found = (
@@ -58,8 +57,8 @@ def test_intervals_are_those_of_drawing_examples() -> None:
 @pytest.mark.parametrize("case", HARD)
 def test_intervals_hold_the_value(case: str) -> None:
     labels, predicted = (np.array(values) for values in HARD[case])
-    values = score(METRIC_NAMES, predicted, labels)
-    for name, (low, high) in statistics.intervals(METRIC_NAMES, labels, predicted, 3).items():
+    values = score(list(METRICS), predicted, labels)
+    for name, (low, high) in statistics.intervals(list(METRICS), labels, predicted, 3).items():
         assert low <= high and np.isfinite([low, high]).all()
         assert low - 1e-9 <= values[name] <= high + 1e-9, name
 

@@ -167,16 +167,18 @@ class Prepared:
 @pytest.fixture
 def prepare(settings: Any, tmp_path: Path, recorder: Recorder, make_spec: Any, make_loaded: Any) -> Any:
     """Everything up to the training, as the worker does it."""
-    from core.tasks.text_classification.encode import encode
+    from core.tasks.contract import task_of
 
     def make(loaded: Any = None, report: Recorder = recorder, folder: str = "run", **changes: Any) -> Prepared:
         spec = make_spec(**changes)
+        task = task_of(spec)
         loaded = loaded or make_loaded()
         source = models.fetch(spec.model, settings, lambda text, share: None)
         texts = loaded.dataset["train"][loaded.text_columns[0]]
-        tokenizer = model_loading.load_tokenizer(spec.model, source, texts, report)
-        encoded = encode(loaded, spec, tokenizer, report)
-        model = model_loading.load_model(spec.model, source, encoded.label_names, tokenizer, spec.training.seed, report)
+        tokenizer = model_loading.load_tokenizer(spec.model, source, task.model.KIND, texts, report)
+        encoded = task.encode.encode(loaded, spec, tokenizer, report)
+        head = task.model.head(encoded.label_names)
+        model = model_loading.load_model(spec.model, source, head, tokenizer, spec.training.seed, report)
         run_dir = tmp_path / folder
         run_dir.mkdir()
         return Prepared(spec, encoded, model, run_dir, report)

@@ -27,6 +27,7 @@ from core.models import loading as model_loading
 from core.models.class_head import plan_for, trained_names
 from core.spec import engines as support
 from core.spec.run import ModelSpec
+from core.tasks.text_classification import model as task
 
 SMALL: dict[str, Any] = {
     "vocab_size": 60, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 16,
@@ -75,7 +76,7 @@ class NoTokens:
 
 
 def taken_over(folder: Path, names: tuple[str, ...], report: Any) -> Any:
-    return model_loading.load_model(ModelSpec(name=str(folder)), folder, names, NoTokens(), 1, report)
+    return model_loading.load_model(ModelSpec(name=str(folder)), folder, task.head(names), NoTokens(), 1, report)
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
@@ -108,7 +109,13 @@ def test_classes_that_are_known_keep_their_rows_among_new_ones(
     changes: list[Any] = []
     before = trained("distilbert", ("good", "bad"), tmp_path)
     after = model_loading.load_model(
-        ModelSpec(name=str(tmp_path)), tmp_path, names, NoTokens(), 1, recorder, lambda *change: changes.append(change)
+        ModelSpec(name=str(tmp_path)),
+        tmp_path,
+        task.head(names),
+        NoTokens(),
+        1,
+        recorder,
+        lambda *change: changes.append(change),
     )
     known = {name: row for name, row in (("good", 0), ("bad", 1)) if name in names}
     for i, name in enumerate(names):
@@ -202,7 +209,7 @@ def test_a_script_repeats_what_became_of_the_head(tmp_path: Path, recorder: Any)
     changes: dict[str, Any] = {}
     names = ("bad", "mixed", "good")
     ours = model_loading.load_model(
-        ModelSpec(name=str(tmp_path)), tmp_path, names, NoTokens(), 1, recorder, changes.__setitem__
+        ModelSpec(name=str(tmp_path)), tmp_path, task.head(names), NoTokens(), 1, recorder, changes.__setitem__
     )
     head = HeadRows(tuple(changes["head"]["rows"]), changes["head"]["dimensions"])
     section = trained_head(head)

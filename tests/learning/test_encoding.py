@@ -12,7 +12,7 @@ import torch
 
 from core.errors import DataError
 from core.spec.run import replace
-from core.tasks import token_cache
+from core.tasks import texts, token_cache
 from core.tasks.text_classification import encode as task
 
 
@@ -97,7 +97,7 @@ def test_what_was_tokenised_is_used_again(
     assert not used_again(report) and "truncated" in report.codes
     assert first.train.cache_files and first.fingerprint != setup.encoded.fingerprint
 
-    monkeypatch.setattr(task, "_Encoder", None)  # nothing is tokenised any more
+    monkeypatch.setattr(texts, "_Encoder", None)  # nothing is tokenised any more
     again = encode(setup, make_loaded(50, 10), report := new_recorder(), cache, model__max_length=20, training__seed=9)
     assert used_again(report) and "truncated" in report.codes, "what is to be known is said again"
     assert again.fingerprint == first.fingerprint

@@ -10,10 +10,12 @@ import pytest
 import torch
 from sklearn import metrics as sk
 
+from core.engines.trainer import metrics_function
 from core.errors import ModelError
-from core.spec.run import METRIC_NAMES
+from core.spec.run import EvaluationSpec, RunSpec, choices
+from core.tasks.contract import task_of
 from core.tasks.statistics import cross_entropy
-from core.tasks.text_classification.metrics import METRICS, compute_metrics, score
+from core.tasks.text_classification.metrics import METRICS, compute, running, score
 from core.tasks.text_classification.predictions import softmax
 
 EXPECTED = {
@@ -33,31 +35,29 @@ def answers() -> tuple[np.ndarray, np.ndarray]:
     return np.where(rng.random(200) < 0.6, truth, rng.integers(0, 4, 200)), truth
 
 
-def test_every_metric_of_the_spec_is_here() -> None:
-    assert tuple(METRICS) == METRIC_NAMES
+def test_the_table_is_what_a_spec_takes() -> None:
+    assert EvaluationSpec().metrics == tuple(METRICS) == choices("evaluation.metrics")
 
 
-@pytest.mark.parametrize("name", METRIC_NAMES)
+@pytest.mark.parametrize("name", METRICS)
 def test_equals_scikit_learn(name: str, answers: Any) -> None:
     found, truth = answers
     assert score([name], found, truth)[name] == pytest.approx(EXPECTED[name](truth, found))
 
 
-def test_batches_and_tensors(answers: Any, tmp_path: Path, monkeypatch: Any) -> None:
+def test_batch_by_batch(answers: Any, tmp_path: Path, monkeypatch: Any) -> None:
     found, truth = answers
     monkeypatch.chdir(tmp_path)
-    metric = METRICS["matthews_correlation"]()
+    logits = np.eye(4, dtype=np.float32)[found]
+    metrics = running(["matthews_correlation", "f1_macro"])
     for start in range(0, 200, 64):
-        metric.add_batch(
-            predictions=torch.from_numpy(found[start : start + 64]),
-            references=torch.from_numpy(truth[start : start + 64]),
-        )
-    assert metric.compute() == {"matthews_correlation": pytest.approx(sk.matthews_corrcoef(truth, found))}
+        metrics.add_batch(logits[start : start + 64], truth[start : start + 64])
+    assert metrics.compute() == pytest.approx(compute(["matthews_correlation", "f1_macro"], logits, truth))
     assert not list(tmp_path.rglob("*"))
 
 
 def test_a_class_never_predicted_is_no_alarm(recwarn: Any) -> None:
-    values = score(METRIC_NAMES, np.zeros(6, dtype=int), np.array([0, 0, 0, 1, 1, 2]))
+    values = score(list(METRICS), np.zeros(6, dtype=int), np.array([0, 0, 0, 1, 1, 2]))
     assert values["accuracy"] == 0.5 and values["matthews_correlation"] == 0
     assert values["precision_macro"] == pytest.approx(0.5 / 3)
     assert not [w for w in recwarn if "sklearn" in str(w.filename)]
@@ -66,7 +66,7 @@ def test_a_class_never_predicted_is_no_alarm(recwarn: Any) -> None:
 def test_compute_metrics_takes_logits_and_their_loss_is_pytorchs() -> None:
     logits = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)) * 20
     labels = torch.arange(50) % 3
-    values = compute_metrics(("accuracy",))(((logits.numpy(), "more"), labels.numpy()))
+    values = metrics_function(task_of(RunSpec()), ("accuracy",))(((logits.numpy(), "more"), labels.numpy()))
     assert values["accuracy"] == pytest.approx(float((logits.argmax(-1) == labels).float().mean()))
     assert values["loss"] == pytest.approx(float(torch.nn.functional.cross_entropy(logits, labels)), rel=1e-5)
     np.testing.assert_allclose(softmax(logits.numpy()), logits.softmax(-1).numpy(), atol=1e-6)
@@ -77,4 +77,4 @@ def test_answers_that_are_no_numbers_get_a_sentence() -> None:
     logits = np.zeros((5, 3))
     logits[1:3] = np.nan
     with pytest.raises(ModelError, match="2 of 5 examples"):
-        compute_metrics(("accuracy",))((logits, np.zeros(5, dtype=int)))
+        compute(("accuracy",), logits, np.zeros(5, dtype=int))

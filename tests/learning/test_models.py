@@ -21,6 +21,7 @@ from core.models import scratch
 from core.runs import device
 from core.settings import PROJECT, Settings
 from core.spec.run import ExecutionSpec, ModelSpec
+from core.tasks.text_classification import model as task
 
 
 def quiet(text: str, share: float | None) -> None:
@@ -169,13 +170,13 @@ def test_positions_that_no_token_uses_do_not_count() -> None:
 def test_an_architecture_without_text_classification(copy: Path, recorder: Any, kind: str, sentence: str) -> None:
     edit(copy, model_type=kind)
     with pytest.raises(ModelError, match=sentence):
-        model_loading.load_tokenizer(ModelSpec(name=str(copy)), copy, [], recorder)
+        model_loading.load_tokenizer(ModelSpec(name=str(copy)), copy, task.KIND, [], recorder)
 
 
 def load(folder: Path, recorder: Any, names: tuple[str, ...] = ("no", "yes")) -> Any:
     spec = ModelSpec(name=str(folder))
-    tokenizer = model_loading.load_tokenizer(spec, folder, [], recorder)
-    return model_loading.load_model(spec, folder, names, tokenizer, 1, recorder)
+    tokenizer = model_loading.load_tokenizer(spec, folder, task.KIND, [], recorder)
+    return model_loading.load_model(spec, folder, task.head(names), tokenizer, 1, recorder)
 
 
 def test_a_broken_file_and_weights_that_do_not_fit(copy: Path, recorder: Any) -> None:
@@ -227,11 +228,11 @@ print(hashlib.sha256(str(sorted(scratch.train_wordpiece(texts).get_vocab().items
 def test_scratch_is_small_and_takes_any_text(recorder: Any) -> None:
     spec = ModelSpec(name="scratch")
     tokenizer = model_loading.load_tokenizer(
-        spec, None, ["Größe naïve 日本語のテキスト مرحبا hello hello"] * 3, recorder
+        spec, None, task.KIND, ["Größe naïve 日本語のテキスト مرحبا hello hello"] * 3, recorder
     )
     assert tokenizer.unk_token_id not in tokenizer("größe NAÏVE 本日 hello")["input_ids"]
     assert tokenizer("")["input_ids"] == [tokenizer.cls_token_id, tokenizer.sep_token_id]
-    network = model_loading.load_model(spec, None, ("a", "b"), tokenizer, 0, recorder)
+    network = model_loading.load_model(spec, None, task.head(("a", "b")), tokenizer, 0, recorder)
     assert 300_000 < network.num_parameters() < 1_500_000
 
 

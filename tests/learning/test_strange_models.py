@@ -29,6 +29,7 @@ from core.models import names as models
 from core.settings import Settings
 from core.spec import engines as support
 from core.spec.run import ModelSpec
+from core.tasks.text_classification import model as task
 
 PARTS = ([f"{'good' if i % 2 else 'bad'} word{i % 5}" for i in range(16)], [i % 2 for i in range(16)])
 
@@ -101,13 +102,13 @@ def test_tokens_that_were_added_get_rows_and_it_is_said(
 def test_the_tokenizer_of_another_model_is_refused_with_the_fix(copy: Path, recorder: Any) -> None:
     config = json.loads((copy / "config.json").read_text())
     weights = model_loading.load_model(
-        ModelSpec(name=str(copy)), copy, ("a", "b"), AutoTokenizer.from_pretrained(copy), 1, recorder
+        ModelSpec(name=str(copy)), copy, task.head(("a", "b")), AutoTokenizer.from_pretrained(copy), 1, recorder
     )
     weights.resize_token_embeddings(config["vocab_size"] - 40)
     weights.save_pretrained(copy)
     with pytest.raises(ModelError, match=r"do not belong together.*resize_token_embeddings"):
         model_loading.load_model(
-            ModelSpec(name=str(copy)), copy, ("a", "b"), AutoTokenizer.from_pretrained(copy), 1, recorder
+            ModelSpec(name=str(copy)), copy, task.head(("a", "b")), AutoTokenizer.from_pretrained(copy), 1, recorder
         )
 
 
@@ -139,10 +140,10 @@ def test_heads_that_cannot_answer_with_one_class(config: dict[str, Any], says: s
 def test_weights_of_16_bits_are_trained_as_32(kind: str, copy: Path, recorder: Any) -> None:
     tokenizer = AutoTokenizer.from_pretrained(copy)
     spec = ModelSpec(name=str(copy))
-    model_loading.load_model(spec, copy, ("a", "b"), tokenizer, 1, recorder).to(getattr(torch, kind)).save_pretrained(
-        copy
-    )
-    again = model_loading.load_model(spec, copy, ("a", "b"), tokenizer, 1, recorder)
+    model_loading.load_model(spec, copy, task.head(("a", "b")), tokenizer, 1, recorder).to(
+        getattr(torch, kind)
+    ).save_pretrained(copy)
+    again = model_loading.load_model(spec, copy, task.head(("a", "b")), tokenizer, 1, recorder)
     assert {p.dtype for p in again.parameters()} == {torch.float32}
 
 

@@ -21,6 +21,7 @@ from core.spec.presets import PRESETS
 from core.spec.run import DataSpec, replace
 from core.store.files import read_evaluation, save_temperature
 from core.store.store import Store
+from core.tasks import metric
 from core.wording import metric_title
 from tests.sharing.judged_run import JudgedRun
 from tests.synthetic import Synthetic
@@ -70,11 +71,12 @@ def test_the_hub_reads_the_figures_of_every_evaluation(judged_run: JudgedRun) ->
         found = read_evaluation(settings.run_dir(evaluation))
         assert found is not None
         for name, value in found["metrics"].items():
-            result = results.pop((split, metric_title(name)))
-            assert result.metric_value == value and result.metric_type == card.HUB_METRICS[name][0]
+            result, known = results.pop((split, metric_title(name))), metric(name)
+            assert known is not None
+            assert result.metric_value == value and result.metric_type == known.hub
             assert result.task_type == "text-classification"
             assert (result.dataset_type, result.dataset_name) == ("custom", "reviews")
-            assert (result.metric_args or {}) == card.HUB_METRICS[name][1]
+            assert (result.metric_args or {}) == known.hub_arguments
     assert not results, "a file is no dataset of the Hub, so its results are of a custom one"
     data = read(text)
     assert data["metrics"] == ["accuracy", "f1", "precision", "recall", "matthews_correlation"]

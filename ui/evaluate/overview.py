@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.figures.judge import intervals_figure
 from core.store import final_tests
-from core.wording import METRIC_MEANINGS, counted, duration, metric_title, metric_words, score
+from core.wording import counted, duration, metric_meaning, metric_title, metric_words, score
 from ui.components.basics import plain
 from ui.evaluate.judged import Judged
 from ui.runs.results import class_table
@@ -92,7 +92,7 @@ def _headline(found: dict[str, Any]) -> None:
             st.metric(
                 f"**{metric_title(name)}**" if name == names[0] else metric_title(name), score(found["metrics"][name]),
                 f"{score(low)} to {score(high)}", delta_color="off", delta_arrow="off",
-                help=METRIC_MEANINGS.get(name), border=True, height="stretch",
+                help=metric_meaning(name), border=True, height="stretch",
             )  # fmt: skip
         ece = found["calibration"]["ece"]
         st.metric(

@@ -12,7 +12,8 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 
 from core.errors import Problem, SpecError
-from core.spec.run import METRIC_NAMES, MOST_CLASS_WEIGHT, RunSpec, build, spec_fields
+from core.spec.run import MOST_CLASS_WEIGHT, RunSpec, build, choices, spec_fields
+from core.tasks import metric
 from core.wording import metric_title, sentence
 from ui.components.basics import plain
 from ui.session import state
@@ -84,7 +85,8 @@ def is_wide(path: str) -> bool:
 def has_choice(path: str) -> bool:
     """False for a field with one possible value: there is nothing to ask."""
     kind, _ = _kind(path)
-    return get_origin(kind) is not Literal or len(get_args(kind)) > 1
+    options = choices(path) or (get_args(kind) if get_origin(kind) is Literal else ())
+    return len(options) != 1
 
 
 def show_problems(path: str, problems: Iterable[Problem]) -> None:
@@ -149,11 +151,12 @@ def _widget(
     label, value = title(path), form.values[path]
     default = FIELDS[path].get_default()
     empty = placeholder or _shown(default) or _reason(path).rstrip(".") or "Empty"
-    if get_origin(kind) is Literal:
-        options = get_args(kind)
+    options = choices(path, form.values["task"])
+    if get_origin(kind) is Literal or (options and kind is str):
+        options = options or get_args(kind)
         st.selectbox(label, options, options.index(value), format_func=_word, **common)
     elif get_origin(kind) is tuple:
-        _several(label, kind, value or (), names, common, empty)
+        _several(label, options, value or (), names, common, empty)
     elif get_origin(kind) is dict:
         _weights(path, value or {}, names or ())
     elif names is not None:
@@ -175,16 +178,20 @@ def _widget(
 
 
 def _several(
-    label: str, kind: Any, value: Sequence[str], names: Sequence[str] | None, common: dict[str, Any], empty: str
+    label: str,
+    choices: Sequence[str],
+    value: Sequence[str],
+    names: Sequence[str] | None,
+    common: dict[str, Any],
+    empty: str,
 ) -> None:
-    """A field for several values: one of a fixed set, or names of columns."""
-    inner = get_args(kind)[0]
-    if get_origin(inner) is Literal:
-        st.pills(label, get_args(inner), selection_mode="multi", default=value, format_func=_word, **common)
+    """A field for several values: of a fixed set of choices, or names of columns."""
+    if choices:
+        st.pills(label, choices, selection_mode="multi", default=value, format_func=_word, **common)
         return
-    options = [*(names or ()), *(name for name in value if name not in (names or ()))]
+    columns = [*(names or ()), *(name for name in value if name not in (names or ()))]
     st.multiselect(
-        label, options, value, max_selections=PAIR, accept_new_options=names is None, placeholder=empty, **common
+        label, columns, value, max_selections=PAIR, accept_new_options=names is None, placeholder=empty, **common
     )
 
 
@@ -267,7 +274,7 @@ def _is_tiny(number: float) -> bool:
 
 
 def _word(value: str) -> str:
-    return metric_title(value) if value in METRIC_NAMES else WORDS.get(value, value.replace("_", " "))
+    return metric_title(value) if metric(value) else WORDS.get(value, value.replace("_", " "))
 
 
 def _shown(value: Any) -> str:

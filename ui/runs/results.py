@@ -11,7 +11,7 @@ import streamlit as st
 from core.figures.evaluation import MOST_CLASSES, confusion_figure, frequent_mistakes
 from core.store import files as results
 from core.store.record import Run
-from core.wording import METRIC_MEANINGS, counted, metric_title, score, sentence, size
+from core.wording import counted, metric_meaning, metric_title, score, sentence, size
 from ui import pages
 from ui.components.basics import for_display, plain
 from ui.components.live_chart import drawing, live_chart
@@ -98,7 +98,7 @@ def _score(name: str, value: float | None, baseline: float | None, is_main: bool
         score(value),
         0 if gain == 0 else None if gain is None else f"{gain:+.3f}",
         delta_description=None if baseline is None else f"against {score(baseline)}",
-        help=METRIC_MEANINGS.get(name),
+        help=metric_meaning(name),
         border=True,
     )
 

@@ -6,15 +6,7 @@ import textwrap
 
 from core.sharing.code.facts import Facts, HeadRows
 from core.sharing.code.pieces import LINE, Section, literal, taken
-
-MEASURES = {
-    "accuracy": "accuracy_score(references, predictions)",
-    "f1_macro": 'f1_score(references, predictions, average="macro", zero_division=0)',
-    "f1_weighted": 'f1_score(references, predictions, average="weighted", zero_division=0)',
-    "precision_macro": 'precision_score(references, predictions, average="macro", zero_division=0)',
-    "recall_macro": 'recall_score(references, predictions, average="macro", zero_division=0)',
-    "matthews_correlation": "matthews_corrcoef(references, predictions)",
-}
+from core.tasks import Metric, metrics_of
 
 
 def data(facts: Facts) -> Section:
@@ -212,18 +204,26 @@ def metrics(facts: Facts) -> Section:
         "    predictions = np.argmax(logits, axis=-1)",
         "    return {",
         '        "loss": cross_entropy(torch.tensor(logits).double(), torch.tensor(references)).item(),',
-        *(f"        {name!r}: {MEASURES[name]},".replace("'", '"') for name in names),
+        *(f"        {name!r}: {_measure(metrics_of(facts.spec.task)[name])},".replace("'", '"') for name in names),
         "    }",
     ]
-    needed = sorted({MEASURES[name].split("(")[0] for name in names})
+    functions = sorted({metrics_of(facts.spec.task)[name].function for name in names})
     imports = (
         "import numpy as np", "import torch", "from torch.nn.functional import cross_entropy",
-        f"from sklearn.metrics import {', '.join(needed)}",
+        *(f"from {module} import {name}" for module, _, name in (path.rpartition(".") for path in functions)),
     )  # fmt: skip
     text = (
         "What evaluate.load would fetch from the Hub, straight from scikit-learn; the loss is the mean over examples."
     )
     return Section("Metrics", text, "\n".join(code), imports)
+
+
+def _measure(metric: Metric) -> str:
+    """The call that computes a metric: accuracy_score(references, predictions)."""
+    arguments = [
+        f"{name}={literal(value) if isinstance(value, str) else value!r}" for name, value in metric.arguments.items()
+    ]
+    return f"{metric.function.rpartition('.')[2]}({', '.join(['references', 'predictions', *arguments])})"
 
 
 def shown_metrics(facts: Facts) -> list[str]:

@@ -26,9 +26,9 @@ from core.machine import physical_cores
 from core.runs.device import set_threads
 from core.sharing.model.inputs import Inputs
 from core.tasks import statistics
-from core.tasks.text_classification.encode import pad
 from core.tasks.text_classification.metrics import score
 from core.tasks.text_classification.predictions import softmax
+from core.tasks.texts import pad
 from core.wording import library_message
 
 MODEL, WEIGHTS, TOKENIZER = "model.onnx", "model.onnx.data", "tokenizer.json"

@@ -24,6 +24,7 @@ from core.sharing.report.document import Block, Bullets, Document, Folded, Line,
 from core.spec.names import dataset_name
 from core.store.record import Run
 from core.store.store import Store
+from core.tasks import metric
 from core.wording import counted, listed, metric_title, score
 
 if TYPE_CHECKING:
@@ -34,16 +35,6 @@ MOST_CHARACTERS = 500_000
 PLACEHOLDER = "YOUR-NAME/THIS-MODEL"  # for the model's id on the Hub, which it does not have yet
 TASK, TASK_TITLE = "text-classification", "Text classification"
 WEAK = 0.6  # F1
-# A metric's id on the Hub, and how it is averaged there.
-HUB_METRICS: dict[str, tuple[str, dict[str, str]]] = {
-    "accuracy": ("accuracy", {}),
-    "f1_macro": ("f1", {"average": "macro"}),
-    "f1_weighted": ("f1", {"average": "weighted"}),
-    "precision_macro": ("precision", {"average": "macro"}),
-    "recall_macro": ("recall", {"average": "macro"}),
-    "matthews_correlation": ("matthews_correlation", {}),
-    "loss": ("loss", {}),
-}
 
 
 @dataclass(frozen=True)
@@ -144,7 +135,9 @@ def _metadata(content: Content, edits: Edits) -> str:
         base_model=content.base_model or None,
         base_model_relation="finetune" if content.base_model else None,
         datasets=[spec.data.path] if spec.data.source == "hub" and hub_rules.is_id(spec.data.path) else None,
-        metrics=list(dict.fromkeys(HUB_METRICS[name][0] for name in spec.evaluation.metrics)),
+        metrics=list(
+            dict.fromkeys(known.hub for name in spec.evaluation.metrics if (known := metric(name)) and known.hub)
+        ),
         model_name=content.name or "model",
         eval_results=results or None,
     )
@@ -179,14 +172,14 @@ def _result(content: Content, found: dict[str, Any], title: str, split: str, *, 
     data = content.spec.data
     known = own and data.source == "hub"
     for name, value in found["metrics"].items():
-        if name not in HUB_METRICS or value is None or not math.isfinite(value):
+        known_metric = metric(name)
+        if not known_metric or not known_metric.hub or value is None or not math.isfinite(value):
             continue
-        metric, arguments = HUB_METRICS[name]
         yield EvalResult(
             task_type=TASK, task_name=TASK_TITLE, dataset_type=data.path if known else "custom",
             dataset_name=title or "custom", dataset_config=data.config if known else None, dataset_split=split,
-            dataset_revision=data.revision if known else None, metric_type=metric, metric_value=float(value),
-            metric_name=metric_title(name), metric_args=arguments or None,
+            dataset_revision=data.revision if known else None, metric_type=known_metric.hub, metric_value=float(value),
+            metric_name=metric_title(name), metric_args=dict(known_metric.hub_arguments) or None,
         )  # fmt: skip
 
 

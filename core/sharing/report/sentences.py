@@ -26,7 +26,7 @@ from core.sharing.report.document import (
 from core.spec.names import dataset_name, model_name
 from core.spec.run import RunSpec, get_field, spec_fields
 from core.store import files as results
-from core.wording import METRIC_MEANINGS, counted, engine_title, listed, metric_title, metric_words, number, score
+from core.wording import counted, engine_title, listed, metric_meaning, metric_title, metric_words, number, score
 
 HUB = "https://huggingface.co/"
 REPEATED_LOOKS = 3
@@ -47,7 +47,7 @@ def figures(content: Content) -> dict[str, Any] | None:
 def metric_names(found: dict[str, Any]) -> list[str]:
     """Those that we know, the main one first; loss is none of them."""
     main = found["main_metric"]
-    return [main, *(name for name in found["metrics"] if name != main and name in METRIC_MEANINGS)]
+    return [main, *(name for name in found["metrics"] if name != main and metric_meaning(name))]
 
 
 def baseline(found: dict[str, Any]) -> dict[str, float | None]:

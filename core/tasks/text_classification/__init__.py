@@ -1,0 +1,4 @@
+"""Text classification: one class for a text or a pair of texts. `core.tasks.contract` says what the files are."""
+
+TITLE = "Text classification"
+ENGINES = ("trainer", "torch", "keras")

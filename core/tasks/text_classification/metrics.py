@@ -1,120 +1,96 @@
-"""Metrics as `evaluate.Metric` classes of our own: offline, in memory, computed with scikit-learn.
+"""The metrics of text classification: each once, with its words, its function and its name on the Hub.
 
-`evaluate.load` would fetch each metric's code from the Hub and run it; these ship with us. They are used like any
-other: `add_batch(predictions=…, references=…)` for each batch, then `compute()`.
+Light until something is computed, because forms, specs and figures read the table.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import Any
-
-import datasets
-import evaluate
-import numpy as np
-from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef, precision_score, recall_score
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from core.errors import ModelError
-from core.tasks.statistics import cross_entropy
+from core.tasks import Metric
 
+if TYPE_CHECKING:
+    import numpy as np
 
-class ClassMetric(evaluate.Metric):
-    """A score of predicted against true class ids. Subclasses say which.
+    from core.tasks.running_metrics import RunningMetrics
 
-    `labels` (all class ids) may be given to `compute`: a class of which the examples have none and that is never
-    predicted then does not count, instead of counting as zero.
-    """
-
-    title = ""
-    score: Callable[..., float]
-
-    def __init__(self) -> None:
-        super().__init__(keep_in_memory=True, seed=0)
-
-    def _build_data_dir(self) -> str:
-        return ""  # nothing is written: the base class would make a folder in the user's cache
-
-    def _info(self) -> evaluate.MetricInfo:
-        return evaluate.MetricInfo(
-            description=self.title,
-            citation="",
-            inputs_description="predictions and references: class ids",
-            features=datasets.Features({"predictions": datasets.Value("int64"), "references": datasets.Value("int64")}),
-        )
-
-    def _compute(self, *, predictions: Any = None, references: Any = None, **_: Any) -> dict[str, float]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # a class that is never predicted scores 0, which is what we say
-            return {self.info.module_name: float(type(self).score(references, predictions))}
-
-
-class Accuracy(ClassMetric):
-    title = "Share of examples that are right"
-    score = staticmethod(accuracy_score)
-
-
-class F1Macro(ClassMetric):
-    title = "Harmonic mean of precision and recall, each class counting the same"
-    score = staticmethod(lambda true, found: f1_score(true, found, average="macro", zero_division=0))
-
-
-class F1Weighted(ClassMetric):
-    title = "Harmonic mean of precision and recall, each class counting as often as it occurs"
-    score = staticmethod(lambda true, found: f1_score(true, found, average="weighted", zero_division=0))
-
-
-class PrecisionMacro(ClassMetric):
-    title = "Share of predictions of a class that are right, mean over classes"
-    score = staticmethod(lambda true, found: precision_score(true, found, average="macro", zero_division=0))
-
-
-class RecallMacro(ClassMetric):
-    title = "Share of a class's examples that are found, mean over classes"
-    score = staticmethod(lambda true, found: recall_score(true, found, average="macro", zero_division=0))
-
-
-class MatthewsCorrelation(ClassMetric):
-    title = "Correlation of predictions and truth: 0 for guessing, 1 for perfect"
-    score = staticmethod(matthews_corrcoef)
-
-
-METRICS: dict[str, type[ClassMetric]] = {
-    "accuracy": Accuracy,
-    "f1_macro": F1Macro,
-    "f1_weighted": F1Weighted,
-    "precision_macro": PrecisionMacro,
-    "recall_macro": RecallMacro,
-    "matthews_correlation": MatthewsCorrelation,
-}
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric(
+        "Accuracy", "The share of examples that are right.", "sklearn.metrics.accuracy_score", hub="accuracy"
+    ),
+    "f1_macro": Metric(
+        "F1 (macro)",
+        "Balance of precision and recall, averaged over the classes; each class counts the same.",
+        "sklearn.metrics.f1_score", {"average": "macro", "zero_division": 0},
+        hub="f1", hub_arguments={"average": "macro"}, proper_name=True,
+    ),
+    "f1_weighted": Metric(
+        "F1 (weighted)",
+        "Balance of precision and recall, averaged over the classes; a class counts as often as it occurs.",
+        "sklearn.metrics.f1_score", {"average": "weighted", "zero_division": 0},
+        hub="f1", hub_arguments={"average": "weighted"}, proper_name=True,
+    ),
+    "precision_macro": Metric(
+        "Precision (macro)",
+        "The share of a class's predictions that are right, averaged over the classes.",
+        "sklearn.metrics.precision_score", {"average": "macro", "zero_division": 0},
+        hub="precision", hub_arguments={"average": "macro"},
+    ),
+    "recall_macro": Metric(
+        "Recall (macro)",
+        "The share of a class's examples that are predicted as it, averaged over the classes.",
+        "sklearn.metrics.recall_score", {"average": "macro", "zero_division": 0},
+        hub="recall", hub_arguments={"average": "macro"},
+    ),
+    "matthews_correlation": Metric(
+        "Matthews correlation",
+        "Agreement of prediction and truth: 1 is perfect, 0 is no better than chance.",
+        "sklearn.metrics.matthews_corrcoef", hub="matthews_correlation", proper_name=True,
+    ),
+}  # fmt: skip
+MAIN = "accuracy"
 
 
 def score(names: Sequence[str], predictions: np.ndarray, references: np.ndarray) -> dict[str, float]:
     """The named metrics of predicted against true class ids."""
-    return {
-        name: next(iter(METRICS[name]().compute(predictions=predictions, references=references).values()))
-        for name in names
-    }
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a class that is never predicted scores 0, which is what we say
+        return {name: METRICS[name](references, predictions) for name in names}
 
 
-def compute_metrics(names: Sequence[str]) -> Callable[[Any], dict[str, float]]:
-    """The function that a `Trainer` calls with (logits, labels) after an evaluation.
+def loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The mean over examples. logits: float (examples, classes); labels: class ids (examples,)"""
+    from core.tasks.statistics import cross_entropy
 
-    Its `loss` is the mean over examples; the Trainer's own counts an incomplete last batch as a whole one.
-    The function raises ModelError for logits that are no numbers.
-    """
+    return cross_entropy(logits, labels)
 
-    def compute(output: Any) -> dict[str, float]:
-        logits, labels = output
-        logits = logits[0] if isinstance(logits, tuple) else logits
-        check_finite(logits)
-        return {"loss": cross_entropy(logits, labels), **score(names, logits.argmax(axis=-1), labels)}
 
-    return compute
+def predictions(logits: np.ndarray) -> np.ndarray:
+    """What the metrics take for the answers: class ids (examples,)."""
+    classes: np.ndarray = logits.argmax(axis=-1)
+    return classes
+
+
+def compute(names: Sequence[str], logits: np.ndarray, labels: np.ndarray) -> dict[str, float]:
+    """`loss` and the named metrics. Raises ModelError for logits that are not numbers."""
+    check_finite(logits)
+    return {"loss": loss(logits, labels), **score(names, predictions(logits), labels)}
+
+
+def running(names: Sequence[str]) -> RunningMetrics:
+    """The same numbers, batch by batch."""
+    from core.tasks.running_metrics import RunningMetrics
+
+    return RunningMetrics({name: METRICS[name] for name in names}, loss, predictions, check_finite, "int64")
 
 
 def check_finite(logits: np.ndarray) -> None:
     """Raises ModelError if any example's logits are not numbers; their largest would mean nothing."""
+    import numpy as np
+
     broken = int((~np.isfinite(logits)).any(axis=-1).sum())
     if broken:
         raise ModelError(

@@ -1,0 +1,122 @@
+"""The head of a text classifier, and what it learns by: cross-entropy, smoothed, with a weight for each class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.errors import ModelError, Problem, SpecError
+from core.models import class_head
+from core.models.head import Head, HeadKind
+
+if TYPE_CHECKING:
+    import torch
+
+    from core.spec.run import RunSpec
+    from core.tasks.texts import Encoded
+
+KIND = HeadKind(
+    auto_class="AutoModelForSequenceClassification",
+    scratch_class="BertForSequenceClassification",
+    unfit="{name} is of type {kind!r}, which cannot classify texts; use a text encoder such as BERT",
+    untrained=(
+        "{title} has no trained head ({missing} is missing), so it cannot classify yet; train it first, or choose one "
+        "that was trained for classification"
+    ),
+    new=(
+        "The part that chooses the class (the head) is new and starts with random weights. That is normal: "
+        "the pretrained part knows language, and this training teaches the head your classes."
+    ),
+)
+
+
+def head(label_names: Sequence[str]) -> Head:
+    """The head for these classes, in the order of their ids."""
+    config = {
+        "num_labels": len(label_names),
+        "id2label": dict(enumerate(label_names)),
+        "label2id": {name: i for i, name in enumerate(label_names)},
+        "problem_type": "single_label_classification",
+    }
+    return Head(KIND, config, tuple(label_names))
+
+
+def check_trained(config: Any, saved: dict[str, Any], title: str) -> None:
+    """Refuse a trained head that gives something else than one class per text, or whose classes cannot be told.
+
+    config: the loaded model's; saved: the tree of its config.json. Raises ModelError.
+    """
+    if config.num_labels < 2 or config.problem_type == "regression":
+        raise ModelError(
+            f"{title} predicts a number for each text, not a class; choose a classifier of two classes or more"
+        )
+    if config.problem_type == "multi_label_classification":
+        raise ModelError(
+            f"{title} gives each text any number of labels (problem_type multi_label_classification), not one class; "
+            "choose a classifier that was trained for one class per text"
+        )
+    try:
+        class_head.trained_names({"id2label": saved.get("id2label")})
+    except ValueError as error:
+        raise ModelError(f"{title} cannot answer with names: {error}; number them so in its config.json") from None
+
+
+def class_weights(spec: RunSpec, encoded: Encoded) -> np.ndarray | None:
+    """How much an example of each class counts in the loss: float32 (classes,), or None if all count the same.
+
+    Balanced as scikit-learn has it: examples / (classes x examples of the class), so their mean over the examples is 1.
+    Raises SpecError if a custom weight is for a class that is not there.
+    """
+    training, names = spec.training, encoded.label_names
+    match training.class_weights:
+        case "off":
+            return None
+        case "balanced":
+            counts = np.bincount(encoded.train["labels"], minlength=len(names))
+            return (len(encoded.train) / (len(names) * np.maximum(counts, 1))).astype(np.float32)
+        case "custom":
+            if unknown := [name for name in training.custom_class_weights if name not in names]:
+                message = f"there is no class {unknown[0]!r}; the classes are {', '.join(names[:20])}"
+                raise SpecError([Problem("training.custom_class_weights", message)])
+            return np.array([training.custom_class_weights.get(name, 1.0) for name in names], dtype=np.float32)
+
+
+def torch_loss(spec: RunSpec, encoded: Encoded, device: str) -> Callable[..., torch.Tensor]:
+    """`loss(logits, labels, examples=None)`: cross-entropy, smoothed, each example times the weight of its class.
+
+    Summed over the batch and divided by `examples` (those of the batch if None; for accumulated batches, of all).
+    device: where the logits are. Raises SpecError, see `class_weights`.
+    """
+    import torch
+    from torch.nn import functional
+
+    smoothing, by_class = spec.training.label_smoothing_factor, class_weights(spec, encoded)
+    weights = None if by_class is None else torch.tensor(by_class, dtype=torch.float32, device=device)
+
+    def loss(logits: torch.Tensor, labels: torch.Tensor, examples: int | None = None) -> torch.Tensor:
+        each = functional.cross_entropy(logits.float(), labels, reduction="none", label_smoothing=smoothing)
+        if weights is not None:
+            each = each * weights[labels]
+        return each.sum() / (examples or len(labels))
+
+    return loss
+
+
+def keras_loss(spec: RunSpec, encoded: Encoded) -> Callable[[Any, Any], Any]:
+    """`loss(labels, logits)` of TensorFlow: the same, summed over the batch. Raises SpecError, see `class_weights`."""
+    import tensorflow as tf
+
+    smoothing, by_class = spec.training.label_smoothing_factor, class_weights(spec, encoded)
+    weights = None if by_class is None else tf.constant(by_class)
+
+    def loss(labels: Any, logits: Any) -> Any:
+        logits = tf.cast(logits, tf.float32)
+        targets = tf.one_hot(labels, logits.shape[-1]) * (1 - smoothing) + smoothing / logits.shape[-1]
+        each = tf.nn.softmax_cross_entropy_with_logits(targets, logits)
+        if weights is not None:
+            each *= tf.gather(weights, labels)
+        return tf.reduce_sum(each)
+
+    return loss
