@@ -204,7 +204,7 @@ def metrics(facts: Facts) -> Section:
         "    predictions = np.argmax(logits, axis=-1)",
         "    return {",
         '        "loss": cross_entropy(torch.tensor(logits).double(), torch.tensor(references)).item(),',
-        *(f"        {name!r}: {_measure(metrics_of(facts.spec.task)[name])},".replace("'", '"') for name in names),
+        *(f"        {literal(name)}: {_measure(metrics_of(facts.spec.task)[name])}," for name in names),
         "    }",
     ]
     functions = sorted({metrics_of(facts.spec.task)[name].function for name in names})
