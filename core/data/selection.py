@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from core.data.dataset import Prepared
 from core.data.loading import holdout
-from core.data.loading.load import choose_train, set_aside
+from core.data.loading.choices import choose_train
+from core.data.loading.eval_split import set_aside
 from core.data.reading.files import split_of
 from core.errors import DataError
 from core.spec.run import DataSpec

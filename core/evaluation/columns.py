@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from core.data.dataset import Prepared
-from core.data.loading.load import choose_label, choose_texts
+from core.data.loading.choices import choose_label, choose_texts
 from core.data.notes import Note
 from core.data.prepare import find_prepared
 from core.data.reading.guessing import split_words

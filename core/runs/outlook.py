@@ -12,7 +12,7 @@ from core.data.dataset import Prepared
 from core.data.inspecting import label_check, vocabulary_fit
 from core.data.inspecting.label_check import Doubt
 from core.data.inspecting.language import main_language
-from core.data.loading.load import choose_columns, choose_train
+from core.data.loading.choices import choose_columns, choose_train
 from core.data.selection import final_tests, splits_used
 from core.errors import DataError, ModelError, PathError, Problem, TunedeckError
 from core.models import folder as model_folder

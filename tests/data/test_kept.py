@@ -19,7 +19,7 @@ from core.data.browsing.view import View
 from core.data.dataset import Prepared
 from core.data.inspecting import profile, reviews
 from core.data.inspecting.problems import inspection
-from core.data.loading import holdout, load
+from core.data.loading import holdout, load, split_dataset
 from core.data.prepare import find_prepared, prepare
 from core.models import scratch
 from core.settings import Settings
@@ -240,7 +240,7 @@ KEPT: dict[str, Callable[[Prepared, Settings], Any]] = {
 def test_what_is_kept_with_a_dataset_is_made_again(
     pattern: str, damage: Callable[[Path], None], source: DataSpec, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(load, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(split_dataset, "IN_MEMORY_BYTES", 0)
     dataset, made = prepare(source, settings), KEPT[pattern]
     expected = made(dataset, settings)
     for suffix in ("", seals.SUFFIX):

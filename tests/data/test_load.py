@@ -171,11 +171,11 @@ def test_types_may_differ_between_splits(loaded):
 
 
 def test_large_splits_go_through_a_mapped_file(loaded, monkeypatch):
-    from core.data.loading import load as load_module
+    from core.data.loading import split_dataset
 
     columns = {"text": texts(500), "label": [0, 1] * 250}
     small = loaded(columns)
-    monkeypatch.setattr(load_module, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(split_dataset, "IN_MEMORY_BYTES", 0)
     large = loaded(columns)
     assert large.dataset["train"][:] == small.dataset["train"][:]
     assert large.dataset["train"].cache_files
@@ -184,7 +184,7 @@ def test_large_splits_go_through_a_mapped_file(loaded, monkeypatch):
 
 
 def test_a_count_of_lost_rows_that_was_cut_short_is_not_found_done(loaded, settings, monkeypatch):
-    from core.data.loading import load as load_module
+    from core.data.loading import split_dataset
 
     write_text = Path.write_text
 
@@ -195,7 +195,7 @@ def test_a_count_of_lost_rows_that_was_cut_short_is_not_found_done(loaded, setti
             file.write(text[: len(text) // 2])
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(load_module, "IN_MEMORY_BYTES", 0)
+    monkeypatch.setattr(split_dataset, "IN_MEMORY_BYTES", 0)
     columns = {"text": texts(500), "label": [0, 1] * 250}
     with monkeypatch.context() as full_disk, pytest.raises(OSError):
         full_disk.setattr(Path, "write_text", cut)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any, Literal, cast
 
-from core.data.loading.load import in_dataset
+from core.data.loading.split_dataset import in_dataset
 from core.errors import DataError, TunedeckError
 from core.hub import download as hub
 from core.models.names import HUB_NAME

@@ -65,7 +65,7 @@ def _model(spec: PushSpec, settings: Settings, report: RunWriter) -> list[Outgoi
 
 
 def _dataset(spec: PushSpec, folder: Path, settings: Settings, report: RunWriter) -> list[Outgoing]:
-    from core.data.loading.load import set_aside
+    from core.data.loading.eval_split import set_aside
     from core.data.prepare import prepare
 
     data = data_of(spec, settings, report)

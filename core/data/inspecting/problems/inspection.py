@@ -17,7 +17,7 @@ from core.data.inspecting.problems.labels import labels
 from core.data.inspecting.problems.lengths import lengths
 from core.data.inspecting.problems.near_copies import near_copies
 from core.data.inspecting.problems.repeats import conflicts, copies, leaks
-from core.data.loading.load import choose_train
+from core.data.loading.choices import choose_train
 from core.spec.run import DataSpec
 
 VERSION = 5  # raise it when a check finds something else than before
