@@ -12,7 +12,8 @@ from core.data.dataset import Prepared
 from core.data.inspecting.problems.inspection import inspect
 from core.data.loading.load import load
 from core.data.prepare import prepare
-from core.data.preparing import divide, transform
+from core.data.preparing import divide
+from core.data.preparing.preview import preview
 from core.errors import DataError, SpecError
 from core.settings import Settings
 from core.spec.run import DataSpec, build
@@ -58,7 +59,7 @@ def test_what_names_no_split_is_counted_and_told(settings: Settings, tmp_path: P
     assert rows(made) == {"train": 20, "test": 5}
     (warning,) = [note.text for note in made.notes if note.level == "warning"]
     assert warning.startswith("3 rows with another value of part ('secret') and 2 rows without a value")
-    found = transform.preview(opened(path, settings), SplitBy(column="part"))
+    found = preview(opened(path, settings), SplitBy(column="part"))
     assert found.after == {"train": 20, "test": 5} and found.note == warning
 
 

@@ -17,7 +17,8 @@ from core.data.dataset import Prepared
 from core.data.loading.load import load
 from core.data.loading.text_ids import text_ids
 from core.data.prepare import find_prepared, prepare, until_step
-from core.data.preparing import clean, near, transform
+from core.data.preparing import clean, near, plan
+from core.data.preparing.preview import preview
 from core.errors import DataError, SpecError
 from core.settings import Settings
 from core.spec.run import DataSpec, RunSpec, build, from_yaml, to_yaml
@@ -277,7 +278,7 @@ def test_previews_tell_what_is_then_done(make: Make) -> None:
         {"step": "split", "parts": {"train": 0.5, "test": 0.5}, "by": "random"},
     ):
         (built,) = spec_of(Path("x"), step).steps
-        told = transform.preview(whole, built)
+        told = preview(whole, built)
         made = make(data, step)
         assert told.after == {name: part.rows for name, part in made.splits.items()}, step_words(built)
         gone = set(range(6)) - {texts.index(t) for t in column(made, "t") if t in texts}
@@ -352,7 +353,7 @@ def test_splits_in_other_scripts_are_exported_apart(make: Make) -> None:
 def test_labels_that_are_numbers_read_alike_in_all_batches_and_splits(
     make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transform, "BATCH_ROWS", 2)
+    monkeypatch.setattr(plan, "BATCH_ROWS", 2)
     step = {"step": "map_labels", "column": "l", "labels": {"1": "bad", "1.0": "bad"}, "splits": ["train"]}
     made = make({"train": {"l": [1.0, 2.0, 2.5, 1.0]}, "test": {"l": [2.0]}}, step)
     assert column(made, "l") == ["bad", "2", "2.5", "bad"] or column(made, "l") == ["bad", "2.0", "2.5", "bad"]
@@ -383,7 +384,7 @@ def test_labels_are_corrected_by_text(make: Make, settings: Settings) -> None:
     only_test = make(splits, {**step, "splits": ["test"]})
     assert column(only_test, "l") == [1, 5, 1, 3] and column(only_test, "l", "test") == [5]
     whole = make(splits)
-    shown = transform.preview(whole, build({"steps": [step]}, DataSpec).steps[0])
+    shown = preview(whole, build({"steps": [step]}, DataSpec).steps[0])
     assert shown.before == {"train": 4, "test": 1} and shown.after == {"train": 3, "test": 1} and shown.removed == (3,)
     assert shown.changed[0] == ("1: good one", "5: good one")
     with pytest.raises(DataError, match="'five' is no value of 'l', which holds integer values"):

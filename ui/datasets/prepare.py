@@ -13,7 +13,8 @@ from core.data.browsing import browse
 from core.data.browsing.export import export
 from core.data.dataset import Prepared
 from core.data.prepare import QUICK_NEAR_ROWS, QUICK_ROWS
-from core.data.preparing import divide, transform
+from core.data.preparing import divide
+from core.data.preparing.preview import Preview, preview
 from core.data.reading.aligning.types import PLAIN
 from core.data.reading.guessing import split_words
 from core.errors import SpecError, TunedeckError
@@ -103,11 +104,11 @@ def preview_dialog(steps: Sequence[dict[str, Any]], data: DataSpec, prepared: Pr
     if len(new) == 1 and _is_quick(prepared, new[0]):
         try:
             with st.spinner("Working it out"):
-                found = transform.preview(prepared, new[0])
+                effect = preview(prepared, new[0])
         except TunedeckError as error:
             show_error(error)
             return
-        _show_preview(found, new[0], prepared)
+        _show_preview(effect, new[0], prepared)
     else:
         st.caption(
             "There are too many rows to work it out at once. It is done in the background; the rows stay in the file."
@@ -139,14 +140,14 @@ def _with_columns(data: DataSpec, steps: Sequence[Any]) -> DataSpec:
     return data.model_copy(update={"text_columns": texts, "label_column": label, **splits})
 
 
-def _show_preview(found: transform.Preview, step: Any, prepared: Prepared) -> None:
-    names = list(dict.fromkeys([*found.before, *found.after]))
+def _show_preview(effect: Preview, step: Any, prepared: Prepared) -> None:
+    names = list(dict.fromkeys([*effect.before, *effect.after]))
     frame = pd.DataFrame(
         {
             "Split": names,
-            "Rows before": [found.before.get(name) for name in names],
-            "Rows after": [found.after.get(name, 0) for name in names],
-            "Change": [found.after.get(name, 0) - found.before.get(name, 0) for name in names],
+            "Rows before": [effect.before.get(name) for name in names],
+            "Rows after": [effect.after.get(name, 0) for name in names],
+            "Change": [effect.after.get(name, 0) - effect.before.get(name, 0) for name in names],
         }
     )
     whole = st.column_config.NumberColumn(format="localized")
@@ -157,22 +158,22 @@ def _show_preview(found: transform.Preview, step: Any, prepared: Prepared) -> No
         alt="Rows before and after",
         column_config={"Rows before": whole, "Rows after": whole, "Change": change},
     )
-    if found.note:
-        st.warning(plain(found.note), icon=":material/warning:")
-    if found.removed:
-        st.caption(f"Some of the rows of {plain(found.split)} that go:")
+    if effect.note:
+        st.warning(plain(effect.note), icon=":material/warning:")
+    if effect.removed:
+        st.caption(f"Some of the rows of {plain(effect.split)} that go:")
         st.dataframe(
-            browse.rows(prepared, found.split, found.removed), height=_height(len(found.removed)), alt="Rows that go"
+            browse.rows(prepared, effect.split, effect.removed), height=_height(len(effect.removed)), alt="Rows that go"
         )
-    if found.changed:
+    if effect.changed:
         st.caption("Some of the texts that change:")
         st.dataframe(
-            pd.DataFrame(found.changed, columns=["Before", "After"]),
+            pd.DataFrame(effect.changed, columns=["Before", "After"]),
             height=220,
             hide_index=True,
             alt="Texts that change",
         )
-    if not found.removed and not found.changed and found.before == found.after and step.step in _ROWS_ONLY:
+    if not effect.removed and not effect.changed and effect.before == effect.after and step.step in _ROWS_ONLY:
         st.info("It changes nothing here: no row is like that.", icon=":material/info:")
 
 
