@@ -11,7 +11,39 @@ from pathlib import Path
 
 import pytest
 
+from tests.imports import (
+    Graph,
+    against_order,
+    circles,
+    crowded,
+    exists,
+    imports,
+    modules_in_prose,
+    modules_in_strings,
+    outside_imports,
+)
+from tests.imports import modules as modules_of
+
 PROJECT = Path(__file__).resolve().parent.parent
+MOST_MODULES = 15
+# Each folder imports those of the rows below it, and itself; folders of one row do not import each other.
+ORDER = (
+    ("pages",),
+    ("ui",),
+    ("core.__main__",),
+    ("core.cli",),
+    ("core.guarded_store",),
+    ("core.sharing", "core.playground"),
+    ("core.engines",),
+    ("core.evaluation",),
+    ("core.runs",),
+    ("core.tasks",),
+    ("core.data",),
+    ("core.store",),
+    ("core.models", "core.access"),
+    ("core.hub", "core.spec", "core.figures"),
+    ("core",),  # its own files: errors, settings, files, wording …
+)
 HEAVY = ("torch", "tensorflow", "transformers", "keras", "evaluate", "datasets")
 
 
@@ -46,22 +78,152 @@ def what_pages_import() -> list[str]:
     return sorted(found)
 
 
-def test_core_imports_no_streamlit() -> None:
-    assert "streamlit" not in imported_by(modules("core"))
-
-
 def test_what_pages_import_is_light() -> None:
     names = what_pages_import()
     assert "core.store.store" in names and "core.spec.run" in names
     assert not imported_by(names + modules("ui")) & set(HEAVY)
 
 
-@pytest.mark.parametrize("folder", ["core", "ui", "pages"])
-def test_imports_point_one_way(folder: str) -> None:
-    above = {"core": ("ui", "pages", "streamlit"), "ui": ("pages",), "pages": ("pages",)}[folder]
-    for source in (PROJECT / folder).rglob("*.py"):
-        for name in re.findall(r"^\s*(?:from|import) ([\w.]+)", source.read_text(), re.M):
-            assert name.split(".")[0] not in above, f"{source.relative_to(PROJECT)} imports {name}"
+@pytest.fixture(scope="module")
+def graph() -> Graph:
+    return imports(PROJECT)
+
+
+def test_imports_keep_the_order_of_the_folders(graph: Graph) -> None:
+    assert len(graph) > 200 and "core.store.record" in graph["core.runs.scheduler"]
+    assert not against_order(graph, ORDER)
+
+
+def test_no_two_files_import_each_other_in_a_circle(graph: Graph) -> None:
+    assert not circles(graph)
+
+
+def test_pages_do_not_import_each_other(graph: Graph) -> None:
+    assert not {name for name, targets in graph.items() if any(target.startswith("pages.") for target in targets)}
+
+
+def test_no_file_of_core_names_streamlit() -> None:
+    users = outside_imports(PROJECT, "streamlit")
+    assert "ui.pages" in users and not {name for name in users if name.startswith("core")}
+
+
+def test_a_folder_can_be_read_at_a_glance() -> None:
+    assert not crowded(PROJECT, MOST_MODULES)
+
+
+def test_modules_that_strings_name_exist() -> None:
+    """Engines, kinds of work and child processes are imported by name."""
+    files = modules_of(PROJECT)
+    named = {name for file in files.values() for name in modules_in_strings(file.read_text(encoding="utf-8"))}
+    assert {"core.runs.worker", "core.engines.trainer", "core.engines.training_run:train"} <= named
+    assert not {name for name in named if not exists(name, files)}
+
+
+@pytest.mark.parametrize("folder", ["core", "ui", "pages", "docs", "tools", "benchmarks", "."])
+def test_modules_that_words_name_exist(folder: str) -> None:
+    """In comments, docstrings, documents and the build."""
+    files = modules_of(PROJECT)
+    every = (PROJECT / folder).glob("*") if folder == "." else (PROJECT / folder).rglob("*")
+    texts = [
+        path for path in every if path.suffix in (".py", ".md", ".toml") or path.name in ("Makefile", "Dockerfile")
+    ]
+    assert texts
+    wrong = {
+        f"{path.relative_to(PROJECT)}: {name}"
+        for path in texts
+        for name in modules_in_prose(path.read_text(encoding="utf-8"))
+        if not exists(name, files)
+    }
+    assert not wrong
+
+
+# Each check on a small project with one fault in it. A check that finds nothing there would find nothing here either.
+
+SOUND = {
+    "pages/start.py": "from ui.runs import table",
+    "ui/__init__.py": "",
+    "ui/runs/__init__.py": "",
+    "ui/runs/table.py": "import core.runs.kinds as kinds",
+    "core/__init__.py": "",
+    "core/errors.py": "",
+    "core/runs/__init__.py": "",
+    "core/runs/kinds.py": "from core.store import record",
+    "core/store/__init__.py": "",
+    "core/store/record.py": "from core.errors import Problem",
+}
+UPWARD = [
+    "import core.runs.kinds",
+    "from core.runs import kinds",
+    "from core.runs.kinds import KINDS",
+    "from ..runs import kinds",
+    "from ..runs.kinds import KINDS",
+    "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from core.runs.kinds import KINDS",
+    "def late():\n    from core.runs import kinds",
+    "class Record:\n    def late(self):\n        if self:\n            import core.runs.kinds as kinds",
+]
+
+
+def plant(root: Path, files: dict[str, str]) -> Path:
+    for name, source in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(source, encoding="utf-8")
+    return root
+
+
+def test_a_sound_project_passes(tmp_path: Path) -> None:
+    root = plant(tmp_path, SOUND)
+    graph = imports(root)
+    assert graph["pages.start"] == {"ui.runs.table"} and graph["core.store.record"] == {"core.errors"}
+    assert not against_order(graph, ORDER) and not circles(graph) and not crowded(root, MOST_MODULES)
+
+
+@pytest.mark.parametrize("source", UPWARD)
+def test_an_import_upwards_is_found(tmp_path: Path, source: str) -> None:
+    root = plant(tmp_path, {**SOUND, "core/store/record.py": source})
+    assert against_order(imports(root), ORDER) == [
+        "core.store.record imports core.runs.kinds, but core.runs does not lie below core.store"
+    ]
+    assert circles(imports(root)) == [["core.runs.kinds", "core.store.record"]]
+
+
+@pytest.mark.parametrize(
+    ("file", "source", "problem"),
+    [
+        ("core/errors.py", "from core.store import record", "core.store does not lie below core"),
+        ("core/store/record.py", "from ui.runs import table", "ui does not lie below core.store"),
+        ("ui/runs/table.py", "import pages.start", "pages does not lie below ui"),
+        ("core/hub/download.py", "from core.spec import run", "core.spec does not lie below core.hub"),
+        ("core/sweeps/plan.py", "", "core.sweeps.plan lies in no folder of the order"),
+    ],
+)
+def test_other_breaches_of_the_order_are_found(tmp_path: Path, file: str, source: str, problem: str) -> None:
+    (found,) = against_order(imports(plant(tmp_path, {"core/spec/run.py": "", **SOUND, file: source})), ORDER)
+    assert problem in found
+
+
+def test_a_long_circle_is_found(tmp_path: Path) -> None:
+    """Also one that lies within a folder, in which every import is allowed by itself."""
+    chain = {f"core/store/part{n}.py": f"from core.store import part{(n + 1) % 5}" for n in range(5)}
+    graph = imports(plant(tmp_path, {**SOUND, **chain}))
+    assert circles(graph) == [[f"core.store.part{n}" for n in range(5)]] and not against_order(graph, ORDER)
+
+
+def test_a_crowded_folder_is_found(tmp_path: Path) -> None:
+    root = plant(tmp_path, {**SOUND, **{f"core/store/part{n}.py": "" for n in range(MOST_MODULES - 1)}})
+    assert not crowded(root, MOST_MODULES)
+    (root / "core/store/one_more.py").touch()
+    assert crowded(root, MOST_MODULES) == [f"{Path('core/store')} holds {MOST_MODULES + 1} modules"]
+
+
+def test_a_module_that_is_not_there_is_found(tmp_path: Path) -> None:
+    files = modules_of(plant(tmp_path, {**SOUND, "core/runs/kinds.py": "KINDS = {}"}))
+    there = modules_in_strings('WORK = "core.runs.kinds:KINDS", "core.store", "core.store.record"')
+    assert len(there) == 3 and all(exists(name, files) for name in there)
+    gone = modules_in_strings('WORK = "core.kinds", "core.runs.kinds:Kind", "core.store.runs.table"')
+    assert len(gone) == 3 and not any(exists(name, files) for name in gone)
+    assert modules_in_prose("see `core.store.record`, core.kinds and kept/core.zip") == {
+        "core.store.record", "core.kinds"
+    }  # fmt: skip
 
 
 def test_nothing_unpickles_or_runs_foreign_code() -> None:
