@@ -197,8 +197,8 @@ def page(trained: str) -> tuple[dict[str, float], float]:
         views[tab] = statistics.median(seconds)
         print(f"{tab}: {seconds}", file=sys.stderr)
     from core.evaluation import lookup
+    from core.evaluation.results import read_evaluation
     from core.settings import from_environment
-    from core.store.files import read_evaluation
 
     settings = from_environment()
     (judged,) = Store(settings.store_path).runs(kind="evaluate")

@@ -214,50 +214,6 @@ def profile_lines(profile: dict[str, Any]) -> list[str]:
     return lines
 
 
-def report_lines(report: dict[str, Any]) -> list[str]:
-    """What came of a training run, as `core.evaluation.after_training` makes it, for a terminal."""
-    baseline = report.get("baseline", {})
-    compared = baseline.get("metrics", {})
-    lines = [f"Judged on {counted(report['examples'], 'example')} it was not trained on"]
-    for name, value in report["metrics"].items():
-        if name == "loss":
-            continue
-        always = f"  (always “{baseline['label']}”: {score(compared[name])})" if name in compared else ""
-        lines.append(f"  {metric_title(name):<22} {score(value)}{always}")
-    if tips := report.get("advice"):
-        lines += ["What to try next", *(f"  - {sentence(str(tip))}" for tip in tips)]
-    return lines
-
-
-def part_of(found: dict[str, Any]) -> str:
+def part_of(held_out: bool) -> str:
     """How an evaluation's examples belong to their split: all of it, or a part of it that training did not see."""
-    return "held out of" if found.get("held_out") else "of"
-
-
-def evaluation_lines(found: dict[str, Any]) -> list[str]:
-    """An evaluation, as `core.evaluation.evaluate` makes it, for a terminal."""
-    if not found:
-        return []
-    baseline = found["baselines"]
-    bag = baseline.get("bag_of_words", {}).get("metrics", {})
-    lines = [f"{found['title']} on {counted(found['examples'], 'example')} {part_of(found)} {found['split']}"]
-    for name in found["metric_names"]:
-        low, high = found["intervals"][name]
-        beside = f"majority {score(baseline['majority']['metrics'][name])}"
-        beside += f", bag of words {score(bag[name])}" if bag else ""
-        lines.append(
-            f"  {metric_title(name):<22} {score(found['metrics'][name])}  ({score(low)} to {score(high)}; {beside})"
-        )
-    lines.append(f"  {'Calibration error':<22} {found['calibration']['ece']:.3f}")
-    for group in found["slices"]["worst"][:3]:
-        lines.append(
-            f"  hard: {group['name']}: accuracy {group['accuracy']:.3f} on {counted(group['count'], 'example')}"
-        )
-    suspected = found.get("label_errors", {})
-    if suspected.get("count"):
-        lines.append(f"  {counted(suspected['count'], 'label')} may be wrong")
-    if suspected.get("held_back"):
-        lines.append(f"  Whether labels are wrong is not told. {suspected['held_back']}")
-    if test := found.get("final_test"):
-        lines.append(f"  This final test has been looked at {counted(test['looks'], 'time')}.")
-    return lines
+    return "held out of" if held_out else "of"

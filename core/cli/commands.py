@@ -18,6 +18,7 @@ from core.cli import input as cli_input
 from core.cli import sharing as cli_sharing
 from core.cli.work import outcome, print_lines, result_of, say, work_on
 from core.errors import HubError, SpecError, TunedeckError
+from core.evaluation.results import read_evaluation
 from core.evaluation.specs import EvaluateSpec, PredictSpec
 from core.files import finite
 from core.runs import outlook as plan
@@ -26,7 +27,6 @@ from core.settings import Settings, from_environment, home_warning
 from core.sharing.hub.push_spec import PushSpec
 from core.spec import run as specs
 from core.spec.names import run_name
-from core.store.files import read_evaluation
 from core.store.lease import lease_holder
 from core.store.store import Store
 from core.store.watching import RunView
@@ -166,8 +166,8 @@ def _evaluate(options: argparse.Namespace, store: Store, settings: Settings) -> 
     result, status = work_on(run_id, False, store, settings)
     if status == 0 and not options.json:
         print_lines("\n".join(outcome(store.run(run_id), settings)))
-    evaluation = read_evaluation(settings.run_dir(run_id)) or {}
-    read = {name: evaluation.get(name) for name in ("split", "text_columns", "label_column")}
+    evaluation = read_evaluation(settings.run_dir(run_id))
+    read = {name: getattr(evaluation, name, None) for name in ("split", "text_columns", "label_column")}
     return result | read | {"folder": str(settings.run_dir(run_id))}, status
 
 

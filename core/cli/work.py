@@ -10,17 +10,18 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from core.cli.lines import evaluation_lines, report_lines
 from core.errors import StoreTrouble, WrongStatus
+from core.evaluation.results import read_evaluation, read_report
 from core.runs import process
 from core.runs.scheduler import Scheduler, free_resource
 from core.settings import Settings
 from core.sharing.report.document import visible_lines
-from core.store.files import read_evaluation, read_report
 from core.store.lease import lease_holder
 from core.store.record import ACTIVE, Run
 from core.store.store import Store
 from core.store.watching import RunView
-from core.wording import counted, evaluation_lines, report_lines
+from core.wording import counted
 
 POLL_S, TROUBLE_S = 0.5, 20.0
 
@@ -137,7 +138,8 @@ def outcome(run: Run, settings: Settings) -> list[str]:
     folder, model = settings.run_dir(run.id), result_of(run, settings)["model"]
     report = read_report(folder)
     lines = report_lines(report) if report else []
-    lines += evaluation_lines(read_evaluation(folder) or {})
+    if (evaluation := read_evaluation(folder)) is not None:
+        lines += evaluation_lines(evaluation)
     return [*lines, f"The model is in {model}"] if model else lines
 
 
@@ -160,7 +162,7 @@ def result_of(run: Run, settings: Settings | None, view: RunView | None = None) 
     report = read_report(settings.run_dir(run.id)) if run.is_final else None  # else it is that of an earlier attempt
     return result | {
         "notes": [{k: e.payload[k] for k in ("text", "level")} for e in view.events if e.kind == "message"],
-        "advice": report.get("advice", []) if report else [],
+        "advice": list(report.advice) if report else [],
     }
 
 

@@ -73,12 +73,12 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dic
     report.phase("Evaluating")
     language = main_language(spec.data, loaded.prepared, loaded.train_split, loaded.source_columns)
     result = evaluate_run(spec, encoded, model, folder, report, ids["eval"], language)
-    main = result["main_metric"]
+    main = result.main_metric
     return {
         "main_metric": main,
-        "value": result["metrics"].get(main),
-        "baseline": result["baseline"]["metrics"].get(main),
-        "metrics": result["metrics"],
-        "train_examples": result["train_examples"],
-        "eval_examples": result["examples"],
+        "value": result.metrics.get(main),
+        "baseline": result.baseline.metrics.get(main),
+        "metrics": result.metrics,
+        "train_examples": result.train_examples,
+        "eval_examples": result.examples,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from core.evaluation.results import Report
 from core.models import names as models
 from core.spec.run import RunSpec
 from core.wording import counted
@@ -13,11 +14,10 @@ MOST = 4
 PERFECT = 0.99  # accuracy
 
 
-def advise(spec: RunSpec, report: dict[str, Any], history: dict[str, Any], language: str = "") -> list[str]:
+def advise(spec: RunSpec, report: Report, history: dict[str, Any], language: str = "") -> list[str]:
     """At most four sentences, the most useful first.
 
-    report: as `core.evaluation.after_training` makes it; history: an engine's history.json; language: the code of
-    the language of most training texts, empty if there is none
+    history: an engine's history.json; language: the code of the language of most training texts, empty if there is none
     """
     evaluations = [entry for entry in history["log"] if "eval_loss" in entry]
     found = [
@@ -36,30 +36,31 @@ def advise(spec: RunSpec, report: dict[str, Any], history: dict[str, Any], langu
     return [sentence for sentence in found if sentence][:MOST]
 
 
-def _stopped(report: dict[str, Any], history: dict[str, Any]) -> str:
+def _stopped(report: Report, history: dict[str, Any]) -> str:
     if history["steps"] >= history["total_steps"]:
         return ""
-    part = report["examples"] < report["eval_examples"]
-    examples, steps = counted(report["eval_examples"], "example"), counted(history["total_steps"], "step")
-    judged = f" It was judged on {report['examples']:,} of {examples}." if part else ""
+    steps = counted(history["total_steps"], "step")
+    judged = ""
+    if report.eval_examples is not None and report.examples < report.eval_examples:
+        judged = f" It was judged on {report.examples:,} of {counted(report.eval_examples, 'example')}."
     return f"Training ended after {history['steps']:,} of {steps}; let it run to the end.{judged}"
 
 
-def _not_learned(spec: RunSpec, report: dict[str, Any]) -> str:
-    main = report["main_metric"]
-    value, baseline = report["metrics"][main], report["baseline"]["metrics"][main]
-    if value > baseline + max(0.02, 1.5 * _standard_error(report)):
+def _not_learned(spec: RunSpec, report: Report) -> str:
+    main = report.main_metric
+    value, baseline = report.metrics[main], report.baseline.metrics[main]
+    if value is None or baseline is None or value > baseline + max(0.02, 1.5 * _standard_error(report)):
         return ""
     rate = spec.training.learning_rate
     usual = "about 1e-3" if spec.model.name == "scratch" else "2e-5 to 5e-5"
     return (
-        f"The model is hardly better than always answering {report['baseline']['label']!r}. Train for more epochs, "
+        f"The model is hardly better than always answering {report.baseline.label!r}. Train for more epochs, "
         f"check the learning rate ({rate:g}; {usual} is usual), and look at some examples: do the labels follow from "
         "the texts?"
     )
 
 
-def _too_good(report: dict[str, Any]) -> str:
+def _too_good(report: Report) -> str:
     if not _perfect(report):
         return ""
     return (
@@ -68,8 +69,8 @@ def _too_good(report: dict[str, Any]) -> str:
     )
 
 
-def _perfect(report: dict[str, Any]) -> bool:
-    return bool(report["metrics"].get("accuracy", 0.0) > PERFECT)
+def _perfect(report: Report) -> bool:
+    return (report.metrics.get("accuracy") or 0.0) > PERFECT
 
 
 def _foreign(spec: RunSpec, language: str) -> str:
@@ -102,22 +103,22 @@ def _still_improving(spec: RunSpec, evaluations: list[dict[str, Any]], history: 
     )
 
 
-def _truncated(spec: RunSpec, report: dict[str, Any]) -> str:
-    share, limit = report["truncated"]["train"], spec.model.max_length
+def _truncated(spec: RunSpec, report: Report) -> str:
+    share, limit = report.truncated["train"], spec.model.max_length
     if share < 0.1:
         return ""
     return f"{share:.0%} of the texts were cut at {limit} tokens; {limit * 2} would keep more of them, and take longer."
 
 
-def _missed_classes(report: dict[str, Any]) -> str:
-    missed = [entry["label"] for entry in report["per_class"] if entry["support"] and not entry["recall"]]
+def _missed_classes(report: Report) -> str:
+    missed = [entry.label for entry in report.per_class if entry.support and not entry.recall]
     if not missed:
         return ""
     names = ", ".join(repr(name) for name in missed[:3]) + (f" and {len(missed) - 3} more" if len(missed) > 3 else "")
     return f"No example of {names} was recognised: more training examples of such classes would help most."
 
 
-def _scratch(spec: RunSpec, report: dict[str, Any], language: str) -> str:
+def _scratch(spec: RunSpec, report: Report, language: str) -> str:
     if spec.model.name != "scratch" or _perfect(report):
         return ""
     return (
@@ -126,8 +127,8 @@ def _scratch(spec: RunSpec, report: dict[str, Any], language: str) -> str:
     )
 
 
-def _few_examples(report: dict[str, Any]) -> str:
-    count = report["train_examples"]
+def _few_examples(report: Report) -> str:
+    count = report.train_examples
     return (
         f"{count:,} training examples are few; more of them are the surest way to a better model."
         if count < 1000 and not _perfect(report)
@@ -135,16 +136,17 @@ def _few_examples(report: dict[str, Any]) -> str:
     )
 
 
-def _uncertain(report: dict[str, Any]) -> str:
+def _uncertain(report: Report) -> str:
     error = _standard_error(report)
     if error < 0.015:
         return ""
     return (
-        f"With {report['examples']:,} evaluation examples, shares are uncertain by about {2 * error:.1%} either way; "
+        f"With {report.examples:,} evaluation examples, shares are uncertain by about {2 * error:.1%} either way; "
         "smaller differences between runs mean nothing."
     )
 
 
-def _standard_error(report: dict[str, Any]) -> float:
-    share = min(0.99, max(0.01, report["metrics"].get("accuracy", 0.5)))
-    return math.sqrt(share * (1 - share) / max(1, report["examples"]))
+def _standard_error(report: Report) -> float:
+    accuracy = report.metrics.get("accuracy")
+    share = min(0.99, max(0.01, 0.5 if accuracy is None else accuracy))
+    return math.sqrt(share * (1 - share) / max(1, report.examples))

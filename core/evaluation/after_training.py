@@ -1,6 +1,6 @@
 """The final word on a run: predictions for every evaluation example, and the numbers drawn from them.
 
-`predictions.parquet`: see `core.tasks.text_classification.predictions`. `report.json`: what `evaluate_run` returns.
+`predictions.parquet`: see `core.tasks.text_classification.predictions`; `report.json`: `core.evaluation.results`.
 """
 
 from __future__ import annotations
@@ -15,14 +15,15 @@ import numpy as np
 import torch
 
 from core.evaluation.advice import advise
+from core.evaluation.results import REPORT, Baseline, Report
 from core.events import Reporter
-from core.files import finite, write_text
 from core.runs.device import Device, choose
 from core.spec.run import RunSpec
 from core.tasks.batches import evaluation_batches
 from core.tasks.statistics import cross_entropy
 from core.tasks.text_classification import predictions
 from core.tasks.text_classification.metrics import check_finite, score
+from core.tasks.text_classification.results import PerClass
 from core.tasks.texts import Encoded
 
 logger = logging.getLogger(__name__)
@@ -39,7 +40,7 @@ def evaluate_run(
     report: Reporter,
     text_ids: np.ndarray | None = None,
     language: str = "",
-) -> dict[str, Any]:
+) -> Report:
     """Judge `model` on the evaluation examples; writes predictions.parquet and report.json and returns the latter.
 
     text_ids: of the evaluation examples, in their order; without them the row numbers stand for the texts
@@ -54,13 +55,13 @@ def evaluate_run(
     labels = np.asarray(encoded.eval["labels"], dtype=np.int64)[indices]
     rows = np.asarray(encoded.eval["row"])[indices]
     ids = rows.astype(np.uint64) if text_ids is None else text_ids[indices]
-    made = predictions.Predictions(encoded.label_names, rows, ids, labels, logits)
-    predictions.write(run_dir / predictions.NAME, made)
-    result = summarise(spec, encoded, labels, logits)
-    result |= {"device": device.title, "precision": device.precision}
-    result["advice"] = advise(spec, result, _history(run_dir), language)
-    write_text(run_dir / "report.json", json.dumps(finite(result), ensure_ascii=False, indent=1))
-    logger.info("final evaluation of %d examples: %s", len(labels), result["metrics"])
+    answers = predictions.Predictions(encoded.label_names, rows, ids, labels, logits)
+    predictions.write(run_dir / predictions.NAME, answers)
+    summary = summarise(spec, encoded, labels, logits)
+    advice = advise(spec, summary, _history(run_dir), language)
+    result = summary.model_copy(update={"device": device.title, "precision": device.precision, "advice": tuple(advice)})
+    result.save(run_dir / REPORT, indent=1)
+    logger.info("final evaluation of %d examples: %s", len(labels), result.metrics)
     return result
 
 
@@ -92,11 +93,8 @@ def predict(
     return order[back], np.concatenate(logits)[back]
 
 
-def summarise(spec: RunSpec, encoded: Encoded, labels: np.ndarray, logits: np.ndarray) -> dict[str, Any]:
-    """The numbers of a report: metrics, the majority class's for comparison, each class's, and the confusion.
-
-    confusion: [true class][predicted class] -> examples
-    """
+def summarise(spec: RunSpec, encoded: Encoded, labels: np.ndarray, logits: np.ndarray) -> Report:
+    """The numbers of a report: metrics, the majority class's for comparison, each class's, and the confusion."""
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
     names, metrics = encoded.label_names, spec.evaluation.metrics
@@ -104,24 +102,21 @@ def summarise(spec: RunSpec, encoded: Encoded, labels: np.ndarray, logits: np.nd
     predictions = logits.argmax(axis=-1)
     majority = int(np.bincount(encoded.train["labels"], minlength=len(names)).argmax())
     per_class = precision_recall_fscore_support(labels, predictions, labels=ids, zero_division=0)
-    return {
-        "examples": len(labels),
-        "eval_examples": encoded.eval.num_rows,
-        "train_examples": encoded.train.num_rows,
-        "metrics": {"loss": cross_entropy(logits, labels), **score(metrics, predictions, labels)},
-        "main_metric": spec.evaluation.metric_for_best_model,
-        "baseline": {
-            "label": names[majority],
-            "metrics": score(metrics, np.full_like(labels, majority), labels),
-        },
-        "labels": list(names),
-        "per_class": [
-            {"label": name, "precision": float(p), "recall": float(r), "f1": float(f), "support": int(n)}
-            for name, p, r, f, n in zip(names, *per_class, strict=True)
+    return Report(
+        examples=len(labels),
+        eval_examples=encoded.eval.num_rows,
+        train_examples=encoded.train.num_rows,
+        metrics={"loss": cross_entropy(logits, labels), **score(metrics, predictions, labels)},
+        main_metric=spec.evaluation.metric_for_best_model,
+        baseline=Baseline(label=names[majority], metrics=score(metrics, np.full_like(labels, majority), labels)),
+        labels=list(names),
+        per_class=[
+            PerClass(label=name, precision=p, recall=r, f1=f, support=n)
+            for name, p, r, f, n in zip(names, *(column.tolist() for column in per_class), strict=True)
         ],
-        "confusion": confusion_matrix(labels, predictions, labels=ids).tolist(),
-        "truncated": encoded.truncated,
-    }
+        confusion=confusion_matrix(labels, predictions, labels=ids).tolist(),
+        truncated=encoded.truncated,
+    )
 
 
 def _history(run_dir: Path) -> dict[str, Any]:

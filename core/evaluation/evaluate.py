@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +26,8 @@ from core.data.reading.files import split_of
 from core.errors import DataError
 from core.evaluation import columns, slices
 from core.evaluation.classifier import Classifier, find_subject
+from core.evaluation.results import EVALUATION, DatasetIdentity, Evaluation, FinalTest, Kind
 from core.evaluation.specs import EvaluateSpec, Subject
-from core.files import finite, write_text
 from core.models import label_names
 from core.settings import Settings
 from core.spec import run as specs
@@ -41,6 +40,7 @@ from core.tasks.text_classification import analysis, baselines, label_errors, pr
 from core.tasks.text_classification import metrics as task_metrics
 from core.tasks.text_classification.metrics import check_finite
 from core.tasks.text_classification.predictions import Predictions
+from core.tasks.text_classification.results import Tuned
 from core.wording import counted
 
 if TYPE_CHECKING:
@@ -48,8 +48,6 @@ if TYPE_CHECKING:
 
     from core.runs.writer import RunWriter
 
-NAME = "evaluation.json"
-VERSION = 1
 CLASS_NUMBER = "LABEL_"
 
 
@@ -67,38 +65,48 @@ class Examples:
     data: DataSpec
     notes: tuple[Note, ...]
     split: str
-    kind: str
+    kind: Kind
     train: tuple[list[str], np.ndarray] | None
     held_out: bool = False
 
 
 def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
-    """Raises DataError, HubError, ModelError, PathError, RunNotFound."""
+    """Writes predictions.parquet and evaluation.json; returns the run's summary.
+
+    Raises DataError, HubError, ModelError, PathError, RunNotFound.
+    """
     trained = report.store.run(spec.model.run) if spec.model.run else None
     folder = settings.run_dir(run.id)
     holdouts = final_tests.holdouts(report.store)
     report.phase("Loading the data")
     examples = _examples(spec, trained, settings, report, holdouts)
     report.check_stop()
-    found, notes, title = _predictions(spec, trained, examples, settings, report)
-    predictions.write(folder / predictions.NAME, found)
+    answers, notes, title = _predictions(spec, trained, examples, settings, report)
+    predictions.write(folder / predictions.NAME, answers)
     report.check_stop()
 
-    final = _final_test(examples, holdouts, run, report)
-    made = _analysed(found, examples, trained, settings, report)
-    made |= {
-        "version": VERSION, "title": title, "kind": examples.kind,
-        "notes": [*notes, *(note.text for note in examples.notes)], "split": examples.split,
-        "held_out": examples.held_out,
-        "dataset": {"title": examples.part.prepared.title, "fingerprint": examples.part.prepared.fingerprint},
-        "data": examples.data.model_dump(mode="json"), "final_test": final,
-        "text_columns": list(examples.part.source_columns), "label_column": examples.part.label_column,
-    }  # fmt: skip
-    write_text(folder / NAME, json.dumps(finite(made), ensure_ascii=False))
-    main = made["main_metric"]
+    final_test = _final_test(examples, holdouts, run, report)
+    prepared = examples.part.prepared
+    evaluation = Evaluation(
+        version=1,
+        title=title,
+        kind=examples.kind,
+        notes=[*notes, *(note.text for note in examples.notes)],
+        split=examples.split,
+        held_out=examples.held_out,
+        dataset=DatasetIdentity(title=prepared.title, fingerprint=prepared.fingerprint),
+        data=examples.data.model_dump(mode="json"),
+        final_test=final_test,
+        text_columns=list(examples.part.source_columns),
+        label_column=examples.part.label_column,
+        **_analysed(answers, examples, trained, settings, report),
+    )
+    evaluation.save(folder / EVALUATION)
+    main = evaluation.main_metric
     return {
-        "main_metric": main, "value": made["metrics"][main], "metrics": made["metrics"], "examples": made["examples"],
-        "title": title, "split": examples.split, "kind": examples.kind, "dataset": examples.part.prepared.title,
+        "main_metric": main, "value": evaluation.metrics[main], "metrics": evaluation.metrics,
+        "examples": evaluation.examples, "title": title, "split": examples.split, "kind": examples.kind,
+        "dataset": prepared.title,
     }  # fmt: skip
 
 
@@ -130,7 +138,7 @@ def _examples(
     for note in (*part.notes, *notes):
         report.message(note.text, note.level)
     part = _some(part, spec, data)
-    kind = "other"
+    kind: Kind = "other"
     if loaded is not None and part.prepared.fingerprint == loaded.prepared.fingerprint:
         kind = "training" if split == loaded.train_split else "test"
     elif holdout.find(part.prepared, split, part.source_columns, holdouts):
@@ -239,89 +247,93 @@ def matched(model: tuple[str, ...], data: tuple[str, ...], title: str) -> tuple[
     return found, []
 
 
-def _final_test(examples: Examples, holdouts: list[Holdout], run: Run, report: RunWriter) -> dict[str, Any] | None:
+def _final_test(examples: Examples, holdouts: list[Holdout], run: Run, report: RunWriter) -> FinalTest | None:
     """Count a look at a final test. A test split of the run's dataset that nothing has seen becomes one."""
     if examples.kind not in ("test", "other"):
         return None
     prepared, split, texts = examples.part.prepared, examples.split, examples.part.source_columns
-    found = holdout.find(prepared, split, texts, holdouts)
-    if found is None and examples.kind == "test" and split_of(split) == "test":
+    test = holdout.find(prepared, split, texts, holdouts)
+    if test is None and examples.kind == "test" and split_of(split) == "test":
         final_tests.set_aside(report.store, *holdout.describe(prepared, split, texts))
         report.message(
             f"The split {split} is set aside as the final test from now on: no run trains or chooses by it.",
             level="notice",
             code="set-aside",
         )
-        found = holdout.find(prepared, split, texts, final_tests.holdouts(report.store))
-    if found is None:
+        test = holdout.find(prepared, split, texts, final_tests.holdouts(report.store))
+    if test is None:
         return None
-    final_tests.count_look(report.store, found.content, run.id)
-    looks = next(h.looks for h in final_tests.holdouts(report.store) if h.content == found.content)
-    return {"content": found.content, "looks": looks, "title": found.title, "split": found.split}
+    final_tests.count_look(report.store, test.content, run.id)
+    looks = next(h.looks for h in final_tests.holdouts(report.store) if h.content == test.content)
+    return FinalTest(content=test.content, looks=looks, title=test.title, split=test.split)
 
 
 def _analysed(
-    found: Predictions, examples: Examples, trained: Run | None, settings: Settings, report: RunWriter
+    answers: Predictions, examples: Examples, trained: Run | None, settings: Settings, report: RunWriter
 ) -> dict[str, Any]:
+    """The fields of an Evaluation that are drawn from the predictions."""
     names: tuple[str, ...] = tuple(task_metrics.METRICS)
     main = task_metrics.MAIN
     if trained is not None:
-        judged = cast(RunSpec, specs.build(trained.spec)).evaluation
-        names, main = judged.metrics, judged.metric_for_best_model
+        settled = cast(RunSpec, specs.build(trained.spec)).evaluation
+        names, main = settled.metrics, settled.metric_for_best_model
     report.phase("Measuring")
     part = examples.part
     place = {row: i for i, row in enumerate(part.examples["row"])}
     whole = _joined(part.examples, part.text_columns)
-    texts = [whole[place[row]] for row in found.rows.tolist()]
-    made: dict[str, Any] = {
-        "examples": len(found), "labels": list(found.names), "metric_names": list(names), "main_metric": main,
-        **analysis.headline(names, found),
-    }  # fmt: skip
+    texts = [whole[place[row]] for row in answers.rows.tolist()]
+    fields: dict[str, Any] = {
+        "examples": len(answers),
+        "labels": list(answers.names),
+        "metric_names": list(names),
+        "main_metric": main,
+        **analysis.headline(names, answers),
+    }
     report.fraction("Drawing curves", 0.1)
-    made["curves"] = analysis.curves(found)
+    fields["curves"] = analysis.curves(answers)
     tuned = _tuned(trained, examples, settings)
-    made["tuned"] = tuned
-    made["calibration"] = analysis.calibration(found, tuned["temperature"] if tuned else None)
-    made["confidence"] = analysis.confidence(found)
-    made["mistakes"] = analysis.mistakes(found)
+    fields["tuned"] = tuned
+    fields["calibration"] = analysis.calibration(answers, tuned.temperature if tuned else None)
+    fields["confidence"] = analysis.confidence(answers)
+    fields["mistakes"] = analysis.mistakes(answers)
     report.fraction("Looking for texts that were in training", 0.3)
     learned = examples.train
-    seen = np.zeros(len(found), dtype=bool)
+    seen = np.zeros(len(answers), dtype=bool)
     if learned is not None and examples.kind != "training":
         known = set(map(_normal, learned[0]))
         seen = np.fromiter((_normal(text) in known for text in texts), dtype=bool, count=len(texts))
-        made["overlap"] = analysis.overlap(found, seen, names)
+        fields["overlap"] = analysis.overlap(answers, seen, names)
     if examples.kind != "training":
         report.fraction("Looking for labels that may be wrong", 0.4)
-        made["label_errors"] = label_errors.suspected(found, ~seen)
+        fields["label_errors"] = label_errors.suspected(answers, ~seen)
     report.fraction("Looking for groups that it finds hard", 0.5)
     groups = slices.groups_of(
-        texts, found.labels, found.names, found.rows, part.prepared, examples.split,
+        texts, answers.labels, answers.names, answers.rows, part.prepared, examples.split,
         (*part.source_columns, part.label_column), report.phase,
     )  # fmt: skip
-    made["slices"] = slices.find(groups, ~found.right, found.rows)
+    fields["slices"] = slices.find(groups, ~answers.right, answers.rows)
     report.fraction("Comparing with simple models", 0.7)
-    made["baselines"] = baselines.baselines(
-        names, learned, texts, found.labels, found.predicted, len(found.names), report.phase
+    fields["baselines"] = baselines.baselines(
+        names, learned, texts, answers.labels, answers.predicted, len(answers.names), report.phase
     )
-    return made
+    return fields
 
 
 def _normal(text: str) -> bytes:
-    """The same for texts that are so but for case and blanks."""
+    """The same for texts that match when case and whitespace are ignored."""
     return hashlib.blake2b(" ".join(text.lower().split()).encode("utf-8", "replace"), digest_size=8).digest()
 
 
-def _tuned(trained: Run | None, examples: Examples, settings: Settings) -> dict[str, Any] | None:
-    """Temperature and thresholds of the run's own evaluation examples, for use on others; None if these are they."""
+def _tuned(trained: Run | None, examples: Examples, settings: Settings) -> Tuned | None:
+    """Temperature and thresholds of the run's own evaluation examples; None when judging those same examples."""
     if trained is None or examples.kind == "validation":
         return None
     try:
-        found = predictions.read(settings.run_dir(trained.id) / predictions.NAME)
+        answers = predictions.read(settings.run_dir(trained.id) / predictions.NAME)
     except (OSError, ValueError, KeyError):
         return None
-    return {
-        "temperature": statistics.fit_temperature(found.logits, found.labels),
-        "thresholds": {str(c["label"]): analysis.best_threshold(c) for c in analysis.curves(found)},
-        "examples": len(found),
-    }
+    return Tuned(
+        temperature=statistics.fit_temperature(answers.logits, answers.labels),
+        thresholds={str(curve.label): analysis.best_threshold(curve) for curve in analysis.curves(answers)},
+        examples=len(answers),
+    )

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
+from core.tasks.text_classification.results import Answer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -16,18 +18,18 @@ MOST = 300
 COLUMNS = ["row", "label", "prediction", "confidence"]
 
 
-def cell(path: Path, label: int, prediction: int) -> list[dict[str, Any]]:
+def cell(path: Path, label: int, prediction: int) -> list[Answer]:
     """The examples of a confusion cell, the most confident first, at most MOST of them."""
     wanted = (pc.field("label") == label) & (pc.field("prediction") == prediction)
     table = pq.read_table(path, columns=COLUMNS, filters=wanted).sort_by([("confidence", "descending")])
-    return list(table.slice(0, MOST).to_pylist())
+    return [Answer(**entry) for entry in table.slice(0, MOST).to_pylist()]
 
 
-def of_rows(path: Path, rows: list[int]) -> list[dict[str, Any]]:
-    """What was answered to some rows, in their order."""
+def of_rows(path: Path, rows: list[int]) -> list[Answer]:
+    """The answers to some rows, in their order."""
     table = pq.read_table(path, columns=COLUMNS, filters=pc.field("row").isin(rows))
-    found = {entry["row"]: entry for entry in table.to_pylist()}
-    return [found[row] for row in rows if row in found]
+    answers = {entry["row"]: Answer(**entry) for entry in table.to_pylist()}
+    return [answers[row] for row in rows if row in answers]
 
 
 def outcomes(path: Path) -> tuple[np.ndarray, np.ndarray]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import random
 import re
 from collections.abc import Callable, Sequence
@@ -11,12 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import ModelError
+from core.evaluation.results import ROBUSTNESS, Disturbance, Disturbed, Robustness, read_evaluation
 from core.evaluation.specs import EvaluateSpec, RobustnessSpec, owner_of_data
-from core.files import finite, write_text
 from core.settings import Settings
 from core.spec import run as specs
 from core.spec.run import DataSpec
-from core.store.files import read_evaluation
 from core.tasks import statistics
 from core.tasks.text_classification import predictions
 
@@ -24,7 +22,6 @@ if TYPE_CHECKING:
     from core.runs.writer import RunWriter
     from core.store.record import Run
 
-NAME = "robustness.json"
 TYPO_SHARE = 0.1  # of the words
 EXAMPLES_KEPT = 30
 SHOWN_CHARACTERS = 400
@@ -68,7 +65,7 @@ DISTURBANCES: dict[str, tuple[str, Callable[[str, random.Random], str]]] = {
 
 
 def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
-    """Writes robustness.json: for each disturbance the change of accuracy with its interval, and answers it turned.
+    """Writes robustness.json: for each disturbance the change of accuracy with its interval, and flipped predictions.
 
     Raises DataError, HubError, ModelError, PathError, RunNotFound.
     """
@@ -77,18 +74,18 @@ def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter)
 
     judged = report.store.run(spec.evaluation)
     folder = settings.run_dir(judged.id)
-    found, evaluation = predictions.read(folder / predictions.NAME), read_evaluation(folder)
+    answers, evaluation = predictions.read(folder / predictions.NAME), read_evaluation(folder)
     if evaluation is None:
         raise ModelError(f"the evaluation {spec.evaluation} is not complete; evaluate the model again")
-    chosen = np.sort(np.random.default_rng(0).permutation(len(found))[: spec.examples])
-    found = found.take(chosen)
+    chosen = np.sort(np.random.default_rng(0).permutation(len(answers))[: spec.examples])
+    answers = answers.take(chosen)
     report.phase("Loading the data")
-    data: DataSpec = specs.build(evaluation["data"], DataSpec)
+    data: DataSpec = specs.build(evaluation.data, DataSpec)
     theirs = settings.on_behalf_of(owner_of_data(judged, report.store))
-    columns = {"text_columns": evaluation["text_columns"], "label_column": evaluation["label_column"]}
-    part = load_split(data.model_copy(update=columns), evaluation["split"], theirs, report.fraction)
+    columns = {"text_columns": tuple(evaluation.text_columns), "label_column": evaluation.label_column}
+    part = load_split(data.model_copy(update=columns), evaluation.split, theirs, report.fraction)
     place = {row: i for i, row in enumerate(part.examples["row"])}
-    rows = part.examples.select([place[row] for row in found.rows.tolist()])
+    rows = part.examples.select([place[row] for row in answers.rows.tolist()])
     texts = list(zip(*(rows[column] for column in part.text_columns), strict=True))
     report.phase("Loading the model")
     model = open_subject(specs.build(judged.spec, EvaluateSpec).model, settings, report.fraction)
@@ -99,42 +96,49 @@ def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter)
             report.fraction(title, (number + (share or 0)) / len(DISTURBANCES))
 
         draw = random.Random(number)
-        made = [tuple(disturb(text, draw) or text for text in row) for row in texts]
-        answers = model.logits(made, tick).argmax(axis=1)
-        kinds.append(_measured(name, title, found, np.asarray(answers, dtype=np.int64), texts, made))
-    result = {
-        "examples": len(found),
-        "accuracy": float(found.right.mean()),
-        "labels": list(found.names),
-        "kinds": kinds,
-    }
-    write_text(folder / NAME, json.dumps(finite(result), ensure_ascii=False))
-    return {"examples": len(found), "worst": min(kinds, key=lambda kind: kind["change"])["title"]}
+        disturbed = [tuple(disturb(text, draw) or text for text in row) for row in texts]
+        predicted = np.asarray(model.logits(disturbed, tick).argmax(axis=1), dtype=np.int64)
+        kinds.append(_measured(name, title, answers, predicted, texts, disturbed))
+    robustness = Robustness(
+        examples=len(answers), accuracy=float(answers.right.mean()), labels=list(answers.names), kinds=kinds
+    )
+    robustness.save(folder / ROBUSTNESS)
+    return {"examples": len(answers), "worst": min(kinds, key=lambda kind: kind.change).title}
 
 
 def _measured(
     name: str,
     title: str,
-    found: predictions.Predictions,
-    answers: np.ndarray,
+    answers: predictions.Predictions,
+    predicted: np.ndarray,
     texts: Sequence[Sequence[str]],
-    made: Sequence[Sequence[str]],
-) -> dict[str, Any]:
-    classes = len(found.names)
-    change = statistics.paired_difference(["accuracy"], found.labels, found.predicted, answers, classes)["accuracy"]
-    right = answers == found.labels
-    turned = np.flatnonzero(answers != found.predicted)
-    order = turned[np.argsort(right[turned], kind="stable")][:EXAMPLES_KEPT]  # what became wrong comes first
-    return {
-        "name": name, "title": title, "accuracy": float(right.mean()), "change": change["value"],
-        "low": change["low"], "high": change["high"], "turned": len(turned),
-        "mcnemar": statistics.mcnemar(found.right, right),
-        "examples": [
-            {
-                "row": int(found.rows[i]), "label": int(found.labels[i]), "before": int(found.predicted[i]),
-                "after": int(answers[i]), "text": " / ".join(texts[i])[:SHOWN_CHARACTERS],
-                "disturbed": " / ".join(made[i])[:SHOWN_CHARACTERS],
-            }
+    disturbed: Sequence[Sequence[str]],
+) -> Disturbance:
+    """answers: to the texts as they are; predicted: class ids of the disturbed ones"""
+    classes = len(answers.names)
+    gaps = statistics.paired_difference(["accuracy"], answers.labels, answers.predicted, predicted, classes)
+    change = gaps["accuracy"]
+    right = predicted == answers.labels
+    flipped = np.flatnonzero(predicted != answers.predicted)
+    order = flipped[np.argsort(right[flipped], kind="stable")][:EXAMPLES_KEPT]  # what became wrong comes first
+    return Disturbance(
+        name=name,
+        title=title,
+        accuracy=float(right.mean()),
+        change=change.value,
+        low=change.low,
+        high=change.high,
+        turned=len(flipped),
+        mcnemar=statistics.mcnemar(answers.right, right),
+        examples=[
+            Disturbed(
+                row=int(answers.rows[i]),
+                label=int(answers.labels[i]),
+                before=int(answers.predicted[i]),
+                after=int(predicted[i]),
+                text=" / ".join(texts[i])[:SHOWN_CHARACTERS],
+                disturbed=" / ".join(disturbed[i])[:SHOWN_CHARACTERS],
+            )
             for i in order
         ],
-    }  # fmt: skip
+    )

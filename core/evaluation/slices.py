@@ -11,7 +11,6 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 
@@ -19,6 +18,7 @@ from core.data.dataset import Column, Prepared
 from core.data.inspecting.language import NONE, language_of
 from core.data.reading.aligning import types
 from core.data.reading.tables import bounded, parquet
+from core.evaluation.results import Group, Slices
 
 LEAST, LEAST_SHARE = 20, 0.005  # of examples in a group
 MOST_VALUES, MOST_GROUPS, MOST_CLASSES = 20, 120, 30
@@ -41,7 +41,7 @@ FORMS: dict[str, re.Pattern[str]] = {
 
 
 @dataclass(frozen=True)
-class Group:
+class Division:
     """kind: what it is a group by, such as "length"; name: in words; mask: which examples, bool (examples,)"""
 
     kind: str
@@ -49,17 +49,16 @@ class Group:
     mask: np.ndarray
 
 
-def find(groups: Sequence[Group], wrong: np.ndarray, rows: np.ndarray) -> dict[str, Any]:
+def find(groups: Sequence[Division], wrong: np.ndarray, rows: np.ndarray) -> Slices:
     """All groups with their error rates, and the worst of them and of their pairs.
 
-    wrong: bool (examples,); rows: row numbers. Returns `tried`, `groups` and `worst`, each with name, count, errors,
-    accuracy, coverage, p, and q (p corrected).
+    wrong: bool (examples,); rows: row numbers
     """
     least = max(LEAST, int(LEAST_SHARE * len(wrong)))
     usable = [g for g in groups if least <= g.mask.sum() < len(wrong)][:MOST_GROUPS]
     bits = [np.packbits(g.mask) for g in usable]
     errors = np.packbits(wrong)
-    found: list[tuple[tuple[int, ...], int, int]] = [
+    tried: list[tuple[tuple[int, ...], int, int]] = [
         ((i,), int(g.mask.sum()), int(np.bitwise_count(bits[i] & errors).sum())) for i, g in enumerate(usable)
     ]
     for a in range(len(usable)):
@@ -67,48 +66,53 @@ def find(groups: Sequence[Group], wrong: np.ndarray, rows: np.ndarray) -> dict[s
             if usable[a].kind != usable[b].kind:
                 both = bits[a] & bits[b]
                 count = int(np.bitwise_count(both).sum())
-                if count >= least and count < min(found[a][1], found[b][1]):
-                    found.append(((a, b), count, int(np.bitwise_count(both & errors).sum())))
-    entries = _tested(found, usable, int(wrong.sum()), len(wrong))
-    worst = _worst(entries, found)
-    for entry, places in worst:
+                if count >= least and count < min(tried[a][1], tried[b][1]):
+                    tried.append(((a, b), count, int(np.bitwise_count(both & errors).sum())))
+    entries = _tested(tried, usable, int(wrong.sum()), len(wrong))
+    worst = []
+    for group, places in _worst(entries, tried):
         mask = np.logical_and.reduce([usable[i].mask for i in places]) & wrong
-        entry["rows"] = rows[mask][:ROWS_KEPT].tolist()
-    return {"tried": len(found), "groups": entries[: len(usable)], "worst": [entry for entry, _ in worst]}
+        worst.append(group.model_copy(update={"rows": rows[mask][:ROWS_KEPT].tolist()}))
+    return Slices(tried=len(tried), groups=entries[: len(usable)], worst=worst)
 
 
 def _tested(
-    found: Sequence[tuple[tuple[int, ...], int, int]], groups: Sequence[Group], errors: int, total: int
-) -> list[dict[str, Any]]:
+    tried: Sequence[tuple[tuple[int, ...], int, int]], divisions: Sequence[Division], errors: int, total: int
+) -> list[Group]:
     from scipy.stats import false_discovery_control, hypergeom
 
-    if not found:
+    if not tried:
         return []
-    counts, wrong = (np.array([entry[i] for entry in found]) for i in (1, 2))
+    counts, wrong = (np.array([entry[i] for entry in tried]) for i in (1, 2))
     p = np.clip(hypergeom.sf(wrong - 1, total, errors, counts), 0, 1)
     q = false_discovery_control(p)
     return [
-        {
-            "name": " and ".join(groups[i].name for i in places), "kind": " + ".join(groups[i].kind for i in places),
-            "count": count, "errors": bad, "accuracy": 1 - bad / count, "coverage": count / total,
-            "p": float(p[n]), "q": float(q[n]),
-        }
-        for n, (places, count, bad) in enumerate(found)
-    ]  # fmt: skip
+        Group(
+            name=" and ".join(divisions[i].name for i in places),
+            kind=" + ".join(divisions[i].kind for i in places),
+            count=count,
+            errors=bad,
+            accuracy=1 - bad / count,
+            coverage=count / total,
+            p=float(p[n]),
+            q=float(q[n]),
+        )
+        for n, (places, count, bad) in enumerate(tried)
+    ]
 
 
 def _worst(
-    entries: list[dict[str, Any]], found: Sequence[tuple[tuple[int, ...], int, int]]
-) -> list[tuple[dict[str, Any], tuple[int, ...]]]:
+    entries: list[Group], tried: Sequence[tuple[tuple[int, ...], int, int]]
+) -> list[tuple[Group, tuple[int, ...]]]:
     """Those beyond chance, the least accurate first; a pair only if it is worse than each of its two groups."""
     chosen = []
-    for entry, (places, _, _) in zip(entries, found, strict=True):
-        if entry["q"] > SIGNIFICANT:
+    for entry, (places, _, _) in zip(entries, tried, strict=True):
+        if entry.q > SIGNIFICANT:
             continue
-        if len(places) == 2 and any(entry["accuracy"] > entries[i]["accuracy"] - WORSE for i in places):
+        if len(places) == 2 and any(entry.accuracy > entries[i].accuracy - WORSE for i in places):
             continue
         chosen.append((entry, places))
-    return sorted(chosen, key=lambda pair: (pair[0]["accuracy"], -pair[0]["count"]))[:KEPT]
+    return sorted(chosen, key=lambda pair: (pair[0].accuracy, -pair[0].count))[:KEPT]
 
 
 def groups_of(
@@ -120,15 +124,15 @@ def groups_of(
     split: str,
     without: Sequence[str],
     say: Callable[[str], None],
-) -> list[Group]:
+) -> list[Division]:
     """The groups to look at. rows: of the split; without: its columns that are texts or the label."""
     say("Looking for groups that it finds hard")
     lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
     made = _ranges("length", "text", lengths, unit=" characters")
     if len(names) <= MOST_CLASSES:
-        made += [Group("label", f"class {name}", labels == i) for i, name in enumerate(names)]
+        made += [Division("label", f"class {name}", labels == i) for i, name in enumerate(names)]
     made += [
-        Group("form", f"text with {what}", np.fromiter((bool(pattern.search(t)) for t in texts), bool, len(texts)))
+        Division("form", f"text with {what}", np.fromiter((bool(pattern.search(t)) for t in texts), bool, len(texts)))
         for what, pattern in FORMS.items()
     ]
     made += _languages(texts)
@@ -144,14 +148,14 @@ def _is_class(mask: np.ndarray, classes: Sequence[np.ndarray]) -> bool:
     return any((mask & of_class).sum() >= SAME * max(1, (mask | of_class).sum()) for of_class in classes)
 
 
-def _languages(texts: Sequence[str]) -> list[Group]:
+def _languages(texts: Sequence[str]) -> list[Division]:
     if len(texts) > LANGUAGES_OF:
         return []  # a tenth of a millisecond each
     found = np.array([language_of(text[:LANGUAGE_CHARACTERS]) for text in texts])
-    return [Group("language", f"language {code}", found == code) for code in sorted(set(found.tolist()) - {NONE})]
+    return [Division("language", f"language {code}", found == code) for code in sorted(set(found.tolist()) - {NONE})]
 
 
-def _column(prepared: Prepared, split: str, column: Column, rows: np.ndarray) -> list[Group]:
+def _column(prepared: Prepared, split: str, column: Column, rows: np.ndarray) -> list[Division]:
     import pyarrow.compute as pc
 
     with parquet.open_file(prepared.splits[split].path) as file:
@@ -169,11 +173,11 @@ def _column(prepared: Prepared, split: str, column: Column, rows: np.ndarray) ->
     for value in (entry["values"].as_py() for entry in counts):
         if value is not None:
             shown = column.names[value] if column.names and 0 <= value < len(column.names) else value
-            groups.append(Group(column.name, f"{column.name} {shown}"[:120], np.asarray(held == value, dtype=bool)))
+            groups.append(Division(column.name, f"{column.name} {shown}"[:120], np.asarray(held == value, dtype=bool)))
     return groups
 
 
-def _ranges(kind: str, name: str, numbers: np.ndarray, unit: str = "") -> list[Group]:
+def _ranges(kind: str, name: str, numbers: np.ndarray, unit: str = "") -> list[Division]:
     """Quarters of the examples by a number."""
     known = numbers[np.isfinite(numbers)] if numbers.dtype.kind == "f" else numbers
     if not len(known):
@@ -182,5 +186,5 @@ def _ranges(kind: str, name: str, numbers: np.ndarray, unit: str = "") -> list[G
     made = []
     for low, high in pairwise(edges.tolist()):
         inside = (numbers >= low) & (numbers <= high if high == edges[-1] else numbers < high)
-        made.append(Group(kind, f"{name} of {low:,.6g} to {high:,.6g}{unit}", inside))
+        made.append(Division(kind, f"{name} of {low:,.6g} to {high:,.6g}{unit}", inside))
     return made

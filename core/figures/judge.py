@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import plotly.graph_objects as go
 
@@ -14,16 +14,63 @@ from core.wording import metric_title
 MOST_LINES = 6
 
 
-def intervals_figure(names: Sequence[str], series: Mapping[str, Mapping[str, Any]]) -> go.Figure:
+Points = tuple[Sequence[float], Sequence[float]]
+Measured = tuple[Mapping[str, float | None], Mapping[str, tuple[float | None, float | None]]]
+"""Metrics and their 95 % intervals, which may lack."""
+
+
+class Curve(Protocol):
+    """A class against the rest. roc, pr: x and y"""
+
+    @property
+    def label(self) -> int: ...
+    @property
+    def auc(self) -> float | None: ...
+    @property
+    def average_precision(self) -> float | None: ...
+    @property
+    def roc(self) -> Points | None: ...
+    @property
+    def pr(self) -> Points | None: ...
+
+
+class Bin(Protocol):
+    """Of a reliability diagram: the examples with a confidence in (low, high], and the share that is right."""
+
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+    @property
+    def count(self) -> int: ...
+    @property
+    def confidence(self) -> float: ...
+    @property
+    def accuracy(self) -> float: ...
+
+
+class Disturbance(Protocol):
+    """What one way of disturbing texts does to the accuracy: the change and its 95 % interval."""
+
+    @property
+    def title(self) -> str: ...
+    @property
+    def change(self) -> float: ...
+    @property
+    def low(self) -> float: ...
+    @property
+    def high(self) -> float: ...
+
+
+def intervals_figure(names: Sequence[str], series: Mapping[str, Measured]) -> go.Figure:
     """Each metric as a point with its 95% interval, for a model and its baselines.
 
-    series: title -> {"metrics": name -> value, "intervals": name -> (low, high), if known}; at most three
+    series: title -> metrics and intervals; at most three
     """
     traces = []
     rows = list(reversed(names))
-    for place, (who, result) in enumerate(series.items()):
-        values = [result["metrics"].get(name) for name in rows]
-        known = result.get("intervals", {})
+    for place, (who, (metrics, known)) in enumerate(series.items()):
+        values = [metrics.get(name) for name in rows]
         spans = [known.get(name, (value, value)) for name, value in zip(rows, values, strict=True)]
         color, symbol = ((INDIGO, "circle"), (AMBER, "diamond"), (GREY, "line-ns"))[place % 3]
         offset = (0.0, -0.2, -0.36)[place % 3]
@@ -70,9 +117,13 @@ def _gap(high: float | None, low: float | None) -> float:
     return 0.0 if high is None or low is None else max(0.0, high - low)
 
 
-def roc_figure(curves: Sequence[Mapping[str, Any]], labels: Sequence[str], chosen: int | None = None) -> go.Figure:
+def roc_figure(curves: Sequence[Curve], labels: Sequence[str], chosen: int | None = None) -> go.Figure:
     """The ROC curve of each class; at most six curves, the chosen class first."""
-    lines = [_line(c, "roc", labels, f"AUC {c['auc']:.3f}", place) for place, c in enumerate(_few(curves, chosen))]
+    lines = [
+        _line(c.roc, labels[c.label], f"AUC {c.auc:.3f}", place)
+        for place, c in enumerate(_few(curves, chosen))
+        if c.roc
+    ]
     chance = go.Scatter(
         x=[0, 1],
         y=[0, 1],
@@ -93,10 +144,12 @@ def roc_figure(curves: Sequence[Mapping[str, Any]], labels: Sequence[str], chose
     )
 
 
-def pr_figure(curves: Sequence[Mapping[str, Any]], labels: Sequence[str], chosen: int | None = None) -> go.Figure:
+def pr_figure(curves: Sequence[Curve], labels: Sequence[str], chosen: int | None = None) -> go.Figure:
     """The precision-recall curve of each class; at most six curves, the chosen class first."""
     few = _few(curves, chosen)
-    lines = [_line(c, "pr", labels, f"AP {c['average_precision']:.3f}", place) for place, c in enumerate(few)]
+    lines = [
+        _line(c.pr, labels[c.label], f"AP {c.average_precision:.3f}", place) for place, c in enumerate(few) if c.pr
+    ]
     return figure(
         lines,
         title="Precision and recall",
@@ -110,15 +163,15 @@ def pr_figure(curves: Sequence[Mapping[str, Any]], labels: Sequence[str], chosen
     )
 
 
-def _few(curves: Sequence[Mapping[str, Any]], chosen: int | None) -> list[Mapping[str, Any]]:
-    drawn = [c for c in curves if c["auc"] is not None]
-    first = [c for c in drawn if c["label"] == chosen]
-    return [*first, *(c for c in drawn if c["label"] != chosen)][:MOST_LINES]
+def _few(curves: Sequence[Curve], chosen: int | None) -> list[Curve]:
+    drawn = [c for c in curves if c.auc is not None]
+    first = [c for c in drawn if c.label == chosen]
+    return [*first, *(c for c in drawn if c.label != chosen)][:MOST_LINES]
 
 
-def _line(curve: Mapping[str, Any], kind: str, labels: Sequence[str], score: str, place: int) -> go.Scatter:
-    x, y = curve[kind]
-    name = safe(labels[curve["label"]], 26)
+def _line(points: Points, label: str, score: str, place: int) -> go.Scatter:
+    x, y = points
+    name = safe(label, 26)
     return go.Scatter(
         x=x,
         y=y,
@@ -159,9 +212,7 @@ def threshold_figure(
     return chart
 
 
-def reliability_figure(
-    before: Sequence[Mapping[str, float]], after: Sequence[Mapping[str, float]] | None = None
-) -> go.Figure:
+def reliability_figure(before: Sequence[Bin], after: Sequence[Bin] | None = None) -> go.Figure:
     """A reliability diagram: accuracy against confidence, before and after a temperature; the diagonal is perfect.
 
     after: None without a temperature
@@ -189,15 +240,15 @@ def reliability_figure(
     )
 
 
-def _bins(bins: Sequence[Mapping[str, float]], name: str, color: str) -> go.Scatter:
-    most = max((b["count"] for b in bins), default=1)
+def _bins(bins: Sequence[Bin], name: str, color: str) -> go.Scatter:
+    most = max((b.count for b in bins), default=1)
     return go.Scatter(
-        x=[b["confidence"] for b in bins],
-        y=[b["accuracy"] for b in bins],
+        x=[b.confidence for b in bins],
+        y=[b.accuracy for b in bins],
         name=name,
         mode="lines+markers",
-        customdata=[[b["from"], b["to"], b["count"]] for b in bins],
-        marker={"color": color, "size": [5 + 15 * (b["count"] / most) ** 0.5 for b in bins], "opacity": 0.85},
+        customdata=[[b.low, b.high, b.count] for b in bins],
+        marker={"color": color, "size": [5 + 15 * (b.count / most) ** 0.5 for b in bins], "opacity": 0.85},
         line={"color": color, "width": 1.4},
         hovertemplate=(
             f"{name}, confidence %{{customdata[0]:.2f}} to %{{customdata[1]:.2f}}: %{{y:.1%}} right of "
@@ -219,21 +270,21 @@ def confidence_figure(edges: Sequence[float], right: Sequence[int], wrong: Seque
     )
 
 
-def robustness_figure(kinds: Sequence[Mapping[str, Any]]) -> go.Figure:
+def robustness_figure(kinds: Sequence[Disturbance]) -> go.Figure:
     """The change of accuracy under each perturbation, with its interval."""
     rows = list(reversed(kinds))
     bars = go.Bar(
-        x=[k["change"] for k in rows],
-        y=[k["title"] for k in rows],
+        x=[k.change for k in rows],
+        y=[k.title for k in rows],
         orientation="h",
-        marker_color=[ORANGE if k["change"] < 0 else TEAL for k in rows],
+        marker_color=[ORANGE if k.change < 0 else TEAL for k in rows],
         error_x={
             "type": "data",
             "symmetric": False,
             "color": GREY,
             "thickness": 1.4,
-            "array": [k["high"] - k["change"] for k in rows],
-            "arrayminus": [k["change"] - k["low"] for k in rows],
+            "array": [k.high - k.change for k in rows],
+            "arrayminus": [k.change - k.low for k in rows],
         },
         hovertemplate="%{y}: %{x:+.3f}<extra></extra>",
     )

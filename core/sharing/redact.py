@@ -12,6 +12,8 @@ from functools import lru_cache
 from pathlib import Path, PurePath
 from typing import Any
 
+from pydantic import BaseModel
+
 from core.errors import HubError
 from core.settings import Settings
 from core.spec.run import RunSpec
@@ -44,7 +46,7 @@ def _harmless(value: str) -> bool:
 
 
 def clean(value: Any, settings: Settings) -> Any:
-    """`value` without secrets and with abbreviated paths. value: text, or nested dicts and lists with text"""
+    """`value` without secrets and with abbreviated paths. value: text, a result, or nested dicts and lists with text"""
     return _clean(value, secrets(), _folders(settings))
 
 
@@ -64,7 +66,9 @@ def _clean(value: Any, hidden: tuple[str, ...], folders: tuple[tuple[str, str], 
     if isinstance(value, dict):
         return {_clean(k, hidden, folders): _clean(v, hidden, folders) for k, v in value.items()}
     if isinstance(value, list | tuple):
-        return [_clean(v, hidden, folders) for v in value]
+        return type(value)(_clean(v, hidden, folders) for v in value)
+    if isinstance(value, BaseModel):
+        return value.model_copy(update={k: _clean(getattr(value, k), hidden, folders) for k in value.model_fields_set})
     return value
 
 

@@ -1,4 +1,4 @@
-"""The files of a run: its report, evaluation, environment, model and temperature, and their size."""
+"""The files of a run: its environment, model and temperature, and their size."""
 
 from __future__ import annotations
 
@@ -16,24 +16,6 @@ from core.store.record import Run
 ENVIRONMENT = "environment.json"
 CALIBRATION = "calibration.json"  # in a model's folder
 MOST_TEMPERATURE = 100.0
-
-
-def read_report(folder: Path) -> dict[str, Any] | None:
-    """The report of a run's final evaluation; None if it is absent or unreadable."""
-    try:
-        report = json.loads((folder / "report.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return report if isinstance(report, dict) and isinstance(report.get("metrics"), dict) else None
-
-
-def read_evaluation(folder: Path) -> dict[str, Any] | None:
-    """The result of an evaluation (see `core.evaluation.evaluate`); None if it is absent or unreadable."""
-    try:
-        evaluation = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return evaluation if isinstance(evaluation, dict) and "metrics" in evaluation else None
 
 
 def read_environment(folder: Path) -> dict[str, Any] | None:

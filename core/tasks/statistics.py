@@ -11,6 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from core.tasks.results import Bin, Gap, McNemar
+
 DRAWS = 2000
 LEVEL = 0.95
 CHUNK = 4_000_000  # cells drawn at a time
@@ -88,8 +90,8 @@ def intervals(
 
 def paired_difference(
     names: Sequence[str], labels: np.ndarray, first: np.ndarray, second: np.ndarray, classes: int, seed: int = 0
-) -> dict[str, dict[str, float]]:
-    """Second minus first on the same examples: value, low and high (95 %, paired bootstrap), and p, two-sided.
+) -> dict[str, Gap]:
+    """Second minus first on the same examples, with its interval by a paired bootstrap.
 
     p is twice the smaller share of draws on either side of zero: at least 1 / draws, as a draw more would have it.
     """
@@ -107,10 +109,8 @@ def paired_difference(
         values = np.concatenate(drawn[name])
         low, high = _percentiles(values)
         tail = min((values <= 0).sum(), (values >= 0).sum())
-        result[name] = {
-            "value": float(metric_values(name, *b)[0] - metric_values(name, *a)[0]),
-            "low": low, "high": high, "p": float(min(1.0, 2 * (tail + 1) / (len(values) + 1))),
-        }  # fmt: skip
+        value = float(metric_values(name, *b)[0] - metric_values(name, *a)[0])
+        result[name] = Gap(value=value, low=low, high=high, p=float(min(1.0, 2 * (tail + 1) / (len(values) + 1))))
     return result
 
 
@@ -119,14 +119,14 @@ def _percentiles(values: np.ndarray) -> tuple[float, float]:
     return float(low), float(high)
 
 
-def mcnemar(first_right: np.ndarray, second_right: np.ndarray) -> dict[str, float]:
+def mcnemar(first_right: np.ndarray, second_right: np.ndarray) -> McNemar:
     """McNemar's exact test on paired answers: gains, losses (second against first) and p, two-sided."""
     from scipy.stats import binomtest
 
     gains = int((second_right & ~first_right).sum())
     losses = int((first_right & ~second_right).sum())
     p = binomtest(gains, gains + losses, 0.5).pvalue if gains + losses else 1.0
-    return {"gains": gains, "losses": losses, "p": float(p)}
+    return McNemar(gains=gains, losses=losses, p=float(p))
 
 
 def share_interval(count: int, of: int) -> tuple[float, float]:
@@ -140,26 +140,30 @@ def share_interval(count: int, of: int) -> tuple[float, float]:
 # Calibration
 
 
-def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> list[dict[str, float]]:
-    """Examples in bins of equal width by confidence, (a, b]: from, to, count, mean confidence, share that is right."""
+def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> list[Bin]:
+    """Examples in bins of equal width by confidence; bins without examples are left out."""
     edges = np.linspace(0, 1, bins + 1)
     place = np.clip(np.digitize(confidence, edges, right=True) - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins)
     sums = np.bincount(place, weights=confidence.astype(np.float64), minlength=bins)
     hits = np.bincount(place, weights=right.astype(np.float64), minlength=bins)
     return [
-        {
-            "from": float(edges[i]), "to": float(edges[i + 1]), "count": int(n),
-            "confidence": float(sums[i] / n), "accuracy": float(hits[i] / n),
-        }
-        for i, n in enumerate(counts) if n
-    ]  # fmt: skip
+        Bin(
+            low=float(edges[i]),
+            high=float(edges[i + 1]),
+            count=int(n),
+            confidence=float(sums[i] / n),
+            accuracy=float(hits[i] / n),
+        )
+        for i, n in enumerate(counts)
+        if n
+    ]
 
 
-def expected_calibration_error(bins: Sequence[dict[str, float]]) -> float:
+def expected_calibration_error(bins: Sequence[Bin]) -> float:
     """The mean gap between confidence and accuracy, weighted by examples (Guo et al., 2017)."""
-    total = sum(b["count"] for b in bins)
-    return sum(b["count"] * abs(b["confidence"] - b["accuracy"]) for b in bins) / total if total else 0.0
+    total = sum(b.count for b in bins)
+    return sum(b.count * abs(b.confidence - b.accuracy) for b in bins) / total if total else 0.0
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

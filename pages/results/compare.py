@@ -28,5 +28,5 @@ if not may_compare and not chosen:
 if len(chosen) < 2:
     st.caption("Choose two or more evaluations on the same split. A final test is the fairest of them.")
     st.stop()
-if (made := compare_models.found(chosen)) is not None:
-    compare_models.show(made, chosen)
+if (comparison := compare_models.comparison(chosen)) is not None:
+    compare_models.show(comparison, chosen)

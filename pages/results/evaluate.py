@@ -70,11 +70,11 @@ if judged is None:
 else:
     st.page_link(pages.EVALUATE, label="Another model or other examples", icon=":material/arrow_back:")
 
-found = judged.found
-examples = counted(found["examples"], "example")
+evaluation = judged.evaluation
+examples = counted(evaluation.examples, "example")
 st.markdown(
-    f"**{plain(found['title'])}** on {examples} {part_of(found)} “{plain(found['split'])}”, "
-    f"{plain(found['dataset']['title'])}"
+    f"**{plain(evaluation.title)}** on {examples} {part_of(evaluation.held_out)} “{plain(evaluation.split)}”, "
+    f"{plain(evaluation.dataset.title)}"
 )
 VIEWS: linked_tabs.Views = {
     "verdict": (":material/verified: Verdict", judge_overview.show),

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from core.data.loading.text_ids import text_ids
+from core.evaluation.results import Evaluation, Kind
 from core.models import loading as model_loading
 from core.models import scratch
 from core.runs import worker
@@ -18,6 +19,7 @@ from core.runs.writer import RunWriter
 from core.settings import Settings
 from core.store.store import Store
 from core.tasks.text_classification.predictions import Predictions
+from core.tasks.text_classification.results import THRESHOLD_COUNT
 
 LABELS = ("bad", "middling", "good")
 FILLER = [f"word{i}" for i in range(40)]
@@ -140,3 +142,31 @@ def random_predictions(count: int, classes: int, seed: int = 0, skill: float = 1
     logits = draw.normal(size=(count, classes))
     logits[np.arange(count), labels] += skill
     return predictions(labels, logits)
+
+
+def an_evaluation(kind: Kind = "other", bag_of_words: dict[str, float] | None = None, **changes: Any) -> Evaluation:
+    """Of four examples and two classes, three are right. bag_of_words: the difference to it, where there is one"""
+    baselines: dict[str, Any] = {"majority": {"label": 1, "metrics": {"accuracy": 0.5}, "from_training": False}}
+    if bag_of_words is not None:
+        span = {"metrics": {"accuracy": 0.6}, "intervals": {"accuracy": (0.4, 0.8)}, "seconds": 0.1}
+        baselines["bag_of_words"] = span | {"difference": {"accuracy": bag_of_words}}
+    each = {"precision": 0.75, "recall": 0.75, "f1": 0.75, "support": 2}
+    counts = [2] * 100 + [1] * (THRESHOLD_COUNT - 100)
+    bins = [{"from": 0.8, "to": 0.9, "count": 4, "confidence": 0.85, "accuracy": 0.75}]
+    tree: dict[str, Any] = {
+        "version": 1, "title": "A model", "kind": kind, "notes": [], "split": "test", "held_out": False,
+        "dataset": {"title": "reviews", "fingerprint": "f"}, "data": {"source": "sample"}, "final_test": None,
+        "text_columns": ["text"], "label_column": "label", "examples": 4, "labels": ["a", "b"],
+        "metric_names": ["accuracy"], "main_metric": "accuracy", "metrics": {"loss": 0.4, "accuracy": 0.75},
+        "intervals": {"accuracy": [0.6, 0.9]}, "per_class": [{"label": name, **each} for name in ("a", "b")],
+        "confusion": [[2, 0], [1, 1]], "tuned": None,
+        "curves": [
+            {"label": 1, "positives": 2, "auc": None, "average_precision": None, "found": counts, "alarms": counts}
+        ],
+        "calibration": {"bins": bins, "ece": 0.1, "temperature": 1.0, "temperature_from": "here",
+                        "after": {"bins": bins, "ece": 0.1, "loss": 0.4}},
+        "confidence": {"edges": [0.0, 1.0], "right": [3], "wrong": [1]},
+        "mistakes": [{"row": 2, "label": 1, "prediction": 0, "confidence": 0.85}],
+        "slices": {"tried": 0, "groups": [], "worst": []}, "baselines": baselines,
+    }  # fmt: skip
+    return Evaluation.model_validate(tree | changes)

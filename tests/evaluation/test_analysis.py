@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from core.data.prepare import prepare
 from core.errors import ModelError
 from core.evaluation import lookup, slices
 from core.evaluation.evaluate import matched
-from core.files import finite
+from core.evaluation.results import Slices
 from core.settings import Settings
 from core.spec.run import DataSpec
 from core.tasks import statistics
@@ -43,7 +42,7 @@ def test_predictions_come_back_from_disk(tmp_path: Path) -> None:
     assert right.mean() == pytest.approx(sk.accuracy_score(FOUND.labels, FOUND.predicted)) and len(rows) == 400
     cell = lookup.cell(tmp_path / "p.parquet", 1, 2)
     assert len(cell) == sk.confusion_matrix(FOUND.labels, FOUND.predicted)[1, 2]
-    assert [e["confidence"] for e in cell] == sorted((e["confidence"] for e in cell), reverse=True)
+    assert [e.confidence for e in cell] == sorted((e.confidence for e in cell), reverse=True)
 
 
 def test_huge_logits_have_probabilities() -> None:
@@ -59,22 +58,23 @@ def test_headline_is_scikit_learns() -> None:
     assert found["confusion"] == sk.confusion_matrix(truth, said).tolist()
     report = sk.classification_report(truth, said, target_names=FOUND.names, output_dict=True)
     for entry in found["per_class"]:
-        assert entry["recall"] == pytest.approx(report[entry["label"]]["recall"])
-        assert entry["support"] == report[entry["label"]]["support"]
+        assert entry.recall == pytest.approx(report[entry.label]["recall"])
+        assert entry.support == report[entry.label]["support"]
 
 
 def test_curves_are_scikit_learns() -> None:
     for curve in analysis.curves(FOUND):
-        truth, shares = FOUND.labels == curve["label"], FOUND.probabilities[:, curve["label"]]
-        assert curve["auc"] == pytest.approx(sk.roc_auc_score(truth, shares))
-        assert curve["average_precision"] == pytest.approx(sk.average_precision_score(truth, shares))
-        x, y = curve["roc"]
+        truth, shares = FOUND.labels == curve.label, FOUND.probabilities[:, curve.label]
+        assert curve.auc == pytest.approx(sk.roc_auc_score(truth, shares))
+        assert curve.average_precision == pytest.approx(sk.average_precision_score(truth, shares))
+        assert curve.roc is not None and curve.auc is not None
+        x, y = curve.roc
         assert (x[0], y[0], x[-1], y[-1]) == (0, 0, 1, 1) and len(x) <= analysis.CURVE_POINTS + 2
-        assert np.trapezoid(y, x) == pytest.approx(curve["auc"], abs=0.005), "what is drawn is the curve"
+        assert np.trapezoid(y, x) == pytest.approx(curve.auc, abs=0.005), "what is drawn is the curve"
         for place in (0, 37, 100, 200):
             called = shares >= np.float32(analysis.THRESHOLDS[place])
-            assert curve["found"][place] == (called & truth).sum()
-            assert curve["alarms"][place] == (called & ~truth).sum()
+            assert curve.true_positives[place] == (called & truth).sum()
+            assert curve.false_positives[place] == (called & ~truth).sum()
         best = analysis.best_threshold(curve)
         assert best is not None
         at = sk.f1_score(truth, shares >= np.float32(best))
@@ -84,19 +84,17 @@ def test_curves_are_scikit_learns() -> None:
 def test_ties_a_missing_class_and_a_single_example() -> None:
     tied = by_hand.predictions([0, 1, 0, 1], np.zeros((4, 3)))
     first, second, third = analysis.curves(tied)
-    assert first["auc"] == second["auc"] == 0.5, "no more than chance"
-    assert third["auc"] is None and third["average_precision"] is None and third["positives"] == 0
+    assert first.auc == second.auc == 0.5, "no more than chance"
+    assert third.auc is None and third.average_precision is None and third.positives == 0
     assert analysis.best_threshold(third) is None
     assert tied.predicted.tolist() == [0, 0, 0, 0], "of equal logits the first, as argmax has it"
     one = by_hand.predictions([1], [[0.2, 3.0]])
-    for made in (
-        analysis.headline(list(METRICS), one), analysis.curves(one), analysis.calibration(one),
-        analysis.confidence(one), analysis.mistakes(one), analysis.overlap(one, np.array([False]), list(METRICS)),
-    ):  # fmt: skip
-        json.dumps(finite(made), allow_nan=False)
     assert analysis.headline(list(METRICS), one)["metrics"]["accuracy"] == 1
+    assert [curve.auc for curve in analysis.curves(one)] == [None, None]
+    assert analysis.calibration(one).temperature == 1 and sum(analysis.confidence(one).right) == 1
+    assert analysis.overlap(one, np.array([False]), list(METRICS)).count == 0
     assert analysis.mistakes(one) == []
-    assert analysis.overlap(one, np.array([True]), list(METRICS))["metrics_without"] == {}
+    assert analysis.overlap(one, np.array([True]), list(METRICS)).metrics_without == {}
 
 
 def test_answers_that_are_no_numbers_are_refused() -> None:
@@ -109,22 +107,22 @@ def test_answers_that_are_no_numbers_are_refused() -> None:
 def test_calibration_uses_other_examples_temperature_as_it_is() -> None:
     sure = Predictions(FOUND.names, FOUND.rows, FOUND.text_ids, FOUND.labels, FOUND.logits * 6)
     here = analysis.calibration(sure)
-    assert here["temperature_from"] == "here" and here["temperature"] > 3 and here["after"]["ece"] < here["ece"] / 2
+    assert here.temperature_from == "here" and here.temperature > 3 and here.after.ece < here.ece / 2
     given = analysis.calibration(sure, 6.0)
-    assert given["temperature"] == 6.0 and given["temperature_from"] == "validation"
-    assert given["after"]["loss"] == pytest.approx(statistics.cross_entropy(FOUND.logits, FOUND.labels), rel=1e-5)
+    assert given.temperature == 6.0 and given.temperature_from == "validation"
+    assert given.after.loss == pytest.approx(statistics.cross_entropy(FOUND.logits, FOUND.labels), rel=1e-5)
 
 
 def test_confidence_counts_everybody_once() -> None:
     found = analysis.confidence(FOUND)
-    assert sum(found["right"]) == FOUND.right.sum() and sum(found["wrong"]) == (~FOUND.right).sum()
+    assert sum(found.right) == FOUND.right.sum() and sum(found.wrong) == (~FOUND.right).sum()
 
 
 def test_mistakes_are_the_surest_ones() -> None:
     found = analysis.mistakes(FOUND)
-    assert all(e["label"] != e["prediction"] for e in found)
+    assert all(e.label != e.prediction for e in found)
     wrong = np.sort(FOUND.confidence[~FOUND.right])[::-1][: analysis.MISTAKES_KEPT]
-    assert [e["confidence"] for e in found] == pytest.approx(wrong.tolist())
+    assert [e.confidence for e in found] == pytest.approx(wrong.tolist())
 
 
 def test_planted_label_errors_are_found_and_only_among_fresh_examples() -> None:
@@ -134,19 +132,19 @@ def test_planted_label_errors_are_found_and_only_among_fresh_examples() -> None:
     labels[planted] = (labels[planted] + 1) % 3
     noisy = Predictions(clean.names, clean.rows, clean.text_ids, labels, clean.logits)
     found = label_errors.suspected(noisy, np.ones(1_000, dtype=bool))
-    rows = {entry["row"] for entry in found["rows"]}
+    rows = {entry.row for entry in found.rows}
     assert len(rows & set(planted.tolist())) >= 50 and len(rows) <= 75
-    entry = next(e for e in found["rows"] if e["row"] in planted)
-    assert entry["suggested"] == clean.labels[entry["row"]] and 0 <= entry["quality"] < 0.5
+    entry = next(e for e in found.rows if e.row in planted)
+    assert entry.suggested == clean.labels[entry.row] and 0 <= entry.quality < 0.5
     fresh = np.ones(1_000, dtype=bool)
     fresh[planted] = False
-    assert not {e["row"] for e in label_errors.suspected(noisy, fresh)["rows"]} & set(planted.tolist())
+    assert not {e.row for e in label_errors.suspected(noisy, fresh).rows} & set(planted.tolist())
 
 
 @pytest.mark.parametrize("labels", [[0] * 30, [0, 1]])
 def test_too_little_to_suspect_a_label(labels: list[int]) -> None:
     found = by_hand.predictions(labels, np.random.default_rng(0).normal(size=(len(labels), 3)))
-    assert label_errors.suspected(found, np.ones(len(labels), dtype=bool))["rows"] == []
+    assert label_errors.suspected(found, np.ones(len(labels), dtype=bool)).rows == []
 
 
 @pytest.mark.parametrize(
@@ -163,23 +161,23 @@ def test_a_weak_model_doubts_no_label(skill: float, classes: int, share: float, 
     logits[np.arange(1_000), labels] += skill
     found = by_hand.predictions(labels, logits)
     suspected = label_errors.suspected(found, np.ones(1_000, dtype=bool))
-    assert bool(suspected["held_back"]) == held_back, found.right.mean()
-    assert not held_back or (suspected["count"], suspected["rows"]) == (0, [])
+    assert bool(suspected.held_back) == held_back, found.right.mean()
+    assert not held_back or (suspected.count, suspected.rows) == (0, [])
     if held_back:
-        assert f"right on {found.right.mean():.0%} of the examples" in suspected["held_back"]
+        assert f"right on {found.right.mean():.0%} of the examples" in suspected.held_back
 
 
 def test_label_errors_with_a_class_that_no_example_has() -> None:
     found = random_predictions(300, 3, skill=3)
     two = found.take(np.flatnonzero(found.labels != 1))
-    assert all(e["suggested"] != 1 for e in label_errors.suspected(two, np.ones(len(two), dtype=bool))["rows"])
+    assert all(e.suggested != 1 for e in label_errors.suspected(two, np.ones(len(two), dtype=bool)).rows)
 
 
-def groups(count: int, hard: np.ndarray, seed: int = 0) -> list[slices.Group]:
+def groups(count: int, hard: np.ndarray, seed: int = 0) -> list[slices.Division]:
     draw = np.random.default_rng(seed)
-    made = [slices.Group("color", f"color {i}", draw.integers(0, 4, count) == i) for i in range(4)]
-    made += [slices.Group("size", f"size {i}", draw.integers(0, 3, count) == i) for i in range(3)]
-    return [*made, slices.Group("kind", "the hard ones", hard)]
+    made = [slices.Division("color", f"color {i}", draw.integers(0, 4, count) == i) for i in range(4)]
+    made += [slices.Division("size", f"size {i}", draw.integers(0, 3, count) == i) for i in range(3)]
+    return [*made, slices.Division("kind", "the hard ones", hard)]
 
 
 def test_a_hard_group_is_found_and_luck_is_not() -> None:
@@ -187,13 +185,11 @@ def test_a_hard_group_is_found_and_luck_is_not() -> None:
     hard = draw.random(2_000) < 0.1
     wrong = draw.random(2_000) < np.where(hard, 0.6, 0.1)
     found = slices.find(groups(2_000, hard), wrong, np.arange(2_000))
-    assert found["worst"] and all("the hard ones" in g["name"] for g in found["worst"])
-    first = next(g for g in found["worst"] if g["name"] == "the hard ones")
-    assert first["count"] == hard.sum() and first["errors"] == (hard & wrong).sum()
-    assert first["coverage"] == pytest.approx(hard.mean()) and first["accuracy"] == pytest.approx(
-        1 - wrong[hard].mean()
-    )
-    assert set(first["rows"]) <= set(np.flatnonzero(hard & wrong).tolist())
+    assert found.worst and all("the hard ones" in g.name for g in found.worst)
+    first = next(g for g in found.worst if g.name == "the hard ones")
+    assert first.count == hard.sum() and first.errors == (hard & wrong).sum()
+    assert first.coverage == pytest.approx(hard.mean()) and first.accuracy == pytest.approx(1 - wrong[hard].mean())
+    assert set(first.rows) <= set(np.flatnonzero(hard & wrong).tolist())
 
 
 def test_luck_alone_seldom_finds_a_group() -> None:
@@ -202,15 +198,15 @@ def test_luck_alone_seldom_finds_a_group() -> None:
         draw = np.random.default_rng(100 + seed)
         wrong = draw.random(1_000) < 0.3
         found = slices.find(groups(1_000, draw.random(1_000) < 0.2, seed), wrong, np.arange(1_000))
-        assert found["tried"] > 20
-        alarms += bool(found["worst"])
+        assert found.tried > 20
+        alarms += bool(found.worst)
     assert alarms <= 4, "of thirty datasets without any hard group"
 
 
 def test_groups_of_hardly_anything() -> None:
-    assert slices.find([], np.array([True]), np.array([0])) == {"tried": 0, "groups": [], "worst": []}
-    everything = [slices.Group("a", "all", np.ones(50, dtype=bool)), slices.Group("a", "few", np.arange(50) < 5)]
-    assert slices.find(everything, np.zeros(50, dtype=bool), np.arange(50))["tried"] == 0
+    assert slices.find([], np.array([True]), np.array([0])) == Slices(tried=0, groups=[], worst=[])
+    everything = [slices.Division("a", "all", np.ones(50, dtype=bool)), slices.Division("a", "few", np.arange(50) < 5)]
+    assert slices.find(everything, np.zeros(50, dtype=bool), np.arange(50)).tried == 0
 
 
 def test_baselines_learn_from_training_and_are_judged_on_the_same_examples() -> None:
@@ -218,19 +214,20 @@ def test_baselines_learn_from_training_and_are_judged_on_the_same_examples() -> 
     train = texts[:400], np.array(labels[:400])
     here = np.array(labels[400:])
     found = baselines(list(METRICS), train, texts[400:], here, here, 3, lambda text: None)
-    assert found["majority"]["label"] == np.bincount(train[1]).argmax()
-    bag = found["bag_of_words"]
-    assert bag["metrics"]["accuracy"] > 0.9 and bag["difference"]["accuracy"]["value"] >= 0
-    assert bag["train_examples"] == 400 and bag["examples"] == 100
+    assert found.majority.label == np.bincount(train[1]).argmax()
+    bag = found.bag_of_words
+    assert bag is not None
+    assert (bag.metrics["accuracy"] or 0) > 0.9 and bag.difference["accuracy"].value >= 0
+    assert bag.train_examples == 400 and bag.examples == 100
     alone = baselines(list(METRICS), None, texts[400:], here, here, 3, lambda text: None)
-    assert "bag_of_words" not in alone and not alone["majority"]["from_training"]
+    assert alone.bag_of_words is None and not alone.majority.from_training
 
 
 def test_the_bag_of_words_reads_scripts_without_blanks() -> None:
     texts = [f"この店は{'最高' if i % 2 else '最悪'}でした。料理は{i}点です" for i in range(300)]
     labels = np.arange(300) % 2
     found = baselines(list(METRICS), (texts[:200], labels[:200]), texts[200:], labels[200:], labels[200:], 2, print)
-    assert found["bag_of_words"]["metrics"]["accuracy"] == 1
+    assert found.bag_of_words is not None and found.bag_of_words.metrics["accuracy"] == 1
 
 
 @pytest.mark.parametrize(

@@ -17,11 +17,12 @@ from core.data.prepare import prepare
 from core.errors import DataError
 from core.evaluation import columns
 from core.evaluation.columns import Fit, Training
+from core.evaluation.results import read_evaluation
 from core.evaluation.specs import EvaluateSpec, PredictSpec, RobustnessSpec, Subject
 from core.settings import Settings
 from core.spec.run import DataSpec, build
 from core.spec.steps import CleanText, Condition, Deduplicate, Divide, Filter, MapLabels, Rename, SplitBy, Subset
-from core.store.files import read_evaluation, trained_data
+from core.store.files import trained_data
 from core.store.store import Store
 
 Work = Callable[..., tuple[str, dict[str, Any]]]
@@ -81,8 +82,8 @@ def test_a_model_of_pairs_answers_on_pairs(
     data = DataSpec(source="file", path=str(pairs(tmp_path / "other.csv", 24, 3)))
     run, _ = work("evaluate", EvaluateSpec(model=subject, data=data).model_dump(mode="json"))
     found = read_evaluation(settings.run_dir(run))
-    assert found is not None and found["text_columns"] == list(PAIR)
-    assert "Text from #1 String and #2 String, as the run paraphrases was trained." in found["notes"]
+    assert found is not None and found.text_columns == list(PAIR)
+    assert "Text from #1 String and #2 String, as the run paraphrases was trained." in found.notes
 
     same = DataSpec(source="file", path=str(tmp_path / "data"), text_columns=PAIR, label_column="Quality")
     whole, _ = work("evaluate", EvaluateSpec(model=subject, data=same, split="validation").model_dump(mode="json"))

@@ -17,12 +17,13 @@ from core.data.loading.load import load
 from core.data.prepare import prepare
 from core.errors import DataError, ModelError, SpecError
 from core.evaluation.classifier import Classifier
+from core.evaluation.results import read_comparison, read_evaluation, read_robustness
 from core.evaluation.specs import CompareSpec, EvaluateSpec, PredictSpec, Subject
 from core.playground import corrections
 from core.settings import Settings
 from core.spec.run import DataSpec, build
 from core.store import final_tests
-from core.store.files import read_evaluation, read_temperature, save_temperature, vectors_of
+from core.store.files import read_temperature, save_temperature, vectors_of
 from core.store.store import Store
 from core.tasks.text_classification import predictions
 from tests.evaluation.conftest import LABELS, make_texts
@@ -54,22 +55,22 @@ def trained(work: Work, classifier: Path, reviews: Reviews) -> str:
 def test_a_model_made_elsewhere(work: Work, classifier: Path, reviews: Reviews, settings: Settings) -> None:
     run, summary = work("evaluate", judge(classifier, reviews(train=20, test=80), "test"))
     found = read_evaluation(settings.run_dir(run))
-    assert found is not None and found["examples"] == 80 and found["kind"] == "other"
-    assert summary["value"] == found["metrics"]["accuracy"] > 0.8
+    assert found is not None and found.examples == 80 and found.kind == "other"
+    assert 0.8 < summary["value"] == found.metrics["accuracy"]
     made = predictions.read(settings.run_dir(run) / predictions.NAME)
-    assert made.names == LABELS and (made.right.mean()) == pytest.approx(found["metrics"]["accuracy"])
-    assert "bag_of_words" not in found["baselines"], "what it was trained on is not known"
-    json.dumps(found, allow_nan=False)
+    assert made.names == LABELS and (made.right.mean()) == pytest.approx(found.metrics["accuracy"])
+    assert found.baselines.bag_of_words is None, "what it was trained on is not known"
+    json.loads((settings.run_dir(run) / "evaluation.json").read_text(), parse_constant=pytest.fail)
 
 
 def test_a_run_on_validation_and_test(work: Work, trained: str, settings: Settings, store: Store) -> None:
     own, _ = work("evaluate", EvaluateSpec(model=Subject(run=trained)).model_dump(mode="json"))
     found = read_evaluation(settings.run_dir(own))
-    assert found is not None and found["kind"] == "validation" and found["split"] == "validation"
+    assert found is not None and found.kind == "validation" and found.split == "validation"
     report = json.loads((settings.run_dir(trained) / "report.json").read_text())
-    assert found["metrics"] == pytest.approx(report["metrics"], rel=1e-4), "the figures of the run's own page"
-    assert found["confusion"] == report["confusion"]
-    assert found["calibration"]["temperature_from"] == "here" and found["tuned"] is None
+    assert found.metrics == pytest.approx(report["metrics"], rel=1e-4), "the figures of the run's own page"
+    assert found.confusion == report["confusion"]
+    assert found.calibration.temperature_from == "here" and found.tuned is None
     assert not final_tests.holdouts(store), "what chose the checkpoint is no final test"
     few, _ = work("evaluate", EvaluateSpec(model=Subject(run=trained), max_examples=20).model_dump(mode="json"))
     assert len(predictions.read(settings.run_dir(few) / predictions.NAME)) == 20
@@ -77,17 +78,18 @@ def test_a_run_on_validation_and_test(work: Work, trained: str, settings: Settin
     spec = EvaluateSpec(model=Subject(run=trained), split="test").model_dump(mode="json")
     test, _ = work("evaluate", spec)
     found = read_evaluation(settings.run_dir(test))
-    assert found is not None and found["kind"] == "test" and found["examples"] == 80
-    assert found["calibration"]["temperature_from"] == "validation"
-    assert found["tuned"]["thresholds"].keys() == {"0", "1", "2"} and found["tuned"]["examples"] == 60
-    assert found["final_test"]["looks"] == 1 and found["baselines"]["bag_of_words"]["train_examples"] == 120
+    assert found is not None and found.kind == "test" and found.examples == 80
+    assert found.calibration.temperature_from == "validation"
+    assert found.tuned is not None and found.final_test is not None and found.baselines.bag_of_words is not None
+    assert found.tuned.thresholds.keys() == {"0", "1", "2"} and found.tuned.examples == 60
+    assert found.final_test.looks == 1 and found.baselines.bag_of_words.train_examples == 120
     work("evaluate", spec)
     (kept,) = final_tests.holdouts(store)
     assert kept.looks == 2 and kept.split == "test"
 
     train, _ = work("evaluate", EvaluateSpec(model=Subject(run=trained), split="train").model_dump(mode="json"))
     found = read_evaluation(settings.run_dir(train))
-    assert found is not None and found["kind"] == "training" and "label_errors" not in found
+    assert found is not None and found.kind == "training" and found.label_errors is None
 
 
 def aside(store: Store, settings: Settings, folder: Path, split: str = "test") -> None:
@@ -149,7 +151,7 @@ def test_examples_held_out_of_the_training_split_are_called_so(
     for subject, held_out in ((run, True), (trained, False)):
         made, _ = work("evaluate", {"model": {"run": subject}})
         found = read_evaluation(settings.run_dir(made))
-        assert found is not None and found["held_out"] is held_out and found["kind"] == "validation"
+        assert found is not None and found.held_out is held_out and found.kind == "validation"
 
 
 def test_texts_that_were_in_training_are_told(work: Work, classifier: Path, tmp_path: Path, settings: Settings) -> None:
@@ -165,9 +167,10 @@ def test_texts_that_were_in_training_are_told(work: Work, classifier: Path, tmp_
     run, _ = work("train", spec.model_dump(mode="json"))
     made, _ = work("evaluate", EvaluateSpec(model=Subject(run=run)).model_dump(mode="json"))
     found = read_evaluation(settings.run_dir(made))
-    assert found is not None and found["overlap"]["count"] == 5 and found["overlap"]["of"] == 30
-    assert set(found["overlap"]["metrics_without"]) == set(found["metric_names"])
-    assert found["label_errors"]["of"] == 25, "labels are doubted only where the text was not learned by heart"
+    assert found is not None and found.overlap is not None and found.label_errors is not None
+    assert found.overlap.count == 5 and found.overlap.of == 30
+    assert set(found.overlap.metrics_without) == set(found.metric_names)
+    assert found.label_errors.of == 25, "labels are doubted only where the text was not learned by heart"
 
 
 def test_classes_in_another_order_or_unknown(work: Work, classifier: Path, tmp_path: Path, settings: Settings) -> None:
@@ -177,8 +180,8 @@ def test_classes_in_another_order_or_unknown(work: Work, classifier: Path, tmp_p
     path.write_text("text,label\n" + "\n".join(f"{t},{w}" for t, w in zip(texts, shown, strict=True)))
     run, _ = work("evaluate", judge(classifier, path, "train"))
     found = read_evaluation(settings.run_dir(run))
-    assert found is not None and found["examples"] == sum(label != 1 for label in labels)
-    assert found["metrics"]["accuracy"] > 0.8 and "does not know were left out" in found["notes"][0]
+    assert found is not None and found.examples == sum(label != 1 for label in labels)
+    assert (found.metrics["accuracy"] or 0) > 0.8 and "does not know were left out" in found.notes[0]
     path.write_text("text,label\n" + "\n".join(f"{t},x{w}" for t, w in zip(texts, labels, strict=True)))
     with pytest.raises(DataError, match="knows the classes bad, middling, good"):
         work("evaluate", judge(classifier, path, "train"))
@@ -310,14 +313,14 @@ def test_models_are_compared_on_what_they_share(
     two, _ = work("evaluate", EvaluateSpec(model=Subject(run=trained), split="test").model_dump(mode="json"))
     few, _ = work("evaluate", judge(classifier, folder, "test", max_examples=30))
     run, _ = work("compare", CompareSpec(evaluations=(one, two, few)).model_dump(mode="json"))
-    made = json.loads((settings.run_dir(run) / "comparison.json").read_text())
-    assert made["examples"] <= 30 and made["of"] == [80, 80, 30]
+    made = read_comparison(settings.run_dir(run))
+    assert made is not None and made.examples <= 30 and made.of == [80, 80, 30]
     first, second = (predictions.read(settings.run_dir(i) / predictions.NAME) for i in (one, few))
     shared = first.take(np.flatnonzero(np.isin(first.text_ids, second.text_ids)))
-    assert made["models"][0]["metrics"]["accuracy"] == pytest.approx(shared.right.mean())
-    same = made["pairs"][1]
-    assert same["difference"]["accuracy"]["value"] == 0 and same["wins"] == same["losses"] == []
-    assert made["agreement"][0][2] == 1 and np.allclose(np.array(made["agreement"]), np.array(made["agreement"]).T)
+    assert made.models[0].metrics["accuracy"] == pytest.approx(shared.right.mean())
+    same = made.pairs[1]
+    assert same.difference["accuracy"].value == 0 and same.wins == same.losses == []
+    assert made.agreement[0][2] == 1 and np.allclose(np.array(made.agreement), np.array(made.agreement).T)
     other, _ = work("evaluate", judge(classifier, folder, "validation"))
     with pytest.raises(DataError, match="not judged on the same examples"):
         work("compare", CompareSpec(evaluations=(one, other)).model_dump(mode="json"))
@@ -328,15 +331,16 @@ def test_robustness_tells_what_each_disturbance_costs(
 ) -> None:
     run, _ = work("evaluate", judge(classifier, reviews(train=10, test=80), "test"))
     work("robustness", {"evaluation": run, "examples": 50})
-    made = json.loads((settings.run_dir(run) / "robustness.json").read_text())
-    kinds = {kind["name"]: kind for kind in made["kinds"]}
-    assert made["examples"] == 50 and set(kinds) == {"typos", "lower", "upper", "punctuation", "half", "spaces"}
+    made = read_robustness(settings.run_dir(run))
+    assert made is not None
+    kinds = {kind.name: kind for kind in made.kinds}
+    assert made.examples == 50 and set(kinds) == {"typos", "lower", "upper", "punctuation", "half", "spaces"}
     for kind in kinds.values():
-        assert kind["change"] == pytest.approx(kind["accuracy"] - made["accuracy"])
-        assert kind["low"] <= kind["change"] <= kind["high"]
-        assert all(e["before"] != e["after"] for e in kind["examples"])
-    assert kinds["half"]["change"] < 0, "half of the time the word that tells is gone"
-    assert kinds["spaces"]["change"] == 0
+        assert kind.change == pytest.approx(kind.accuracy - made.accuracy)
+        assert kind.low <= kind.change <= kind.high
+        assert all(e.before != e.after for e in kind.examples)
+    assert kinds["half"].change < 0, "half of the time the word that tells is gone"
+    assert kinds["spaces"].change == 0
 
 
 def test_the_nearest_training_examples(work: Work, trained: str, settings: Settings) -> None:

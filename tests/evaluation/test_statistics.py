@@ -77,11 +77,11 @@ def test_paired_differences_see_what_single_intervals_do_not() -> None:
     wrong = np.flatnonzero(first != labels)[:40]
     second[wrong] = labels[wrong]
     gap = statistics.paired_difference(["accuracy"], labels, first, second, 2)["accuracy"]
-    assert gap["value"] == pytest.approx(0.02) and 0 < gap["low"] < 0.02 < gap["high"] and gap["p"] < 0.01
+    assert gap.value == pytest.approx(0.02) and 0 < gap.low < 0.02 < gap.high and (gap.p or 0) < 0.01
     one, two = (statistics.intervals(["accuracy"], labels, found, 2)["accuracy"] for found in (first, second))
     assert one[1] > two[0], "their own intervals overlap"
     same = statistics.paired_difference(["accuracy", "f1_macro"], labels, first, first, 2)
-    assert all(v["value"] == v["low"] == v["high"] == 0 and v["p"] == 1 for v in same.values())
+    assert all(v.value == v.low == v.high == 0 and v.p == 1 for v in same.values())
 
 
 @pytest.mark.parametrize(("gains", "losses"), [(0, 0), (5, 0), (3, 9), (40, 41)])
@@ -89,28 +89,28 @@ def test_mcnemar_is_the_binomial_test(gains: int, losses: int) -> None:
     first = np.array([False] * gains + [True] * losses + [True, False] * 10)
     second = np.array([True] * gains + [False] * losses + [True, False] * 10)
     found = statistics.mcnemar(first, second)
-    assert (found["gains"], found["losses"]) == (gains, losses)
+    assert (found.gains, found.losses) == (gains, losses)
     expected = stats.binomtest(gains, gains + losses).pvalue if gains + losses else 1.0
-    assert found["p"] == pytest.approx(expected)
+    assert found.p == pytest.approx(expected)
 
 
 def test_reliability_is_scikit_learns() -> None:
     found = random_predictions(2_000, 2)
     bins = statistics.reliability(found.confidence, found.right, 10)
     truth, shares = calibration_curve(found.right, found.confidence, n_bins=10)
-    assert [b["accuracy"] for b in bins] == pytest.approx(truth.tolist())
-    assert [b["confidence"] for b in bins] == pytest.approx(shares.tolist(), abs=1e-6)
-    assert sum(b["count"] for b in bins) == 2_000
-    by_hand = sum(b["count"] / 2_000 * abs(b["accuracy"] - b["confidence"]) for b in bins)
+    assert [b.accuracy for b in bins] == pytest.approx(truth.tolist())
+    assert [b.confidence for b in bins] == pytest.approx(shares.tolist(), abs=1e-6)
+    assert sum(b.count for b in bins) == 2_000
+    by_hand = sum(b.count / 2_000 * abs(b.accuracy - b.confidence) for b in bins)
     assert statistics.expected_calibration_error(bins) == pytest.approx(by_hand)
 
 
 def test_calibration_of_hardly_anything() -> None:
     assert statistics.expected_calibration_error([]) == 0
     (sure,) = statistics.reliability(np.array([1.0], np.float32), np.array([True]))
-    assert sure["to"] == 1 and sure["accuracy"] == 1
+    assert sure.high == 1 and sure.accuracy == 1
     (low,) = statistics.reliability(np.array([0.0]), np.array([False]))
-    assert low["from"] == 0
+    assert low.low == 0
     assert statistics.cross_fitted(np.zeros((1, 2)), np.array([0])).shape == (1, 2)
 
 

@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from core.evaluation.results import Disturbance
 from core.figures import judge
 from core.figures.evaluation import confusion_figure
 from core.tasks import statistics
+from core.tasks.results import McNemar
 from core.tasks.text_classification import analysis
 from tests.evaluation.conftest import predictions, random_predictions
 
@@ -22,8 +24,10 @@ def names(figure: Any) -> list[str]:
 
 
 def test_intervals_stand_around_their_values() -> None:
-    ours = {"metrics": {"accuracy": 0.6, "f1_macro": 0.5}, "intervals": {"accuracy": (0.55, 0.66)}}
-    series: dict[str, Any] = {"<i>ours</i>": ours, "Commonest": {"metrics": {"accuracy": 0.3, "f1_macro": None}}}
+    series: dict[str, judge.Measured] = {
+        "<i>ours</i>": ({"accuracy": 0.6, "f1_macro": 0.5}, {"accuracy": (0.55, 0.66)}),
+        "Commonest": ({"accuracy": 0.3, "f1_macro": None}, {}),
+    }
     figure = judge.intervals_figure(["accuracy", "f1_macro"], series)
     first, common = figure.data
     assert list(first.x) == [0.5, 0.6] and first.name == "&lt;i&gt;ours&lt;/i&gt;"
@@ -50,18 +54,20 @@ def test_thresholds_with_and_without_a_tuned_one() -> None:
 def test_reliability_and_confidence() -> None:
     bins = statistics.reliability(FOUND.confidence, FOUND.right)
     perfect, before, after = judge.reliability_figure(bins, []).data
-    assert list(before.y) == [b["accuracy"] for b in bins] and len(after.x) == 0 and perfect.name == "Perfect"
+    assert list(before.y) == [b.accuracy for b in bins] and len(after.x) == 0 and perfect.name == "Perfect"
     assert [trace.name for trace in judge.reliability_figure(bins).data] == ["Perfect", "As trained"]
-    found: Any = analysis.confidence(FOUND)
-    right, wrong = judge.confidence_figure(found["edges"], found["right"], found["wrong"]).data
+    found = analysis.confidence(FOUND)
+    right, wrong = judge.confidence_figure(found.edges, found.right, found.wrong).data
     assert sum(right.y) + sum(wrong.y) == 300
 
 
 def test_robustness_and_agreement() -> None:
-    kinds = [
-        {"title": "Typos", "change": -0.1, "low": -0.2, "high": 0.0},
-        {"title": "x", "change": 0.0, "low": 0, "high": 0},
-    ]
+    unchanged = Disturbance(
+        title="x", accuracy=0.5, change=0.0, low=0.0, high=0.0, turned=0, examples=[],
+        mcnemar=McNemar(gains=0, losses=0, p=1.0),
+    )  # fmt: skip
+    typos = unchanged.model_copy(update={"title": "Typos", "change": -0.1, "low": -0.2})
+    kinds = [typos, unchanged]
     (bars,) = judge.robustness_figure(kinds).data
     assert list(bars.x) == [0.0, -0.1] and bars.error_x.arrayminus[1] == pytest.approx(0.1)
     cells, words = judge.agreement_figure(["a", "b<"], [[1, 0.25], [0.25, 1]]).data

@@ -85,7 +85,7 @@ def test_it_learns_and_tells_and_its_model_loads(kind: str, prepare_for: Any, ma
     assert moved(before, weights(setup.model)) == set(before)
     losses = recorder.series("loss")
     assert np.mean(losses[-3:]) < 0.7 * losses[0]
-    assert result["metrics"]["accuracy"] > result["baseline"]["metrics"]["accuracy"] + 0.15
+    assert (result.metrics["accuracy"] or 0) > (result.baseline.metrics["accuracy"] or 0) + 0.15
     assert recorder.steps[0] == (0, 75) and recorder.steps[-1] == (75, 75)
     told = {name: [step for step, values in recorder.points if name in values] for name in ("loss", "eval_loss")}
     assert told["loss"] == sorted({1, *range(5, 76, 5)})
@@ -96,7 +96,7 @@ def test_it_learns_and_tells_and_its_model_loads(kind: str, prepare_for: Any, ma
     assert recorder.series("examples_per_second") and all(v > 0 for v in recorder.series("tokens_per_second"))
     for name in setup.spec.evaluation.metrics:
         assert len(recorder.series(f"eval_{name}")) == 3
-    assert result["metrics"]["accuracy"] == pytest.approx(max(recorder.series("eval_accuracy")))
+    assert result.metrics["accuracy"] == pytest.approx(max(recorder.series("eval_accuracy")))
     assert {step for _, step, _ in recorder.checkpoints} == {25, 50, 75}
     assert {"Training", "Evaluating", "Saving the model"} <= set(recorder.phases)
     history = json.loads((setup.run_dir / "history.json").read_text())
@@ -158,7 +158,7 @@ def test_a_stop_ends_after_the_step_and_can_go_on(kind: str, prepare_for: Any, n
     kept = AutoModelForSequenceClassification.from_pretrained(setup.run_dir / "model").state_dict()
     assert all(torch.equal(kept[name], value) for name, value in weights(setup.model).items())
     result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, report)
-    assert "5 of 75 steps" in result["advice"][0]
+    assert "5 of 75 steps" in result.advice[0]
 
     again = prepare_for(kind, report=new_recorder(), folder="again")
     run(again, checkpoints.latest(setup.run_dir))
@@ -256,8 +256,8 @@ def test_the_best_checkpoint_is_kept_and_the_others_are_few(kind: str, prepare_f
     assert len(accuracies) == 8
     best = int(np.argmax(accuracies))
     best_step = [step for step, values in recorder.points if "eval_loss" in values][best]
-    assert result["metrics"]["accuracy"] == pytest.approx(accuracies[best])
-    assert result["metrics"]["loss"] == pytest.approx(losses[best], rel=1e-3), "the mean over examples"
+    assert result.metrics["accuracy"] == pytest.approx(accuracies[best])
+    assert result.metrics["loss"] == pytest.approx(losses[best], rel=1e-3), "the mean over examples"
     assert [step for _, step, is_best in recorder.checkpoints if is_best][-1] == best_step
     assert {25, 50, 75} <= {step for _, step, _ in recorder.checkpoints}
     assert set(checkpoints.steps(setup.run_dir)) == {75, best_step} | ({70} if best_step == 75 else set()) or (
@@ -272,7 +272,7 @@ def test_without_evaluation_and_checkpoints(kind: str, prepare_for: Any, recorde
     run(setup)
     assert recorder.steps[-1] == (13, 13)
     assert not recorder.series("eval_loss") and not recorder.checkpoints
-    assert evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)["examples"] == 40
+    assert evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder).examples == 40
 
 
 def test_early_stopping(kind: str, prepare_for: Any, recorder: Any) -> None:
@@ -283,7 +283,7 @@ def test_early_stopping(kind: str, prepare_for: Any, recorder: Any) -> None:
     assert recorder.steps[-1] == (75, 250), "one evaluation to compare with, then two that are no better"
     assert "early-stopping" in recorder.codes
     result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)
-    assert not any("let it run to the end" in sentence for sentence in result["advice"])
+    assert not any("let it run to the end" in sentence for sentence in result.advice)
 
 
 def test_a_class_that_counts_more_is_found_more(
@@ -303,7 +303,7 @@ def test_a_class_that_counts_more_is_found_more(
         )  # fmt: skip
         run(setup)
         result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, report)
-        found[weight] = result["per_class"][2]["recall"]
+        found[weight] = result.per_class[2].recall
     assert found[1.0] < 0.3 and found[100.0] > 0.9
 
 
@@ -353,7 +353,7 @@ def test_pairs_of_texts(kind: str, prepare_for: Any, make_loaded: Any, recorder:
     setup = prepare_for(kind, loaded=loaded, training__num_train_epochs=1)
     assert 1 in setup.encoded.train[0]["token_type_ids"]
     run(setup)
-    assert evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)["examples"] == 6
+    assert evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder).examples == 6
 
 
 def test_a_new_model_from_scratch(kind: str, prepare_for: Any, recorder: Any) -> None:

@@ -12,6 +12,7 @@ from sklearn import metrics as sk
 
 from core.evaluation.advice import advise
 from core.evaluation.after_training import evaluate_run, summarise
+from core.evaluation.results import Report
 from core.spec.run import RunSpec
 
 NAMES = ("bad", "middling", "good")
@@ -27,7 +28,7 @@ def encoded(train_labels: list[int], count: int) -> Any:
 
 
 @pytest.fixture
-def summary() -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+def summary() -> tuple[Report, np.ndarray, np.ndarray]:
     labels = np.array([0, 0, 0, 1, 1, 2])
     logits = np.eye(3)[[0, 0, 1, 1, 0, 0]] * 4.0
     return summarise(RunSpec(), encoded([1, 1, 1, 0, 2], 6), labels, logits), labels, logits
@@ -36,20 +37,20 @@ def summary() -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
 def test_numbers_are_scikit_learns(summary: Any) -> None:
     report, labels, logits = summary
     found = logits.argmax(-1)
-    assert report["baseline"]["label"] == "middling", "the majority of the training examples, not of these"
-    assert report["baseline"]["metrics"]["accuracy"] == pytest.approx(2 / 6)
-    assert report["metrics"]["f1_macro"] == pytest.approx(sk.f1_score(labels, found, average="macro"))
-    assert report["confusion"] == sk.confusion_matrix(labels, found).tolist() == [[2, 1, 0], [1, 1, 0], [1, 0, 0]]
+    assert report.baseline.label == "middling", "the majority of the training examples, not of these"
+    assert report.baseline.metrics["accuracy"] == pytest.approx(2 / 6)
+    assert report.metrics["f1_macro"] == pytest.approx(sk.f1_score(labels, found, average="macro"))
+    assert report.confusion == sk.confusion_matrix(labels, found).tolist() == [[2, 1, 0], [1, 1, 0], [1, 0, 0]]
     expected = sk.classification_report(labels, found, target_names=NAMES, output_dict=True, zero_division=0)
-    for entry in report["per_class"]:
-        assert entry["f1"] == pytest.approx(expected[entry["label"]]["f1-score"])
-        assert entry["support"] == expected[entry["label"]]["support"]
+    for entry in report.per_class:
+        assert entry.f1 == pytest.approx(expected[entry.label]["f1-score"])
+        assert entry.support == expected[entry.label]["support"]
 
 
 def test_a_class_without_examples_is_in_every_table() -> None:
     report = summarise(RunSpec(), encoded([0, 1, 2], 2), np.array([0, 1]), np.eye(3)[[0, 1]])
-    assert [e["support"] for e in report["per_class"]] == [1, 1, 0]
-    assert len(report["confusion"]) == len(report["confusion"][0]) == 3
+    assert [entry.support for entry in report.per_class] == [1, 1, 0]
+    assert len(report.confusion) == len(report.confusion[0]) == 3
 
 
 def history(*accuracies: float, losses: tuple[float, ...] = (), steps: int = 30, total: int = 30) -> dict[str, Any]:
@@ -61,12 +62,20 @@ def history(*accuracies: float, losses: tuple[float, ...] = (), steps: int = 30,
     return {"steps": steps, "total_steps": total, "best_step": None, "log": log}
 
 
-def good_report(**changes: Any) -> dict[str, Any]:
-    return {
+def per_class(recalls: dict[str, float]) -> dict[str, Any]:
+    """The tables of a report in which these classes have these recalls."""
+    entries = [{"label": n, "precision": 0.9, "recall": r, "f1": 0.9, "support": 9} for n, r in recalls.items()]
+    confusion = [[9 if i == j else 0 for j in range(len(recalls))] for i in range(len(recalls))]
+    return {"labels": list(recalls), "per_class": entries, "confusion": confusion}
+
+
+def good_report(**changes: Any) -> Report:
+    report = {
         "examples": 4000, "eval_examples": 4000, "train_examples": 20_000, "main_metric": "accuracy",
         "metrics": {"accuracy": 0.9}, "baseline": {"label": "bad", "metrics": {"accuracy": 0.4}},
-        "per_class": [{"label": n, "recall": 0.9, "support": 9} for n in NAMES], "truncated": {"train": 0.0},
-    } | changes  # fmt: skip
+        "truncated": {"train": 0.0}, **per_class(dict.fromkeys(NAMES, 0.9)),
+    }  # fmt: skip
+    return Report.model_validate(report | changes)
 
 
 PRETRAINED = RunSpec.model_validate({"model": {"name": "google-bert/bert-base-cased"}})
@@ -85,7 +94,7 @@ def test_nothing_to_say_of_a_good_run() -> None:
         ({"metrics": {"accuracy": 0.41}}, history(0.41), "hardly better than always answering 'bad'"),
         ({"train_examples": 200}, history(0.9), "200 training examples are few"),
         ({"examples": 100}, history(0.9), "uncertain by about 6.0%"),
-        ({"per_class": [{"label": "rare", "recall": 0.0, "support": 4}]}, history(0.9), "No example of 'rare'"),
+        (per_class({"rare": 0.0}), history(0.9), "No example of 'rare'"),
         ({}, history(0.9, steps=4), "after 4 of 30 steps"),
         ({"metrics": {"accuracy": 0.999}}, history(0.999), "See that no text of the evaluation is in training too"),
     ],
@@ -115,6 +124,6 @@ def test_the_file_is_whole_json(prepare: Any, recorder: Any) -> None:
     setup = prepare()
     result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)
     text = (setup.run_dir / "report.json").read_text(encoding="utf-8")
-    assert "NaN" not in text and json.loads(text)["metrics"] == pytest.approx(result["metrics"])
+    assert "NaN" not in text and json.loads(text)["metrics"] == pytest.approx(result.metrics)
     assert {p.name for p in setup.run_dir.iterdir()} == {"report.json", "predictions.parquet"}
-    assert result["device"] == "CPU" and result["precision"] == "fp32" and result["train_examples"] == 200
+    assert result.device == "CPU" and result.precision == "fp32" and result.train_examples == 200

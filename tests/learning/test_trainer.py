@@ -46,8 +46,8 @@ def test_a_stopped_run_is_judged_on_what_time_allows(prepare: Any, recorder: Any
     setup = prepare(training__per_device_eval_batch_size=4)
     recorder.stop_requested = True
     result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)
-    assert 4 <= result["examples"] < 40
-    assert pq.read_table(setup.run_dir / "predictions.parquet").num_rows == result["examples"]
+    assert 4 <= result.examples < 40
+    assert pq.read_table(setup.run_dir / "predictions.parquet").num_rows == result.examples
 
 
 def test_a_run_that_diverges_late_falls_back_to_its_best(prepare: Any, recorder: Any, monkeypatch: Any) -> None:
@@ -65,7 +65,8 @@ def test_a_run_that_diverges_late_falls_back_to_its_best(prepare: Any, recorder:
     run(setup)
     assert "diverged" in recorder.codes
     assert all(torch.isfinite(v).all() for v in weights(setup.model).values() if v.is_floating_point())
-    assert evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)["metrics"]["accuracy"] > 0.2
+    result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)
+    assert (result.metrics["accuracy"] or 0) > 0.2
 
 
 def test_out_of_memory_says_what_to_halve(prepare: Any, monkeypatch: Any) -> None:
@@ -83,7 +84,7 @@ def test_bf16_on_a_cpu_when_asked(prepare: Any, recorder: Any) -> None:
     setup = prepare(execution__precision="bf16", training__num_train_epochs=1)
     run(setup)
     result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)
-    assert result["precision"] == "bf16"
+    assert result.precision == "bf16"
     assert AutoModelForSequenceClassification.from_pretrained(setup.run_dir / "model").dtype == torch.float32
 
 
@@ -100,7 +101,7 @@ def test_japanese_from_scratch(prepare: Any, recorder: Any, make_loaded: Any) ->
     assert tokenizer("が")["input_ids"] != tokenizer("か")["input_ids"]
     run(setup)
     result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)
-    assert result["metrics"]["accuracy"] >= 0.9
+    assert (result.metrics["accuracy"] or 0) >= 0.9
     assert AutoModelForSequenceClassification.from_pretrained(setup.run_dir / "model").config.label2id["よい"] == 1
     loaded = AutoTokenizer.from_pretrained(setup.run_dir / "model")
     assert loaded(texts[:6])["input_ids"] == tokenizer(texts[:6])["input_ids"]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 
-from core.evaluation import evaluate
+from core.evaluation.results import EVALUATION
 from core.evaluation.specs import EvaluateSpec, Subject
 from core.settings import Settings
 from core.spec.run import build
@@ -48,10 +48,11 @@ def judged_run(tmp_path_factory: pytest.TempPathFactory) -> JudgedRun:
     subject = Subject(run=trained)
     validation, _ = work("evaluate", EvaluateSpec(model=subject).model_dump(mode="json"), NAME)
     test, _ = work("evaluate", EvaluateSpec(model=subject, split="test").model_dump(mode="json"), NAME)
-    path = settings.run_dir(test) / evaluate.NAME
-    found = json.loads(path.read_text(encoding="utf-8"))
-    found["slices"]["worst"] = found["slices"]["groups"]  # so few examples prove no group hard; these are to be told of
-    path.write_text(json.dumps(found), encoding="utf-8")
+    path = settings.run_dir(test) / EVALUATION
+    evaluation = json.loads(path.read_text(encoding="utf-8"))
+    slices = evaluation["slices"]
+    slices["worst"] = slices["groups"]  # so few examples prove no group hard; these are to be reported
+    path.write_text(json.dumps(evaluation), encoding="utf-8")
     return JudgedRun(store, settings, store.run(trained), validation, test)
 
 

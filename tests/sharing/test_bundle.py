@@ -15,13 +15,13 @@ import pytest
 
 from core.cli.commands import main
 from core.errors import DataError, TunedeckError, WrongStatus
+from core.evaluation.results import read_evaluation, read_report, read_robustness
 from core.evaluation.specs import CompareSpec, EvaluateSpec
 from core.settings import Settings
 from core.sharing.bundles import bundle, examples_file
 from core.sharing.bundles.importing import import_bundle
 from core.spec.run import build
 from core.spec.section import Section
-from core.store.files import read_evaluation, read_report
 from core.store.store import Store
 from core.store.watching import RunView
 from core.tasks.text_classification import predictions
@@ -122,10 +122,10 @@ def test_there_and_back(shared: Shared, elsewhere: tuple[Store, Settings]) -> No
     judged = shared.ids["one judged"]
     here, found = read_evaluation(shared.settings.run_dir(judged)), read_evaluation(home.run_dir(judged))
     assert here is not None and found is not None
-    assert here.pop("data") | {"path": "reviews"} == found.pop("data") and here == found
-    assert (home.run_dir(judged) / "robustness.json").read_text() == (
-        shared.settings.run_dir(judged) / "robustness.json"
-    ).read_text()
+    assert here.data | {"path": "reviews"} == found.data
+    assert here.model_copy(update={"data": found.data}) == found
+    robustness = read_robustness(home.run_dir(judged))
+    assert robustness is not None and robustness == read_robustness(shared.settings.run_dir(judged))
     old, new = (predictions.read(s.run_dir(judged) / predictions.NAME) for s in (shared.settings, home))
     assert (old.logits == new.logits).all() and (old.text_ids == new.text_ids).all()
     rows = new.rows[:5].tolist()

@@ -13,13 +13,14 @@ from huggingface_hub import EvalResult, ModelCard
 
 from core.data.prepare import prepare
 from core.errors import SpecError
+from core.evaluation.results import read_evaluation
 from core.settings import Settings
 from core.sharing.report import card, hub_rules
 from core.sharing.report.card import PLACEHOLDER, Edits
 from core.sharing.report.content import gather_for_card
 from core.spec.presets import PRESETS
 from core.spec.run import DataSpec, replace
-from core.store.files import read_evaluation, save_temperature
+from core.store.files import save_temperature
 from core.store.store import Store
 from core.tasks import metric
 from core.wording import metric_title
@@ -70,7 +71,7 @@ def test_the_hub_reads_the_figures_of_every_evaluation(judged_run: JudgedRun) ->
     for evaluation, split in ((test, "test"), (validation, "validation")):
         found = read_evaluation(settings.run_dir(evaluation))
         assert found is not None
-        for name, value in found["metrics"].items():
+        for name, value in found.metrics.items():
             result, known = results.pop((split, metric_title(name))), metric(name)
             assert known is not None
             assert result.metric_value == value and result.metric_type == known.hub

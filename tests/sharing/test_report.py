@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from core.evaluation.results import read_evaluation, read_report
 from core.settings import Settings
 from core.sharing.report import report
 from core.sharing.report.content import Content, gather
 from core.sharing.report.document import visible
 from core.store import final_tests
-from core.store.files import read_evaluation, read_report
 from core.store.store import Store
 from core.wording import score
 from tests.browser.steps import ARGUMENTS, chromium
@@ -94,19 +94,20 @@ def test_figures_are_those_of_the_evaluation(judged_run: JudgedRun) -> None:
     content = gather(store, settings, run)
     assert [e.id for e in content.evaluations] == [test, validation], "the one that nothing has seen comes first"
     page, text = Read(report.html(content)), report.markdown(content)
-    bag = found["baselines"]["bag_of_words"]
-    for name in found["metric_names"]:
-        low, high = found["intervals"][name]
-        row = f"{score(found['metrics'][name])} {score(low)} to {score(high)} {score(bag['metrics'][name])}"
+    bag = found.baselines.bag_of_words
+    assert bag is not None
+    for name in found.metric_names:
+        low, high = found.intervals[name]
+        row = f"{score(found.metrics[name])} {score(low)} to {score(high)} {score(bag.metrics[name])}"
         assert row in page.text and row.replace(" to ", "-to-").replace(" ", " | ").replace("-to-", " to ") in text
-    for entry in found["per_class"]:
-        cells = [score(entry[key]) for key in ("f1", "precision", "recall")]
-        assert " ".join([entry["label"], *cells, f"{entry['support']:,}"]) in page.text
-    assert f"{found['calibration']['ece']:.3f}" in page.text
+    for entry in found.per_class:
+        cells = [score(value) for value in (entry.f1, entry.precision, entry.recall)]
+        assert " ".join([entry.label, *cells, f"{entry.support:,}"]) in page.text
+    assert f"{found.calibration.ece:.3f}" in page.text
     assert "Final test." in page.text and "looked at 1 time" in page.text
     confusion = next(f for f in page.figures() if any(t.get("type") == "heatmap" for t in f["data"]))
     cells = next(t["customdata"] for t in confusion["data"] if t.get("hovertemplate"))
-    assert [c[2] for c in cells] == [n for row in found["confusion"] for n in row]
+    assert [c[2] for c in cells] == [n for row in found.confusion for n in row]
     assert "How sure that figure is" not in page.text
     environment = json.loads((settings.run_dir(run.id) / "environment.json").read_text())
     assert environment["dataset"]["train"]["content"] in page.text and environment["packages"]["torch"] in page.text
@@ -115,15 +116,15 @@ def test_figures_are_those_of_the_evaluation(judged_run: JudgedRun) -> None:
 def test_texts_and_values_of_a_file_stay_out_unless_asked_for(judged_run: JudgedRun) -> None:
     store, settings, run, _, test = judged_run
     found = read_evaluation(settings.run_dir(test))
-    assert found is not None and any("author Jane Roe" in g["name"] for g in found["slices"]["worst"])
+    assert found is not None and any("author Jane Roe" in g.name for g in found.slices.worst)
     secret = ("Jane Roe", "word1")
     quiet = gather(store, settings, run)
     for text in (report.html(quiet), report.markdown(quiet)):
         assert not any(word in text for word in secret) and "a group by author" in text and "texts are left out" in text
     loud = report.markdown(gather(store, settings, run, True))
-    first = found["mistakes"][0]
+    first = found.mistakes[0]
     rows = (settings.home.parent / "reviews" / "test.csv").read_text().splitlines()
-    assert rows[1 + first["row"]].split(",")[0] in loud and "Jane Roe" in loud
+    assert rows[1 + first.row].split(",")[0] in loud and "Jane Roe" in loud
     for text in (report.html(quiet), loud):
         assert str(settings.home.parent) not in text and "reviews" in text, "the name without the way to it"
 
@@ -189,7 +190,8 @@ def test_a_run_without_an_evaluation(store: Store, settings: Settings) -> None:
     run = synthetic(store, settings)
     made = run.finish()
     content = told(store, settings, run)
-    assert content.report == read_report(settings.run_dir(run.id)) == made
+    assert content.report is not None and content.report == read_report(settings.run_dir(run.id))
+    assert content.report.tree() == made
     page = Read(report.html(content))
     assert f"Accuracy {score(made['metrics']['accuracy'])}" in page.text and "an evaluation would tell" in page.text
     assert "Can its confidence be believed" not in page.text
@@ -247,7 +249,17 @@ def test_secrets_and_paths_stay_here(store: Store, settings: Settings, monkeypat
 def test_what_is_told_of_robustness_and_a_final_test_often_looked_at(judged_run: JudgedRun) -> None:
     store, settings, run, _, test = judged_run
     kinds = [
-        {"name": "typos", "title": "Typos <b>here</b>", "accuracy": 0.5, "change": -0.25, "low": -0.3, "high": -0.2}
+        {
+            "name": "typos",
+            "title": "Typos <b>here</b>",
+            "accuracy": 0.5,
+            "change": -0.25,
+            "low": -0.3,
+            "high": -0.2,
+            "turned": 15,
+            "mcnemar": {"gains": 0, "losses": 15, "p": 0.001},
+            "examples": [],
+        }
     ]
     path = settings.run_dir(test) / "robustness.json"
     path.write_text(json.dumps({"examples": 60, "accuracy": 0.75, "labels": [], "kinds": kinds}))

@@ -7,6 +7,7 @@ import streamlit as st
 from core.errors import AccessDenied
 from core.figures.judge import confidence_figure, reliability_figure
 from core.store import files as results
+from core.tasks.text_classification.results import Calibration
 from ui.components.basics import plain
 from ui.evaluate import explanation
 from ui.evaluate.judged import Judged
@@ -14,12 +15,12 @@ from ui.session import resources, state
 
 
 def show(judged: Judged) -> None:
-    found = judged.found["calibration"]
-    after = found["after"] if found["temperature"] != 1.0 else None
+    calibration, confidence = judged.evaluation.calibration, judged.evaluation.confidence
+    after = calibration.after if calibration.effect != "none" else None
     left, right = st.columns([1.1, 1], gap="medium")
     with left:
         st.plotly_chart(
-            reliability_figure(found["bins"], after and after["bins"]), key="judge_reliability",
+            reliability_figure(calibration.bins, after.bins if after is not None else None), key="judge_reliability",
             config={"displayModeBar": False}, alt="Share that is right against confidence",
         )  # fmt: skip
         st.caption(
@@ -27,35 +28,34 @@ def show(judged: Judged) -> None:
             "the dotted line the model is too sure, above it not sure enough. Larger dots hold more examples."
         )
     with right:
-        confidence = judged.found["confidence"]
         st.plotly_chart(
-            confidence_figure(confidence["edges"], confidence["right"], confidence["wrong"]), key="judge_confidence",
+            confidence_figure(confidence.edges, confidence.right, confidence.wrong), key="judge_confidence",
             config={"displayModeBar": False}, alt="Right and wrong answers by confidence",
         )  # fmt: skip
         with st.grid(2, min_column_width=150, key="judge_ece"):
             st.metric(
                 "Calibration error",
-                f"{found['ece']:.3f}",
+                f"{calibration.ece:.3f}",
                 help="ECE with 15 bins of equal width.",
                 border=True,
                 height="stretch",
             )
             if after is not None:
                 st.metric(
-                    "With temperature", f"{after['ece']:.3f}", f"{after['ece'] - found['ece']:+.3f}",
+                    "With temperature", f"{after.ece:.3f}", f"{after.ece - calibration.ece:+.3f}",
                     delta_color="inverse", border=True, height="stretch",
                     help="The same with the logits divided by the temperature.",
                 )  # fmt: skip
-        _temperature(judged, found["temperature"])
+        _temperature(judged, calibration.temperature)
 
 
 def _temperature(judged: Judged, temperature: float) -> None:
-    st.markdown(_told(temperature, judged.found["calibration"]["temperature_from"] == "here"))
+    st.markdown(_temperature_words(judged.evaluation.calibration))
     folder = resources.settings().run_dir(judged.trained.id) / "model" if judged.trained is not None else None
     if not judged.can_ask or folder is None or not (folder / "config.json").is_file():
         return
     saved = results.read_temperature(folder)
-    if judged.found["kind"] not in ("validation", "test") or not resources.may("calibrate", judged.trained):
+    if judged.evaluation.kind not in ("validation", "test") or not resources.may("calibrate", judged.trained):
         return
     with st.container(horizontal=True, vertical_alignment="center"):
         if abs(saved - temperature) > 0.005:
@@ -70,17 +70,20 @@ def _temperature(judged: Judged, temperature: float) -> None:
         st.caption(f"In code: `logits / {saved:.4f}` before the softmax. {plain('The weights stay as they are.')}")
 
 
-def _told(temperature: float, here: bool) -> str:
-    if temperature == 1.0:
+def _temperature_words(calibration: Calibration) -> str:
+    here = calibration.temperature_from == "here"
+    if calibration.effect == "none":
         of = "answer" if here else "answer on the validation examples"
         return f"**No temperature**: every {of} was right, so nothing tells how sure the model should be."
-    which = "softens" if temperature > 1 else "sharpens"
     how = (
         "fitted on these examples; the figure above judges each half of them with the temperature of the other"
         if here
         else "fitted on the validation examples"
     )
-    return f"**Temperature {temperature:.2f}**, {how}. It {which} all probabilities and changes no answer."
+    return (
+        f"**Temperature {calibration.temperature:.2f}**, {how}. It {calibration.effect} all probabilities and changes "
+        "no answer."
+    )
 
 
 def _save(judged: Judged, temperature: float) -> None:

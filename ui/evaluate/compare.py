@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
 from core.errors import TunedeckError
+from core.evaluation.results import Comparison, Different, Pair, read_comparison
 from core.evaluation.specs import CompareSpec
-from core.figures.judge import agreement_figure, intervals_figure
+from core.evaluation.verdict import advantage
+from core.figures.judge import Measured, agreement_figure, intervals_figure
 from core.store.record import Run
 from core.wording import counted, metric_title, score
 from ui.components import light_run
@@ -20,7 +19,6 @@ from ui.evaluate import judged
 from ui.session import resources
 
 MOST = 12
-SURE = 0.05
 
 
 def choose(runs: list[Run]) -> list[Run]:
@@ -57,17 +55,14 @@ def title_of(run: Run) -> str:
     return f"{summary.get('title', run.name)} on {summary.get('split', '?')} of {summary.get('dataset', '?')} · {shown}"
 
 
-def found(chosen: list[Run]) -> dict[str, Any] | None:
-    """The comparison; while there is none, what makes it."""
+def comparison(chosen: list[Run]) -> Comparison | None:
+    """How the chosen compare; while that is not known, the work that finds out."""
     spec = CompareSpec(evaluations=tuple(run.id for run in chosen)).model_dump(mode="json")
     run = light_run.latest("compare", spec)
     if run is not None and run.status == "finished":
-        try:
-            path = resources.settings().run_dir(run.id) / "comparison.json"
-            made: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            return made
-        except (OSError, ValueError):
-            pass
+        result = read_comparison(resources.settings().run_dir(run.id))
+        if result is not None:
+            return result
     light_run.work_on(
         "compare", "Comparing", spec, at_once=True, button="Compare", key="-".join(run.id for run in chosen),
         offer="The models are compared on the examples that all of them were judged on.",
@@ -75,79 +70,85 @@ def found(chosen: list[Run]) -> dict[str, Any] | None:
     return None
 
 
-def show(made: dict[str, Any], chosen: list[Run]) -> None:
-    names = _names(made, chosen)
-    main = made["main_metric"] if made["main_metric"] in made["metric_names"] else made["metric_names"][0]
-    fewer = "" if all(made["examples"] == n for n in made["of"]) else f" (of {', '.join(f'{n:,}' for n in made['of'])})"
-    st.markdown(f"**{counted(made['examples'], 'example')}** that all were judged on{fewer}")
-    if any(model["kind"] == "training" for model in made["models"]):
+def show(comparison: Comparison, chosen: list[Run]) -> None:
+    names = _names(comparison, chosen)
+    main = comparison.decisive_metric
+    fewer = (
+        ""
+        if all(comparison.examples == n for n in comparison.of)
+        else f" (of {', '.join(f'{n:,}' for n in comparison.of)})"
+    )
+    st.markdown(f"**{counted(comparison.examples, 'example')}** that all were judged on{fewer}")
+    if any(model.kind == "training" for model in comparison.models):
         st.warning("One of them was trained on these examples, which decides nothing.", icon=":material/warning:")
-    for pair, name in zip(made["pairs"], names[1:], strict=True):
+    for pair, name in zip(comparison.pairs, names[1:], strict=True):
         st.markdown(_verdict(pair, names[0], name, main))
     st.dataframe(
-        _table(made, names, main), hide_index=True, key="compare_table", alt="Metrics of each model",
+        _table(comparison, names, main), hide_index=True, key="compare_table", alt="Metrics of each model",
         column_config={"Calibration error": st.column_config.NumberColumn(format="%.3f")},
     )  # fmt: skip
     left, right = st.columns([1.6, 1], gap="medium")
     with left:
         if len(names) <= 3:
-            series = dict(zip(names, made["models"], strict=True))
+            measured = [(model.metrics, model.intervals) for model in comparison.models]
+            series: dict[str, Measured] = dict(zip(names, measured, strict=True))
             st.plotly_chart(
-                intervals_figure(made["metric_names"], series), key="compare_intervals",
+                intervals_figure(comparison.metric_names, series), key="compare_intervals",
                 config={"displayModeBar": False}, alt="Metrics with their intervals",
             )  # fmt: skip
     with right if len(names) <= 3 else left:
-        chart = drawing(agreement_figure(names, made["agreement"]))
+        chart = drawing(agreement_figure(names, comparison.agreement))
         live_chart(chart, key="compare_agreement", alt="How often the models agree")
         st.caption(
-            f"All of them are wrong on {counted(made['all_wrong'], 'example')}: no choice between them helps there."
+            f"All of them are wrong on {counted(comparison.all_wrong, 'example')}: no choice between them helps there."
         )
     st.caption(
         "**How to read it:** the difference is of the same examples (paired bootstrap), so it is surer than two "
         "overlapping intervals suggest. McNemar's test counts only examples on which one is right and the other wrong."
     )
-    _examples(made, names)
+    _examples(comparison, names)
 
 
-def _names(made: dict[str, Any], chosen: list[Run]) -> list[str]:
+def _names(comparison: Comparison, chosen: list[Run]) -> list[str]:
     """Titles that differ."""
-    titles = [str(model["title"]) for model in made["models"]]
+    titles = [str(model.title) for model in comparison.models]
     by_id = {run.id: run for run in chosen}
     for place, title in enumerate(titles):
         if titles.count(title) > 1:
-            run = by_id.get(made["models"][place]["evaluation"])
+            run = by_id.get(comparison.models[place].evaluation)
             titles[place] = f"{title} ({clock(run.created)})" if run and titles.count(title) > 1 else title
     return [t if titles.index(t) == i else f"{t} #{i + 1}" for i, t in enumerate(titles)]
 
 
-def _verdict(pair: dict[str, Any], first: str, other: str, main: str) -> str:
-    gap, test = pair["difference"][main], pair["mcnemar"]
-    span = f"{gap['value']:+.3f} ({gap['low']:+.3f} to {gap['high']:+.3f})"
+def _verdict(pair: Pair, first: str, other: str, main: str) -> str:
+    gap, test = pair.difference[main], pair.mcnemar
+    span = f"{gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
     a, b = plain(first), plain(other)
-    counts = f"right where the other errs: {test['gains']:,} to {test['losses']:,}, McNemar's p {test['p']:.2g}"
-    if gap["low"] > 0:
+    counts = f"right where the other errs: {test.gains:,} to {test.losses:,}, McNemar's p {test.p:.2g}"
+    outcome = advantage(gap)
+    if outcome == "better":
         return f":green[:material/trending_up:] **{b} is better than {a}**: {metric_title(main)} {span}; {counts}."
-    if gap["high"] < 0:
+    if outcome == "worse":
         return f":red[:material/trending_down:] **{b} is worse than {a}**: {metric_title(main)} {span}; {counts}."
     return (
         f":gray[:material/trending_flat:] **{b} and {a} cannot be told apart**: {metric_title(main)} {span}; {counts}."
     )
 
 
-def _table(made: dict[str, Any], names: list[str], main: str) -> pd.DataFrame:
-    order = [main, *(name for name in made["metric_names"] if name != main)]
+def _table(comparison: Comparison, names: list[str], main: str) -> pd.DataFrame:
+    order = [main, *(name for name in comparison.metric_names if name != main)]
     return pd.DataFrame(
         {
             "Model": names,
-            **{metric_title(name): [score(model["metrics"][name]) for model in made["models"]] for name in order},
-            "Calibration error": [model["ece"] for model in made["models"]],
+            **{metric_title(name): [score(model.metrics[name]) for model in comparison.models] for name in order},
+            "Calibration error": [model.ece for model in comparison.models],
         }
     )
 
 
-def _examples(made: dict[str, Any], names: list[str]) -> None:
+def _examples(comparison: Comparison, names: list[str]) -> None:
     """Wins and losses with their texts."""
-    pairs = made["pairs"]
+    pairs = comparison.pairs
     place = 0
     if len(pairs) > 1:
         place = int(
@@ -156,39 +157,38 @@ def _examples(made: dict[str, Any], names: list[str]) -> None:
             )
         )
     wins, losses = st.tabs(
-        [f"Only {plain(names[place + 1][:40])} is right · {pairs[place]['mcnemar']['gains']:,}",
-         f"Only {plain(names[0][:40])} is right · {pairs[place]['mcnemar']['losses']:,}"], key=f"compare_tabs_{place}",
+        [f"Only {plain(names[place + 1][:40])} is right · {pairs[place].mcnemar.gains:,}",
+         f"Only {plain(names[0][:40])} is right · {pairs[place].mcnemar.losses:,}"], key=f"compare_tabs_{place}",
     )  # fmt: skip
-    for tab, what in ((wins, "wins"), (losses, "losses")):
-        with tab:
-            _list(pairs[place][what], made, names, place, what)
+    pair = pairs[place]
+    with wins:
+        _list(pair.wins, pair.mcnemar.gains, comparison, names, place, "wins")
+    with losses:
+        _list(pair.losses, pair.mcnemar.losses, comparison, names, place, "losses")
 
 
 def _list(
-    entries: list[dict[str, Any]],
-    made: dict[str, Any],
-    names: list[str],
-    place: int,
-    what: str,
+    entries: list[Different], count: int, comparison: Comparison, names: list[str], place: int, what: str
 ) -> None:
+    """count: how many there are in all"""
     if not entries:
         st.caption("There is none.")
         return
-    if len(entries) < made["pairs"][place]["mcnemar"]["gains" if what == "wins" else "losses"]:
+    if len(entries) < count:
         st.caption(f"The {len(entries):,} clearest.")
-    labels = made["labels"]
+    labels = comparison.labels
     frame = pd.DataFrame(
         {
-            "True": [labels[e["label"]] for e in entries],
-            names[0]: [labels[e["first"]] for e in entries], names[place + 1]: [labels[e["other"]] for e in entries],
+            "True": [labels[e.label] for e in entries],
+            names[0]: [labels[e.first] for e in entries], names[place + 1]: [labels[e.other] for e in entries],
         }
     )  # fmt: skip
     try:
-        texts = judged.texts_compared(made, [e["row"] for e in entries])
+        texts = judged.texts_compared(comparison, [e.row for e in entries])
     except TunedeckError as error:
         show_error(error)
         return
     if texts is not None:
-        for at, name in enumerate(made["text_columns"]):
+        for at, name in enumerate(comparison.text_columns):
             frame.insert(at, name, texts[name].to_numpy())
     st.dataframe(frame, hide_index=True, key=f"compare_{what}_{place}", alt="Examples on which they differ", height=380)

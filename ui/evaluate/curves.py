@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import streamlit as st
 
 from core.figures.judge import pr_figure, roc_figure, threshold_figure
+from core.tasks.text_classification.results import THRESHOLD_COUNT, Curve
 from core.wording import counted, shortened
 from ui.components.basics import plain
 from ui.evaluate.judged import Judged
 from ui.session import state
 
-THRESHOLDS = np.linspace(0, 1, 201)
+THRESHOLDS = np.linspace(0, 1, THRESHOLD_COUNT)
 
 
 def show(judged: Judged) -> None:
-    curves = judged.found["curves"]
+    curves = judged.evaluation.curves
     labels = judged.labels
-    drawn = [curve for curve in curves if curve["auc"] is not None]
+    drawn = [curve for curve in curves if curve.auc is not None]
     if not drawn:
         st.info("There are no curves: all examples are of one class.", icon=":material/show_chart:")
         return
-    by_class = {curve["label"]: curve for curve in drawn}
-    preferred = 1 if len(labels) == 2 and 1 in by_class else drawn[0]["label"]
+    by_class = {curve.label: curve for curve in drawn}
+    preferred = 1 if len(labels) == 2 and 1 in by_class else drawn[0].label
     chosen = st.selectbox(
         "Class", list(by_class), list(by_class).index(preferred), key=f"judge_class_{judged.run.id}",
         format_func=lambda i: labels[i], width=360, help="Each class is told from all others.",
@@ -43,25 +42,26 @@ def show(judged: Judged) -> None:
     _threshold(judged, by_class[chosen])
 
 
-def rates(curve: dict[str, Any]) -> dict[str, np.ndarray]:
+def rates(curve: Curve) -> dict[str, np.ndarray]:
     """Precision, recall and F1 at each threshold; precision is nan where nothing is found."""
-    found, alarms = np.array(curve["found"], dtype=float), np.array(curve["alarms"], dtype=float)
+    hits, alarms = np.array(curve.true_positives, dtype=float), np.array(curve.false_positives, dtype=float)
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
-            "Precision": found / (found + alarms),
-            "Recall": found / max(1, curve["positives"]),
-            "F1": 2 * found / np.maximum(1, curve["positives"] + found + alarms),
+            "Precision": hits / (hits + alarms),
+            "Recall": hits / max(1, curve.positives),
+            "F1": 2 * hits / np.maximum(1, curve.positives + hits + alarms),
         }
 
 
-def _threshold(judged: Judged, curve: dict[str, Any]) -> None:
-    name = plain(shortened(judged.labels[curve["label"]], 40))
+def _threshold(judged: Judged, curve: Curve) -> None:
+    name = plain(shortened(judged.labels[curve.label], 40))
     at = rates(curve)
-    tuned = (judged.found.get("tuned") or {}).get("thresholds", {}).get(str(curve["label"]))
+    fitted = judged.evaluation.tuned
+    tuned = fitted.thresholds.get(str(curve.label)) if fitted else None
     here = float(THRESHOLDS[int(np.argmax(at["F1"]))])
-    on_validation = judged.found["kind"] == "validation"
+    on_validation = judged.evaluation.kind == "validation"
     start = tuned if tuned is not None else here if on_validation else 0.5
-    key = f"judge_threshold_{judged.run.id}_{curve['label']}"
+    key = f"judge_threshold_{judged.run.id}_{curve.label}"
     state.begin_with(key, start)
     st.markdown(f"##### A threshold for “{name}”")
     threshold = st.slider(
@@ -77,8 +77,8 @@ def _threshold(judged: Judged, curve: dict[str, Any]) -> None:
         ):
             value = at[what][place]
             st.metric(what, "–" if np.isnan(value) else f"{value:.3f}", help=help_text, border=True, height="stretch")
-        found, alarms = curve["found"][place], curve["alarms"][place]
-        st.metric("Called so", f"{found + alarms:,}", f"{alarms:,} false alarms", delta_color="off", delta_arrow="off",
+        hits, alarms = curve.true_positives[place], curve.false_positives[place]
+        st.metric("Called so", f"{hits + alarms:,}", f"{alarms:,} false alarms", delta_color="off", delta_arrow="off",
                   border=True, height="stretch")  # fmt: skip
     shown = {what: [None if np.isnan(v) else float(v) for v in values] for what, values in at.items()}
     st.plotly_chart(

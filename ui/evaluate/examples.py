@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from core.errors import TunedeckError
 from core.evaluation import lookup
+from core.tasks.text_classification.results import Answer
 from core.wording import shortened
 from ui.components.basics import plain, show_error
 from ui.evaluate import explanation
@@ -19,15 +19,15 @@ from ui.session import state
 TABLE_PX = 380
 
 
-def table(entries: Sequence[dict[str, Any]], judged: Judged, key: str, *, shortcuts: bool = True) -> None:
-    """entries: row, label, prediction, confidence of each example; shortcuts: N and P turn the pages of this table"""
-    columns = judged.found["text_columns"]
-    rows = [entry["row"] for entry in entries]
+def table(entries: Sequence[Answer], judged: Judged, key: str, *, shortcuts: bool = True) -> None:
+    """shortcuts: N and P turn the pages of this table"""
+    columns = judged.evaluation.text_columns
+    rows = [entry.row for entry in entries]
     frame = pd.DataFrame(
         {
-            "True": [judged.labels[e["label"]] for e in entries],
-            "Predicted": [judged.labels[e["prediction"]] for e in entries],
-            "Confidence": [e["confidence"] for e in entries],
+            "True": [judged.labels[e.label] for e in entries],
+            "Predicted": [judged.labels[e.prediction] for e in entries],
+            "Confidence": [e.confidence for e in entries],
         }
     )
     try:
@@ -83,20 +83,18 @@ def _select(key: str, place: int) -> None:
     state.remember(key, {"selection": {"rows": [place]}})
 
 
-def whole(entry: dict[str, Any], judged: Judged, key: str) -> None:
+def whole(entry: Answer, judged: Judged, key: str) -> None:
     """One example: its text with highlights, its probabilities, and the training examples that are like it."""
     try:
-        texts = whole_texts(judged, entry["row"])
+        texts = whole_texts(judged, entry.row)
     except TunedeckError as error:
         show_error(error)
         return
-    true, said = (plain(shortened(judged.labels[entry[what]], 60)) for what in ("label", "prediction"))
-    st.markdown(f"**Row {entry['row']:,}**: labelled “{true}”, predicted “{said}” ({entry['confidence']:.1%})")
+    true, said = (plain(shortened(judged.labels[i], 60)) for i in (entry.label, entry.prediction))
+    st.markdown(f"**Row {entry.row:,}**: labelled “{true}”, predicted “{said}” ({entry.confidence:.1%})")
     left, right = st.columns([2.2, 1], gap="medium")
     with right:
-        explanation.probabilities(
-            lookup.probabilities(judged.predictions, entry["row"]), judged.labels, f"{key}_shares"
-        )
+        explanation.probabilities(lookup.probabilities(judged.predictions, entry.row), judged.labels, f"{key}_shares")
     with left:
         if judged.can_ask:
             explanation.highlights(judged.subject, texts, judged.labels, f"{key}_why")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -13,6 +12,7 @@ from core.data.browsing import browse
 from core.data.dataset import Prepared
 from core.data.prepare import find_prepared
 from core.errors import RunNotFound, SpecError
+from core.evaluation.results import Comparison, Evaluation, read_evaluation
 from core.evaluation.specs import EvaluateSpec, Subject, owner_of_data
 from core.sharing.bundles import examples_file
 from core.spec.run import DataSpec, build
@@ -25,26 +25,21 @@ LOOKED_AT = 500
 
 @dataclass(frozen=True)
 class Judged:
-    """A finished evaluation. found: its evaluation.json; subject: the model; trained: its run, if one made it"""
+    """A finished evaluation. subject: the model; trained: its run, if one made it"""
 
     run: Run
     folder: Path
-    found: dict[str, Any]
+    evaluation: Evaluation
     subject: Subject
     trained: Run | None
 
     @property
     def labels(self) -> list[str]:
-        return list(self.found["labels"])
+        return self.evaluation.labels
 
     @property
     def predictions(self) -> Path:
         return self.folder / "predictions.parquet"
-
-    @property
-    def accuracy(self) -> float:
-        """The share of all examples that is right, whatever the main metric is."""
-        return sum(row[i] for i, row in enumerate(self.found["confusion"])) / self.found["examples"]
 
     @property
     def can_ask(self) -> bool:
@@ -55,8 +50,8 @@ class Judged:
 def open_judged(run: Run) -> Judged | None:
     """None if it left nothing that can be read."""
     folder = resources.settings().run_dir(run.id)
-    found = _read(str(folder), run.ended)
-    if found is None:
+    evaluation = _read(str(folder), run.ended)
+    if evaluation is None:
         return None
     subject = build(run.spec, EvaluateSpec).model
     trained = None
@@ -65,20 +60,21 @@ def open_judged(run: Run) -> Judged | None:
             trained = resources.store().run(subject.run)
         except RunNotFound:
             pass
-    return Judged(run, folder, found, subject, trained)
+    return Judged(run, folder, evaluation, subject, trained)
 
 
-@st.cache_data(max_entries=8, show_spinner=False)
-def _read(folder: str, ended: float | None) -> dict[str, Any] | None:
-    return results.read_evaluation(Path(folder))
+@st.cache_resource(max_entries=8, show_spinner=False)
+def _read(folder: str, ended: float | None) -> Evaluation | None:
+    """It is frozen, so all sessions share one."""
+    return read_evaluation(Path(folder))
 
 
 def evaluations() -> list[Run]:
     """All that have finished, newest first; of those of the same model and examples the newest."""
-    found: dict[str, Run] = {}
+    newest: dict[str, Run] = {}
     for run in resources.store().runs(kind="evaluate", statuses=("finished",), limit=LOOKED_AT):
-        found.setdefault(repr(run.spec), run)
-    return list(found.values())
+        newest.setdefault(repr(run.spec), run)
+    return list(newest.values())
 
 
 def trained_models() -> list[Run]:
@@ -106,10 +102,10 @@ def dataset_of(judged: Judged) -> Prepared | None:
     try:
         owner = owner_of_data(judged.run, resources.store())
         settings = resources.settings().on_behalf_of(owner)  # who sees a run sees the texts it is about
-        prepared = find_prepared(build(judged.found["data"], DataSpec), settings)
+        prepared = find_prepared(build(judged.evaluation.data, DataSpec), settings)
     except (SpecError, RunNotFound):
         return None
-    same = prepared is not None and prepared.fingerprint == judged.found["dataset"]["fingerprint"]
+    same = prepared is not None and prepared.fingerprint == judged.evaluation.dataset.fingerprint
     return prepared if same else None
 
 
@@ -120,14 +116,14 @@ def texts_of(judged: Judged, rows: list[int]) -> pd.DataFrame | None:
     """
     prepared = dataset_of(judged)
     if prepared is not None:
-        return browse.rows(prepared, judged.found["split"], rows)
-    return examples_file.read(judged.folder / examples_file.NAME, rows, judged.found["text_columns"])
+        return browse.rows(prepared, judged.evaluation.split, rows)
+    return examples_file.read(judged.folder / examples_file.NAME, rows, judged.evaluation.text_columns)
 
 
-def texts_compared(made: dict[str, Any], rows: list[int]) -> pd.DataFrame | None:
+def texts_compared(comparison: Comparison, rows: list[int]) -> pd.DataFrame | None:
     """The texts of some examples of a comparison: those of the first model's evaluation. Raises DataError."""
     try:
-        first = open_judged(resources.store().run(made["models"][0]["evaluation"]))
+        first = open_judged(resources.store().run(comparison.models[0].evaluation))
     except RunNotFound:
         first = None
     return texts_of(first, rows) if first is not None else None
@@ -135,9 +131,9 @@ def texts_compared(made: dict[str, Any], rows: list[int]) -> pd.DataFrame | None
 
 def whole_texts(judged: Judged, row: int) -> list[str]:
     """All of one example's texts; a pair has two. Raises DataError."""
-    prepared, columns = dataset_of(judged), judged.found["text_columns"]
+    prepared, columns = dataset_of(judged), judged.evaluation.text_columns
     if prepared is not None:
-        values = browse.row(prepared, judged.found["split"], row)
+        values = browse.row(prepared, judged.evaluation.split, row)
         return [str(values.get(name) or "") for name in columns]
-    found = examples_file.read(judged.folder / examples_file.NAME, [row], columns)
-    return [] if found is None else [str(text) for text in found.iloc[0]]
+    texts = examples_file.read(judged.folder / examples_file.NAME, [row], columns)
+    return [] if texts is None else [str(text) for text in texts.iloc[0]]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
@@ -13,6 +11,7 @@ from core.data.inspecting import reviews
 from core.errors import SpecError, TunedeckError
 from core.spec.run import DataSpec, build
 from core.spec.steps import CorrectLabels, dump_steps
+from core.tasks.text_classification.results import LabelErrors, Suspect
 from core.wording import counted
 from ui import pages
 from ui.components.basics import plain, show_error
@@ -25,33 +24,33 @@ TABLE_PX = 520
 
 
 def show(judged: Judged) -> None:
-    found = judged.found.get("label_errors")
-    if found is None:
+    suspected = judged.evaluation.label_errors
+    if suspected is None:
         st.info(
             "The model was trained on these examples, and believes their labels whatever they are: wrong ones can only "
             "be suspected among examples that it has not seen.", icon=":material/label_off:",
         )  # fmt: skip
         return
-    if found.get("held_back"):
+    if suspected.held_back:
         st.info(
-            f"**Whether labels are wrong is not told.** {plain(found['held_back'])} A better model can tell.",
+            f"**Whether labels are wrong is not told.** {plain(suspected.held_back)} A better model can tell.",
             icon=":material/label_off:",
         )
         return
     if not judged.can_ask:
-        _shared(found, judged)
+        _shared(suspected, judged)
         return
     prepared = dataset_of(judged)
     if prepared is None:
         st.info("The dataset is not here any more, or has changed.", icon=":material/search_off:")
         return
     done = reviews.reviewed(prepared)
-    rows = [row for row in found["rows"] if row["text_id"] not in done]
+    rows = [row for row in suspected.rows if row.text_id not in done]
     if not rows:
         st.success("No label is suspected of being wrong.", icon=":material/check_circle:")
         return
     st.markdown(
-        f"**{counted(found['count'], 'label')} of {found['of']:,} may be wrong** (confident learning); the most "
+        f"**{counted(suspected.count, 'label')} of {suspected.of:,} may be wrong** (confident learning); the most "
         "doubtful first. Read each and decide."
     )
     st.caption(
@@ -59,38 +58,38 @@ def show(judged: Judged) -> None:
         "does. Often the label is wrong, sometimes the text fits both, and sometimes the model simply errs: it is a "
         "list to read, not to obey. “Keep” takes a label off the list."
     )
-    if judged.found.get("final_test"):
+    if judged.evaluation.final_test:
         st.caption(":material/lock: These are examples of a final test: put labels right, but do not train on them.")
     _table(rows, judged, prepared)
 
 
-def _shared(found: dict[str, Any], judged: Judged) -> None:
+def _shared(suspected: LabelErrors, judged: Judged) -> None:
     """What a bundle tells of them: to read, not to decide."""
-    st.markdown(f"**{counted(found['count'], 'label')} of {found['of']:,} may be wrong** (confident learning).")
+    st.markdown(f"**{counted(suspected.count, 'label')} of {suspected.of:,} may be wrong** (confident learning).")
     try:
-        texts = texts_of(judged, [row["row"] for row in found["rows"]])
+        texts = texts_of(judged, [row.row for row in suspected.rows])
     except TunedeckError as error:
         show_error(error)
         return
     frame = pd.DataFrame(
         {
-            "Row": [row["row"] for row in found["rows"]],
-            "Label": [judged.labels[row["label"]] for row in found["rows"]],
-            "Suggested": [judged.labels[row["suggested"]] for row in found["rows"]],
-            "Probability of the label": [row["quality"] for row in found["rows"]],
+            "Row": [row.row for row in suspected.rows],
+            "Label": [judged.labels[row.label] for row in suspected.rows],
+            "Suggested": [judged.labels[row.suggested] for row in suspected.rows],
+            "Probability of the label": [row.quality for row in suspected.rows],
         }
     )
     if texts is not None:
-        for place, name in enumerate(judged.found["text_columns"]):
+        for place, name in enumerate(judged.evaluation.text_columns):
             frame.insert(1 + place, name, texts[name].to_numpy(), allow_duplicates=True)
     st.dataframe(frame, hide_index=True, height=min(TABLE_PX, 38 + 35 * len(frame)), alt="Labels that may be wrong")
 
 
-def _table(rows: list[dict[str, Any]], judged: Judged, prepared: Prepared) -> None:
+def _table(rows: list[Suspect], judged: Judged, prepared: Prepared) -> None:
     key = f"judge_labels_{judged.run.id}_{len(rows)}"
-    columns, split = judged.found["text_columns"], judged.found["split"]
+    columns, split = judged.evaluation.text_columns, judged.evaluation.split
     try:
-        texts = browse.rows(prepared, split, [row["row"] for row in rows])
+        texts = browse.rows(prepared, split, [row.row for row in rows])
     except TunedeckError as error:
         show_error(error)
         return
@@ -98,9 +97,9 @@ def _table(rows: list[dict[str, Any]], judged: Judged, prepared: Prepared) -> No
         {
             "Decision": [None] * len(rows),
             **{name: texts[name].to_numpy() for name in columns},
-            "Label": [judged.labels[row["label"]] for row in rows],
-            "Suggested": [judged.labels[row["suggested"]] for row in rows],
-            "Probability of the label": [row["quality"] for row in rows],
+            "Label": [judged.labels[row.label] for row in rows],
+            "Suggested": [judged.labels[row.suggested] for row in rows],
+            "Probability of the label": [row.quality for row in rows],
         }
     )
     fixed = [str(name) for name in frame if name not in ("Decision", "Suggested")]
@@ -130,32 +129,32 @@ def _table(rows: list[dict[str, Any]], judged: Judged, prepared: Prepared) -> No
             st.button(
                 f"Take {counted(len(decided[KEEP]), 'label')} off the list", key="judge_keep", icon=":material/check:",
                 on_click=reviews.keep,
-                args=(prepared, [rows[i]["text_id"] for i in decided[KEEP]], resources.settings()),
+                args=(prepared, [rows[i].text_id for i in decided[KEEP]], resources.settings()),
             )  # fmt: skip
 
 
 def _new_version(
-    rows: list[dict[str, Any]], edited: pd.DataFrame, decided: dict[str, list[int]], judged: Judged, prepared: Prepared
+    rows: list[Suspect], edited: pd.DataFrame, decided: dict[str, list[int]], judged: Judged, prepared: Prepared
 ) -> None:
     """The dataset with one more step, opened on the Datasets page."""
     suggested = edited["Suggested"].tolist()
     try:
         step = build(
             {
-                "columns": judged.found["text_columns"], "label": judged.found["label_column"],
-                "splits": [judged.found["split"]],
-                "labels": {rows[i]["text_id"]: suggested[i] for i in decided[FIX]},
-                "drop": [rows[i]["text_id"] for i in decided[DROP]],
+                "columns": judged.evaluation.text_columns, "label": judged.evaluation.label_column,
+                "splits": [judged.evaluation.split],
+                "labels": {rows[i].text_id: suggested[i] for i in decided[FIX]},
+                "drop": [rows[i].text_id for i in decided[DROP]],
             },
             CorrectLabels,
         )  # fmt: skip
-        data: DataSpec = build(judged.found["data"], DataSpec)
+        data: DataSpec = build(judged.evaluation.data, DataSpec)
         tree = data.model_dump() | {"steps": [*(s.model_dump() for s in data.steps), *dump_steps(step)]}
         changed: DataSpec = build(tree, DataSpec)
     except SpecError as error:
         show_error(error)
         return
-    if kept := [rows[i]["text_id"] for i in decided[KEEP]]:
+    if kept := [rows[i].text_id for i in decided[KEEP]]:
         reviews.keep(prepared, kept, resources.settings())
     state.set_data(changed)
     dataset_import.start_if_needed(changed)

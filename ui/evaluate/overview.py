@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import streamlit as st
 
-from core.figures.judge import intervals_figure
+from core.evaluation.results import Evaluation, FinalTest
+from core.evaluation.verdict import Trust, honesty, trust, verdict
+from core.figures.judge import Measured, intervals_figure
 from core.store import final_tests
 from core.wording import counted, duration, metric_meaning, metric_title, metric_words, score
 from ui.components.basics import plain
@@ -16,19 +16,18 @@ from ui.session import resources
 
 
 def show(judged: Judged) -> None:
-    found = judged.found
+    evaluation = judged.evaluation
     _honesty(judged)
-    _headline(found)
-    st.markdown(_verdict(found))
+    _headline(evaluation)
+    st.markdown(_verdict(evaluation))
     left, right = st.columns([1.15, 1], gap="medium")
     with left:
-        series = {found["title"]: {"metrics": found["metrics"], "intervals": found["intervals"]}}
-        baselines = found["baselines"]
-        if "bag_of_words" in baselines:
-            series["Bag of words"] = baselines["bag_of_words"]
-        series["Commonest class"] = {"metrics": baselines["majority"]["metrics"]}
+        series: dict[str, Measured] = {evaluation.title: (evaluation.metrics, evaluation.intervals)}
+        if (bag := evaluation.baselines.bag_of_words) is not None:
+            series["Bag of words"] = (bag.metrics, bag.intervals)
+        series["Commonest class"] = (evaluation.baseline_metrics, {})
         st.plotly_chart(
-            intervals_figure(found["metric_names"], series), key="judge_intervals", config={"displayModeBar": False},
+            intervals_figure(evaluation.metric_names, series), key="judge_intervals", config={"displayModeBar": False},
             alt="Metrics with their intervals, beside two simple models",
         )  # fmt: skip
         st.caption(
@@ -37,105 +36,130 @@ def show(judged: Judged) -> None:
         )
     with right:
         st.markdown("**Class by class**")
-        class_table(found["per_class"], "judge_classes")
+        class_table(evaluation.per_class, "judge_classes")
         st.caption("Click a column's title to sort. F1 balances precision (is it right?) and recall (does it find?).")
-    _overlap(found)
+    _overlap(evaluation)
 
 
 def _honesty(judged: Judged) -> None:
     """What the examples were used for before, in a sentence."""
-    found, kind = judged.found, judged.found["kind"]
-    if (test := found.get("final_test")) and not judged.can_ask:
-        st.info(
-            f"**Final test.** Nothing was trained or tuned on these examples; temperature and thresholds come from the "
-            f"validation examples. When this was shared it had been looked at **{counted(test['looks'], 'time')}**.",
-            icon=":material/lock:",
-        )
-    elif test:
-        left, right = st.columns([5, 1], vertical_alignment="center")
-        looks = next((h.looks for h in final_tests.holdouts(resources.store()) if h.content == test["content"]), None)
-        if looks is None:
-            left.info("This was a final test; it has been taken back since.", icon=":material/lock_open:")
-            return
-        left.info(
-            f"**Final test.** Nothing was trained or tuned on these examples; temperature and thresholds come from the "
-            f"validation examples. It has been looked at **{counted(looks, 'time')}**"
-            + (": choosing between models by it makes its figures too good." if looks > 3 else "."),
-            icon=":material/lock:",
-        )
-        if not resources.may("give back"):
-            return
-        with right.popover("Take back", icon=":material/lock_open:"):
-            st.markdown("Runs may then train on it and choose by it, and its looks are forgotten.")
-            st.button("Take it back", key="judge_take_back", on_click=final_tests.give_back,
-                      args=(resources.store(), test["content"]))  # fmt: skip
-    elif kind == "validation":
-        how = ": choose a test split above, or keep one for the end on the New run page" if judged.can_ask else ""
-        st.caption(
-            ":material/info: The run chose its best checkpoint by these examples, so the figures are a little too "
-            f"good. A final test, which nothing has seen, says the truth{how}."
-        )
-    elif kind == "training":
-        st.warning(
-            "**The model was trained on these examples.** It knows their labels by heart; how it does on them says "
-            "nothing about others.", icon=":material/warning:",
-        )  # fmt: skip
-    for note in found["notes"]:
+    evaluation = judged.evaluation
+    if evaluation.final_test is not None:
+        _final_test(judged, evaluation.final_test)
+    else:
+        match honesty(evaluation).use:
+            case "validation":
+                choose = ": choose a test split above, or keep one for the end on the New run page"
+                how = choose if judged.can_ask else ""
+                st.caption(
+                    ":material/info: The run chose its best checkpoint by these examples, so the figures are a little "
+                    f"too good. A final test, which nothing has seen, says the truth{how}."
+                )
+            case "training":
+                st.warning(
+                    "**The model was trained on these examples.** It knows their labels by heart; how it does on them "
+                    "says nothing about others.",
+                    icon=":material/warning:",
+                )
+    for note in evaluation.notes:
         st.caption(f":material/info: {plain(note)}")
 
 
-def _headline(found: dict[str, Any]) -> None:
-    names = [found["main_metric"], *(n for n in found["metric_names"] if n != found["main_metric"])][:4]
-    with st.grid(len(names) + 1, min_column_width=150, key="judge_headline"):
-        for name in names:
-            low, high = found["intervals"][name]
+def _final_test(judged: Judged, test: FinalTest) -> None:
+    """How often it has been looked at; and the button that takes it back, for those who may."""
+    untouched = (
+        "**Final test.** Nothing was trained or tuned on these examples; temperature and thresholds come from the "
+        "validation examples."
+    )
+    if not judged.can_ask:
+        looks = counted(test.looks, "time")
+        st.info(f"{untouched} When this was shared it had been looked at **{looks}**.", icon=":material/lock:")
+        return
+    left, right = st.columns([5, 1], vertical_alignment="center")
+    now = next((h.looks for h in final_tests.holdouts(resources.store()) if h.content == test.content), None)
+    if now is None:
+        left.info("This was a final test; it has been taken back since.", icon=":material/lock_open:")
+        return
+    overused = honesty(judged.evaluation, now).use == "overused final test"
+    caution = ": choosing between models by it makes its figures too good." if overused else "."
+    left.info(f"{untouched} It has been looked at **{counted(now, 'time')}**{caution}", icon=":material/lock:")
+    if not resources.may("give back"):
+        return
+    with right.popover("Take back", icon=":material/lock_open:"):
+        st.markdown("Runs may then train on it and choose by it, and its looks are forgotten.")
+        give_back, store = final_tests.give_back, resources.store()
+        st.button("Take it back", key="judge_take_back", on_click=give_back, args=(store, test.content))
+
+
+def _headline(evaluation: Evaluation) -> None:
+    main = evaluation.main_metric
+    shown = [main, *(n for n in evaluation.metric_names if n != main)][:4]
+    with st.grid(len(shown) + 1, min_column_width=150, key="judge_headline"):
+        for name in shown:
+            low, high = evaluation.interval(name)
             st.metric(
-                f"**{metric_title(name)}**" if name == names[0] else metric_title(name), score(found["metrics"][name]),
-                f"{score(low)} to {score(high)}", delta_color="off", delta_arrow="off",
-                help=metric_meaning(name), border=True, height="stretch",
-            )  # fmt: skip
-        ece = found["calibration"]["ece"]
+                f"**{metric_title(name)}**" if name == main else metric_title(name),
+                score(evaluation.metrics[name]),
+                f"{score(low)} to {score(high)}",
+                delta_color="off",
+                delta_arrow="off",
+                help=metric_meaning(name),
+                border=True,
+                height="stretch",
+            )
+        ece = evaluation.calibration.ece
         st.metric(
-            "Calibration error", f"{ece:.3f}", _trust(ece), delta_color="off", delta_arrow="off", border=True,
+            "Calibration error",
+            f"{ece:.3f}",
+            TRUST[trust(ece)],
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
             height="stretch",
             help="The mean gap between how sure the model is and how often it is right (ECE, 15 bins).",
-        )  # fmt: skip
+        )
 
 
-def _trust(ece: float) -> str:
-    return "believe its confidence" if ece < 0.03 else "roughly right" if ece < 0.08 else "too sure, or not enough"
+TRUST: dict[Trust, str] = {
+    "believable": "believe its confidence",
+    "rough": "roughly right",
+    "unreliable": "too sure, or not enough",
+}
 
 
-def _verdict(found: dict[str, Any]) -> str:
+def _verdict(evaluation: Evaluation) -> str:
     """Does the transformer earn its cost?"""
-    main = found["main_metric"]
-    bag = found["baselines"].get("bag_of_words")
-    majority = found["baselines"]["majority"]
-    if bag is None:
-        label = plain(found["labels"][majority["label"]])
-        return f"Always answering “{label}” reaches {score(majority['metrics'][main])} ({metric_words(main)})."
-    gap = bag["difference"][main]
-    size = f"{abs(gap['value']):.3f} ({score(gap['low'], signed=True)} to {score(gap['high'], signed=True)})"
-    beside = f"A bag of words, trained in {duration(bag['seconds'])}, reaches {score(bag['metrics'][main])}."
-    if gap["low"] > 0:
-        return f":green[:material/check_circle:] {beside} **The model is better by {size}: it earns its cost.**"
-    if gap["high"] < 0:
-        return f":red[:material/error:] {beside} **That is better than this model by {size}.** Train longer, or use it."
-    if gap["low"] == gap["high"] == 0:
-        return f":orange[:material/warning:] {beside} **The model is no better**: the two do equally well."
-    return f":orange[:material/warning:] {beside} **The model is not surely better**: the difference is {size}."
+    result = verdict(evaluation)
+    bag, gap = result.bag_of_words, result.gap
+    if bag is None or gap is None:
+        label = plain(result.baseline_label)
+        return f"Always answering “{label}” reaches {score(result.baseline)} ({metric_words(result.metric)})."
+    size = f"{abs(gap.value):.3f} ({score(gap.low, signed=True)} to {score(gap.high, signed=True)})"
+    beside = f"A bag of words, trained in {duration(bag.seconds)}, reaches {score(bag.metrics[result.metric])}."
+    match result.outcome:
+        case "better":
+            return f":green[:material/check_circle:] {beside} **The model is better by {size}: it earns its cost.**"
+        case "worse":
+            better = f"**That is better than this model by {size}.** Train longer, or use it."
+            return f":red[:material/error:] {beside} {better}"
+        case "equal":
+            return f":orange[:material/warning:] {beside} **The model is no better**: the two do equally well."
+        case _:
+            unsure = f"**The model is not surely better**: the difference is {size}."
+            return f":orange[:material/warning:] {beside} {unsure}"
 
 
-def _overlap(found: dict[str, Any]) -> None:
-    overlap = found.get("overlap")
+def _overlap(evaluation: Evaluation) -> None:
+    overlap = evaluation.overlap
     if overlap is None:
         return
-    if not overlap["count"]:
+    if not overlap.count:
         st.caption(":material/check: None of these texts was in the training examples.")
         return
-    main, count = found["main_metric"], overlap["count"]
-    said = f"**{count:,} of {counted(overlap['of'], 'text')} {'is' if count == 1 else 'are'} also in training**"
-    if (without := overlap["metrics_without"].get(main)) is not None:
-        those = "it" if count == 1 else "them"
-        said += f"; without {those} {metric_words(main)} is {score(without)} instead of {score(found['metrics'][main])}"
-    st.warning(f"{said}. The Datasets page can drop such texts (Problems).", icon=":material/content_copy:")
+    main, count = evaluation.main_metric, overlap.count
+    verb, those = ("is", "it") if count == 1 else ("are", "them")
+    message = f"**{count:,} of {counted(overlap.of, 'text')} {verb} also in training**"
+    if (without := overlap.metrics_without.get(main)) is not None:
+        value = score(evaluation.metrics[main])
+        message += f"; without {those} {metric_words(main)} is {score(without)} instead of {value}"
+    st.warning(f"{message}. The Datasets page can drop such texts (Problems).", icon=":material/content_copy:")

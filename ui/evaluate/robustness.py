@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
+from core.evaluation.results import Disturbance, read_robustness
 from core.evaluation.specs import RobustnessSpec
+from core.evaluation.verdict import costliest
 from core.figures.judge import robustness_figure
 from core.wording import counted, score
 from ui.components import light_run
@@ -19,63 +18,54 @@ EXAMPLES = 500
 
 
 def show(judged: Judged) -> None:
-    found = _read(judged)
-    if found is None and not judged.can_ask:
+    robustness = read_robustness(judged.folder)
+    if robustness is None and not judged.can_ask:
         st.info("Robustness was not checked before this was shared.", icon=":material/shield:")
         return
-    if found is None:
+    if robustness is None:
         spec = RobustnessSpec(evaluation=judged.run.id, examples=EXAMPLES).model_dump(mode="json")
-        count = min(EXAMPLES, judged.found["examples"])
+        count = min(EXAMPLES, judged.evaluation.examples)
         light_run.work_on(
             "robustness", "Checking robustness", spec, at_once=False, button="Check it",
             offer=f"**What do typos, other case, missing punctuation and shorter texts cost?** {count:,} of these "
             "examples are disturbed in six ways and answered again, in the background.",
         )  # fmt: skip
         return
-    kinds = found["kinds"]
-    worst = min(kinds, key=lambda kind: kind["change"])
-    if worst["high"] < 0:
+    kinds, examples = robustness.kinds, counted(robustness.examples, "example")
+    if (worst := costliest(kinds)) is not None:
         st.markdown(
-            f"**“{worst['title']}” costs most**: accuracy {score(worst['accuracy'])} instead of "
-            f"{score(found['accuracy'])} on {counted(found['examples'], 'example')}."
+            f"**“{worst.title}” costs most**: accuracy {score(worst.accuracy)} instead of "
+            f"{score(robustness.accuracy)} on {examples}."
         )
     else:
-        st.markdown(f"**Nothing costs accuracy beyond chance** on {counted(found['examples'], 'example')}.")
+        st.markdown(f"**Nothing costs accuracy beyond chance** on {examples}.")
     st.plotly_chart(robustness_figure(kinds), key="judge_robust", config={"displayModeBar": False},
                     alt="Change of accuracy by disturbance")  # fmt: skip
     st.caption(
         "**How to read it:** the same examples, disturbed; the thin line is the 95% interval of the change (paired "
         "bootstrap). If it crosses zero, the change may be luck."
     )
-    if not any(kind["examples"] for kind in kinds):
+    if not any(kind.examples for kind in kinds):
         st.caption("The texts of the answers that changed were not shared.")
         return
-    chosen = st.selectbox("Answers that changed with", [k["title"] for k in kinds], key="judge_disturbance", width=360)
-    _examples(next(k for k in kinds if k["title"] == chosen), found["labels"])
+    chosen = st.selectbox("Answers that changed with", [k.title for k in kinds], key="judge_disturbance", width=360)
+    _examples(next(k for k in kinds if k.title == chosen), robustness.labels)
 
 
-def _read(judged: Judged) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = json.loads((judged.folder / "robustness.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found
-
-
-def _examples(kind: dict[str, Any], labels: list[str]) -> None:
-    test = kind["mcnemar"]
+def _examples(kind: Disturbance, labels: list[str]) -> None:
+    test = kind.mcnemar
     st.markdown(
-        f"{counted(kind['turned'], 'answer')} changed: {test['losses']:,} from right to wrong, {test['gains']:,} from "
-        f"wrong to right (McNemar's p {test['p']:.2g})."
+        f"{counted(kind.turned, 'answer')} changed: {test.losses:,} from right to wrong, {test.gains:,} from "
+        f"wrong to right (McNemar's p {test.p:.2g})."
     )
-    if not kind["examples"]:
+    if not kind.examples:
         return
     frame = pd.DataFrame(
         {
-            "Text": [e["text"] for e in kind["examples"]], "Disturbed": [e["disturbed"] for e in kind["examples"]],
-            "True": [labels[e["label"]] for e in kind["examples"]],
-            "Before": [labels[e["before"]] for e in kind["examples"]],
-            "After": [labels[e["after"]] for e in kind["examples"]],
+            "Text": [e.text for e in kind.examples], "Disturbed": [e.disturbed for e in kind.examples],
+            "True": [labels[e.label] for e in kind.examples],
+            "Before": [labels[e.before] for e in kind.examples],
+            "After": [labels[e.after] for e in kind.examples],
         }
     )  # fmt: skip
-    st.dataframe(frame, hide_index=True, key="judge_disturbed", alt=plain(f"Answers that changed with {kind['title']}"))
+    st.dataframe(frame, hide_index=True, key="judge_disturbed", alt=plain(f"Answers that changed with {kind.title}"))

@@ -11,6 +11,7 @@ from core.data.browsing import matches
 from core.data.browsing.view import View
 from core.errors import TunedeckError
 from core.evaluation import lookup
+from core.evaluation.results import Group
 from core.spec.steps import Condition, condition_words
 from core.wording import counted
 from ui.components.basics import plain, show_error
@@ -23,37 +24,37 @@ CHIP_CHARACTERS = 60
 
 
 def show(judged: Judged) -> None:
-    found = judged.found["slices"]
-    worst = found["worst"]
+    slices = judged.evaluation.slices
+    worst = slices.worst
     if worst:
         first = worst[0]
         st.markdown(
-            f"**{counted(len(worst), 'group')} harder than chance explains.** The hardest: “{plain(first['name'])}”, "
-            f"{first['accuracy']:.1%} right on {counted(first['count'], 'example')} ({first['coverage']:.1%} of all), "
-            f"against {judged.accuracy:.1%} overall."
+            f"**{counted(len(worst), 'group')} harder than chance explains.** The hardest: “{plain(first.name)}”, "
+            f"{first.accuracy:.1%} right on {counted(first.count, 'example')} ({first.coverage:.1%} of all), "
+            f"against {judged.evaluation.accuracy:.1%} overall."
         )
         _worst(worst, judged)
     else:
         st.success(
-            f"No group is harder than chance explains, of {found['tried']:,} that were tried.",
+            f"No group is harder than chance explains, of {slices.tried:,} that were tried.",
             icon=":material/check_circle:",
         )
     st.caption(
-        f"**How to read it:** {found['tried']:,} groups and pairs of groups were tried (length, class, language, form, "
+        f"**How to read it:** {slices.tried:,} groups and pairs of groups were tried (length, class, language, form, "
         "columns). Chance is how likely so many errors would fall into such a group by luck, corrected for all that "
         "were tried (Benjamini and Hochberg); a group is listed below 5%."
     )
     _own(judged)
     with st.expander("All groups", on_change="rerun", key="judge_groups") as groups:
         if groups.open:
-            _table(found["groups"], "judge_all_groups")
+            _table(slices.groups, "judge_all_groups")
 
 
-def _table(groups: list[dict[str, Any]], key: str, select: bool = False) -> Any:
+def _table(groups: list[Group], key: str, select: bool = False) -> Any:
     frame = pd.DataFrame(
         [
-            {"Group": g["name"], "Accuracy": g["accuracy"], "Examples": g["count"], "Coverage": g["coverage"],
-             "Errors": g["errors"], "Chance": g["q"]}
+            {"Group": g.name, "Accuracy": g.accuracy, "Examples": g.count, "Coverage": g.coverage,
+             "Errors": g.errors, "Chance": g.q}
             for g in groups
         ]
     )  # fmt: skip
@@ -70,13 +71,13 @@ def _table(groups: list[dict[str, Any]], key: str, select: bool = False) -> Any:
     )  # fmt: skip
 
 
-def _worst(worst: list[dict[str, Any]], judged: Judged) -> None:
+def _worst(worst: list[Group], judged: Judged) -> None:
     event = _table(worst, "judge_worst", select=True)
     if event.selection.rows:
         group = worst[event.selection.rows[0]]
-        st.markdown(f"**Mistakes in “{plain(group['name'])}”**")
-        entries = lookup.of_rows(judged.predictions, group["rows"])
-        judge_examples.table(entries, judged, f"judge_in_{group['name']}", shortcuts=False)
+        st.markdown(f"**Mistakes in “{plain(group.name)}”**")
+        answers = lookup.of_rows(judged.predictions, group.rows)
+        judge_examples.table(answers, judged, f"judge_in_{group.name}", shortcuts=False)
     else:
         st.caption("Select a group to read its mistakes.")
 
@@ -86,7 +87,7 @@ def _own(judged: Judged) -> None:
     prepared = dataset_of(judged)
     if prepared is None:
         return
-    split, key = judged.found["split"], f"judge_conditions_{judged.run.id}"
+    split, key = judged.evaluation.split, f"judge_conditions_{judged.run.id}"
     held: tuple[Condition, ...] = state.widget(key) or ()
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
@@ -117,7 +118,7 @@ def _measure(judged: Judged, view: View, key: str) -> None:
     prepared = dataset_of(judged)
     assert prepared is not None
     try:
-        wanted = matches.row_numbers(prepared, judged.found["split"], view)
+        wanted = matches.row_numbers(prepared, judged.evaluation.split, view)
     except TunedeckError as error:
         show_error(error)
         return

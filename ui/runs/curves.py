@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import streamlit as st
 
+from core.evaluation.results import Report
 from core.figures import run as figures
 from core.store.record import Run
 from core.store.watching import RunView
@@ -32,7 +32,7 @@ class Curves:
     broken: int | None
 
 
-def show(view: RunView, run: Run, report: dict[str, Any] | None) -> None:
+def show(view: RunView, run: Run, report: Report | None) -> None:
     """Loss beside the metrics, learning rate beside gradient norm. Keys and revision keep zoom while points come."""
     if not view.points.get("loss") and not view.points.get("eval_loss"):
         if run.status == "running":
@@ -56,9 +56,9 @@ def _beside(drawn: Curves, *names: str) -> None:
             live_chart(drawn.charts[name], key=f"chart_{name}", alt=ALT[name])
 
 
-def _draw(view: RunView, run: Run, report: dict[str, Any] | None) -> Curves:
+def _draw(view: RunView, run: Run, report: Report | None) -> Curves:
     main = str(run.spec.get("evaluation", {}).get("metric_for_best_model", "accuracy"))
-    baseline = (report or {}).get("baseline", {}).get("metrics", {}).get(main)
+    baseline = report.baseline_metrics.get(main) if report else None
     training, evaluation = view.series("loss"), view.series("eval_loss")
     note = "There was no evaluation." if run.is_final else _no_evaluation_yet(run)
     charts = {

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from core.evaluation.results import Report, read_report
 from core.figures.evaluation import MOST_CLASSES, confusion_figure, frequent_mistakes
 from core.store import files as results
 from core.store.record import Run
+from core.tasks.text_classification.results import PerClass
 from core.wording import counted, metric_meaning, metric_title, score, sentence, size
 from ui import pages
 from ui.components.basics import for_display, plain
@@ -19,12 +20,13 @@ from ui.evaluate import judged
 from ui.session import resources
 
 SIDE_BY_SIDE = 7
+CLASS_COLUMNS = ["label", "f1", "precision", "recall", "support"]
 
 
-def show(run: Run) -> dict[str, Any] | None:
+def show(run: Run) -> Report | None:
     """All that is known once a run has ended; its report, if there is one."""
     folder = resources.settings().run_dir(run.id)
-    report = results.read_report(folder)
+    report = read_report(folder)
     ending(run)
     if report is not None:
         scores(report)
@@ -55,14 +57,13 @@ def ending(run: Run) -> None:
         st.info(text, icon=":material/stop_circle:")
 
 
-def scores(report: dict[str, Any]) -> None:
+def scores(report: Report) -> None:
     """The metrics against always answering the most common class."""
-    main, values = report["main_metric"], report["metrics"]
-    baseline = report.get("baseline", {})
-    common, compared = plain(str(baseline.get("label", ""))), baseline.get("metrics", {})
+    main, values = report.main_metric, report.metrics
+    common, compared = plain(str(report.baseline.label)), report.baseline.metrics
     st.subheader("Results", anchor=False)
     st.markdown(
-        f"Judged on **{counted(report['examples'], 'example')}** it was not trained on, "
+        f"Judged on **{counted(report.examples, 'example')}** it was not trained on, "
         f"against always answering “{common}”, the most common class."
     )
     names = [main, *(name for name in values if name not in (main, "loss"))]
@@ -103,9 +104,9 @@ def _score(name: str, value: float | None, baseline: float | None, is_main: bool
     )
 
 
-def by_class(report: dict[str, Any]) -> None:
+def by_class(report: Report) -> None:
     """The confusion matrix beside the table of classes; above it where the classes are many."""
-    labels, counts = report["labels"], report["confusion"]
+    labels, counts = report.labels, report.confusion
     left, right = st.columns(2, gap="medium") if len(labels) <= SIDE_BY_SIDE else (st.container(), st.container())
     with left:
         st.markdown("**Confusion matrix**" if len(labels) <= MOST_CLASSES else "**Most frequent mistakes**")
@@ -117,12 +118,12 @@ def by_class(report: dict[str, Any]) -> None:
             _mistakes(labels, counts)
     with right:
         st.markdown("**Class by class**")
-        class_table(report["per_class"], "run_classes")
+        class_table(report.per_class, "run_classes")
 
 
-def class_table(per_class: list[dict[str, Any]], key: str) -> None:
+def class_table(per_class: list[PerClass], key: str) -> None:
     """Precision, recall, F1 and examples of each class."""
-    table = pd.DataFrame(per_class, columns=["label", "f1", "precision", "recall", "support"])
+    table = pd.DataFrame([(c.label, c.f1, c.precision, c.recall, c.support) for c in per_class], columns=CLASS_COLUMNS)
     st.dataframe(
         table,
         hide_index=True,
@@ -166,12 +167,11 @@ def _mistakes(labels: list[str], counts: list[list[int]]) -> None:
     st.caption(f"With {len(labels):,} classes a matrix would not be readable: these are the most frequent mistakes.")
 
 
-def advice(report: dict[str, Any]) -> None:
-    tips = [str(tip) for tip in report.get("advice", [])]
-    if tips:
+def advice(report: Report) -> None:
+    if report.advice:
         with st.container(border=True, key="run_advice"):
             st.markdown("**:material/lightbulb: What to try next**")
-            st.markdown("\n".join(f"- {plain(sentence(tip))}" for tip in tips))
+            st.markdown("\n".join(f"- {plain(sentence(tip))}" for tip in report.advice))
 
 
 def model(folder: Path) -> None:

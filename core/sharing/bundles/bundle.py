@@ -17,11 +17,13 @@ from typing import TYPE_CHECKING, Any, cast
 
 from core.data.prepare import find_prepared
 from core.errors import ModelError, SpecError
+from core.evaluation.results import Evaluation, Robustness, read_evaluation
 from core.files import finite, write_text
 from core.runs import kinds
 from core.sharing import redact as private
 from core.sharing.bundles import examples_file, zips
 from core.sharing.bundles.bundle_format import FILES, MANIFEST, FileEntry, Manifest, Record
+from core.sharing.bundles.bundle_shapes import RESULTS
 from core.sharing.bundles.bundle_spec import BundleSpec
 from core.sharing.report import card
 from core.sharing.report import report as reports
@@ -29,6 +31,7 @@ from core.sharing.report.content import gather, gather_for_card, without_values
 from core.spec import run as specs
 from core.spec.run import DataSpec, RunSpec
 from core.store.files import ENVIRONMENT
+from core.tasks.results import Result
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter
@@ -128,18 +131,24 @@ def _copy(run: Run, source: Path, place: Path, texts: bool, settings: Settings) 
         elif name == "spec.yaml":
             spec = private.public_spec(cast(RunSpec, specs.build(run.spec)), settings)
             write_text(place / name, specs.to_yaml(spec))
-        else:
+        elif name == ENVIRONMENT:
             tree = private.public(json.loads(path.read_text(encoding="utf-8")), settings)
-            if name == ENVIRONMENT:
-                tree["dataset"]["title"] = Path(str(tree["dataset"]["title"])).name
-            write_text(place / name, json.dumps(tree if texts else _without_texts(name, tree), ensure_ascii=False))
+            tree["dataset"]["title"] = Path(str(tree["dataset"]["title"])).name
+            write_text(place / name, json.dumps(tree, ensure_ascii=False))
+        else:
+            result = RESULTS[name].load(path)
+            if result is None:
+                raise ModelError(f"the {name} of “{run.name}” is damaged, so it cannot be shared; make it anew first")
+            shown = result if texts else _without_texts(result)
+            write_text(place / name, json.dumps(private.public(shown.tree(), settings), ensure_ascii=False))
 
 
-def _without_texts(name: str, tree: dict[str, Any]) -> dict[str, Any]:
+def _without_texts(result: Result) -> Result:
     """A result without what quotes the dataset: disturbed texts, and groups by the values of other columns."""
-    if name == "robustness.json":
-        return tree | {"kinds": [kind | {"examples": []} for kind in tree["kinds"]]}
-    return without_values(tree) if name == "evaluation.json" else tree
+    if isinstance(result, Robustness):
+        kinds = [kind.model_copy(update={"examples": []}) for kind in result.kinds]
+        return result.model_copy(update={"kinds": kinds})
+    return without_values(result) if isinstance(result, Evaluation) else result
 
 
 def _measured(trained: Run, store: Store, settings: Settings, place: Path) -> None:
@@ -167,20 +176,20 @@ def _measured(trained: Run, store: Store, settings: Settings, place: Path) -> No
 
 def _with_texts(run: Run, settings: Settings, place: Path, report: RunWriter) -> None:
     """examples.parquet: the texts of the judged rows, if their dataset is still here as it was."""
-    found = json.loads((settings.run_dir(run.id) / "evaluation.json").read_text(encoding="utf-8"))
+    evaluation = read_evaluation(settings.run_dir(run.id))
+    assert evaluation is not None, "it was copied a moment ago"
     try:
-        prepared = find_prepared(specs.build(found["data"], DataSpec), settings)
+        prepared = find_prepared(specs.build(evaluation.data, DataSpec), settings)
     except SpecError:
         prepared = None
-    if prepared is None or prepared.fingerprint != found["dataset"]["fingerprint"]:
+    if prepared is None or prepared.fingerprint != evaluation.dataset.fingerprint:
         report.message(
             f"The dataset of “{run.name}” is not here any more, or has changed, so its texts do not go along.",
             level="notice",
         )
         return
-    examples_file.write(
-        place / examples_file.NAME, place / "predictions.parquet", prepared, found["split"], found["text_columns"]
-    )
+    predictions = place / "predictions.parquet"
+    examples_file.write(place / examples_file.NAME, predictions, prepared, evaluation.split, evaluation.text_columns)
 
 
 def _checksums(folder: Path) -> dict[str, FileEntry]:

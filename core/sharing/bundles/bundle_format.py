@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from core.errors import DataError
+from core.tasks.results import Count, Label, Metrics, Name, Number
 from core.wording import library_message
 
 FORMAT: Literal["tunedeck-bundle"] = "tunedeck-bundle"
@@ -32,12 +33,6 @@ MOST_FILES, MOST_RUNS = 2000, 500
 MOST_JSON_BYTES = 256 * 1024**2
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{4,40}$")]
-Name = Annotated[str, StringConstraints(max_length=200)]
-Label = Annotated[str, StringConstraints(max_length=10_000)]
-Count = Annotated[int, Field(ge=0, le=2**53)]
-Number = float | None
-Metrics = dict[Name, Number]
-Interval = tuple[Number, Number]
 Time = Annotated[float, Field(ge=0, le=1e11)]
 
 

@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from core.data.reading.uploads import CHUNK, Readable, safe_name
 from core.errors import DataError, RunNotFound, SpecError, WrongStatus
+from core.evaluation.results import COMPARISON, EVALUATION, REPORT, Comparison, Evaluation
 from core.files import sync
 from core.network_paths import network_path_in
 from core.runs.leftovers import half_made
@@ -32,6 +33,8 @@ from core.spec.run import DataSpec
 from core.store import quotas
 from core.store.record import Run
 from core.store.store import Store
+from core.tasks.results import Result
+from core.tasks.text_classification.results import ClassTables
 
 MOST_METRICS, MOST_EVENTS, MOST_ROWS = 500_000, 100_000, 5_000_000
 MOST_TEXT_BYTES, ROWS_AT_ONCE = 1024**3, 50_000  # of a table in memory
@@ -178,10 +181,12 @@ def _check(manifest: Manifest, partial: Path, name: str) -> None:
         folder = partial / "runs" / run.id
         folder.mkdir(parents=True, exist_ok=True)
         _check_belongs(run, manifest.trained, evaluations, name)
-        results = {p.name: read_json(p, name) for p in folder.glob("*.json")}
-        for file, tree in results.items():
-            if file in bundle_shapes.SHAPES:
-                bundle_shapes.check_shape(file, tree, name)
+        trees = {p.name: read_json(p, name) for p in folder.glob("*.json")}
+        results = {
+            file: bundle_shapes.check_result(file, tree, name)
+            for file, tree in trees.items()
+            if file in bundle_shapes.RESULTS
+        }
         _check_results(run, folder, results, name)
 
 
@@ -193,28 +198,28 @@ def _check_belongs(run: Record, trained: Record, evaluations: set[str], name: st
         raise DataError(f"{name} has a comparison that its run has no part in; export the run again")
 
 
-def _check_results(run: Record, folder: Path, results: dict[str, Any], name: str) -> None:
-    needed = {"train": (), "evaluate": ("evaluation.json", "predictions.parquet"), "compare": ("comparison.json",)}
+def _check_results(run: Record, folder: Path, results: dict[str, Result], name: str) -> None:
+    needed = {"train": (), "evaluate": (EVALUATION, "predictions.parquet"), "compare": (COMPARISON,)}
     for file in needed[run.kind]:
         if not (folder / file).is_file():
             raise DataError(f"{name} is not complete: run {run.id} has no {file}; export the run again")
-    found = results.get("evaluation.json") or results.get("comparison.json")
-    if found is not None:
-        if network_path_in(found) is not None:
+    judged = results.get(EVALUATION) or results.get(COMPARISON)
+    if isinstance(judged, Evaluation | Comparison):
+        if network_path_in(judged.tree()) is not None:
             raise DataError(f"{name} names data on another machine; export the run again without it")
         try:
-            specs.build(found["data"], DataSpec)
+            specs.build(judged.data, DataSpec)
         except SpecError as error:
             raise DataError(f"{name} names data that is not valid ({error.problems[0].message[:200]})") from None
-    labels = (results.get("evaluation.json") or results.get("report.json") or {}).get("labels")
+    classes = results.get(EVALUATION) or results.get(REPORT)
     if (path := folder / "predictions.parquet").is_file():
         _check_table(path, PREDICTIONS, name)
-        if labels is not None:
-            _check_classes(path, len(labels), name)
+        if isinstance(classes, ClassTables):
+            _check_classes(path, len(classes.labels), name)
     if (path := folder / "metrics.parquet").is_file():
         _check_table(path, METRICS, name, MOST_METRICS)
-    if (path := folder / examples_file.NAME).is_file():
-        texts = {f"text_{n}": "string" for n in range(len(results["evaluation.json"]["text_columns"]))}
+    if (path := folder / examples_file.NAME).is_file() and isinstance(judged, Evaluation):
+        texts = {f"text_{n}": "string" for n in range(len(judged.text_columns))}
         _check_table(path, {"row": "int64", **texts}, name)
         _check_texts(path, name)
 

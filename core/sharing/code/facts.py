@@ -9,13 +9,14 @@ from typing import Any, Literal, cast
 
 from core.data.loading.split_dataset import in_dataset
 from core.errors import DataError, TunedeckError
+from core.evaluation.results import read_report
 from core.hub import download as hub
 from core.models.names import HUB_NAME
 from core.settings import Settings
 from core.sharing import redact as private
 from core.spec import run as spec
 from core.spec.run import RunSpec
-from core.store.files import model_folder, read_environment, read_report
+from core.store.files import model_folder, read_environment
 from core.store.record import Run
 
 OUTPUTS = ("model", "data", "checkpoints")  # folders that a script writes or reads
@@ -102,8 +103,9 @@ def facts_of(run: Run, settings: Settings) -> Facts:
         data_revision=_commit("dataset", plan.data.path, plan.data.revision) if plan.data.source == "hub" else None,
         pads_with_end=_pads_with_end(folder / "model"), stopped=stopped, evaluated=evaluated,
         never_evaluated=not any("eval_loss" in point for point in history.get("log", [])),
-        judged_on_part=report.get("examples") != report.get("eval_examples"), metrics=report["metrics"],
-        label_names=tuple(map(str, report["labels"])), packages=dict(told["packages"]),
+        judged_on_part=report.examples != report.eval_examples,
+        metrics={name: value for name, value in report.metrics.items() if value is not None},
+        label_names=tuple(report.labels), packages=dict(told["packages"]),
         head=_head(told.get("head")), tokens=int(told["tokens"]) if told.get("tokens") else None,
     )  # fmt: skip
 

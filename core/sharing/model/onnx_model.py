@@ -306,7 +306,7 @@ def cost(before: np.ndarray, after: np.ndarray, inputs: Inputs) -> dict[str, Any
     difference = statistics.paired_difference(names, labels, first, second, before.shape[1])
     fp32, int8 = (score(names, predicted, labels) for predicted in (first, second))
     return changes | {
-        "metrics": {n: {"fp32": fp32[n], "int8": int8[n], "difference": difference[n]} for n in names},
+        "metrics": {n: {"fp32": fp32[n], "int8": int8[n], "difference": difference[n].tree()} for n in names},
     }
 
 

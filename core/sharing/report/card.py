@@ -9,10 +9,12 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.access.rules import check
 from core.errors import Problem, SpecError
+from core.evaluation.results import Evaluation
+from core.evaluation.verdict import honesty
 from core.files import write_text
 from core.settings import Settings
 from core.sharing import redact as private
@@ -21,6 +23,7 @@ from core.sharing.report import sentences as telling
 from core.sharing.report.as_markdown import markdown
 from core.sharing.report.content import Content, gather_for_card
 from core.sharing.report.document import Block, Bullets, Document, Folded, Line, Name, Paragraph, Section, Strong
+from core.sharing.report.sentences import Figures
 from core.spec.names import dataset_name
 from core.store.record import Run
 from core.store.store import Store
@@ -155,23 +158,25 @@ def _results(content: Content) -> Iterator[EvalResult]:
         yield from _result(content, content.report, title, split, own=True)
     shown = set[tuple[str, str]]()
     for one in content.evaluations:
-        title = str(one.found.get("dataset", {}).get("title", "")) or dataset_name(spec.data)
-        if one.kind != "training" and (title, one.split) not in shown:
-            shown.add((title, one.split))
-            yield from _result(content, one.found, title, one.split, own=_is_own(content, one.found))
+        evaluation = one.evaluation
+        title = evaluation.dataset.title or dataset_name(spec.data)
+        if evaluation.kind != "training" and (title, evaluation.split) not in shown:
+            shown.add((title, evaluation.split))
+            yield from _result(content, evaluation, title, evaluation.split, own=_is_own(content, evaluation))
 
 
-def _is_own(content: Content, found: dict[str, Any]) -> bool:
-    data, told = content.spec.data, found.get("data") or {}
-    return told.get("source") == data.source and (data.source != "hub" or told.get("path") == data.path)
+def _is_own(content: Content, evaluation: Evaluation) -> bool:
+    """Whether it was judged on the dataset that the run was trained on."""
+    data, judged = content.spec.data, evaluation.data
+    return judged.get("source") == data.source and (data.source != "hub" or judged.get("path") == data.path)
 
 
-def _result(content: Content, found: dict[str, Any], title: str, split: str, *, own: bool) -> Iterator[EvalResult]:
+def _result(content: Content, figures: Figures, title: str, split: str, *, own: bool) -> Iterator[EvalResult]:
     from huggingface_hub import EvalResult
 
     data = content.spec.data
     known = own and data.source == "hub"
-    for name, value in found["metrics"].items():
+    for name, value in figures.metrics.items():
         known_metric = metric(name)
         if not known_metric or not known_metric.hub or value is None or not math.isfinite(value):
             continue
@@ -217,16 +222,20 @@ def _uses(content: Content, edits: Edits) -> Section:
 
 def _limits(content: Content) -> Section:
     """What a person should know before trusting it, from what was measured, and what was not."""
-    found, lines = telling.figures(content), list[Line]()
-    if found is None:
+    figures, lines = content.figures, list[Line]()
+    if figures is None:
         lines.append(("How good it is was not measured.",))
     else:
-        lines += [line for line in (_weak(found), _hard(found), telling.trust(found), telling.doubtful(found)) if line]
-        if content.best is None or content.best.kind == "validation":
+        evaluation = content.best.evaluation if content.best else None
+        limits: list[Line | None] = [_weak(figures)]
+        if evaluation is not None:
+            limits += [_hard(evaluation), telling.trust(evaluation), telling.doubtful(evaluation)]
+        lines += [line for line in limits if line]
+        if honesty(evaluation).use == "validation":
             lines.append(
                 ("The figures are of the examples that its best checkpoint was chosen by: a little too good.",)
             )
-    cut = (content.report or {}).get("truncated", {}).get("train")
+    cut = content.report.truncated.get("train") if content.report else None
     length = f"It reads the first {content.spec.model.max_length:,} tokens of a text"
     lines.append((f"{length}; {cut:.1%} of the training texts are longer." if cut else f"{length}.",))
     lines.append(("It answers with one of its classes, also for a text that belongs to none of them.",))
@@ -234,19 +243,19 @@ def _limits(content: Content) -> Section:
     return Section("limits", "Limits", (Bullets(tuple(lines)),))
 
 
-def _weak(found: dict[str, Any]) -> Line | None:
-    weakest = sorted(found["per_class"], key=lambda entry: entry["f1"] or 0)[:3]
-    weak = [f"“{entry['label']}” (F1 {score(entry['f1'])})" for entry in weakest if (entry["f1"] or 0) < WEAK]
+def _weak(figures: Figures) -> Line | None:
+    weakest = sorted(figures.per_class, key=lambda entry: entry.f1)[:3]
+    weak = [f"“{entry.label}” (F1 {score(entry.f1)})" for entry in weakest if entry.f1 < WEAK]
     if not weak:
         return None
     return (Strong("Weakest classes"), f": {listed(weak)}.")
 
 
-def _hard(found: dict[str, Any]) -> Line | None:
-    worst = (found.get("slices") or {}).get("worst", [])[:3]
+def _hard(evaluation: Evaluation) -> Line | None:
+    worst = evaluation.slices.worst[:3]
     if not worst:
         return None
-    each = [f"{g['name']} ({g['accuracy']:.0%} right of {g['count']:,})" for g in worst]
+    each = [f"{g.name} ({g.accuracy:.0%} right of {g.count:,})" for g in worst]
     return (Strong("Errs more than chance explains"), f" on: {'; '.join(each)}.")
 
 
@@ -279,12 +288,12 @@ def _procedure(content: Content) -> Section:
 
 
 def _figures(content: Content) -> Section | None:
-    found = telling.figures(content)
-    if found is None:
+    figures = content.figures
+    if figures is None:
         return None
     on = telling.evaluated_on(content.best) if content.best else "the examples that it was evaluated on"
-    blocks: list[Block] = [Paragraph((f"On {counted(found['examples'], 'example')} of {on}:",))]
-    blocks += [telling.metrics_table(found), *telling.classes(found)]
+    blocks: list[Block] = [Paragraph((f"On {counted(figures.examples, 'example')} of {on}:",))]
+    blocks += [telling.metrics_table(figures), *telling.classes(figures)]
     if len(content.evaluations) > 1:
         blocks += [Paragraph(("All evaluations:",)), telling.evaluations_table(content)]
     return Section("results", "Results", tuple(blocks))

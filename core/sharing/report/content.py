@@ -8,11 +8,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from pydantic import BaseModel
+
 from core.data.browsing import browse
 from core.data.dataset import Prepared
 from core.data.inspecting.language import NONE, sampled
 from core.data.prepare import find_prepared
 from core.errors import HubError, ModelError, PathError, SpecError, TunedeckError
+from core.evaluation.results import Evaluation, Group, Report, Robustness, read_evaluation, read_report, read_robustness
 from core.models import names as models
 from core.settings import Settings
 from core.sharing import redact as private
@@ -38,24 +41,16 @@ LANGUAGE_TEXTS, LANGUAGE_SHARE = 100, 0.1
 
 @dataclass(frozen=True)
 class Evaluated:
-    """A finished evaluation of the run's model. found: its evaluation.json, cleaned
+    """A finished evaluation of the run's model, cleaned.
 
-    looks: at the final test by now, None if it is none; robustness: what robustness.json says, if it was checked
+    looks: at the final test by now, None if it is none; robustness: None if it was not checked
     """
 
     id: str
     ended: float
-    found: dict[str, Any]
+    evaluation: Evaluation
     looks: int | None
-    robustness: dict[str, Any] | None
-
-    @property
-    def kind(self) -> str:
-        return str(self.found.get("kind", "other"))
-
-    @property
-    def split(self) -> str:
-        return str(self.found.get("split", ""))
+    robustness: Robustness | None
 
 
 @dataclass(frozen=True)
@@ -63,7 +58,7 @@ class Content:
     """One run. All texts are as others may see them.
 
     spec: without the way to its files; base_model: the Hub id that it began with, empty if it is none
-    report: report.json; environment: environment.json; None where there is none
+    report, environment: None where there is none
     evaluations: the one to believe first; series: metric name -> step, epoch, value
     texts: row number of the first evaluation -> its texts; empty where texts are not to be shown
     licence, languages: as far as they can be told from the base model and the data
@@ -79,7 +74,7 @@ class Content:
     total: int
     spec: RunSpec
     base_model: str
-    report: dict[str, Any] | None
+    report: Report | None
     environment: dict[str, Any] | None
     evaluations: tuple[Evaluated, ...]
     series: dict[str, pd.DataFrame]
@@ -94,6 +89,11 @@ class Content:
     def best(self) -> Evaluated | None:
         """The evaluation whose figures count."""
         return self.evaluations[0] if self.evaluations else None
+
+    @property
+    def figures(self) -> Evaluation | Report | None:
+        """Whose metrics, classes and confusion to show: those of the first evaluation, else of the run's own report."""
+        return self.evaluations[0].evaluation if self.evaluations else self.report
 
     @property
     def seconds(self) -> float | None:
@@ -143,13 +143,14 @@ def _gathered(store: Store, settings: Settings, run: Run, with_texts: bool | Non
     evaluations = tuple(_evaluations(store, settings, run, shown))
     view = RunView(run.id)
     view.update(store, settings)
-    report, environs = results.read_report(folder), read_environment(folder)
+    report, environs = read_report(folder), read_environment(folder)
     place = results.model_folder(folder)
     return Content(
         id=run.id, name=_public(run.name, settings), status=run.status, error=_public(run.error or "", settings),
         started=run.started, ended=run.ended, step=run.step, total=run.total,
         spec=private.public_spec(spec, settings), base_model=_base_model(spec),
-        report=_public(report, settings), environment=_public(environs, settings), evaluations=evaluations,
+        report=_public(report, settings), environment=_public(environs, settings),
+        evaluations=evaluations,
         series={name: view.series(name) for name in view.points},
         has_model=place is not None, temperature=results.read_temperature(place) if place else 1.0,
         with_texts=shown,
@@ -166,32 +167,40 @@ def _seen(value: Any) -> Any:
         return visible(value)
     if isinstance(value, dict):
         return {_seen(key): _seen(v) for key, v in value.items()}
-    return [_seen(v) for v in value] if isinstance(value, list) else value
+    if isinstance(value, BaseModel):
+        return value.model_copy(update={name: _seen(getattr(value, name)) for name in value.model_fields_set})
+    return type(value)(_seen(v) for v in value) if isinstance(value, list | tuple) else value
 
 
 def _evaluations(store: Store, settings: Settings, run: Run, with_values: bool) -> list[Evaluated]:
     """The finished evaluations of the model as it is now, of the same examples the newest; the most honest first."""
     looks = {holdout.content: holdout.looks for holdout in final_tests.holdouts(store)}
-    found: dict[str, Evaluated] = {}
+    newest: dict[tuple[object, ...], Evaluated] = {}
     for other in store.runs(kind="evaluate", statuses=("finished",), limit=LOOKED_AT):
         subject = other.spec.get("model", {})
         if subject.get("run") != run.id or subject.get("attempt", 0) not in (0, run.attempt):
             continue
         folder = settings.run_dir(other.id)
-        made = results.read_evaluation(folder)
-        examples = repr(made and [made.get(key) for key in ("dataset", "split", "kind", "examples")])
-        if made is None or examples in found:
+        evaluation = read_evaluation(folder)
+        if evaluation is None:
             continue
-        tree = _public(made if with_values else without_values(made), settings)
-        content = str((made.get("final_test") or {}).get("content", ""))
-        robustness = _public(_read(folder / "robustness.json"), settings)
-        found[examples] = Evaluated(other.id, other.ended or 0.0, tree, looks.get(content), robustness)
-    return sorted(found.values(), key=_rank)
+        examples = (evaluation.dataset, evaluation.split, evaluation.kind, evaluation.examples)
+        if examples in newest:
+            continue
+        shown = _public(evaluation if with_values else without_values(evaluation), settings)
+        test = evaluation.final_test
+        newest[examples] = Evaluated(
+            id=other.id,
+            ended=other.ended or 0.0,
+            evaluation=shown,
+            looks=looks.get(test.content) if test else None,
+            robustness=_public(read_robustness(folder), settings),
+        )
+    return sorted(newest.values(), key=_rank)
 
 
 def _rank(evaluated: Evaluated) -> tuple[int, int, float]:
-    kind = KINDS.index(evaluated.kind) if evaluated.kind in KINDS else len(KINDS)
-    return kind, -int(evaluated.found.get("examples", 0)), -evaluated.ended
+    return KINDS.index(evaluated.evaluation.kind), -evaluated.evaluation.examples, -evaluated.ended
 
 
 def _read(path: Path) -> dict[str, Any] | None:
@@ -202,35 +211,36 @@ def _read(path: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def without_values(evaluation: dict[str, Any]) -> dict[str, Any]:
+def without_values(evaluation: Evaluation) -> Evaluation:
     """An evaluation whose groups of examples are named by what divides them, not by values of the data's columns."""
-    slices = evaluation.get("slices") or {}
-    hidden = {key: [_unnamed(group) for group in slices.get(key, [])] for key in ("groups", "worst")}
-    return {**evaluation, "slices": {**slices, **hidden}}
+    slices = evaluation.slices
+    hidden = {"groups": [_unnamed(g) for g in slices.groups], "worst": [_unnamed(g) for g in slices.worst]}
+    return evaluation.model_copy(update={"slices": slices.model_copy(update=hidden)})
 
 
-def _unnamed(group: dict[str, Any]) -> dict[str, Any]:
-    kinds = str(group.get("kind", "")).split(" + ")
+def _unnamed(group: Group) -> Group:
+    kinds = group.kind.split(" + ")
     if set(kinds) <= PUBLIC_GROUPS:
         return group
-    return {**group, "name": "a group by " + " and ".join("class" if k == "label" else k for k in kinds)}
+    divided_by = " and ".join("class" if kind == "label" else kind for kind in kinds)
+    return group.model_copy(update={"name": f"a group by {divided_by}"})
 
 
 def _texts(evaluations: Sequence[Evaluated], settings: Settings) -> dict[int, tuple[str, ...]]:
     """The texts of the surest mistakes of the first evaluation; nothing if its dataset is not here or has changed."""
     if not evaluations:
         return {}
-    found = evaluations[0].found
-    rows = [int(entry["row"]) for entry in found.get("mistakes", [])[:TEXTS]]
-    prepared = _dataset(found.get("data"), settings)
-    same = prepared is not None and prepared.fingerprint == found.get("dataset", {}).get("fingerprint")
-    if prepared is None or not same or found.get("split") not in prepared.splits:
+    evaluation = evaluations[0].evaluation
+    rows = [answer.row for answer in evaluation.mistakes[:TEXTS]]
+    prepared = _dataset(evaluation.data, settings)
+    same = prepared is not None and prepared.fingerprint == evaluation.dataset.fingerprint
+    if prepared is None or not same or evaluation.split not in prepared.splits:
         return {}
     try:
-        frame = browse.rows(prepared, found["split"], rows)
+        frame = browse.rows(prepared, evaluation.split, rows)
     except TunedeckError:
         return {}
-    columns = [column for column in found.get("text_columns", []) if column in frame]
+    columns = [column for column in evaluation.text_columns if column in frame]
     return {
         int(row): tuple(_public(str(value or ""), settings) for value in values)
         for row, values in zip(frame.index, frame[columns].itertuples(index=False), strict=True)

@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
+from core.evaluation.results import Evaluation
 from core.figures.evaluation import MOST_CLASSES, confusion_figure
-from core.figures.judge import confidence_figure, intervals_figure, reliability_figure, robustness_figure
+from core.figures.judge import Measured, confidence_figure, intervals_figure, reliability_figure, robustness_figure
 from core.figures.run import loss_figure, metrics_figure, rate_figure
 from core.figures.style import safe
 from core.sharing.report import sentences as telling
@@ -79,15 +80,15 @@ def _lead(content: Content) -> Line:
 
 
 def _summary(content: Content) -> Section:
-    found = telling.figures(content)
+    figures = content.figures
     blocks: list[Block] = [telling.verdict(content)]
-    if found is not None:
+    if figures is not None:
         blocks.append(_facts(content))
     if (honest := telling.honesty(content)) is not None:
         blocks.append(honest)
-    if found is not None and content.error:
+    if figures is not None and content.error:
         blocks.append(Note((f"The run {content.status}: ", sentence(content.error)), "care"))
-    elif content.status == "stopped" and found is not None:
+    elif content.status == "stopped" and figures is not None:
         blocks.append(
             Note((f"The run was stopped after {content.step:,} of {content.total:,} steps; this is the model so far.",))
         )
@@ -95,22 +96,24 @@ def _summary(content: Content) -> Section:
 
 
 def _facts(content: Content) -> Facts:
-    found = telling.figures(content)
-    assert found is not None, "asked for only where there are figures"
+    figures = content.figures
+    assert figures is not None, "asked for only where there are figures"
     entries = [
-        (metric_title(name), score(found["metrics"].get(name)), telling.interval(found, name))
-        for name in telling.metric_names(found)[:2]
+        (metric_title(name), score(figures.metrics.get(name)), telling.interval(figures, name))
+        for name in telling.metric_names(figures)[:2]
     ]
-    calibration = found.get("calibration") or {}
-    if calibration.get("ece") is not None:
-        entries.append(("Calibration error", f"{calibration['ece']:.3f}", "confidence against being right"))
-    entries.append(("Judged on", f"{found['examples']:,}", _judged_on(content)))
+    if isinstance(figures, Evaluation):
+        ece = f"{figures.calibration.ece:.3f}"
+        entries.append(("Calibration error", ece, "confidence against being right"))
+    entries.append(("Judged on", f"{figures.examples:,}", _judged_on(content)))
     return Facts(tuple(entries))
 
 
 def _judged_on(content: Content) -> str:
     best = content.best
-    return f"examples {part_of(best.found)} {best.split}" if best else "examples of its own evaluation"
+    if best is None:
+        return "examples of its own evaluation"
+    return f"examples {part_of(best.evaluation.held_out)} {best.evaluation.split}"
 
 
 def _data(content: Content) -> Section:
@@ -132,7 +135,7 @@ def _data(content: Content) -> Section:
         parts.append(("Trained on", (f"{counted(train, 'example')}", *_split(of["train"]))))
     if evaluation:
         parts.append(("Evaluated on", (f"{counted(evaluation, 'example')}", *_split(of["eval"]))))
-    cut = (content.report or {}).get("truncated", {}).get("train")
+    cut = content.report.truncated.get("train") if content.report else None
     if cut:
         parts.append(
             ("Cut off", (f"{cut:.1%} of the training texts are longer than {content.spec.model.max_length:,} tokens",))
@@ -173,7 +176,7 @@ def _curves(content: Content) -> list[Block]:
     main = content.spec.evaluation.metric_for_best_model
     known: dict[str, pd.DataFrame] = {name: s for name, s in judged.items() if name in content.spec.evaluation.metrics}
     if known:
-        common = telling.baseline(content.report).get(main) if content.report else None
+        common = content.report.baseline_metrics.get(main) if content.report else None
         blocks.append(
             Figure(
                 metrics_figure(known, main, common), f"{metric_title(main)} and other metrics of each evaluation",
@@ -215,25 +218,27 @@ def _history(judged: dict[str, pd.DataFrame], losses: pd.DataFrame) -> Folded:
 
 
 def _quality(content: Content) -> Section | None:
-    found = telling.figures(content)
-    if found is None:
+    figures = content.figures
+    if figures is None:
         return None
     blocks: list[Block] = []
     if content.best is not None:
-        series = {"This model": {"metrics": found["metrics"], "intervals": found.get("intervals", {})}}
-        if bag := found["baselines"].get("bag_of_words"):
-            series["Bag of words"] = bag
-        series["Commonest class"] = {"metrics": telling.baseline(found)}
+        evaluation = content.best.evaluation
+        series: dict[str, Measured] = {"This model": (evaluation.metrics, evaluation.intervals)}
+        if bag := evaluation.baselines.bag_of_words:
+            series["Bag of words"] = (bag.metrics, bag.intervals)
+        series["Commonest class"] = (evaluation.baseline_metrics, {})
         blocks.append(
             Figure(
-                intervals_figure(telling.metric_names(found), series),
+                intervals_figure(telling.metric_names(figures), series),
                 "Metrics with their intervals beside simple models",
                 "With other examples of the same kind, a metric would lie within its line 95 times of 100 (bootstrap). "
                 "Where the lines of two overlap widely, call them equal.",
             )
         )  # fmt: skip
-    blocks.append(telling.metrics_table(found))
-    blocks += telling.inline(telling.overlap(found))
+    blocks.append(telling.metrics_table(figures))
+    if content.best is not None:
+        blocks += telling.inline(telling.overlap(content.best.evaluation))
     if len(content.evaluations) > 1:
         blocks += [Paragraph(("All evaluations of this model; the figures above are of the first:",))]
         blocks.append(telling.evaluations_table(content))
@@ -241,14 +246,14 @@ def _quality(content: Content) -> Section | None:
 
 
 def _classes(content: Content) -> Section | None:
-    found = telling.figures(content)
-    if found is None:
+    figures = content.figures
+    if figures is None:
         return None
-    blocks: list[Block] = telling.classes(found)
-    if len(found["labels"]) <= MOST_CLASSES:
+    blocks: list[Block] = telling.classes(figures)
+    if len(figures.labels) <= MOST_CLASSES:
         blocks.append(
             Figure(
-                confusion_figure(found["labels"], found["confusion"]),
+                confusion_figure(figures.labels, figures.confusion),
                 "Confusion matrix: true classes against predicted",
                 "Rows are true classes, columns what it said; blue is right, orange is wrong, shares are of a row.",
             )
@@ -257,23 +262,20 @@ def _classes(content: Content) -> Section | None:
 
 
 def _trust(content: Content) -> Section | None:
-    found = content.best.found if content.best else {}
-    said = telling.trust(found)
-    if said is None:
+    if content.best is None:
         return None
-    calibration, confidence = found["calibration"], found["confidence"]
+    calibration, confidence = content.best.evaluation.calibration, content.best.evaluation.confidence
+    after = calibration.after.bins if calibration.effect != "none" else None
     blocks: tuple[Block, ...] = (
-        Paragraph(said),
+        Paragraph(telling.trust(content.best.evaluation)),
         Figure(
-            reliability_figure(
-                calibration["bins"], calibration["after"]["bins"] if calibration["temperature"] != 1.0 else None
-            ),
+            reliability_figure(calibration.bins, after),
             "Share that is right against confidence",
             "Of the answers given with a confidence of 0.8, eight of ten should be right. Below the dotted line it is "
             "too sure, above it not sure enough; larger dots hold more examples.",
         ),
         Figure(
-            confidence_figure(confidence["edges"], confidence["right"], confidence["wrong"]),
+            confidence_figure(confidence.edges, confidence.right, confidence.wrong),
             "Right and wrong answers by confidence", "How many answers there are at each confidence.",
         ),
     )  # fmt: skip
@@ -281,25 +283,27 @@ def _trust(content: Content) -> Section | None:
 
 
 def _failures(content: Content) -> Section | None:
-    found = telling.figures(content)
-    if found is None:
+    figures = content.figures
+    if figures is None:
         return None
-    blocks: list[Block] = telling.hard_groups(found)
-    if (table := telling.taken_for(found)) is not None:
+    best = content.best
+    blocks: list[Block] = telling.hard_groups(best.evaluation) if best else []
+    if (table := telling.taken_for(figures)) is not None:
         blocks += [Paragraph(("What it takes for something else most often:",)), table]
     blocks += _mistakes(content)
-    if content.best is not None and content.best.robustness:
-        kinds, count = content.best.robustness["kinds"], content.best.robustness["examples"]
+    if best is not None and best.robustness is not None:
+        kinds, count = best.robustness.kinds, best.robustness.examples
         blocks.append(
             Figure(
-                robustness_figure([{**kind, "title": safe(kind["title"])} for kind in kinds]),
+                robustness_figure([kind.model_copy(update={"title": safe(kind.title)}) for kind in kinds]),
                 "Change of accuracy when texts are disturbed",
                 f"What disturbances of {counted(count, 'text')} cost, in points of accuracy.",
             )
         )  # fmt: skip
-        rows = tuple((k["title"], score(k["accuracy"]), score(k["change"], True)) for k in kinds)
+        rows = tuple((k.title, score(k.accuracy), score(k.change, True)) for k in kinds)
         blocks.append(Table("Robustness", ("Disturbance", "Accuracy", "Change"), rows, (1, 2)))
-    blocks += telling.inline(telling.doubtful(found))
+    if best is not None:
+        blocks += telling.inline(telling.doubtful(best.evaluation))
     if not blocks:
         return None
     return Section("failures", "Where it fails", tuple(blocks))
@@ -308,9 +312,9 @@ def _failures(content: Content) -> Section | None:
 def _mistakes(content: Content) -> list[Block]:
     """The wrong answers that it is surest of; their texts only where they may be shown."""
     best = content.best
-    if best is None or not best.found.get("mistakes"):
+    if best is None or not best.evaluation.mistakes:
         return []
-    entries, names = best.found["mistakes"][: telling.MISTAKES], best.found["labels"]
+    answers, names = best.evaluation.mistakes[: telling.MISTAKES], best.evaluation.labels
     texts = content.texts
     if texts:
         header = ("True class", "Said", "Confidence", "Text")
@@ -318,10 +322,10 @@ def _mistakes(content: Content) -> list[Block]:
         header = ("True class", "Said", "Confidence", "Row")
     rows = tuple(
         (
-            names[e["label"]], names[e["prediction"]], f"{e['confidence']:.1%}",
-            " / ".join(texts.get(e["row"], ())) if texts else f"{e['row']:,}",
+            names[answer.label], names[answer.prediction], f"{answer.confidence:.1%}",
+            " / ".join(texts.get(answer.row, ())) if texts else f"{answer.row:,}",
         )
-        for e in entries
+        for answer in answers
     )  # fmt: skip
     said = "The wrong answers that it is surest of" + ("" if texts else "; texts are left out")
     return [Paragraph((f"{said}:",)), Table("The surest mistakes", header, rows, (2,) if texts else (2, 3))]

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from core.evaluation import verdict as core_verdict
+from core.evaluation.results import Evaluation, Kind, Report
+from core.evaluation.verdict import Trust, Use, Verdict
 from core.figures.evaluation import MOST_CLASSES, frequent_mistakes
 from core.sharing.report.content import Content, Evaluated
 from core.sharing.report.document import (
@@ -26,88 +29,77 @@ from core.sharing.report.document import (
 from core.spec.names import dataset_name, model_name
 from core.spec.run import RunSpec, get_field, spec_fields
 from core.store import files as results
+from core.tasks.text_classification.results import PerClass
 from core.wording import counted, engine_title, listed, metric_meaning, metric_title, metric_words, number, score
 
+Figures = Evaluation | Report
+
 HUB = "https://huggingface.co/"
-REPEATED_LOOKS = 3
 LEAST_CHANCE = 0.001
 WEAKEST, MISTAKES, CONFUSIONS, GROUPS = 15, 15, 8, 12
 MODEL_FOLDER = "model"
-KIND_TITLES = {
+KIND_TITLES: dict[Kind, str] = {
     "test": "Test", "validation": "Validation: the run chose its best checkpoint by it",
     "other": "Another dataset or split", "training": "Training: the model has seen it",
 }  # fmt: skip
 
 
-def figures(content: Content) -> dict[str, Any] | None:
-    """Metrics, classes and confusion to show: of the evaluation to believe first, else of the run's own report."""
-    return content.best.found if content.best else content.report
-
-
-def metric_names(found: dict[str, Any]) -> list[str]:
+def metric_names(figures: Figures) -> list[str]:
     """Those that we know, the main one first; loss is none of them."""
-    main = found["main_metric"]
-    return [main, *(name for name in found["metrics"] if name != main and metric_meaning(name))]
+    main = figures.main_metric
+    return [main, *(name for name in figures.metrics if name != main and metric_meaning(name))]
 
 
-def baseline(found: dict[str, Any]) -> dict[str, float | None]:
-    """The metrics of always answering the commonest class: a report and an evaluation keep them in different places."""
-    kept = found.get("baselines", {}).get("majority") or found.get("baseline") or {}
-    return dict(kept.get("metrics", {}))
-
-
-def common_class(found: dict[str, Any]) -> str:
-    kept = found.get("baselines", {}).get("majority") or found.get("baseline") or {}
-    label = kept.get("label", "")
-    return str(found["labels"][label]) if isinstance(label, int) else str(label)
-
-
-def interval(found: dict[str, Any], name: str) -> str:
-    low, high = found.get("intervals", {}).get(name, (None, None))
+def interval(figures: Figures, name: str) -> str:
+    low, high = figures.interval(name)
     return "" if low is None or high is None else f"{score(low)} to {score(high)}"
 
 
 def verdict(content: Content) -> Block:
     """How good it is, in a few sentences, beside what is simple."""
-    found = figures(content)
-    if found is None:
+    figures = content.figures
+    if figures is None:
         return Note(_without_figures(content), "bad")
-    main = found["main_metric"]
-    title, value, common = metric_title(main), found["metrics"].get(main), baseline(found).get(main)
-    if value is None:
-        said: Line = (
+    verdict = core_verdict.verdict(figures)
+    title = metric_title(verdict.metric)
+    if verdict.outcome == "not a number":
+        line: Line = (
             Strong(f"The {title} is not a number"),
             ": the model's answers were none, so it has learned nothing.",
         )
-        return Note(said, "bad")
-    span = interval(found, main)
-    start: Line = (
-        Strong(f"{title} {score(value)}"), f" (95% interval {span})" if span else "",
-        f" on {counted(found['examples'], 'example')} that it was not trained on" if not _is_seen(content) else
-        f" on {counted(found['examples'], 'example')} that it was trained on",
-        f"; always answering “{common_class(found)}” would reach {score(common)}. " if common is not None else ". ",
-    )  # fmt: skip
-    bag = found.get("baselines", {}).get("bag_of_words")
-    if bag is None:
+        return Note(line, "bad")
+    start = _figure_words(content, figures, verdict)
+    gap, bag = verdict.gap, verdict.bag_of_words
+    if gap is None or bag is None:
         if content.best is None:
             start += ("How sure that figure is, and what a bag of words would reach, an evaluation would tell.",)
-        surely = common is not None and (found.get("intervals", {}).get(main) or [value])[0] > common
-        return Note(start, "good" if surely else "care")
-    gap = bag["difference"][main]
-    span = f"{score(gap['low'], True)} and {score(gap['high'], True)}"
-    apart = f"{abs(gap['value']):.3f} (the difference lies between {span})"
-    start += (f"A bag of words, trained on the same examples in seconds, reaches {score(bag['metrics'][main])}. ",)
-    if gap["low"] > 0:
-        return Note((*start, Strong(f"The model is better by {apart}: it earns its cost.")), "good")
-    if gap["high"] < 0:
-        return Note((*start, Strong(f"That is better than this model by {apart}.")), "bad")
-    if gap["low"] == gap["high"] == 0:
-        return Note((*start, Strong("The model is no better"), ": the two do equally well."), "care")
-    return Note((*start, Strong(f"The model is not surely better: {apart}.")), "care")
+        return Note(start, "good" if verdict.outcome == "above baseline" else "care")
+    apart = f"{abs(gap.value):.3f} (the difference lies between {score(gap.low, True)} and {score(gap.high, True)})"
+    reached = score(bag.metrics[verdict.metric])
+    start += (f"A bag of words, trained on the same examples in seconds, reaches {reached}. ",)
+    match verdict.outcome:
+        case "better":
+            return Note((*start, Strong(f"The model is better by {apart}: it earns its cost.")), "good")
+        case "worse":
+            return Note((*start, Strong(f"That is better than this model by {apart}.")), "bad")
+        case "equal":
+            return Note((*start, Strong("The model is no better"), ": the two do equally well."), "care")
+        case _:
+            return Note((*start, Strong(f"The model is not surely better: {apart}.")), "care")
 
 
-def _is_seen(content: Content) -> bool:
-    return content.best is not None and content.best.kind == "training"
+def _figure_words(content: Content, figures: Figures, verdict: Verdict) -> Line:
+    """The main metric, on what, and what always giving the same answer would reach."""
+    span = interval(figures, verdict.metric)
+    examples = counted(figures.examples, "example")
+    seen = content.best is not None and content.best.evaluation.kind == "training"
+    always = f"; always answering “{verdict.baseline_label}” would reach {score(verdict.baseline)}. "
+    return (
+        Strong(f"{metric_title(verdict.metric)} {score(verdict.value)}"),
+        f" (95% interval {span})" if span else "",
+        f" on {examples} that it was trained on" if seen else f" on {examples} that it was not trained on",
+        always if verdict.baseline is not None else ". ",
+    )
 
 
 def _without_figures(content: Content) -> Line:
@@ -117,10 +109,19 @@ def _without_figures(content: Content) -> Line:
     return (Strong(f"This run {how}{at}"), *why, ". It left no figures of how good its model is.")
 
 
+HONESTY: dict[Use, str] = {
+    "validation": "The run chose its best checkpoint by these examples, so the figures are a little too good. An "
+    "evaluation on a test split, which nothing has seen, says the truth.",
+    "training": "The model was trained on these examples and knows their labels by heart: the figures say nothing "
+    "about other texts.",
+    "uncounted test": "The split was not trained on; how often it was looked at before was not counted.",
+    "other": "The examples are of another dataset, or of a split that the run did not use.",
+}
+
+
 def honesty(content: Content) -> Block | None:
     """What the examples were used for before."""
-    best = content.best
-    if best is None:
+    if content.best is None:
         if content.report is None:
             return None
         return Note(
@@ -129,70 +130,64 @@ def honesty(content: Content) -> Block | None:
                 "good. An evaluation on a test split, which nothing has seen, says the truth.",
             )
         )
-    test = best.found.get("final_test")
-    if test:
-        looks = best.looks if best.looks is not None else int(test.get("looks", 0))
-        often = f"It has been looked at {counted(looks, 'time')}"
-        said: Line = (
+    honesty = core_verdict.honesty(content.best.evaluation, content.best.looks)
+    if honesty.looks is None:
+        return Note((HONESTY[honesty.use],), "bad" if honesty.use == "training" else "care")
+    often = f"It has been looked at {counted(honesty.looks, 'time')}"
+    overused = honesty.use == "overused final test"
+    return Note(
+        (
             Strong("Final test. "),
             "Nothing was trained, chosen or tuned on these examples. ",
-            f"{often}: choosing between models by it makes its figures too good."
-            if looks > REPEATED_LOOKS
-            else f"{often}.",
-        )
-        return Note(said, "care" if looks > REPEATED_LOOKS else "good")
-    words = {
-        "validation": "The run chose its best checkpoint by these examples, so the figures are a little too good. An "
-        "evaluation on a test split, which nothing has seen, says the truth.",
-        "training": "The model was trained on these examples and knows their labels by heart: the figures say nothing "
-        "about other texts.",
-        "test": "The split was not trained on; how often it was looked at before was not counted.",
-    }.get(best.kind, "The examples are of another dataset, or of a split that the run did not use.")  # fmt: skip
-    return Note((words,), "bad" if best.kind == "training" else "care")
+            f"{often}: choosing between models by it makes its figures too good." if overused else f"{often}.",
+        ),
+        "care" if overused else "good",
+    )
 
 
-def metrics_table(found: dict[str, Any]) -> Table:
+def metrics_table(figures: Figures) -> Table:
     """Each metric with its interval, beside a bag of words and the commonest class."""
-    bag = found.get("baselines", {}).get("bag_of_words", {}).get("metrics", {})
-    common, spans = baseline(found), "intervals" in found
+    evaluated = isinstance(figures, Evaluation)
+    bag = figures.baselines.bag_of_words if isinstance(figures, Evaluation) else None
     header = [
         "Metric",
         "Value",
-        *(["95% interval"] if spans else []),
+        *(["95% interval"] if evaluated else []),
         *(["Bag of words"] if bag else []),
         "Commonest class",
     ]
     rows = []
-    for name in metric_names(found):
-        row: list[Cell] = [metric_title(name), score(found["metrics"].get(name))]
-        row += [interval(found, name)] if spans else []
-        row += [score(bag.get(name))] if bag else []
-        rows.append((*row, score(common.get(name))))
-    if (loss := found["metrics"].get("loss")) is not None:
+    for name in metric_names(figures):
+        row: list[Cell] = [metric_title(name), score(figures.metrics.get(name))]
+        row += [interval(figures, name)] if evaluated else []
+        row += [score(bag.metrics.get(name))] if bag else []
+        rows.append((*row, score(figures.baseline_metrics.get(name))))
+    if (loss := figures.metrics.get("loss")) is not None:
         rows.append(("Loss (cross-entropy)", score(loss), *[""] * (len(header) - 2)))
     return Table("Metrics beside simple models", tuple(header), tuple(rows), tuple(range(1, len(header))))
 
 
 def evaluations_table(content: Content) -> Table:
     """All evaluations of the model, the one to believe first at the top."""
-    main = content.evaluations[0].found["main_metric"]
+    evaluations = [evaluated.evaluation for evaluated in content.evaluations]
+    main = evaluations[0].main_metric
     rows = tuple(
         (
-            str(e.found.get("dataset", {}).get("title", "")), e.split, KIND_TITLES.get(e.kind, e.kind),
-            f"{e.found['examples']:,}", score(e.found["metrics"].get(main)), interval(e.found, main),
+            e.dataset.title, e.split, KIND_TITLES[e.kind], f"{e.examples:,}", score(e.metrics.get(main)),
+            interval(e, main),
         )
-        for e in content.evaluations
+        for e in evaluations
     )  # fmt: skip
     header = ("Dataset", "Split", "What it is", "Examples", metric_title(main), "95% interval")
     return Table("Evaluations", header, rows, (3, 4, 5))
 
 
-def classes(found: dict[str, Any]) -> list[Block]:
+def classes(figures: Figures) -> list[Block]:
     """Precision, recall and F1 of each class; of many the weakest, and all of them folded."""
-    each = list(found["per_class"])
+    each = figures.per_class
     if len(each) <= MOST_CLASSES:
         return [_classes("Precision, recall and F1 of each class", each)]
-    weakest = sorted(each, key=lambda entry: entry["f1"] or 0)[:WEAKEST]
+    weakest = sorted(each, key=lambda entry: entry.f1)[:WEAKEST]
     return [
         Paragraph((f"The {WEAKEST} weakest of {len(each):,} classes:",)),
         _classes("The weakest classes", weakest),
@@ -200,45 +195,36 @@ def classes(found: dict[str, Any]) -> list[Block]:
     ]
 
 
-def _classes(caption: str, each: Iterable[dict[str, Any]]) -> Table:
+def _classes(caption: str, each: Iterable[PerClass]) -> Table:
     rows = tuple(
-        (
-            str(e["label"]), Share(e["f1"], score(e["f1"])), score(e["precision"]), score(e["recall"]),
-            f"{e['support']:,}",
-        )
-        for e in each
-    )  # fmt: skip
+        (e.label, Share(e.f1, score(e.f1)), score(e.precision), score(e.recall), f"{e.support:,}") for e in each
+    )
     return Table(caption, ("Class", "F1", "Precision", "Recall", "Examples"), rows, (2, 3, 4))
 
 
-def taken_for(found: dict[str, Any]) -> Table | None:
+def taken_for(figures: Figures) -> Table | None:
     """The classes that are most often taken for another."""
-    pairs = frequent_mistakes(found["labels"], found["confusion"], CONFUSIONS)
+    pairs = frequent_mistakes(figures.labels, figures.confusion, CONFUSIONS)
     rows = tuple((true, taken, f"{count:,}", f"{share:.1%}") for true, taken, count, share in pairs)
     header = ("True class", "Taken for", "Examples", "Of the class")
     return Table("Most frequent confusions", header, rows, (2, 3)) if rows else None
 
 
-def hard_groups(found: dict[str, Any]) -> list[Block]:
+def hard_groups(evaluation: Evaluation) -> list[Block]:
     """Groups of examples on which it errs more than chance explains."""
-    slices = found.get("slices")
-    if not slices:
-        return []
-    worst = slices["worst"][:GROUPS]
+    slices = evaluation.slices
+    worst = slices.worst[:GROUPS]
     if not worst:
-        said = f"No group of examples is harder than chance explains, of {slices['tried']:,} that were tried."
-        return [Paragraph((said,))]
+        line = f"No group of examples is harder than chance explains, of {slices.tried:,} that were tried."
+        return [Paragraph((line,))]
     rows = tuple(
-        (
-            g["name"], Share(g["accuracy"], f"{g['accuracy']:.1%}"), f"{g['count']:,}", f"{g['coverage']:.1%}",
-            chance(g["q"]),
-        )
+        (g.name, Share(g.accuracy, f"{g.accuracy:.1%}"), f"{g.count:,}", f"{g.coverage:.1%}", chance(g.q))
         for g in worst
-    )  # fmt: skip
+    )
     return [
         Paragraph(
             (
-                f"{counted(len(slices['worst']), 'group')} of examples, of {slices['tried']:,} that were tried, "
+                f"{counted(len(slices.worst), 'group')} of examples, of {slices.tried:,} that were tried, "
                 "are harder for it than chance explains; the hardest first. Chance is how likely so many errors would "
                 "fall into such a group by luck, corrected for all that were tried (Benjamini and Hochberg).",
             )
@@ -247,50 +233,56 @@ def hard_groups(found: dict[str, Any]) -> list[Block]:
     ]
 
 
-def chance(q: float | None) -> str:
-    return "below 0.001" if q is not None and q < LEAST_CHANCE else number(q, 2)
+def chance(q: float) -> str:
+    return "below 0.001" if q < LEAST_CHANCE else number(q, 2)
 
 
-def trust(found: dict[str, Any]) -> Line | None:
+TRUST: dict[Trust, str] = {
+    "believable": "Its confidence can be believed",
+    "rough": "Its confidence is roughly right",
+    "unreliable": "Its confidence should not be taken at its word",
+}
+
+
+def trust(evaluation: Evaluation) -> Line:
     """Whether its confidence can be believed."""
-    calibration = found.get("calibration")
-    if not calibration or calibration.get("ece") is None:
-        return None
-    ece, after, temperature = calibration["ece"], calibration["after"]["ece"], calibration["temperature"]
-    how = "can be believed" if ece < 0.03 else "is roughly right" if ece < 0.08 else "should not be taken at its word"
-    said = f": it differs from how often it is right by {ece:.3f} on average (expected calibration error)."
-    if temperature != 1.0:
-        which = "softens" if temperature > 1 else "sharpens"
-        said += f" Dividing its logits by {temperature:.3g}, which {which} all probabilities and changes no answer, "
-        said += f"makes that {after:.3f}."
-    return (Strong(f"Its confidence {how}"), said)
+    calibration = evaluation.calibration
+    line = f": it differs from how often it is right by {calibration.ece:.3f} on average (expected calibration error)."
+    if calibration.effect != "none":
+        line += (
+            f" Dividing its logits by {calibration.temperature:.3g}, which {calibration.effect} all probabilities and "
+            f"changes no answer, makes that {calibration.after.ece:.3f}."
+        )
+    return (Strong(TRUST[core_verdict.trust(calibration.ece)]), line)
 
 
-def overlap(found: dict[str, Any]) -> Line | None:
+def overlap(evaluation: Evaluation) -> Line | None:
     """How many of the examples were in training."""
-    seen = found.get("overlap")
-    if not seen:
+    seen = evaluation.overlap
+    if seen is None:
         return None
-    if not seen["count"]:
+    if not seen.count:
         return ("None of these texts was among the training examples.",)
-    main = found["main_metric"]
-    without = (seen.get("metrics_without") or {}).get(main)
-    be, those = ("is", "it") if seen["count"] == 1 else ("are", "them")
+    main = evaluation.main_metric
+    without = seen.metrics_without.get(main)
+    be, those = ("is", "it") if seen.count == 1 else ("are", "them")
     more = f"; without {those} {metric_words(main)} is {score(without)}" if without is not None else ""
-    said = f"{seen['count']:,} of {counted(seen['of'], 'text')} {be} also among the training examples"
-    return (Strong(said), f"{more}.")
+    share = f"{seen.count:,} of {counted(seen.of, 'text')} {be} also among the training examples"
+    return (Strong(share), f"{more}.")
 
 
-def doubtful(found: dict[str, Any]) -> Line | None:
-    suspected = found.get("label_errors") or {}
-    if reason := suspected.get("held_back"):
-        return (f"Whether labels are wrong is not told. {reason}",)
-    count = suspected.get("count")
-    if not count:
+def doubtful(evaluation: Evaluation) -> Line | None:
+    suspected = evaluation.label_errors
+    if suspected is None:
         return None
-    which = "label" if count == 1 else "labels"
+    if suspected.held_back:
+        return (f"Whether labels are wrong is not told. {suspected.held_back}",)
+    if not suspected.count:
+        return None
+    which = "label" if suspected.count == 1 else "labels"
     return (
-        f"{count:,} of the {which} themselves may be wrong (confident learning), which limits any model's figures.",
+        f"{suspected.count:,} of the {which} themselves may be wrong (confident learning), which limits any model's "
+        "figures.",
     )
 
 
@@ -315,15 +307,15 @@ def data_words(content: Content) -> Line:
 def examples(content: Content) -> tuple[int | None, int | None]:
     """How many it was trained and evaluated on."""
     noted = (content.environment or {}).get("dataset", {})
-    report = content.report or {}
-    train = noted.get("train", {}).get("examples") or report.get("train_examples")
-    return train, noted.get("eval", {}).get("examples") or report.get("eval_examples")
+    report = content.report
+    counts = (report.train_examples, report.eval_examples) if report else (None, None)
+    train = noted.get("train", {}).get("examples") or counts[0]
+    return train, noted.get("eval", {}).get("examples") or counts[1]
 
 
 def labels(content: Content) -> list[str]:
-    found = figures(content)
-    if found is not None:
-        return list(map(str, found["labels"]))
+    if content.figures is not None:
+        return content.figures.labels
     return list(map(str, (content.environment or {}).get("dataset", {}).get("label_names", [])))
 
 
@@ -459,4 +451,4 @@ def facts_line(parts: Iterable[tuple[str, Line]]) -> Bullets:
 
 
 def evaluated_on(evaluated: Evaluated) -> str:
-    return f"{evaluated.found.get('dataset', {}).get('title', '')}, split {evaluated.split}"
+    return f"{evaluated.evaluation.dataset.title}, split {evaluated.evaluation.split}"

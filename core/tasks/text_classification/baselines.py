@@ -11,6 +11,7 @@ import numpy as np
 
 from core.tasks import statistics
 from core.tasks.text_classification.metrics import score
+from core.tasks.text_classification.results import BagOfWords, Baselines, Majority
 
 LEARNED, JUDGED = 20_000, 50_000  # examples at most, so that it stays a matter of seconds
 FEATURES = 50_000
@@ -28,38 +29,39 @@ def baselines(
     predicted: np.ndarray,
     classes: int,
     say: Say,
-) -> dict[str, Any]:
+) -> Baselines:
     """Metrics of both on these examples, and how the model differs from the bag of words on the same ones.
 
     names: of metrics; train: texts and labels of the training examples, None if they are not known: then the majority
     is that of the examples themselves, and there is no bag of words. The largest sets are drawn from.
     """
     known = labels if train is None else train[1]
-    majority = int(np.bincount(known, minlength=classes).argmax())
-    made: dict[str, Any] = {
-        "majority": {
-            "label": majority, "from_training": train is not None,
-            "metrics": score(names, np.full_like(labels, majority), labels),
-        }
-    }  # fmt: skip
+    commonest = int(np.bincount(known, minlength=classes).argmax())
+    majority = Majority(
+        label=commonest,
+        from_training=train is not None,
+        metrics=score(names, np.full_like(labels, commonest), labels),
+    )
     if train is None or len(np.unique(train[1])) < 2:
-        return made
+        return Baselines(majority=majority)
     say("Training a bag of words to compare with")
     started = time.perf_counter()
     chosen = _drawn(len(train[1]), LEARNED)
     judged = _drawn(len(labels), JUDGED)
-    found = _bag_of_words([train[0][i] for i in chosen], train[1][chosen], [texts[i] for i in judged])
-    if found is None:
-        return made
+    answers = _bag_of_words([train[0][i] for i in chosen], train[1][chosen], [texts[i] for i in judged])
+    if answers is None:
+        return Baselines(majority=majority)
     here, ours = labels[judged], predicted[judged]
-    made["bag_of_words"] = {
-        "metrics": score(names, found, here),
-        "intervals": statistics.intervals(names, here, found, classes),
-        "difference": statistics.paired_difference(names, here, found, ours, classes),
-        "mcnemar": statistics.mcnemar(found == here, ours == here),
-        "train_examples": len(chosen), "examples": len(judged), "seconds": time.perf_counter() - started,
-    }  # fmt: skip
-    return made
+    bag = BagOfWords(
+        metrics=score(names, answers, here),
+        intervals={**statistics.intervals(names, here, answers, classes)},
+        difference=statistics.paired_difference(names, here, answers, ours, classes),
+        mcnemar=statistics.mcnemar(answers == here, ours == here),
+        train_examples=len(chosen),
+        examples=len(judged),
+        seconds=time.perf_counter() - started,
+    )
+    return Baselines(majority=majority, bag_of_words=bag)
 
 
 def _drawn(count: int, most: int) -> np.ndarray:

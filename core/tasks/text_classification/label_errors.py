@@ -8,11 +8,10 @@ classes; where one class is most of the examples, accuracy above that class coun
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from core.tasks.text_classification.predictions import Predictions
+from core.tasks.text_classification.results import LabelErrors, Suspect
 
 LEAST = 20  # examples
 KEPT = 300
@@ -20,37 +19,34 @@ LEAST_ACCURACY = 0.8
 LEAST_SKILL = 0.5  # of the way from always naming the commonest class to no error
 
 
-def suspected(found: Predictions, fresh: np.ndarray) -> dict[str, Any]:
-    """The labels that are most probably wrong, the worst first.
-
-    fresh: bool (examples,), those whose text was not in training. Returns `count`, `of`, `rows` with row, label,
-    suggested, and quality, the model's probability of the given label, and `held_back`, a sentence where the model is
-    too weak to doubt a label, else empty.
-    """
+def suspected(answers: Predictions, fresh: np.ndarray) -> LabelErrors:
+    """The labels that are most probably wrong, the worst first. fresh: bool (examples,), text not in training"""
     places = np.flatnonzero(fresh)
-    labels = found.labels[places]
+    labels = answers.labels[places]
     present = np.unique(labels)
-    none = {"count": 0, "of": len(places), "rows": [], "held_back": ""}
     if len(places) < LEAST or len(present) < 2:
-        return none
-    accuracy = float((found.predicted[places] == labels).mean())
+        return LabelErrors(count=0, of=len(places), rows=[], held_back="")
+    accuracy = float((answers.predicted[places] == labels).mean())
     if reason := too_weak(accuracy, float(np.bincount(labels).max() / len(labels))):
-        return none | {"held_back": reason}
+        return LabelErrors(count=0, of=len(places), rows=[], held_back=reason)
     from cleanlab.filter import find_label_issues
 
-    shares = found.probabilities[places][:, present].astype(np.float64)
+    shares = answers.probabilities[places][:, present].astype(np.float64)
     shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
     numbers = np.searchsorted(present, labels)
     order = find_label_issues(numbers, shares, return_indices_ranked_by="self_confidence", n_jobs=1)
     rows = [
-        {
-            "row": int(found.rows[places[i]]), "text_id": str(found.text_ids[places[i]]),
-            "label": int(labels[i]), "suggested": int(present[shares[i].argmax()]),
-            "quality": float(shares[i, numbers[i]]), "confidence": float(shares[i].max()),
-        }
+        Suspect(
+            row=int(answers.rows[places[i]]),
+            text_id=str(answers.text_ids[places[i]]),
+            label=int(labels[i]),
+            suggested=int(present[shares[i].argmax()]),
+            quality=float(shares[i, numbers[i]]),
+            confidence=float(shares[i].max()),
+        )
         for i in order[:KEPT].tolist()
-    ]  # fmt: skip
-    return none | {"count": len(order), "rows": rows}
+    ]
+    return LabelErrors(count=len(order), of=len(places), rows=rows, held_back="")
 
 
 def too_weak(accuracy: float, commonest: float) -> str:

@@ -1,0 +1,44 @@
+"""Results as lines for a terminal."""
+
+from __future__ import annotations
+
+from core.evaluation.results import Evaluation, Report
+from core.wording import counted, metric_title, part_of, score, sentence
+
+
+def report_lines(report: Report) -> list[str]:
+    """What came of a training run."""
+    compared = report.baseline.metrics
+    lines = [f"Judged on {counted(report.examples, 'example')} it was not trained on"]
+    for name, value in report.metrics.items():
+        if name == "loss":
+            continue
+        always = f"  (always “{report.baseline.label}”: {score(compared[name])})" if name in compared else ""
+        lines.append(f"  {metric_title(name):<22} {score(value)}{always}")
+    if report.advice:
+        lines += ["What to try next", *(f"  - {sentence(tip)}" for tip in report.advice)]
+    return lines
+
+
+def evaluation_lines(evaluation: Evaluation) -> list[str]:
+    """A model judged on the examples of one split."""
+    majority, bag = evaluation.baselines.majority, evaluation.baselines.bag_of_words
+    examples = counted(evaluation.examples, "example")
+    lines = [f"{evaluation.title} on {examples} {part_of(evaluation.held_out)} {evaluation.split}"]
+    for name in evaluation.metric_names:
+        low, high = evaluation.interval(name)
+        beside = f"majority {score(majority.metrics[name])}"
+        beside += f", bag of words {score(bag.metrics[name])}" if bag else ""
+        value = score(evaluation.metrics[name])
+        lines.append(f"  {metric_title(name):<22} {value}  ({score(low)} to {score(high)}; {beside})")
+    lines.append(f"  {'Calibration error':<22} {evaluation.calibration.ece:.3f}")
+    for group in evaluation.slices.worst[:3]:
+        lines.append(f"  hard: {group.name}: accuracy {group.accuracy:.3f} on {counted(group.count, 'example')}")
+    suspected = evaluation.label_errors
+    if suspected and suspected.count:
+        lines.append(f"  {counted(suspected.count, 'label')} may be wrong")
+    if suspected and suspected.held_back:
+        lines.append(f"  Whether labels are wrong is not told. {suspected.held_back}")
+    if evaluation.final_test:
+        lines.append(f"  This final test has been looked at {counted(evaluation.final_test.looks, 'time')}.")
+    return lines

@@ -1,0 +1,94 @@
+"""How good a model is and how far its figures can be believed, as values: pages, reports and cards only word them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from core.evaluation.results import Disturbance, Evaluation, Report
+from core.tasks.results import Gap, Number
+from core.tasks.text_classification.results import BagOfWords
+
+MOST_LOOKS = 3  # at a final test: choosing between models by more makes its figures too good
+BELIEVABLE_ECE, ROUGH_ECE = 0.03, 0.08
+
+Advantage = Literal["better", "worse", "equal", "unsure"]
+Outcome = Literal["better", "worse", "equal", "unsure", "above baseline", "not above baseline", "not a number"]
+Use = Literal["final test", "overused final test", "uncounted test", "validation", "training", "other"]
+Trust = Literal["believable", "rough", "unreliable"]
+
+
+def advantage(gap: Gap) -> Advantage:
+    """What the 95 % interval of a difference says of the second model: unsure where it crosses zero."""
+    if gap.low > 0:
+        return "better"
+    if gap.high < 0:
+        return "worse"
+    return "equal" if gap.low == gap.high == 0 else "unsure"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether a model earns its cost, by its main metric.
+
+    outcome: against the bag of words where there is one, with `gap`, the model's metric minus that of the bag;
+    otherwise whether the model is surely above the baseline, which always gives the commonest answer
+    """
+
+    outcome: Outcome
+    metric: str
+    value: Number
+    baseline: Number
+    baseline_label: str
+    bag_of_words: BagOfWords | None = None
+    gap: Gap | None = None
+
+
+def verdict(judged: Report | Evaluation) -> Verdict:
+    """A training run's report knows no bag of words."""
+    metric = judged.main_metric
+    value, baseline = judged.metrics.get(metric), judged.baseline_metrics.get(metric)
+    bag = judged.baselines.bag_of_words if isinstance(judged, Evaluation) else None
+    gap = bag.difference[metric] if bag else None
+    outcome: Outcome
+    if value is None:
+        outcome = "not a number"
+    elif gap is not None:
+        outcome = advantage(gap)
+    else:
+        low = judged.interval(metric)[0]
+        above = baseline is not None and (value if low is None else low) > baseline
+        outcome = "above baseline" if above else "not above baseline"
+    return Verdict(outcome, metric, value, baseline, judged.baseline_label, bag, gap)
+
+
+@dataclass(frozen=True)
+class Honesty:
+    """What the examples were used for before. looks: at a final test"""
+
+    use: Use
+    looks: int | None = None
+
+
+def honesty(evaluation: Evaluation | None, looks: int | None = None) -> Honesty:
+    """evaluation: None for a training run's own report; looks: at the final test by now, if that is known"""
+    if evaluation is None:
+        return Honesty("validation")
+    if evaluation.final_test is not None:
+        looks = evaluation.final_test.looks if looks is None else looks
+        return Honesty("overused final test" if looks > MOST_LOOKS else "final test", looks)
+    return Honesty("uncounted test" if evaluation.kind == "test" else evaluation.kind)
+
+
+def trust(ece: float) -> Trust:
+    """How far a model's confidence can be believed, by its expected calibration error."""
+    if ece < BELIEVABLE_ECE:
+        return "believable"
+    return "rough" if ece < ROUGH_ECE else "unreliable"
+
+
+def costliest(kinds: Sequence[Disturbance]) -> Disturbance | None:
+    """The disturbance that costs most accuracy; None if even that may be luck."""
+    worst = min(kinds, key=lambda kind: kind.change)
+    return worst if advantage(worst.gap) == "worse" else None

@@ -1,0 +1,188 @@
+"""What results say of classes: the parts of report.json and evaluation.json that are this task's own.
+
+A class is named by its id, its place in `labels`.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from core.tasks.results import Bin, Count, Gap, Interval, Label, McNemar, Metrics, Name, Number, Result
+
+THRESHOLD_COUNT = 201  # from 0 to 1
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class PerClass(Result):
+    """support: how many examples are of the class"""
+
+    label: Label
+    precision: float
+    recall: float
+    f1: float
+    support: Count
+
+
+class ClassTables(Result):
+    """Each class's figures, and the confusion: [true class][predicted class] -> examples."""
+
+    labels: list[Label]
+    per_class: list[PerClass]
+    confusion: list[list[Count]]
+
+    @model_validator(mode="after")
+    def _square(self) -> Self:
+        classes = len(self.labels)
+        if not classes == len(self.per_class) == len(self.confusion):
+            raise ValueError("the classes of the tables are not the same")
+        if any(len(row) != classes for row in self.confusion):
+            raise ValueError("the classes of the tables are not the same")
+        return self
+
+    @property
+    def accuracy(self) -> float:
+        """The share of all examples that is right, whatever the main metric is."""
+        examples = sum(map(sum, self.confusion))
+        return sum(row[i] for i, row in enumerate(self.confusion)) / examples if examples else 0.0
+
+
+class Curve(Result):
+    """A class against the rest. auc, average_precision, roc, pr: None where none or all examples are of the class
+
+    roc: false and true positive rates; pr: recall and precision
+    true_positives, false_positives: how many examples have at least each threshold as probability of the class
+    """
+
+    label: Count
+    positives: Count
+    auc: Number
+    average_precision: Number
+    roc: tuple[list[float], list[float]] | None = None
+    pr: tuple[list[float], list[float]] | None = None
+    true_positives: Annotated[list[Count], Field(alias="found", min_length=THRESHOLD_COUNT, max_length=THRESHOLD_COUNT)]
+    false_positives: Annotated[
+        list[Count], Field(alias="alarms", min_length=THRESHOLD_COUNT, max_length=THRESHOLD_COUNT)
+    ]
+
+
+class Calibrated(Result):
+    """The reliability of the probabilities after a temperature."""
+
+    bins: list[Bin]
+    ece: float
+    loss: Number = None
+
+
+class Calibration(Result):
+    """Confidence against being right. ece: expected calibration error
+
+    temperature_from: fitted on these examples, or on those that the run was evaluated on while it trained
+    """
+
+    bins: list[Bin]
+    ece: float
+    temperature: float
+    temperature_from: Literal["here", "validation"]
+    after: Calibrated
+
+    @property
+    def effect(self) -> Literal["none", "softens", "sharpens"]:
+        """What the temperature does to the probabilities."""
+        if self.temperature == 1.0:
+            return "none"
+        return "softens" if self.temperature > 1 else "sharpens"
+
+
+class Confidence(Result):
+    """Right and wrong answers by confidence, in bins between the edges."""
+
+    edges: Annotated[list[float], Field(min_length=2)]
+    right: list[Count]
+    wrong: list[Count]
+
+
+class Answer(Result):
+    """An example and the class that was predicted for it. label: -1 where there is none"""
+
+    row: Count
+    label: Annotated[int, Field(ge=-1, le=1_000_000)]
+    prediction: Count
+    confidence: float
+
+
+class Majority(Result):
+    """Always the commonest class. from_training: whether it is that of the training examples"""
+
+    label: Count
+    metrics: Metrics
+    from_training: bool = True
+
+
+class BagOfWords(Result):
+    """TF-IDF and logistic regression. difference: the model's metric minus that of the bag of words"""
+
+    metrics: Metrics
+    intervals: dict[Name, Interval]
+    difference: dict[Name, Gap]
+    mcnemar: McNemar | None = None
+    train_examples: Count | None = None
+    examples: Count | None = None
+    seconds: float
+
+
+class Baselines(Result):
+    majority: Majority
+    bag_of_words: BagOfWords | None = None
+
+
+class Tuned(Result):
+    """What was fitted on the run's own evaluation examples. thresholds: class id -> the one with the highest F1"""
+
+    temperature: float
+    thresholds: dict[Name, Share | None] = Field(default_factory=dict)
+    examples: Count | None = None
+
+
+class Suspect(Result):
+    """A label that may be wrong. quality: the model's probability of it; confidence: that of the suggested class"""
+
+    row: Count
+    text_id: Name
+    label: Count
+    suggested: Count
+    quality: float
+    confidence: float
+
+
+class LabelErrors(Result):
+    """rows: the worst first; held_back: why no label is doubted, where the model is too weak to doubt one"""
+
+    count: Count
+    of: Count
+    rows: list[Suspect]
+    held_back: Label = ""
+
+
+class ClassAnalysis(ClassTables):
+    """All that evaluation.json says of classes. labels: at least one"""
+
+    labels: Annotated[list[Label], Field(min_length=1)]
+    curves: list[Curve]
+    calibration: Calibration
+    confidence: Confidence
+    mistakes: list[Answer]
+    baselines: Baselines
+    tuned: Tuned | None = None
+    label_errors: LabelErrors | None = None
+
+    @model_validator(mode="after")
+    def _classes_exist(self) -> Self:
+        ids = [self.baselines.majority.label, *(curve.label for curve in self.curves)]
+        ids += [max(answer.label, answer.prediction) for answer in self.mistakes]
+        if self.label_errors is not None:
+            ids += [max(suspect.label, suspect.suggested) for suspect in self.label_errors.rows]
+        if max(ids) >= len(self.labels):
+            raise ValueError("an answer is of a class that does not exist")
+        return self

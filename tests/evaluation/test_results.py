@@ -1,0 +1,91 @@
+"""Result files: the same figures after a round through JSON, files of earlier versions, and damaged ones."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from core.evaluation.results import (
+    EVALUATION,
+    REPORT,
+    Evaluation,
+    Report,
+    read_comparison,
+    read_evaluation,
+    read_report,
+)
+from core.tasks.text_classification.results import PerClass
+from tests.evaluation.conftest import an_evaluation
+from tests.synthetic import a_report
+
+
+def put(folder: Path, name: str, tree: dict[str, Any]) -> None:
+    (folder / name).write_text(json.dumps(tree), encoding="utf-8")
+
+
+def test_a_file_holds_what_was_given_under_the_files_names(tmp_path: Path) -> None:
+    evaluation = an_evaluation(bag_of_words={"value": 0.1, "low": 0.0, "high": 0.2})
+    evaluation.save(tmp_path / EVALUATION)
+    tree = json.loads((tmp_path / EVALUATION).read_text(encoding="utf-8"))
+    assert tree["curves"][0].keys() == {"label", "positives", "auc", "average_precision", "found", "alarms"}
+    assert tree["calibration"]["bins"][0].keys() == {"from", "to", "count", "confidence", "accuracy"}
+    assert "overlap" not in tree and "label_errors" not in tree, "what was not computed is not in the file"
+    assert read_evaluation(tmp_path) == evaluation and evaluation.tree() == tree
+    assert evaluation.accuracy == 0.75 and evaluation.baseline_label == "b"
+
+
+def test_a_file_of_an_earlier_version_reads_with_the_same_figures(tmp_path: Path) -> None:
+    tree = an_evaluation().tree()
+    del tree["held_out"], tree["tuned"], tree["baselines"]["majority"]["from_training"]
+    tree["something else"] = {"of": ["a later version"]}
+    put(tmp_path, EVALUATION, tree)
+    evaluation = read_evaluation(tmp_path)
+    assert evaluation is not None and not evaluation.held_out and evaluation.tuned is None
+    assert evaluation.metrics == an_evaluation().metrics and evaluation.confusion == an_evaluation().confusion
+    report = a_report(["a", "b"])
+    for name in ("eval_examples", "advice", "device", "precision", "truncated"):
+        del report[name]
+    put(tmp_path, REPORT, report)
+    read = read_report(tmp_path)
+    assert read is not None and read.metrics == report["metrics"] and read.advice == ()
+
+
+def test_a_metric_that_is_no_number_is_none() -> None:
+    tree = a_report(["a", "b"])
+    tree["metrics"] |= {"loss": math.nan, "f1_macro": math.inf}
+    for report in (Report.model_validate(tree), Report.model_validate_json(json.dumps(tree))):
+        assert report.metrics["loss"] is None and report.metrics["f1_macro"] is None
+        assert json.loads(report.model_dump_json(), parse_constant=pytest.fail)["metrics"]["loss"] is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"confusion": [[1, 2]]}, {"metrics": 3}, {"main_metric": "unheard of"}, {"examples": -1},
+        {"labels": ["a", "b", "c"]}, {"mistakes": [{"row": 0, "label": 0, "prediction": 9, "confidence": 0.5}]},
+        {"version": 2}, {"kind": "exam"}, {"intervals": {}}, {"text_columns": ["text", "text"]},
+    ],
+)  # fmt: skip
+def test_a_file_that_does_not_fit_reads_as_none(tmp_path: Path, changes: dict[str, Any]) -> None:
+    put(tmp_path, EVALUATION, an_evaluation().tree())
+    assert read_evaluation(tmp_path) is not None
+    put(tmp_path, EVALUATION, an_evaluation().tree() | changes)
+    assert read_evaluation(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "[" * 100_000, '{"metrics": NaN}', "\x00"])
+def test_a_damaged_file_reads_as_none(tmp_path: Path, text: str) -> None:
+    for name in (REPORT, EVALUATION, "comparison.json"):
+        (tmp_path / name).write_text(text)
+    assert read_report(tmp_path) is read_evaluation(tmp_path) is read_comparison(tmp_path) is None
+
+
+def test_a_result_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        an_evaluation().title = "another"
+    assert isinstance(an_evaluation().per_class[0], PerClass) and isinstance(an_evaluation(), Evaluation)
