@@ -9,7 +9,7 @@ from core.wording import counted
 from ui.components.basics import empty_state, local_timezone, show_error
 from ui.session import resources
 
-SHOWN = 2_000
+MOST_ROWS = 2_000
 
 st.title("Audit")
 try:
@@ -33,18 +33,18 @@ with st.container(horizontal=True, vertical_alignment="center"):
         .casefold()
         .split()
     )
-    found = [e for e in entries if all(w in f"{e.person} {e.action} {e.run} {e.detail}".casefold() for w in words)]
-    st.caption(counted(len(found), "entry", "entries"), width="stretch")
+    matches = [e for e in entries if all(w in f"{e.person} {e.action} {e.run} {e.detail}".casefold() for w in words)]
+    st.caption(counted(len(matches), "entry", "entries"), width="stretch")
     st.download_button(
         "Download CSV",
-        lambda: audit_log.as_csv(found),
+        lambda: audit_log.as_csv(matches),
         "audit.csv",
         "text/csv",
         key="audit_csv",
         icon=":material/download:",
         on_click="ignore",
     )
-frame = pd.DataFrame([vars(e) for e in found[:SHOWN]], columns=list(audit_log.COLUMNS))
+frame = pd.DataFrame([vars(e) for e in matches[:MOST_ROWS]], columns=list(audit_log.COLUMNS))
 frame["time"] = pd.to_datetime(frame["time"], unit="s", utc=True).dt.tz_convert(local_timezone())
 st.dataframe(
     frame,

@@ -82,25 +82,25 @@ rows_tab, labels_tab, lengths_tab, profile_tab, problems_tab, prepare_tab, sql_t
 )
 if rows_tab.open:
     with rows_tab:
-        dataset_rows.show(data, prepared, split)
+        dataset_rows.render(data, prepared, split)
 if labels_tab.open:
     with labels_tab:
-        dataset_labels.show(data.label_column, prepared, split)
+        dataset_labels.render(data.label_column, prepared, split)
 if lengths_tab.open:
     with lengths_tab:
-        dataset_lengths.show(data, prepared, split)
+        dataset_lengths.render(data, prepared, split)
 if profile_tab.open:
     with profile_tab:
-        dataset_profile.show(data, prepared)
+        dataset_profile.render(data, prepared)
 if problems_tab.open:
     with problems_tab:
-        dataset_problems.show(data, prepared)
+        dataset_problems.render(data, prepared)
 if prepare_tab.open and allowed("train", prepare_tab):
     with prepare_tab:
-        dataset_prepare.show(data, prepared, split)
+        dataset_prepare.render(data, prepared, split)
 if sql_tab.open and allowed("sql", sql_tab):
     with sql_tab:
-        dataset_sql.show(data, prepared)
+        dataset_sql.render(data, prepared)
 if reading_tab.open:
     with reading_tab:
-        dataset_reading.show(data, prepared)
+        dataset_reading.render(data, prepared)

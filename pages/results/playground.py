@@ -40,4 +40,4 @@ if text.open:
             st.caption("The model is kept warm while you are here; an answer takes milliseconds.")
 if batch.open:
     with batch:
-        play_batch.show(asked)
+        play_batch.render(asked)

@@ -50,12 +50,12 @@ if not runs:
 run = share_choose.run(runs)
 own, may = run.imported is None, resources.may
 VIEWS: dict[str, tuple[bool, linked_tabs.View]] = {
-    "report": (True, (":material/article: Report", share_report.show)),
-    "card": (own and may("card", run), (":material/badge: Model card", share_card.show)),
-    "code": (True, (":material/code: Code", share_code.show)),
-    "files": (own and may("work"), (":material/download: Model files", share_export.show)),
-    "hub": (own and may("push", run), (":material/cloud_upload: Hub", share_hub.show)),
-    "bundle": (may("work"), (":material/inventory_2: Bundle", share_bundle.show)),
-    "publish": (may("publish", run), (":material/public: Publish", share_publish.show)),
+    "report": (True, (":material/article: Report", share_report.render)),
+    "card": (own and may("card", run), (":material/badge: Model card", share_card.render)),
+    "code": (True, (":material/code: Code", share_code.render)),
+    "files": (own and may("work"), (":material/download: Model files", share_export.render)),
+    "hub": (own and may("push", run), (":material/cloud_upload: Hub", share_hub.render)),
+    "bundle": (may("work"), (":material/inventory_2: Bundle", share_bundle.render)),
+    "publish": (may("publish", run), (":material/public: Publish", share_publish.render)),
 }
 linked_tabs.show({name: view for name, (offered, view) in VIEWS.items() if offered}, "share_tabs", run)

@@ -55,7 +55,7 @@ with settings:
     spec_summary.choose_preset(form)
     with st.container(border=True):
         st.markdown("##### Dataset")
-        spec_data.show(form, data, prepared, problems, advice)
+        spec_data.render(form, data, prepared, problems, advice)
     with st.container(border=True):
         st.markdown("##### Model")
         spec_model.choose(form, problems, advice)
@@ -66,7 +66,7 @@ with settings:
     spec_summary.advanced(form, prepared, problems, advice)
     with st.expander("As YAML", icon=":material/code:", key="as_yaml", on_change="rerun") as yaml_part:
         if yaml_part.open:
-            spec_yaml.show(spec, form.name or (run_name(spec) if spec else ""))
+            spec_yaml.render(spec, form.name or (run_name(spec) if spec else ""))
 
 with summary, st.container(border=True):
     name = spec_summary.ask_name(form, spec)

@@ -36,14 +36,14 @@ def body(view: RunView, live: bool) -> None:
         st.rerun()  # once more, with the results and without polling
     run_header.status_line(run)
     if run.kind != "train":
-        run_light.show(view, run)
+        run_light.render(view, run)
         return
-    report = run_results.show(run) if run.is_final else None
+    report = run_results.render(run) if run.is_final else None
     if not run.is_final:
         run_header.progress(view, run)
         if run.status != "queued":
             run_header.vitals(view, run)
-    run_curves.show(view, run, report)
+    run_curves.render(view, run, report)
     run_log.notices(view)
     run_log.log(view, run)
     run_log.settings_of(run)

@@ -34,13 +34,13 @@ def body(was_busy: bool) -> None:
     runs = runs if imports else [run for run in runs if run.kind == "train"]
     if was_busy != any(run.status in ("queued", *ACTIVE) for run in runs):
         st.rerun()  # look more or less often from now on
-    shown = run_table.matching(runs, words or "", group)
+    matching = run_table.matching(runs, words or "", group)
     toolbar = st.container()
-    if not shown:
+    if not matching:
         st.caption(f"None of {counted(len(runs), 'run')} is like this.")
         state.set_selected_runs(set())
         return
-    selected = run_table.table(shown)
+    selected = run_table.table(matching)
     with toolbar:
         run_table.actions(selected)
 

@@ -243,7 +243,7 @@ def test_a_demo_trains_for_visitors_one_by_one(start: Callable[..., Dashboard], 
     second.goto(dashboard.url())
     button(second, "Train on the sample reviews").click()
     second.wait_for_url(re.compile("/run.run="))
-    expect(second.get_by_text("1 run of others is at work.")).to_be_visible()
+    expect(second.get_by_text("1 run of other people is at work.")).to_be_visible()
 
     def stopped() -> bool:
         if status(second) in ("Queued", "Starting", "Running"):  # a click in the moment of a change goes nowhere

@@ -41,14 +41,14 @@ def test_browse_the_sample(dashboard: Dashboard, page: Page) -> None:
     settled(page)
     tab(page, "Labels")
     click_bar(page, 3, "label is 4 stars")
-    of_class = int(said(page, r"([\d,]+) rows of 4,000 found")[1].replace(",", ""))
+    of_class = int(said(page, r"([\d,]+) matching rows of 4,000")[1].replace(",", ""))
     assert 900 < of_class < 1_100
 
     search = page.get_by_role("searchbox", name="Search")
     search.fill("BURGER")
     search.press("Enter")
     found = int(
-        until(lambda: (m := said(page, r"([\d,]+) rows of 4,000 found")) and m[1] != f"{of_class:,}" and m[1], 30)
+        until(lambda: (m := said(page, r"([\d,]+) matching rows of 4,000")) and m[1] != f"{of_class:,}" and m[1], 30)
     )
     assert 0 < found < of_class
     assert "view=" in page.url and "BURGER" in page.url
@@ -64,7 +64,7 @@ def test_browse_the_sample(dashboard: Dashboard, page: Page) -> None:
     linked = page.context.new_page()
     linked.goto(page.url)
     settled(linked)
-    assert said(linked, r"([\d,]+) rows? of 4,000 found")[1] == str(found), "the address is a link to the view"
+    assert said(linked, r"([\d,]+) matching rows? of 4,000")[1] == str(found), "the address is a link to the view"
     linked.close()
 
     page.get_by_role("button", name="label is 4 stars").click()
@@ -84,7 +84,7 @@ def test_a_bar_of_lengths_is_a_filter(dashboard: Dashboard, page: Page) -> None:
     said(page, r"Click a bar to see its rows")
     click_bar(page, 5, r"text has from \d+ to \d+ characters")
     low, high = map(int, said(page, r"text has from (\d+) to (\d+) characters").groups())
-    said(page, r"[\d,]+ rows? of 4,000 found")
+    said(page, r"[\d,]+ matching rows? of 4,000")
     assert low < high
     open_row(page)
     text = page.locator(".st-key-whole_row [data-testid=stText]").first.inner_text()
@@ -118,7 +118,7 @@ def test_a_remedy_is_applied_and_a_run_uses_it(dashboard: Dashboard, page: Page)
     said_in.get_by_role("button", name="Apply").click()
     said(page, r"4,999 rows · 2 columns · 1 step of preparation")
     tab(page, "Problems")
-    said(page, r"Nothing was found")
+    said(page, r"There is nothing here that would hurt")
     tab(page, "Prepare")
     said(page, r"Drop rows of train whose text is nearly")
 

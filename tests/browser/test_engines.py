@@ -43,7 +43,7 @@ def new_run(page: Page, dashboard: Dashboard, kind: str, examples: int) -> None:
         expect(page.get_by_text("for whole arrays")).to_be_visible()
     page.get_by_role("spinbutton", name="Training examples").fill(str(examples))
     page.keyboard.press("Tab")
-    expect(page.get_by_text(f"{examples:,} examples to learn from")).to_be_visible()
+    expect(page.get_by_text(f"{examples:,} examples for training")).to_be_visible()
 
 
 def start(page: Page, dashboard: Dashboard) -> Run:

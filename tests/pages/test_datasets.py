@@ -147,7 +147,7 @@ def test_labels_are_counted_and_judged(app: Open) -> None:
 
 @pytest.mark.parametrize(
     ("labels", "expected"),
-    [([f"id-{i}" for i in range(40_000)], "rather an id"), (["same"] * 300, "Only one class")],
+    [([f"id-{i}" for i in range(40_000)], "more likely an id"), (["same"] * 300, "Only one class")],
 )
 def test_labels_that_are_none_are_pointed_out(app: Open, labels: list[str], expected: str) -> None:
     page = file_page(app)

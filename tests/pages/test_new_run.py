@@ -70,7 +70,7 @@ def test_what_will_happen_is_told(app: Open) -> None:
     put(page, "training.num_train_epochs", 2.0)
     put(page, "training.per_device_train_batch_size", 16)
     told = "\n".join(text.value for text in page.markdown)
-    assert "4,000 examples to learn from" in told and "1,000 to be judged on" in told and " 500 steps" in told
+    assert "4,000 examples for training" in told and "1,000 for evaluation" in told and " 500 steps" in told
 
 
 @pytest.mark.parametrize(

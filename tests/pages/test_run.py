@@ -87,7 +87,7 @@ def test_a_finished_run_is_judged_against_the_most_common_class(app: Open, store
     page = open_run(app, run.id)
     scores = {metric.label.strip("*"): (metric.value, metric.delta) for metric in page.metric}
     assert scores["Accuracy"] == ("0.620", "+0.420")
-    assert "always answering “1 star”" in words(page)
+    assert "always predicting “1 star”" in words(page)
     assert "try two more epochs" in words(page)
     assert str(settings.run_dir(run.id) / "model") in words(page)
     (table,) = page.dataframe

@@ -79,7 +79,7 @@ def test_a_dataset_needs_the_tick_and_leaves_the_final_test_here(app: App, askin
     pushing.set_aside(str(home), "test")
     page = part_of_share(app, "hub")
     page.segmented_control(key="hub_what").set_value("dataset").run()
-    assert "is set aside as a final test and stays here" in shown(page)
+    assert "is set aside as a final test and is not pushed" in shown(page)
     assert page.button(key="hub_push").disabled
     next(box for box in page.checkbox if str(box.key).startswith("hub_may")).check().run()
     assert not page.button(key="hub_push").disabled
@@ -94,7 +94,7 @@ def test_a_dataset_needs_the_tick_and_leaves_the_final_test_here(app: App, askin
 def test_a_token_that_may_only_read(app: App, asking: LoopbackHub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pushing.make_run(str(home))
     monkeypatch.setenv("HF_TOKEN", READ_TOKEN)
-    assert "The token of alice may only read" in shown(part_of_share(app, "hub"))
+    assert "The token of alice is read-only" in shown(part_of_share(app, "hub"))
 
 
 def test_the_token_comes_from_the_secrets(app: App, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

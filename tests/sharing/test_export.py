@@ -138,7 +138,7 @@ def test_a_secret_word_and_a_link_keep_a_model_here(
     monkeypatch.setenv("SOME_API_KEY", SECRET)
     model = settings.run_dir(trained) / "model"
     (model / "vocab.txt").write_text(f"[PAD]\n{SECRET}\n")
-    with pytest.raises(ModelError, match=r"vocab\.txt holds a secret of this machine"):
+    with pytest.raises(ModelError, match=r"vocab\.txt contains a secret of this machine"):
         work("export", ask(form, trained))
     (model / "vocab.txt").unlink()
     (tmp_path / "mine.txt").write_text("[PAD]\n")

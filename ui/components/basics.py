@@ -35,12 +35,12 @@ STATUS: dict[str, tuple[str, Color, str]] = {
 _MARKS = re.compile(r"([\\`*_{}\[\]()<>#+\-.!|~$:&^=\"'@])")
 # Emoji and icon shortcodes, and bare links, are found in the text after Markdown's escapes are gone: a word joiner
 # (it has no width) keeps them from being recognised.
-_FOUND_LATER = re.compile(r"(?<=:)(?=[\w+\-/]+:)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)(?=\w)", re.IGNORECASE)
+_SHORTCODES = re.compile(r"(?<=:)(?=[\w+\-/]+:)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=@)(?=\w)", re.IGNORECASE)
 
 
 def plain(text: str) -> str:
     """`text` so that Markdown shows it as it is: nothing bold, no link, formula, icon, emoji, HTML or second line."""
-    return _MARKS.sub(r"\\\1", _FOUND_LATER.sub("\u2060", _one_line(text)))
+    return _MARKS.sub(r"\\\1", _SHORTCODES.sub("\u2060", _one_line(text)))
 
 
 def code(text: str) -> str:

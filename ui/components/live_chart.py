@@ -133,8 +133,8 @@ def live_chart(drawn: Drawing, *, key: str, alt: str, on_click: Callable[[], Non
 
 def clicked(key: str) -> dict[str, Any] | None:
     """The point that was just clicked in a chart: x, y, curve and point, its numbers. For its `on_click`."""
-    found = state.widget(key)
-    point = found.get("clicked") if found is not None else None
+    value = state.widget(key)
+    point = value.get("clicked") if value is not None else None
     return dict(point) if point else None
 
 

@@ -1,4 +1,4 @@
-"""The columns of a dataset: which are text and label, and a table of all of them."""
+"""The columns of a dataset: which ones are text and label, and a table of all."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FEW_SPLITS = 2
 
 
 def chosen(data: DataSpec, prepared: Prepared) -> DataSpec:
-    """The dataset with its columns: those that were chosen if they exist, else the guessed ones."""
+    """The dataset with its text and label columns: the chosen ones if they exist, else the guessed ones."""
     names = {c.name for c in prepared.columns}
     text = data.text_columns if data.text_columns and names.issuperset(data.text_columns) else prepared.text_guess
     label = data.label_column if data.label_column in names else prepared.label_guess
@@ -28,7 +28,7 @@ def chosen(data: DataSpec, prepared: Prepared) -> DataSpec:
 
 
 def choose(data: DataSpec, prepared: Prepared) -> str:
-    """Pick the text and the label column by their real names, kept for New run too; and the split to look at."""
+    """Widgets for the text columns, the label column (also used by New run) and the split. Returns the split."""
     names = [c.name for c in prepared.columns]
     several = len(prepared.splits) > 1
     text, label, *part = st.columns([2, 1.2, 1.4] if several else [2, 1.2])
@@ -63,19 +63,19 @@ def choose(data: DataSpec, prepared: Prepared) -> str:
 
 
 def set_split(split: str, prepared: Prepared) -> None:
-    """Look at this split; before its widget is on the page."""
+    """Select this split; call it before the page draws the split widget."""
     state.remember(_key("split", prepared), split)
 
 
 def _split(prepared: Prepared) -> str:
-    """One of the splits; side by side while they are few."""
+    """The split widget: buttons for a few splits, a list for more."""
     splits = list(prepared.splits)
 
-    def said(name: str) -> str:
+    def title(name: str) -> str:
         return f"{name} · {prepared.splits[name].rows:,}"
 
     if len(splits) > FEW_SPLITS:
-        return st.selectbox("Split", splits, key=_key("split", prepared), format_func=said)
+        return st.selectbox("Split", splits, key=_key("split", prepared), format_func=title)
     return st.segmented_control(
         "Split",
         splits,
@@ -83,12 +83,12 @@ def _split(prepared: Prepared) -> str:
         required=True,
         key=_key("split", prepared),
         width="stretch",
-        format_func=lambda name: plain(said(name)),
+        format_func=lambda name: plain(title(name)),
     )
 
 
 def carry_over(data: DataSpec) -> None:
-    """Let New run begin with this dataset: as it stands if it is about it already, else with fresh settings."""
+    """Take this dataset to the New run page; a form that already uses it keeps its settings."""
     if state.has_form_for(data):
         state.set_data(data)
     else:
@@ -96,7 +96,7 @@ def carry_over(data: DataSpec) -> None:
 
 
 def table(data: DataSpec, prepared: Prepared) -> None:
-    """All columns with their types and how many values are missing."""
+    """A table of all columns with their types and missing values."""
     rows = sum(split.rows for split in prepared.splits.values())
     used = dict.fromkeys(data.text_columns, "Text") | ({data.label_column: "Label"} if data.label_column else {})
     frame = pd.DataFrame(

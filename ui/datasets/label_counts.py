@@ -1,4 +1,4 @@
-"""How often each label of a column occurs, remembered for all sessions."""
+"""The frequency of each label of a column, cached for all sessions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from core.data.dataset import Prepared
 
 
 def label_counts(column: str, prepared: Prepared, split: str) -> pd.DataFrame:
-    """The columns label and count, as `counting.label_counts` has them. Raises DataError."""
+    """A frame with the columns label and count (see `core.data.browsing.label_counts`). Raises DataError."""
     return _counts(prepared.fingerprint, split, column, prepared)
 
 

@@ -1,4 +1,4 @@
-"""How often each label occurs, in one split or in all of them side by side."""
+"""The label frequencies, of one split or of several side by side."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from ui.session import state
 
 LABEL_CHARACTERS = 60
 MOST_SPLITS = 4
-FEW = 15  # of very many labels
+FEW = 15  # labels drawn when there are very many
 
 
-def show(column: str | None, prepared: Prepared, split: str) -> None:
-    """The distribution of the label column, and what it means for a run."""
+def render(column: str | None, prepared: Prepared, split: str) -> None:
+    """The distribution of the label column and the accuracy that a model must exceed."""
     if column is None:
-        st.info("Choose the label column above to see how its classes are spread.", icon=":material/label:")
+        st.info("Choose the label column above to see how its classes are distributed.", icon=":material/label:")
         return
     splits = [split]
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
@@ -43,7 +43,7 @@ def show(column: str | None, prepared: Prepared, split: str) -> None:
     if first["count"].sum() == 0:
         sentence.caption("This split has no rows.")
         return
-    sentence.markdown(_said(first), width="content")
+    sentence.markdown(_summary(first), width="content")
     many = bool((first["label"] == OTHER).any())
     if many:
         st.caption(f"The {FEW} most frequent:")
@@ -53,7 +53,7 @@ def show(column: str | None, prepared: Prepared, split: str) -> None:
         label_bars(counts, shares=len(splits) > 1, most=most, without=OTHER),
         key=key,
         config={"displayModeBar": False},
-        alt=f"How often each label of {column} occurs",
+        alt=f"The frequency of each label of {column}",
         selection_mode="points",
         on_select=partial(_clicked, key, bar_labels(counts, most, OTHER), column, prepared, splits),
     )
@@ -61,7 +61,7 @@ def show(column: str | None, prepared: Prepared, split: str) -> None:
 
 
 def _clicked(key: str, labels: list[str], column: str, prepared: Prepared, splits: list[str]) -> None:
-    """Show the rows of the label whose bar was clicked."""
+    """Filter the rows by the label whose bar was clicked."""
     points = (state.widget(key) or {}).get("selection", {}).get("points", [])
     if not points:
         return
@@ -74,21 +74,21 @@ def _clicked(key: str, labels: list[str], column: str, prepared: Prepared, split
     state.show_dataset_tab(state.ROWS_TAB)
 
 
-def _said(counts: pd.DataFrame) -> str:
-    """The numbers in a sentence: classes, the commonest, and what that makes guessing worth."""
+def _summary(counts: pd.DataFrame) -> str:
+    """A sentence: the number of classes, the most common one, and the accuracy of always guessing it."""
     real = counts[~counts["label"].isin([OTHER, EMPTY])]
     if (counts["label"] == OTHER).any():
         return (
-            f"**More than {MAX_LABELS} different values.** A label has a few that repeat; "
-            "with very many this is rather an id, a number or free text."
+            f"**More than {MAX_LABELS} different values.** A label column repeats a few values; "
+            "this one is more likely an id, a number or free text."
         )
     if len(real) == 1:
-        return f"**Only one class**, {_name(real['label'].iloc[0])}: there is nothing to tell apart here."
+        return f"**Only one class**, {_name(real['label'].iloc[0])}: a model needs at least two."
     at = int(real["count"].to_numpy().argmax())
     share = int(real["count"].iloc[at]) / int(counts["count"].sum())
     return (
-        f"**{len(real)} classes.** The commonest, {_name(real['label'].iloc[at])}, has {share:.0%} of the rows: "
-        f"a model must beat an accuracy of {share:.2f}."
+        f"**{len(real)} classes.** The most common, {_name(real['label'].iloc[at])}, has {share:.0%} of the rows: "
+        f"a model must exceed an accuracy of {share:.2f}."
     )
 
 

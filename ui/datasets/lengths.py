@@ -1,4 +1,4 @@
-"""How many tokens the texts have for a model, and what the longest text allowed would cut off."""
+"""The lengths of the texts in a model's tokens, and what the maximum length would cut off."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ CHARACTERS = "Characters"
 UNITS = ("Tokens", CHARACTERS)
 
 
-def show(data: DataSpec, prepared: Prepared, split: str) -> None:
-    """The histogram for the model and longest text of the New run page, which can be changed here too."""
+def render(data: DataSpec, prepared: Prepared, split: str) -> None:
+    """The histogram for the model and maximum length of the New run page, which can be changed here too."""
     if not data.text_columns:
         st.info("Choose the text column above to see how long its texts are.", icon=":material/straighten:")
         return
@@ -62,7 +62,7 @@ def show(data: DataSpec, prepared: Prepared, split: str) -> None:
 
 
 def _show_characters(data: DataSpec, prepared: Prepared, split: str) -> None:
-    """The histogram of characters, of which a bar is a filter too."""
+    """The histogram of characters; a click on a bar filters the rows."""
     column = data.text_columns[0]
     if len(data.text_columns) > 1:
         column = st.selectbox("Text", data.text_columns, key="lengths_column")
@@ -94,10 +94,10 @@ def _show_characters(data: DataSpec, prepared: Prepared, split: str) -> None:
 
 
 def _clicked(key: str, column: str, prepared: Prepared, split: str) -> None:
-    """Show the rows whose lengths are in the bar that was clicked."""
+    """Filter the rows by the lengths of the bar that was clicked."""
     points = (state.widget(key) or {}).get("selection", {}).get("points", [])
     if points:
-        drawn = points[0]["customdata"]  # which comes as a mapping by place
+        drawn = points[0]["customdata"]  # Streamlit may pass a mapping by index
         low, high, *_ = drawn.values() if isinstance(drawn, Mapping) else drawn
         dataset_view.add(Condition(column=column, op="length", low=float(low), high=float(high)), prepared, split)
         state.show_dataset_tab(state.ROWS_TAB)
@@ -138,7 +138,7 @@ def _keep(key: str) -> None:
 
 
 def _lengths(data: DataSpec, prepared: Prepared, split: str, model: ModelSpec) -> tokens.Lengths | None:
-    """Token lengths of a sample of rows; None if the model's tokenizer is not here."""
+    """The token lengths of a sample of rows; None if the model's tokenizer is not on this machine."""
     with st.spinner("Counting tokens"):
         path = tokenizer_for(model, prepared, split, data.text_columns, resources.settings())
         if path is None:
@@ -160,22 +160,22 @@ def _show_lengths(lengths: tokens.Lengths, max_length: int, model: ModelSpec) ->
     values = lengths.values
     cut = float(np.mean(values > max_length))
     median, nearly_all = (int(v) for v in np.quantile(values, (0.5, 0.95)))
-    said = (
+    truncation = (
         f"**{_percent(cut)} of the texts** are longer than {max_length:,} tokens and would be cut off."
         if cut
-        else (f"**No text** is longer than {max_length:,} tokens: nothing is cut off.")
+        else f"**No text** is longer than {max_length:,} tokens: nothing is cut off."
     )
-    st.markdown(f"{said} Half have up to {median:,}, 95% up to {nearly_all:,}; the longest has {values.max():,}.")
+    st.markdown(f"{truncation} Half have up to {median:,}, 95% up to {nearly_all:,}; the longest has {values.max():,}.")
     st.plotly_chart(
         length_histogram(values, max_length),
         key="length_histogram",
         config={"displayModeBar": False},
         alt=f"Tokens per text; {cut:.0%} are longer than {max_length}",
     )
-    how = "tokenised as a new vocabulary from these texts would" if model.name == "scratch" else "tokenised as"
-    st.caption(
-        f"{_of(lengths)}, {how}{'' if model.name == 'scratch' else ' ' + plain(model_name(model.name)) + ' does'}."
-    )
+    if model.name == "scratch":
+        st.caption(f"{_of(lengths)}, tokenised with a new vocabulary from these texts.")
+    else:
+        st.caption(f"{_of(lengths)}, tokenised by {plain(model_name(model.name))}.")
 
 
 def _percent(share: float) -> str:
@@ -184,7 +184,7 @@ def _percent(share: float) -> str:
 
 def _offer_tokenizer(model: ModelSpec) -> None:
     if models.kind_of(model.name) == "folder":
-        st.info("This folder has no tokenizer.json, so its tokens are counted only in a run.", icon=":material/info:")
+        st.info("This folder has no tokenizer.json, so only a run can count its tokens.", icon=":material/info:")
         return
     st.info(f"The tokenizer of {plain(model.name)} is not on this computer yet.", icon=":material/cloud_download:")
     if st.button("Fetch its tokenizer", icon=":material/download:", key="fetch_tokenizer", help="A few megabytes"):

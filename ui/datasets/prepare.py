@@ -1,4 +1,4 @@
-"""Preparing a dataset: its steps so far, one more of them with a preview, and the result to take away."""
+"""Preparing a dataset: its steps so far, the next step with a preview, and the result as files."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ KINDS = {
     "filter": "Keep some rows",
     "map_labels": "Rename or join labels",
     "split": "Make splits",
-    "split_by": "Make splits of a column's values",
+    "split_by": "Make splits from a column's values",
     "subset": "Take a sample",
     "columns": "Keep some columns",
     "rename": "Rename columns",
     "deduplicate": "Drop copies",
     "drop_conflicts": "Drop contradictions",
-    "drop_leaks": "Drop what is in another split",
+    "drop_leaks": "Drop rows that are in another split",
     "clean_text": "Repair texts",
 }
 MOST_LABELS = 60
 
 
-def show(data: DataSpec, prepared: Prepared, split: str) -> None:
-    """The steps, the next one, and the files."""
+def render(data: DataSpec, prepared: Prepared, split: str) -> None:
+    """The steps so far, the fields of the next one, and the downloads."""
     _steps(data)
     with st.container(border=True, gap="small"):
         st.markdown("**Add a step**")
@@ -58,8 +58,8 @@ def show(data: DataSpec, prepared: Prepared, split: str) -> None:
 def _steps(data: DataSpec) -> None:
     if not data.steps:
         st.caption(
-            "Nothing is done to the data yet. Steps are kept with the settings of a run, so that it can be repeated "
-            "from the original file, here or by the command line."
+            "There are no steps yet. Steps are part of a run's settings, so that the run can be repeated from the "
+            "original file, here or on the command line."
         )
         return
     with st.container(border=True, gap="small", key="steps"):
@@ -73,7 +73,7 @@ def _steps(data: DataSpec) -> None:
                     type="tertiary",
                     on_click=_remove,
                     args=(number,),
-                    help="Do the other steps without this one",
+                    help="Repeat the other steps without this one",
                 )
 
 
@@ -83,14 +83,14 @@ def _remove(number: int) -> None:
 
 
 def _take(data: DataSpec) -> None:
-    """Look at the dataset with its new steps. Columns that a step may have taken away are guessed anew."""
+    """Open the dataset with its new steps. Columns that a step removed are guessed again."""
     state.set_data(data)
     dataset_import.start_if_needed(data)
 
 
 @st.dialog("What this does", width="large")
 def preview_dialog(steps: Sequence[dict[str, Any]], data: DataSpec, prepared: Prepared) -> None:
-    """Before and after, with examples; then apply it or not."""
+    """The dataset before and after new steps, with examples, and a button that applies them."""
     try:
         changed = cast(
             DataSpec, build({**data.model_dump(), "steps": [*(s.model_dump() for s in data.steps), *steps]}, DataSpec)
@@ -103,7 +103,7 @@ def preview_dialog(steps: Sequence[dict[str, Any]], data: DataSpec, prepared: Pr
         st.markdown(f"**{plain(step_words(step))}**")
     if len(new) == 1 and _is_quick(prepared, new[0]):
         try:
-            with st.spinner("Working it out"):
+            with st.spinner("Computing the preview"):
                 effect = preview(prepared, new[0])
         except TunedeckError as error:
             show_error(error)
@@ -111,7 +111,7 @@ def preview_dialog(steps: Sequence[dict[str, Any]], data: DataSpec, prepared: Pr
         _show_preview(effect, new[0], prepared)
     else:
         st.caption(
-            "There are too many rows to work it out at once. It is done in the background; the rows stay in the file."
+            "There are too many rows for a preview. The step is done in the background; your file stays as it is."
         )
     if st.button("Apply", type="primary", icon=":material/check:", key="apply_steps"):
         _take(_with_columns(changed, new))
@@ -125,7 +125,7 @@ def _is_quick(prepared: Prepared, step: Any) -> bool:
 
 
 def _with_columns(data: DataSpec, steps: Sequence[Any]) -> DataSpec:
-    """The text and label columns under the names that they have after the steps."""
+    """The spec with the names that its text and label columns have after the steps."""
     texts, label = data.text_columns, data.label_column
     for step in steps:
         if step.step == "rename":
@@ -161,10 +161,9 @@ def _show_preview(effect: Preview, step: Any, prepared: Prepared) -> None:
     if effect.note:
         st.warning(plain(effect.note), icon=":material/warning:")
     if effect.removed:
-        st.caption(f"Some of the rows of {plain(effect.split)} that go:")
-        st.dataframe(
-            browse.rows(prepared, effect.split, effect.removed), height=_height(len(effect.removed)), alt="Rows that go"
-        )
+        st.caption(f"Some of the rows of {plain(effect.split)} that are removed:")
+        removed = browse.rows(prepared, effect.split, effect.removed)
+        st.dataframe(removed, height=_height(len(effect.removed)), alt="Removed rows")
     if effect.changed:
         st.caption("Some of the texts that change:")
         st.dataframe(
@@ -174,7 +173,7 @@ def _show_preview(effect: Preview, step: Any, prepared: Prepared) -> None:
             alt="Texts that change",
         )
     if not effect.removed and not effect.changed and effect.before == effect.after and step.step in _ROWS_ONLY:
-        st.info("It changes nothing here: no row is like that.", icon=":material/info:")
+        st.info("It changes nothing: no row meets the condition.", icon=":material/info:")
 
 
 def _height(rows: int) -> int:
@@ -185,7 +184,7 @@ _ROWS_ONLY = ("filter", "deduplicate", "drop_conflicts", "drop_leaks", "clean_te
 
 
 def _new_step(data: DataSpec, prepared: Prepared, split: str) -> Any:
-    """The step that the fields say, or the sentence that says what is missing."""
+    """The step that the fields describe, or a sentence that says what is missing."""
     kind = st.selectbox(
         "Step", list(KINDS), format_func=KINDS.__getitem__, key="step_kind", label_visibility="collapsed"
     )
@@ -211,8 +210,8 @@ def _filter(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[st
 def _map_labels(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[str, Any]:
     names = [c.name for c in prepared.columns if c.kind in PLAIN]
     column = st.selectbox("Column", names, _place(names, data.label_column), key=f"{key}_column")
-    found = dataset_view.offered(column, prepared, split)
-    frame = pd.DataFrame({"Label": found[:MOST_LABELS], "New name": found[:MOST_LABELS]})
+    labels = dataset_view.offered(column, prepared, split)
+    frame = pd.DataFrame({"Label": labels[:MOST_LABELS], "New name": labels[:MOST_LABELS]})
     edited = st.data_editor(
         frame,
         hide_index=True,
@@ -254,8 +253,8 @@ def _split_by(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[
     names = [c.name for c in prepared.columns if c.kind in ("text", "class", "integer", "boolean")]
     named = next(iter(divide.proposed(prepared)), None)
     column = st.selectbox("Column", names, _place(names, named), key=f"{key}_column")
-    found = dataset_view.offered(column, prepared, split)[:MOST_LABELS]
-    frame = pd.DataFrame({"Value": found, "Split": [split_words.kind_of(value) or "" for value in found]})
+    values = dataset_view.offered(column, prepared, split)[:MOST_LABELS]
+    frame = pd.DataFrame({"Value": values, "Split": [split_words.kind_of(value) or "" for value in values]})
     edited = st.data_editor(
         frame,
         hide_index=True,
@@ -267,9 +266,9 @@ def _split_by(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[
     st.caption("Rows whose value has no split are left out, and counted.")
     pairs = zip(edited["Value"].astype(str), edited["Split"].fillna("").astype(str), strict=True)
     parts = {value: name.strip() for value, name in pairs if name.strip()}
-    usual = {value: kind for value in found if (kind := split_words.kind_of(value))}
+    usual = {value: kind for value in values if (kind := split_words.kind_of(value))}
     if not parts:
-        st.caption("No value has a split here: the usual words, such as train, dev and test, are taken.")
+        st.caption("No value has a split here, so the usual words, such as train, dev and test, decide.")
     return {"column": column, "parts": {} if parts == usual else parts}
 
 
@@ -314,7 +313,7 @@ def _deduplicate(key: str, data: DataSpec, prepared: Prepared, split: str) -> di
 
 
 def _match(key: str) -> dict[str, Any]:
-    ways = {"exact": "Exactly, but for case and blanks", "near": "Nearly"}
+    ways = {"exact": "Exactly, ignoring case and whitespace", "near": "Nearly"}
     how, least = st.columns(2)
     match = how.selectbox("The same means", list(ways), format_func=ways.__getitem__, key=f"{key}_match")
     share = least.slider("Similarity", 50, 100, 85, 5, format="%d%%", key=f"{key}_share", disabled=match == "exact")
@@ -337,7 +336,7 @@ def _clean_text(key: str, data: DataSpec, prepared: Prepared, split: str) -> dic
     return {
         "columns": columns,
         "fix_encoding": st.toggle("Repair the encoding (cafÃ© becomes café)", True, key=f"{key}_encoding"),
-        "remove_control": st.toggle("Remove characters that nobody sees", True, key=f"{key}_control"),
+        "remove_control": st.toggle("Remove invisible characters", True, key=f"{key}_control"),
         "remove_markup": st.toggle("Remove HTML (&amp; and #39; become & and ')", False, key=f"{key}_markup"),
     }
 
@@ -363,8 +362,8 @@ def _place(names: list[str], name: str | None) -> int:
 
 @st.fragment
 def _files(prepared: Prepared) -> None:
-    """Each split as a file; made when it is asked for."""
-    st.markdown("**Take it away**")
+    """Downloads of each split; a file is written when it is requested."""
+    st.markdown("**Download the result**")
     with st.container(horizontal=True, gap="small"):
         for split, part in prepared.splits.items():
             for form in ("parquet", "csv"):
@@ -377,7 +376,7 @@ def _files(prepared: Prepared) -> None:
                     on_click="ignore",
                     help=f"{counted(part.rows, 'row')}",
                 )
-    st.caption("In CSV, text that a spreadsheet would take for a formula gets an apostrophe in front.")
+    st.caption("In CSV, a text that a spreadsheet would read as a formula gets an apostrophe in front.")
 
 
 def _opened(prepared: Prepared, split: str, form: str) -> BinaryIO:

@@ -1,4 +1,4 @@
-"""What in the dataset will hurt a model, with rows to see and a remedy to apply."""
+"""The problems of a dataset that will hurt a model, each with its rows and a remedy."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ LOOKS = {
     "medium": (":material/warning:", "orange", "worth a look"),
     "low": (":material/info:", "blue", "good to know"),
 }
-MOST_AT_ONCE = 100_000  # rows that are looked at without being asked
+MOST_AT_ONCE = 100_000  # rows up to which the search starts without a click
 TITLE = "Looking for problems"
 
 
-def show(data: DataSpec, prepared: Prepared) -> None:
-    """The findings; or the way to them, where looking takes a while."""
+def render(data: DataSpec, prepared: Prepared) -> None:
+    """The findings, or a button that starts the search if it takes a while."""
     findings = find_inspection(prepared, data)
     if findings is None:
         rows = sum(part.rows for part in prepared.splits.values())
@@ -36,13 +36,13 @@ def show(data: DataSpec, prepared: Prepared) -> None:
             data.model_dump(mode="json"),
             at_once=rows <= MOST_AT_ONCE,
             button="Look for problems",
-            offer="**Is something in this data that will hurt a model?** Copies, contradictions, leaks between "
+            offer="**Is there anything in this data that will hurt a model?** Copies, contradictions, leaks between "
             f"training and evaluation, misspelt labels, broken encoding and more. All {rows:,} rows are read: seconds "
             "for some thousands, minutes for a million.",
         )
         return
     if not findings:
-        st.success("Nothing was found that would hurt a model.", icon=":material/check_circle:")
+        st.success("There is nothing here that would hurt a model.", icon=":material/check_circle:")
     else:
         st.markdown(
             f"**{counted(len(findings), 'finding')}.** A remedy becomes a step of preparation; "
@@ -51,14 +51,14 @@ def show(data: DataSpec, prepared: Prepared) -> None:
     for number, finding in enumerate(findings):
         _show(finding, number, data, prepared)
     st.caption(
-        "Looked for: copies, near copies, the same text with different labels, texts in training and evaluation both, "
-        "rare, misspelt and missing labels, broken encoding, invisible characters, empty and endless texts, constant "
-        "columns."
-        + ("" if _near_was_looked_for(prepared) else " Near copies are looked for among up to 1,000,000 rows only.")
+        "The search covers copies, near copies, the same text with different labels, texts in both training and "
+        "evaluation, rare, misspelt and missing labels, broken encoding, invisible characters, empty and endless "
+        "texts, constant columns."
+        + ("" if _covers_near_copies(prepared) else " It covers near copies only up to 1,000,000 rows.")
     )
 
 
-def _near_was_looked_for(prepared: Prepared) -> bool:
+def _covers_near_copies(prepared: Prepared) -> bool:
     return sum(part.rows for part in prepared.splits.values()) <= NEAR_ROWS
 
 
@@ -71,17 +71,17 @@ def _show(finding: Finding, number: int, data: DataSpec, prepared: Prepared) -> 
                 plain(finding.remedy),
                 key=f"remedy_{number}",
                 icon=":material/healing:",
-                help="Shows first what it would do.",
+                help="Shows a preview first.",
             ):
                 dataset_prepare.preview_dialog(finding.steps, data, prepared)
-        st.markdown(plain(finding.text) + (" Looked for in a part of the rows only." if finding.sampled else ""))
+        st.markdown(plain(finding.text) + (" Only part of the rows were searched." if finding.sampled else ""))
         if finding.rows:
-            shown = (
+            rows_title = (
                 "Rows"
                 if len(finding.rows) == finding.count
                 else f"The first {len(finding.rows)} of {finding.count:,} rows"
             )
-            with st.expander(shown, on_change="rerun", key=f"finding_rows_{number}") as rows:
+            with st.expander(rows_title, on_change="rerun", key=f"finding_rows_{number}") as rows:
                 if rows.open:
                     _rows(finding, prepared)
 

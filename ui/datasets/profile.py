@@ -1,4 +1,4 @@
-"""The dataset in numbers, split beside split: columns, lengths, what a longest text cuts off, languages, vocabulary."""
+"""The dataset in numbers, split by split: columns, lengths, truncation, languages, vocabulary."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ MOST_AT_ONCE = 200_000
 MOST_LANGUAGES = 12
 
 
-def show(data: DataSpec, prepared: Prepared) -> None:
-    """What is known at once, and under it the profile."""
+def render(data: DataSpec, prepared: Prepared) -> None:
+    """The columns, and below them the profile or a button that computes it."""
     dataset_columns.table(data, prepared)
     form = state.form()
     model = ModelSpec(name=str(form.values["model.name"]), revision=form.values["model.revision"])
@@ -39,8 +39,8 @@ def show(data: DataSpec, prepared: Prepared) -> None:
     except TunedeckError as error:
         show_error(error)
         return
-    found = find_profile(prepared, data.text_columns, data.label_column, tokenizer)
-    if found is None:
+    profile = find_profile(prepared, data.text_columns, data.label_column, tokenizer)
+    if profile is None:
         rows = sum(part.rows for part in prepared.splits.values())
         light_run.work_on(
             "profile",
@@ -49,25 +49,25 @@ def show(data: DataSpec, prepared: Prepared) -> None:
             at_once=rows <= MOST_AT_ONCE,
             button="Profile it",
             offer="**More numbers**: lengths in characters, words and tokens, languages, scripts, vocabulary, and the "
-            f"range of every column. All {rows:,} rows are read, in the background; tokens and languages are those of "
-            "a sample.",
+            f"range of every column. All {rows:,} rows are read, in the background; tokens and languages come from a "
+            "sample.",
         )
         return
     if data.text_columns:
-        _texts(found)
-        _tokens(found, data, model)
-        _languages(found)
-    _columns(found)
+        _texts(profile)
+        _tokens(profile, data, model)
+        _languages(profile)
+    _columns(profile)
 
 
 def _spec(data: DataSpec, model: ModelSpec, *, exact: bool) -> dict[str, Any]:
     return ProfileSpec(data=data, model=model, exact=exact).model_dump(mode="json")
 
 
-def _texts(found: dict[str, Any]) -> None:
+def _texts(profile: dict[str, Any]) -> None:
     st.markdown("##### Lengths")
     rows = []
-    for split, part in found["splits"].items():
+    for split, part in profile["splits"].items():
         measures = [
             (name, unit, text[unit], text["empty"])
             for name, text in part["texts"].items()
@@ -75,7 +75,7 @@ def _texts(found: dict[str, Any]) -> None:
         ]
         if tokens := part.get("tokens"):
             empty = min(text["empty"] for text in part["texts"].values())
-            measures.append((" + ".join(found["text_columns"]), "tokens", tokens, empty))
+            measures.append((" + ".join(profile["text_columns"]), "tokens", tokens, empty))
         for column, unit, lengths, empty in measures:
             rows.append(
                 {
@@ -99,21 +99,21 @@ def _texts(found: dict[str, Any]) -> None:
     )
 
 
-def _tokens(found: dict[str, Any], data: DataSpec, model: ModelSpec) -> None:
-    counted = {split: part["tokens"] for split, part in found["splits"].items() if "tokens" in part}
+def _tokens(profile: dict[str, Any], data: DataSpec, model: ModelSpec) -> None:
+    counted = {split: part["tokens"] for split, part in profile["splits"].items() if "tokens" in part}
     if not counted:
         st.info(
             f"Tokens are counted once the tokenizer of {plain(model.name)} is here; the tab Text lengths fetches it.",
             icon=":material/cloud_download:",
         )
         return
-    st.markdown("##### What a longest text cuts off")
-    best = found["recommended_max_length"]
+    st.markdown("##### Texts cut off at each maximum length")
+    best = profile["recommended_max_length"]
     form = state.form()
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         name = "a new vocabulary" if model.name == "scratch" else plain(model_name(model.name))
         st.markdown(
-            f"For {name}, **{best} tokens** cut at most 5% of the texts, or as few as the model allows.",
+            f"For {name}, **{best} tokens** cut off at most 5% of the texts, or as few as the model allows.",
             width="content",
         )
         if form.values["model.max_length"] != best:
@@ -124,20 +124,20 @@ def _tokens(found: dict[str, Any], data: DataSpec, model: ModelSpec) -> None:
         cut_shares({split: tokens["cut"] for split, tokens in counted.items()}, best),
         key="cut_shares",
         config={"displayModeBar": False},
-        alt="Share of texts that each longest length cuts off",
+        alt="Share of texts cut off at each maximum length",
     )
-    said = []
+    captions = []
     for split, tokens in counted.items():
         of = (
             f"all {tokens['of']:,} rows"
             if tokens["rows"] == tokens["of"]
             else f"a sample of {tokens['rows']:,} of {tokens['of']:,} rows"
         )
-        said.append(
+        captions.append(
             f"{plain(split)}: {of}; {tokens['unknown']:.2%} of the tokens are unknown; "
             f"{tokens['vocabulary_used']:,} of {tokens['vocabulary']:,} entries of the vocabulary occur."
         )
-    st.caption("  \n".join(said))
+    st.caption("  \n".join(captions))
     if any(tokens["rows"] < tokens["of"] for tokens in counted.values()):
         st.button(
             "Count the tokens of all rows",
@@ -153,16 +153,16 @@ def _use(length: int) -> None:
     form.generation += 1
 
 
-def _languages(found: dict[str, Any]) -> None:
+def _languages(profile: dict[str, Any]) -> None:
     st.markdown("##### Languages and scripts")
     shares: dict[str, dict[str, float]] = {}
     scripts: dict[str, dict[str, float]] = {}
-    looked = []
-    for split, part in found["splits"].items():
+    samples = []
+    for split, part in profile["splits"].items():
         if languages := part.get("languages"):
             for language, n in likely_languages(languages).items():
                 shares.setdefault(language_name(language), {})[split] = n / max(1, languages["rows"])
-            looked.append(f"{plain(split)}: {counted(languages['rows'], 'row')}")
+            samples.append(f"{plain(split)}: {counted(languages['rows'], 'row')}")
         for text in part["texts"].values():
             for script, n in text["scripts"].items():
                 scripts.setdefault(script, {})[split] = n / max(1, text["scripts_of_rows"])
@@ -170,15 +170,15 @@ def _languages(found: dict[str, Any]) -> None:
     for place, title, table in ((left, "Language", shares), (right, "Texts with this script", scripts)):
         ordered = sorted(table.items(), key=lambda item: -max(item[1].values()))[:MOST_LANGUAGES]
         frame = pd.DataFrame([{title: name, **values} for name, values in ordered])
-        config = {split: st.column_config.NumberColumn(format="percent") for split in found["splits"]}
+        config = {split: st.column_config.NumberColumn(format="percent") for split in profile["splits"]}
         place.dataframe(frame, hide_index=True, column_config=config, alt=title)
-    st.caption(f"Languages are guessed from a sample ({'; '.join(looked)}); short texts are often guessed wrong.")
+    st.caption(f"Languages are guessed from a sample ({'; '.join(samples)}); for short texts the guess is often wrong.")
 
 
-def _columns(found: dict[str, Any]) -> None:
+def _columns(profile: dict[str, Any]) -> None:
     st.markdown("##### Values of the columns")
     rows = []
-    for split, part in found["splits"].items():
+    for split, part in profile["splits"].items():
         for name, column in part["columns"].items():
             top = ", ".join(f"{entry['value']} ({entry['rows']:,})" for entry in column.get("top", [])[:5])
             spread = (
@@ -196,7 +196,7 @@ def _columns(found: dict[str, Any]) -> None:
                     "Values": spread or top or column.get("holds", ""),
                 }
             )
-    rows.sort(key=lambda row: list(found["splits"][row["Split"]]["columns"]).index(row["Column"]))
+    rows.sort(key=lambda row: list(profile["splits"][row["Split"]]["columns"]).index(row["Column"]))
     whole = st.column_config.NumberColumn(format="localized")
     st.dataframe(
         pd.DataFrame(rows),

@@ -1,4 +1,4 @@
-"""The rows of a split: a page at any depth, and the whole of one row."""
+"""The rows of a split: one page at a time, and one row in full."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ MOST_MARKS = 200
 LINE_CHARACTERS = 120  # a longer value gets a line of its own
 
 
-def show(data: DataSpec, prepared: Prepared, split: str) -> None:
-    """A table of one page of rows with its controls, and under it the row that is selected."""
+def render(data: DataSpec, prepared: Prepared, split: str) -> None:
+    """A table of one page of rows with its controls, and below it the selected row in full."""
     _rows(data, prepared, split)
 
 
@@ -44,12 +44,12 @@ def _rows(data: DataSpec, prepared: Prepared, split: str) -> None:
     view = dataset_view.controls(prepared, split)
     try:
         with st.spinner("Looking through the rows") if not view.is_whole else nullcontext():
-            shown = total if view.is_whole else len(matches.row_numbers(prepared, split, view))
+            matching = total if view.is_whole else len(matches.row_numbers(prepared, split, view))
         key = f"rows_{prepared.fingerprint}_{split}_{hashlib.sha256(to_link(view).encode()).hexdigest()[:8]}"
-        if not shown:
-            st.info(f"None of the {total:,} rows of {plain(split)} is like that.", icon=":material/search_off:")
+        if not matching:
+            st.info(f"None of the {total:,} rows of {plain(split)} matches.", icon=":material/search_off:")
             return
-        size, page = _controls(key, shown, view)
+        size, page = _controls(key, matching, view)
         offset = (page - 1) * size
         frame = _page(prepared.fingerprint, split, offset, size, to_link(view), prepared)
     except TunedeckError as error:
@@ -65,18 +65,17 @@ def _rows(data: DataSpec, prepared: Prepared, split: str) -> None:
         key=f"{key}_table_{offset}_{size}",
         alt=f"Rows of the split {split}",
     )
-    st.caption(_said(offset, len(frame), shown, total, view))
+    st.caption(_position(offset, len(frame), matching, total, view))
     if event.selection.rows:
         _whole(data, prepared, split, int(frame.index[event.selection.rows[0]]), view)
 
 
-def _said(offset: int, count: int, shown: int, total: int, view: View) -> str:
+def _position(offset: int, count: int, matching: int, total: int, view: View) -> str:
     if view.is_whole:
         span = f"Rows {offset:,} to {offset + count - 1:,} of {total:,}, counted from 0."
     else:
-        found = f"{counted(shown, 'row')} of {total:,}" + (" found" if view.where or view.search else "")
-        span = f"{found}; here {offset + 1:,} to {offset + count:,}."
-    return f"{span} Select a row to read all of it."
+        span = f"{counted(matching, 'matching row')} of {total:,}; here {offset + 1:,} to {offset + count:,}."
+    return f"{span} Select a row to read it in full."
 
 
 def _controls(key: str, total: int, view: View) -> tuple[int, int]:
@@ -127,7 +126,7 @@ def _page(fingerprint: str, split: str, offset: int, size: int, view: str, _prep
 
 
 def _order(data: DataSpec, frame: pd.DataFrame) -> list[str]:
-    """The label and the texts first."""
+    """The column names with the label and the texts first."""
     names = [str(name) for name in frame.columns]
     first = [name for name in (data.label_column, *data.text_columns) if name is not None and name in names]
     return [*first, *(name for name in names if name not in first)]
@@ -143,7 +142,7 @@ def _config(data: DataSpec) -> dict[str, Any]:
 
 
 def _whole(data: DataSpec, prepared: Prepared, split: str, number: int, view: View) -> None:
-    """All values of one row, uncut, the texts first; what a search found is marked; the tokens on request."""
+    """All values of one row in full, the texts first; search hits are marked; tokens on request."""
     try:
         values = browse.row(prepared, split, number)
     except TunedeckError as error:
@@ -156,7 +155,7 @@ def _whole(data: DataSpec, prepared: Prepared, split: str, number: int, view: Vi
             st.markdown(f"**Row {number:,}**", width="content")
             tokens = bool(data.text_columns) and st.toggle("As the model sees it", key="whole_row_tokens")
         if tokens:
-            dataset_tokens.show(data, prepared, split, values)
+            dataset_tokens.render(data, prepared, split, values)
             names = [name for name in names if name not in data.text_columns]
         for name in names:
             text = _as_text(values.get(name))
@@ -166,21 +165,21 @@ def _whole(data: DataSpec, prepared: Prepared, split: str, number: int, view: Vi
             _text(text, hits(view))
 
 
-def _text(text: str, found: re.Pattern[str] | None) -> None:
+def _text(text: str, pattern: re.Pattern[str] | None) -> None:
     if not text.strip():
         st.text("(empty)")
-    elif found is not None and found.search(text):
-        st.markdown(marked(text, found))
+    elif pattern is not None and pattern.search(text):
+        st.markdown(marked(text, pattern))
     else:
         st.text(text)
 
 
-def marked(text: str, found: re.Pattern[str]) -> str:
-    """`text` as Markdown that shows it as it is, line by line, with what was found on a coloured ground."""
+def marked(text: str, pattern: re.Pattern[str]) -> str:
+    """`text` as Markdown that shows it unchanged, line by line, with the matches highlighted."""
     lines = []
     for line in text.splitlines():
         parts, at = [], 0
-        for hit in list(found.finditer(line))[:MOST_MARKS]:
+        for hit in list(pattern.finditer(line))[:MOST_MARKS]:
             parts += [_spaced(line[at : hit.start()]), f":orange-background[{plain(hit[0]) or hit[0]}]"]
             at = hit.end()
         lines.append("".join([*parts, _spaced(line[at:])]))
@@ -188,7 +187,7 @@ def marked(text: str, found: re.Pattern[str]) -> str:
 
 
 def _spaced(text: str) -> str:
-    """`plain` that keeps the blanks at both ends."""
+    """`plain` that keeps whitespace at both ends."""
     before, after = " " * text[:1].isspace(), " " * text[-1:].isspace()
     return before + plain(text) + after if text.strip() else " " * bool(text)
 

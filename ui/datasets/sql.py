@@ -1,4 +1,4 @@
-"""A person's own SQL over the dataset: examples to begin with, results in pages, and files of them."""
+"""A person's own SQL queries on the dataset: examples to start with, results in pages and as files."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ LINES_PX = 170
 
 
 @st.fragment
-def show(data: DataSpec, prepared: Prepared) -> None:
-    """The query, its result, and what a query can name."""
+def render(data: DataSpec, prepared: Prepared) -> None:
+    """The query, the tables and columns that it can name, and its result."""
     key = f"sql_{prepared.fingerprint}"
     examples = sql.examples(prepared, data.text_columns, data.label_column)
     st.pills("Begin with", list(examples), key=f"{key}_example", on_change=_take_example, args=(key, examples))
@@ -58,22 +58,23 @@ def _answer(prepared: Prepared, text: str) -> sql.Answer | TunedeckError:
 
 def _named(prepared: Prepared) -> str:
     names = sql.tables(prepared)
-    columns = list(dict.fromkeys(column for found in names.values() for column in found))
-    shown = [*map(code, columns[:8]), *([f"{len(columns) - 8:,} more"] if len(columns) > 8 else [])]
+    columns = list(dict.fromkeys(column for table_columns in names.values() for column in table_columns))
+    column_names = [*map(code, columns[:8]), *([f"{len(columns) - 8:,} more"] if len(columns) > 8 else [])]
+    tables = "Tables" if len(names) > 1 else "Table"
     return (
-        f"{'Tables' if len(names) > 1 else 'Table'} {listed(map(code, names))} with {listed(shown)}. DuckDB's SQL; it "
-        f"reads this dataset only, for up to {sql.MOST_SECONDS:.0f} seconds."
+        f"{tables} {listed(map(code, names))} with {listed(column_names)}. The SQL of DuckDB; a query reads only this "
+        f"dataset, for at most {sql.MOST_SECONDS:.0f} seconds."
     )
 
 
 def _show(answer: sql.Answer, key: str) -> None:
     if not answer.path.is_file():
-        st.info("This result is not kept any more; run the query again.", icon=":material/history:")
+        st.info("This result is no longer stored; run the query again.", icon=":material/history:")
         return
-    said = f"{counted(answer.rows, 'row')} in {answer.seconds:.2f} s"
+    summary = f"{counted(answer.rows, 'row')} in {answer.seconds:.2f} s"
     if not answer.whole:
-        said += f" · there are more; {answer.rows:,} is as many as are kept"
-    st.caption(said)
+        summary += f" · there are more, but only {answer.rows:,} are stored"
+    st.caption(summary)
     pages = max(1, math.ceil(answer.rows / PAGE))
     page = st.pagination(pages, key=f"{key}_page_{answer.path.stem}") if pages > 1 else 1
     try:
@@ -82,7 +83,7 @@ def _show(answer: sql.Answer, key: str) -> None:
         show_error(error, title="The result cannot be shown")
         return
     if not len(frame):
-        st.info("The query found no rows.", icon=":material/inbox:")
+        st.info("The result has no rows.", icon=":material/inbox:")
         return
     st.dataframe(frame, alt="The result of the query")
     with st.container(horizontal=True, gap="small"):

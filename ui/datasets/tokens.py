@@ -1,4 +1,4 @@
-"""One row as the model sees it: its tokens, with special and unknown ones and what is cut off marked."""
+"""One row as the model sees it: its tokens, with special, unknown and cut off ones marked."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MOST_TOKENS = 1_500
 COLORS = {"special": "violet", "unknown": "red", "word": "blue"}
 
 
-def show(data: DataSpec, prepared: Prepared, split: str, values: dict[str, Any]) -> None:
-    """The tokens of a row for the model and the longest text of the New run page."""
+def render(data: DataSpec, prepared: Prepared, split: str, values: dict[str, Any]) -> None:
+    """The tokens of a row for the model and maximum length of the New run page."""
     form = state.form()
     model = ModelSpec(name=str(form.values["model.name"]), revision=form.values["model.revision"])
     longest = form.values["model.max_length"]
@@ -40,7 +40,7 @@ def show(data: DataSpec, prepared: Prepared, split: str, values: dict[str, Any])
         show_error(error)
         return
     st.markdown(_marked(tokens[:MOST_TOKENS]))
-    st.caption(_said(tokens, model, max_length))
+    st.caption(_summary(tokens, model, max_length))
 
 
 def _marked(tokens: Sequence[Token]) -> str:
@@ -52,7 +52,7 @@ def _marked(tokens: Sequence[Token]) -> str:
     )
 
 
-def _said(tokens: Sequence[Token], model: ModelSpec, max_length: int) -> str:
+def _summary(tokens: Sequence[Token], model: ModelSpec, max_length: int) -> str:
     name = "a new vocabulary" if model.name == "scratch" else plain(model_name(model.name))
     cut = sum(token.cut for token in tokens)
     unknown = sum(token.kind == "unknown" for token in tokens)

@@ -1,4 +1,4 @@
-"""Which rows are shown: a search, an order, and conditions as chips that can be taken away. Kept in the page's link."""
+"""Which rows are shown: a search, an order, and conditions as removable chips. The page's link includes them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from ui.datasets.label_counts import label_counts
 from ui.session import state
 
 CHIP_CHARACTERS = 60
-MOST_LIVE = 200_000  # rows that are searched while somebody types
+MOST_LIVE = 200_000  # rows up to which each keystroke searches
 DOWN = ":material/arrow_downward:"
 OPERATORS = {
     "is": "is one of",
@@ -41,12 +41,12 @@ OTHER_KINDS = ("contains", "length", "missing")
 
 
 def current(prepared: Prepared) -> View:
-    """The view of this dataset that the session has, all rows if none."""
+    """The session's view of this dataset; all rows without one."""
     return cast(View, state.widget(_key("view", prepared)) or WHOLE)
 
 
 def set_view(view: View, prepared: Prepared, split: str) -> None:
-    """Show these rows, and let the controls begin anew with them."""
+    """Show these rows and reset the controls to them."""
     state.remember(_key("generation", prepared), turn(prepared) + 1)
     _keep(view, prepared, split)
 
@@ -57,12 +57,12 @@ def _keep(view: View, prepared: Prepared, split: str) -> None:
 
 
 def add(condition: Condition, prepared: Prepared, split: str) -> None:
-    """One more condition. Raises SpecError if there are too many."""
+    """Add a condition. Raises SpecError if there are too many."""
     set_view(current(prepared).with_condition(condition), prepared, split)
 
 
 def follow_link() -> dataset_link.Linked | None:
-    """Open what a new link names, or say what is wrong with it."""
+    """Open the dataset of a new link, or show what is wrong with the link."""
     try:
         return dataset_link.read()
     except SpecError as error:
@@ -71,7 +71,7 @@ def follow_link() -> dataset_link.Linked | None:
 
 
 def take_link(linked: dataset_link.Linked, prepared: Prepared) -> None:
-    """Show the split and the view of a link, as far as the dataset has them."""
+    """Show the split and the view of a link, if the dataset has that split."""
     split, view = linked
     if split in prepared.splits:
         dataset_columns.set_split(split, prepared)
@@ -80,12 +80,12 @@ def take_link(linked: dataset_link.Linked, prepared: Prepared) -> None:
 
 
 def write_link(data: DataSpec, prepared: Prepared, split: str) -> None:
-    """Let the page's address say what it shows."""
+    """Write what the page shows into its address."""
     dataset_link.write(data, split, current(prepared))
 
 
 def controls(prepared: Prepared, split: str) -> View:
-    """The row of controls and, if there are conditions, the chips under it. Returns the view that they say."""
+    """The row of controls, with a chip below for each condition. Returns the view that they describe."""
     view, at = current(prepared), turn(prepared)
     names = [c.name for c in prepared.columns]
     search, case, order, direction, more = st.columns(
@@ -108,7 +108,7 @@ def controls(prepared: Prepared, split: str) -> View:
         ["Aa"],
         default="Aa" if view.match_case else None,
         key=keys["case"],
-        help="Tell capital and small letters apart",
+        help="Distinguish capital and small letters",
         label_visibility="collapsed",
         **change,
     )
@@ -184,9 +184,9 @@ def _clear(prepared: Prepared, split: str) -> None:
 
 
 def _new_condition(prepared: Prepared, split: str) -> None:
-    """The fields of one condition; what they are depends on the column's kind."""
+    """The fields of a new condition, which depend on the column's kind."""
     if len(current(prepared).where) >= MAX_VIEW_CONDITIONS:
-        st.caption(f"There are {MAX_VIEW_CONDITIONS} filters, the most there can be; remove one first.")
+        st.caption(f"There are {MAX_VIEW_CONDITIONS} filters, which is the maximum; remove one first.")
         return
     condition = condition_fields(_key("condition", prepared), prepared, split)
     if isinstance(condition, Condition):
@@ -202,7 +202,7 @@ def _new_condition(prepared: Prepared, split: str) -> None:
 
 
 def condition_fields(key: str, prepared: Prepared, split: str) -> Condition | str:
-    """Fields for a condition; returns it, or the sentence that says what is missing."""
+    """Fields for a condition. Returns the condition, or a sentence that says what is missing."""
     names = [c.name for c in prepared.columns]
     guess = prepared.label_guess or names[0]
     name = st.selectbox("Column", names, names.index(guess), key=f"{key}_column")
@@ -212,7 +212,7 @@ def condition_fields(key: str, prepared: Prepared, split: str) -> Condition | st
     op = st.selectbox("Condition", ops, format_func=OPERATORS.__getitem__, key=f"{key}_op_{name}")
     at = f"{key}_{name}_{op}"
     tree: dict[str, Any] = {"column": name, "op": op, **_values(at, op, column, prepared, split)}
-    tree["negate"] = st.toggle("Not", key=f"{at}_not", help="Take the rows of which this is not true.")
+    tree["negate"] = st.toggle("Not", key=f"{at}_not", help="Show the rows for which this is false.")
     try:
         return cast(Condition, build(tree, Condition))
     except SpecError as error:
@@ -263,7 +263,7 @@ def offered(name: str, prepared: Prepared, split: str) -> list[str]:
 
 
 def turn(prepared: Prepared) -> int:
-    """Another number after each change of the view from outside its controls: for the keys of what then starts anew."""
+    """A number that changes whenever code outside the controls changes the view; part of the keys of reset widgets."""
     return cast(int, state.widget(_key("generation", prepared)) or 0)
 
 

@@ -1,4 +1,4 @@
-"""The dataset's part of the New run page: what was chosen, which columns, how many examples."""
+"""The dataset part of the New run page: the dataset, its columns, and the number of examples."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ ICONS = {"sample": ":material/star:", "file": ":material/description:", "hub": "
 
 
 def check_labels(data: DataSpec, prepared: Prepared) -> tuple[list[Problem], list[Problem]]:
-    """What is wrong with the label column by its values, and what is doubtful."""
+    """The problems and the doubts about the label column that its values show."""
     split, _ = selection.splits_used(data, prepared)
     column = data.label_column or prepared.label_guess
     if split is None or column is None or prepared.column(column) is None:
-        return [], []  # said elsewhere
+        return [], []  # `outlook.problems` reports these
     try:
         problem, doubt = plan.label_problem(column, label_counts(column, prepared, split))
     except DataError as error:
@@ -39,7 +39,7 @@ def check_labels(data: DataSpec, prepared: Prepared) -> tuple[list[Problem], lis
 
 
 def classes(data: DataSpec, prepared: Prepared | None) -> list[str]:
-    """The classes of the training split, as far as they are known and few enough to list."""
+    """The classes of the training split; empty if unknown. Very many are not listed completely."""
     split, column = selection.splits_used(data, prepared)[0] if prepared else None, None
     if prepared is not None:
         column = data.label_column or prepared.label_guess
@@ -53,15 +53,15 @@ def classes(data: DataSpec, prepared: Prepared | None) -> list[str]:
 
 
 def _final_test(data: DataSpec, prepared: Prepared) -> None:
-    """Whether a test split is kept for the end, and the way to do so."""
+    """For each test split, whether it is set aside as the final test, or a button that does so."""
     texts = [name for name in data.text_columns or prepared.text_guess if prepared.column(name) is not None]
     holdouts = final_tests.holdouts(resources.store())
     for split in (name for name, part in prepared.splits.items() if part.rows and split_of(name) == "test"):
-        found = holdout.find(prepared, split, texts, holdouts, holdout.PAGE_ROWS)
+        final_test = holdout.find(prepared, split, texts, holdouts, holdout.PAGE_ROWS)
         with st.container(horizontal=True, vertical_alignment="center", key=f"final_test_{split}"):
-            if found is not None:
+            if final_test is not None:
                 st.badge(f"{plain(split)} is the final test", icon=":material/lock:", color="violet")
-                st.caption("This run does not look at it; the Evaluate page judges on it at the end.", width="content")
+                st.caption("This run does not use it; the Evaluate page uses it at the end.", width="content")
             elif texts and resources.may("set aside"):
                 st.button(
                     f"Keep “{plain(split)}” as the final test",
@@ -70,8 +70,8 @@ def _final_test(data: DataSpec, prepared: Prepared) -> None:
                     key=f"keep_test_{split}",
                     on_click=_set_aside,
                     args=(prepared, split, texts),
-                    help="No run will train or choose its best by it; a part of the training split is held out "
-                    "for that. The Evaluate page then judges on examples that nothing has seen.",
+                    help="No run will train on it or choose its best model by it; a part of the training split is "
+                    "held out for that. The Evaluate page then uses examples that no run has seen.",
                 )
 
 
@@ -82,10 +82,10 @@ def _set_aside(prepared: Prepared, split: str, texts: list[str]) -> None:
         state.set_notice(plain(str(error)))
 
 
-def show(
+def render(
     form: state.Form, data: DataSpec, prepared: Prepared | None, problems: list[Problem], advice: list[Problem]
 ) -> None:
-    """data: where the examples come from; prepared: the opened dataset, None if it is not here yet."""
+    """The whole part. data: the source of the examples; prepared: the opened dataset, None if it is not open yet"""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
         title = prepared.title if prepared else dataset_name(data)
         st.markdown(f"{ICONS[data.source]} **{plain(title)}**", width="content")
@@ -112,14 +112,14 @@ def show(
 
 def _size(prepared: Prepared | None) -> str:
     if prepared is None:
-        return "Not opened here yet: the run does that first, and checks the columns then."
+        return "Not opened here yet. The run opens it first and checks the columns then."
     splits = " · ".join(f"{split.rows:,} {plain(name)}" for name, split in prepared.splits.items())
     return f"{splits} · {counted(len(prepared.columns), 'column')}"
 
 
 def share() -> None:
-    """Let the Datasets page see what was changed here."""
+    """Pass a change of the data to the Datasets page."""
     try:
         state.share_data(state.form())
     except SpecError:
-        pass  # shown under its field; the other pages keep the last choice that was right
+        pass  # the error is shown under its field; the other pages keep the last valid choice

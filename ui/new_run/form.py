@@ -1,4 +1,4 @@
-"""The form of a spec, made from the spec itself: a widget per field, its help, and what is wrong under it."""
+"""The form of a spec, generated from the spec itself: a widget per field with its help, and its errors below."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WORDS = {
     "tf_data": "tf.data, each batch padded",
     "numpy": "NumPy, whole arrays",
 }
-# What a field needs to mean anything: another field with one of these values, or with any.
+# Fields that matter only with certain values of another field (no values: whenever the other field is set).
 NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "keras_input": ("engine", ("keras",)),
     "training.custom_class_weights": ("training.class_weights", ("custom",)),
@@ -43,11 +43,11 @@ NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
 
 
 def read(form: state.Form) -> tuple[RunSpec | None, list[Problem]]:
-    """The spec that the form describes, or what is wrong with its fields."""
+    """The spec that the form describes; None and the problems if its fields break rules."""
     tree: dict[str, Any] = {}
     for path, value in form.values.items():
         if value is None and not _takes_none(path):
-            continue  # an emptied field: its default
+            continue  # an emptied field means its default
         *parents, leaf = path.split(".")
         inner = tree
         for part in parents:
@@ -60,7 +60,7 @@ def read(form: state.Form) -> tuple[RunSpec | None, list[Problem]]:
 
 
 def title(path: str) -> str:
-    """What a field, or a whole section, is called."""
+    """The title of a field or section."""
     info = FIELDS.get(path) or RunSpec.model_fields.get(path)
     return (info.title if info else None) or path
 
@@ -70,7 +70,7 @@ def is_main(path: str) -> bool:
 
 
 def is_void(path: str, values: dict[str, Any]) -> bool:
-    """Whether other fields make this one mean nothing; a value that is not the default is still shown."""
+    """Whether the values of other fields make this one meaningless. A field with its own value stays visible."""
     if path not in NEEDS or values[path] not in (FIELDS[path].get_default(), None):
         return False
     other, wanted = NEEDS[path]
@@ -78,26 +78,26 @@ def is_void(path: str, values: dict[str, Any]) -> bool:
 
 
 def is_wide(path: str) -> bool:
-    """Whether a field wants a row of its own."""
+    """Whether a field needs a row of its own."""
     return get_origin(_kind(path)[0]) in (tuple, dict)
 
 
 def has_choice(path: str) -> bool:
-    """False for a field with one possible value: there is nothing to ask."""
+    """Whether a field has more than one possible value."""
     kind, _ = _kind(path)
     options = choices(path) or (get_args(kind) if get_origin(kind) is Literal else ())
     return len(options) != 1
 
 
 def show_problems(path: str, problems: Iterable[Problem]) -> None:
-    """What is wrong with a field, under it."""
+    """The errors of a field, shown below it."""
     for problem in problems:
         if problem.field == path:
             st.markdown(f":red[:material/error: {plain(sentence(problem.message))}]")
 
 
 def show_advice(path: str, advice: Iterable[Problem]) -> None:
-    """What to think over about a field, under it."""
+    """The advice about a field, shown below it."""
     for hint in advice:
         if hint.field == path:
             st.caption(f":orange[:material/lightbulb: {plain(sentence(hint.message))}]")
@@ -114,8 +114,8 @@ def field(
 ) -> None:
     """One field of the form with its problems.
 
-    names: what a field for names (of columns, splits) offers; None if they are not known, then they are typed
-    placeholder: what an empty field stands for; `after` runs when the field has changed
+    names: the options of a field for names (of columns, splits); None if unknown, then the person types them
+    placeholder: the meaning of an empty field; after: called when the field has changed
     """
     key = form.key(path)
     common: dict[str, Any] = {
@@ -130,13 +130,13 @@ def field(
 
 
 def help_text(path: str) -> str:
-    """The field's sentence and the reason of its default."""
+    """The field's description, its default and the reason for the default."""
     info = FIELDS[path]
     reason = _reason(path)
     default = info.get_default()
     if isinstance(default, str):
         default = _word(default)
-    default = f"Default: {_shown(default)}." if default not in (None, "") and not isinstance(default, tuple) else ""
+    default = f"Default: {_written(default)}." if default not in (None, "") and not isinstance(default, tuple) else ""
     return plain(" ".join(part for part in (info.description, default, reason) if part))
 
 
@@ -150,7 +150,7 @@ def _widget(
     kind = _kind(path)[0]
     label, value = title(path), form.values[path]
     default = FIELDS[path].get_default()
-    empty = placeholder or _shown(default) or _reason(path).rstrip(".") or "Empty"
+    empty = placeholder or _written(default) or _reason(path).rstrip(".") or "Empty"
     options = choices(path, form.values["task"])
     if get_origin(kind) is Literal or (options and kind is str):
         options = options or get_args(kind)
@@ -164,7 +164,7 @@ def _widget(
         state.begin_with(common["key"], value)
         st.selectbox(label, chosen, None, placeholder=empty, **common)
     elif kind is bool:
-        st.space("small")  # as high as the label of a field beside it
+        st.space("small")  # aligns with fields that have a label above
         st.toggle(label, value, **common)
     elif kind is int:
         state.begin_with(common["key"], value)
@@ -174,7 +174,7 @@ def _widget(
         step = 1.0 if default >= 1 else 0.01
         st.number_input(label, value=None, step=step, format="%g", placeholder=empty, **common)
     else:
-        st.text_input(label, _shown(value), placeholder=empty, **common)
+        st.text_input(label, _written(value), placeholder=empty, **common)
 
 
 def _several(
@@ -196,7 +196,7 @@ def _several(
 
 
 def _weights(path: str, value: dict[str, float], classes: Sequence[str]) -> None:
-    """A table of classes and numbers; those that are not 1 count."""
+    """A table of classes with their weights; weights of 1 are left out of the spec."""
     key = state.form().key(path)
     base = state.widget(f"{key}_base")
     if base is None:
@@ -222,7 +222,7 @@ def _weights(path: str, value: dict[str, float], classes: Sequence[str]) -> None
 
 
 def _keep_weights(path: str, key: str) -> None:
-    """Into the form goes what the table holds: its rows as they came, and what was changed, added and deleted."""
+    """Copy the table into the form: its original rows with the changes, additions and deletions."""
     edits = state.widget(key)
     rows = [{"class": name, "weight": weight} for name, weight in state.widget(f"{key}_base").items()]
     for number, changes in edits["edited_rows"].items():
@@ -234,7 +234,7 @@ def _keep_weights(path: str, key: str) -> None:
 
 
 def _keep(path: str, key: str, after: Callable[[], None] | None) -> None:
-    """Into the form goes what a widget holds; a number that was typed as text becomes one, if it is one."""
+    """Copy a widget's value into the form; a number typed as text becomes a number."""
     value = state.widget(key)
     if isinstance(value, str):
         value = value.strip()
@@ -257,7 +257,7 @@ def _as_number(text: str) -> float | str | None:
 
 
 def _kind(path: str) -> tuple[Any, bool]:
-    """A field's type without `| None`, and whether it had that."""
+    """A field's type without `| None`, and whether None is allowed."""
     annotation = FIELDS[path].annotation
     if get_origin(annotation) in (Union, types.UnionType):
         return next(a for a in get_args(annotation) if a is not type(None)), True
@@ -269,7 +269,7 @@ def _takes_none(path: str) -> bool:
 
 
 def _is_tiny(number: float) -> bool:
-    """Whether a number is written as 5e-05, for which a field with steps is no help."""
+    """Whether a number is written like 5e-05, where a field with steps would not help."""
     return 0 < abs(number) < 1e-3
 
 
@@ -277,8 +277,8 @@ def _word(value: str) -> str:
     return metric_title(value) if metric(value) else WORDS.get(value, value.replace("_", " "))
 
 
-def _shown(value: Any) -> str:
-    """A value as a person writes it; empty for none."""
+def _written(value: Any) -> str:
+    """A value as a person writes it; empty for no value."""
     match value:
         case None | () | "":
             return ""

@@ -19,7 +19,7 @@ RUNS_LOOKED_AT = 30
 
 
 def choose(form: state.Form, problems: list[Problem], advice: list[Problem]) -> None:
-    """The model and how long its texts may be."""
+    """The model and its maximum length."""
     model, length = st.columns([3, 1.5])
     with model, st.container(gap="xsmall"):
         select(form)
@@ -31,7 +31,7 @@ def choose(form: state.Form, problems: list[Problem], advice: list[Problem]) -> 
 
 
 def language(spec: RunSpec, prepared: Prepared | None) -> str:
-    """That of most training texts if the chosen model knows one alone; else empty."""
+    """The main language of the training texts if the chosen model knows only one language; else empty."""
     if prepared is None or not models.only_language(spec.model.name):
         return ""
     return _language(prepared.fingerprint, spec.data.text_columns, spec.data.train_split, spec.data, prepared)
@@ -45,7 +45,7 @@ def _language(
 
 
 def unread(spec: RunSpec, prepared: Prepared, advice: list[Problem]) -> list[Problem]:
-    """What is to be said if the model's tokenizer cannot read the texts, where its language was not said already."""
+    """A problem if the model's tokenizer cannot read the texts, unless `advice` already mentions the language."""
     if any(problem.field == "model.name" for problem in advice):
         return []
     try:
@@ -66,7 +66,7 @@ def _unread(key: tuple[object, ...], _spec: RunSpec, _prepared: Prepared) -> Pro
 
 
 def select(form: state.Form) -> None:
-    """The control itself."""
+    """The selectbox of the model."""
     name = str(form.values["model.name"])
     key = form.key("model.name")
     options = list(dict.fromkeys([*NOTES, *_used_before(), name]))
@@ -96,7 +96,7 @@ def note(name: str) -> str:
 
 
 def _changed(key: str) -> None:
-    """Take the model, and with it the settings that suit its kind if the others' were untouched."""
+    """Set the model, and settings that suit its kind where the person has not changed them."""
     form = state.form()
     before, after = str(form.values["model.name"]), str(state.widget(key) or "scratch").strip()
     form.values["model.name"] = after

@@ -1,4 +1,4 @@
-"""Around the fields of the New run page: where to begin, the rest of the settings, and what will happen."""
+"""The New run page around dataset and model: presets, engine, advanced settings, and the outlook of the run."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from ui.new_run import data as spec_data
 from ui.new_run import form as spec_form
 from ui.session import resources, state
 
-# What the Datasets page chooses.
+# Fields that are set on the Datasets page.
 ELSEWHERE = ("data.source", "data.path", "data.config", "data.revision", "data.read", "data.steps")
 MOST_NAME = 200
 FIELD_PX = 150
 
 
 def choose_preset(form: state.Form) -> None:
-    """Whole specs to begin with."""
+    """The preset that fills the whole form."""
     key = form.key("preset")
     names = list(PRESETS)
     st.selectbox(
@@ -48,7 +48,7 @@ def choose_preset(form: state.Form) -> None:
 
 
 def main_settings(form: state.Form, problems: list[Problem], advice: list[Problem]) -> None:
-    """The few hyperparameters to look at first."""
+    """The most important hyperparameters."""
     paths = [p for p in spec_form.FIELDS if p.startswith("training.") and spec_form.is_main(p)]
     for column, path in zip(st.columns(len(paths)), paths, strict=True):
         with column:
@@ -57,7 +57,7 @@ def main_settings(form: state.Form, problems: list[Problem], advice: list[Proble
 
 
 def choose_engine(form: state.Form, problems: list[Problem]) -> None:
-    """What trains: three ways to the same result, and for Keras how the texts reach it."""
+    """The engine, and for Keras the kind of input."""
     key, engine = form.key("engine"), str(form.values["engine"])
     choice, way = st.columns([2.2, 1.3], vertical_alignment="bottom")
     with choice:
@@ -75,12 +75,12 @@ def choose_engine(form: state.Form, problems: list[Problem]) -> None:
     if engine == "keras":
         with way:
             spec_form.field(form, "keras_input", problems)
-    st.caption(ENGINE_MEANINGS[engine] + (f" It takes {listed(KERAS_TYPES.values())}." if engine == "keras" else ""))
+    st.caption(ENGINE_MEANINGS[engine] + (f" It trains {listed(KERAS_TYPES.values())}." if engine == "keras" else ""))
     spec_form.show_problems("engine", problems)
 
 
 def advanced(form: state.Form, prepared: Prepared | None, problems: list[Problem], advice: list[Problem]) -> None:
-    """All fields that are not shown elsewhere, by section."""
+    """The fields that are not shown elsewhere, by section."""
     paths = [p for p in spec_form.FIELDS if not _is_elsewhere(p) and spec_form.has_choice(p)]
     marks = {problem.field for problem in problems}
     paths = [p for p in paths if p in marks or not spec_form.is_void(p, form.values)]
@@ -116,7 +116,7 @@ def _advanced_field(form: state.Form, path: str, prepared: Prepared | None, prob
 
 
 def ask_name(form: state.Form, spec: RunSpec | None) -> str:
-    """The run's name: what was typed, else one made of dataset and model."""
+    """The run's name: as typed, else composed of dataset and model."""
     automatic = run_name(spec) if spec else ""
     key = form.key("name")
     st.text_input(
@@ -127,23 +127,23 @@ def ask_name(form: state.Form, spec: RunSpec | None) -> str:
         placeholder=automatic,
         on_change=_keep_name,
         args=(key,),
-        help="Empty names it after its dataset and model.",
+        help="Empty: the run is named after its dataset and model.",
     )
     return form.name or automatic
 
 
 def show_outlook(spec: RunSpec | None, prepared: Prepared | None) -> None:
-    """Where it will run, on how much, in how many steps."""
+    """The device, the numbers of examples and the number of steps."""
     if spec is None:
         return
     lines = [f":material/memory: {plain(_device(spec))}"]
     if prepared is None:
-        lines.append(":material/dataset: The dataset is fetched first")
+        lines.append(":material/dataset: The dataset is opened first")
     elif (outlook := plan.outlook(spec, prepared, final_tests.holdouts(resources.store()))) is not None:
         held_out = ", held out" if outlook.held_out else ""
         lines += [
-            f":material/school: {counted(outlook.train, 'example')} to learn from",
-            f":material/fact_check: {outlook.evaluation:,} to be judged on{held_out}",
+            f":material/school: {counted(outlook.train, 'example')} for training",
+            f":material/fact_check: {outlook.evaluation:,} for evaluation{held_out}",
             f":material/steps: {counted(outlook.steps, 'step')}",
         ]
         if spec.engine == "keras" and spec.keras_input == "numpy":
@@ -152,14 +152,14 @@ def show_outlook(spec: RunSpec | None, prepared: Prepared | None) -> None:
 
 
 def show_preset(form: state.Form) -> None:
-    """What to expect of the preset, while the form is as it came."""
+    """What to expect of the preset, as long as the form is unchanged."""
     preset = PRESETS.get(form.preset or "")
     if preset is not None and spec_form.read(form)[0] == preset.spec:
         st.caption(plain(preset.expectation))
 
 
 def show_problems(problems: list[Problem]) -> None:
-    """All that keeps the run from starting, in one place."""
+    """Everything that keeps the run from starting."""
     if problems:
         lines = (f"**{plain(spec_form.title(p.field))}**: {plain(sentence(p.message))}" for p in problems)
         st.warning("\n\n".join(lines), title="Before it can start", icon=":material/front_hand:")
@@ -170,13 +170,13 @@ def _is_elsewhere(path: str) -> bool:
 
 
 def _device(spec: RunSpec) -> str:
-    """What will compute, as far as the driver tells without loading torch."""
+    """The device that will compute, as far as it is known without torch."""
     gpus = process.gpus()
     match spec.execution.device:
         case "auto" | "cuda" if gpus:
             return f"On the GPU: {gpus[0]}"
         case "cuda":
-            return "On a CUDA GPU, but none was found here"
+            return "On a CUDA GPU, but this machine shows none"
         case "mps":
             return "On Apple's GPU"
         case _:

@@ -1,4 +1,4 @@
-"""The spec as YAML: to download, to bring back, to edit by hand."""
+"""The spec as YAML: download, upload and edit."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ui.session import resources, state
 EDITOR_PX = 420
 
 
-def show(spec: RunSpec | None, name: str) -> None:
-    """spec: what the form describes, None while one of its fields is wrong; name: the run's."""
+def render(spec: RunSpec | None, name: str) -> None:
+    """The whole part. spec: as the form describes it, None while a field is wrong; name: of the run"""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.download_button(
             "Download",
@@ -37,13 +37,13 @@ def show(spec: RunSpec | None, name: str) -> None:
                     "A spec as YAML", ["yaml", "yml"], key=key, on_change=_uploaded, args=(key,), max_upload_size=1
                 )
     if spec is None:
-        st.caption("Put the marked fields right first; then the whole spec is here to edit.")
+        st.caption("Correct the marked fields first; then you can edit the whole spec here.")
         return
-    text = for_display(to_yaml(spec))  # a path that begins with TUNEDECK_HOME is understood when it comes back
-    # The text is part of the key: when the form changes, the editor starts anew from it; until then edits stay.
+    text = for_display(to_yaml(spec))  # a path that begins with TUNEDECK_HOME is understood on upload
+    # The key includes the text: a change of the form resets the editor; until then edits stay.
     key = f"yaml_{hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()[:12]}"
     st.text_area("YAML", text, EDITOR_PX, MAX_SPEC_CHARACTERS, key, label_visibility="collapsed")
-    if st.button("Apply", icon=":material/check:", key="yaml_apply", help="Take the edited YAML into the form"):
+    if st.button("Apply", icon=":material/check:", key="yaml_apply", help="Fill in the form from the edited YAML"):
         _apply(str(state.widget(key) or ""))
 
 
@@ -70,7 +70,7 @@ def _uploaded(key: str) -> None:
 
 
 def _read(text: str) -> RunSpec:
-    """The spec, which anybody may have written: it opens nothing of another machine. Raises SpecError."""
+    """The spec of a YAML text. Anybody may have written it, so paths to other machines are refused: SpecError."""
     spec = from_yaml(text)
     for field, path in (("data.path", spec.data.path), ("model.name", spec.model.name)):
         if leads_to_network(path) and path not in state.opened_paths():
@@ -79,7 +79,7 @@ def _read(text: str) -> RunSpec:
 
 
 def _lines(text: str, error: SpecError) -> list[str]:
-    """Each problem as a sentence that says where in the text it is."""
+    """Each problem as a sentence with its field and line in the text."""
     return [_where(text, p) + plain(sentence(p.message)) for p in error.problems]
 
 
@@ -91,16 +91,16 @@ def _where(text: str, problem: Problem) -> str:
 
 
 def _line_of(text: str, path: str) -> int | None:
-    """The line, counted from 1, of the field at a dotted path; of its nearest section if it is not there."""
+    """The line, counted from 1, of the field at a dotted path; if it is missing, of its nearest section."""
     node = yaml.compose(text, Loader=yaml.SafeLoader)
     line = None
     for part in path.split("."):
         if not isinstance(node, yaml.MappingNode):
             break
-        found = next(((k, v) for k, v in node.value if k.value == part), None)
-        if found is None:
+        entry = next(((k, v) for k, v in node.value if k.value == part), None)
+        if entry is None:
             break
-        line, node = found[0].start_mark.line + 1, found[1]
+        line, node = entry[0].start_mark.line + 1, entry[1]
     return line
 
 

@@ -1,4 +1,4 @@
-"""The playground's question: one text, a pair or many lines, to one model or several; and what they answer."""
+"""Ask models in the playground: one text, a pair or many lines; and their answers."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OTHER = ":other"
 
 @dataclass(frozen=True)
 class Asked:
-    """A model that is asked. trained: its run, if one made it"""
+    """A model to ask. trained: its training run, None for a folder or Hub id"""
 
     subject: Subject
     title: str
@@ -39,7 +39,7 @@ class Asked:
 
 
 def models(runs: Sequence[Run]) -> list[Asked]:
-    """The models to ask, side by side: runs and, by name, any other."""
+    """The widget for the models to ask: runs, and any other by name. Returns the chosen ones."""
     named = {run.id: run for run in runs}
     linked = st.query_params.get("run", "")
     state.begin_with("play_models", [linked if linked in named else runs[0].id] if runs else None)
@@ -51,15 +51,17 @@ def models(runs: Sequence[Run]) -> list[Asked]:
         format_func=lambda key: "Another: a folder or Hub id" if key == OTHER else named[key].name,
         help="Up to three answer side by side.",
     )
-    made = [Asked(judged.subject_of(named[key]), named[key].name, named[key]) for key in chosen if key in named]
+    chosen_models = [
+        Asked(judged.subject_of(named[key]), named[key].name, named[key]) for key in chosen if key in named
+    ]
     if OTHER in chosen:
         name = st.text_input("Folder or Hub id", key="play_name", max_chars=1000).strip()
-        made += [Asked(Subject(name=name), shortened(name, 60), None)] if name else []
-    return made
+        chosen_models += [Asked(Subject(name=name), shortened(name, 60), None)] if name else []
+    return chosen_models
 
 
 def question(asked: Sequence[Asked]) -> list[tuple[str, ...]]:
-    """The texts that were typed, each a row of one or two: at first what the first model was trained on."""
+    """The fields for the texts. Returns rows of one or two texts; initially as the first model was trained."""
     state.begin_with("play_way", "pair" if _texts_of(asked[0]) == 2 else "one")
     way = st.segmented_control(
         "What to ask about",
@@ -90,12 +92,12 @@ def question(asked: Sequence[Asked]) -> list[tuple[str, ...]]:
 
 
 def _texts_of(asked: Asked) -> int | None:
-    """How many texts a model reads at a time; None if that is not known."""
+    """The number of texts that a model reads together; None if unknown."""
     return model_columns.training(asked.subject, asked.title, asked.trained).count
 
 
 def answers(asked: Sequence[Asked], texts: Sequence[tuple[str, ...]]) -> None:
-    """Every model's answers, with the time they took."""
+    """The answers of every model, with the time that they took."""
     for place, column in enumerate(st.columns(len(asked), gap="medium")):
         with column, st.container(border=True, key=f"play_answer_{place}"):
             _answer(asked[place], texts, place)
@@ -109,7 +111,7 @@ def _answer(asked: Asked, texts: Sequence[tuple[str, ...]], place: int) -> None:
         st.info(pair if count == 2 else one, icon=":material/forum:")
         return
     try:
-        with st.spinner("Waking the model" if state.widget("play_history") is None else "Asking"):
+        with st.spinner("Loading the model" if state.widget("play_history") is None else "Asking"):
             answer = resources.playground().predict(asked.subject, texts)
     except TunedeckError as error:
         show_error(error)
@@ -118,19 +120,19 @@ def _answer(asked: Asked, texts: Sequence[tuple[str, ...]], place: int) -> None:
         _one(asked, texts[0], answer, place)
     else:
         _many(texts, answer, place)
-    said = f"{answer.total * 1000:,.0f} ms" + (", to wake the model included" if answer.waking > WAKING_S else "")
-    said += f" · {counted(sum(read['tokens'] for read in answer.reads), 'token')}"
-    st.caption(said + (f" · temperature {answer.temperature:.2f}" if answer.temperature != 1 else ""))
+    facts = f"{answer.total * 1000:,.0f} ms" + (" including loading the model" if answer.waking > WAKING_S else "")
+    facts += f" · {counted(sum(read['tokens'] for read in answer.reads), 'token')}"
+    st.caption(facts + (f" · temperature {answer.temperature:.2f}" if answer.temperature != 1 else ""))
 
 
 def _doubts(read: dict[str, int]) -> Iterator[str]:
-    """What of a text did not reach the model, in sentences."""
+    """Sentences on parts of a text that the model does not read or know."""
     tokens, unknown = read["tokens"], read["unknown"]
     if read["read"] < tokens:
         yield f"The model reads the first {read['read']:,} of {tokens:,} tokens; the rest made no difference."
     if unknown >= MUCH_UNKNOWN * tokens and unknown:
-        be = "is" if unknown == 1 else "are"
-        yield f"{unknown:,} of {counted(tokens, 'token')} {be} unknown to its vocabulary: the answer means less."
+        unknown_tokens = counted(unknown, "token is", "tokens are")
+        yield f"{unknown_tokens} not in its vocabulary (of {tokens:,}), so the answer is less reliable."
 
 
 def _one(asked: Asked, texts: tuple[str, ...], answer: Answer, place: int) -> None:
@@ -195,17 +197,18 @@ def _add(asked: Asked, texts: tuple[str, ...], names: Sequence[str], label: str,
     try:
         corrections.add(resources.settings(), names, texts, label, predicted, asked.title)
     except (OSError, AccessDenied) as error:
-        state.set_notice(f"The correction could not be kept: {plain(for_display(str(error)))}.")
+        state.set_notice(f"The correction could not be saved: {plain(for_display(str(error)))}.")
 
 
-def _remember(asked: Asked, texts: tuple[str, ...], said: str, share: float) -> None:
-    entry = {"Text": " / ".join(texts), "Model": asked.title, "Predicted": said, "Probability": share}
+def _remember(asked: Asked, texts: tuple[str, ...], predicted: str, share: float) -> None:
+    entry = {"Text": " / ".join(texts), "Model": asked.title, "Predicted": predicted, "Probability": share}
     held: list[dict[str, Any]] = state.widget("play_history") or []
     if entry not in held[:3]:
         state.remember("play_history", [entry, *held][:HISTORY])
 
 
 def history() -> None:
+    """A table of the session's earlier questions."""
     held = state.widget("play_history")
     if not held or len(held) < 2:
         return

@@ -1,4 +1,4 @@
-"""A file in, the same file with predictions out."""
+"""Predictions for a whole file: the same rows come back with classes and probabilities."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ LOOK = 20
 TYPES = {"csv": "text/csv", "parquet": "application/vnd.apache.parquet"}
 
 
-def show(asked: Sequence[Asked]) -> None:
-    """Choose the texts, predict them, take the file."""
+def render(asked: Sequence[Asked]) -> None:
+    """Choose the texts, start the prediction, download the result."""
     if not asked or not allowed("upload"):
         return
     model = asked[0]
@@ -65,8 +65,8 @@ def show(asked: Sequence[Asked]) -> None:
         at_once=False,
         button="Predict all",
         key="batch",
-        offer=f"**{counted(rows, 'text')} of {plain(prepared.title)}**, answered by {plain(model.title)} in the "
-        "background. Each row comes back as it was, with the class, its probability and that of every class.",
+        offer=f"**{counted(rows, 'text')} of {plain(prepared.title)}**, predicted by {plain(model.title)} in the "
+        "background. Each row is returned unchanged, with the predicted class and the probability of every class.",
     )
 
 
@@ -75,7 +75,7 @@ def _where(data: DataSpec) -> dict[str, Any]:
 
 
 def _source() -> DataSpec | None:
-    """An uploaded file, or the dataset that the Datasets page shows."""
+    """An uploaded file, or the dataset of the Datasets page; None until a file is uploaded."""
     here = state.data()
     chosen = st.segmented_control(
         "Texts from",
@@ -105,9 +105,9 @@ def _source() -> DataSpec | None:
 
 
 def _opened(data: DataSpec) -> Prepared | None:
-    found = find_prepared(data, resources.settings())
-    if found is not None:
-        return found
+    prepared = find_prepared(data, resources.settings())
+    if prepared is not None:
+        return prepared
     return dataset_import.opened_or_importing(data)
 
 
@@ -121,10 +121,10 @@ def _result(run: Run, path: Path, tree: dict[str, Any]) -> None:
     counts = pd.DataFrame({"Class": list(summary["counts"]), "Texts": list(summary["counts"].values())})
     with st.container(border=True, key="play_batch_result"):
         seconds = run.seconds or 0.0
-        said = f"**{counted(summary['rows'], 'row')}** in {seconds:,.0f} s"
+        summary_line = f"**{counted(summary['rows'], 'row')}** in {seconds:,.0f} s"
         if summary["empty"]:
-            said += f" · {counted(summary['empty'], 'row')} without text have no prediction"
-        st.markdown(said)
+            summary_line += f" · {counted(summary['empty'], 'row')} without text have no prediction"
+        st.markdown(summary_line)
         left, right = st.columns([1, 2], gap="medium")
         left.dataframe(
             counts,

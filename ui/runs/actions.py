@@ -1,4 +1,4 @@
-"""What a person can do with a run from any page: open, stop, change and run again, rename, delete."""
+"""The actions on runs that several pages offer: start, stop, resume, change and run again, rename, delete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ STOP_HELP = "Ends after the current step and keeps the model."
 
 
 def start_training(name: str, spec: RunSpec) -> str | None:
-    """Queue a training run and return its id; None, with the reason on the page, if it is refused."""
+    """Queue a training run and return its id; if it is refused, show the reason and return None."""
     try:
         run_id = resources.store().submit("train", name, spec.model_dump(mode="json"))
     except TunedeckError as error:
@@ -31,7 +31,7 @@ def start_training(name: str, spec: RunSpec) -> str | None:
 
 
 def stop(run_id: str) -> None:
-    """Ask a run to stop; one that has just ended by itself, or is gone, needs no asking."""
+    """Ask a run to stop; does nothing if it has just ended or been deleted."""
     try:
         resources.store().stop(run_id)
     except (WrongStatus, RunNotFound):
@@ -43,7 +43,7 @@ def stop(run_id: str) -> None:
 
 
 def resume(run_id: str) -> None:
-    """Go on from the last checkpoint; what keeps it from that is said on the page."""
+    """Resume a run from its last checkpoint; if that is refused, the page shows why."""
     try:
         resume_run(resources.store(), resources.settings(), run_id)
     except (AccessDenied, StoreError) as error:
@@ -57,7 +57,7 @@ def change_and_run_again(run: Run) -> None:
     try:
         state.set_draft(build(run.spec))
     except SpecError as error:
-        show_error(error, "The settings of this run are not valid any more")
+        show_error(error, "The settings of this run are no longer valid")
         return
     st.switch_page(pages.NEW_RUN)
 
@@ -77,16 +77,15 @@ def rename_dialog(run: Run) -> None:
 
 @st.dialog("Delete for good?", icon=":material/delete:")
 def delete_dialog(runs: Sequence[Run], leave: bool = False) -> None:
-    """Says what goes and how much room it frees. `leave`: go to the Runs page afterwards."""
+    """Asks before deleting; says what is deleted and how much space it frees. leave: go to the Runs page afterwards"""
     settings = resources.settings()
     freed = sum(results.folder_bytes(settings.run_dir(run.id)) for run in runs)
     named = "\n".join(f"- {plain(run.name)}" for run in runs[:8])
     more = f"\n- and {len(runs) - 8:,} more" if len(runs) > 8 else ""
     st.markdown(f"{named}{more}")
     if working := [run for run in runs if run.status in ACTIVE]:
-        st.warning(f"{counted(len(working), 'run')} of these still work; stop them first. They are left as they are.")
-    what = f"The model, its predictions, the curves and the log go with {'it' if len(runs) == 1 else 'them'}."
-    st.caption(f"{what} This frees {size(freed)}; it cannot be undone.")
+        st.warning(f"{counted(len(working), 'of these runs is', 'of these runs are')} still working and will be kept.")
+    st.caption(f"Models, predictions, curves and logs are deleted too. This frees {size(freed)} and cannot be undone.")
     with st.container(horizontal=True, horizontal_alignment="right"):
         if st.button("Keep", key="delete_no"):
             st.rerun()
@@ -99,7 +98,7 @@ def delete_dialog(runs: Sequence[Run], leave: bool = False) -> None:
 
 
 def _delete(runs: Sequence[Run]) -> bool:
-    """Whether all of them went; what would not go is said."""
+    """Delete runs; returns whether all were deleted, and shows an error for each that was not."""
     done = True
     for run in runs:
         try:

@@ -18,7 +18,8 @@ from ui.runs import results as run_results
 from ui.session import state
 
 
-def show(view: RunView, run: Run) -> None:
+def render(view: RunView, run: Run) -> None:
+    """The whole page below its header."""
     if not run.is_final:
         run_header.progress(view, run)
     elif run.status == "finished":
@@ -30,10 +31,10 @@ def show(view: RunView, run: Run) -> None:
 
 
 def _done(run: Run) -> None:
-    """That it is done, and the way to what came of it."""
+    """A message that the work is done, and a link to its result."""
     result = KINDS[run.kind].result if run.kind in KINDS else None
-    if result is None:  # of a later version
-        st.success("Done; its result is where it was asked for.", icon=":material/check:")
+    if result is None:  # a kind of a later version
+        st.success("Done; the result is on the page where you asked for it.", icon=":material/check:")
         return
     st.success(_sentence(run, result), icon=":material/check:")
     if not result.link:

@@ -1,4 +1,4 @@
-"""A result bundle that somebody sent, taken in."""
+"""Importing a result bundle."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from ui.session import resources, state
 
 
 def ask() -> None:
-    """A button with a place to put the file; what comes is opened at once."""
+    """A button with an upload field; an uploaded bundle is imported and opened at once."""
     with st.popover("Import a bundle", icon=":material/inventory_2:"):
-        st.markdown("A result bundle that somebody made on the Share page. It is checked, and shown read-only.")
+        st.markdown("A result bundle from somebody's Share page. It is checked and shown read-only.")
         file = st.file_uploader("Bundle", type=["zip"], key=state.upload_key("bundle"), label_visibility="collapsed")
         if file is None:
             return
@@ -22,7 +22,7 @@ def ask() -> None:
             with st.spinner("Checking the bundle"):
                 run = import_upload(file.name, file, resources.store(), resources.settings())
         except TunedeckError as error:
-            show_error(error, "This bundle was not taken in")
+            show_error(error, "This bundle was not imported")
             return
         finally:
             state.forget_upload(file)

@@ -26,14 +26,14 @@ ALT = {
 
 @dataclass(frozen=True)
 class Curves:
-    """The charts of one moment of a run. broken: the first step whose loss is not a number"""
+    """The charts of a run at one moment. broken: the first step whose loss is not finite, else None"""
 
     charts: dict[str, Drawing]
     broken: int | None
 
 
-def show(view: RunView, run: Run, report: Report | None) -> None:
-    """Loss beside the metrics, learning rate beside gradient norm. Keys and revision keep zoom while points come."""
+def render(view: RunView, run: Run, report: Report | None) -> None:
+    """Loss beside metrics, learning rate beside gradient norm. Keys and revision keep the zoom while points arrive."""
     if not view.points.get("loss") and not view.points.get("eval_loss"):
         if run.status == "running":
             st.skeleton(height=360)
@@ -42,8 +42,8 @@ def show(view: RunView, run: Run, report: Report | None) -> None:
     _beside(drawn, "loss", "metrics")
     if drawn.broken is not None and not _explained(view, run):
         st.warning(
-            f"The loss is not a number from step {drawn.broken:,}: training diverged there, and the curve has a gap. "
-            "A ten times smaller learning rate is the usual cure.",
+            f"The loss is not a number from step {drawn.broken:,} on: training diverged, and the curve has a gap. "
+            "A ten times smaller learning rate usually helps.",
             icon=":material/trending_up:",
         )
     _beside(drawn, "rate", "norm")
@@ -94,5 +94,5 @@ def _no_evaluation_yet(run: Run) -> str:
 
 
 def _explained(view: RunView, run: Run) -> bool:
-    """Whether the run itself has said that it diverged."""
+    """Whether a message of the run already says that it diverged."""
     return run.status == "failed" or any(event.payload.get("code") == "diverged" for event in view.events)

@@ -1,4 +1,4 @@
-"""The top of the Run page: name and actions, status, what is trained on what, progress, and how it feels."""
+"""The top of the Run page: name and actions, status, subject, progress and vitals."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ from ui.session import resources
 
 
 def title(run: Run) -> None:
-    """Name and actions; drawn once per full run of the page, so that an open menu or dialog stays open."""
+    """Name and actions; drawn only when the whole page runs, so that an open menu or dialog stays open."""
     st.page_link(pages.RUNS, label="All runs", icon=":material/arrow_back:")
     with st.container(horizontal=True, vertical_alignment="center", key="run_title"):
         st.title(plain(run.name), anchor=False, width="stretch")
         if resources.may("resume", run) and (step := resume_point(run, resources.settings())) is not None:
-            where = f"Goes on after step {step:,}, where the last checkpoint is, with the same settings."
+            where = f"Continues after step {step:,}, the last checkpoint, with the same settings."
             st.button(
                 "Resume",
                 icon=":material/resume:",
                 key="run_resume",
                 type="primary",
-                help=where if step else "Begins again with the same settings: there was no checkpoint yet.",
+                help=where if step else "Starts again with the same settings, because there is no checkpoint.",
                 on_click=run_actions.resume,
                 args=(run.id,),
             )
@@ -43,7 +43,7 @@ def title(run: Run) -> None:
                 "Imported · read-only",
                 icon=":material/inventory_2:",
                 color="violet",
-                help=f"It came in the bundle {plain(str(run.imported.get('from', '')))} and is shown as it was.",
+                help=f"It came in the bundle {plain(str(run.imported.get('from', '')))} and cannot be changed.",
             )
         again = (
             run.kind == "train"
@@ -74,7 +74,7 @@ def title(run: Run) -> None:
 
 
 def read_only(run: Run) -> None:
-    """Whose run this is, for somebody who may look at it alone."""
+    """A badge with the run's owner, for people who may only look at it."""
     mode = resources.installation().mode
     if run.imported is None and mode != "local" and not resources.may("delete", run):
         whose = f"run of {plain(run.owner)}" if mode == "team" else "shown to everybody"
@@ -82,7 +82,7 @@ def read_only(run: Run) -> None:
 
 
 def status_line(run: Run) -> None:
-    """Badge, what is trained on what, when; and the stop button while there is something to stop."""
+    """Status, subject and time; and the stop button while the run can be stopped."""
     with st.container(horizontal=True, vertical_alignment="center", key="run_status"):
         status_badge(run.status)
         st.markdown(f":gray[{subject(run)}]", width="stretch")
@@ -113,7 +113,7 @@ def subject(run: Run) -> str:
 
 
 def dataset_of(run: Run) -> str:
-    """The name of the dataset a run is about; of work that names none, its own name."""
+    """The name of a run's dataset; for work without one, the run's name."""
     data = KINDS[run.kind].data_of(run.spec) if run.kind in KINDS else None
     if data is None:
         return run.name
@@ -124,7 +124,7 @@ def dataset_of(run: Run) -> str:
 
 
 def progress(view: RunView, run: Run) -> None:
-    """The bar, with phase, step, epoch, elapsed and left; for a waiting run its place in the queue."""
+    """The progress bar with phase, step, epoch and times; for a waiting run its place in the queue."""
     if run.status == "queued":
         _waiting(run)
         return
@@ -143,7 +143,7 @@ def progress(view: RunView, run: Run) -> None:
 
 
 def vitals(view: RunView, run: Run) -> None:
-    """A few numbers on how it goes and what it takes from the machine."""
+    """The current loss, metric, speed and resource use."""
     main = str(run.spec.get("evaluation", {}).get("metric_for_best_model", "accuracy"))
     cards = [
         ("Training loss", number(view.last("loss"), 4), "The last point of the training curve. Lower is better."),
@@ -164,27 +164,24 @@ def _waiting(run: Run) -> None:
     place = queue.place_in_queue(resources.store(), run, one_at_a_time=demo)
     with st.container(border=True):
         if place.ahead:
-            st.markdown(f":material/schedule: **{counted(place.ahead, 'run')} {_is(place.ahead)} before this one.**")
+            ahead = counted(place.ahead, "run is", "runs are")
+            st.markdown(f":material/schedule: **{ahead} before this one.**")
         else:
             st.markdown(":material/schedule: **Next in line.**")
         if place.holders:
-            st.markdown("It starts by itself when this has ended:" if not place.ahead else "Working now:")
+            st.markdown("It starts by itself when this run has ended:" if not place.ahead else "Working now:")
             for holder in place.holders:
                 st.page_link(pages.RUN, label=plain(holder.name), query_params={"run": holder.id})
         if place.others:
-            st.markdown(f"{counted(place.others, 'run')} of others {_is(place.others)} at work.")
+            st.markdown(f"{counted(place.others, 'run of other people is', 'runs of other people are')} at work.")
         elif not place.ahead and not place.holders:
             st.markdown("It starts in a moment.")
-
-
-def _is(count: int) -> str:
-    return "is" if count == 1 else "are"
 
 
 def _share(run: Run) -> float:
     if run.total:
         return min(run.step / run.total, 1.0)
-    percent = re.search(r"(\d{1,3})\s?%", run.phase)  # a download, say, knows its own share
+    percent = re.search(r"(\d{1,3})\s?%", run.phase)  # a phase such as a download contains its own share
     return min(int(percent[1]), 100) / 100 if percent else 0.0
 
 

@@ -1,4 +1,4 @@
-"""What a run said: sentences for the person who watches, the log, and the settings it runs with."""
+"""A run's messages, its log and its settings."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from core.wording import sentence
 from ui.components.basics import for_display, plain
 from ui.session import resources
 
-SHOWN_LINES = 200
+MOST_LINES = 200
 
 
 def notices(view: RunView) -> None:
-    """Warnings stand out; what is normal but looks alarming, and what was decided, is told calmly."""
-    said = [e.payload for e in view.events if e.kind == "message"]
-    messages = list({m.get("text", ""): m for m in said}.values())  # a resumed run says some things twice
+    """The messages of a run: warnings stand out, notices and information are listed together."""
+    payloads = [e.payload for e in view.events if e.kind == "message"]
+    messages = list({m.get("text", ""): m for m in payloads}.values())  # a resumed run repeats some
     for message in messages:
         if message.get("level") == "warning":
             st.warning(plain(sentence(message["text"])), icon=":material/warning:")
@@ -35,7 +35,7 @@ def notices(view: RunView) -> None:
 
 
 def log(view: RunView, run: Run) -> None:
-    """The tail of the worker's output, searchable; the whole of it to download. Open stays open at each tick."""
+    """The end of the worker's output, searchable, and the whole as a download. It stays open at each tick."""
     part = st.expander("Log", icon=":material/terminal:", key="run_log", on_change="rerun")
     if not part.open:
         return
@@ -62,12 +62,12 @@ def log(view: RunView, run: Run) -> None:
                 )
         lines = [line for line in map(for_display, view.log) if (wanted or "").casefold() in line.casefold()]
         if not lines:
-            st.caption("No line has this." if wanted else "Nothing was written yet.")
+            st.caption("No line contains this." if wanted else "The log is still empty.")
             return
-        if len(lines) > SHOWN_LINES:
-            st.caption(f"The last {SHOWN_LINES} of {len(lines):,} lines; the download has everything.")
+        if len(lines) > MOST_LINES:
+            st.caption(f"The last {MOST_LINES} of {len(lines):,} lines; the download has everything.")
         with st.container(height=360, autoscroll=True, border=False):
-            st.code("\n".join(lines[-SHOWN_LINES:]), language=None, wrap_lines=True)
+            st.code("\n".join(lines[-MOST_LINES:]), language=None, wrap_lines=True)
 
 
 def _log(path: Path) -> bytes:
@@ -78,7 +78,7 @@ def _log(path: Path) -> bytes:
 
 
 def settings_of(run: Run) -> None:
-    """The spec the run was started with, whole, to read, copy and download."""
+    """The run's whole spec, to read, copy and download."""
     text = yaml.safe_dump(
         private.for_display(run.spec, resources.installation()), sort_keys=False, allow_unicode=True, width=100
     )

@@ -1,4 +1,4 @@
-"""The end of a run: how good the model is, where it errs, what to try next, and where it lies."""
+"""The results of a run: its scores, its mistakes, what to try next, and the model."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ SIDE_BY_SIDE = 7
 CLASS_COLUMNS = ["label", "f1", "precision", "recall", "support"]
 
 
-def show(run: Run) -> Report | None:
-    """All that is known once a run has ended; its report, if there is one."""
+def render(run: Run) -> Report | None:
+    """All results of a run that has ended. Returns its report, if there is one."""
     folder = resources.settings().run_dir(run.id)
     report = read_report(folder)
     ending(run)
@@ -41,30 +41,30 @@ def show(run: Run) -> Report | None:
 
 
 def ending(run: Run) -> None:
-    """For a run that did not finish: what happened, and what to do."""
+    """For a run that did not finish: the reason, and what to do."""
     if run.status in ("failed", "lost"):
         title = "This run failed" if run.status == "failed" else "This run was lost"
-        st.error(plain(sentence(run.error or "It ended without saying why; the log may say more.")), title=title)
+        st.error(plain(sentence(run.error or "It ended without an error message; look into the log.")), title=title)
         if run.detail:
-            with st.expander("The last lines it wrote", icon=":material/terminal:"):
+            with st.expander("The last lines of its log", icon=":material/terminal:"):
                 st.code(run.detail, language=None, wrap_lines=True)
         if resources.may("train"):
-            st.caption("“Change and run again” opens its settings, ready to be mended.")
+            st.caption("“Change and run again” opens its settings, so that you can correct them.")
     elif run.status == "stopped":
         so_far = f"Stopped after step {run.step:,} of {run.total:,}; the model so far was kept."
-        at = so_far if run.total else "Stopped before it began."
+        at = so_far if run.total else "Stopped before the first step."
         text = plain(sentence(run.error)) if run.error else at
         st.info(text, icon=":material/stop_circle:")
 
 
 def scores(report: Report) -> None:
-    """The metrics against always answering the most common class."""
+    """The metrics beside those of always predicting the most common class."""
     main, values = report.main_metric, report.metrics
     common, compared = plain(str(report.baseline.label)), report.baseline.metrics
     st.subheader("Results", anchor=False)
     st.markdown(
-        f"Judged on **{counted(report.examples, 'example')}** it was not trained on, "
-        f"against always answering “{common}”, the most common class."
+        f"Evaluated on **{counted(report.examples, 'example')}** that were not used for training, compared with "
+        f"always predicting “{common}”, the most common class."
     )
     names = [main, *(name for name in values if name not in (main, "loss"))]
     with st.grid(min(len(names), 3), min_column_width=150, key="run_scores"):
@@ -73,7 +73,7 @@ def scores(report: Report) -> None:
 
 
 def further(run: Run) -> None:
-    """What to do with the model next."""
+    """Buttons for what to do with the model next."""
     with st.container(horizontal=True, key="run_further"):
         judge = "Judge it in depth" if resources.may("work") else "Look at its evaluation"
         if st.button(judge, icon=":material/fact_check:", key="run_evaluate"):
@@ -87,7 +87,7 @@ def further(run: Run) -> None:
 
 
 def look_closer(run: Run) -> None:
-    """What came with a run in its bundle."""
+    """A button that opens the evaluation from a run's bundle."""
     if st.button("Look at its evaluation", icon=":material/fact_check:", key="run_evaluation"):
         st.switch_page(pages.EVALUATE, query_params={"run": run.id})
 
@@ -105,7 +105,7 @@ def _score(name: str, value: float | None, baseline: float | None, is_main: bool
 
 
 def by_class(report: Report) -> None:
-    """The confusion matrix beside the table of classes; above it where the classes are many."""
+    """The confusion matrix beside the table of classes, or above it if there are many classes."""
     labels, counts = report.labels, report.confusion
     left, right = st.columns(2, gap="medium") if len(labels) <= SIDE_BY_SIDE else (st.container(), st.container())
     with left:
@@ -139,10 +139,13 @@ def class_table(per_class: list[PerClass], key: str) -> None:
                 help="The balance of precision and recall.",
             ),
             "precision": st.column_config.NumberColumn(
-                "Precision", format="%.2f", width="small", help="Of what it calls this class, the share that is right."
+                "Precision", format="%.2f", width="small", help="The share of predictions of this class that are right."
             ),
             "recall": st.column_config.NumberColumn(
-                "Recall", format="%.2f", width="small", help="Of what is this class, the share that it finds."
+                "Recall",
+                format="%.2f",
+                width="small",
+                help="The share of this class's examples that are predicted as it.",
             ),
             "support": st.column_config.NumberColumn("Examples", format="localized", width="small"),
         },
@@ -158,13 +161,13 @@ def _mistakes(labels: list[str], counts: list[list[int]]) -> None:
         hide_index=True,
         column_config={
             "true": "True class",
-            "predicted": "Taken for",
+            "predicted": "Predicted class",
             "count": st.column_config.NumberColumn("Examples"),
             "share": st.column_config.NumberColumn("Of the class", format="percent"),
         },
         alt="The most frequent mistakes",
     )
-    st.caption(f"With {len(labels):,} classes a matrix would not be readable: these are the most frequent mistakes.")
+    st.caption(f"With {len(labels):,} classes a matrix would not be legible; these are the most frequent mistakes.")
 
 
 def advice(report: Report) -> None:
@@ -175,7 +178,7 @@ def advice(report: Report) -> None:
 
 
 def model(folder: Path) -> None:
-    """Where the model lies and how to load it."""
+    """The model's folder, its size, and code that loads it."""
     place = results.model_folder(folder)
     if place is None:
         return

@@ -1,4 +1,4 @@
-"""The list of runs as a table: what it shows of each, and what can be done with those chosen."""
+"""The list of runs as a table, and the actions on the selected ones."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ GROUPS = {
 
 
 def matching(runs: Sequence[Run], words: str, group: str | None) -> list[Run]:
-    """The runs of a group of statuses in which every word of the search occurs."""
+    """The runs with a status of this group that contain every word of the search."""
     wanted = words.casefold().split()
     return [
         run
@@ -38,10 +38,10 @@ def matching(runs: Sequence[Run], words: str, group: str | None) -> list[Run]:
 
 
 def table(runs: Sequence[Run]) -> list[Run]:
-    """Draw the table; the runs that are selected in it.
+    """Draw the table and return the selected runs.
 
-    A selection is by place. So the key changes with the order of runs, and the selection is carried over by id: a run
-    that comes in from elsewhere never slips under a selected one.
+    Streamlit keeps a selection by row number. So the key changes with the order of the runs, and the selection is
+    carried over by id: a new run never takes the place of a selected one.
     """
     ids = [run.id for run in runs]
     chosen = state.selected_runs()
@@ -64,7 +64,7 @@ def table(runs: Sequence[Run]) -> list[Run]:
 
 
 def actions(selected: Sequence[Run]) -> None:
-    """Buttons for what is selected; those that need a dialog ask the page for it."""
+    """Buttons for the selected runs; actions with a dialog leave it to the page."""
     one = selected[0] if len(selected) == 1 else None
     going = [run for run in selected if run.status in ("queued", "starting", "running")]
     going = [run for run in going if resources.may("stop", run)]
@@ -97,7 +97,7 @@ def actions(selected: Sequence[Run]) -> None:
 
 
 def _ask(dialog: str, runs: Sequence[Run]) -> None:
-    """Have the page open a dialog: one that a fragment opens would close at its next tick."""
+    """Let the page open a dialog; a fragment's own dialog would close at its next tick."""
     state.ask(dialog, [run.id for run in runs])
     st.rerun()
 

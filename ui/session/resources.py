@@ -36,9 +36,9 @@ def installation() -> Settings:
 
 def _take_token() -> None:
     """HF_TOKEN of the secrets into this process's environment, where the libraries and the workers look for it."""
-    found = st.secrets.get("HF_TOKEN")
-    if isinstance(found, str) and found.strip() and (os.environ.get("HF_TOKEN") or found).strip() == found.strip():
-        os.environ["HF_TOKEN"] = found.strip()
+    secret = st.secrets.get("HF_TOKEN")
+    if isinstance(secret, str) and secret.strip() and (os.environ.get("HF_TOKEN") or secret).strip() == secret.strip():
+        os.environ["HF_TOKEN"] = secret.strip()
 
 
 @st.cache_resource(show_spinner="Opening the results")

@@ -101,7 +101,7 @@ def _providers() -> list[str | None]:
 
 def _missing() -> list[str]:
     auth = _auth()
-    found = [key for key in KEYS if not auth.get(key)]
+    missing = [key for key in KEYS if not auth.get(key)]
     if _providers() == [None]:
-        found += [key for key in PROVIDER_KEYS if not auth.get(key)]
-    return found
+        missing += [key for key in PROVIDER_KEYS if not auth.get(key)]
+    return missing

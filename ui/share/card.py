@@ -1,4 +1,4 @@
-"""The model card: what a person adds to what the run knows, the text itself to edit, and how it will read."""
+"""The model card: fields for what the run does not know, the text to edit, and a preview."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ EDITOR_PX = 560
 FOLDED = re.compile(r"<details>\s*<summary>(.*?)</summary>|</details>")
 
 
-def show(run: Run) -> None:
+def render(run: Run) -> None:
+    """The whole part, for one training run."""
     folder = resources.settings().run_dir(run.id)
     keys = _Keys(run.id)
     if state.widget(keys.draft) is None:
@@ -29,16 +30,16 @@ def show(run: Run) -> None:
             show_error(error, "The settings of this run are not valid any more")
             return
     st.markdown(
-        "What the Hub shows beside a model and finds it by. It is filled from the run; add what only you know, and "
-        "change whatever you like before it goes out."
+        "The Hub shows this card beside the model and uses it for search. It is filled in from the run; add what only "
+        "you know, and change whatever you like before you push."
     )
     text = str(state.widget(keys.draft))
-    _fields(run, keys, _told(text))
+    _fields(run, keys, _metadata(text))
     problems = card.check_card(text, resources.settings())
     _actions(run, keys, text, problems)
     if problems:
-        show_error(SpecError(problems), "The Hub would not take this card")
-    elif not _told(text).get("license"):
+        show_error(SpecError(problems), "The Hub would not accept this card")
+    elif not _metadata(text).get("license"):
         st.caption(":material/info: It names no licence. Without one, nobody else may use the model.")
     state.begin_with(keys.text, text)
     edit, preview = st.tabs([":material/edit: Edit", ":material/preview: Preview"], key=f"share_card_tabs_{run.id}")
@@ -50,14 +51,14 @@ def show(run: Run) -> None:
             on_change=_keep,
             args=(keys,),
             max_chars=card.MOST_CHARACTERS,
-            help="Between the two lines --- stands the metadata, in YAML.",
+            help="The metadata is between the two lines ---, in YAML.",
         )
     with preview:
         _preview(text)
 
 
 class _Keys:
-    """What this part keeps of a run: the text as it stands, and the widgets' values."""
+    """The session keys of this part for one run: the current text and the widgets."""
 
     def __init__(self, run_id: str) -> None:
         self.draft, self.text = f"share_card_draft_{run_id}", f"share_card_text_{run_id}"
@@ -65,11 +66,11 @@ class _Keys:
         self.description, self.intended = f"share_card_description_{run_id}", f"share_card_intended_{run_id}"
 
 
-def _fields(run: Run, keys: _Keys, told: dict[str, object]) -> None:
-    """What a run does not know."""
+def _fields(run: Run, keys: _Keys, metadata: dict[str, object]) -> None:
+    """The fields for what a run does not know."""
     licences = [*hub_rules.COMMON_LICENCES, *sorted(hub_rules.LICENCES - set(hub_rules.COMMON_LICENCES))]
-    licence = told.get("license")
-    languages = [code for code in _listed(told.get("language")) if isinstance(code, str)]
+    licence = metadata.get("license")
+    languages = [code for code in _listed(metadata.get("language")) if isinstance(code, str)]
     with st.form(f"share_card_fields_{run.id}"):
         left, right = st.columns(2)
         with left:
@@ -104,7 +105,7 @@ def _fields(run: Run, keys: _Keys, told: dict[str, object]) -> None:
             icon=":material/edit_note:",
             on_click=_fill,
             args=(run, keys),
-            help="Makes the text below anew, from the run and these fields. What you changed in it by hand is lost.",
+            help="Writes the text below again, from the run and these fields. Your own changes to it are lost.",
         )
 
 
@@ -117,7 +118,7 @@ def _listed(value: object) -> list[object]:
     return value if isinstance(value, list) else [] if value is None else [value]
 
 
-def _told(text: str) -> dict[str, object]:
+def _metadata(text: str) -> dict[str, object]:
     try:
         return dict(hub_rules.metadata(text))
     except SpecError:
@@ -148,9 +149,9 @@ def _keep(keys: _Keys) -> None:
 
 
 def _preview(text: str) -> None:
-    """How the Hub will show it, as near as this page can."""
+    """The card approximately as the Hub will show it."""
     parts = hub_rules.divided(text)
-    told, body = _told(text), parts[1] if parts else text
+    metadata, body = _metadata(text), parts[1] if parts else text
     with st.container(horizontal=True, gap="small"):
         for field, icon in (
             ("license", "balance"),
@@ -159,7 +160,7 @@ def _preview(text: str) -> None:
             ("datasets", "database"),
             ("pipeline_tag", "sell"),
         ):
-            for value in _listed(told.get(field)):
+            for value in _listed(metadata.get(field)):
                 st.badge(plain(str(value)), icon=f":material/{icon}:", color="gray")
     with st.container(border=True, height=EDITOR_PX):
         st.markdown(FOLDED.sub(lambda match: f"**{match[1]}**" if match[1] else "", body))
@@ -194,10 +195,10 @@ def _actions(run: Run, keys: _Keys, text: str, problems: list[Problem]) -> None:
             on_click=_reset,
             args=(run, keys),
             disabled=not may,
-            help="Forgets the saved card and what you changed, and fills it from the run again.",
+            help="Discards the saved card and your changes, and fills it in from the run again.",
         )
         if text == saved:
-            st.badge("Saved: this goes out", icon=":material/check:", color="green")
+            st.badge("Saved: pushes use it", icon=":material/check:", color="green")
         elif saved is not None:
             st.badge("Changed since it was saved", icon=":material/edit:", color="orange")
 

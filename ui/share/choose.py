@@ -1,4 +1,4 @@
-"""Which run is shared: that of a link, or any that has ended with a model, or came in a bundle."""
+"""The run to share: from a link, else any run with a model or from a bundle."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ui.session import address, resources, state
 
 
 def shareable() -> list[Run]:
-    """The runs of which there is something to share, newest first."""
+    """The runs that have something to share, newest first."""
     imported = [run for run in resources.store().runs(kind="train") if run.imported is not None]
     return sorted([*judged.trained_models(), *imported], key=lambda run: -run.created)
 
 
 def run(runs: list[Run]) -> Run:
-    """One of `runs`, of which there is at least one; `?run=ID` says which."""
+    """The chosen run. runs: at least one; `?run=ID` preselects one"""
     named = {run.id: run for run in runs}
     linked = st.query_params.get("run", "")
     if linked in named and state.widget("share_linked") != linked:
@@ -30,12 +30,12 @@ def run(runs: list[Run]) -> Run:
     chosen = st.selectbox("Run", list(named), key="share_run", format_func=titles(runs).__getitem__)
     if linked != chosen and (state.widget("share_linked") != chosen or state.comes_with({"run": chosen})):
         address.show({"run": chosen})
-    state.remember("share_linked", chosen)  # what the page wrote is no link that somebody followed
+    state.remember("share_linked", chosen)  # the page's own address is not a link that somebody followed
     return named[chosen]
 
 
 def titles(runs: list[Run]) -> dict[str, str]:
-    """Id -> name and time, with the id where both are another's too: a select box tells options apart by their text."""
+    """Id -> name and time, with the id if two are equal: a select box identifies options by their text."""
     titles = {run.id: f"{run.name} · {clock(run.created)}" for run in runs}
     counts = Counter(titles.values())
     return {key: title if counts[title] == 1 else f"{title} · {key}" for key, title in titles.items()}

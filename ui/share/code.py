@@ -22,7 +22,8 @@ KIND = "code"
 HEIGHT = 640
 
 
-def show(run: Run) -> None:
+def render(run: Run) -> None:
+    """The whole part, for one training run."""
     try:
         facts = facts_of(run, resources.settings())
     except TunedeckError as error:
@@ -30,8 +31,8 @@ def show(run: Run) -> None:
         return
     whole = script(facts)
     st.markdown(
-        "This run as a script of its own, in the style of the Transformers tutorial: it needs the libraries, and "
-        "nothing of Tunedeck."
+        "This run as a standalone script, in the style of the Transformers tutorial. It needs the libraries, but not "
+        "Tunedeck."
     )
     with st.container(horizontal=True, vertical_alignment="center", key="code_downloads"):
         st.download_button(
@@ -66,8 +67,8 @@ def show(run: Run) -> None:
             "whole": f"Whole script ({len(whole.splitlines())})",
         }.__getitem__,
     )
-    shown = whole if chosen == "whole" else main_part(facts)
-    st.code(shown, language="python", line_numbers=chosen == "whole", height=HEIGHT, wrap_lines=False)
+    text = whole if chosen == "whole" else main_part(facts)
+    st.code(text, language="python", line_numbers=chosen == "whole", height=HEIGHT, wrap_lines=False)
     if chosen != "whole":
         st.caption("The whole script has the imports besides, and what makes it repeat this run exactly.")
     with_examples(run, facts)
@@ -75,27 +76,27 @@ def show(run: Run) -> None:
 
 def _promise(facts: Facts) -> str:
     if facts.spec.engine == "keras":
-        return "It comes to the run's figures to about a thousandth."
+        return "It reproduces the run's figures to about a thousandth."
     if facts.exact:
-        return "On a CPU, with the same versions, it comes to exactly the same figures as the run."
-    return "This run did not compute on a plain CPU, so the script comes to about the same figures, not to each digit."
+        return "On a CPU, with the same versions, it reproduces the run's figures exactly."
+    return "This run did not compute on a plain CPU, so the script reproduces its figures approximately."
 
 
 def with_examples(run: Run, facts: Facts) -> None:
-    """The zip with everything that it takes to run the script, made in the background."""
+    """The zip with everything that the script needs, made in the background."""
     st.subheader("Everything in one zip", anchor=False)
     everybodys = texts_are_public(facts.spec)
     texts = st.toggle(
-        "Put the examples in",
+        "Include the examples",
         value=everybodys,
         key=f"code_texts_{run.id}",
-        help="The texts and labels that the run was trained and judged on. Whoever gets the zip can read them.",
+        help="The texts and labels for training and evaluation. Everybody who gets the zip can read them.",
     )
     if texts and not everybodys:
         st.warning("These are your own data: pass the zip on only to those who may read them.", icon=":material/lock:")
     spec = CodeSpec(run=run.id, attempt=run.attempt, with_texts=texts).model_dump(mode="json")
-    made = light_run.latest(KIND, spec)
-    path = _file(made) if made is not None and made.status == "finished" else None
+    latest = light_run.latest(KIND, spec)
+    path = _file(latest) if latest is not None and latest.status == "finished" else None
     if path is None:
         what = "the examples" if texts else "a note on which files to put beside it"
         light_run.work_on(
@@ -121,11 +122,11 @@ def with_examples(run: Run, facts: Facts) -> None:
             on_click="ignore",
         )
     if facts.local:
-        st.caption(f"The base model {plain(facts.spec.model.name)} is not in it: it goes to {plain(facts.base)}.")
+        st.caption(f"The base model {plain(facts.spec.model.name)} is not included; put it into {plain(facts.base)}.")
 
 
-def _file(made: Run) -> Path | None:
-    path = resources.settings().run_dir(made.id) / str(made.summary.get("file", ""))
+def _file(run: Run) -> Path | None:
+    path = resources.settings().run_dir(run.id) / str(run.summary.get("file", ""))
     return path if path.is_file() else None
 
 

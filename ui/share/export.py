@@ -1,4 +1,4 @@
-"""The model itself, to take away: three forms, each made in the background and held against torch."""
+"""The model itself, to download: three forms, each made in the background and compared with torch."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LARGE = 1_000_000_000  # bytes; Streamlit holds what it sends in memory
 
 
 class Form(NamedTuple):
-    """name: as ExportSpec has it; purpose: for whom it is; takes: what making it takes"""
+    """One form of export. name: the value of `ExportSpec.form`; purpose: its use; takes: how it is made, how long"""
 
     name: str
     title: str
@@ -51,20 +51,18 @@ FORMS = (
         "keras",
         "Keras",
         ":material/layers:",
-        "For TensorFlow: the `.keras` file that this training left, with its tokenizer.",
+        "For TensorFlow: the `.keras` file of this training, with its tokenizer.",
         "Compared with torch on the run's evaluation examples, in half a minute or so.",
     ),
 )
 
 
-def show(run: Run) -> None:
-    """Cards, one per form; the Keras file only of a run that Keras trained."""
+def render(run: Run) -> None:
+    """One card per form; the Keras form only for a run that Keras trained."""
     folder = resources.settings().run_dir(run.id)
     weights = results.folder_bytes(folder / "model")
     has_keras = exports.keras_file(folder) is not None
-    st.caption(
-        f"The model takes {size(weights)}. What is made here holds no path, no secret and no code of a stranger."
-    )
+    st.caption(f"The model has {size(weights)}. The files made here contain no path, no secret and no foreign code.")
     with st.grid(len(FORMS) if has_keras else 2, min_column_width=300, key="share_export"):
         for form in FORMS:
             if form.name != "keras" or has_keras:
@@ -78,13 +76,13 @@ def _card(form: Form, subject: Subject, trained: Run) -> None:
     int8 = form.name == "onnx" and st.toggle(
         "8-bit weights",
         key="share_export_int8",
-        help="A quarter of the size, often faster on a CPU. What it costs in accuracy is measured.",
+        help="A quarter of the size, often faster on a CPU. The cost in accuracy is measured.",
     )
     spec = build({"model": subject.model_dump(), "form": form.name, "int8": int8}, ExportSpec).model_dump(mode="json")
-    made = light_run.latest(exports.KIND, spec)
-    path = exports.zip_of(made, resources.settings()) if made is not None and made.status == "finished" else None
+    latest = light_run.latest(exports.KIND, spec)
+    path = exports.zip_of(latest, resources.settings()) if latest is not None and latest.status == "finished" else None
     title = f"Making the {form.title} zip{' with 8-bit weights' if int8 else ''}"
-    if made is None or path is None:
+    if latest is None or path is None:
         light_run.work_on(
             exports.KIND,
             title,
@@ -95,7 +93,7 @@ def _card(form: Form, subject: Subject, trained: Run) -> None:
             key=f"{form.name}_{int8}",
         )
         return
-    _result(form, made, path, trained)
+    _result(form, latest, path, trained)
     with st.container(horizontal=True, vertical_alignment="center"):
         _download(form, path)
         st.button(
@@ -107,19 +105,19 @@ def _card(form: Form, subject: Subject, trained: Run) -> None:
         )
 
 
-def _result(form: Form, made: Run, path: Path, trained: Run) -> None:
-    summary = made.summary
-    if told := summary.get("against_torch"):
-        st.markdown(f":material/check: {agreement(form.title, told)}")
-    if told := summary.get("int8"):
-        st.markdown(f":material/compress: {cost(told)}")
-    if told := summary.get("speed"):
-        st.caption(speed(told))
+def _result(form: Form, latest: Run, path: Path, trained: Run) -> None:
+    summary = latest.summary
+    if result := summary.get("against_torch"):
+        st.markdown(f":material/check: {agreement(form.title, result)}")
+    if result := summary.get("int8"):
+        st.markdown(f":material/compress: {cost(result)}")
+    if result := summary.get("speed"):
+        st.caption(speed(result))
     now = results.read_temperature(resources.settings().run_dir(trained.id) / "model")
     if abs(summary.get("temperature", 1.0) - now) > 1e-6:
         st.warning("The model's temperature has changed since; make it again.", icon=":material/update:")
     if path.stat().st_size > LARGE and resources.settings().mode == "local":
-        st.caption(f"It is large; you may rather copy it from {code(str(path))}.")
+        st.caption(f"The file is large; you can also copy it from {code(str(path))}.")
 
 
 def _download(form: Form, path: Path) -> None:
@@ -135,26 +133,26 @@ def _download(form: Form, path: Path) -> None:
     )
 
 
-def agreement(title: str, told: dict[str, Any]) -> str:
-    """ "ONNX agrees with torch on 500 of 500 evaluation examples; the greatest difference is 2e-6"."""
+def agreement(title: str, check: dict[str, Any]) -> str:
+    """ "ONNX agrees with torch on 500 of 500 texts …; no probability differs by more than 2e-6"."""
     return (
-        f"**{title} agrees with torch** on {told['same_class']:,} of {counted(told['texts'], 'text')} "
-        f"({plain(told['of'])}); no probability differs by more than {number(told['max_difference'], 1)}."
+        f"**{title} agrees with torch** on {check['same_class']:,} of {counted(check['texts'], 'text')} "
+        f"({plain(check['of'])}); no probability differs by more than {number(check['max_difference'], 1)}."
     )
 
 
-def cost(told: dict[str, Any]) -> str:
-    """What weights of 8 bits save and cost."""
-    share = f"**8-bit weights: {told['bytes'] / told['fp32_bytes']:.0%} of the size**"
-    same = f"the same class for {told['same_class']:,} of {counted(told['texts'], 'text')}"
-    if not told.get("metrics"):
+def cost(int8: dict[str, Any]) -> str:
+    """The size and the cost in accuracy of 8-bit weights."""
+    share = f"**8-bit weights: {int8['bytes'] / int8['fp32_bytes']:.0%} of the size**"
+    same = f"the same class for {int8['same_class']:,} of {counted(int8['texts'], 'text')}"
+    if not int8.get("metrics"):
         return f"{share}, {same}; without labels the cost in accuracy is not known."
     parts = [
         f"{metric_title(name)} {points(m['difference']['value'])} points "
         f"({points(m['difference']['low'])} to {points(m['difference']['high'])})"
-        for name, m in told["metrics"].items()
+        for name, m in int8["metrics"].items()
     ]
-    return f"{share}, {same}. {'; '.join(parts)}, on {plain(told['of'])}; in brackets the 95% interval."
+    return f"{share}, {same}. {'; '.join(parts)}, on {plain(int8['of'])}; in brackets the 95% interval."
 
 
 def points(value: float) -> str:
@@ -163,7 +161,7 @@ def points(value: float) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 
-def speed(told: dict[str, Any]) -> str:
+def speed(measured: dict[str, Any]) -> str:
     names = {"onnx": "ONNX", "int8": "ONNX with 8-bit weights"}
-    parts = [f"{title} about {told[name]:.1f} times" for name, title in names.items() if name in told]
-    return f"Texts per second on this machine's CPU, {told['batch']} at a time, against torch: {', '.join(parts)}."
+    parts = [f"{title} about {measured[name]:.1f} times" for name, title in names.items() if name in measured]
+    return f"Texts per second on this machine's CPU, {measured['batch']} at a time, against torch: {', '.join(parts)}."

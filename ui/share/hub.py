@@ -1,4 +1,4 @@
-"""Push to the Hub: who you are there, what goes out under which name, who may see it, and what came of it."""
+"""Push to the Hub: the account, the files and their repository, who may see it, and the result."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ PUSHES_LOOKED_AT = 500
 WHAT = {"model": ":material/deployed_code: Model", "dataset": ":material/table_rows: Dataset"}
 
 
-def show(run: Run) -> None:
+def render(run: Run) -> None:
     """The whole part, for one training run."""
     st.markdown(
         f"Your model as a repository on {plain(site())}: weights as safetensors, tokenizer and card. Or the dataset "
-        "that it was trained on. Only you see it until you say otherwise."
+        "that it was trained on. Only you can see it, unless you make it public."
     )
     if not _can_ask():
         return
@@ -49,11 +49,10 @@ def show(run: Run) -> None:
 
 
 def _can_ask() -> bool:
-    """Whether there is a token and the Hub may be asked at all; if not, the page says what to do."""
+    """Whether there is a token and the Hub may be asked; if not, the page says what to do."""
     if is_offline():
         st.info(
-            f"Tunedeck works offline: {code('HF_HUB_OFFLINE')} is set where it was started. Unset it and start "
-            "Tunedeck again to push.",
+            f"Tunedeck works offline, because {code('HF_HUB_OFFLINE')} is set. Unset it and restart Tunedeck to push.",
             icon=":material/cloud_off:",
         )
         return False
@@ -66,23 +65,23 @@ def _can_ask() -> bool:
     with st.container(border=True, key="hub_no_token"):
         st.markdown("**:material/key: A token of yours is needed**")
         st.markdown(
-            f"1. Make one with the right to **write** in [your settings there]({endpoint()}/settings/tokens).\n"
-            "2. Give it to Tunedeck in one of three ways, on the machine where it runs, and start it again:\n"
+            f"1. Create one with **write** access in [your settings there]({endpoint()}/settings/tokens).\n"
+            "2. Give it to Tunedeck in one of three ways, on the machine where it runs, and restart it:\n"
             "   - sign in once with `hf auth login`\n"
             "   - set the variable `HF_TOKEN`\n"
             '   - write `HF_TOKEN = "hf_…"` into `.streamlit/secrets.toml`'
         )
-        st.caption("Tunedeck reads it from there and writes it nowhere; it is in no run, log or file.")
+        st.caption("Tunedeck only reads it; it never appears in a run, log or file.")
     return False
 
 
 def _pushes(run: Run) -> list[Run]:
-    """What was pushed of this run, or is being, the newest first."""
+    """The pushes of this run, also unfinished ones, the newest first."""
     return [r for r in resources.store().runs(kind=KIND, limit=PUSHES_LOOKED_AT) if r.spec.get("run") == run.id]
 
 
 def _outcome(push: Run) -> None:
-    """What came of the last push."""
+    """The result of the last push."""
     summary = push.summary
     if not summary.get("commit"):
         light_run.show_failure(push, push.name)
@@ -94,9 +93,11 @@ def _outcome(push: Run) -> None:
                 st.badge("Private", icon=":material/lock:", color="gray")
             else:
                 st.badge("Public", icon=":material/public:", color="orange")
-        told = f"{counted(summary['files'], 'file')}, {size(summary['bytes'])}"
+        files_sent = f"{counted(summary['files'], 'file')}, {size(summary['bytes'])}"
         sent = "nothing new had to be sent" if not summary["sent"] else f"{size(summary['sent'])} sent"
-        st.caption(f"{told}; {sent} · {clock(push.ended or push.created)} · commit {code(str(summary['commit'])[:7])}")
+        st.caption(
+            f"{files_sent}; {sent} · {clock(push.ended or push.created)} · commit {code(str(summary['commit'])[:7])}"
+        )
         st.link_button(
             "Open it on the Hub", str(summary["url"]), icon=":material/open_in_new:", type="primary", width="content"
         )
@@ -105,8 +106,8 @@ def _outcome(push: Run) -> None:
 def _form(run: Run, account: Account, pushes: list[Run]) -> None:
     if not account.may_write:
         st.warning(
-            f"The token of {plain(account.name)} may only read. Make one that may write at "
-            f"{plain(endpoint())}/settings/tokens and put it in its place.",
+            f"The token of {plain(account.name)} is read-only. Replace it with one that has write access, from "
+            f"{plain(endpoint())}/settings/tokens.",
             icon=":material/key_off:",
         )
         return
@@ -130,11 +131,11 @@ def _form(run: Run, account: Account, pushes: list[Run]) -> None:
         "Private",
         value=bool(last.spec["private"]) if last else True,
         key=f"hub_private_{run.id}_{what}",
-        help="Only you, and those whom you let in, see the repository and can load from it. You can open it later in "
-        "its settings on the Hub.",
+        help="Only you and the people whom you admit can see the repository and load from it. You can make it public "
+        "later, in its settings on the Hub.",
     )
     if not private:
-        st.caption(":material/public: Everybody will see it and can load from it.")
+        st.caption(":material/public: Everybody can see it and load from it.")
     tree: dict[str, Any] = {"run": run.id, "attempt": run.attempt, "what": what, "repo_id": repo_id}
     if what == "model":
         ready = _model(run)
@@ -152,12 +153,12 @@ def _form(run: Run, account: Account, pushes: list[Run]) -> None:
         disabled=not ready,
         on_click=_push,
         args=(run, tree | more | {"private": private, "update": update}),
-        help="What has not changed is not sent again." if again else None,
+        help="Unchanged files are not sent again." if again else None,
     )
 
 
 def _name(usual: str, account: Account, key: str) -> str:
-    """owner/name as the fields say, which begin with `usual`."""
+    """The repository as owner/name, from two fields. usual: their initial value"""
     owner, _, name = usual.partition("/")
     left, right = st.columns([1, 2], vertical_alignment="bottom")
     owners = list(account.namespaces)
@@ -167,30 +168,28 @@ def _name(usual: str, account: Account, key: str) -> str:
 
 
 def _model(run: Run) -> bool:
-    """The files that go out; False if there are none to push."""
+    """Show the files to push; False if there are none."""
     folder = results.model_folder(resources.settings().run_dir(run.id))
     try:
         if folder is None:
-            raise ModelError("this run has no model any more")
+            raise ModelError("the model of this run is gone; resume the run or train again")
         sizes = model_files.sizes(folder)
     except (TunedeckError, OSError) as error:
         show_error(error if isinstance(error, TunedeckError) else ModelError("the model's files cannot be read"))
         return False
-    _files(
-        {**sizes, model_files.CARD: None}, "Nothing else: no optimizer, no checkpoint, no log, no path of this machine."
-    )
+    _files({**sizes, model_files.CARD: None}, "Nothing else: no optimizer, no checkpoint, no log, no local path.")
     return True
 
 
 def _files(sizes: Mapping[str, int | None], caption: str) -> None:
     rows = [(name, "made from the card" if count is None else size(count)) for name, count in sizes.items()]
-    st.markdown("**What goes out**")
+    st.markdown("**Files to push**")
     st.dataframe(
         pd.DataFrame(rows, columns=["File", "Size"]),
         hide_index=True,
         height="content",
         key="hub_files",
-        alt="The files that go out",
+        alt="The files to push",
     )
     st.caption(caption)
 
@@ -203,15 +202,15 @@ def _more(open_it: bool) -> dict[str, Any]:
             "Commit message", key="hub_message", placeholder="Upload with Tunedeck", max_chars=200
         )
         update = st.checkbox(
-            "Replace what a repository of this name holds",
+            "Replace the files of an existing repository",
             key="hub_update",
-            help="Without it, a push stops where there is something already. Earlier versions stay in its history.",
+            help="Without it, a push to an existing repository is refused. Earlier versions stay in its history.",
         )
     return {"branch": branch.strip() or None, "message": message, "update": update}
 
 
 def _push(run: Run, tree: dict[str, Any]) -> None:
-    """Start it, unless the form says something that cannot be: the page then says what."""
+    """Start the push; if the form has invalid values, the page shows which."""
     try:
         spec: PushSpec = build(tree, PushSpec)
     except SpecError as error:

@@ -1,4 +1,4 @@
-"""Whose Hub token this installation has. The token itself stays in the environment: no page or cache holds it."""
+"""The Hub account of this installation's token. The token stays in the environment; no page or cache holds it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from core.hub.errors import token
 from core.sharing.hub.hub_account import Account, Lookup
 from ui.components.basics import show_error
 
-QUICK_S = 0.4  # how long a page waits for the Hub before it shows that it waits
+QUICK_S = 0.4  # how long a page waits silently for the Hub
 ASK_EVERY_S = 1.0
-KEPT_S = 600  # the Hub wants to be asked this seldom
+KEPT_S = 600  # the Hub limits how often it may be asked
 
 
 def has_token() -> bool:
-    """Raises HubError for one that cannot be sent."""
+    """Whether there is a token. Raises HubError for a malformed one."""
     return token() is not None
 
 
 def account() -> Account | None:
-    """Who this is at the Hub; None while that is being asked, or where it cannot be told: the page says so."""
+    """The account; None while the Hub is being asked or cannot answer, which the page shows."""
     lookup = _lookup(_digest())
     lookup.wait(QUICK_S)
     if lookup.pending:
@@ -30,7 +30,7 @@ def account() -> Account | None:
         return None
     if lookup.account is None:
         show_error(
-            lookup.error or HubError("The Hub did not say whose token this is"), "The Hub does not answer as it should"
+            lookup.error or HubError("The Hub gave no account for this token"), "The Hub did not name an account"
         )
         st.button("Ask again", icon=":material/refresh:", key="hub_ask_again", on_click=_forget)
     return lookup.account
@@ -49,7 +49,7 @@ def _lookup(digest: str) -> Lookup:
 
 
 def _digest() -> str:
-    """Tells one token from another, and cannot be turned back into either."""
+    """Identifies the token and cannot be turned back into it."""
     return hashlib.sha256((token() or "").encode()).hexdigest()[:16]
 
 

@@ -1,4 +1,4 @@
-"""The dataset part of a push: which splits and columns, under which licence, and that their texts may go out."""
+"""The dataset part of a push: splits, columns, licence, and the consent that the texts may be published."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LICENCES = ("", "mit", "apache-2.0", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc
 
 
 def choose(trained: DataSpec) -> dict[str, Any] | None:
-    """The fields of a PushSpec for the dataset of a run; None while something is missing, which the page says."""
+    """The fields of a PushSpec for a run's dataset; None while something is missing, which the page shows."""
     data = _which(trained)
     prepared = dataset_import.opened_or_importing(data)
     if prepared is None:
@@ -36,7 +36,7 @@ def choose(trained: DataSpec) -> dict[str, Any] | None:
         names,
         [name for name in usual if name in names],
         key=f"hub_columns_{key}",
-        help="Only these go out. What else is in the file, such as names or addresses, stays here.",
+        help="Only these are pushed. Other columns, such as names or addresses, stay here.",
     )
     left, right = st.columns(2)
     licence = left.selectbox(
@@ -45,15 +45,15 @@ def choose(trained: DataSpec) -> dict[str, Any] | None:
         key="hub_licence",
         accept_new_options=True,
         format_func=lambda name: name or "None given",
-        help="What others may do with it. Not yours? Take the source's.",
+        help="What others may do with the dataset. If it is not yours, choose the licence of its source.",
     )
     language = right.text_input(
         "Language", key="hub_language", placeholder="en", max_chars=60, help="A code, such as en."
     )
     rows = sum(prepared.splits[name].rows for name in splits)
     may = st.checkbox(
-        f"I may publish these {counted(rows, 'text')}: they are mine, or their licence allows it, and nobody's private "
-        "matters are in them.",
+        f"I may publish these {counted(rows, 'text')}: they are mine or their licence allows it, and they contain "
+        "nobody's private matters.",
         key=f"hub_may_{key}",
     )
     if not splits or not columns or not may:
@@ -71,29 +71,31 @@ def choose(trained: DataSpec) -> dict[str, Any] | None:
 
 
 def _which(trained: DataSpec) -> DataSpec:
-    """The run's dataset, or the one that the Datasets page shows if that is another."""
-    shown = state.data()
-    if selection.same_source(trained, shown):
+    """The run's dataset, or the one on the Datasets page if that is another."""
+    open_data = state.data()
+    if selection.same_source(trained, open_data):
         return trained
     titles = {
         "run": f"The run's: {plain(dataset_name(trained))}",
-        "shown": f"The Datasets page's: {plain(dataset_name(shown))}",
+        "shown": f"The Datasets page's: {plain(dataset_name(open_data))}",
     }
     chosen = st.segmented_control(
         "Dataset", list(titles), default="run", required=True, key="hub_data", format_func=titles.__getitem__
     )
-    return trained if chosen == "run" else shown
+    return trained if chosen == "run" else open_data
 
 
 def _splits(prepared: Prepared, aside: set[str], key: str) -> tuple[list[str], bool]:
-    """The chosen splits, and whether a final test may be among them."""
+    """The chosen splits, and whether final tests may be among them."""
     names = [name for name, part in prepared.splits.items() if part.rows]
     final = False
     if kept := [name for name in names if name in aside]:
-        what = "is set aside as a final test and stays" if len(kept) == 1 else "are set aside as final tests and stay"
+        aside_names = listed([plain(name) for name in kept])
         st.info(
-            f"{listed([plain(name) for name in kept])} {what} here: a test that anybody can read, and train on, tests "
-            "nothing any more.",
+            f"{aside_names} is set aside as a final test and is not pushed: once public, it may become training data."
+            if len(kept) == 1
+            else f"{aside_names} are set aside as final tests and are not pushed: once public, they may become "
+            "training data.",
             icon=":material/lock:",
         )
         final = st.checkbox("Push final tests too", key=f"hub_final_{key}")

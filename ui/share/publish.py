@@ -1,4 +1,4 @@
-"""A site for others: a folder to deploy that shows the results of chosen runs."""
+"""A site with results: a folder to deploy that shows chosen runs to others."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ COSTS = {
 }
 
 
-def show(run: Run) -> None:
-    """`run` is among the runs from the start."""
+def render(run: Run) -> None:
+    """The whole part. run: preselected among the runs to publish"""
     st.markdown(
         "**A site that shows these results to anybody with the link**, on Streamlit Community Cloud or any server. You "
         "get a folder with the app, the bundles of the runs, and a README that says how to put it online."
@@ -46,23 +46,23 @@ def show(run: Run) -> None:
     try:
         open_texts = all(texts_are_public(build(named[key].spec, RunSpec)) for key in chosen)
     except SpecError as error:
-        show_error(error, "The settings of a run are not valid any more")
+        show_error(error, "The settings of a run are no longer valid")
         return
     texts = right.toggle(
-        "With the texts of the judged examples",
+        "With the texts of the evaluated examples",
         open_texts,
         key=f"publish_texts_{'-'.join(chosen)}",
-        help="So that visitors can read mistakes. Leave it off if the texts are not yours to give away.",
+        help="Visitors can then read the mistakes. Leave it off if you may not publish the texts.",
     )
     if not chosen:
         st.caption("Choose at least one run.")
         return
-    _said([named[key] for key in chosen])
+    _contents([named[key] for key in chosen])
     wanted: PublishSpec = build({"runs": tuple(chosen), "texts": texts, "mode": mode}, PublishSpec)
     spec = wanted.model_dump(mode="json")
-    made = light_run.latest("publish", spec)
-    path = resources.settings().run_dir(made.id) / publish.NAME if made is not None else None
-    if made is None or made.status != "finished" or path is None or not path.is_file():
+    latest = light_run.latest("publish", spec)
+    path = resources.settings().run_dir(latest.id) / publish.NAME if latest is not None else None
+    if latest is None or latest.status != "finished" or path is None or not path.is_file():
         light_run.work_on(
             "publish",
             TITLE,
@@ -86,7 +86,11 @@ def show(run: Run) -> None:
         )
         st.markdown(f":gray[{size(path.stat().st_size)} · {counted(len(chosen), 'run')} · {MODES[str(mode)].lower()}]")
         st.button(
-            "Make it anew", key="publish_anew", type="tertiary", on_click=light_run.start, args=("publish", TITLE, spec)
+            "Make it again",
+            key="publish_anew",
+            type="tertiary",
+            on_click=light_run.start,
+            args=("publish", TITLE, spec),
         )
     st.markdown(
         "1. Unpack it and look at it: `pip install -r requirements.txt`, `streamlit run streamlit_app.py`.\n"
@@ -95,12 +99,12 @@ def show(run: Run) -> None:
     )
 
 
-def _said(runs: list[Run]) -> None:
-    """What of these runs goes along."""
+def _contents(runs: list[Run]) -> None:
+    """What the site contains of each run."""
     store = resources.store()
     for run in runs:
         related = bundle.related(run, store)
         judged, compared = (sum(r.kind == kind for r in related) for kind in ("evaluate", "compare"))
         what = [counted(judged, "evaluation")] + ([counted(compared, "comparison")] if compared else [])
-        lack = "" if judged else " Judge it on the Evaluate page first, and visitors see more than its curves."
+        lack = "" if judged else " Evaluate it on the Evaluate page first, so that visitors see more than its curves."
         st.caption(f":material/inventory_2: {plain(run.name)}: {' and '.join(what)}.{lack}")

@@ -1,4 +1,4 @@
-"""The report of a run, to look at and to take: one HTML file that opens anywhere, or Markdown."""
+"""The report of a run, to view and download: one HTML file that opens anywhere, or Markdown."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ from ui.session import resources
 PREVIEW_PX = 760
 
 
-def show(run: Run) -> None:
+def render(run: Run) -> None:
+    """The whole part, for one training run."""
     try:
         spec = cast(RunSpec, build(run.spec))
     except SpecError as error:
         show_error(error, "The settings of this run are not valid any more")
         return
     st.markdown(
-        "What was done, on what, how good it is, where it fails, and how to load it. The HTML file has its charts "
-        "inside, opens without a network, and prints well."
+        "What was trained on which data, how good the model is, where it fails, and how to load it. The HTML file "
+        "includes its charts, opens without a network, and prints well."
     )
     _hint(run)
     public = texts_are_public(spec)
@@ -37,17 +38,17 @@ def show(run: Run) -> None:
         "With texts of the data",
         public,
         key=f"share_report_texts_{run.id}",
-        help="The surest mistakes with their texts, and groups named by values of columns. Off for a file of yours "
-        "unless you turn it on: whoever gets the report can read them.",
+        help="The most confident mistakes with their texts, and groups named by column values. It is off for your own "
+        "file, because everybody who gets the report can read them.",
     )
     if with_texts and not public:
         st.caption(":material/visibility: Texts and values of your file will be in the report.")
-    made = partial(_made, resources.store(), resources.settings(), run, with_texts)
+    content = partial(_content, resources.store(), resources.settings(), run, with_texts)
     name = partial(report.file_name, run.name, run.id)
     with st.container(horizontal=True, key="share_report_downloads"):
         st.download_button(
             "Download HTML",
-            partial(_html, made),
+            partial(_html, content),
             name(".html"),
             "text/html",
             key="share_report_html",
@@ -57,7 +58,7 @@ def show(run: Run) -> None:
         )
         st.download_button(
             "Download Markdown",
-            partial(_markdown, made),
+            partial(_markdown, content),
             name(".md"),
             "text/markdown",
             key="share_report_md",
@@ -66,11 +67,11 @@ def show(run: Run) -> None:
         )
     if st.toggle("Show it here", key=f"share_report_preview_{run.id}"):
         with st.spinner("Drawing the report"):
-            st.iframe(_html(made), height=PREVIEW_PX, alt="Preview of the report")
+            st.iframe(_html(content), height=PREVIEW_PX, alt="Preview of the report")
 
 
 def _hint(run: Run) -> None:
-    """Without an evaluation a report can say little; for those who can make one."""
+    """Suggest an evaluation if the run has none, because a report then says little."""
     if not resources.may("work"):
         return
     judged = resources.store().runs(kind="evaluate", statuses=("finished",), limit=500)
@@ -78,20 +79,20 @@ def _hint(run: Run) -> None:
         return
     with st.container(border=True, horizontal=True, vertical_alignment="center", key="share_report_hint"):
         st.markdown(
-            ":material/fact_check: **Judge it first**, and the report also has intervals, a bag of words to compare "
-            "with, calibration, and the groups that it finds hard."
+            ":material/fact_check: **Evaluate it first**: then the report also has intervals, a bag-of-words baseline, "
+            "calibration, and the groups with the most mistakes."
         )
         if st.button("Judge it in depth", key="share_report_judge"):
             st.switch_page(pages.EVALUATE, query_params={"run": run.id})
 
 
-def _made(store: Store, settings: Settings, run: Run, with_texts: bool) -> Content:
+def _content(store: Store, settings: Settings, run: Run, with_texts: bool) -> Content:
     return gather(store, settings, run, with_texts)
 
 
-def _html(made: partial[Content]) -> str:
-    return report.html(made())
+def _html(content: partial[Content]) -> str:
+    return report.html(content())
 
 
-def _markdown(made: partial[Content]) -> str:
-    return report.markdown(made())
+def _markdown(content: partial[Content]) -> str:
+    return report.markdown(content())

@@ -1,4 +1,4 @@
-"""Datasets of the Hub: search by name, look at one before it is downloaded, open it."""
+"""Datasets of the Hub: search by name, look at one before its download, open it."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ MOST_FILES = 50
 
 
 def search() -> None:
-    """A search by name; what is chosen goes into the field for the dataset's id."""
+    """A search by name; a chosen result fills the field for the dataset's id."""
     words = st.text_input("Search the Hub", key="hub_search", type="search", placeholder="Words in a dataset's name")
     if not words:
         return
     try:
         with st.spinner("Asking the Hub"):
-            found, answered = _found(words.strip())
+            datasets, answered = _search(words.strip())
     except TunedeckError as error:
         show_error(error)
         return
     if not answered:
-        st.info("The Hub does not answer; these are the datasets that this machine has.", icon=":material/cloud_off:")
-    if not found:
-        st.caption(f"No dataset is called like “{plain(words)}”.")
+        st.info("The Hub does not answer; these are the datasets on this machine.", icon=":material/cloud_off:")
+    if not datasets:
+        st.caption(f"No dataset's name contains “{plain(words)}”.")
         return
-    by_name = {one.name: one for one in found}
+    by_name = {one.name: one for one in datasets}
     st.pills(
         "Found",
         list(by_name),
-        format_func=lambda name: _said(by_name[name]),
+        format_func=lambda name: _title(by_name[name]),
         key="hub_found",
         on_change=_take,
         label_visibility="collapsed",
@@ -53,14 +53,14 @@ def _take() -> None:
         state.remember("hub_looked", (name, None))
 
 
-def _said(found: DatasetEntry) -> str:
-    facts = [f"{found.downloads:,} downloads"] if found.downloads else []
-    facts += ["gated"] * found.gated + ["on this machine"] * found.here
-    return plain(found.name) + (f" · {', '.join(facts)}" if facts else "")
+def _title(dataset: DatasetEntry) -> str:
+    facts = [f"{dataset.downloads:,} downloads"] if dataset.downloads else []
+    facts += ["gated"] * dataset.gated + ["on this machine"] * dataset.here
+    return plain(dataset.name) + (f" · {', '.join(facts)}" if facts else "")
 
 
 @st.cache_data(ttl=KEPT_S, max_entries=50, show_spinner=False)
-def _found(words: str) -> tuple[list[DatasetEntry], bool]:
+def _search(words: str) -> tuple[list[DatasetEntry], bool]:
     return hub_browse.search(words)
 
 
@@ -70,33 +70,35 @@ def _look(name: str, revision: str | None) -> DatasetOverview:
 
 
 def look(name: str, revision: str | None) -> None:
-    """What the Hub says of a dataset: licence, size, configurations and splits, card, and first rows on request."""
+    """The Hub's facts about a dataset: licence, size, configurations and splits, card, and first rows on request."""
     try:
         with st.spinner("Asking the Hub"):
-            found = _look(name, revision)
+            dataset = _look(name, revision)
     except TunedeckError as error:
         show_error(error)
         return
     with st.container(border=True, gap="small", key="hub_look"):
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.markdown(f"**{plain(found.name)}**", width="content")
-            st.badge(f"Licence: {plain(found.licence) or 'not said'}", color="blue" if found.licence else "orange")
-            st.badge(f"{size(found.size)} to download", color="gray", icon=":material/download:")
-            for language in found.languages[:6]:
+            st.markdown(f"**{plain(dataset.name)}**", width="content")
+            st.badge(
+                f"Licence: {plain(dataset.licence) or 'none given'}", color="blue" if dataset.licence else "orange"
+            )
+            st.badge(f"{size(dataset.size)} to download", color="gray", icon=":material/download:")
+            for language in dataset.languages[:6]:
                 st.badge(plain(language), color="gray")
-            if found.gated:
+            if dataset.gated:
                 st.badge("gated: needs a token", color="orange", icon=":material/lock:")
-        _configs(found)
-        _preview(found)
-        if found.card:
+        _configs(dataset)
+        _preview(dataset)
+        if dataset.card:
             with st.expander("Card", icon=":material/description:"):
-                st.text(found.card)
+                st.text(dataset.card)
 
 
-def _configs(found: DatasetOverview) -> None:
+def _configs(dataset: DatasetOverview) -> None:
     rows = [
         {"Configuration": config.name, "Split": split, "Rows": rows}
-        for config in found.configs
+        for config in dataset.configs
         for split, rows in (config.splits or {"": None}).items()
     ]
     st.dataframe(
@@ -106,12 +108,14 @@ def _configs(found: DatasetOverview) -> None:
         alt="Configurations and splits",
         column_config={"Rows": st.column_config.NumberColumn(format="localized")},
     )
-    if len(found.configs) > 1:
-        st.caption(f"It has {counted(len(found.configs), 'configuration')}: name the one you want before you open it.")
+    if len(dataset.configs) > 1:
+        st.caption(
+            f"It has {counted(len(dataset.configs), 'configuration')}: name the one you want before you open it."
+        )
 
 
-def _preview(found: DatasetOverview) -> None:
-    files = [file for file in found.files if file.lower().endswith(PREVIEWED)][:MOST_FILES]
+def _preview(dataset: DatasetOverview) -> None:
+    files = [file for file in dataset.files if file.lower().endswith(PREVIEWED)][:MOST_FILES]
     if not files:
         st.caption("Its files have no preview.")
         return
@@ -120,13 +124,13 @@ def _preview(found: DatasetOverview) -> None:
         files,
         None,
         placeholder="Choose a file to see its first rows, without downloading it",
-        key=f"hub_preview_{found.name}",
+        key=f"hub_preview_{dataset.name}",
     )
     if file is None:
         return
     try:
         with st.spinner("Reading the first rows"):
-            rows = _rows(found.name, found.commit, file, found)
+            rows = _rows(dataset.name, dataset.commit, file, dataset)
     except TunedeckError as error:
         show_error(error)
         return
@@ -134,6 +138,6 @@ def _preview(found: DatasetOverview) -> None:
 
 
 @st.cache_data(ttl=KEPT_S, max_entries=20, show_spinner=False)
-def _rows(name: str, commit: str, file: str, _found: DatasetOverview) -> pd.DataFrame:
-    rows = hub_browse.preview(_found, file)
+def _rows(name: str, commit: str, file: str, _dataset: DatasetOverview) -> pd.DataFrame:
+    rows = hub_browse.preview(_dataset, file)
     return pd.DataFrame([{key: cells.cell(value) for key, value in row.items()} for row in rows])

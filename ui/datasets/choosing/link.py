@@ -1,7 +1,7 @@
 """The address of what the Datasets page shows: dataset, split and view. Anybody may have written it.
 
-A link that this dashboard wrote, to a file that the person opened, has a proof in it (`opened`) and goes on; so does
-one to a file that this session has opened. Any other asks before the file is looked at.
+A link is followed at once if this dashboard wrote it, which its proof (`opened`) shows, or if the session has already
+opened the file. For any other link the person is asked before the file is touched.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from core.spec.steps import dump_steps
 from ui.components.basics import code, for_display, plain
 from ui.session import address, resources, state
 
-Linked = tuple[str | None, View]  # a split and what of it
+Linked = tuple[str | None, View]  # a split and the rows of it
 FIELDS = ("source", "path", "config", "revision")
 ALL = (*FIELDS, "read", "steps", "split", "view", "opened")
 SEEN = "dataset_link"
@@ -31,10 +31,10 @@ MOST_NAME = 80  # characters of a path on a button
 
 
 def read() -> Linked | None:
-    """Opens the dataset that a link names; returns its split and view. None if there is no new link.
+    """Open the dataset that a new link names; returns its split and view, or None without a new link.
 
-    Raises SpecError for a link that says nothing sensible; what was open then stays open. Asks, and ends the page's
-    run, where the person has to allow it first.
+    Raises SpecError for an invalid link; the open dataset then stays. If the person has to allow the link first, the
+    page asks and its run ends here.
     """
     held = _followed()
     if not held.get("source") or held in (state.widget(SEEN) or []):
@@ -62,7 +62,7 @@ def _meant(held: dict[str, str]) -> tuple[DataSpec, View]:
     tree |= {name: _json(held[name], name) for name in ("read", "steps") if name in held}
     data = cast(DataSpec, build(tree, DataSpec))
     if data.source not in access.sources(resources.settings()):
-        raise SpecError([Problem("source", "only the sample is opened here; other data belongs to somebody")])
+        raise SpecError([Problem("source", "only the sample can be opened here")])
     return data, from_link(held.get("view", ""))
 
 
@@ -72,13 +72,13 @@ def _was_opened(path: str, proof: str) -> bool:
 
 
 def _ask(path: str, held: dict[str, str]) -> None:
-    """Let the person decide. The path is not looked at: to do so can tell another machine of it."""
+    """Ask the person. The path is not touched before: that could reveal them to another machine."""
     if on_network := leads_to_network(path):
-        title = "This link names a place on another machine"
-        text = "It is not opened by a link. If you know the place, type it as the path of your own file."
+        title = "This link leads to another machine"
+        text = "A link cannot open it. If you trust the place, type it as the path of your own file."
     else:
         title = "This link opens a file or folder of this computer" if _is_local() else "This link opens a file"
-        text = "Nothing of it was read yet. Open it if you know who made the link."
+        text = "Nothing has been read yet. Open it if you know who made the link."
     with st.container(border=True, key="link_asks"):
         st.markdown(f"**{title}**\n\n{code(for_display(path))}\n\n{text}")
         with st.container(horizontal=True):
@@ -108,7 +108,7 @@ def _is_local() -> bool:
 
 
 def write(data: DataSpec, split: str, view: View) -> None:
-    """Let the page's address say what it shows."""
+    """Write what the page shows into its address."""
     tree = data.model_dump(mode="json", exclude_defaults=True)
     held = {"source": data.source} | {name: str(tree[name]) for name in FIELDS[1:] if name in tree}
     tree |= {"steps": dump_steps(*data.steps)} if data.steps else {}
@@ -120,7 +120,7 @@ def write(data: DataSpec, split: str, view: View) -> None:
         return
     if held != st.query_params.to_dict():
         address.show(held, whole=True)
-    # The browser may send the link that somebody came by until they change something: that is no new one.
+    # Until the person changes something, the browser may repeat the link by which they came; it is not new.
     state.remember(SEEN, [_followed(), held] if state.comes_with(held) else [held])
 
 
@@ -130,8 +130,8 @@ def _text(tree: Any) -> str:
 
 def _json(text: str, what: str) -> Any:
     if len(text) > MOST_STEPS:
-        raise SpecError([Problem(what, f"the link's {what} has {len(text):,} characters; the most is {MOST_STEPS:,}")])
+        raise SpecError([Problem(what, f"the link's {what} has {len(text):,} characters; at most {MOST_STEPS:,} fit")])
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
-        raise SpecError([Problem(what, f"the link's {what} is not readable; open the dataset anew")]) from None
+        raise SpecError([Problem(what, f"the link's {what} is not readable; open the dataset again")]) from None

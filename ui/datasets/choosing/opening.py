@@ -1,4 +1,4 @@
-"""From a chosen dataset to one that can be browsed: at once where that is quick, else through a run watched here."""
+"""Opens a chosen dataset for browsing: at once if that is quick, else through a run that the page watches."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ IMPORTS_LOOKED_AT = 30
 
 
 def opened(data: DataSpec) -> Prepared | None:
-    """The dataset, if it is here or quick to bring here; None if that takes a run. Raises TunedeckError."""
+    """The dataset, if it is prepared or quick to prepare; None if that needs a run. Raises TunedeckError."""
     settings = resources.settings()
     prepared = find_prepared(data, settings)
     if prepared is None and is_quick(data, settings):
@@ -31,13 +31,13 @@ def opened(data: DataSpec) -> Prepared | None:
 
 
 def opened_or_importing(data: DataSpec) -> Prepared | None:
-    """The dataset; or None, with what there is to see and do about that on the page."""
+    """The dataset; or None, and then the page shows the error, the running import or a button that starts it."""
     try:
         prepared = opened(data)
     except TunedeckError as error:
         show_error(error, title=f"{plain(dataset_name(data))} cannot be opened")
         if _is_there(data):
-            dataset_reading.show(data, None)
+            dataset_reading.render(data, None)
         return None
     if prepared is None:
         _show_import(data)
@@ -45,7 +45,7 @@ def opened_or_importing(data: DataSpec) -> Prepared | None:
 
 
 def start_if_needed(data: DataSpec) -> None:
-    """Queue a run for a dataset that someone has just asked for, unless it is here, quick, or on its way."""
+    """Queue an import, unless the dataset is prepared, quick to prepare, or being imported."""
     settings = resources.settings()
     if find_prepared(data, settings) is None and not is_quick(data, settings):
         run = _latest_import(data)
@@ -54,14 +54,14 @@ def start_if_needed(data: DataSpec) -> None:
 
 
 def start_import(data: DataSpec) -> None:
-    """Queue a run that brings this dataset here."""
+    """Queue a run that imports this dataset."""
     whole = source_only(data)
     light_run.start("import", f"Open {dataset_name(whole)}", whole.model_dump(mode="json"))
 
 
 def _show_import(data: DataSpec) -> None:
     run = _latest_import(data)
-    if run is None or run.status == "finished":  # finished, but its files are gone or the source has changed since
+    if run is None or run.status == "finished":  # finished, but its files are gone or the source has changed
         _offer(data)
     elif run.is_final:
         _show_failure(data, run)
@@ -86,12 +86,12 @@ def _offer(data: DataSpec) -> None:
 def _show_failure(data: DataSpec, run: Run) -> None:
     light_run.show_failure(run, f"Opening {dataset_name(data)}")
     if run.status != "stopped" and _is_there(data):
-        dataset_reading.show(data, None)
+        dataset_reading.render(data, None)
     st.button("Try again", icon=":material/refresh:", key="retry_import", on_click=start_import, args=(data,))
 
 
 def _is_there(data: DataSpec) -> bool:
-    """Whether there is a file that might be read differently."""
+    """Whether the file exists, so that other reading options may help."""
     try:
         return data.source == "file" and allowed_path(resources.settings(), data.path).exists()
     except (PathError, OSError):

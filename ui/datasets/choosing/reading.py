@@ -1,4 +1,4 @@
-"""How a text file was read, and the options that overrule what was detected."""
+"""How a file was read, and options that overrule what was detected."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ ESCAPES = {"\\": "Backslash  \\", "": "None"}
 SWITCH = {True: "Yes", False: "No"}
 
 
-def show(data: DataSpec, prepared: Prepared | None) -> None:
-    """What was found out about the files, and the options; prepared is None when the reading failed."""
+def render(data: DataSpec, prepared: Prepared | None) -> None:
+    """The notes about the reading, and the options. prepared: None if the reading failed"""
     for note in prepared.notes if prepared else ():
         icon = ":orange[:material/warning:]" if note.level == "warning" else ":material/check_small:"
         st.markdown(f"{icon} {plain(note.text)}")
@@ -49,47 +49,47 @@ def show(data: DataSpec, prepared: Prepared | None) -> None:
         _options(data.read, prepared.reading if prepared else {})
 
 
-def _options(read: ReadSpec, found: dict[str, Any]) -> None:
+def _options(read: ReadSpec, detected: dict[str, Any]) -> None:
     st.markdown("**Read it differently**")
     with st.form("reading", border=False):
         encoding, delimiter, header = st.columns([2, 1, 1])
         skip, quoting, quote, escape = st.columns(4)
-        _choice(encoding, "encoding", ENCODINGS, read, found, new=True)
-        _choice(delimiter, "delimiter", DELIMITERS, read, found, new=True)
-        _skip_lines(skip, read, found)
-        _choice(header, "header", SWITCH, read, found)
-        _choice(quoting, "quoting", SWITCH, read, found)
-        _choice(quote, "quote_character", QUOTES, read, found, new=True)
-        _choice(escape, "escape_character", ESCAPES, read, found, new=True)
+        _choice(encoding, "encoding", ENCODINGS, read, detected, new=True)
+        _choice(delimiter, "delimiter", DELIMITERS, read, detected, new=True)
+        _skip_lines(skip, read, detected)
+        _choice(header, "header", SWITCH, read, detected)
+        _choice(quoting, "quoting", SWITCH, read, detected)
+        _choice(quote, "quote_character", QUOTES, read, detected, new=True)
+        _choice(escape, "escape_character", ESCAPES, read, detected, new=True)
         _buttons(read)
 
 
-def _json_options(read: ReadSpec, found: dict[str, Any]) -> None:
-    """For JSON: where the records are, the encoding, and whether rows that are arrays begin with their names."""
+def _json_options(read: ReadSpec, detected: dict[str, Any]) -> None:
+    """For JSON: where the records are, the encoding, and whether the first array has the column names."""
     st.markdown("**Read it differently**")
     with st.form("reading", border=False):
         records_key, encoding, header = st.columns([2, 1, 1])
-        keys = {key: plain(key) for key in found.get("records_keys", [])}
-        _choice(records_key, "records_key", keys, read, found, new=True)
-        _choice(encoding, "encoding", ENCODINGS, read, found, new=True)
-        if "header" in found:
-            _choice(header, "header", SWITCH, read, found)
+        keys = {key: plain(key) for key in detected.get("records_keys", [])}
+        _choice(records_key, "records_key", keys, read, detected, new=True)
+        _choice(encoding, "encoding", ENCODINGS, read, detected, new=True)
+        if "header" in detected:
+            _choice(header, "header", SWITCH, read, detected)
         _buttons(read)
 
 
-def _book_options(read: ReadSpec, found: dict[str, Any]) -> None:
+def _book_options(read: ReadSpec, detected: dict[str, Any]) -> None:
     """For Excel: which sheet, and where its table begins."""
     st.markdown("**Read it differently**")
     with st.form("reading", border=False):
         sheet, skip, header = st.columns([2, 1, 1])
-        sheets = {name: plain(name) for name in found.get("sheets", [])}
-        _choice(sheet, "sheet", sheets, read, found, new=not sheets)
-        _skip_lines(skip, read, found)
-        _choice(header, "header", SWITCH, read, found)
+        sheets = {name: plain(name) for name in detected.get("sheets", [])}
+        _choice(sheet, "sheet", sheets, read, detected, new=not sheets)
+        _skip_lines(skip, read, detected)
+        _choice(header, "header", SWITCH, read, detected)
         _buttons(read)
 
 
-def _skip_lines(place: DeltaGenerator, read: ReadSpec, found: dict[str, Any]) -> None:
+def _skip_lines(place: DeltaGenerator, read: ReadSpec, detected: dict[str, Any]) -> None:
     place.number_input(
         _title("skip_lines"),
         min_value=0,
@@ -97,7 +97,7 @@ def _skip_lines(place: DeltaGenerator, read: ReadSpec, found: dict[str, Any]) ->
         value=read.skip_lines,
         step=1,
         key="read_skip_lines",
-        placeholder=_detected(found.get("skip_lines")),
+        placeholder=_detected(detected.get("skip_lines")),
         help=_help("skip_lines"),
     )
 
@@ -111,12 +111,17 @@ def _buttons(read: ReadSpec) -> None:
 
 
 def _choice(
-    place: DeltaGenerator, name: str, titles: dict[Any, str], read: ReadSpec, found: dict[str, Any], new: bool = False
+    place: DeltaGenerator,
+    name: str,
+    titles: dict[Any, str],
+    read: ReadSpec,
+    detected: dict[str, Any],
+    new: bool = False,
 ) -> None:
-    """One field with the titles of its usual values, and a value of one's own where `new`; empty is detected."""
+    """A field for one option; empty means detected. titles: of its usual values; new: whether others are allowed"""
     value = getattr(read, name)
     options = [*titles, *([value] if value is not None and value not in titles else [])]
-    seen = found.get(name)
+    detected_value = detected.get(name)
     place.selectbox(
         _title(name),
         options,
@@ -124,13 +129,15 @@ def _choice(
         key=f"read_{name}",
         format_func=lambda option: titles.get(option, plain(str(option))),
         accept_new_options=new,
-        placeholder=_detected(titles.get(seen, seen if seen is None else plain(str(seen)))),
+        placeholder=_detected(
+            titles.get(detected_value, detected_value if detected_value is None else plain(str(detected_value)))
+        ),
         help=_help(name),
     )
 
 
 def _read_again(values: dict[str, Any]) -> None:
-    """Reading anew may bring other columns, so the choice of columns starts anew too."""
+    """Read again with these options. The columns may differ, so their choice starts over."""
     try:
         read = build({name: value for name, value in values.items() if value is not None}, ReadSpec)
     except SpecError as error:

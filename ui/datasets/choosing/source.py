@@ -1,4 +1,4 @@
-"""Choosing a dataset: the sample, a file or folder of one's own, one of the Hub, or one looked at before."""
+"""Choosing a dataset: the sample, a person's own file or folder, a dataset of the Hub, or a recent one."""
 
 from __future__ import annotations
 
@@ -39,10 +39,10 @@ MOST_RECENT = 6
 
 
 def choose() -> None:
-    """The page's first row: which source, and what that source needs."""
+    """The page's first row: the source and its fields."""
     key = "dataset_kind"
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-        state.remember(key, state.source())  # it may have been chosen elsewhere: a recent dataset, a preset
+        state.remember(key, state.source())  # a recent dataset or a preset may have changed it
         st.segmented_control(
             "Source",
             access.sources(resources.settings()),
@@ -64,7 +64,7 @@ def choose() -> None:
 
 
 def waits_for_choice() -> bool:
-    """Whether another kind of source is picked than the dataset on the page is of; then says what fits."""
+    """Whether the chosen source is not that of the open dataset; the page then explains the source."""
     kind = state.source()
     if kind == state.data().source:
         return False
@@ -73,7 +73,7 @@ def waits_for_choice() -> bool:
             st.markdown("**One row per example, one column with the text, one with its class.** For instance:")
             st.code(EXAMPLE, language=None)
             st.caption(
-                "Delimiter, quoting, header line and encoding (Shift-JIS and UTF-16 too) are found out, shown, and can "
+                "Delimiter, quoting, header line and encoding (also Shift-JIS and UTF-16) are detected, shown, and can "
                 "be overruled. A folder or .zip with files named train, validation and test becomes splits."
             )
         else:
@@ -139,7 +139,7 @@ def _hub() -> None:
         config.text_input("Configuration", key="hub_config", placeholder="The only one")
         revision.text_input("Revision", key="hub_revision", placeholder="The newest")
         look.form_submit_button(
-            "Look", on_click=_look_at_hub, width="stretch", help="What it is, before downloading it"
+            "Look", on_click=_look_at_hub, width="stretch", help="Show what it is, without downloading it"
         )
         button.form_submit_button("Open", on_click=_open_hub, width="stretch", type="primary")
     st.pills("Well-known ones", HUB_EXAMPLES, key="hub_example", on_change=_open_example)
@@ -156,7 +156,7 @@ def _look_at_hub() -> None:
 
 
 def _recent() -> None:
-    """What this session, and the latest runs, worked on."""
+    """A menu of the datasets that this session and the latest runs used."""
     listed = [d for d in _recently() if not same_origin(d, state.data())]
     if not listed:
         return
@@ -172,19 +172,19 @@ def _recent() -> None:
 
 
 def _recently() -> list[DataSpec]:
-    found = list(state.recent_data())
+    datasets = list(state.recent_data())
     settings = resources.settings()
     for run in resources.store().runs(limit=RUNS_LOOKED_AT):
         data = _data_of(run)
         if data is None or data.source not in access.sources(settings) or not _is_readable(data, settings):
             continue
-        if not any(same_origin(data, other) for other in found):
-            found.append(data)
-    return found[: MOST_RECENT + 1]
+        if not any(same_origin(data, other) for other in datasets):
+            datasets.append(data)
+    return datasets[: MOST_RECENT + 1]
 
 
 def _is_readable(data: DataSpec, settings: Settings) -> bool:
-    """Whether the person may open it: what others have uploaded is theirs."""
+    """Whether the person may open a dataset; other people's uploads are private."""
     if settings.mode == "local" or data.source != "file":
         return True
     try:
@@ -203,7 +203,7 @@ def _data_of(run: Run) -> DataSpec | None:
 
 
 def _open(data: DataSpec) -> None:
-    """Look at this dataset, and have the fields say so. For callbacks: the fields are not on the page yet."""
+    """Open this dataset and fill in the fields. For callbacks, which run before the fields are drawn."""
     state.set_data(data)
     state.remember("hub_looked", None)
     if data.source == "hub":
@@ -272,6 +272,6 @@ def _hub_fields(data: DataSpec) -> dict[str, str]:
 
 
 def _typed_path(data: DataSpec) -> str:
-    """The path of a file that was not uploaded: those lie where nobody would look."""
+    """The path as the person typed it; empty for uploads, whose folder they need not know."""
     uploads = str(resources.settings().uploads)
     return data.path if data.source == "file" and not data.path.startswith(uploads) else ""
