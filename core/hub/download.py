@@ -1,7 +1,7 @@
-"""The Hugging Face Hub: fetching models and tokenizers.
+"""Downloads models and tokenizers from the Hugging Face Hub.
 
-Everything goes through `huggingface_hub` and its cache, so what another program has downloaded is not downloaded again.
-Only configuration, tokenizer and safetensors files of a model are ever fetched: nothing that could run code.
+All downloads use `huggingface_hub` and its cache, so that files which another program has downloaded are not downloaded
+again. Of a model, only configuration, tokenizer and safetensors files are fetched: nothing that could run code.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ __all__ = [
 ]
 
 Progress = Callable[[str, float | None], None]
-"""What is being done, and how much of it is done: 0 to 1, or None where nobody knows."""
+"""Gets the current activity and the share that is done: 0 to 1, or None if unknown."""
 
 TOKENIZER_FILES = (
     *("tokenizer*.json", "special_tokens_map.json", "added_tokens.json"),
@@ -48,15 +48,15 @@ TOKENIZER_FILES = (
 WEIGHTS = "model.safetensors"
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
 WAITS_S = (1.0, 3.0)
-"""Pauses before asking again when the Hub answers that it has trouble."""
+"""Pauses before the next try, when the Hub answers with a server error."""
 
 
 def ignore(*_: object) -> None:
-    """A progress or note that goes nowhere."""
+    """A callback for progress or notes that does nothing."""
 
 
 class Listing(NamedTuple):
-    """A repository at one commit: its id (the Hub's own, which may have changed), and its files' sizes in bytes."""
+    """A repository at one commit: its current id on the Hub, and path → size in bytes of its files."""
 
     id: str
     commit: str
@@ -64,14 +64,14 @@ class Listing(NamedTuple):
 
 
 def repo_files(what: What, name: str, revision: str | None = None) -> Listing:
-    """Ask the Hub which commit `revision` stands for and which files it has.
+    """Asks the Hub for the commit that `revision` stands for, and for its files.
 
-    Waits and asks again twice when the Hub has trouble. Raises what the library raises: see `hub_errors`.
+    Tries twice more if the Hub has a server error. Raises the library's errors: see `hub_errors`.
     """
     from huggingface_hub import HfApi, constants, get_session
     from huggingface_hub.errors import HfHubHTTPError
 
-    # The library's own calls for listings have no time limit at all.
+    # The library's calls for listings have no time limit of their own.
     get_session().timeout = constants.HF_HUB_DOWNLOAD_TIMEOUT
     ask: Callable[..., Any] = HfApi().dataset_info if what == "dataset" else HfApi().model_info
     for wait_s in (*WAITS_S, None):
@@ -86,7 +86,7 @@ def repo_files(what: What, name: str, revision: str | None = None) -> Listing:
 
 
 def cached_commit(what: What, name: str, revision: str | None = None) -> str | None:
-    """The commit that `revision` stood for when it was last fetched; None if it never was. No network."""
+    """Returns the commit that `revision` stood for when it was last downloaded; None if it never was. No network."""
     from huggingface_hub import resolve_revision
     from huggingface_hub.errors import RevisionResolutionError
 
@@ -99,11 +99,10 @@ def cached_commit(what: What, name: str, revision: str | None = None) -> str | N
 def download(
     what: What, name: str, revision: str | None, commit: str, sizes: dict[str, int], progress: Progress = ignore
 ) -> Path:
-    """Bring these files (sizes in bytes, by path) into the cache; the folder they lie in.
+    """Downloads files into the cache and returns their folder. Complete files are not downloaded again.
 
-    `commit` is what `revision` stands for just now; the cache remembers that too.
-
-    Complete files are not fetched again. Raises HubError when the disk has no room, else see `hub_errors`.
+    commit: what `revision` stands for now, which the cache records; sizes: path → bytes
+    Raises HubError if the disk is too full; for other errors, see `hub_errors`.
     """
     from huggingface_hub import snapshot_download, try_to_load_from_cache
 
@@ -132,7 +131,7 @@ def _check_space(needed: int, name: str) -> None:
 
 
 def readable(size: float) -> str:
-    """A number of bytes for people: 1.2 GB."""
+    """Formats a number of bytes for people: 1.2 GB."""
     for unit in ("bytes", "kB", "MB", "GB"):
         if size < 1000:
             return f"{size:.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
@@ -141,7 +140,7 @@ def readable(size: float) -> str:
 
 
 def progress_bar(progress: Progress, text: str, total: int) -> type:
-    """A tqdm class whose bars of bytes report to `progress`, together, as a share of `total` bytes."""
+    """Returns a tqdm class whose byte counts go to `progress`, as a share of `total` bytes."""
     from io import StringIO
     from threading import RLock
 
@@ -166,10 +165,10 @@ def progress_bar(progress: Progress, text: str, total: int) -> type:
 def fetch_model(
     name: str, revision: str | None = None, progress: Progress = ignore, note: Callable[[str], None] = ignore
 ) -> Path:
-    """The folder of a Hub model: its configuration, tokenizer and safetensors, fetched unless they are in the cache.
+    """Downloads the configuration, tokenizer and safetensors of a Hub model, unless cached; returns their folder.
 
-    `note` gets a sentence when the Hub did not answer and an earlier download was taken.
-    Raises ModelError when it cannot be used as it is (no safetensors, no config.json), HubError when it cannot be had.
+    `note` gets a sentence if the Hub does not answer and an earlier download is used.
+    Raises ModelError if the model cannot be used (no safetensors, no config.json), HubError if it cannot be downloaded.
     """
     check(name, revision)
     token()
@@ -186,7 +185,7 @@ def fetch_model(
 
 
 def _cached_model(name: str, revision: str | None) -> Path | None:
-    """The folder of an earlier, complete download; None if there is none. No network."""
+    """Returns the folder of an earlier, complete download; None if there is none. No network."""
     from huggingface_hub import get_cached_repo_tree
     from huggingface_hub.errors import CachedRepoTreeNotFoundError
 
@@ -196,7 +195,7 @@ def _cached_model(name: str, revision: str | None) -> Path | None:
     folder = cache_folder() / f"models--{name.replace('/', '--')}" / "snapshots" / commit
     try:
         files = [file.path for file in get_cached_repo_tree(name, revision=commit)]
-    except CachedRepoTreeNotFoundError:  # fetched file by file, or by an older version of the library
+    except CachedRepoTreeNotFoundError:  # downloaded file by file, or by an older version of the library
         files = [p.name for p in folder.iterdir()] if folder.is_dir() else []
     try:
         return folder if all((folder / path).is_file() for path in choose_files(name, files)) else None
@@ -205,7 +204,7 @@ def _cached_model(name: str, revision: str | None) -> Path | None:
 
 
 def choose_files(name: str, files: list[str]) -> list[str]:
-    """Those of a repository's files that loading a model needs. Raises ModelError when it cannot be loaded safely."""
+    """Chooses the files of a repository that loading needs. Raises ModelError if the model cannot be loaded safely."""
     top = [path for path in files if "/" not in path]
     if "config.json" not in top:
         if "adapter_config.json" in top:
@@ -233,20 +232,20 @@ def _no_weights(name: str, files: list[str]) -> str:
 
 
 def cached_file(name: str, file: str, revision: str | None = None) -> Path | None:
-    """A file of a model, such as tokenizer.json, if it is in the cache; else None. No network."""
+    """Returns a file of a model, such as tokenizer.json, if it is in the cache; else None. No network."""
     from huggingface_hub import try_to_load_from_cache
 
     if hub_id_problem(name) or revision_problem(revision):
         return None
-    found = try_to_load_from_cache(name, file, revision=revision)
-    return Path(found) if isinstance(found, str) else None
+    path = try_to_load_from_cache(name, file, revision=revision)
+    return Path(path) if isinstance(path, str) else None
 
 
 def fetch_tokenizer_json(name: str, revision: str | None = None) -> Path:
-    """A model's tokenizer.json, from the cache if any version of `revision` is there, else from the Hub.
+    """Returns a model's tokenizer.json, from the cache if it has any version of `revision`, else from the Hub.
 
-    Raises ModelError when the model has none, HubError when it cannot be had; after about ten seconds at most when
-    the Hub does not answer.
+    Raises ModelError if the model has none, HubError if it cannot be downloaded; if the Hub does not answer, within
+    about ten seconds.
     """
     check(name, revision)
     if cached := cached_file(name, "tokenizer.json", revision):

@@ -1,8 +1,8 @@
-"""What to do when the Hugging Face Hub says no, or nothing: its errors in one sentence each, and its token.
+"""Explains errors of the Hugging Face Hub in a sentence with the fix, and reads the Hub token.
 
-Tokens come from the environment or from `hf auth login`, and the libraries find them by themselves. They appear in
-nothing that we write: messages are made of our own words, and an error of a library is never chained to one of ours,
-because the one about a malformed header quotes the header.
+Tokens come from the environment or from `hf auth login`; the libraries read them on their own. No token appears in our
+messages: they are in our own words, and a library's error is never chained to ours, as an error about a malformed
+header quotes the header.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ What = Literal["model", "dataset"]
 
 
 def hub_id_problem(name: str) -> str | None:
-    """A sentence if `name` cannot be the id of a model or dataset on the Hub; else None."""
+    """Returns a sentence if `name` cannot be the id of a model or dataset on the Hub; else None."""
     rule = "a Hub id is name or owner/name, of letters, digits, - _ and ."
     if "://" in name:
         return f"{name!r} is an address; {rule}, such as google-bert/bert-base-cased"
@@ -35,36 +35,36 @@ def hub_id_problem(name: str) -> str | None:
 
 
 def revision_problem(revision: str | None) -> str | None:
-    """A sentence if `revision` cannot be a branch, tag or commit (it becomes a path in the cache); else None."""
+    """Returns a sentence if `revision` cannot be a branch, tag or commit; else None. It becomes a path in the cache."""
     if revision is None or (re.fullmatch(r"[\w][\w./+-]*", revision, re.ASCII) and ".." not in revision):
         return None
     return f"{revision!r} is not a revision; give a branch, a tag or a commit id, or leave it empty for the newest"
 
 
 def check(name: str, revision: str | None) -> None:
-    """Raises HubError for an id or a revision that cannot be one."""
+    """Raises HubError for an id or a revision that is not valid."""
     if problem := hub_id_problem(name) or revision_problem(revision):
         raise HubError(problem)
 
 
 def token() -> str | None:
-    """The Hub token of this machine or None: HF_TOKEN, HUGGING_FACE_HUB_TOKEN, or the one `hf auth login` stored.
+    """Returns the Hub token of this machine: HF_TOKEN, HUGGING_FACE_HUB_TOKEN, or that of `hf auth login`; or None.
 
-    For asking whether there is one; the libraries find it by themselves. Raises HubError for one that cannot be sent.
+    Callers only ask whether there is one; the libraries read it on their own. Raises HubError for a malformed token.
     """
     from huggingface_hub import get_token
 
     try:
-        found = get_token()
+        value = get_token()
     except Exception:
         raise HubError("The Hub token could not be read; sign in again with `hf auth login`, or set HF_TOKEN") from None
-    if found and not re.fullmatch(r"[!-~]+", found):
-        raise HubError("The Hub token holds characters that no token has; copy it again into HF_TOKEN")
-    return found
+    if value and not re.fullmatch(r"[!-~]+", value):
+        raise HubError("The Hub token has characters that a token cannot have; copy it again into HF_TOKEN")
+    return value
 
 
 def without_secrets(text: str) -> str:
-    """`text` with everything that looks like a token, and this machine's own, taken out."""
+    """Removes everything that looks like a token, and this machine's own token, from a text."""
     from huggingface_hub import get_token
 
     try:
@@ -77,7 +77,7 @@ def without_secrets(text: str) -> str:
 
 
 def hub_errors() -> tuple[type[Exception], ...]:
-    """What the libraries raise when the Hub or the way to it is at fault; `explain` knows them all."""
+    """Returns the errors that the libraries raise for faults of the Hub or the connection; `explain` handles them."""
     import httpx2
     from huggingface_hub import errors
 
@@ -93,7 +93,7 @@ def hub_errors() -> tuple[type[Exception], ...]:
 
 
 def unreachable(error: BaseException) -> bool:
-    """Whether the Hub did not answer or had trouble, or is not to be asked: what was fetched before may do."""
+    """Whether the Hub did not answer, had a server error or may not be asked, so that an earlier download may do."""
     import httpx2
 
     return any(
@@ -103,55 +103,60 @@ def unreachable(error: BaseException) -> bool:
 
 
 def explain(error: Exception, what: What, name: str, revision: str | None = None) -> HubError:
-    """One sentence or two, with the fix, for an error that came up while a model or dataset was fetched.
+    """Explains, with the fix, an error that occurred while a model or dataset was downloaded.
 
-    `error` may be of huggingface_hub, httpx2, datasets, or the system; the errors behind it are looked at too.
-    Raise the result `from None`: the original may quote a token.
+    `error` may come from huggingface_hub, httpx2, datasets or the system; the errors behind it count too.
+    Raise the result `from None`, as the original may quote a token.
     """
     if isinstance(error, HubError):
         return error
-    if sentence := reason(error, what, name, revision):
-        return HubError(sentence)
+    if message := reason(error, what, name, revision):
+        return HubError(message)
     return HubError(f"The {what} {name!r} could not be fetched: {without_secrets(library_message(error))}")
 
 
 def reason(error: Exception, what: What, name: str, revision: str | None = None) -> str | None:
-    """The sentence of `explain` for errors that are known here; None for others, which may not be the Hub's at all."""
-    for at in error_chain(error):
-        if sentence := _refusal(at, what, name, revision) or _no_connection(at, what, name) or _disk(at):
-            return sentence
+    """Returns the message of `explain` for a known error; None for others, which may not come from the Hub."""
+    for cause in error_chain(error):
+        if message := _refusal(cause, what, name, revision) or _no_connection(cause, what, name) or _disk(cause):
+            return message
     return None
 
 
 def error_chain(error: BaseException) -> Iterator[BaseException]:
-    """The error and those behind it, outermost first: what lies deep may have been dealt with already."""
+    """Yields an error and its causes, the outermost first, as an inner one may have been handled already."""
     seen: set[int] = set()
-    at: BaseException | None = error
-    while at is not None and id(at) not in seen:
-        seen.add(id(at))
-        yield at
-        at = at.__cause__ or at.__context__
+    current: BaseException | None = error
+    while current is not None and id(current) not in seen:
+        seen.add(id(current))
+        yield current
+        current = current.__cause__ or current.__context__
 
 
 def status_of(error: BaseException) -> int:
-    """The HTTP status that an error came with; 0 without one."""
+    """Returns the HTTP status of an error; 0 if it has none."""
     response = getattr(error, "response", None)
     return getattr(response, "status_code", 0)
 
 
 def _refusal(error: BaseException, what: What, name: str, revision: str | None) -> str | None:
-    """What the Hub said no to."""
+    """Explains a refusal by the Hub; None for other errors."""
     from huggingface_hub import errors
 
     status = status_of(error)
-    said = (getattr(error, "server_message", None) or "").lower()
+    server_message = (getattr(error, "server_message", None) or "").lower()
     page = f"{endpoint()}/{'datasets/' if what == 'dataset' else ''}{name}"
     if isinstance(error, errors.HFValidationError):
         return hub_id_problem(name) or f"{name!r} is not a Hub id"
-    if status == 401 and ("invalid credentials" in said or "expired" in said):
-        why = "has expired" if "expired" in said else "is not valid"
+    if status == 401 and "expired" in server_message:
         return (
-            f"The Hub token of this machine {why} (401); put a new one into HF_TOKEN, or remove it for public {what}s"
+            "The Hub token of this machine has expired (401); put a new one into HF_TOKEN, or remove it for public "
+            f"{what}s"
+        )
+    if status == 401 and "invalid credentials" in server_message:
+        return (
+            "The Hub token of this machine is not valid (401); put a new one into HF_TOKEN, or remove it for public "
+            f"{what}s"
         )
     if isinstance(error, errors.GatedRepoError):
         if status == 401:
@@ -183,7 +188,7 @@ def _status_sentence(status: int, name: str) -> str | None:
 
 
 def _no_connection(error: BaseException, what: What, name: str) -> str | None:
-    """What kept us from an answer."""
+    """Explains why the Hub gave no answer; None for other errors."""
     import httpx2
     from huggingface_hub.errors import OfflineModeIsEnabled, XetDownloadError
 
@@ -195,12 +200,16 @@ def _no_connection(error: BaseException, what: What, name: str) -> str | None:
     if isinstance(error, (httpx2.ProxyError, httpx2.UnsupportedProtocol, httpx2.InvalidURL)):
         return "The Hub's address or the proxy is wrong; check HF_ENDPOINT, HTTP_PROXY and HTTPS_PROXY"
     if isinstance(error, httpx2.LocalProtocolError):
-        return "The Hub token holds characters that no token has; copy it again into HF_TOKEN"
+        return "The Hub token has characters that a token cannot have; copy it again into HF_TOKEN"
     if isinstance(error, httpx2.TimeoutException):
         return f"{site()} did not answer in time; check the connection and try again, what is complete is kept"
     if isinstance(error, (httpx2.ConnectError, ConnectionError)):
-        secure = " securely (its certificate was not accepted)" if "certificate" in str(error).lower() else ""
-        return f"{site()} cannot be reached{secure}, and {name!r} is not in this machine's cache; check the connection"
+        if "certificate" in str(error).lower():
+            return (
+                f"{site()} cannot be reached securely (its certificate was not accepted), and {name!r} is not in this "
+                "machine's cache; check the connection"
+            )
+        return f"{site()} cannot be reached, and {name!r} is not in this machine's cache; check the connection"
     cut = "Consistency check failed" in str(error) and isinstance(error, OSError)
     if cut or isinstance(error, (httpx2.RemoteProtocolError, httpx2.NetworkError, XetDownloadError)):
         return f"The connection was cut while {name!r} was fetched; try again, files that are complete are kept"
@@ -226,19 +235,19 @@ def _has_token() -> bool:
 
 
 def cache_folder() -> Path:
-    """Where huggingface_hub keeps what it fetched: HF_HOME/hub."""
+    """Returns the folder of huggingface_hub's downloads: HF_HOME/hub."""
     from huggingface_hub import constants
 
     return Path(constants.HF_HUB_CACHE)
 
 
 def endpoint() -> str:
-    """The Hub's address, for people."""
+    """Returns the Hub's address for people, without secrets."""
     from huggingface_hub import constants
 
     return without_secrets(constants.ENDPOINT)
 
 
 def site() -> str:
-    """The Hub's name: huggingface.co."""
+    """Returns the Hub's host name: huggingface.co."""
     return urlsplit(endpoint()).netloc or endpoint()

@@ -1,7 +1,8 @@
-"""The part of a trained classifier that chooses the class, when it goes on learning on data with classes of its own.
+"""Fits the head of a trained classifier, the part that chooses the class, to the classes of new data.
 
-A head has one row per class, and only their names say which is which. Rows of classes that the data has too go where
-the data has them; the others are drawn anew. transformers alone would keep the rows where they are and rename them.
+A head has one row per class, and only the class names say which row is which. The row of a class that the data has too
+moves to its place in the data; the other rows start with random weights. transformers alone would leave the rows where
+they are and rename them.
 """
 
 from __future__ import annotations
@@ -15,24 +16,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.models.label_names import places
-from core.wording import counted
+from core.wording import counted, sentence
 
 if TYPE_CHECKING:
     import torch
 
 NAMELESS = re.compile(r"LABEL_(\d+)")
-SPREAD = 0.02  # of new weights, as transformers draws nearly every head
-SHOWN = 6  # class names in a sentence
+SPREAD = 0.02  # standard deviation of new weights, as transformers uses for nearly every head
+SHOWN = 6  # class names in a message
 
 Rows = list[int | None]
 
 
 @dataclass(frozen=True)
 class HeadPlan:
-    """What becomes of a trained head.
+    """How a trained head is fitted to the classes of new data.
 
-    rows: for each class of the data its row in the trained head, None for one that is drawn anew
-    unclear: why nothing says which row is which class, if nothing does
+    trained: the names of its classes; rows: for each class of the data its row in the trained head, None for a new one
+    unclear: a sentence on why the rows cannot be matched to classes, empty if they can
     """
 
     trained: tuple[str, ...]
@@ -41,21 +42,22 @@ class HeadPlan:
 
     @property
     def unchanged(self) -> bool:
+        """Whether the head already has the classes of the data in their order."""
         return self.rows == tuple(range(len(self.trained)))
 
     @property
     def keeps(self) -> bool:
-        """Whether any class keeps what was learned of it."""
+        """Whether any class keeps its trained row."""
         return any(row is not None for row in self.rows)
 
     def sentence(self, names: Sequence[str]) -> str:
-        """What a person is told. names: the classes of the data"""
+        """Explains the plan to a person. names: the classes of the data"""
         known = [name for name, row in zip(names, self.rows, strict=True) if row is not None]
         fresh = [name for name, row in zip(names, self.rows, strict=True) if row is None]
         if self.unclear:
             return (
-                f"This model is a classifier already, but {self.unclear}, so nothing tells which of its classes is "
-                "which of yours: the part that chooses the class (the head) is new and starts with random weights."
+                "This model is a classifier already, but its classes cannot be matched to yours. "
+                f"{self.unclear} So the part that chooses the class (the head) is new and starts with random weights."
             )
         if not known:
             return (
@@ -65,12 +67,12 @@ class HeadPlan:
             )
         if fresh:
             return (
-                f"Of the part that chooses the class (the head), what this model has learned of {_listed(known)} is "
-                f"kept; {counted(len(fresh), 'class', 'classes')} of this data that it does not know "
-                f"({_listed(fresh)}) {'starts' if len(fresh) == 1 else 'start'} with random weights."
+                f"The part that chooses the class (the head) keeps what this model has learned of {_listed(known)}; it "
+                f"starts with random weights for {counted(len(fresh), 'new class', 'new classes')} of this data "
+                f"({_listed(fresh)})."
             )
         if self.unchanged:
-            return "This model tells the classes of this data apart already: it goes on from what it has learned."
+            return "This model was trained for the classes of this data already: it goes on from what it has learned."
         return (
             f"This model knows the classes of this data, but in another order ({_listed(self.trained)}); the rows of "
             f"its head were put into the order of the data ({_listed(names)}), so it goes on from what it has learned."
@@ -80,33 +82,32 @@ class HeadPlan:
 def plan_for(
     config: Mapping[str, Any], weights: Mapping[str, torch.Tensor], dimensions: Mapping[str, int], names: Sequence[str]
 ) -> HeadPlan:
-    """How the classes of the data take over a trained head.
+    """Plans how the classes of the data take over a trained head.
 
-    config: the tree of the folder's config.json; weights, dimensions: as for `take_over`; names: the data's classes
+    config: the content of config.json; weights, dimensions: as for `take_over`; names: the classes of the data
     """
     nothing = (None,) * len(names)
     try:
         trained = trained_names(config)
     except ValueError as error:
-        return HeadPlan((), nothing, str(error))
+        return HeadPlan((), nothing, sentence(str(error)))
     rows = {weights[name].shape[dimension] for name, dimension in dimensions.items()}
     if rows != {len(trained)}:
-        have = counted(max(rows, default=0), "class", "classes")
-        return HeadPlan(trained, nothing, f"its weights are for {have} and its config.json names {len(trained):,}")
+        count = counted(max(rows, default=0), "class", "classes")
+        return HeadPlan(trained, nothing, f"Its weights are for {count} and its config.json names {len(trained):,}.")
     numbers = [NAMELESS.fullmatch(name) for name in trained]
     if trained and all(numbers):
         digits = tuple(match[1] for match in numbers if match)
         if sorted(digits) == sorted(name.strip() for name in names):  # the data's classes are these numbers
             return HeadPlan(trained, tuple(digits.index(name.strip()) for name in names))
-        unclear = f"its classes have no names ({_listed(trained)})"
-        return HeadPlan(trained, nothing, unclear)
+        return HeadPlan(trained, nothing, f"Its classes have no names ({_listed(trained)}).")
     return HeadPlan(trained, tuple(_matching(trained, names)))
 
 
 def trained_names(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of a classifier's classes in the order of their rows; LABEL_0 … where its config.json gives none.
+    """Returns a classifier's class names in the order of their rows; LABEL_0 … if its config.json has none.
 
-    Raises ValueError, with what is wrong, where its tables of labels have holes or contradict one another.
+    Raises ValueError with an explanation if its tables of labels have gaps or contradict each other.
     """
     table, reverse = config.get("id2label"), config.get("label2id")
     if table is None:
@@ -114,20 +115,20 @@ def trained_names(config: Mapping[str, Any]) -> tuple[str, ...]:
         count = count if isinstance(count, int) and 0 < count <= 1_000_000 else 2
         return tuple(f"LABEL_{i}" for i in range(count))
     if not isinstance(table, dict) or not all(re.fullmatch(r"\d{1,7}", str(key)) for key in table):
-        raise ValueError("id2label in its config.json has keys that are no class numbers")
+        raise ValueError("id2label in its config.json has keys that are not class numbers")
     by_number = {int(key): str(name) for key, name in table.items()}
     if sorted(by_number) != list(range(len(table))):
         raise ValueError("id2label in its config.json does not number its classes 0, 1, 2 and so on")
     if isinstance(reverse, dict):
         wrong = [name for name, i in reverse.items() if str(i) in table and by_number[int(i)] != str(name)]
-        nameless = all(NAMELESS.fullmatch(str(name)) for name in reverse)  # left from before the classes got names
+        nameless = all(NAMELESS.fullmatch(str(name)) for name in reverse)  # from before the classes got names
         if wrong and not nameless:
-            raise ValueError("id2label and label2id in its config.json contradict one another")
+            raise ValueError("id2label and label2id in its config.json contradict each other")
     return tuple(by_number[i] for i in range(len(table)))
 
 
 def _matching(trained: Sequence[str], names: Sequence[str]) -> Rows:
-    """Row of each name, see `label_names.places`; if two want the same row, it is that of the same text."""
+    """Returns the row of each name, see `label_names.places`; if two names match a row, the identical one gets it."""
     rows = places(names, trained)
     wanted = Counter(rows)
     return [
@@ -137,13 +138,15 @@ def _matching(trained: Sequence[str], names: Sequence[str]) -> Rows:
 
 
 def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(name if len(name) <= 40 else f"{name[:40]}…" for name in names[:SHOWN])
-    return f"{shown} and {len(names) - SHOWN:,} more" if len(names) > SHOWN else shown
+    """Lists names for a message: the first few, and how many more there are."""
+    first = ", ".join(name if len(name) <= 40 else f"{name[:40]}…" for name in names[:SHOWN])
+    return f"{first} and {len(names) - SHOWN:,} more" if len(names) > SHOWN else first
 
 
 def class_parameters(network: Any) -> dict[str, int]:
-    """The parameters that have a part for each class, and along which dimension: those whose shape follows the number
-    of classes. The network is made twice more for it, without memory for weights.
+    """Returns the parameters whose shape depends on the number of classes: name → the dimension of the classes.
+
+    Compares two networks of other class counts, which are built without memory for weights.
     """
     import torch
 
@@ -162,7 +165,7 @@ def class_parameters(network: Any) -> dict[str, int]:
 
 
 def bare_parameters(network: Any) -> set[str]:
-    """The names of what the model without any head has."""
+    """Returns the names of the parameters of the model without a head."""
     import torch
     from transformers import AutoModel
 
@@ -171,12 +174,12 @@ def bare_parameters(network: Any) -> set[str]:
 
 
 def saved_tensor(folder: Path, name: str) -> torch.Tensor:
-    """A parameter as the safetensors files of a folder have it, float32. Raises KeyError."""
+    """Reads a parameter from the safetensors files of a folder, as float32. Raises KeyError."""
     from safetensors import safe_open
 
     for path in sorted(folder.glob("model*.safetensors")):
         with safe_open(path, "pt") as file:
-            if name in file.keys():  # noqa: SIM118 - no dict
+            if name in file.keys():  # noqa: SIM118 - not a dict
                 return file.get_tensor(name).float()
     raise KeyError(name)
 
@@ -184,9 +187,10 @@ def saved_tensor(folder: Path, name: str) -> torch.Tensor:
 def take_over(
     model: Any, trained: Mapping[str, torch.Tensor], dimensions: Mapping[str, int], rows: Sequence[int | None]
 ) -> None:
-    """Give each class of a model the part that `rows` names of the trained weights, or new random ones for None.
+    """Gives each class of a model its row of the trained weights, or new random weights.
 
-    trained, dimensions: parameter -> its trained values; the dimension along which the classes lie
+    trained: parameter → trained values; dimensions: parameter → the dimension of the classes
+    rows: for each class its row in the trained weights, or None
     """
     import torch
 

@@ -1,7 +1,7 @@
-"""The files of a model's folder, looked at by their names, first bytes and sizes alone: JSON, weights, tokenizer.
+"""Checks the files of a model's folder, JSON, weights and tokenizer, by their names, first bytes and sizes alone.
 
-A download that ended early, a pointer of Git LFS, a web page in place of a file and weights in another format are told
-here, in one sentence with the fix, before a library meets them.
+Incomplete downloads, Git LFS pointers, web pages in place of files, and weights in other formats are reported, each
+in a sentence with the fix, before a library opens them.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ TOKENIZER_FILES = (
     "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model",
     "tokenizer.model", "spm.model",
 )  # fmt: skip
-# Tokenizers that read characters or bytes, and so have no file of a vocabulary.
+# Tokenizers of characters or bytes, which have no vocabulary file.
 WITHOUT_FILE = {"CanineTokenizer", "PerceiverTokenizer", "ByT5Tokenizer"}
-# What a tokenizer of transformers imports only once it is made.
+# Packages that transformers imports only when it builds such a tokenizer.
 WORD_SPLITTERS = {"mecab": "fugashi", "sudachi": "sudachipy", "jumanpp": "rhoknp"}
 DICTIONARIES = {"unidic_lite": "unidic-lite", "ipadic": "ipadic", "unidic": "unidic"}
 PACKAGES = {"XLMTokenizer": "sacremoses", "FlaubertTokenizer": "sacremoses", "RoFormerTokenizer": "rjieba"}
 TOKENIZER_JSON = ("tokenizer_config.json", "special_tokens_map.json", "added_tokens.json")
-# What a tokenizer's settings may not set: the library takes a string here for the path of a file, and reads it
-# wherever it lies. `save_pretrained` never writes them.
+# Settings that a tokenizer may not have: the library takes a string there for a path and reads that file, wherever it
+# is. `save_pretrained` never writes them.
 READS_FILES = ("vocab", "merges", "init_inputs", "tokenizer_object", "slow_tokenizer", "gguf_file")
-LARGEST_JSON = 16 * 1024**2  # bytes; an index of thousands of weights has a hundredth
-LARGEST_HEADER = 16 * 1024**2  # of safetensors, which allows 100 MB; one of 10,000 weights has 1 MB
+LARGEST_JSON = 16 * 1024**2  # bytes; an index of thousands of weights has a hundredth of that
+LARGEST_HEADER = 16 * 1024**2  # bytes of a safetensors header, which may have 100 MB; one of 10,000 weights has 1 MB
 
 ONE_FILE, INDEX = "model.safetensors", "model.safetensors.index.json"
 PART = re.compile(r"model(-\d{5}-of-\d{5})?\.safetensors")
 PICKLED = ("pytorch_model*.bin", "*.pt", "*.pth", "*.ckpt")
-# Weights of other libraries: pattern -> what a person calls them, and where safetensors are to be had.
+# Weights of other libraries: pattern → their name for people.
 OTHER_FORMATS = {
     "*.gguf": "GGUF, the format of llama.cpp",
     "*.onnx": "ONNX",
@@ -58,24 +58,24 @@ NESTED_DEPTH, MOST_LOOKED_AT = 3, 2000
 
 
 def read_json(path: Path, largest: int | None = None) -> dict[str, Any]:
-    """Raises ModelError for what is no object of a size and depth that can be read."""
+    """Reads a JSON object. Raises ModelError if it is too large, too deep or not an object."""
     try:
         largest = largest or LARGEST_JSON
         if path.stat().st_size > largest:
-            raise ModelError(f"{path} has more than {largest // 1024**2} MB, which no {path.name} has")
+            raise ModelError(f"{path} is too large; a {path.name} may have at most {largest // 1024**2} MB")
         check_strange(path)
         tree = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{path} cannot be read: {library_message(error)}") from None
     if not isinstance(tree, dict):
-        raise ModelError(f"{path} is not a model's {path.stem}; save the model anew with save_pretrained")
+        raise ModelError(f"{path} is not a model's {path.stem}; save the model again with save_pretrained")
     return tree
 
 
 def check_strange(path: Path) -> None:
-    """Raises ModelError for a file that is a pointer, a web page or the like in place of its content; OSError."""
-    if sentence := strange_files.strange(path):
-        raise ModelError(f"{path} cannot be read: {sentence}")
+    """Raises ModelError if a file is a pointer, a web page or the like instead of its content; OSError."""
+    if message := strange_files.strange(path):
+        raise ModelError(f"{path} cannot be read: {message}")
 
 
 def check_weights(folder: Path) -> None:
@@ -90,49 +90,54 @@ def check_weights(folder: Path) -> None:
         return
     if parts:
         raise ModelError(
-            f"{folder} has parts of weights ({min(path.name for path in parts)}), but no {INDEX} that says what is in "
-            "which; download it too, or save the model anew with save_pretrained"
+            f"{folder} has parts of weights ({min(path.name for path in parts)}), but no {INDEX} that lists their "
+            "content; download it too, or save the model again with save_pretrained"
         )
     raise ModelError(_without_weights(folder))
 
 
 def _parts_of(folder: Path) -> list[str]:
-    """The files that the index names: beside it, as safetensors, not elsewhere, not pickled, and all of them there."""
+    """Returns the files that the index names. Raises ModelError unless all are safetensors beside it."""
     table = read_json(folder / INDEX).get("weight_map")
     names = sorted(set(map(str, table.values()))) if isinstance(table, dict) else []
-    if strange := [name for name in names if not PART.fullmatch(name)]:
+    if foreign := [name for name in names if not PART.fullmatch(name)]:
         raise ModelError(
-            f"{INDEX} in {folder} names {strange[0][:100]!r} as a part of the weights; they have to lie beside it as "
+            f"{INDEX} in {folder} names {foreign[0][:100]!r} as a part of the weights; the parts must lie beside it as "
             "model-00001-of-00002.safetensors and so on, as save_pretrained writes them"
         )
-    missing = [name for name in names if not (folder / name).is_file()]
-    if missing or not names:
+    if not names:
+        raise ModelError(f"{INDEX} in {folder} names no weights; save the model again with save_pretrained")
+    if missing := [name for name in names if not (folder / name).is_file()]:
         raise ModelError(
             f"{folder} lacks {len(missing)} of the {counted(len(names), 'part')} of its weights ({missing[0]}); "
             "download what is missing"
-            if missing
-            else f"{INDEX} in {folder} names no weights; save the model anew with save_pretrained"
         )
     return names
 
 
 def _check_safetensors(path: Path) -> None:
-    """The header of the file, and whether all of what it lists is there. No weights are read."""
+    """Raises ModelError if the header is not valid or the file is incomplete. Reads no weights."""
     try:
         check_strange(path)
         length = path.stat().st_size
         with path.open("rb") as file:
             header_length = int.from_bytes(file.read(8), "little")
             if length < 8 or header_length > max(length - 8, LARGEST_HEADER):
-                raise ModelError(f"{path} cannot be loaded: it is no safetensors file, or damaged; download it again")
+                raise ModelError(
+                    f"{path} cannot be loaded: it is not a safetensors file, or damaged; download it again"
+                )
             if header_length > LARGEST_HEADER:
-                raise ModelError(f"{path} cannot be loaded: its header has {size(header_length)}, which no model needs")
+                raise ModelError(
+                    f"{path} cannot be loaded: its header has {size(header_length)}; the most is {size(LARGEST_HEADER)}"
+                )
             header = file.read(header_length)
         if len(header) < header_length:
             raise ModelError(_incomplete(path, length, None))
         end = _end_of_data(json.loads(header)) + 8 + header_length
     except (OSError, ValueError, RecursionError, AttributeError, TypeError, KeyError, IndexError):
-        raise ModelError(f"{path} cannot be loaded: it is no safetensors file, or damaged; download it again") from None
+        raise ModelError(
+            f"{path} cannot be loaded: it is not a safetensors file, or damaged; download it again"
+        ) from None
     if length < end:
         raise ModelError(_incomplete(path, length, end))
     if length > end:
@@ -143,7 +148,7 @@ def _check_safetensors(path: Path) -> None:
 
 
 def _end_of_data(header: dict[str, Any]) -> int:
-    """Where the last tensor ends, counted from the end of the header."""
+    """Returns the offset of the end of the last tensor, from the end of the header."""
     ends = [int(entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"]
     return max(ends, default=0)
 
@@ -158,11 +163,11 @@ def _incomplete(path: Path, length: int, whole: int | None) -> str:
 
 
 def _without_weights(folder: Path) -> str:
-    """What a folder without safetensors has in their place, and the fix."""
+    """Explains what a folder has in place of safetensors, and the fix."""
     pickled = [path for pattern in PICKLED for path in folder.glob(pattern) if path.is_file()]
     for path in pickled:
-        if sentence := strange_files.strange(path):
-            return f"{folder} has no weights that can be loaded: {sentence}"
+        if message := strange_files.strange(path):
+            return f"{folder} has no weights that can be loaded: {message}"
     if pickled:
         return (
             f"{folder} has its weights only in a pickled file, which can run code when it is opened "
@@ -170,9 +175,9 @@ def _without_weights(folder: Path) -> str:
             "model.safetensors"
         )
     for pattern, title in OTHER_FORMATS.items():
-        if there := sorted(folder.glob(pattern)):
+        if paths := sorted(folder.glob(pattern)):
             return (
-                f"{folder} has its weights only for {title} ({there[0].name}), which is not trained here; take the "
+                f"{folder} has its weights only for {title} ({paths[0].name}), which is not trained here; take the "
                 "original model with a model.safetensors, which most of them were converted from"
             )
     others = sorted(path.name for path in folder.glob("*.safetensors") if path.is_file())
@@ -180,23 +185,23 @@ def _without_weights(folder: Path) -> str:
         return f"{folder} holds an adapter, not a whole model; merge it into its base model first"
     if len(others) == 1:
         return f"{folder} has its weights as {others[0]}; rename the file to model.safetensors"
-    named = [path.name for path in folder.glob("*safetensors*") if path.is_file()]
-    if unfinished := [name for name in named if name.endswith(strange_files.UNFINISHED)]:
+    names = [path.name for path in folder.glob("*safetensors*") if path.is_file()]
+    if unfinished := [name for name in names if name.endswith(strange_files.UNFINISHED)]:
         return f"{folder} has no weights yet: {unfinished[0]} is a download that did not finish; download it again"
     return f"{folder} has no weights (model.safetensors); save the model there with save_pretrained"
 
 
 def check_tokenizer(folder: Path, name: str) -> None:
-    """Raises ModelError for a tokenizer that is missing, names files to read, or is not what its name says."""
+    """Raises ModelError for a tokenizer that is missing, names files to read, or has files of the wrong format."""
     for file in TOKENIZER_JSON:
         settings = read_json(folder / file) if (folder / file).is_file() else {}
-        if wanted := [key for key in READS_FILES if settings.get(key)]:
+        if forbidden := [key for key in READS_FILES if settings.get(key)]:
             raise ModelError(
-                f"{file} of {name} names files to read ({wanted[0]}), which a tokenizer may not; remove that line, or "
-                "use another model"
+                f"{file} of {name} names files to read ({forbidden[0]}), which a tokenizer may not; remove that line, "
+                "or use another model"
             )
-    there = [folder / file for file in TOKENIZER_FILES if (folder / file).is_file()]
-    for path in there:
+    paths = [folder / file for file in TOKENIZER_FILES if (folder / file).is_file()]
+    for path in paths:
         check_strange(path)
         length = path.stat().st_size
         if length > tokenizer_rules.LARGEST:
@@ -205,8 +210,8 @@ def check_tokenizer(folder: Path, name: str) -> None:
                 f"{size(tokenizer_rules.LARGEST)}"
             )
         if path.suffix == ".json" and not _begins_as_json(path):
-            raise ModelError(f"{path} cannot be read: it is no JSON; download it again")
-    if not there and tokenizer_class(folder) not in WITHOUT_FILE:
+            raise ModelError(f"{path} cannot be read: it is not JSON; download it again")
+    if not paths and tokenizer_class(folder) not in WITHOUT_FILE:
         raise ModelError(
             f"{folder} has no tokenizer ({listed(TOKENIZER_FILES[:2])} are looked for, and others); save it there "
             "with tokenizer.save_pretrained(folder)"
@@ -215,7 +220,7 @@ def check_tokenizer(folder: Path, name: str) -> None:
 
 
 def tokenizer_class(folder: Path) -> str:
-    """What tokenizer_config.json names; empty if it names none."""
+    """Returns the tokenizer class in tokenizer_config.json; empty if it names none."""
     return str(_tokenizer_config(folder).get("tokenizer_class") or "")
 
 
@@ -228,16 +233,20 @@ def _check_packages(folder: Path, name: str) -> None:
     """Raises ModelError for a tokenizer that needs a Python package which is not installed."""
     packages = _packages(_tokenizer_config(folder))
     missing = [package for package in packages if importlib.util.find_spec(package.replace("-", "_")) is None]
-    if missing:
-        verb = "is" if len(missing) == 1 else "are"
+    if len(missing) == 1:
         raise ModelError(
-            f"the tokenizer of {name} ({tokenizer_class(folder)}) needs {listed(missing)}, which {verb} not installed: "
+            f"the tokenizer of {name} ({tokenizer_class(folder)}) needs {missing[0]}, which is not installed: run "
+            f"`pip install {missing[0]}` in Tunedeck's environment, or use another model"
+        )
+    if missing:
+        raise ModelError(
+            f"the tokenizer of {name} ({tokenizer_class(folder)}) needs {listed(missing)}, which are not installed: "
             f"run `pip install {' '.join(missing)}` in Tunedeck's environment, or use another model"
         )
 
 
 def _packages(config: dict[str, Any]) -> list[str]:
-    """The packages that the tokenizer of this tokenizer_config.json imports."""
+    """Returns the packages that the tokenizer of a tokenizer_config.json imports."""
     kind = str(config.get("tokenizer_class") or "").removesuffix("Fast")
     if kind != "BertJapaneseTokenizer":
         return [PACKAGES[kind]] if kind in PACKAGES else []
@@ -256,7 +265,7 @@ def _begins_as_json(path: Path) -> bool:
 
 
 def nested_models(folder: Path) -> list[Path]:
-    """Folders inside that hold a model, the nearest first: sentence-transformers keeps one in 0_Transformer, the
+    """Returns inner folders that hold a model, the nearest first: sentence-transformers has one in 0_Transformer, the
     Trainer in checkpoint-500, the Hub's cache in snapshots.
     """
     level, looked_at, models = [folder], 0, []

@@ -1,7 +1,7 @@
-"""Whether a folder holds a model that can be trained here, by its file names and its small JSON files alone.
+"""Checks that a folder holds a model that can be trained here, by its file names and small JSON files alone.
 
-A model's folder may come from anyone, so it is looked at before any library opens it: no pickled weights, no code of
-its own, no name of a file that lies elsewhere, no size that fills the memory. Nothing heavy is imported.
+The folder may come from anyone, so it is checked before any library opens it: it may have no pickled weights, no code
+of its own, no names of files elsewhere, and no sizes that fill the memory. No heavy library is imported.
 """
 
 from __future__ import annotations
@@ -17,37 +17,39 @@ from core.models.files import check_tokenizer, check_weights, nested_models, rea
 from core.wording import library_message
 
 ATTENTION = ("attn_implementation", "_attn_implementation")
-# Their position table has rows that no token uses: the first token's position is the padding id plus one.
+# Models whose first position is the padding id plus one, so that the rows before it are not used.
 OFFSET_POSITIONS = {
     "roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "roberta-prelayernorm", "data2vec-text", "mpnet",
     "longformer", "luke", "ibert", "xmod",
 }  # fmt: skip
-# Repositories of these kinds may carry code of their own beside what transformers itself knows; that code is not run.
+# Types that transformers knows, even if a repository has code of its own for them; that code is not run.
 KNOWN_TYPES = OFFSET_POSITIONS | {
     "albert", "bert", "big_bird", "bloom", "convbert", "deberta", "deberta-v2", "distilbert", "electra", "ernie",
     "eurobert", "gpt2", "llama", "megatron-bert", "mistral", "mobilebert", "modernbert", "nomic_bert", "opt", "qwen2",
     "qwen3", "rembert", "roformer", "squeezebert", "xlm",
 }  # fmt: skip
-# They divide a text into a fixed number of parts, or have positions for one length alone.
+# Types that divide a text into a fixed number of parts, or have positions for one length only.
 ONE_WIDTH = {"nystromformer", "reformer"}
-# More of these than any model has that is trained on one machine.
+# Limits above those of any model that can be trained on one machine.
 MOST = {
     "num_hidden_layers": 1000, "n_layer": 1000, "n_layers": 1000, "num_layers": 1000, "hidden_size": 100_000,
     "n_embd": 100_000, "dim": 100_000, "d_model": 100_000, "intermediate_size": 1_000_000, "vocab_size": 10_000_000,
     "num_labels": 1_000_000,
 }  # fmt: skip
-NO_LIMIT = 1_000_000  # a tokenizer or config that names more positions than this names none
+NO_LIMIT = 1_000_000  # a tokenizer or config with more positions than this has no limit
 
 
 def check_folder(folder: Path, max_length: int | None = None, name: str = "") -> None:
-    """Whether `folder` holds a model that can be trained here, by its file names and config alone.
+    """Raises ModelError unless `folder` holds a model that can be trained here.
 
-    max_length: tokens per text, checked against what the model can take. name: what a person calls the model, if not
-    by its folder. Raises ModelError.
+    max_length: tokens per text, checked against the model's limit; name: of the model in messages, if not the folder's
     """
-    if not os.path.isdir(folder):  # noqa: PTH112 - a Path raises for names that are none
-        what = "is a file, not a folder" if os.path.isfile(folder) else "is not a folder"  # noqa: PTH113
-        raise ModelError(f"{folder} {what}; give the folder that has config.json and model.safetensors in it")
+    if os.path.isfile(folder):  # noqa: PTH113 - a Path raises for malformed names
+        raise ModelError(
+            f"{folder} is a file, not a folder; give the folder that has config.json and model.safetensors in it"
+        )
+    if not os.path.isdir(folder):  # noqa: PTH112
+        raise ModelError(f"{folder} is not a folder; give the folder that has config.json and model.safetensors in it")
     with opening(folder):
         _check_contents(folder, max_length, name or folder.name)
 
@@ -56,7 +58,7 @@ def _check_contents(folder: Path, max_length: int | None, name: str) -> None:
     config = read_config(folder)
     kind = config.get("model_type")
     if not isinstance(kind, str) or not kind:
-        raise ModelError(f"config.json in {folder} names no model_type; save the model anew with save_pretrained")
+        raise ModelError(f"config.json in {folder} names no model_type; save the model again with save_pretrained")
     if "auto_map" in config and kind not in KNOWN_TYPES:
         raise ModelError(f"{name} needs code of its own to load (auto_map), which is not run here; use another model")
     if config.get("is_encoder_decoder"):
@@ -91,7 +93,7 @@ def _check_contents(folder: Path, max_length: int | None, name: str) -> None:
 
 
 def position_limit(config: dict[str, Any]) -> int | None:
-    """How many tokens a model with this config (of config.json) can take; None if it names no limit."""
+    """Returns the most tokens that a model with this config.json can take; None if it names no limit."""
     names = ("max_position_embeddings", "n_positions", "max_seq_len")
     limit = next((config[n] for n in names if isinstance(config.get(n), int)), None)
     if limit is None or not 0 < limit < NO_LIMIT:
@@ -103,12 +105,12 @@ def position_limit(config: dict[str, Any]) -> int | None:
 
 
 def model_type(folder: Path | None) -> str:
-    """The `model_type` of a checked folder's config.json; that of our new models for None (scratch)."""
+    """Returns the `model_type` of a checked folder; for None (scratch), that of our new models."""
     return "bert" if folder is None else str(read_config(folder)["model_type"])
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The folder's config.json. Raises ModelError if there is none, or none that can be read."""
+    """Reads the folder's config.json. Raises ModelError if it is missing or cannot be read."""
     path = folder / "config.json"
     if not path.is_file():
         raise ModelError(_without_config(folder))
@@ -116,7 +118,7 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def _without_config(folder: Path) -> str:
-    """What a folder without config.json is, and the fix."""
+    """Explains what a folder without config.json is, and the fix."""
     if (folder / "adapter_config.json").is_file():
         return f"{folder} holds an adapter, not a whole model; merge it into its base model first"
     if inner := nested_models(folder):
@@ -128,11 +130,11 @@ def _without_config(folder: Path) -> str:
             f"{folder} holds weights for llama.cpp ({gguf.name}, GGUF), which are not trained here; take the original "
             "model with config.json and model.safetensors"
         )
-    return f"{folder} has no config.json, so it is no model; give the folder that save_pretrained wrote"
+    return f"{folder} has no config.json, so it is not a model; give the folder that save_pretrained wrote"
 
 
 def _check_size(config: dict[str, Any], name: str) -> None:
-    """A config makes layers before any weights are looked at: no numbers that fill the memory."""
+    """Raises ModelError for numbers that would fill the memory, as layers are built before weights are read."""
     for field, most in MOST.items():
         value = config.get(field)
         if isinstance(value, int | float) and not 0 <= value <= most:
@@ -142,23 +144,23 @@ def _check_size(config: dict[str, Any], name: str) -> None:
 
 
 def _foreign_attention(tree: Any) -> str:
-    """The repository whose code a config asks for in the place of attention, at any depth; empty if none."""
+    """Returns the repository whose code a config asks for as attention, at any depth; empty if there is none."""
     if isinstance(tree, list):
         return next(filter(None, map(_foreign_attention, tree)), "")
     if not isinstance(tree, dict):
         return ""
     for key, value in tree.items():
-        wanted = value.values() if isinstance(value, dict) else [value]
-        if key in ATTENTION and (found := next((v for v in wanted if isinstance(v, str) and "/" in v), "")):
-            return found
-        if found := _foreign_attention(value):
-            return found
+        choices = value.values() if isinstance(value, dict) else [value]
+        if key in ATTENTION and (kernel := next((v for v in choices if isinstance(v, str) and "/" in v), "")):
+            return kernel
+        if kernel := _foreign_attention(value):
+            return kernel
     return ""
 
 
 @contextmanager
 def opening(name: object) -> Iterator[None]:
-    """One sentence for whatever the system says of a path: too long, with a zero byte, not to be read, no such user."""
+    """Turns the system's errors about a path into a ModelError: too long, a zero byte, not readable, unknown user."""
     try:
         yield
     except (OSError, ValueError, RuntimeError) as error:

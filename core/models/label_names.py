@@ -1,4 +1,4 @@
-"""When two names mean the same label: for files, splits, models and the checks of a dataset alike."""
+"""Decides when two names mean the same label, for files, splits, models and the checks of a dataset."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from collections.abc import Sequence
 
 from core.wording import shortened
 
-BLANK = {"\u2800": " ", "\u3164": " ", "\u1160": " ", "\u115f": " ", "\uffa0": " "}  # letters that print nothing
-UNSEEN = {"\u034f"}  # joins what stands beside it, and prints nothing; not one of Unicode's format characters
+BLANK = {"\u2800": " ", "\u3164": " ", "\u1160": " ", "\u115f": " ", "\uffa0": " "}  # letters that look like blanks
+UNSEEN = {"\u034f"}  # the invisible grapheme joiner, which is not one of Unicode's format characters
 
 
 def normal_form(name: str) -> str:
-    """The same text for names that a person cannot tell apart: after NFKC, without case, blanks and unseen characters.
+    """Returns the same text for names that look the same to a person: NFKC, without case and invisible characters.
 
-    Unseen are format characters (zero width space, byte order mark, soft hyphen, bidi marks), control characters and
-    variation selectors. Nothing but blanks and unseen characters gives an empty text.
+    Invisible are format characters (zero width space, byte order mark, soft hyphen, bidi marks), control characters and
+    variation selectors. Blanks become single. A name of only such characters gives an empty text.
     """
     if name.isascii() and name.isprintable():
         return " ".join(name.casefold().split())
@@ -34,7 +34,9 @@ def _unseen(character: str) -> bool:
 
 
 def places(names: Sequence[str], known: Sequence[str]) -> list[int]:
-    """For each name its place in `known`: of the same text, else of the only one of its normal form; -1 for none."""
+    """Returns for each name its place in `known`: of the identical name, else of the only one with its normal form,
+    else -1.
+    """
     exact = {name: place for place, name in reversed(list(enumerate(known)))}
     forms = [normal_form(name) for name in known]
     single = {form for form, count in Counter(forms).items() if count == 1}
@@ -43,7 +45,7 @@ def places(names: Sequence[str], known: Sequence[str]) -> list[int]:
 
 
 def groups(names: Sequence[str]) -> list[list[str]]:
-    """The names that are different texts of the same normal form, together, in their order."""
+    """Returns groups of two or more names that have the same normal form."""
     by_form: dict[str, list[str]] = {}
     for name in names:
         by_form.setdefault(normal_form(name), []).append(name)
@@ -51,7 +53,7 @@ def groups(names: Sequence[str]) -> list[list[str]]:
 
 
 def telling(name: str, other: str) -> str:
-    """A name in a sentence beside another: with the codes of its unusual characters if the two look the same."""
+    """Returns a name for a message beside another: with codes of unusual characters if the two look the same."""
     if name.casefold() == other.casefold() and name.isprintable():
         return shortened(name, 40)
     return shortened("".join(c if c.isascii() and c.isprintable() else f"\\u{ord(c):04x}" for c in name), 40)

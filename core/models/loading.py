@@ -1,7 +1,7 @@
-"""Loading a model that `core.models.folder` has looked at, with its tokenizer, and saving it.
+"""Loads a model that `core.models.folder` has checked, with its tokenizer, and saves it.
 
-Nothing is ever unpickled and no code of a model is ever run: weights come from safetensors alone, and
-`trust_remote_code` is off. transformers and torch are imported inside the functions.
+Nothing is unpickled and no code of a model is run: weights come from safetensors alone, and `trust_remote_code` is off.
+transformers and torch are imported inside the functions.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ PANIC = "PanicException"  # of pyo3; its class cannot be imported
 def load_tokenizer(
     model: ModelSpec, folder: Path | None, kind: HeadKind, texts: Iterable[str], report: Reporter
 ) -> Any:
-    """The tokenizer (a `transformers` one) of a pretrained folder, or one trained on `texts` for scratch.
+    """Loads the `transformers` tokenizer of a pretrained folder; for scratch, trains one on `texts`.
 
-    folder: what `fetch` returned. kind: of the head that the model is to get. texts: the training texts; read for
-    scratch alone. Raises ModelError.
+    folder: from `fetch`; kind: of the head that the model gets; texts: the training texts, which are read only for
+    scratch. Raises ModelError.
     """
     if folder is None:
         report.phase("Building a vocabulary")
@@ -49,7 +49,7 @@ def load_tokenizer(
 
 
 def open_tokenizer(folder: Path, title: str) -> Any:
-    """The `transformers` tokenizer of a checked folder. Raises ModelError."""
+    """Loads the `transformers` tokenizer of a checked folder. Raises ModelError."""
     from transformers import AutoTokenizer
 
     if (folder / "tokenizer.json").is_file():
@@ -59,20 +59,20 @@ def open_tokenizer(folder: Path, title: str) -> Any:
 
 
 @contextmanager
-def tokenizer_failures(what: str) -> Iterator[None]:
-    """Whatever a tokenizer raises becomes a sentence that begins with `what`. Raises ModelError."""
+def tokenizer_failures(failure: str) -> Iterator[None]:
+    """Turns the errors of a tokenizer into a ModelError: `failure`, a colon and the library's message."""
     try:
         yield
     except (TunedeckError, MemoryError, OSError):
         raise
-    except BaseException as error:  # a panic in the library's Rust is no Exception
+    except BaseException as error:  # a panic in the library's Rust is not an Exception
         if not isinstance(error, Exception) and type(error).__name__ != PANIC:
             raise
-        raise ModelError(f"{what}: {library_message(error)}") from error
+        raise ModelError(f"{failure}: {library_message(error)}") from error
 
 
 def ignore(change: str, value: Any) -> None:
-    """An `adapted` for those who do not listen."""
+    """An `adapted` callback that does nothing."""
 
 
 def load_model(
@@ -84,11 +84,11 @@ def load_model(
     report: Reporter,
     adapted: Callable[[str, Any], None] = ignore,
 ) -> Any:
-    """A model with this head in float32 on the CPU, new parts of the head drawn with `seed`, in eval mode.
+    """Loads a model with this head in float32 on the CPU, in eval mode; `seed` draws new parts of the head.
 
-    folder: what `fetch` returned. adapted: told what was changed of
-    the loaded model beyond what `from_pretrained` does, for a script that is to repeat it: `head` (its rows and
-    dimensions, see `core.models.class_head.take_over`) and `tokens` (rows of the token embedding). Raises ModelError.
+    folder: from `fetch`. adapted: gets each change beyond `from_pretrained`, so that a script can repeat it: `head` (its
+    rows and dimensions, see `core.models.class_head.take_over`) and `tokens` (rows of the token embedding).
+    Raises ModelError.
     """
     from transformers import set_seed
 
@@ -97,7 +97,7 @@ def load_model(
         network = scratch.model(
             len(tokenizer), model.max_length, tokenizer.pad_token_id, dict(head.config), head.kind.scratch_class
         )
-        report.message(f"Made a new BERT with {network.num_parameters():,} weights, all of them still random.")
+        report.message(f"Created a new BERT with {network.num_parameters():,} random weights.")
     else:
         network = _load_pretrained(folder, head, tokenizer, report, adapted)
     network.config.pad_token_id = tokenizer.pad_token_id
@@ -105,7 +105,7 @@ def load_model(
 
 
 def load_trained(folder: Path, title: str, kind: HeadKind) -> Any:
-    """A model as it was saved, with its own head, in float32. Raises ModelError if it has none or is damaged."""
+    """Loads a saved model with its own head, in float32. Raises ModelError if it has no head or is damaged."""
     import torch
 
     _check_architecture(folder, kind)
@@ -113,9 +113,9 @@ def load_trained(folder: Path, title: str, kind: HeadKind) -> Any:
         try:
             network, info = _auto_class(kind).from_pretrained(
                 folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True,
-                weights_only=True, output_loading_info=True, ignore_mismatched_sizes=True,  # which are refused below
+                weights_only=True, output_loading_info=True, ignore_mismatched_sizes=True,  # refused below
             )  # fmt: skip
-        except Exception as error:  # whatever the library makes of a broken file
+        except Exception as error:  # a broken file makes the library raise errors of many kinds
             raise ModelError(f"the model {title} cannot be loaded: {library_message(error)}") from error
     if other := sorted(mismatch[0] for mismatch in info["mismatched_keys"]):
         raise ModelError(
@@ -128,7 +128,7 @@ def load_trained(folder: Path, title: str, kind: HeadKind) -> Any:
 
 
 def _check_task(config: Any, title: str) -> None:
-    """Refuse a head that gives something else than one class per text."""
+    """Raises ModelError for a head that predicts something other than one class per text."""
     if config.num_labels < 2 or config.problem_type == "regression":
         raise ModelError(
             f"{title} predicts a number for each text, not a class; choose a classifier of two classes or more"
@@ -142,13 +142,13 @@ def _check_task(config: Any, title: str) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the library's table of new and unused weights, which alarms."""
+    """Silences the library's table of new and unused weights, which alarms people for no reason."""
     from transformers.utils import logging as transformers_logging
 
     verbosity = transformers_logging.get_verbosity()
     transformers_logging.set_verbosity_error()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the Hub's bars have a switch of their own in the environment
+        warnings.simplefilter("ignore")  # the Hub's progress bars have their own switch in the environment
         transformers_logging.disable_progress_bar()
     try:
         yield
@@ -157,7 +157,7 @@ def _quiet() -> Iterator[None]:
 
 
 def save(model: Any, tokenizer: Any, folder: Path) -> None:
-    """Write a folder that `from_pretrained` loads (safetensors, config, tokenizer); complete or not there at all."""
+    """Writes a folder that `from_pretrained` loads (safetensors, config, tokenizer), either complete or not at all."""
     with replace_folder(folder) as partial:
         model.save_pretrained(partial)
         tokenizer.save_pretrained(partial)
@@ -205,22 +205,22 @@ def _load_pretrained(
             network, info = _auto_class(head.kind).from_pretrained(
                 folder,
                 **head.config,
-                dtype=torch.float32,  # master weights: lower precision, where chosen, comes from autocast
+                dtype=torch.float32,  # master weights; a lower precision comes from autocast
                 use_safetensors=True,
                 trust_remote_code=False,
                 local_files_only=True,
                 weights_only=True,
-                ignore_mismatched_sizes=True,  # a head for other classes is made anew; all else is checked below
+                ignore_mismatched_sizes=True,  # a head for other classes becomes new; the rest is checked below
                 output_loading_info=True,
             )
-        except Exception as error:  # a broken file, a config that fits no weights: whatever the library makes of it
+        except Exception as error:  # a broken file or config makes the library raise errors of many kinds
             raise ModelError(f"the model in {folder} cannot be loaded: {library_message(error)}") from error
     dimensions = class_head.class_parameters(network)
     _check_body(folder, network, info, dimensions)
     _settle_head(folder, network, head, info, dimensions, report, adapted)
     if info["unexpected_keys"]:
         report.message(
-            "Some pretrained weights are not used: they belong to the task that the model was trained for before. "
+            "Some pretrained weights are not used, as they belong to the task that the model was trained for before. "
             "That is normal.",
             level="notice",
             code="unused-weights",
@@ -230,7 +230,7 @@ def _load_pretrained(
 
 
 def _check_body(folder: Path, network: Any, info: dict[str, Any], dimensions: dict[str, int]) -> None:
-    """Refuse a body that is not all there; what only a head for classes has may be new."""
+    """Raises ModelError if weights of the body are missing; weights that only a head for classes has may be new."""
     body = f"{network.base_model_prefix}."
     changed = {*info["missing_keys"], *(m[0] for m in info["mismatched_keys"])}
     lost = sorted(k for k in changed - dimensions.keys() if k.startswith(body) and "pooler" not in k)
@@ -254,7 +254,7 @@ def _settle_head(
     report: Reporter,
     adapted: Callable[[str, Any], None],
 ) -> None:
-    """Each named row keeps what the model has learned of it, if it had such a head; and say what the head is."""
+    """Keeps the trained rows of a head for the rows that the new head has too, and reports the result."""
     other_size = {m[0] for m in info["mismatched_keys"]}
     if dimensions.keys() & set(info["missing_keys"]) or (head.rows is None and dimensions.keys() & other_size):
         report.message(head.kind.new, level="notice", code="new-head")
@@ -268,7 +268,7 @@ def _settle_head(
     }
     plan = class_head.plan_for(read_config(folder), trained, dimensions, names)
     report.message(plan.sentence(names), level="notice", code="kept-head" if plan.keeps else "new-head")
-    if plan.unchanged or (other_size and not plan.keeps):  # in the latter case it was drawn while it was loaded
+    if plan.unchanged or (other_size and not plan.keeps):  # in the latter case loading has drawn a new head
         return
     class_head.take_over(network, trained, dimensions, plan.rows)
     adapted("head", {"rows": list(plan.rows), "dimensions": dimensions})
@@ -277,7 +277,7 @@ def _settle_head(
 def _fit_tokens(
     folder: Path, network: Any, tokenizer: Any, report: Reporter, adapted: Callable[[str, Any], None]
 ) -> None:
-    """Rows of the embedding for tokens that were added to the tokenizer alone, such as a [PAD]."""
+    """Adds embedding rows for tokens that were added to the tokenizer only, such as [PAD]. Raises ModelError."""
     rows = _embedding_rows(network)
     if rows is None or len(tokenizer) <= rows:
         return
@@ -292,9 +292,8 @@ def _fit_tokens(
     network.resize_token_embeddings(size, mean_resizing=False)
     tokens = ", ".join(repr(token[:40]) for _, token in added[:5])
     report.message(
-        f"The tokenizer has {counted(len(added), 'added token')} ({tokens}) that the model has no weights for; "
-        f"{'it starts' if len(added) == 1 else 'they start'} with random ones, {size:,} rows in all instead of "
-        f"{rows:,}.",
+        f"The tokenizer has {counted(len(added), 'added token')} ({tokens}) without weights in the model. The "
+        f"embedding gets new rows with random weights: {size:,} rows in all instead of {rows:,}.",
         level="notice",
         code="resized",
     )
@@ -302,7 +301,7 @@ def _fit_tokens(
 
 
 def _embedding_rows(network: Any) -> int | None:
-    """How many tokens a network tells apart; None for one that reads characters without a table of them."""
+    """Returns the number of tokens in a network's embedding; None for a network without an embedding table."""
     import torch
 
     try:

@@ -1,6 +1,7 @@
-"""Models by their names: what a name means, where the model lies, and what is known of it without loading it.
+"""Resolves the names of models: what a name means, where the model is, and what is known of it without loading it.
 
-Pages use this: nothing heavy is imported. `core.models.folder` looks at a folder, `core.models.loading` loads it.
+Pages use this module, so it imports nothing heavy. `core.models.folder` checks a folder, `core.models.loading` loads
+it.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ Kind = Literal["scratch", "folder", "hub"]
 
 
 class Suggestion(NamedTuple):
-    """name: as a spec has it; model_type: of its config.json; language: what it knows, MANY, or NOTHING yet; note:
-    one line for a person
+    """A suggested model.
+
+    name: as in a spec; model_type: of its config.json; language: its only language, MANY, or NOTHING
+    note: one line for people
     """
 
     name: str
@@ -71,22 +74,22 @@ FOR_ANY = "distilbert/distilbert-base-multilingual-cased"
 
 
 def suited(language: str) -> str:
-    """A pretrained model that knows a language and is not large. language: its code; empty if it is not known"""
+    """Returns a small pretrained model that knows a language. language: its code, empty if unknown"""
     return SUITED.get(language, FOR_ANY)
 
 
 def only_language(name: str) -> str:
-    """The one language that a model knows, as far as that is known here; else empty."""
+    """Returns the only language of a suggested model; empty for other models and for several languages."""
     known = {suggestion.name: suggestion.language for suggestion in SUGGESTIONS}.get(name, MANY)
     return "" if known in (NOTHING, MANY) else known
 
 
 def foreign_to(name: str, language: str) -> str:
-    """What is to be said of a model that does not know the language of most texts; empty if it does, or may."""
-    knows = only_language(name)
-    if not knows or not language or knows == language:
+    """Returns a warning, without its subject, if a model does not know the language of most texts; else empty."""
+    known = only_language(name)
+    if not known or not language or known == language:
         return ""
-    return f"knows {language_name(knows)} only, and most texts look {language_name(language)}; try {suited(language)}"
+    return f"knows {language_name(known)} only, and most texts look {language_name(language)}; try {suited(language)}"
 
 
 HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}(/[A-Za-z0-9][\w.-]{0,95})?")
@@ -95,10 +98,10 @@ PATH_START = re.compile(r"[.~/\\]|[A-Za-z]:[\\/]")
 
 
 def kind_of(name: str) -> Kind:
-    """What `name` means: scratch, a folder here, or a Hub id. Raises ModelError for what can be none of them."""
+    """Returns what a name means: scratch, a folder here, or a Hub id. Raises ModelError if it cannot be any of them."""
     if name == "scratch":
         return "scratch"
-    if PATH_START.match(name) or os.path.exists(name):  # noqa: PTH110 - a Path raises for names that are none
+    if PATH_START.match(name) or os.path.exists(name):  # noqa: PTH110 - a Path raises for malformed names
         return "folder"
     if HUB_NAME.fullmatch(name) and ".." not in name and "--" not in name:
         return "hub"
@@ -108,7 +111,7 @@ def kind_of(name: str) -> Kind:
 
 
 def ignore(sentence: str) -> None:
-    """A `note` for those who do not listen."""
+    """A `note` callback that does nothing."""
 
 
 def fetch(
@@ -117,9 +120,9 @@ def fetch(
     progress: Callable[[str, float | None], None],
     note: Callable[[str], None] = ignore,
 ) -> Path | None:
-    """The local folder of a pretrained model, downloaded if it is the Hub's and not here yet; None for scratch.
+    """Returns the local folder of a pretrained model, after a download if needed; None for scratch.
 
-    note: told a sentence when the Hub did not answer and an earlier download is used.
+    note: gets a sentence if the Hub does not answer and an earlier download is used.
     Raises ModelError, HubError or PathError.
     """
     match kind_of(model.name):
@@ -137,7 +140,7 @@ def fetch(
 
 
 def check_no_run(name: str, settings: Settings) -> None:
-    """Raises ModelError for the id of a run here, which is no Hub id, though it looks like one."""
+    """Raises ModelError for the id of a run, which looks like a Hub id."""
     if RUN_ID.fullmatch(name) and (settings.run_dir(name) / "model" / "config.json").is_file():
         raise ModelError(
             f"{name} is the id of a run; to train its model further, give the folder of its model: "
@@ -146,9 +149,9 @@ def check_no_run(name: str, settings: Settings) -> None:
 
 
 def folder_of(name: str, settings: Settings) -> Path:
-    """The path of a model that is a folder; whether it is there is not looked at. Raises ModelError, PathError.
+    """Returns the path of a model that is a folder, without checking that it exists. Raises ModelError, PathError.
 
-    In team mode the models of all runs are everybody's to use.
+    In team mode everybody may use the models of all runs.
     """
     with opening(name):
         if settings.mode == "team":
@@ -162,7 +165,7 @@ def folder_of(name: str, settings: Settings) -> Path:
 
 
 def known_type(name: str, revision: str | None, settings: Settings) -> str | None:
-    """The `model_type` of a model as a spec names it, if it can be told in a moment and without the network."""
+    """Returns the `model_type` of a model in a spec, if it is known without the network; else None."""
     try:
         match kind_of(name):
             case "scratch":
@@ -182,7 +185,7 @@ def known_type(name: str, revision: str | None, settings: Settings) -> str | Non
 
 
 def known_folder(name: str, revision: str | None, settings: Settings) -> Path | None:
-    """Where a model lies, if it is on this machine; no network. Raises ModelError, PathError."""
+    """Returns the folder of a model if it is on this machine; no network. Raises ModelError, PathError."""
     match kind_of(name):
         case "folder":
             return folder_of(name, settings)
@@ -196,7 +199,7 @@ def known_folder(name: str, revision: str | None, settings: Settings) -> Path | 
 
 
 def known_limit(model: ModelSpec, settings: Settings) -> int | None:
-    """How many tokens a model can take, if it says so and can be told without the network."""
+    """Returns the most tokens that a model can take, if it has a limit that is known without the network; else None."""
     try:
         match kind_of(model.name):
             case "folder":
@@ -212,9 +215,9 @@ def known_limit(model: ModelSpec, settings: Settings) -> int | None:
 
 
 def tokenizer_json(model: ModelSpec, settings: Settings) -> Path | None:
-    """The model's `tokenizer.json` if it lies on this machine, for the `tokenizers` library; no network.
+    """Returns the model's `tokenizer.json` if it is on this machine, for the `tokenizers` library; no network.
 
-    None for scratch (its tokenizer comes from the data) and for a model without such a file or not downloaded yet.
+    None for scratch, whose tokenizer comes from the data, and for a model without the file or not downloaded yet.
     Raises ModelError or PathError.
     """
     match kind_of(model.name):

@@ -1,7 +1,7 @@
-"""The `scratch` model: a small BERT with a WordPiece vocabulary of its own, both made from the training texts.
+"""Builds the `scratch` model: a small BERT with a WordPiece vocabulary from the training texts.
 
-About a million weights: it learns in seconds on a CPU and needs no download. It knows no language beforehand, so a
-pretrained model does better wherever one can be had.
+It has about a million weights, trains in seconds on a CPU and needs no download. It knows no language beforehand, so a
+pretrained model does better if one is available.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 VOCABULARY = 6_000
-# Above this the vocabulary hardly changes, while building it takes seconds.
+# Beyond these limits the vocabulary hardly changes, but takes seconds to build.
 MAX_TEXTS, MAX_CHARACTERS = 20_000, 2_000
 POSITIONS = 512
 
 
 def train_wordpiece(texts: Iterable[str]) -> Any:
-    """A `tokenizers.Tokenizer` (WordPiece, lower case, any script) trained on the first 20,000 of `texts`.
+    """Trains a `tokenizers.Tokenizer` (WordPiece, lower case, any script) on the first 20,000 of `texts`.
 
-    Accents and the voicing marks of Japanese kana are kept, unlike in BERT's own uncased tokenizer: without them
-    different words become one.
+    Unlike BERT's uncased tokenizer, it keeps accents and the voicing marks of Japanese kana, without which different
+    words become the same.
     """
     from tokenizers import AddedToken, Tokenizer, decoders, normalizers, pre_tokenizers, processors
     from tokenizers.models import WordPiece
@@ -46,10 +46,10 @@ def train_wordpiece(texts: Iterable[str]) -> Any:
 
 
 def _vocabulary(tokenizer: Any, texts: list[str]) -> dict[str, int]:
-    """Token -> id: the same for the same texts, in any process.
+    """Returns token → id, the same for the same texts in any process.
 
-    The trainer numbers characters as its hash table gives out the words, and breaks ties by these numbers, so that each
-    process would learn another vocabulary. Given to it beforehand, they are in order.
+    The trainer numbers characters in the order of its hash table and breaks ties by these numbers, so that each process
+    would learn another vocabulary. Passing the characters as special tokens fixes their order.
     """
     from tokenizers import Tokenizer, trainers
     from tokenizers.models import WordPiece
@@ -74,10 +74,10 @@ def _vocabulary(tokenizer: Any, texts: list[str]) -> dict[str, int]:
 
 
 def _with_all_positions(vocabulary: dict[str, int]) -> dict[str, int]:
-    """The vocabulary, with every character known both at the start of a word and inside one.
+    """Completes the vocabulary so that each character is known both at the start of a word and inside one.
 
-    Else a word that has a known character in a new place is unknown as a whole, and in scripts without spaces a
-    "word" is half a sentence. Ideographs are words of their own, so they need no second form.
+    Otherwise a known character in a new place makes the whole word unknown, and in scripts without spaces a "word" is
+    half a sentence. Ideographs are words of their own, so they need no second form.
     """
     vocabulary = dict(vocabulary)
     for character in sorted({t.removeprefix("##") for t in vocabulary if len(t.removeprefix("##")) == 1}):
@@ -92,7 +92,7 @@ def _is_ideograph(character: str) -> bool:
 
 
 def tokenizer(texts: Iterable[str], max_length: int) -> Any:
-    """The trained vocabulary as a `transformers` tokenizer, which `AutoTokenizer` loads again as it was saved."""
+    """Trains a vocabulary and returns it as a `transformers` tokenizer that `AutoTokenizer` can load again."""
     from transformers import PreTrainedTokenizerFast
 
     return PreTrainedTokenizerFast(
@@ -114,7 +114,7 @@ def model(
     head: dict[str, Any],
     architecture: str = "BertForSequenceClassification",
 ) -> Any:
-    """A BERT of 128 × 2 layers with random weights; `head`: the config's fields of it, `architecture`: its class."""
+    """Creates a random BERT of 2 layers, 128 wide. head: the config's fields of the head; architecture: its class"""
     import transformers
 
     config = transformers.BertConfig(

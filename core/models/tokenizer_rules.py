@@ -1,6 +1,6 @@
-"""How much a tokenizer's own rules can make of a text, told from its tokenizer.json before it runs.
+"""Computes from a tokenizer.json how much longer its rules can make a text, before it runs.
 
-A few rules in a row multiply: one that replaces a letter by two, thirty times, makes a gigabyte of one letter.
+Rules in a row multiply: a rule that replaces a letter by two, thirty times in a row, turns one letter into a gigabyte.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from core.errors import ModelError
 from core.wording import library_message, size
 
 LARGEST = 100 * 1024**2  # bytes; the largest in use, of 250,000 tokens, have 35 MB
-MOST_GROWTH = 1_000.0  # the rules in use make at most a hundred characters of one
+MOST_GROWTH = 1_000.0  # rules in use turn one character into a hundred at most
 MOST_SPECIAL = 10_000  # tokens that are put around a text
 DEEPEST = 32
 REMAKING = ("Precompiled", "ByteLevel")
 
 
 def check_rules(path: Path) -> None:
-    """Raises ModelError for a tokenizer.json whose rules make far too much of a text, or that is none; OSError."""
+    """Raises ModelError for a tokenizer.json that is not valid or whose rules make texts far too long; OSError."""
     length = path.stat().st_size
     if length > LARGEST:
         raise ModelError(f"{path.name} has {size(length)}; the most that is loaded here is {size(LARGEST)}")
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(tree, dict):
-            raise ValueError("it is no object")
+            raise ValueError("it is not an object")
         factor = growth(tree)
         around = _special(tree.get("post_processor"), 0)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -46,10 +46,10 @@ def check_rules(path: Path) -> None:
 
 
 def growth(tree: dict[str, Any]) -> float:
-    """How many times as long a text can become, at most, by the rules of the tree of a tokenizer.json."""
+    """Returns how many times as long the rules of a tokenizer.json can make a text, at most."""
     factor = longest = 1.0
-    written: set[str] = set()  # letters that earlier rules write: a later rule can work on them once more
-    remade = False  # whether an earlier rule can make any letter of any other
+    written: set[str] = set()  # letters that earlier rules write, on which a later rule can work again
+    remade = False  # whether an earlier rule can turn any letter into any other
     for rule in [*_rules(tree.get("normalizer"), 0), *_rules(tree.get("pre_tokenizer"), 0)]:
         times, text, read = _times(rule)
         if read is None or (remade and read) or not read.isdisjoint(written):
@@ -64,12 +64,12 @@ def growth(tree: dict[str, Any]) -> float:
 
 
 def _letters(text: str) -> set[str]:
-    """What a text is made of, whatever the rules for case, accents and forms of letters may make of it."""
+    """Returns the letters of a text, ignoring case, accents and compatibility forms."""
     return set(unicodedata.normalize("NFKD", text.casefold()))
 
 
 def _rules(part: Any, depth: int) -> Iterator[dict[str, Any]]:
-    """The rules of a normalizer or pre-tokenizer, in their order, out of their sequences."""
+    """Yields the rules of a normalizer or pre-tokenizer in order, also those in sequences."""
     if depth > DEEPEST:
         raise ValueError("its rules are nested too deeply")
     if not isinstance(part, dict):
@@ -83,7 +83,7 @@ def _rules(part: Any, depth: int) -> Iterator[dict[str, Any]]:
 
 
 def _times(rule: dict[str, Any]) -> tuple[float, str, set[str] | None]:
-    """How many times longer one rule can make a text, what it writes, and the letters that it works on (None: any)."""
+    """Returns how many times longer a rule can make a text, what it writes, and the letters it reads (None: any)."""
     match rule.get("type"):
         case "Replace":
             content, pattern = str(rule.get("content", "")), rule.get("pattern")
@@ -94,7 +94,7 @@ def _times(rule: dict[str, Any]) -> tuple[float, str, set[str] | None]:
             return max(1.0, len(content) + _matches_nothing(str(regex or ""))), content, None
         case "Prepend":
             text = str(rule.get("prepend", ""))
-            # Once per text; and a word of one letter is a text too.
+            # Once per text, which may be a word of one letter.
             return 1.0 + len(text), text, None if len(text) > 8 else set()
         case "Precompiled":
             return _longest_replacement(str(rule.get("precompiled_charsmap") or "")), "", None
@@ -105,15 +105,15 @@ def _times(rule: dict[str, Any]) -> tuple[float, str, set[str] | None]:
 
 
 def _matches_nothing(pattern: str) -> int:
-    """1 for a pattern that matches between two letters, or may: its content is then put there."""
+    """Returns 1 for a pattern that can match between two letters, where the content is then inserted; else 0."""
     try:
         return int(re._parser.parse(pattern).getwidth()[0] == 0)  # type: ignore[attr-defined]
-    except (re.error, RecursionError, OverflowError):  # in a dialect that Python does not know
+    except (re.error, RecursionError, OverflowError):  # a dialect that Python does not know
         return int(not re.search(r"[+}\])\w]$", pattern))
 
 
 def _longest_replacement(charsmap: str) -> float:
-    """The longest text that SentencePiece's table puts in the place of a character."""
+    """Returns the length of the longest replacement in SentencePiece's table of characters."""
     table = base64.b64decode(charsmap, validate=False)
     start = 4 + int.from_bytes(table[:4], "little")
     if start > len(table) or start % 4:
@@ -122,7 +122,7 @@ def _longest_replacement(charsmap: str) -> float:
 
 
 def _special(part: Any, depth: int) -> int:
-    """How many tokens a post-processor puts around a text, and how often it repeats the text itself, as a number."""
+    """Returns the number of tokens that a post-processor adds to a text; a repeated text counts as 100."""
     if depth > DEEPEST:
         raise ValueError("its rules are nested too deeply")
     if not isinstance(part, dict):

@@ -91,7 +91,9 @@ def test_a_token_that_no_header_can_carry(start: Callable[..., Client], tmp_path
         (calls.prepare, "tiny/reviews"),
         (calls.tokenizer_json, "a/b"),
     ):
-        with pytest.raises(HubError, match="holds characters that no token has; copy it again into HF_TOKEN") as caught:
+        with pytest.raises(
+            HubError, match="has characters that a token cannot have; copy it again into HF_TOKEN"
+        ) as caught:
             process.call(call, name)
         assert "planted" not in str(caught.value) + str(caught.value.__notes__)
     assert not files_with("hf_planted", tmp_path, log.parent)

@@ -151,10 +151,10 @@ def test_a_class_without_a_name_is_its_number_and_nothing_else() -> None:
     ("config", "says"),
     [
         ({"id2label": {"0": "good", "2": "bad"}}, "does not number its classes"),
-        ({"id2label": {"a": "good", "b": "bad"}}, "no class numbers"),
-        ({"id2label": ["good", "bad"]}, "no class numbers"),
+        ({"id2label": {"a": "good", "b": "bad"}}, "not class numbers"),
+        ({"id2label": ["good", "bad"]}, "not class numbers"),
         ({"id2label": {"0": "good", "1": "bad"}, "label2id": {"bad": 0, "good": 1}}, "contradict"),
-        ({"id2label": {"0": "good", "1": "bad", "2": "mixed"}}, "its weights are for 2 classes"),
+        ({"id2label": {"0": "good", "1": "bad", "2": "mixed"}}, "Its weights are for 2 classes"),
     ],
 )  # fmt: skip
 def test_tables_of_labels_that_cannot_be_trusted(config: dict[str, Any], says: str) -> None:

@@ -29,8 +29,11 @@ PLAIN = {
 NAMES = ("function_name", "table_name", "schema_name")
 REVEALING = ("duckdb_", "pragma_", "pg_", "sqlite_master", "sqlite_schema", "sqlite_temp")
 REVEALING_FUNCTIONS = {
-    "current_setting", "query", "query_table", "json_execute_serialized_sql",
-}  # fmt: skip
+    "current_setting",
+    "query",
+    "query_table",
+    "json_execute_serialized_sql",
+}
 
 
 class RowTooLarge(Exception):

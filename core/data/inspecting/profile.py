@@ -94,12 +94,15 @@ def profile(
     if tokenizer is not None and model not in ("", "scratch"):
         notes += _unread(prepared, names[0], texts, tokenizer, model, splits[names[0]])
     profile = {
-        "version": VERSION, "title": prepared.title,
+        "version": VERSION,
+        "title": prepared.title,
         "notes": [asdict(note) for note in notes],
         "rows": {name: part.rows for name, part in prepared.splits.items()},
-        "text_columns": list(texts), "label_column": label, "splits": splits,
+        "text_columns": list(texts),
+        "label_column": label,
+        "splits": splits,
         "recommended_max_length": _recommended(splits, most_positions),
-    }  # fmt: skip
+    }
     seals.write_text(_path(prepared, texts, label, tokenizer, exact), json.dumps(profile, ensure_ascii=True))
     return profile
 
@@ -253,11 +256,13 @@ def _text(prepared: Prepared, split: str, name: str) -> dict[str, Any]:
     sample = f"(SELECT {{}} AS t FROM data USING SAMPLE reservoir({TOKEN_SAMPLE} ROWS) REPEATABLE (42))"
     occurs = [f"count(*) FILTER (WHERE regexp_matches(t, '{pattern}'))" for pattern in SCRIPTS.values()]
     (row,) = database.query(
-        prepared, split,
+        prepared,
+        split,
         lambda columns: (
-            f"SELECT count(*), {', '.join(occurs)} FROM {sample.replace('{}', text.replace('{}', columns[name]))}", [],
+            f"SELECT count(*), {', '.join(occurs)} FROM {sample.replace('{}', text.replace('{}', columns[name]))}",
+            [],
         ),
-    )  # fmt: skip
+    )
     sampled, *counts = (int(value[0]) for value in row)
     return {
         "empty": int(empty or 0),

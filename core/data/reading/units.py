@@ -1,4 +1,4 @@
-"""The files of a layout, unpacked and identified, in units that are read in one go."""
+"""Unpacks and identifies the files of a layout, and groups them into units that are read together."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ FAMILIES = {"text": TEXT_SUFFIXES | {".xlsx"}, "json": JSON_SUFFIXES}  # formats
 
 @dataclass
 class Unit:
-    """Files that are read in one go: of one split and one family of formats, under folders of the same values."""
+    """Files that are read together: of one split, one family of formats, and the same values of key=value folders."""
 
     split: str
     values: tuple[tuple[str, str | None], ...]
@@ -32,7 +32,7 @@ class Unit:
 def unpacked(
     data: DataSpec, layout: Layout, title: str, settings: Settings, folder: Path, progress: Progress
 ) -> Layout:
-    """The layout after unpacking: that of a copy in which archives are folders, if any file is packed."""
+    """Returns the layout after unpacking. If any file is packed, it is the layout of an unpacked copy of all files."""
     layout = _usable(layout, title)
     sources = [files.identify(table.entry.path) for table in layout.tables]
     if not any(source.kind in PACKED for source in sources):
@@ -60,7 +60,7 @@ def unpacked(
 
 
 def _usable(layout: Layout, title: str) -> Layout:
-    """The layout without the files that cannot be used while others can, and with a note on each. Raises DataError."""
+    """Removes files that cannot be read or are empty from a layout, with notes. Raises DataError if none remains."""
     if len(layout.tables) == 1:
         (table,) = layout.tables
         if files.split_of(table.entry.path.name) not in (None, "train") and not layout.saved:
@@ -76,10 +76,12 @@ def _usable(layout: Layout, title: str) -> Layout:
                 (usable if file.read(4096).strip() or file.read(1) else blank).append(table)
         except OSError:
             closed.append(table)
-    for tables, why in ((closed, "they cannot be opened"), (blank, "they are empty")):
-        if tables:
-            listed_names = shortened([table.entry.name for table in tables])
-            layout.notes.append(Note(f"Not read, as {why}: {listed_names}.", "warning"))
+    if closed:
+        names = shortened([table.entry.name for table in closed])
+        layout.notes.append(Note(f"Not read, as they cannot be opened: {names}.", "warning"))
+    if blank:
+        names = shortened([table.entry.name for table in blank])
+        layout.notes.append(Note(f"Not read, as they are empty: {names}.", "warning"))
     if layout.tables and not usable:
         raise DataError(f"{title} has no file that can be read and is not empty; check their permissions", "data.path")
     layout.tables = usable
@@ -87,7 +89,7 @@ def _usable(layout: Layout, title: str) -> Layout:
 
 
 def units_of(layout: Layout, title: str, settings: Settings, folder: Path, progress: Progress) -> dict[str, Unit]:
-    """The tables of a layout in units, by a name for each."""
+    """Groups the tables of a layout into units; returns unique name → unit."""
     units: dict[tuple[object, ...], Unit] = {}
     for table in layout.tables:
         source = files.identify(table.entry.path)

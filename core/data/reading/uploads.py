@@ -1,4 +1,4 @@
-"""Uploaded files: streamed to disk under the name of their content, so that the same upload is kept once."""
+"""Saves uploaded files in folders named by a hash of their content, so that the same upload is kept once."""
 
 from __future__ import annotations
 
@@ -27,22 +27,21 @@ class Readable(Protocol):
 
 
 def save_upload(settings: Settings, name: str, stream: Readable) -> Path:
-    """Writes a stream to the uploads folder and returns the file's path. Raises DataError, AccessDenied; leaves nothing
-    half-written.
+    """Writes a stream to the uploads folder and returns the file's path. Raises DataError, AccessDenied.
 
-    name: what the person's browser called the file; of it only harmless characters are kept
+    No partial file stays behind. name: the file's name in the person's browser, of which safe characters are kept
     """
     check(settings, "upload")
     partial = settings.own_uploads / f".partial-{uuid.uuid4().hex}"
     try:
         settings.own_uploads.mkdir(parents=True, exist_ok=True)
         digest = _copy(stream, partial, settings.max_upload_bytes, name)
-        quotas.check_disk(settings, Store(settings.store_path))  # what was just written included
+        quotas.check_disk(settings, Store(settings.store_path))  # includes the file that was just written
         folder = settings.own_uploads / digest[:20]
         folder.mkdir(exist_ok=True)
         target = folder / safe_name(name)
         if target.exists():
-            return target  # the same content under the same name; a new file would look like a changed one
+            return target  # the same content and name; writing it again would make the dataset look changed
         return partial.rename(target)
     except OSError as error:
         if error.errno == errno.ENOSPC:
@@ -59,7 +58,7 @@ def save_upload(settings: Settings, name: str, stream: Readable) -> Path:
 
 
 def safe_name(name: str) -> str:
-    """A file name without folders, control characters and what some file systems refuse; it keeps its suffixes."""
+    """Removes folders, control characters and whatever some file systems refuse from a file name; keeps suffixes."""
     base = re.split(r"[/\\]", name)[-1]
     base = re.sub(r'[\x00-\x1f\x7f<>:"|?*\[\]\ud800-\udfff]', "_", base).strip(" .")
     if len(base.encode()) > MAX_NAME:
@@ -69,6 +68,7 @@ def safe_name(name: str) -> str:
 
 
 def _copy(stream: Readable, target: Path, max_bytes: int, name: str) -> str:
+    """Copies a stream to a file and returns the SHA-256 of its content. Raises DataError for too many bytes or none."""
     digest = hashlib.sha256()
     size = 0
     with target.open("wb") as out:

@@ -26,7 +26,7 @@ import pyarrow.compute as pc
 
 Kind = Literal[
     "text", "integer", "float", "boolean", "class", "decimal", "date", "empty", "list", "bytes", "object", "other"
-]  # fmt: skip
+]
 PLAIN: tuple[Kind, ...] = ("text", "integer", "float", "boolean", "class", "decimal", "date")
 """The kinds with one value per row: they can be labels, and can be read as text."""
 
@@ -79,18 +79,23 @@ def is_list(kind: pa.DataType) -> bool:
     """Whether each value is a list, of any width, fixed or not."""
     types = pa.types
     return (
-        types.is_list(kind) or types.is_large_list(kind) or types.is_fixed_size_list(kind)
-        or types.is_list_view(kind) or types.is_large_list_view(kind)
-    )  # fmt: skip
+        types.is_list(kind)
+        or types.is_large_list(kind)
+        or types.is_fixed_size_list(kind)
+        or types.is_list_view(kind)
+        or types.is_large_list_view(kind)
+    )
 
 
 def is_bytes(kind: pa.DataType) -> bool:
     """Whether each value is a string of bytes, of any width, fixed or not."""
     types = pa.types
     return (
-        types.is_binary(kind) or types.is_large_binary(kind) or types.is_fixed_size_binary(kind)
+        types.is_binary(kind)
+        or types.is_large_binary(kind)
+        or types.is_fixed_size_binary(kind)
         or types.is_binary_view(kind)
-    )  # fmt: skip
+    )
 
 
 def _inner(kind: pa.DataType) -> pa.DataType | None:

@@ -34,9 +34,9 @@ class Skipped:
     damaged: int = 0  # read, but with bytes that are not text
 
 
-def write(texts: Texts, split: str, path: Path, encoding: str | None, tick: Callable[[float], None]) -> tuple[
-    StringColumns, list[Note]
-]:  # fmt: skip
+def write(
+    texts: Texts, split: str, path: Path, encoding: str | None, tick: Callable[[float], None]
+) -> tuple[StringColumns, list[Note]]:
     """Writes the texts of one split to a Parquet file of strings; returns its columns and notes. Raises DataError."""
     classes = texts.splits[split]
     total, skipped = max(1, sum(map(len, classes.values()))), Skipped()

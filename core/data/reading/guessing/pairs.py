@@ -110,10 +110,11 @@ def _neighbours(table: pa.Table, usable: Sequence[str], samples: Mapping[str, li
     if within < SHARED or within < ABOVE_CHANCE * across:
         return None
     return Pair(
-        first, second,
+        first,
+        second,
         f"{first} and {second} are read as a pair of texts: they are neighbours with texts of similar length, and "
         "the two texts of a row have many words in common.",
-    )  # fmt: skip
+    )
 
 
 def _shared(rows: Sequence[tuple[set[str], set[str]]]) -> float:

@@ -170,18 +170,21 @@ def _on_records(layout: Layout, name: str) -> Iterator[Note]:
         if differ is not None:
             yield Note(
                 f"{name}: in {counted(differ.counts.get(bool, 0), 'record')} the annotators disagree; the commonest "
-                f"answer counts, else the first. {label_studio.DISAGREE} is true there.", "warning",
-            )  # fmt: skip
+                f"answer counts, else the first. {label_studio.DISAGREE} is true there.",
+                "warning",
+            )
     if seen.lone and seen.lone < rows:
         yield Note(
             f"{name}: {counted(seen.lone, 'record')} of {rows:,} had a value alone where the others have an "
-            "object; it stands in the column text, if it is not null.", "warning",
-        )  # fmt: skip
+            "object; it stands in the column text, if it is not null.",
+            "warning",
+        )
     if seen.misfits:
         yield Note(
             f"{name}: {counted(seen.misfits, 'row')} of {rows:,} had more or fewer values than there are names; "
-            "what is missing is empty, what is too many has a column of its own.", "warning",
-        )  # fmt: skip
+            "what is missing is empty, what is too many has a column of its own.",
+            "warning",
+        )
     if seen.no_numbers:
         yield Note(f"{name}: {counted(seen.no_numbers, 'value')} written as NaN: read as empty.")
     if seen.repeated:
@@ -199,8 +202,9 @@ def _on_columns(layout: Layout, wanted: list[JsonColumn], name: str) -> Iterator
     if sum(counts.values()) < SHARED * rows * len(counts):
         yield Note(
             f"{name}: most records do not share their keys: there are {len(counts):,}, and a record has "
-            f"{sum(counts.values()) / rows:.1f} of them on average.", "warning",
-        )  # fmt: skip
+            f"{sum(counts.values()) / rows:.1f} of them on average.",
+            "warning",
+        )
     elif missing := [f"{key} ({counted(rows - count, 'time')})" for key, count in counts.items() if count < rows]:
         yield Note(f"{name}: not every record has {', '.join(missing[:LISTED])}; where it is missing it is empty.")
     if inner := [column.name for column in wanted if len(column.path) > 1]:
@@ -229,8 +233,9 @@ def _on_column(column: JsonColumn, name: str) -> Iterator[Note]:
         others = sum(n for kind, n in node.counts.items() if kind not in (dict, type(None)))
         yield Note(
             f"{name}: {title} is an object in {counted(objects, 'record')} and another value in {others:,}; the "
-            f"object's values are in {title}.…, the others in {title}.", "warning",
-        )  # fmt: skip
+            f"object's values are in {title}.…, the others in {title}.",
+            "warning",
+        )
     if node.closed:
         yield Note(f"{name}: {title} holds objects with {node.closed}; it stays one column, as JSON text.", "warning")
     elif node.items and node.items.fields and not column.rest:

@@ -240,9 +240,12 @@ def numbered(
         return
     reader = csv.reader(
         chain(_protect(lines, dialect) if dialect.escape else lines, [END]),
-        delimiter=delimiter, quotechar=dialect.quote or None, escapechar=dialect.escape or None,
-        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE, strict=strict,
-    )  # fmt: skip
+        delimiter=delimiter,
+        quotechar=dialect.quote or None,
+        escapechar=dialect.escape or None,
+        quoting=csv.QUOTE_MINIMAL if dialect.quote else csv.QUOTE_NONE,
+        strict=strict,
+    )
     for row in reader:
         if row == [END]:
             return

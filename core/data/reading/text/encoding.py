@@ -1,8 +1,8 @@
-"""Which character encoding a text file has. Decided over the whole file, not over its beginning.
+"""Detects the character encoding of a text file from the whole file, not only from its beginning.
 
-UTF-8 is tried first, strictly; it is almost never right by accident. What is left is UTF-16 without a mark, the
-Japanese encodings, which are told apart by how much of the decoded text is what Japanese is written with, and the
-others, by how likely their text is in the languages that are written in them (`letters`).
+UTF-8 is tried first, strictly, as text in another encoding is almost never valid UTF-8. UTF-16 without a mark is
+recognised by its zero bytes, the Japanese encodings by the share of Japanese characters in the decoded text, and all
+others by how likely their text is in the languages that they are used for (`letters`).
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-# Control characters that texts do not have: neither ends of lines and files, nor escapes, nor unusual delimiters.
-ZEROS = 8  # as many zero bytes in a row are no text
+ZEROS = 8  # zero bytes in a row that make a file damaged or binary
+# Control characters that do not occur in texts; ends of lines and files, escapes and unusual delimiters do.
 NOT_TEXT = bytes([0, *range(2, 9), *range(16, 26), 127])
 
 
 @dataclass(frozen=True)
 class Detected:
-    """An encoding, how to treat bytes that break it (`strict` or `replace`), and the sentence for a person."""
+    """An encoding, the error handler for bytes that are not valid in it, and a sentence for people."""
 
     encoding: str
     errors: str
@@ -49,7 +49,7 @@ class Detected:
 
 
 def detect(path: Path) -> Detected:
-    """The encoding of a text file. Reads all of it, in chunks. Raises DataError for what is no text."""
+    """Detects the encoding of a text file, reading all of it in chunks. Raises DataError if it is not text."""
     with path.open("rb") as file:
         head = file.read(SAMPLE_BYTES)
     for bom, encoding in BOMS:
@@ -69,12 +69,12 @@ def detect(path: Path) -> Detected:
 
 
 def _check_text(path: Path, head: bytes, most: float) -> None:
-    """Refuses a program, picture or the like: `most` is the share of control characters that a text may have.
+    """Raises DataError for programs, pictures and the like. most: the share of control characters that a text may have
 
-    A few are let pass, however short the text. Random bytes have seven in a hundred.
+    Three are allowed in any text. Of random bytes, seven in a hundred are control characters.
     """
-    strange = len(head) - len(head.translate(None, NOT_TEXT))
-    if strange > max(3, most * len(head)):
+    control = len(head) - len(head.translate(None, NOT_TEXT))
+    if control > max(3, most * len(head)):
         raise DataError(
             f"{path.name} is not a text file, it is full of control characters; choose a table of texts, or set its "
             "encoding if it is one",
@@ -83,21 +83,21 @@ def _check_text(path: Path, head: bytes, most: float) -> None:
 
 
 def _check_zeros(path: Path) -> None:
-    """Refuses zero bytes in a row, however few beside the rest: an archive, or what a crash has left of a file."""
+    """Raises DataError for zero bytes in a row anywhere in a file, as in archives and in files after a crash."""
     position, before = 0, b""
     for chunk in _chunks(path):
-        at = (before + chunk).find(bytes(ZEROS))
-        if at >= 0:
+        offset = (before + chunk).find(bytes(ZEROS))
+        if offset >= 0:
             raise DataError(
-                f"{path.name} has zero bytes in a row (the first at byte {position - len(before) + at:,}), so it is "
-                "damaged or not a text file; copy or download it again",
+                f"{path.name} has zero bytes in a row (the first at byte {position - len(before) + offset:,}), so it "
+                "is damaged or not a text file; copy or download it again",
                 "data.path",
             )
         position, before = position + len(chunk), chunk[1 - ZEROS :]
 
 
 def check(path: Path, encoding: str) -> Detected:
-    """The encoding that a person chose, if the file can be read so. Raises DataError."""
+    """Returns the encoding that a person chose. Raises DataError if it is unknown or the file is not valid in it."""
     try:
         io.TextIOWrapper(io.BytesIO(), encoding=encoding)
         codecs.getincrementaldecoder(encoding)()
@@ -118,17 +118,25 @@ def check(path: Path, encoding: str) -> Detected:
             codecs.BOM_UTF16_BE,
         )
     ):
-        raise _wrong(path, encoding, "it has neither a byte order mark nor a zero byte")
+        raise DataError(
+            f"{path.name} cannot be read as {encoding}, as it has neither a byte order mark nor a zero byte; choose "
+            "another encoding or leave it empty to have it detected",
+            "data.read.encoding",
+        )
     offset = invalid_at(path, encoding)
     if offset is not None:
-        raise _wrong(path, encoding, f"what stands on line {line_of(path, offset):,} is not valid in it")
+        raise DataError(
+            f"{path.name} cannot be read as {encoding}, as line {line_of(path, offset):,} is not valid in it; choose "
+            "another encoding or leave it empty to have it detected",
+            "data.read.encoding",
+        )
     if not encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")):
         _check_zeros(path)
     return Detected(encoding, "strict", f"The encoding is {name_of(encoding)}, as chosen.")
 
 
 def name_of(encoding: str) -> str:
-    """What people call an encoding, by any of its names."""
+    """Returns the name of an encoding for people, from any of its codec names."""
     try:
         canonical = codecs.lookup(encoding).name
     except LookupError:
@@ -137,12 +145,12 @@ def name_of(encoding: str) -> str:
 
 
 def open_text(path: Path, detected: Detected, newline: str) -> TextIO:
-    """The file as decoded text; `newline` as for `open`, so that line ends inside quotes stay what they are."""
+    """Opens a file as decoded text. newline: as for `open`, so that line ends inside quotes stay unchanged"""
     return path.open("r", encoding=detected.encoding, errors=detected.errors, newline=newline)
 
 
 def invalid_at(path: Path, encoding: str) -> int | None:
-    """The offset in bytes, or nearly, at which the file stops being `encoding`; None if it never does."""
+    """Returns about the byte offset of the first bytes that are not valid in `encoding`; None if all are valid."""
     decoder = codecs.getincrementaldecoder(encoding)("strict")
     position = 0
     for chunk in _chunks(path):
@@ -162,7 +170,7 @@ def invalid_at(path: Path, encoding: str) -> int | None:
 
 
 def line_of(path: Path, offset: int) -> int:
-    """The number of the line, from 1, in which a byte lies."""
+    """Returns the number, from 1, of the line that holds a byte."""
     line, position = 1, 0
     for chunk in _chunks(path):
         line += chunk.count(b"\n", 0, max(0, offset - position))
@@ -195,16 +203,8 @@ def _damaged(path: Path, encoding: str, offset: int) -> Detected:
     return Detected(encoding, "replace", note, "warning")
 
 
-def _wrong(path: Path, encoding: str, why: str) -> DataError:
-    return DataError(
-        f"{path.name} cannot be read as {encoding}: {why}; choose another encoding or leave it empty to "
-        "have it detected",
-        "data.read.encoding",
-    )
-
-
 def _utf16_without_bom(head: bytes) -> str | None:
-    """UTF-16 by its zero bytes: line ends, and whatever else is ASCII, have one on the same side."""
+    """Recognises UTF-16 by its zero bytes, which line ends and other ASCII characters have on the same side."""
     for encoding, newline, side in (("utf-16-le", b"\n\0", 1), ("utf-16-be", b"\0\n", 0)):
         zeros = head[side::2].count(0)
         if zeros < max(1, len(head) // 200) or zeros < 4 * head[1 - side :: 2].count(0):
@@ -218,16 +218,16 @@ def _utf16_without_bom(head: bytes) -> str | None:
 
 
 def _non_ascii_lines(path: Path) -> bytes:
-    """Lines that have a byte beyond ASCII, from all over the file; a line end is never part of a character here."""
-    found: list[bytes] = []
+    """Returns lines with non-ASCII bytes from the whole file. In these encodings, no character holds a line end."""
+    lines: list[bytes] = []
     size = 0
     for chunk in _chunks(path):
         for match in re.finditer(rb"[^\n]{0,2000}[\x80-\xff][^\n]{0,2000}", chunk):
-            found.append(match.group())
+            lines.append(match.group())
             size += len(match.group())
             if size > SAMPLE_BYTES:
-                return b"\n".join(found)
-    return b"\n".join(found)
+                return b"\n".join(lines)
+    return b"\n".join(lines)
 
 
 def _not_utf8(path: Path, sample: bytes) -> Detected:
@@ -247,34 +247,34 @@ def _not_utf8(path: Path, sample: bytes) -> Detected:
 
 
 def _is_damaged_utf8(sample: bytes) -> bool:
-    """Whether what lies beyond ASCII is UTF-8 but for a few bytes."""
+    """Whether the non-ASCII bytes are UTF-8, except for a few."""
     text = sample.decode("utf-8", "replace")
     bad = text.count("\ufffd")
     return sum(c >= "\x80" for c in text) - bad >= 10 * bad
 
 
 def _has_utf8_lines(sample: bytes) -> bool:
-    """Whether lines beyond ASCII are UTF-8 that was cut, or joined with lines of another encoding."""
+    """Whether many non-ASCII lines are UTF-8, as in a UTF-8 file that was cut or joined with another encoding."""
     valid = [stray.is_utf8(line) for line in sample.split(b"\n")]
-    return sum(valid) * 2 >= valid.count(False)  # in other encodings a line is hardly ever valid UTF-8 by accident
+    return sum(valid) * 2 >= valid.count(False)  # a line in another encoding is hardly ever valid UTF-8
 
 
 def _utf8_with_strays(path: Path, encoding: str) -> Detected:
-    """UTF-8 with bytes that are not: read in the encoding of their lines if that is plain, else lost."""
+    """Returns UTF-8 for a file with invalid bytes, which are read in the encoding of their lines if that is clear."""
     strays = stray.find(path)
     if strays is None:
         return _damaged(path, encoding, invalid_at(path, encoding) or 0)
     lines = counted(strays.lines, "line")
-    numbers = ", ".join(f"{number:,}" for number in strays.first)
+    numbers = ", ".join(f"{number:,}" for number in strays.first) + (" …" if strays.lines > len(strays.first) else "")
     note = (
-        f"The encoding is {NAMES[encoding]}, but {lines} of the file hold bytes that are not (line {numbers}"
-        f"{' …' if strays.lines > len(strays.first) else ''}); these are read as {NAMES[strays.encoding]}."
+        f"The encoding is {NAMES[encoding]}, except for bytes in {lines} of the file (line {numbers}); these are read "
+        f"as {NAMES[strays.encoding]}."
     )
     return Detected(encoding, strays.errors, note, "warning")
 
 
 def _unsure(path: Path, encoding: str) -> Detected:
-    """An encoding that is only the likeliest of some, with a line by which a person can judge."""
+    """Returns an encoding that is only probable, with an example line for a person to judge."""
     line, text = _example(path, encoding)
     note = (
         f"The encoding is probably {NAMES[encoding]}, but that is not sure: for instance “{text}” on line {line:,}; if "
@@ -284,7 +284,7 @@ def _unsure(path: Path, encoding: str) -> Detected:
 
 
 def _example(path: Path, encoding: str) -> tuple[int, str]:
-    """The first line with a byte beyond ASCII, and what stands around that byte."""
+    """Returns the number of the first line with a non-ASCII byte, and the text around that byte."""
     line, before = 1, b""
     for chunk in _chunks(path):
         if match := BEYOND.search(chunk):
@@ -298,7 +298,7 @@ def _example(path: Path, encoding: str) -> tuple[int, str]:
 
 
 def _half_width(path: Path, sample: bytes, other: Verdict) -> Detected | None:
-    """Shift-JIS, if it gives words in half-width katakana. `other`: what it is if it does not."""
+    """Returns Shift-JIS if it gives words in half-width katakana, else None. other: the best other encoding"""
     text = sample[: letters.MOST_BYTES].decode("cp932", "replace")
     if not half_width.is_written(text) or invalid_at(path, "cp932") is not None:
         return None
@@ -306,12 +306,12 @@ def _half_width(path: Path, sample: bytes, other: Verdict) -> Detected | None:
         return _settled(path, "cp932")
     bits = half_width.bits(text)
     if other.bits < (1.15 if other.encoding in DOUBLE_BYTE else 0.9) * bits:
-        return None  # two kana may be an ideograph of Chinese
+        return None  # two kana may be one Chinese ideograph
     return _unsure(path, "cp932") if other.bits < 1.15 * bits else _settled(path, "cp932")
 
 
 def _japanese(path: Path, sample: bytes, other: Verdict) -> Detected | None:
-    """Shift-JIS or EUC-JP, if decoding with one of them gives Japanese text. `other`: what it is if it is not."""
+    """Returns Shift-JIS or EUC-JP if one of them gives Japanese text, else None. other: the best other encoding"""
     shares = {}
     for encoding in letters.JAPANESE:
         shares[encoding] = _japanese_share(sample.decode(encoding, "replace"))
@@ -321,7 +321,7 @@ def _japanese(path: Path, sample: bytes, other: Verdict) -> Detected | None:
         return None
     bits = letters.ideograph_bits(sample[: letters.MOST_BYTES].decode(best, "replace"), best)
     if other.bits < 0.9 * bits:
-        return None  # ideographs alone: much else decodes as EUC-JP too
+        return None  # only ideographs, as texts in many other encodings decode as EUC-JP too
     offset = invalid_at(path, best)
     if offset is not None:
         return _damaged(path, best, offset) if share > 0.9 else None
@@ -329,7 +329,7 @@ def _japanese(path: Path, sample: bytes, other: Verdict) -> Detected | None:
 
 
 def _japanese_share(text: str) -> float:
-    """The share of what lies beyond ASCII that is kana, Japanese punctuation, full-width forms or an everyday kanji."""
+    """Returns the share of kana, Japanese punctuation, full-width forms and common kanji in non-ASCII characters."""
     beyond = [c for c in text[:50_000] if c >= "\x80"]
     return sum(map(_japanese_weight, beyond)) / max(1, len(beyond))
 

@@ -1,4 +1,4 @@
-"""Files whose lines begin with their label: fastText's `__label__pos fine lamp`, TREC's `LOC:city Where is it?`."""
+"""Reads files whose lines begin with a label: fastText's `__label__pos fine lamp`, TREC's `LOC:city Where is it?`."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ LABELS = re.compile(r"((?:__label__\S+\s+)*__label__\S+)(?:\s+(.*))?", re.DOTALL
 COARSE_FINE = re.compile(r"([A-Z]{2,12}):(\w+) (.*\S)", re.DOTALL)
 MORE = "more_labels"
 LOOKED_AT = 2_000  # lines
-LEAST = 4  # lines of TREC's form, which a short log has by accident
+LEAST = 4  # lines of TREC's form; a shorter file may be a log that looks like it
 
 
 def form_of(text: str) -> str | None:
-    """FASTTEXT or TREC if nearly all lines of the beginning of a file are of that form, else None."""
+    """Returns FASTTEXT or TREC if nearly all lines at the beginning of a file have that form, else None."""
     lines = list(islice((line.strip() for line in text.splitlines() if line.strip()), LOOKED_AT))
     if sum(line.startswith("__label__") for line in lines) >= 0.9 * len(lines) > 0:
         return FASTTEXT
@@ -28,7 +28,7 @@ def form_of(text: str) -> str | None:
 
 
 def names(form: str, lines: Iterable[str]) -> list[str]:
-    """The columns of a file of this form. Reads on until a line has several labels."""
+    """Returns the column names of a file of this form. Reads on until a line has several labels."""
     if form == TREC:
         return ["coarse_label", "fine_label", "text"]
     several = any(" " in match[1].replace("\t", " ") for line in lines if (match := LABELS.match(line)))
@@ -36,7 +36,7 @@ def names(form: str, lines: Iterable[str]) -> list[str]:
 
 
 def rows(form: str, lines: Iterable[str], width: int) -> Iterator[tuple[int, int, list[str]]]:
-    """The rows as `dialect.numbered` gives them; a line without a label has an empty one."""
+    """Yields rows in the form of `dialect.numbered`; a line without a label gets an empty one."""
     for number, raw in enumerate(lines, 1):
         line = raw.strip()
         if not line:

@@ -1,9 +1,9 @@
-"""Pairs of neighbouring letters, by language and by how common they are: what an encoding is told by.
+"""Frequencies of pairs of neighbouring letters in each language, from which encodings are detected.
 
-Of the pairs with a letter beyond ASCII, those in `PAIRS[language][n]` make up about one in 2 to the power of n, a blank
-stands for the end of a word, and capitals count as small letters. Counted from the language profiles of langdetect
-(Apache-2.0), which were made of Wikipedia; Vietnamese, in which code page 1258 writes tones as letters of their own,
-from a list of common words.
+Each pair in `PAIRS[language][n]` is about one in 2 to the power of n of the pairs that have a non-ASCII letter. A blank
+stands for the beginning or end of a word, and capitals count as small letters. The counts come from the language
+profiles of langdetect (Apache-2.0), which come from Wikipedia. Those of Vietnamese, for which code page 1258 writes
+tones as separate letters, come from a list of common words.
 """
 
 PAIRS: dict[str, dict[int, str]] = {

@@ -1,8 +1,8 @@
-"""How likely a decoded text is as text of a language, in bits: the fewer, the likelier.
+"""Measures how likely a decoded text is in the languages of an encoding, as a cost in bits: the fewer, the likelier.
 
-Letters beyond ASCII are judged by the pairs they form with their neighbours in each language of an encoding; ideographs
-and Korean syllables by how common they are. Symbols inside words, capitals after small letters, box drawing and
-control characters are what a wrong encoding makes of letters.
+Non-ASCII letters are judged by the pairs that they form with their neighbours in each language, ideographs and Korean
+syllables by how common they are. A wrong encoding turns letters into symbols inside words, capitals after small
+letters, box drawing and control characters, which all cost more.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from core.data.reading.text.letter_pairs import PAIRS
 
 MOST_BYTES = 32 * 1024
 UNKNOWN_PAIR = 16.0
-UNKNOWN_ACROSS = 13.0  # in Thai, which has no blanks between words: any letters may meet
-OWN_SCRIPT = {"ru", "uk", "bg", "mk", "el", "he", "ar", "fa", "th"}  # of which all letters are beyond ASCII
-MOST_SURE = 13.0  # bits for a byte beyond ASCII; text of a known language takes 4 to 12
-LEAST_MARGIN = 8.0  # bits to the next best
-CAPITAL = 3.0  # for a single Latin one, which is rarer than a small letter
+UNKNOWN_ACROSS = 13.0  # in Thai, which has no blanks between words, so that any two letters may meet
+OWN_SCRIPT = {"ru", "uk", "bg", "mk", "el", "he", "ar", "fa", "th"}  # languages without ASCII letters
+MOST_SURE = 13.0  # bits per non-ASCII byte; text of a known language takes 4 to 12
+LEAST_MARGIN = 8.0  # bits to the next best encoding
+CAPITAL = 3.0  # for a single Latin capital, which is rarer than a small letter
 LATIN_END = "\u0250"
 ODD_CASE = 10.0
 INSIDE_WORD = 10.0
@@ -33,10 +33,10 @@ SIGNS = set("€£¥§©®™°±¡¿´ªº²³½¼¾†‰‹›·№µ")
 CHINESE = set(
     "的一是不了在人有我他这个们中来上大为和国地到以说时要就出会可也你对生能而子那得于着下自之年过发后作里很好"
     "這個們來為國說時會對於著過發後裡還沒給吃没还给买買东東西真太差服务務质質量快慢非常喜欢歡"
-)  # fmt: skip
+)
 KOREAN = set("이다는에가하을의고지도한은기로사리아서어나를대인시자그해라들만있부수전과요했았었습니네음없좋안보게면")
 CJK_MARKS = set("，。！？、：；“”‘’（）《》「」『』…—·　～【】")
-COMMON_IN = {  # by encoding: the standard of its language, the end of its common characters there, the commonest
+COMMON_IN = {  # encoding → (standard of its language, end of the common characters in it, commonest characters)
     "gb18030": ("gb2312", 0xD8, CHINESE),
     "big5": ("big5", 0xC7, CHINESE),
     "big5hkscs": ("big5", 0xC7, CHINESE),
@@ -47,15 +47,20 @@ COMMON_IN = {  # by encoding: the standard of its language, the end of its commo
 }
 JAPANESE = ("cp932", "euc_jp", "euc_jis_2004")
 EAST = "\u3041-\u30ff\u4e00-\u9fff\uac00-\ud7a3\uff01-\uff9f\u3300-\u33ff"
-MIXED = re.compile(rf"(?<=[a-z])[{EAST}]{{1,2}}(?![{EAST}])|(?<![{EAST}])[{EAST}]{{1,2}}(?=[a-z])")  # in a Latin word
+MIXED = re.compile(
+    rf"(?<=[a-z])[{EAST}]{{1,2}}(?![{EAST}])|(?<![{EAST}])[{EAST}]{{1,2}}(?=[a-z])"
+)  # inside a Latin word
 CASE = re.compile(r"(?<=[^\W\d_])[^\W\d_]")
 WORD_SIGN = re.compile(r"(?<=[^\W\d_])(\xa0|[^\w\s\x00-\x7f’·\u0300-\u036f])(?=[^\W\d_])")
-LATE_OPENING = re.compile(r"(?<=[^\W\d_])[‚„“«‹¿¡‘†‡](?![^\W\d_])")  # an opening mark where a word ends
+LATE_OPENING = re.compile(r"(?<=[^\W\d_])[‚„“«‹¿¡‘†‡](?![^\W\d_])")  # an opening mark at the end of a word
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """An encoding with the bits that its text costs, per byte beyond ASCII, and whether another is nearly as likely."""
+    """The likeliest encoding of a sample.
+
+    bits: the cost of its text; sure: whether no other is nearly as likely; ratio: bits per non-ASCII byte
+    """
 
     encoding: str
     bits: float
@@ -64,9 +69,9 @@ class Verdict:
 
 
 def likeliest(sample: bytes) -> Verdict:
-    """The encoding, other than UTF-8 and the Japanese ones, in which bytes make the likeliest text.
+    """Returns the encoding, other than UTF-8 and the Japanese ones, in which a sample gives the likeliest text.
 
-    sample: lines with bytes beyond ASCII; the first MOST_BYTES are looked at.
+    sample: lines with non-ASCII bytes, of which the first MOST_BYTES are used
     """
     sample = sample[:MOST_BYTES]
     texts: dict[str, tuple[float, str]] = {}
@@ -83,14 +88,14 @@ def likeliest(sample: bytes) -> Verdict:
     sure = best / beyond < MOST_SURE and not any("\x80" <= c <= "\x9f" or c == "\ufffd" for c in text)
     if rival:
         differing = sum(a != b for a, b in zip(text, texts[rival][1], strict=False))
-        # A rival that differs in few letters is as near as these are few.
+        # A rival that differs in few letters can only differ by few bits.
         least = LEAST_MARGIN if differing * 20 < beyond else max(LEAST_MARGIN, 0.05 * best)
         sure = sure and texts[rival][0] - best > least
     return Verdict(order[0], best, sure, best / beyond)
 
 
 def bits_of(text: str, languages: tuple[str, ...]) -> float:
-    """What the characters beyond ASCII of a text cost in the best of some languages."""
+    """Returns the cost of the non-ASCII characters of a text in the best of some languages, in bits."""
     plain = "".join(c if ord(c) > 127 or c.isalpha() else " " for c in text)
     odd = sum(_is_odd(text[m.start() - 1], m[0]) for m in CASE.finditer(text)) * ODD_CASE
     odd += len(WORD_SIGN.findall(text)) * INSIDE_WORD
@@ -112,11 +117,11 @@ def bits_of(text: str, languages: tuple[str, ...]) -> float:
         if one >= "\x80" or two >= "\x80":
             letters[one + two] = letters.get(one + two, 0) + count
     best = min(_pair_bits(letters, language) for language in languages)
-    return odd + signs + best / 2  # a letter is in two pairs
+    return odd + signs + best / 2  # each letter is in two pairs
 
 
 def _neighbours(text: str) -> Iterator[tuple[str, str, str]]:
-    """Each character between those beside it, where these are letters."""
+    """Yields each character with its left and right neighbour; a neighbour that is not a letter is a blank."""
     letters = "".join(c if c.isalpha() else " " for c in text)
     return zip(f" {letters}", text, f"{letters[1:]} ", strict=False)
 
@@ -129,7 +134,7 @@ def _pair_bits(pairs: dict[str, int], language: str) -> float:
 
 @cache
 def _table(language: str) -> dict[str, float]:
-    """What each pair costs: in a script of its own, by how often its second letter follows the first."""
+    """Returns the cost of each pair; in a script of its own, by how often the second letter follows the first."""
     bits = {chunk[i : i + 2]: float(n) for n, chunk in PAIRS[language].items() for i in range(0, len(chunk), 2)}
     if language not in OWN_SCRIPT:
         return bits
@@ -147,7 +152,7 @@ def _small(character: str) -> str:
 
 @cache
 def _sign_bits(character: str) -> float:
-    """What a character beyond ASCII that is no letter costs; 0 for letters, marks and ASCII."""
+    """Returns the cost of a non-ASCII character that is not a letter; 0 for letters, combining marks and ASCII."""
     if character < "\x80":
         return 0.0
     if character in MARKS:
@@ -161,12 +166,12 @@ def _sign_bits(character: str) -> float:
 
 
 def _is_odd(before: str, letter: str) -> bool:
-    """Whether a capital follows a small letter; common in product names of ASCII alone."""
+    """Whether a capital follows a small letter, unless both are ASCII, as in product names."""
     return before.islower() and letter.isupper() and not (before.isascii() and letter.isascii())
 
 
 def ideograph_bits(text: str, encoding: str) -> float:
-    """What the characters beyond ASCII cost as text of the language of a double-byte encoding."""
+    """Returns the cost of the non-ASCII characters in the language of a double-byte encoding, in bits."""
     mixed = len(MIXED.findall(text)) * INSIDE_WORD
     return mixed + sum(count * _ideograph(c, encoding) for c, count in Counter(text).items() if c >= "\x80")
 
@@ -186,7 +191,7 @@ def _ideograph(character: str, encoding: str) -> float:
 
 
 def _is_level_one(character: str, standard: str, end: int) -> bool:
-    """Whether a character is among the common ones of a standard, whose first bytes come before `end`."""
+    """Whether a character is among the common ones of a standard, whose first bytes are below `end`."""
     try:
         return character.encode(standard)[0] < end
     except UnicodeEncodeError:

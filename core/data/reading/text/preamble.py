@@ -1,4 +1,4 @@
-"""Where the table of a text file begins: which rows are a title or comments above it, which one names the columns."""
+"""Finds the beginning of the table in a text file: the titles and comments above it, and the header row."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 COMMENT = ("#", "//")
 MOST_ROWS = 50  # above a table
 
-Row = tuple[int, int, list[str]]  # the line before it, its last line, its cells
+Row = tuple[int, int, list[str]]  # the number of the line before the row, of its last line, its cells
 
 
 @dataclass(frozen=True)
 class Preamble:
-    """How many rows stand above the table, and whether the row after them is surely its header."""
+    """The number of rows above the table, and whether the next row is surely its header."""
 
     rows: int
     named: bool
 
 
 def table_start(rows: Sequence[Row]) -> Preamble:
-    """What stands above the table, by the first rows of a file."""
+    """Finds the rows above the table from the first rows of a file."""
     width = common_width([row for _, _, row in rows])
     if is_named(rows[0][2], 0.5) or has_row_names(rows):
         return Preamble(0, False)
@@ -47,7 +47,7 @@ def table_start(rows: Sequence[Row]) -> Preamble:
 
 
 def common_width(rows: Sequence[list[str]]) -> int:
-    """The width that most rows have, without delimiters that end every one of them."""
+    """Returns the commonest width of rows, ignoring empty columns at their end."""
     width = Counter(map(len, rows)).most_common(1)[0][0]
     while width > 1 and all(len(row) < width or not row[width - 1].strip() for row in rows):
         width -= 1
@@ -55,7 +55,7 @@ def common_width(rows: Sequence[list[str]]) -> int:
 
 
 def is_named(row: list[str], share: float) -> bool:
-    """Whether a row is a header by names that people use for columns: at least this share of its cells."""
+    """Whether at least this share of a row's cells are usual names of columns."""
     cells = [cell.strip().removeprefix("#").strip() for cell in row if cell.strip()]
     if len(cells) < 2 or any(NUMBER.fullmatch(cell) for cell in cells):
         return False
@@ -63,7 +63,7 @@ def is_named(row: list[str], share: float) -> bool:
 
 
 def has_row_names(rows: Sequence[Row]) -> bool:
-    """Whether the first row lacks a name for the column of numbers before all others, as R's write.table leaves it."""
+    """Whether the header lacks a name for the first column, of row numbers, as R's write.table writes it."""
     width = common_width([row for _, _, row in rows])
     body = [row for _, _, row in rows[1:] if len(row) == width]
     counted = [row[0].strip() == str(number) for number, row in enumerate(body, 1)]
@@ -71,12 +71,12 @@ def has_row_names(rows: Sequence[Row]) -> bool:
 
 
 def _above(row: list[str], width: int) -> bool:
-    """Whether a row may stand above a table: a comment, or with fewer values."""
+    """Whether a row may stand above a table: it is a comment or has fewer values."""
     return row[0].lstrip().startswith(COMMENT) or sum(bool(cell.strip()) for cell in row) < width
 
 
 def _is_surely_above(rows: Sequence[Row], index: int, width: int) -> bool:
-    """Whether a row stands above a table of which no name is known: a comment, or a title of one cell."""
+    """Whether a row surely stands above a table without usual names: it is a comment, or a title of one cell."""
     _, after, row = rows[index]
     if width == 1:
         return False
@@ -86,13 +86,13 @@ def _is_surely_above(rows: Sequence[Row], index: int, width: int) -> bool:
 
 
 def has_header(rows: Sequence[list[str]], known: list[str] | None = None) -> bool:
-    """Whether the first of some rows names the columns. `known`: the names that another file of the set has."""
+    """Whether the first row names the columns. known: the column names of another file of the dataset"""
     first, body = rows[0], rows[1:]
     filled = [c for c in first if c.strip()]
     if known and [c.strip() for c in first] == known:
         return True
     if any(NUMBER.fullmatch(c) for c in first) or len(set(filled)) < len(filled):
-        # A number or a repetition is rarely a name, unless the rest look like names that people use.
+        # A number or a repetition is rarely a name, unless most cells are usual names.
         return sum(bool(NAMES.fullmatch(c.strip())) for c in first) * 2 > len(first)
     if any(NAMES.fullmatch(c.strip()) for c in first):
         return True
@@ -100,7 +100,7 @@ def has_header(rows: Sequence[list[str]], known: list[str] | None = None) -> boo
 
 
 def _votes(first: str, body: list[str]) -> float:
-    """What one column says: above 0 for a name, below for a value."""
+    """Returns the vote of one column: above 0 if its first cell looks like a name, below 0 if like a value."""
     values = [v for v in body if v]
     if not values or not first.strip():
         return 0.0

@@ -1,4 +1,4 @@
-"""Lines of a UTF-8 file that are in another encoding, as in files that were joined, and how they are read."""
+"""Finds lines of a UTF-8 file that are in another encoding, as in joined files, and decodes them."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from core.data.reading.text import letters
 from core.data.reading.text.code_pages import SINGLE_BYTE
 
 SHOWN = 5  # line numbers
-PREFIX = "stray-"  # of the names by which `open` knows how to decode them
-LIKELY = 9.0  # bits for a byte beyond ASCII: enough for Windows-1252, which strays mostly are
+PREFIX = "stray-"  # of the names of the error handlers that decode such lines
+LIKELY = 9.0  # bits per non-ASCII byte up to which Windows-1252, the commonest encoding of strays, is accepted
 CHARACTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 
 
 @dataclass(frozen=True)
 class Strays:
-    """How many lines are not UTF-8, the numbers of the first of them, and the encoding that they are in."""
+    """The number of lines that are not UTF-8, the line numbers of the first of them, and their encoding."""
 
     lines: int
     first: tuple[int, ...]
@@ -27,12 +27,12 @@ class Strays:
 
     @property
     def errors(self) -> str:
-        """As for `open`: bytes that are not UTF-8 are decoded by the other encoding."""
+        """The `errors` argument for `open` that decodes the strays by their encoding."""
         return f"{PREFIX}{self.encoding}"
 
 
 def find(path: Path) -> Strays | None:
-    """The lines of a file that are not UTF-8; None if no single-byte encoding surely makes text of them."""
+    """Finds the lines of a file that are not UTF-8; None if their encoding is not a clear single-byte one."""
     first: list[int] = []
     sample = bytearray()
     count = 0

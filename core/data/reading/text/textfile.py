@@ -1,4 +1,4 @@
-"""One delimited file: how it is to be read, by its beginning, and what was odd in it afterwards."""
+"""Examines the beginning of a delimited file to decide how it is read; holds the irregularities met later."""
 
 from __future__ import annotations
 
@@ -28,42 +28,42 @@ HEADER_ROWS = 200
 MAX_LINE_BYTES = 64 * 1024 * 1024
 PROBE = 64 * 1024
 MOST_BELOW = 5  # rows below a table
-BLANK = "\0 \t\r\n\f\v"  # a value of these alone is none
+BLANK = "\0 \t\r\n\f\v"  # a value of only these characters is empty
 DRAWN = re.compile(r"\s*[+|]?[-=:]{2,}([+|][-=:]{2,})*[+|]?\s*")  # +-----+-----+
 
 
 @dataclass
 class TextFile:
-    """One delimited file: how it is read and, afterwards, what was odd in it."""
+    """A delimited file: how it is read and, after reading, its irregularities."""
 
     path: Path
     detected: Detected
     dialect: Dialect
     names: list[str]
     renamed: list[str] = field(default_factory=list)
-    chosen: frozenset[str] = frozenset()  # what of the reading a person chose
-    form: str | None = None  # of labelled lines; None for columns with a delimiter between them
-    above: list[str] = field(default_factory=list)  # the lines above the table, as far as they are shown
-    header: list[str] = field(default_factory=list)  # the header as it stands in the file; empty if there is none
+    chosen: frozenset[str] = frozenset()  # fields of ReadSpec that a person chose
+    form: str | None = None  # of labelled lines; None for columns with a delimiter
+    above: list[str] = field(default_factory=list)  # the first lines above the table, for a note
+    header: list[str] = field(default_factory=list)  # the header as the file has it; empty if there is none
     rows: int = 0
     blank: int = 0
-    empty: int = 0  # rows of which no cell has a value
-    repeated: list[int] = field(default_factory=lambda: [0, 0])  # how many rows are the header again, line of the first
-    short: list[int] = field(default_factory=lambda: [0, 0])  # how many rows, line of the first
+    empty: int = 0  # rows without any value
+    repeated: list[int] = field(default_factory=lambda: [0, 0])  # number of repeated headers, line of the first
+    short: list[int] = field(default_factory=lambda: [0, 0])  # number of rows with too few values, line of the first
     long: list[int] = field(default_factory=lambda: [0, 0])
     narrow: set[int] = field(default_factory=set)  # the widths of short rows
     last_short: deque[list[str]] = field(default_factory=lambda: deque(maxlen=MOST_BELOW))
-    misfit: str = ""  # the first row that does not fit, as it stands in the file
-    below: list[str] = field(default_factory=list)  # the rows below the table, which are no rows
+    misfit: str = ""  # the first row that does not fit, as the file has it
+    below: list[str] = field(default_factory=list)  # the lines below the table
     several: int = 0  # lines with several labels
     total: str = ""  # a last row that looks like a sum
-    nulls: int = 0  # values that are \\N
-    widest: int = 0  # the column with the longest values, which takes what is too much in a row
+    nulls: int = 0  # values of \\N
+    widest: int = 0  # the column with the longest values, which takes the surplus of a row
     loose_quote: int = 0  # the line of the first quote that closes in the middle of a value
 
 
 def examine(path: Path, suffix: str, read: ReadSpec, known: list[str] | None = None) -> TextFile:
-    """How a file is to be read. `known`: column names of another file of the same set. Raises DataError."""
+    """Decides how a file is read. known: the column names of another file of the dataset. Raises DataError."""
     detected = encodings.check(path, read.encoding) if read.encoding else encodings.detect(path)
     _check_lines(path)
     with encodings.open_text(path, detected, "") as stream:
@@ -130,7 +130,7 @@ def _with_header(
     if len(names) == 1 and all("::" in row[0] for row in cells) and read.delimiter is None:
         raise DataError(
             f"the columns of {path.name} are parted by two colons (::); only a single character can part columns, so "
-            "replace them by a tab, or set the delimiter to read it otherwise",
+            "replace them by a tab, or set the delimiter to read it in another way",
             "data.read.delimiter",
         )
     lengths = [sum(len(r[i]) for r in cells if len(r) == len(names)) for i in range(len(names))]
@@ -142,19 +142,19 @@ def _with_header(
 
 
 def _width(rows: list[list[str]], common: int) -> int:
-    """How many columns a file without a header has: as most rows, or as the widest where rows differ much."""
+    """Returns the number of columns of a file without a header: of most rows, or of the widest if rows differ much."""
     return common if sum(len(row) <= common for row in rows) >= 0.9 * len(rows) else max(map(len, rows))
 
 
 def _first_lines(path: Path, detected: Detected, dialect: Dialect) -> list[str]:
-    """The first three lines of those that are skipped."""
+    """Returns the first three of the skipped lines."""
     with encodings.open_text(path, detected, dialect.newline) as stream:
         lines = [line.removeprefix("\ufeff").strip("\r\n ") for line in islice(stream, dialect.skip)]
     return [shortened(line, 60) for line in lines if line][:3]
 
 
 def _check_characters(path: Path, read: ReadSpec, text: str) -> None:
-    """Refuses a chosen delimiter that does not occur, and one character with two meanings."""
+    """Raises DataError for a chosen delimiter that does not occur, or a character that has two meanings."""
     delimiter = read.delimiter
     if delimiter is not None and (delimiter in '"\r\n\0' or delimiter not in text):
         raise DataError(
@@ -172,7 +172,7 @@ def _check_characters(path: Path, read: ReadSpec, text: str) -> None:
 
 
 def _check_lines(path: Path) -> None:
-    """Refuses a file with a line so long that it would fill the memory. Looks into the file at intervals first."""
+    """Raises DataError for a line so long that it would fill the memory. Checks the file at intervals."""
     with path.open("rb") as file:
         for start in range(0, path.stat().st_size, MAX_LINE_BYTES // 4):
             file.seek(start)
@@ -181,14 +181,14 @@ def _check_lines(path: Path) -> None:
                 length += len(chunk)
                 if length > MAX_LINE_BYTES // 2:
                     raise DataError(
-                        f"{path.name} has a line of more than {MAX_LINE_BYTES // 2 // 1024**2} MB, so it is no table "
-                        "of texts; put one row on a line",
+                        f"{path.name} has a line of more than {MAX_LINE_BYTES // 2 // 1024**2} MB, so it is not a "
+                        "table of texts; put one row on a line",
                         "data.path",
                     )
 
 
 def _check_drawn(path: Path, text: str, read: ReadSpec) -> None:
-    """Refuses a table drawn for the eye, as database clients print it: its values are padded and may be cut."""
+    """Raises DataError for a table drawn with lines, as database clients print it: its values may be cut."""
     lines = [line for line in islice(text.splitlines(), 12) if line.strip()][:4]
     if read.delimiter is None and any(DRAWN.fullmatch(line) and re.search(r"-[+|]|[+|]-", line) for line in lines):
         raise DataError(
@@ -199,7 +199,7 @@ def _check_drawn(path: Path, text: str, read: ReadSpec) -> None:
 
 
 def _names(first: list[str]) -> tuple[list[str], list[str]]:
-    """Column names from a header line: trimmed, none empty, none twice; and those that had to be changed."""
+    """Returns column names from a header, trimmed, not empty and unique; and descriptions of the changed ones."""
     names: dict[str, None] = {}
     renamed = []
     while len(first) > 1 and not first[-1].strip():
@@ -217,14 +217,14 @@ def _names(first: list[str]) -> tuple[list[str], list[str]]:
 
 
 def lines_of(stream: TextIO, dialect: Dialect) -> Iterator[str]:
-    """The lines of a stream from the first that is read, without a byte order mark."""
+    """Yields the lines of a stream after the skipped ones, without a byte order mark."""
     lines: Iterator[str] = iter(stream)
-    if stream.encoding == "cp1258":  # this one writes the tones of Vietnamese after their letters
+    if stream.encoding == "cp1258":  # writes the tones of Vietnamese after their letters
         lines = (unicodedata.normalize("NFC", line) for line in lines)
-    return islice(lines, dialect.skip, None) if dialect.skip else _unmarked(lines)
+    return islice(lines, dialect.skip, None) if dialect.skip else _without_mark(lines)
 
 
-def _unmarked(lines: Iterator[str]) -> Iterator[str]:
+def _without_mark(lines: Iterator[str]) -> Iterator[str]:
     for line in lines:
         yield line.removeprefix("\ufeff")
         break

@@ -1,4 +1,4 @@
-"""What a person should know about how a delimited file was read, and the reading by the names of ReadSpec."""
+"""Describes for people how a delimited file was read, and returns the reading as fields of ReadSpec."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from core.wording import counted
 
 
 def reading(file: TextFile) -> dict[str, Any]:
-    """How a file was read, by the names of ReadSpec; what does not apply to its form is None."""
+    """Returns how a file was read, as fields of ReadSpec; None for what does not apply to its form."""
     dialect = file.dialect
     return {
         "encoding": file.detected.encoding,
@@ -28,12 +28,12 @@ def reading(file: TextFile) -> dict[str, Any]:
 
 
 def notes(file: TextFile, name: str) -> list[Note]:
-    """What a person should know about how a file was read, in sentences."""
-    detected = file.detected
+    """Describes for people how a file was read."""
+    detected, layout = file.detected, " ".join(_layout(file))
     if detected.level == "warning":
-        notes = [Note(f"{name}: {detected.note}", "warning"), Note(f"{name}: read with {_layout(file)}.")]
+        notes = [Note(f"{name}: {detected.note}", "warning"), Note(f"{name}: {layout}")]
     else:
-        notes = [Note(f"{name}: {detected.note[:-1]}; {_layout(file)}.")]
+        notes = [Note(f"{name}: {detected.note} {layout}")]
     if file.dialect.skip:
         notes.append(_above_note(file, name))
     if file.renamed:
@@ -41,44 +41,43 @@ def notes(file: TextFile, name: str) -> list[Note]:
         notes.append(Note(f"{name}: columns with no name or a name used twice were renamed: {renamed}."))
     notes += [Note(f"{name}: {text}", "warning") for text in _odd_rows(file)]
     if file.blank:
-        notes.append(Note(f"{name}: {file.blank:,} blank {'line was' if file.blank == 1 else 'lines were'} skipped."))
+        notes.append(Note(f"{name}: skipped {counted(file.blank, 'blank line')}."))
     if file.empty:
-        notes.append(
-            Note(
-                f"{name}: {counted(file.empty, 'row')} without any value {'was' if file.empty == 1 else 'were'} "
-                "skipped, like blank lines."
-            )
-        )
+        notes.append(Note(f"{name}: skipped {counted(file.empty, 'row')} without any value, like blank lines."))
     return notes
 
 
-def _layout(file: TextFile) -> str:
+def _layout(file: TextFile) -> Iterator[str]:
+    """Yields sentences on the columns, quotes, escapes and header of a file."""
     dialect = file.dialect
     if file.form:
-        return f"each line begins with its label, as {file.form} writes it ({', '.join(file.names)})"
-    layout = (
-        "one column"
-        if len(file.names) == 1
-        else f"{dialects.DELIMITERS.get(dialect.delimiter, repr(dialect.delimiter))} between columns"
-    )
-    mark = dialects.QUOTES.get(dialect.quote, f"{dialect.quote} as quotes")
-    quotes = (
-        f"{'quotes' if dialect.quote == chr(34) else mark} enclose values"
-        if dialect.quote
-        else "quotes are ordinary characters"
-    )
+        yield f"Each line begins with its label, as {file.form} writes it ({', '.join(file.names)})."
+        return
+    if len(file.names) == 1:
+        yield "There is one column."
+    else:
+        yield f"Columns are separated by {dialects.DELIMITERS.get(dialect.delimiter, repr(dialect.delimiter))}."
+    if dialect.quote:
+        mark = dialects.QUOTES.get(dialect.quote, f"pairs of {dialect.quote}")
+        yield f"Values may be enclosed in {mark}."
+    else:
+        yield "Quotes are ordinary characters."
     if dialect.escape:
-        quotes += f", {'a backslash' if dialect.escape == chr(92) else dialect.escape} escapes"
-    first = "the first line" if not dialect.skip else f"line {dialect.skip + 1}"
-    header = f"{first} names the columns" if dialect.header else "no header line, so columns are numbered"
-    return f"{layout}, {quotes}, {header}"
+        escape = "a backslash" if dialect.escape == "\\" else dialect.escape
+        yield f"The escape character is {escape}."
+    if not dialect.header:
+        yield "There is no header line, so the columns are numbered."
+    elif dialect.skip:
+        yield f"Line {dialect.skip + 1} names the columns."
+    else:
+        yield "The first line names the columns."
 
 
 def _above_note(file: TextFile, name: str) -> Note:
     lines = counted(file.dialect.skip, "line")
-    shown = ", ".join(repr(line) for line in file.above) or "blank"
+    examples = ", ".join(repr(line) for line in file.above) or "blank"
     if "skip_lines" in file.chosen:
-        return Note(f"{name}: {lines} above the table skipped, as chosen ({shown}).")
+        return Note(f"{name}: skipped {lines} above the table, as chosen ({examples}).")
     if dialects.HINT.fullmatch(file.above[0] if file.above else "") and file.dialect.skip == 1:
         match = dialects.separator_hint(file.above[0])[0] == file.dialect.delimiter
         if not match and "delimiter" not in file.chosen:
@@ -87,13 +86,13 @@ def _above_note(file: TextFile, name: str) -> Note:
                 "the delimiter is detected.",
                 "warning",
             )
-        return Note(f"{name}: the first line, {file.above[0]!r}, names the delimiter and is no row.")
+        return Note(f"{name}: the first line, {file.above[0]!r}, names the delimiter and is not a row.")
     plain = all(line.startswith((*preambles.COMMENT, "sep=")) for line in file.above)
-    return Note(f"{name}: {lines} above the table skipped ({shown}).", "info" if plain else "warning")
+    return Note(f"{name}: skipped {lines} above the table ({examples}).", "info" if plain else "warning")
 
 
 def _odd_rows(file: TextFile) -> Iterator[str]:
-    """Sentences on rows that are not used as the file has them."""
+    """Yields sentences on rows that are not used as the file has them."""
     width = len(file.names)
     if file.short[0]:
         yield (
@@ -107,21 +106,20 @@ def _odd_rows(file: TextFile) -> Iterator[str]:
         )
     if file.repeated[0]:
         yield (
-            f"the header stands again in {counted(file.repeated[0], 'row')} (the first on line {file.repeated[1]:,}), "
-            "as in files that were joined; skipped."
+            f"skipped {counted(file.repeated[0], 'row')} that repeat the header (the first on line "
+            f"{file.repeated[1]:,}), as in joined files."
         )
     if file.below:
-        shown = ", ".join(repr(row) for row in file.below)
-        yield f"{counted(len(file.below), 'line')} below the table skipped ({shown})."
+        footer = ", ".join(repr(row) for row in file.below)
+        yield f"skipped {counted(len(file.below), 'line')} below the table ({footer})."
     if file.total:
         yield f"the last row looks like a sum ({file.total!r}) but is read as a row; filter it out if it is one."
     if file.nulls:
-        verb = "is" if file.nulls == 1 else "are"
-        yield f"{counted(file.nulls, 'value')} \\N, which databases write for NULL, {verb} empty."
+        yield f"read as empty: {counted(file.nulls, 'value')} of \\N, which databases write for NULL."
     if file.several:
         yield (
-            f"{counted(file.several, 'line')} {'has' if file.several == 1 else 'have'} several labels; label has the "
-            f"first of them, {MORE} the others."
+            f"there are several labels in {counted(file.several, 'line')}; label has the first of them, {MORE} the "
+            "others."
         )
     if file.dialect.kept_quotes and not file.dialect.quote:
         yield (
