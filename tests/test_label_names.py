@@ -1,4 +1,4 @@
-"""Which names mean the same label."""
+"""Names that mean the same label, and names that do not."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Datasets: from a sample, a file, a folder or the Hub to Parquet, to pages of rows and to what a model trains on."""
+"""Datasets: reading them into Parquet, preparing, inspecting and browsing them, and loading them for training."""

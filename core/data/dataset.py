@@ -1,4 +1,4 @@
-"""A dataset that has been brought to Parquet: its splits and its columns."""
+"""The nouns of a dataset that was read into Parquet: the dataset, its splits and its columns."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ Progress = Callable[[str, float | None], None]
 
 
 def ignore(text: str, share: float | None) -> None:
-    """A progress callback for those who do not watch."""
+    """A progress callback that does nothing."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column of all splits; kind: see `types`.
+    """A column of all splits.
 
-    nulls: how many values of all splits are empty; names: of the classes of kind `class`, in the order of their numbers
-    added: those of the names that not every split knows
+    kind: see `types`; nulls: the number of empty values in all splits
+    names: of a column of kind `class`, the class names in the order of their ids
+    added: the class names that not every split has
     """
 
     name: str
@@ -34,7 +35,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Split:
-    """One split: a Parquet file with this many rows."""
+    """A split: a Parquet file and its number of rows."""
 
     name: str
     path: Path
@@ -45,8 +46,8 @@ class Split:
 class Prepared:
     """A dataset as Parquet.
 
-    fingerprint: names its folder; folder: where what was made for it lies; title: what a person calls it
-    notes: sentences on how it was read; reading: encoding, delimiter, quoting, header of text files, else empty
+    fingerprint: the name of its folder; folder: of the files that are kept for it; title: its name for people
+    notes: sentences on how it was read; reading: encoding, delimiter, quoting and header of text files, else empty
     text_guess, label_guess: the columns that look like text and label
     """
 
@@ -61,5 +62,5 @@ class Prepared:
     label_guess: str | None
 
     def column(self, name: str) -> Column | None:
-        """The column of this name."""
+        """Returns the column of this name, or None."""
         return next((c for c in self.columns if c.name == name), None)

@@ -1,4 +1,4 @@
-"""Sentences on how a dataset was read and what of it is used, for pages, the command line and the worker's log."""
+"""Notes on how a dataset was read and used, for pages, the command line and the worker's log."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from core.events import Level
 
 @dataclass(frozen=True)
 class Note:
-    """One sentence for a person; `warning` where rows or values are not used as the file has them."""
+    """A sentence for people; its level is `warning` if rows or values are not used as the file has them."""
 
     text: str
     level: Level = "info"

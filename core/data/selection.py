@@ -1,4 +1,4 @@
-"""Which data a spec chooses: its source, the splits that a run uses, and those that are set aside as final tests."""
+"""The data that a spec selects: its source, the splits that a run uses, and the final tests."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ if TYPE_CHECKING:
 
 
 def same_source(one: DataSpec, other: DataSpec) -> bool:
-    """Whether two specs read the same rows in the same way, whatever is then chosen of them."""
+    """Whether two specs read and prepare the same source in the same way, ignoring their choice of columns and rows."""
     return source_only(one) == source_only(other)
 
 
 def same_origin(one: DataSpec, other: DataSpec) -> bool:
-    """Whether two specs begin with the same dataset, whatever is then done to it."""
+    """Whether two specs read the same source in the same way, ignoring the steps that prepare it."""
     return same_source(one.model_copy(update={"steps": ()}), other.model_copy(update={"steps": ()}))
 
 
 def source_only(data: DataSpec) -> DataSpec:
-    """The spec of the whole dataset: where it is, how it is read and prepared, without a choice of columns or rows."""
+    """Returns the spec of the whole dataset: its source, reading and preparation, without a choice of columns or rows."""
     return DataSpec(
         source=data.source, path=data.path, config=data.config, revision=data.revision, read=data.read, steps=data.steps
     )
 
 
 def splits_used(data: DataSpec, prepared: Prepared, aside: Collection[str] = ()) -> tuple[str | None, str | None]:
-    """The training and evaluation split of a run; None for one that does not exist or, the latter, is held out.
+    """Returns the training and evaluation split of a run; None for one that does not exist.
 
-    aside: splits that are final tests.
-    Not looked at: whether a split that was not named has labels; the run passes over one that has none.
+    The evaluation split is also None if rows are held out for it. aside: the splits that are final tests
+    Does not check that a split has labels; the run skips a split without labels.
     """
     try:
         train = choose_train(prepared, data, [])
@@ -47,10 +47,10 @@ def splits_used(data: DataSpec, prepared: Prepared, aside: Collection[str] = ())
     if data.eval_split:
         return train, data.eval_split if data.eval_split in prepared.splits else None
     others = sorted(name for name in prepared.splits if name != train and name not in aside)
-    found = (name for kind in ("validation", "test") for name in others if split_of(name) == kind)
-    return train, next(found, None)
+    candidates = (name for kind in ("validation", "test") for name in others if split_of(name) == kind)
+    return train, next(candidates, None)
 
 
 def final_tests(data: DataSpec, prepared: Prepared, holdouts: Sequence[Holdout]) -> set[str]:
-    """The splits that are set aside, as far as it can be seen in a moment."""
+    """Returns the splits that are final tests, without reading very large splits."""
     return set_aside(prepared, data.text_columns or prepared.text_guess, holdouts, holdout.PAGE_ROWS)

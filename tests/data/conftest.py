@@ -17,7 +17,7 @@ from core.spec.run import DataSpec, ReadSpec
 
 @pytest.fixture
 def opened(tmp_path: Path, settings: Settings) -> Callable[..., Prepared]:
-    """`opened(content, name, **reading)`: the file with these bytes, or the folder of these files, prepared."""
+    """Returns `opened(content, name, **reading)`, which prepares a file with these bytes or a folder of these files."""
 
     def open_it(content: bytes | dict[str, bytes], name: str = "data.csv", **reading: Any) -> Prepared:
         path = tmp_path / name

@@ -1,4 +1,4 @@
-"""Packed files: every kind is unpacked under the same limits, and hostile ones do no harm."""
+"""Packed files of every kind are unpacked within the same limits, and hostile ones do no harm."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def by_arrow(data: bytes, codec: str) -> bytes:
 
 
 def tarred(*members: tuple[Any, bytes], mode: Any = "w:") -> bytes:
-    """A tar archive of files by name, or of whole TarInfo."""
+    """Returns a tar archive of files by name, or of whole TarInfo."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode=mode) as archive:
         for name, data in members:
@@ -51,7 +51,7 @@ def zipped(members: dict[str, bytes]) -> bytes:
 
 
 class Unmarked(zipfile.ZipInfo):
-    """A member whose name is in a code page, which nothing in the archive tells."""
+    """Returns a member whose name is in a code page that the archive does not state."""
 
     def __init__(self, name: str, encoding: str) -> None:
         super().__init__(name)
@@ -169,7 +169,7 @@ def test_archives_of_archives(opened):
 
 
 def test_text_with_a_zip_beside_it_stays(opened):
-    """Archives count only where there is nothing else."""
+    """Archives are read only if a folder has no other data."""
     content = {"train.csv": CSV, "everything.zip": zipped({"other.csv": CSV})}
     assert list(opened(content, "set").splits) == ["train"]
     del content["train.csv"]
@@ -198,7 +198,7 @@ def test_arrow_files(opened):
 
 
 def test_arrow_that_lies_about_its_texts(opened):
-    """Offsets that lead beyond the texts end in a sentence, not in somebody else's memory."""
+    """Offsets beyond the texts give an error message, and read no foreign memory."""
     table = pa.table({"text": ["good", "bad", "fine"]})
     stream = io.BytesIO()
     with pa.ipc.new_stream(stream, table.schema) as writer:
@@ -211,7 +211,7 @@ def test_arrow_that_lies_about_its_texts(opened):
 
 
 def test_arrow_is_not_read_while_a_page_waits(settings, tmp_path):
-    """Its parts may be compressed and do not say to how much they unpack."""
+    """The parts may be compressed without stating their unpacked size."""
     table = pa.table({"text": ["a"], "label": [1]})
     with pa.ipc.new_file(str(tmp_path / "a.arrow"), table.schema) as writer:
         writer.write_table(table)
@@ -231,7 +231,7 @@ def test_arrow_is_not_read_while_a_page_waits(settings, tmp_path):
 def test_names_of_members_are_read_in_the_encoding_of_the_system_that_packed_them(
     opened: Any, encoding: str, classes: tuple[str, str]
 ) -> None:
-    """Else every class has a name that nobody knows."""
+    """Otherwise the class names would be unreadable."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for number in range(12):
@@ -242,7 +242,7 @@ def test_names_of_members_are_read_in_the_encoding_of_the_system_that_packed_the
 
 
 def test_a_name_too_long_for_the_disk_loses_its_beginning(opened: Any) -> None:
-    """Windows takes 255 characters, other systems 255 bytes: 85 Japanese characters."""
+    """Windows allows 255 characters, other systems 255 bytes, which are 85 Japanese characters."""
     members = {
         f"{c}/{'長い名前の感想' * 14}{n:03}.txt": f"{c} {n}".encode() for c in ("肯定", "否定") for n in range(6)
     }

@@ -1,4 +1,4 @@
-"""Texts of many languages in their code pages, 24 short rows each: the table of what is told apart."""
+"""Texts of many languages in their code pages, 24 short rows each: every encoding is detected."""
 
 from __future__ import annotations
 
@@ -352,7 +352,7 @@ TONES = "\u0300\u0301\u0303\u0309\u0323"
 
 
 def encoded(text: str, code: str) -> bytes:
-    """Text as bytes; Vietnamese as code page 1258 has it, with tones after their letters."""
+    """Encodes a text; for code page 1258, Vietnamese tones follow their letters."""
     if code != "cp1258":
         return text.encode(code)
     letters = []
@@ -384,7 +384,7 @@ def test_the_text_of_a_code_page_is_read_right(tmp_path, language, code):
 
 @pytest.mark.parametrize(("language", "code"), [case for case in CASES if case[0] not in ("English",)])
 def test_capitals_are_read_right(tmp_path, language, code):
-    """Without small letters, where the neighbours of a letter tell less."""
+    """Only capitals, so that the neighbours of a letter give less evidence."""
     text = table(language).upper()
     try:
         data = encoded(text, code)
@@ -396,7 +396,7 @@ def test_capitals_are_read_right(tmp_path, language, code):
 
 
 def test_short_files_are_read_right_or_said_to_be_unsure(tmp_path):
-    """Of files with a single row, nine in ten are right, and of the others hardly one claims to be sure."""
+    """Of files with a single row, nine in ten are right, and hardly any of the others is reported as sure."""
     right = wrong = sure = 0
     for language, code in CASES:
         for line in TEXTS[language][0].splitlines():

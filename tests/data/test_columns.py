@@ -1,4 +1,4 @@
-"""What a column of text may become: a number only if its text comes back from the number."""
+"""Types of text columns: a column is numeric only if each number converts back to the same text."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CSV and TSV as they really come: each case is the bytes, the rows that are there, and how they were to be read."""
+"""Real forms of CSV and TSV: each case has the bytes, the expected rows, and the expected reading."""
 
 from __future__ import annotations
 
@@ -155,7 +155,7 @@ def test_two_splits_get_one_type(opened):
 
 @pytest.mark.parametrize("tail", ['"quoted\nline",y\n', '"He said" so\ty\n'])
 def test_a_quote_that_shows_up_late(opened, monkeypatch, tail):
-    """The beginning has no quotes: what they mean is decided by the whole file once there is one."""
+    """The beginning has no quotes, so that the whole file decides their meaning once there is one."""
     monkeypatch.setattr("core.data.reading.text.textfile.SAMPLE_CHARACTERS", 500)
     delimiter = "\t" if "\t" in tail else ","
     content = f"text{delimiter}label\n" + "".join(f"row {i}{delimiter}x\n" for i in range(500)) + tail
@@ -200,7 +200,7 @@ def test_nothing_in_it(opened, content):
 
 
 def test_agrees_with_what_csv_writers_write(opened):
-    """Whatever a writer of CSV makes of awkward values comes back."""
+    """Awkward values that a CSV writer writes are read back unchanged."""
     values = ["a", 'say "hi"', "x,y", "line\nbreak", "tab\there", " padded ", "''", '"', "é漢🙂", "trailing\\"]
     rows = [(v, str(i % 3)) for i, v in enumerate(values * 3)]
     for quoting in (csv.QUOTE_MINIMAL, csv.QUOTE_ALL):

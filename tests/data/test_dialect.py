@@ -1,4 +1,4 @@
-"""Text files as spreadsheets, databases and scripts export them: what stands around a table, encloses and escapes."""
+"""Text files as spreadsheets, databases and scripts export them: rows around a table, quotes and escapes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.data.conftest import kinds_of, rows_of, values_of
 
 
 def lines(pattern: str, count: int = 24) -> str:
-    """Rows by a pattern with {i} for the number and {l} for the label."""
+    """Returns rows from a pattern with {i} for the number and {l} for the label."""
     return "".join(pattern.format(i=i, l="neg" if i % 2 else "pos") for i in range(count))
 
 
@@ -246,7 +246,7 @@ def test_null_marks_are_empty_and_counted(opened):
     prepared = opened(content.encode(), "a.tsv")
     assert values_of(prepared) == [("good", "pos", 1), (None, "neg", 2), ("says \\N here", None, None)]
     assert kinds_of(prepared)["stars"] == "integer"
-    assert "3 values \\N" in said(prepared, "warning")
+    assert "3 values of \\N" in said(prepared, "warning")
 
 
 FOOTERS = ["(24 rows affected)", "\n(24 rows)", "Total: 24,", "-- 24 rows", "# end", "24 records selected.", "合計: 24"]
@@ -369,7 +369,7 @@ def test_a_line_without_end_is_refused(opened, monkeypatch):
 
 
 def test_a_late_quote_is_judged_by_what_stands_around_it(opened, monkeypatch):
-    """What is read a second time is bounded, however far into a file the first quote stands."""
+    """The part that is read twice is bounded, however late the first quote of a file comes."""
     monkeypatch.setattr("core.data.reading.text.textfile.SAMPLE_CHARACTERS", 500)
     read: list[int] = []
     decide = dialects.decide
@@ -387,7 +387,7 @@ def test_a_late_quote_is_judged_by_what_stands_around_it(opened, monkeypatch):
 
 
 def test_the_most_columns_are_read_without_a_look_at_each_for_each(opened, monkeypatch):
-    """A Parquet file builds its schema anew at each look: looking once per column took minutes at 2,000 of them."""
+    """Each access to a Parquet schema builds it again; one access per column took minutes for 2,000 columns."""
     looks = 0
     schema = pq.ParquetFile.schema_arrow.fget
 

@@ -1,4 +1,4 @@
-"""Encodings are told apart, short Japanese files included, and over the whole file."""
+"""Encodings are detected from the whole file, also those of short Japanese files."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_what_is_no_text_is_refused(opened, data, name):
 @pytest.mark.parametrize("at", [20, 300_000, 2 * 1024**2 + 7])
 @pytest.mark.parametrize("encoding", [None, "utf-8"])
 def test_zero_bytes_in_a_row_are_no_text(opened, at, encoding):
-    """A file that was cut by a crash, or an archive: rare enough to pass as text, but never text."""
+    """A file after a crash, or an archive, has too few zero bytes for the share to reveal it, but is not text."""
     rows = b"text,label\n" + b"".join(b"row %d,%d\n" % (i, i % 2) for i in range(200_000))
     with pytest.raises(DataError, match=r"a\.csv has zero bytes in a row .* at byte"):
         opened(rows[:at] + bytes(24) + rows[at:], "a.csv", **({"encoding": encoding} if encoding else {}))
@@ -173,7 +173,7 @@ HALF_WIDTH = {
 
 @pytest.mark.parametrize("lines", HALF_WIDTH.values(), ids=HALF_WIDTH)
 def test_half_width_katakana_is_japanese(opened: Any, lines: list[str]) -> None:
-    """Old systems write it, one byte for a kana; other encodings have letters there."""
+    """Old systems write one byte for a kana, where other encodings have letters."""
     rows = [lines[i % 2] for i in range(60)]
     prepared = opened("\r\n".join(["text,label", *rows]).encode("cp932"))
     assert prepared.reading["encoding"] == "cp932"
@@ -181,6 +181,6 @@ def test_half_width_katakana_is_japanese(opened: Any, lines: list[str]) -> None:
 
 
 def test_labels_in_chinese_beside_english_are_no_half_width_katakana(opened: Any) -> None:
-    """Two kana have the bytes of one ideograph."""
+    """Two kana have the same bytes as one ideograph."""
     rows = [f"a film,{('好', '坏')[i % 2]}" for i in range(60)]
     assert opened("\n".join(["text,label", *rows]).encode("gb18030")).reading["encoding"] == "gb18030"

@@ -1,4 +1,4 @@
-"""Folders, archives and Parquet: which files make which split, and what is refused."""
+"""Folders, archives and Parquet: the split of each file, and the files that are refused."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_folders(opened, case):
 
 
 def test_headerless_files_agree(opened):
-    """A file whose first line says nothing is read as the first one was."""
+    """A file whose first line is ambiguous is read like the first file."""
     prepared = opened({"train.tsv": b"a1\t1\tIt works.\nb2\t0\tIt do not.\n", "test.tsv": b"x\t1\tOne line\n"}, "set")
     assert list(kinds_of(prepared)) == ["column_1", "column_2", "column_3"]
     assert prepared.splits["test"].rows == 1

@@ -1,4 +1,4 @@
-"""Folders as people's tools write them: which files make which rows, columns and splits."""
+"""Folders as common tools write them: their rows, columns and splits."""
 
 from __future__ import annotations
 
@@ -292,7 +292,7 @@ def test_texts_by_class(opened, case):
 
 @pytest.mark.parametrize("folder", ["pos", "training", "dev"])
 def test_texts_in_folders_that_are_no_class_are_told(opened, folder):
-    """They have folders of classes below them, or the name of a split."""
+    """Their folder has folders of classes in it, or is named like a split."""
     content = texts("good", "good") | texts("bad", "bad") | texts(folder, "odd", 3)
     prepared = opened(content | (texts("pos/old", "aged") if folder == "pos" else {}), "my texts")
     assert f"Left out, without a class: 3 texts in {folder}." in warnings(prepared)
@@ -459,7 +459,7 @@ def test_files_that_cannot_be_opened_are_left_out(opened, tmp_path):
 
 
 def saved(names: list[str], *texts: str) -> dict[str, bytes]:
-    """What save_to_disk writes for one split."""
+    """Writes a split as save_to_disk does."""
     table = pa.table({"text": list(texts), "label": [i % len(names) for i in range(len(texts))]})
     half = len(texts) // 2
     features = {"text": {"dtype": "string", "_type": "Value"}, "label": {"names": names, "_type": "ClassLabel"}}
@@ -515,7 +515,7 @@ def log(*actions: dict) -> bytes:
 
 
 def delta(**more: bytes) -> dict[str, bytes]:
-    """A table whose first file was replaced: its rows must not come back."""
+    """The first file of the table was replaced, and its rows must not be read."""
     return {
         "old.parquet": parquet(text=["deleted"], label=[0]),
         "label=1/new%20a.parquet": parquet(text=["a"]),
@@ -616,7 +616,7 @@ def test_what_all_packed_files_of_a_folder_unpack_to_is_bounded(settings, tmp_pa
 
 
 def test_nothing_is_read_of_a_folder_that_only_looks_at(opened, tmp_path):
-    """The folder that was read is left as it was."""
+    """Reading does not change the folder."""
     content = {"train.csv.gz": gzip.compress(CSV), "test.csv": MORE, "more.zip": zipped({"a.csv": CSV})}
     prepared = opened(content, "set")
     assert sizes(prepared) == {"train": 2, "test": 1}
@@ -625,7 +625,7 @@ def test_nothing_is_read_of_a_folder_that_only_looks_at(opened, tmp_path):
 
 
 def test_files_of_one_split_may_have_their_columns_in_another_order(opened):
-    """A header names them: what Spark wrote on two days is one table."""
+    """Its columns are matched by the header, so that Spark's files of two days are one table."""
     parts = {"part-00000.csv": b"text,label\none,a\n", "part-00001.csv": b"label,text\nb,two\n"}
     prepared = opened(parts, "spark")
     assert {row["text"]: row["label"] for row in rows_of(prepared)} == {"one": "a", "two": "b"}

@@ -1,4 +1,4 @@
-"""Which columns are text and label, on tables of many kinds: pairs are explained, what no person wrote is no text."""
+"""Guesses of text and label columns in many tables: pairs are explained, and machine-made values are not text."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def text(i: int, words: int = 8, seed: int = 0) -> str:
 
 
 def like(i: int) -> str:
-    """A text that says nearly the same as `text(i)`."""
+    """Returns a text that is nearly the same as `text(i)`."""
     return text(i).replace("river", "stream") + " today"
 
 
@@ -57,7 +57,7 @@ def kind_of(value: Any) -> str:
 
 
 def guessed(**columns: str) -> Guess:
-    """columns: name, with ~ for blanks, and the maker of its values"""
+    """Returns a table. columns: names, with ~ for blanks, and the functions that make their values"""
     named = {name.replace("~", " ").replace("HASH", "#"): MAKERS[maker] for name, maker in columns.items()}
     table = pa.table({name: [make(i) for i in range(ROWS)] for name, make in named.items()})
     return guess(table, {name: kind_of(make(0)) for name, make in named.items()})

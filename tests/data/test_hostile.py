@@ -1,4 +1,4 @@
-"""Hostile and broken inputs: each gets its sentence or is shown harmlessly, and leaves nothing behind.
+"""Hostile and broken inputs: each gets a message or is displayed safely, and leaves nothing behind.
 
 With `test_sql.HOSTILE` (queries), `test_view` (links) and `test_transform` (steps) this is the table of what people,
 and people who mean harm, bring to the Datasets page.

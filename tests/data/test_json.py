@@ -1,4 +1,4 @@
-"""JSON in its shapes, JSON Lines, and what is wrong with some of them."""
+"""JSON in its shapes, JSON Lines, and the messages about invalid files."""
 
 from __future__ import annotations
 

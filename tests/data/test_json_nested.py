@@ -1,4 +1,4 @@
-"""Objects in objects become columns; what cannot be columns stays, and is told."""
+"""Nested objects become columns; those that cannot stay values, with a note."""
 
 from __future__ import annotations
 

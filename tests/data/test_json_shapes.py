@@ -1,4 +1,4 @@
-"""Where the records of a JSON file are: pandas' orients, records beside other keys, records without brackets."""
+"""Records of JSON files are found: in pandas' orients, beside other keys, and without brackets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a power cut, a bad disk or a hand may do to kept files: the work is done again, to the same result."""
+"""Kept files that a power cut, a bad disk or a person damaged are made again, with the same result."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def emptied(path: Path) -> None:
 
 
 def zeroed(path: Path) -> None:
-    """What a file system leaves of data that was never written: the size is right."""
+    """Damages a file like unwritten data: zeros of the right size."""
     path.write_bytes(bytes(path.stat().st_size))
 
 
@@ -48,7 +48,7 @@ def garbled(path: Path) -> None:
 
 
 def garbled_unseen(path: Path) -> None:
-    """With the time of change as it was, as a disk does it."""
+    """Keeps the time of change, as a bad disk does."""
     state = path.stat()
     garbled(path)
     os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
@@ -117,7 +117,7 @@ def test_what_a_person_has_judged_outlives_the_damage(source: DataSpec, settings
 
 
 def test_what_a_person_has_judged_outlives_a_new_version(source: DataSpec, settings: Settings) -> None:
-    """Which prepares the dataset again, under another fingerprint."""
+    """The dataset is prepared again, with another fingerprint."""
     first = prepare(source, settings)
     earlier = first.folder.rename(settings.datasets / "earlier")
     manifest = json.loads((earlier / "manifest.json").read_text())
@@ -133,7 +133,7 @@ def test_what_a_person_has_judged_outlives_a_new_version(source: DataSpec, setti
 
 
 def test_a_copied_home_is_used_as_it_is(source: DataSpec, settings: Settings) -> None:
-    """Its files have other times of change: they are read once, and are known from then on."""
+    """The files have new times of change, so they are read once more and are recognised from then on."""
     first = prepare(source, settings)
     path = first.splits["train"].path
     sealed = path.stat().st_mtime_ns
@@ -145,7 +145,7 @@ def test_a_copied_home_is_used_as_it_is(source: DataSpec, settings: Settings) ->
 def test_a_file_whose_time_cannot_be_set_is_read_once_a_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A copied home that can only be read; and a disk that keeps times coarsely."""
+    """A copied home that is read-only, and a disk with coarse times."""
     path = tmp_path / "kept.json"
     seals.write_text(path, "kept")
     os.utime(path, (1, 1))

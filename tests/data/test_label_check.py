@@ -1,4 +1,4 @@
-"""A label column that holds no class of a text is told for what it is before a run starts."""
+"""A warning before a run explains a label column that does not hold one class per text."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def test_classes_are_not_doubted(column: str, settings: Settings, tmp_path: Path
 
 
 def test_codes_of_many_classes_are_not_doubted(settings: Settings, tmp_path: Path) -> None:
-    """Some rows have a larger share of different values than all have."""
+    """A sample has a larger share of distinct values than all rows."""
     codes = [f"{i}.{i % 4}" if i % 4 else str(i) for i in range(100, 700)] + ["7.10", "7.1"]
     draw = random.Random(1)
     data = spec_of(written(tmp_path / "d.csv", [draw.choice(codes) for _ in range(8000)]))

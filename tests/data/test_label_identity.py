@@ -31,7 +31,7 @@ def noted(table: pa.Table, feature: Any, column: str = "label") -> pa.Table:
 
 
 def table(values: Any, names: list[str] | None = None) -> pa.Table:
-    """Rows whose text says which label they have; values: what the file holds as label."""
+    """Returns rows whose text contains their label. values: the labels as the file holds them"""
     column = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
     made = pa.table({"text": [f"a text of number {i} here" for i in range(len(column))], "label": column})
     return noted(made, {"names": names, "_type": "ClassLabel"}) if names else made
@@ -39,7 +39,7 @@ def table(values: Any, names: list[str] | None = None) -> pa.Table:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Callable[..., DataSpec]:
-    """`folder(name=table, …)`: a folder of Parquet files, or of CSV where the name ends in _csv."""
+    """Returns `folder(name=table, …)`, which writes a folder of Parquet files, or CSV if the name ends in _csv."""
 
     def make(**tables: pa.Table) -> DataSpec:
         for name, part in tables.items():
@@ -53,7 +53,7 @@ def folder(tmp_path: Path) -> Callable[..., DataSpec]:
 
 
 def names_of(prepared: Prepared, split: str) -> list[Any]:
-    """The labels of a split, row by row, as a person sees them."""
+    """Returns the labels of a split, row by row, as people see them."""
     frame = browse.page(prepared, split, 0, 1000)
     return [None if value is None or value != value else str(value) for value in frame["label"]]
 

@@ -1,4 +1,4 @@
-"""Languages of texts, and that of a dataset."""
+"""Detection of the languages of texts and of a dataset."""
 
 from __future__ import annotations
 

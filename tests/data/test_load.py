@@ -1,4 +1,4 @@
-"""From a spec to the training and evaluation parts: labels of all kinds, held-out rows, and what is wrong with data."""
+"""Loading the training and evaluation parts of a spec: labels of all kinds, held-out rows, and refusals."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from core.spec.run import DataSpec
 
 @pytest.fixture
 def loaded(tmp_path, settings):
-    """`loaded(columns, **spec)`: a Parquet file, or a folder of one per split, through `load`."""
+    """Returns `loaded(columns, **spec)`, which loads a Parquet file, or a folder with one per split."""
 
     def load_it(columns, **spec):
         tables = columns if any(isinstance(v, (dict, pa.Table)) for v in columns.values()) else {"train": columns}
@@ -110,7 +110,7 @@ def test_stratified_shares(fraction):
 
 
 def test_subsets_are_those_of_shuffle_and_select(loaded):
-    """What `shuffle(seed).select(range(n))` takes, so that results compare with the tutorial's."""
+    """The subset equals that of `shuffle(seed).select(range(n))`, so that results compare with the tutorial's."""
     from datasets import Dataset
 
     part = {"text": texts(300), "label": [0, 1] * 150}

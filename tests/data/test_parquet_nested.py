@@ -1,4 +1,4 @@
-"""Structs of Parquet become columns; names with dots are read as what they are; reading is in bounded batches."""
+"""Structs of Parquet become columns, names with dots stay as they are, and reading uses bounded batches."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_page_does_not_wait_for_structs_of_a_large_file(tmp_path: Any, setting
 
 @pytest.mark.parametrize("wrap", [lambda values: values, lambda values: pa.array([[v] for v in values.to_pylist()])])
 def test_batches_are_cut_by_what_repeats(tmp_path: Any, wrap: Any) -> None:
-    """A long value that a dictionary holds once counts in each row; short ones do not slow reading down."""
+    """A long dictionary value counts in each row; short ones do not slow reading down."""
     long = pa.DictionaryArray.from_arrays(pa.array([0, 1] * 50, pa.int32()), pa.array(["x" * 2_000_000, "y"]))
     (tmp_path / "long.parquet").write_bytes(parquet({"text": wrap(long)}, dictionary_pagesize_limit=2**30))
     (tmp_path / "short.parquet").write_bytes(parquet({"text": wrap(pa.array(["x", "y"] * 50))}))

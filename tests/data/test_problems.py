@@ -1,4 +1,4 @@
-"""What is found in a dataset that was made to have it, and nothing in one that is fine; remedies that work."""
+"""Problems are found in datasets that have them, none in clean ones, and each remedy works."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ Look = Callable[..., dict[str, Finding]]
 
 
 def texts(count: int, what: str = "row") -> list[str]:
-    """Texts that have nothing in common."""
+    """Returns texts that have nothing in common."""
     return [" ".join(f"{what}{i}w{j}" for j in range(8)) for i in range(count)]
 
 
 @pytest.fixture
 def look(tmp_path: Path, settings: Settings) -> Look:
-    """`look({split: columns}, steps)`: the findings by their kind."""
+    """Returns `look({split: columns}, steps)`, which gives the findings by kind."""
 
     def found(splits: dict[str, dict[str, Any]], steps: Any = ()) -> dict[str, Finding]:
         folder = tmp_path / "data"

@@ -1,4 +1,4 @@
-"""The profile of a dataset against pandas, in several languages; and what is said of rows that were not looked at."""
+"""The profile of a dataset is compared with pandas in several languages; samples are reported as such."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sample can be learned, but not by heart."""
+"""A model can learn the sample, but not all of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splits out of a column that names them: by the usual words or by values of one's own; what names none is counted."""
+"""Splits from a column, by usual words or by chosen values; rows of no split are counted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQL over a dataset: what it answers, how errors read, and all that it must not reach."""
+"""SQL on a dataset: its answers, its error messages, and everything that it must not reach."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def sample(home: Settings) -> Prepared:
 
 @pytest.fixture(scope="module")
 def forbidden(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with a secret in every form that SQL could read."""
+    """Writes a folder with a secret in every format that SQL could read."""
     folder = tmp_path_factory.mktemp("forbidden")
     (folder / "secret.csv").write_text(f"a\n{SECRET}\n")
     (folder / "secret.json").write_text(f'{{"a": "{SECRET}"}}')

@@ -1,4 +1,4 @@
-"""What becomes of questions to a tokenizer when the process that answers is killed from outside."""
+"""Questions to a tokenizer are answered again after its process was killed from outside."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _kill() -> None:
 
 @pytest.mark.skipif(WINDOWS, reason="there are no signals")
 def test_a_tokenizer_whose_process_the_system_killed_is_tried_again(tmp_path: Path) -> None:
-    """For want of memory, say: that was no fault of the tokenizer."""
+    """The system may kill it when memory runs out, which is not a fault of the tokenizer."""
     path = tmp_path / "tokenizer.json"
     path.write_text(train_wordpiece(["a good film"] * 10).to_str())
     tokenizer = token_process.open_limited(path)

@@ -1,4 +1,4 @@
-"""Preparing a dataset: each step against what it says, previews that tell the truth, and the same result every time."""
+"""Preparing a dataset: each step does what it says, previews are correct, and results are repeatable."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LETTER = "the waiter brought the wrong order twice and then argued with us about
 
 @pytest.fixture
 def make(tmp_path: Path, settings: Settings) -> Make:
-    """`make({split: columns}, *steps)`: the dataset after the steps."""
+    """Returns `make({split: columns}, *steps)`, which applies the steps to a dataset."""
 
     def made(splits: dict[str, dict[str, Any]], *steps: dict[str, Any]) -> Prepared:
         folder = tmp_path / "data"
@@ -134,7 +134,7 @@ def test_near_copies(make: Make) -> None:
 
 
 def test_near_copies_are_those_of_every_pair(make: Make) -> None:
-    """Against a comparison of each text with each other."""
+    """The result equals that of comparing each text with each other text."""
     rng = np.random.default_rng(4)
     words = [f"w{i}" for i in range(400)]
     texts: list[str] = []

@@ -1,4 +1,4 @@
-"""Every Arrow type: what it is called, whether it works as a label and as text, and what a refusal says."""
+"""Every Arrow type: its kind, its use as label and as text, and the message of a refusal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Uploads: streamed, kept once, under a harmless name, and gone if they fail."""
+"""Uploads are streamed, kept once under a safe name, and removed if they fail."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from core.errors import DataError
 
 
 class Slow(io.BytesIO):
-    """Notes the size of each read, and may fail in the middle."""
+    """A stream that records the size of each read, and may fail in the middle."""
 
     def __init__(self, content: bytes, fail: OSError | None = None) -> None:
         super().__init__(content)

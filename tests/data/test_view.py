@@ -1,4 +1,4 @@
-"""Views of a dataset: filters, searches and orders against pandas; links that anybody may have written."""
+"""Views of a dataset: filters, searches and orders are compared with pandas; links may be hostile."""
 
 from __future__ import annotations
 

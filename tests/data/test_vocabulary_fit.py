@@ -1,4 +1,4 @@
-"""A model whose tokenizer cannot read the texts: unknown tokens, or bytes in place of letters."""
+"""Warnings about a tokenizer that cannot read the texts: unknown tokens, or bytes in place of letters."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ GREEK = [f"το {a} ήταν πολύ {b} και μείναμε ευχαριστ
 
 
 def word_pieces(texts: list[str], place: Path) -> Path:
-    """Whole letters with an unknown token, like BERT's."""
+    """A vocabulary of letters with an unknown token, like BERT's."""
     tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     trainer = trainers.WordPieceTrainer(vocab_size=2000, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]"])
@@ -46,7 +46,7 @@ def word_pieces(texts: list[str], place: Path) -> Path:
 
 
 def byte_pairs(texts: list[str], place: Path, size: int = 1500) -> Path:
-    """Bytes and what was often side by side, like GPT-2's: nothing is unknown."""
+    """A vocabulary of bytes and common byte pairs, like GPT-2's, in which nothing is unknown."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()

@@ -1,4 +1,4 @@
-"""Excel workbooks: what a sheet's cells become, and workbooks made to do harm."""
+"""Excel workbooks: the values of cells, and hostile workbooks."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 
 def book(fill: Callable[[Any], None], *sheets: str) -> bytes:
-    """A workbook whose sheets `fill` is given one after the other."""
+    """Writes a workbook whose sheets the functions `fill` fill, one after the other."""
     made = openpyxl.Workbook()
     made.remove(made.active)
     for name in sheets or ("Sheet1",):
@@ -35,7 +35,7 @@ def book(fill: Callable[[Any], None], *sheets: str) -> bytes:
 
 
 def rows(*content: list) -> Callable[[Any], None]:
-    """What appends these rows to a sheet."""
+    """Returns a function that appends these rows to a sheet."""
 
     def fill(sheet: Any) -> None:
         for row in content:
@@ -197,7 +197,7 @@ OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
 
 def parts(sheet: str, strings: str = "", declaration: str = "", **more: str) -> bytes:
-    """A workbook put together by hand, from the XML of its rows."""
+    """Writes a workbook from the XML of its rows."""
     relation = f'<Relationship Id="r{{}}" Type="{OFFICE}/{{}}" Target="{{}}"/>'
     office = "application/vnd.openxmlformats-"
     kinds = {"workbook": "sheet.main", "worksheets/s": "worksheet", "sharedStrings": "sharedStrings"}
@@ -290,7 +290,7 @@ def test_a_large_workbook_is_not_read_while_a_page_waits(settings, tmp_path):
 
 
 def test_rows_of_empty_cells_to_the_last_column_take_no_minutes(opened):
-    """Twenty bytes make a row of 16,384 cells, which openpyxl fills up."""
+    """Twenty bytes make a row of 16,384 cells, as openpyxl adds the empty ones."""
     wide = "".join(f'<row r="{i}"><c r="XFD{i}"/></row>' for i in range(2, 60_000))
     started = time.monotonic()
     with pytest.raises(DataError, match="of up to 16,384 cells, nearly all of them empty"):

@@ -1,4 +1,4 @@
-"""What the tests of the Hub call in another process. Returns plain values only."""
+"""Functions that the tests of the Hub call in another process; they return plain values only."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def fetch_model(name: str, revision: str | None = None) -> dict[str, Any]:
 
 
 def prepare(name: str, config: str | None = None, revision: str | None = None) -> dict[str, Any]:
-    """Prepare a Hub dataset and read the Parquet files back with pyarrow alone."""
+    """Prepares a Hub dataset and reads its Parquet files with pyarrow alone."""
     import pyarrow.parquet as pq
 
     from core.data.reading.hub import prepare_hub
@@ -46,7 +46,7 @@ def prepare(name: str, config: str | None = None, revision: str | None = None) -
 
 
 def labels(name: str) -> dict[str, Any]:
-    """The labels of a prepared Hub dataset, row by row, and what was said of them."""
+    """Returns the labels of a prepared Hub dataset, row by row, and the notes on them."""
     from core.data import prepare as datasets
     from core.data.browsing import browse
     from core.settings import Settings
@@ -81,7 +81,7 @@ def token() -> str | None:
 
 
 def load_with_transformers(name_or_folder: str) -> dict[str, Any]:
-    """Load a model and tokenizer the way everybody does, without a word of ours in between."""
+    """Loads a model and tokenizer with transformers alone, without our code."""
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     tokenizer = AutoTokenizer.from_pretrained(name_or_folder)
@@ -114,7 +114,7 @@ def search(words: str) -> dict[str, list[str]]:
 
 
 def light_import() -> dict[str, Any]:
-    """What core.hub.download and a look into the cache cost a process that has the page's basics already."""
+    """Measures the cost of core.hub.download and a look into the cache, in a process with the imports of a page."""
     import psutil
     import pydantic  # noqa: F401
 

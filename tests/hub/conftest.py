@@ -15,23 +15,23 @@ from tests.hub_server.server import LoopbackHub
 __all__ = ["hub", "shared_hub"]
 
 QUICK = {"HF_HUB_ETAG_TIMEOUT": "2", "HF_HUB_DOWNLOAD_TIMEOUT": "2"}
-"""Give up waiting after two seconds instead of ten."""
+"""Stops waiting after two seconds instead of ten."""
 
 
 def clean_env() -> dict[str, str]:
-    """This process's environment without what it says about a Hub."""
+    """Returns this process's environment without its Hub settings."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "HUGGING"))}
 
 
 @pytest.fixture(scope="session")
 def hf_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The cache that the processes of these tests share."""
+    """Returns the cache that the processes of these tests share."""
     return tmp_path_factory.mktemp("hf")
 
 
 @pytest.fixture(scope="session")
 def log(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the client processes write what they would print."""
+    """Returns the folder for the output of the client processes."""
     return tmp_path_factory.mktemp("log") / "clients.log"
 
 

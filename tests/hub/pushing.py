@@ -1,4 +1,4 @@
-"""What the tests of pushing call in another process: a real run of kind push, over a home of its own."""
+"""Functions that the tests of pushing call in another process: a real run of kind push, in its own home."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def set_aside(home: str, split: str) -> None:
 
 
 def features(name: str, **more: Any) -> dict[str, Any]:
-    """What `datasets` makes of a dataset of the Hub."""
+    """Loads a Hub dataset with `datasets`."""
     from datasets import load_dataset
 
     loaded = load_dataset(name, **more)
@@ -139,7 +139,7 @@ def whoami() -> tuple[str, tuple[str, ...], bool]:
 
 
 def library(name: str, folder: str) -> dict[str, Any]:
-    """Unmodified huggingface_hub writes in every way that it has."""
+    """Writes to the Hub in every way of the unmodified huggingface_hub."""
     from huggingface_hub import HfApi
 
     api = HfApi()

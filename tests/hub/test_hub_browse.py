@@ -1,4 +1,4 @@
-"""Finding and looking at datasets of the Hub before anything is downloaded."""
+"""Searching and describing datasets of the Hub before a download."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ dataset_info:
 
 @pytest.fixture
 def wanted(warm: Client, shared_hub: LoopbackHub) -> None:
-    """Two datasets that no other test prepares, of which one is here."""
+    """Creates two datasets that no other test uses, and downloads one of them."""
     for name in ("tiny/wanted-here", "tiny/wanted-there"):
         shared_hub.dataset(name, {"train.csv": as_csv(reviews(5))})
     warm.call(calls.prepare, "tiny/wanted-here")

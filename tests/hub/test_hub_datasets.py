@@ -1,4 +1,4 @@
-"""Datasets of the Hub: brought to Parquet with their class names, and what is said when they cannot be."""
+"""Datasets of the Hub become Parquet with their class names; refusals explain themselves."""
 
 from __future__ import annotations
 

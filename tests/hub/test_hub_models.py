@@ -1,4 +1,4 @@
-"""Models of the Hub: what is fetched, what never is, and what is said when it cannot be."""
+"""Models of the Hub: the files that are downloaded, those that never are, and the messages of refusals."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_ids() -> None:
 
 
 def test_a_full_disk() -> None:
-    """As `datasets` reports it: the cause is hidden behind a sentence about something else."""
+    """`datasets` hides the cause behind an error about something else."""
     try:
         try:
             raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,4 +1,4 @@
-"""The loopback Hub itself: unmodified libraries work with it, and it misbehaves when told to."""
+"""The loopback Hub works with unmodified libraries, and fails as tests ask it to."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.hub_server.server import GOOD_TOKEN, LoopbackHub
 
 
 def get(url: str, method: str = "GET", **headers: str) -> tuple[int, Mapping[str, str], bytes]:
-    """Status, headers and body, whatever the status; redirects are followed."""
+    """Returns status, headers and body for any status; follows redirects."""
     request = urllib.request.Request(url, method=method, headers=headers)
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:

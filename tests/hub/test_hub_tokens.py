@@ -1,4 +1,4 @@
-"""Tokens open what they should, and appear nowhere: not in messages, logs, files, or at the storage."""
+"""Tokens give access to what they should, and appear in no message, log, file or storage."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def files_with(secret: str, *folders: Path) -> list[Path]:
 
 
 def outcomes(process: Client) -> list[str]:
-    """Everything that is said to somebody who tries much with this process."""
+    """Collects every message of many calls in this process."""
     said = []
     tries: list[tuple[Callable[..., Any], str]] = [
         (calls.fetch_model, "tiny/private"),

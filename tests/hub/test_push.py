@@ -1,4 +1,4 @@
-"""Pushing to the Hub through unmodified huggingface_hub: what goes out, what does not, and all that can go wrong."""
+"""Pushing to the Hub through the unmodified huggingface_hub: what is sent, what is not, and every failure."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def alice(shared_hub: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> 
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_written(alice: Client, shared_hub: LoopbackHub, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """After all tests: no token in any file of any home, cache or log, nor at the storage."""
+    """Checks, after all tests, that no file of a home, cache, log or storage holds a token."""
     yield
     for secret in (GOOD_TOKEN, OTHER_TOKEN, READ_TOKEN, EXPIRED_TOKEN):
         assert not [p for p in files_with(secret, tmp_path_factory.getbasetemp()) if p.name != "token"]
@@ -58,7 +58,7 @@ def trained(home: Path) -> str:
 
 @pytest.fixture
 def faults(shared_hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Faults]:
-    """`faults(...)`: what goes wrong with uploads to repositories that are made from now on."""
+    """Returns `faults(...)`, which sets the faults of uploads to new repositories."""
 
     def these(**values: Any) -> Faults:
         made = Faults(**values)

@@ -1,4 +1,4 @@
-"""The head of a trained classifier: each class keeps what was learned of it, wherever the data has it."""
+"""The head of a trained classifier: each class keeps its trained row, wherever the data has the class."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def named(names: tuple[str, ...]) -> dict[str, Any]:
 
 
 def trained(kind: str, names: tuple[str, ...], folder: Path) -> Any:
-    """A classifier of these classes with a head unlike any new one, saved in `folder`."""
+    """Saves a classifier of these classes, whose head differs from any new one, in `folder`."""
     torch.manual_seed(3)
     network = AutoModelForSequenceClassification.from_config(CONFIGS[kind](**named(names)))
     with torch.no_grad():
@@ -178,7 +178,7 @@ def test_labels_left_from_before_the_classes_had_names_do_not_contradict() -> No
 def test_every_engine_goes_on_from_the_trained_head(
     engine: str, prepare: Any, make_loaded: Any, tmp_path: Path
 ) -> None:
-    """After steps too small to learn anything it answers as before, each class under its own name."""
+    """After steps too small to learn from, it predicts as before, each class under its own name."""
     first = prepare(make_loaded(8, 8), folder="first")
     with torch.no_grad():
         first.model.classifier.weight.normal_(0, 1.0)
@@ -201,7 +201,7 @@ def test_every_engine_goes_on_from_the_trained_head(
 
 
 def test_a_script_repeats_what_became_of_the_head(tmp_path: Path, recorder: Any) -> None:
-    """The lines that an exported script has for it, run by themselves, come to the same weights."""
+    """The lines of an exported script give the same weights."""
     from core.sharing.code.facts import HeadRows
     from core.sharing.code.script_common import head_lines, trained_head
 

@@ -1,4 +1,4 @@
-"""Folders of models that a download, a clone or another program left: each is told in one sentence, with the fix."""
+"""Incomplete or foreign model folders: each is refused in one sentence with the fix."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_headers_that_are_none(header: bytes, copy: Path) -> None:
 
 
 def in_parts(folder: Path) -> dict[str, str]:
-    """The weights in three files with an index, as large models have them."""
+    """Splits the weights into three files with an index, as for large models."""
     weights = load_file(folder / "model.safetensors")
     (folder / "model.safetensors").unlink()
     table: dict[str, str] = {}

@@ -1,4 +1,4 @@
-"""Folders and Hub models made to harm: to read other files, to unpickle, to fetch code, to bring a page down."""
+"""Hostile folders and Hub models: they try to read other files, unpickle, fetch code, or crash a page."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def model(tiny_bert: Path, tmp_path: Path) -> Path:
 
 
 def put(folder: Path, file: str, **more: Any) -> None:
-    """Add to a JSON file of a model."""
+    """Adds fields to a JSON file of a model."""
     path = folder / file
     tree = json.loads(path.read_text()) if path.exists() else {}
     path.write_text(json.dumps(tree | more))
@@ -37,7 +37,7 @@ def put(folder: Path, file: str, **more: Any) -> None:
 @pytest.mark.parametrize("file", ["tokenizer_config.json", "special_tokens_map.json"])
 @pytest.mark.parametrize("setting", ["vocab", "init_inputs"])
 def test_a_tokenizer_cannot_read_other_files(model: Path, tmp_path: Path, file: str, setting: str) -> None:
-    """The words of any file would become a vocabulary, which is saved with the model and shared with it."""
+    """The words of any file would become a vocabulary, which is saved and shared with the model."""
     (tmp_path / "id_rsa").write_text(WORDS)
     (model / "vocab.txt").write_text("\n".join(json.loads((model / "tokenizer.json").read_text())["model"]["vocab"]))
     (model / "tokenizer.json").unlink()

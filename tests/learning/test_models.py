@@ -1,4 +1,4 @@
-"""Names, folders that are refused with a sentence, and loading without pickles or foreign code."""
+"""Names of models, refusals of folders, and loading without pickles or foreign code."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def quiet(text: str, share: float | None) -> None:
 
 @pytest.fixture
 def copy(tiny_bert: Path, tmp_path: Path) -> Path:
-    """A model folder to damage."""
+    """Returns a copy of a model folder that a test may damage."""
     return Path(shutil.copytree(tiny_bert, tmp_path / "model"))
 
 
@@ -210,7 +210,7 @@ def test_the_head_depends_on_the_seed_alone(tiny_bert: Path, recorder: Any) -> N
 
 
 def test_every_process_builds_the_same_vocabulary() -> None:
-    """Else a run could not be repeated, nor go on in another process. With ties, and more characters than fit."""
+    """Runs must be repeatable and resumable in another process. The texts have ties, and more characters than fit."""
     code = """
 import hashlib, random
 from core.models import scratch

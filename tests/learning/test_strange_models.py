@@ -1,4 +1,4 @@
-"""Models that are unlike a BERT: without a vocabulary, with a token too many, with another task."""
+"""Models that differ from BERT: without a vocabulary, with an extra token, with another task."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_the_id_of_a_run_is_told_from_a_name_of_the_hub(settings: Settings, copy
 
 
 def test_an_error_in_the_code_of_a_model_is_a_sentence(tiny_bert: Path, prepare: Any, make_loaded: Any) -> None:
-    """Texts longer than the model has positions, which the folder's check would have refused."""
+    """The texts are longer than the model's positions, which the check of the folder would refuse."""
     from core.engines import torch_loop
 
     setup = prepare(
