@@ -28,7 +28,7 @@ def same_origin(one: DataSpec, other: DataSpec) -> bool:
 
 
 def source_only(data: DataSpec) -> DataSpec:
-    """Returns the spec of the whole dataset: its source, reading and preparation, without a choice of columns or rows."""
+    """Returns the spec of the whole dataset: its source, reading and steps, without a choice of columns or rows."""
     return DataSpec(
         source=data.source, path=data.path, config=data.config, revision=data.revision, read=data.read, steps=data.steps
     )

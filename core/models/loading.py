@@ -86,8 +86,8 @@ def load_model(
 ) -> Any:
     """Loads a model with this head in float32 on the CPU, in eval mode; `seed` draws new parts of the head.
 
-    folder: from `fetch`. adapted: gets each change beyond `from_pretrained`, so that a script can repeat it: `head` (its
-    rows and dimensions, see `core.models.class_head.take_over`) and `tokens` (rows of the token embedding).
+    folder: from `fetch`. adapted: gets each change beyond `from_pretrained`, so that a script can repeat it: `head`
+    (its rows and dimensions, see `core.models.class_head.take_over`) and `tokens` (rows of the token embedding).
     Raises ModelError.
     """
     from transformers import set_seed
