@@ -77,7 +77,7 @@ def test_weights_with_more_bytes_than_they_list(copy: Path) -> None:
 )  # fmt: skip
 def test_headers_that_are_none(header: bytes, copy: Path) -> None:
     (copy / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
-    refused(copy, "no safetensors file, or damaged")
+    refused(copy, "not a safetensors file, or damaged")
 
 
 def in_parts(folder: Path) -> dict[str, str]:
