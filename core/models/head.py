@@ -1,4 +1,4 @@
-"""What a task puts on top of a pretrained body, and what it says of it: which class, which fields of config.json."""
+"""The head that a task puts on a pretrained body: its transformers class, its config fields and its messages."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any
 
 @dataclass(frozen=True)
 class HeadKind:
-    """The kind of head that a task has, and its sentences.
+    """The kind of head of a task, and its messages.
 
     auto_class, scratch_class: of transformers, for a pretrained model and for a small new BERT
-    unfit: of a type of model that can have no such head; placeholders name (of the folder) and kind
-    untrained: of a folder whose weights lack the head; placeholders title and missing (the name of a weight)
-    new: what a person is told where the head begins with random weights
+    unfit: for a type of model that cannot have such a head; placeholders name (of the folder) and kind
+    untrained: for a folder whose weights lack the head; placeholders title and missing (the name of a weight)
+    new: for a head that starts with random weights
     """
 
     auto_class: str
@@ -29,8 +29,8 @@ class Head:
     """The head of one run.
 
     config: the fields of config.json that describe it
-    rows: the name of each of its rows, by which a head that was trained before is taken over (see `class_head`); None
-        for a head whose rows have no names
+    rows: the names of its rows, by which the rows of a trained head are matched (see `class_head`); None if its rows
+        have no names
     """
 
     kind: HeadKind
