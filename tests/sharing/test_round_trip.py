@@ -115,6 +115,25 @@ def test_the_evaluate_page(shared: Shared, there: Path, opened: Any, view: str) 
     assert not weak or "Labels are doubted from 80%" in other.words
 
 
+def test_mistakes_are_read_one_after_the_other(shared: Shared, there: Path, opened: Any) -> None:
+    page = opened(there, "results/evaluate", run=shared.ids["one"], view="mistakes")
+    count, key = len(page.dataframe[0].value), "judge_mistakes"
+
+    def selected(place: int) -> str:
+        page.session_state[key] = {"selection": {"rows": [place]}}
+        page.run()
+        assert not page.exception
+        return seen(page).words
+
+    assert f"Example 1 of {count}" in selected(0) and page.button(key=f"{key}_previous").disabled
+    page.button(key=f"{key}_next").click().run()
+    assert f"Example 2 of {count}" in seen(page).words
+    page.button(key=f"{key}_previous").click().run()
+    assert f"Example 1 of {count}" in seen(page).words
+    assert f"Example {count} of {count}" in selected(count - 1) and page.button(key=f"{key}_next").disabled
+    assert "Select a row" in selected(count), "it was selected in a longer list, of another model"
+
+
 def test_the_compare_page(shared: Shared, there: Path, opened: Any) -> None:
     pages = []
     for home in (shared.settings.home, there):
