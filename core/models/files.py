@@ -62,7 +62,7 @@ def read_json(path: Path, largest: int | None = None) -> dict[str, Any]:
     try:
         largest = largest or LARGEST_JSON
         if path.stat().st_size > largest:
-            raise ModelError(f"{path} is too large; a {path.name} may have at most {largest // 1024**2} MB")
+            raise ModelError(f"{path} has more than {largest // 1024**2} MB, the most that a {path.name} may have")
         check_strange(path)
         tree = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:

@@ -260,7 +260,7 @@ def _settle_head(
         report.message(head.kind.new, level="notice", code="new-head")
         return
     if head.rows is None:
-        return  # it has no rows to tell apart, and goes on as it was
+        return  # its rows have no names, so the trained head stays as it is
     names = head.rows
     trained = {
         name: class_head.saved_tensor(folder, name) if name in other_size else network.get_parameter(name)

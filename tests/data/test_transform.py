@@ -387,7 +387,7 @@ def test_labels_are_corrected_by_text(make: Make, settings: Settings) -> None:
     shown = preview(whole, build({"steps": [step]}, DataSpec).steps[0])
     assert shown.before == {"train": 4, "test": 1} and shown.after == {"train": 3, "test": 1} and shown.removed == (3,)
     assert shown.changed[0] == ("1: good one", "5: good one")
-    with pytest.raises(DataError, match="'five' is no value of 'l', which holds integer values"):
+    with pytest.raises(DataError, match="'five' is not a value of 'l', which holds integer values"):
         make(splits, {**step, "labels": {one: "five"}})
 
     reviews = prepare(DataSpec(), settings)

@@ -152,10 +152,10 @@ def test_what_takes_too_long_ends_with_a_sentence(prepared: Prepared) -> None:
     ("asked", "says"),
     [
         (where({"column": "nobody", "values": ["1"]}), "no column 'nobody'"),
-        (where({"column": "stars", "values": ["many"]}), "'many' is no value of 'stars'"),
+        (where({"column": "stars", "values": ["many"]}), "'many' is not a value of 'stars'"),
         (where({"column": "text", "op": "between", "low": 1}), "holds text values, not numbers"),
         (where({"column": "text", "op": "matches", "values": ["("]}), "cannot be looked for"),
-        (where({"column": "open", "values": ["perhaps"]}), "'perhaps' is no value"),
+        (where({"column": "open", "values": ["perhaps"]}), "'perhaps' is not a value"),
         (view(sort="nobody"), "no column 'nobody' to sort by"),
     ],
 )

@@ -75,7 +75,7 @@ def from_link(text: str) -> View:
     try:
         tree = json.loads(text) if text else {}
     except (ValueError, RecursionError):
-        raise SpecError([Problem("view", "the link's view is not readable; open the dataset anew")]) from None
+        raise SpecError([Problem("view", "the link's view is not readable; open the dataset again")]) from None
     return cast(View, build(tree, View))
 
 
@@ -166,13 +166,13 @@ def _limits(sql: str, condition: Condition) -> tuple[str, list[Any]]:
 
 def _typed(value: str, column: Column) -> Any:
     """Converts a value of an `is` condition to the type of the column. Raises DataError."""
-    wrong = DataError(f"{value!r} is no value of {column.name!r}, which holds {column.kind} values")
+    wrong = DataError(f"{value!r} is not a value of {column.name!r}, which holds {column.kind} values")
     match column.kind:
         case "class":
             names = column.names or ()
             if value not in names:
                 listed = ", ".join(names[:20])
-                raise DataError(f"{value!r} is no class of {column.name!r}; the classes are {listed}")
+                raise DataError(f"{value!r} is not a class of {column.name!r}; the classes are {listed}")
             return names.index(value)
         case "boolean":
             if value not in TRUE + FALSE:

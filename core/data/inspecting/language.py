@@ -34,7 +34,7 @@ def sampled(prepared: Prepared, split: str, columns: Sequence[str], rows: int) -
 
 
 def main_language(data: DataSpec, prepared: Prepared, split: str, columns: Sequence[str]) -> str:
-    """Returns the language of more than half of a split's texts; empty if there is none, or they cannot be read."""
+    """Returns the language of most of a split's texts; empty if no language has most, or they cannot be read."""
     if data.source == "sample":  # known: detecting it would take 80 MB, which a small demo does not have
         return "en"
     try:

@@ -1,7 +1,7 @@
 """Checks whether a model's tokenizer can read texts, by the share of tokens that are unknown or single bytes.
 
 A vocabulary of words or word pieces uses its unknown token for everything it lacks. A vocabulary of bytes lacks
-nothing, but spells a script that it has not learned byte by byte: for letters beyond ASCII, a suited vocabulary needs
+nothing, but spells a script that it has not learned byte by byte: for non-ASCII letters, a suited vocabulary needs
 0.15 to 0.3 tokens per byte, an unsuited one 0.45 to 1.
 """
 

@@ -68,7 +68,7 @@ def _ids(table: pa.Table, columns: Sequence[str]) -> np.ndarray:
 
 
 def _check_castable(prepared: Prepared, step: CorrectLabels) -> None:
-    """Raises DataError for a label that is no value of the column's type."""
+    """Raises DataError for a label that is not a value of the column's type."""
     import pyarrow as pa
 
     for split in prepared.splits.values():
@@ -78,7 +78,9 @@ def _check_castable(prepared: Prepared, step: CorrectLabels) -> None:
             try:
                 pa.array([label]).cast(arrow)
             except pa.ArrowException:
-                raise DataError(f"{label!r} is no value of {step.label!r}, which holds {arrow}", "data.steps") from None
+                raise DataError(
+                    f"{label!r} is not a value of {step.label!r}, which holds {arrow}", "data.steps"
+                ) from None
 
 
 def _value(label: str, column: Column) -> Any:
@@ -86,7 +88,7 @@ def _value(label: str, column: Column) -> Any:
     if column.names:
         if label not in column.names:
             classes = ", ".join(column.names[:20])
-            raise DataError(f"{label!r} is no class of {column.name!r}; the classes are {classes}", "data.steps")
+            raise DataError(f"{label!r} is not a class of {column.name!r}; the classes are {classes}", "data.steps")
         return column.names.index(label)
     try:
         match column.kind:
@@ -100,5 +102,5 @@ def _value(label: str, column: Column) -> Any:
                 return label
     except (ValueError, KeyError):
         raise DataError(
-            f"{label!r} is no value of {column.name!r}, which holds {column.kind} values", "data.steps"
+            f"{label!r} is not a value of {column.name!r}, which holds {column.kind} values", "data.steps"
         ) from None

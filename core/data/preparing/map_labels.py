@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def map_labels(prepared: Prepared, step: MapLabels, splits: Sequence[str]) -> Plan:
-    """Raises DataError if the column does not hold labels, or one that is named is no class of it."""
+    """Raises DataError if the column does not hold labels, or one that is named is not a class of it."""
     check_columns(prepared, [step.column])
     column = prepared.column(step.column)
     assert column is not None
@@ -37,7 +37,7 @@ def _map_classes(prepared: Prepared, step: MapLabels, column: Column, splits: Se
     unknown = [old for old in step.labels if old not in column.names]
     if unknown:
         classes = ", ".join(column.names[:20])
-        raise DataError(f"{unknown[0]!r} is no class of {step.column!r}; the classes are {classes}", "data.steps")
+        raise DataError(f"{unknown[0]!r} is not a class of {step.column!r}; the classes are {classes}", "data.steps")
     if set(splits) != set(prepared.splits):
         raise DataError("classes are renamed in all splits or in none; leave the splits empty", "data.steps")
     new_names = [step.labels.get(name, name) for name in column.names]

@@ -158,11 +158,11 @@ def _notes(split: str, skipped: Skipped, detected: Detected | None) -> list[Note
         notes.append(Note(f"{split}: files that are not UTF-8 are read as {name}."))
     if skipped.damaged:
         files = counted(skipped.damaged, "file")
-        notes.append(Note(f"{split}: {files} with bytes that no text has; they are shown as \ufffd.", "warning"))
+        notes.append(Note(f"{split}: {files} with bytes that are not text; they are shown as \ufffd.", "warning"))
     parts = [
         (skipped.empty, "without any text"),
         (skipped.unreadable, "that cannot be opened"),
-        (skipped.binary, "that hold zero bytes and are no text"),
+        (skipped.binary, "that hold zero bytes and are not text"),
     ]
     left_out = [f"{counted(count, 'file')} {why}" for count, why in parts if count]
     if left_out:

@@ -13,7 +13,7 @@ MAX_JSON = 8 * 1024**2
 
 
 def splits(entries: list[Entry]) -> dict[str, list[Entry]] | None:
-    """Returns the Arrow files of each split, in order; None if the folder is no saved dataset. Raises DataError."""
+    """Returns the Arrow files of each split, in order; None if the folder is not a saved dataset. Raises DataError."""
     by_name = {entry.name: entry for entry in entries}
     if "dataset_dict.json" in by_name:
         names = _json(by_name["dataset_dict.json"]).get("splits")
