@@ -396,7 +396,7 @@ def test_labels_are_corrected_by_text(make: Make, settings: Settings) -> None:
     fixed = {"step": "correct_labels", "columns": ["text"], "label": "label", "labels": {number: "1 star"}}
     made = prepare(build({"steps": [fixed]}, DataSpec), settings)
     assert rows_of(made)[0]["label"] == 0
-    with pytest.raises(DataError, match="no class of 'label'; the classes are 1 star"):
+    with pytest.raises(DataError, match="not a class of 'label'; the classes are 1 star"):
         prepare(build({"steps": [{**fixed, "labels": {number: "6 stars"}}]}, DataSpec), settings)
 
 
