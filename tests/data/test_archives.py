@@ -16,7 +16,8 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from core.data.prepare import is_quick, prepare
+from core.data.prepare import prepare
+from core.data.quick import is_quick
 from core.errors import DataError
 from core.spec.run import DataSpec
 from tests.data.conftest import values_of

@@ -15,7 +15,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from core.data.prepare import find_prepared, is_quick, prepare
+from core.data.prepare import find_prepared, prepare
+from core.data.quick import is_quick
 from core.data.reading.files import split_of
 from core.data.reading.folders.walk import Entry, Walk
 from core.errors import DataError, PathError

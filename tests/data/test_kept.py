@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from core import files, seals
-from core.data import prepare as prepared
+from core.data import prepared_folder
 from core.data.browsing import database, export, matches, tokens
 from core.data.browsing.view import View
 from core.data.dataset import Prepared
@@ -89,7 +89,7 @@ def test_a_damaged_dataset_is_prepared_again(
     data = {"file": source, "sample": DataSpec(), "steps": stepped}[kind]
     first = prepare(data, settings)
     expected = rows_of(first)
-    for name in [*(part.path.name for part in first.splits.values()), prepared.MANIFEST]:
+    for name in [*(part.path.name for part in first.splits.values()), prepared_folder.MANIFEST]:
         damage(first.folder / name)
         seals._known.clear()  # as another process
         assert find_prepared(data, settings) is None, name
@@ -100,7 +100,7 @@ def test_a_damaged_dataset_is_prepared_again(
 
 def test_a_manifest_that_is_other_json_is_none(source: DataSpec, settings: Settings) -> None:
     first = prepare(source, settings)
-    manifest = first.folder / prepared.MANIFEST
+    manifest = first.folder / prepared_folder.MANIFEST
     whole = manifest.read_text()
     for text in ("null", "[]", "{}", "3", '"x"', whole.replace('"good"', '"best"'), whole.replace("200", "201"),
                  whole.replace('"text"', '"texts"', 1)):  # fmt: skip
@@ -184,7 +184,7 @@ def test_everything_is_synced_before_it_counts(
     source: DataSpec, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order: list[str] = []
-    monkeypatch.setattr(prepared, "sync", lambda path: order.append(path.name))
+    monkeypatch.setattr(prepared_folder, "sync", lambda path: order.append(path.name))
     monkeypatch.setattr(files, "sync", lambda path: order.append(path.name.partition(".json")[0]))
     first = prepare(source, settings)
     assert order.index(first.splits["train"].path.name) < order.index("manifest") < order.index("datasets")

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from core.data.loading import labels
-from core.data.prepare import is_quick, prepare
+from core.data.prepare import prepare
+from core.data.quick import is_quick
 from core.data.reading.tables import bounded
 from core.errors import DataError
 from core.settings import Settings
@@ -76,9 +77,9 @@ def test_names_with_dots_are_not_taken_for_each_other(opened: Callable[..., Any]
 
 
 def test_a_page_does_not_wait_for_structs_of_a_large_file(tmp_path: Any, settings: Settings, monkeypatch: Any) -> None:
-    from core.data import prepare as preparing
+    from core.data import quick as quickness
 
-    monkeypatch.setattr(preparing, "QUICK_BYTES", 100)
+    monkeypatch.setattr(quickness, "QUICK_BYTES", 100)
     for name, content, quick in (
         ("nested.parquet", parquet(NESTED), False),
         ("plain.parquet", parquet({"text": ["a b", "c d"]}), True),

@@ -19,7 +19,8 @@ from core.data.inspecting import profile
 from core.data.inspecting.problems import inspection
 from core.data.loading import labels
 from core.data.loading.load import load
-from core.data.prepare import is_quick, prepare
+from core.data.prepare import prepare
+from core.data.quick import is_quick
 from core.data.reading.aligning import lists, types
 from core.errors import DataError
 from core.spec.run import DataSpec
@@ -215,7 +216,7 @@ def test_numbers_in_lists_stay_as_they_are_written(opened):
 
 
 def test_a_page_does_not_wait_for_bytes_to_be_read(tmp_path, settings, monkeypatch):
-    monkeypatch.setattr("core.data.prepare.QUICK_BYTES", 100)
+    monkeypatch.setattr("core.data.quick.QUICK_BYTES", 100)
     plain, wrapped = tmp_path / "plain.parquet", tmp_path / "wrapped.parquet"
     pq.write_table(pa.table({"text": ["some text"] * 500, "label": [0, 1] * 250}), plain)
     pq.write_table(pa.table({"text": [b"some text"] * 500, "label": [0, 1] * 250}), wrapped)

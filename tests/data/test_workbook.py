@@ -14,7 +14,8 @@ from typing import Any
 import openpyxl
 import pytest
 
-from core.data.prepare import is_quick, prepare
+from core.data.prepare import prepare
+from core.data.quick import is_quick
 from core.data.reading.tables import workbook
 from core.errors import DataError
 from core.spec.run import DataSpec

@@ -15,7 +15,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.uploaded_file_manager import DeletedFile
 from streamlit.testing.v1 import AppTest
 
-from core.data.prepare import QUICK_BYTES
+from core.data.quick import QUICK_BYTES
 from core.settings import Settings, from_environment
 from core.spec.run import DataSpec
 from core.store.record import Run

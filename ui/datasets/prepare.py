@@ -12,9 +12,9 @@ import streamlit as st
 from core.data.browsing import browse
 from core.data.browsing.export import export
 from core.data.dataset import Prepared
-from core.data.prepare import QUICK_NEAR_ROWS, QUICK_ROWS
 from core.data.preparing import divide
 from core.data.preparing.preview import Preview, preview
+from core.data.quick import QUICK_NEAR_ROWS, QUICK_ROWS
 from core.data.reading.aligning.types import PLAIN
 from core.data.reading.guessing import split_words
 from core.errors import SpecError, TunedeckError

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from core.access.rules import check
 from core.data.dataset import Prepared
-from core.data.prepare import KEPT_BY_PEOPLE
+from core.data.prepared_folder import KEPT_BY_PEOPLE
 from core.files import write_text
 from core.settings import Settings
 

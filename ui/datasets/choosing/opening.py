@@ -5,7 +5,8 @@ from __future__ import annotations
 import streamlit as st
 
 from core.data.dataset import Prepared
-from core.data.prepare import find_prepared, is_quick, prepare
+from core.data.prepare import find_prepared, prepare
+from core.data.quick import is_quick
 from core.data.selection import same_source, source_only
 from core.errors import PathError, TunedeckError
 from core.settings import allowed_path
