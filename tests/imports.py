@@ -80,7 +80,12 @@ def against_order(graph: Graph, order: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _home(name: str, rows: dict[str, int]) -> str | None:
-    """The folder of the order that a module lies in: itself, or one above it. A file of `core` lies in `core` alone."""
+    """The folder of the order that a module lies in: itself, or one above it. A file of `core` lies in `core` alone.
+
+    The file of a package may have a row of its own: "core.tasks.__init__".
+    """
+    if f"{name}.__init__" in rows:
+        return f"{name}.__init__"
     parts = name.split(".")
     for length in range(len(parts), 0, -1):
         folder = ".".join(parts[:length])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -13,7 +15,7 @@ import pytest
 
 from core.runs import process, spare
 from core.runs.spare import Spare
-from core.settings import Settings, from_environment
+from core.settings import PROJECT, Settings, from_environment
 from core.store.store import Store
 from tests.scheduling import counting
 from tests.scheduling.conftest import Dashboard, wait_for
@@ -109,5 +111,17 @@ def test_it_can_be_turned_off(
 
 def test_a_wrong_setting_is_said(home: object, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TUNEDECK_SPARE_WORKER", "maybe")
-    with pytest.raises(Exception, match="'maybe', which is neither on nor off"):
+    with pytest.raises(Exception, match="'maybe'; it must be on or off"):
         from_environment()
+
+
+def test_a_waiting_worker_has_the_libraries_of_a_run(settings: Settings) -> None:
+    """What is imported after the click on Start is what the person waits for."""
+    code = [sys.executable, "-m", "tests.scheduling.late_imports", "trainer"]
+    environment = process.worker_environment("cpu", 1, settings)
+    done = subprocess.run(code, cwd=PROJECT, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-2000:]
+    late = done.stdout.rpartition("imported late:")[2].split()
+    assert late, "the sample, at least, is read by a module of its own"
+    assert not [name for name in late if name.split(".")[0] not in ("core", "torch")]
+    assert len(late) < 20, late
