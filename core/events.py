@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
+from core.messages import Argument
+
 Level = Literal["info", "notice", "warning"]
 
 
@@ -38,8 +40,11 @@ class Reporter(Protocol):
         `step`, `epoch` and metrics by name; None stands for NaN
         """
 
-    def message(self, text: str, level: Level = "info", code: str = "") -> None:
-        """A sentence for the person watching; level `notice` explains something normal that looks alarming."""
+    def message(self, text: str, level: Level = "info", code: str = "", **arguments: Argument) -> None:
+        """A sentence for the person watching; level `notice` explains something normal that looks alarming.
+
+        code, arguments: the id and the values of the sentence, see `core.messages`
+        """
 
     def checkpoint(self, path: Path, step: int, best: bool) -> None:
         """A complete checkpoint lies at `path`."""

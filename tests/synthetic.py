@@ -81,7 +81,8 @@ class Synthetic:
         self._store.write(self.id, self.token, Progress("Training", step, of, 4 * step / of), metrics)
 
     def say(self, text: str, level: str = "info") -> None:
-        event = (time.time(), "message", {"text": text, "level": level, "code": ""})
+        payload = {"text": text, "level": level, "code": "spoken", "arguments": {"characters": len(text)}}
+        event = (time.time(), "message", payload)
         self._store.write(self.id, self.token, events=[event])
 
     def stop_requested(self) -> bool:

@@ -16,7 +16,7 @@ def report_lines(report: Report) -> list[str]:
         always = f"  (always “{report.baseline.label}”: {score(compared[name])})" if name in compared else ""
         lines.append(f"  {metric_title(name):<22} {score(value)}{always}")
     if report.advice:
-        lines += ["What to try next", *(f"  - {sentence(tip)}" for tip in report.advice)]
+        lines += ["What to try next", *(f"  - {sentence(tip.text)}" for tip in report.advice)]
     return lines
 
 

@@ -162,7 +162,7 @@ def result_of(run: Run, settings: Settings | None, view: RunView | None = None) 
     report = read_report(settings.run_dir(run.id)) if run.is_final else None  # else it is that of an earlier attempt
     return result | {
         "notes": [{k: e.payload[k] for k in ("text", "level")} for e in view.events if e.kind == "message"],
-        "advice": list(report.advice) if report else [],
+        "advice": [tip.text for tip in report.advice] if report else [],
     }
 
 

@@ -291,6 +291,10 @@ class WholeArrays:
             f"{1 - used:.0%} of that is padding. tf.data pads each batch only.",
             level="notice",
             code="whole-arrays",
+            texts=len(encoded.train),
+            tokens=width,
+            bytes=int(size),
+            padding=float(1 - used),
         )
         self.inputs, self.labels = pad(list(encoded.train))
 

@@ -63,7 +63,12 @@ class Record:
         self.log = saved["log"]
         self.unlogged, self._measured = tuple(saved.get("unlogged", (0.0, 0))), self.step
         self.report.restore(self.log)
-        self.report.message(f"Resumed after step {self.step:,} of {self.timetable.total:,}.")
+        self.report.message(
+            f"Resumed after step {self.step:,} of {self.timetable.total:,}.",
+            code="resumed",
+            step=self.step,
+            steps=self.timetable.total,
+        )
 
     def begin(self) -> None:
         """Before the first step."""
@@ -192,6 +197,10 @@ class Record:
                 else f"Ended early at step {done} of {total}: the {metric} had not fallen in {evaluations}.",
                 level="notice",
                 code="early-stopping",
+                step=self.step,
+                steps=self.timetable.total,
+                metric=self.spec.evaluation.metric_for_best_model,
+                evaluations=self.without_improvement,
             )
         best = self.best_step if self.keeps_best else None
         early = self.stops_early and self.diverged_at is None
@@ -209,7 +218,13 @@ class Record:
         )
         if not self.keeps_best:
             raise ModelError(cause)
-        self.report.message(f"{cause}. The best model before that is kept.", level="warning", code="diverged")
+        self.report.message(
+            f"{cause}. The best model before that is kept.",
+            level="warning",
+            code="diverged",
+            step=self.diverged_at or 0,
+            learning_rate=rate,
+        )
 
     def _tell(self, values: dict[str, float]) -> None:
         epoch = self.timetable.epoch(self.step)

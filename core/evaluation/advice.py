@@ -1,4 +1,4 @@
-"""What to try next, in sentences, from what a run has shown."""
+"""Advice on what to try next, from the results of a training run."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from core.evaluation.results import Report
+from core.messages import Argument, Message
 from core.models import names as models
 from core.spec.run import RunSpec
 from core.wording import counted
@@ -14,13 +15,13 @@ MOST = 4
 PERFECT = 0.99  # accuracy
 
 
-def advise(spec: RunSpec, report: Report, history: dict[str, Any], language: str = "") -> list[str]:
-    """At most four sentences, the most useful first.
+def advise(spec: RunSpec, report: Report, history: dict[str, Any], language: str = "") -> list[Message]:
+    """At most four pieces of advice, the most useful first.
 
     history: an engine's history.json; language: the code of the language of most training texts, empty if there is none
     """
     evaluations = [entry for entry in history["log"] if "eval_loss" in entry]
-    found = [
+    advice = [
         _stopped(report, history),
         _not_learned(spec, report),
         _too_good(report),
@@ -33,39 +34,44 @@ def advise(spec: RunSpec, report: Report, history: dict[str, Any], language: str
         _few_examples(report),
         _uncertain(report),
     ]
-    return [sentence for sentence in found if sentence][:MOST]
+    return [message for message in advice if message is not None][:MOST]
 
 
-def _stopped(report: Report, history: dict[str, Any]) -> str:
-    if history["steps"] >= history["total_steps"]:
-        return ""
-    steps = counted(history["total_steps"], "step")
-    judged = ""
-    if report.eval_examples is not None and report.examples < report.eval_examples:
-        judged = f" It was judged on {report.examples:,} of {counted(report.eval_examples, 'example')}."
-    return f"Training ended after {history['steps']:,} of {steps}; let it run to the end.{judged}"
+def _stopped(report: Report, history: dict[str, Any]) -> Message | None:
+    done, total = history["steps"], history["total_steps"]
+    if done >= total:
+        return None
+    text = f"Training ended after {done:,} of {counted(total, 'step')}; let it run to the end."
+    if report.eval_examples is None or report.examples >= report.eval_examples:
+        return Message(text, "ended-early", {"steps": done, "total_steps": total})
+    evaluated = f"It was evaluated on {report.examples:,} of {counted(report.eval_examples, 'example')}."
+    arguments = {"steps": done, "total_steps": total, "examples": report.examples, "of": report.eval_examples}
+    return Message(f"{text} {evaluated}", "ended-early-evaluated-in-part", arguments)
 
 
-def _not_learned(spec: RunSpec, report: Report) -> str:
+def _not_learned(spec: RunSpec, report: Report) -> Message | None:
     main = report.main_metric
     value, baseline = report.metrics[main], report.baseline.metrics[main]
     if value is None or baseline is None or value > baseline + max(0.02, 1.5 * _standard_error(report)):
-        return ""
+        return None
     rate = spec.training.learning_rate
     usual = "about 1e-3" if spec.model.name == "scratch" else "2e-5 to 5e-5"
-    return (
-        f"The model is hardly better than always answering {report.baseline.label!r}. Train for more epochs, "
+    return Message(
+        f"The model is hardly better than always predicting {report.baseline.label!r}. Train for more epochs, "
         f"check the learning rate ({rate:g}; {usual} is usual), and look at some examples: do the labels follow from "
-        "the texts?"
+        "the texts?",
+        "not-learned",
+        {"baseline": report.baseline.label, "learning_rate": rate, "usual": usual},
     )
 
 
-def _too_good(report: Report) -> str:
+def _too_good(report: Report) -> Message | None:
     if not _perfect(report):
-        return ""
-    return (
-        "Hardly an example was answered wrongly, which is rare. See that no text of the evaluation is in training too "
-        "(Datasets, Problems), and that nothing in the texts gives the label away."
+        return None
+    return Message(
+        "Almost every prediction is right, which is rare. Check that no text of the evaluation is also in training "
+        "(Datasets, Problems), and that nothing in the texts reveals the label.",
+        "too-good",
     )
 
 
@@ -73,76 +79,92 @@ def _perfect(report: Report) -> bool:
     return (report.metrics.get("accuracy") or 0.0) > PERFECT
 
 
-def _foreign(spec: RunSpec, language: str) -> str:
-    """A model that knows one language, trained on another."""
+def _foreign(spec: RunSpec, language: str) -> Message | None:
+    """The model knows one language and was trained on another."""
     hint = models.foreign_to(spec.model.name, language)
-    return f"{spec.model.name} {hint}." if hint else ""
+    arguments: dict[str, Argument] = {"model": spec.model.name, "language": language}
+    return Message(f"{spec.model.name} {hint}.", "foreign-language", arguments) if hint else None
 
 
-def _overfitted(spec: RunSpec, evaluations: list[dict[str, Any]]) -> str:
+def _overfitted(spec: RunSpec, evaluations: list[dict[str, Any]]) -> Message | None:
     losses = [entry["eval_loss"] for entry in evaluations]
     if len(losses) < 2 or losses[-1] < min(losses) * 1.1:
-        return ""
+        return None
     best = evaluations[losses.index(min(losses))]
-    return (
+    return Message(
         f"The evaluation loss was lowest after {counted(best['epoch'], 'epoch')} and has risen since: the model began "
-        "to learn the training examples by heart. Train for fewer epochs, or with more examples, weight decay or a "
-        "lower learning rate."
+        "to memorise the training examples. Train for fewer epochs, or with more examples, weight decay or a lower "
+        "learning rate.",
+        "overfitted",
+        {"epoch": best["epoch"]},
     )
 
 
-def _still_improving(spec: RunSpec, evaluations: list[dict[str, Any]], history: dict[str, Any]) -> str:
+def _still_improving(spec: RunSpec, evaluations: list[dict[str, Any]], history: dict[str, Any]) -> Message | None:
     name = f"eval_{spec.evaluation.metric_for_best_model}"
     values = [entry.get(name, math.nan) for entry in evaluations]
     if len(values) < 2 or history["steps"] < history["total_steps"] or not values[-1] > max(values[:-1]) + 0.005:
-        return ""
+        return None
     epochs = spec.training.num_train_epochs
-    return (
+    return Message(
         f"The model was still getting better at the last evaluation ({values[-2]:.3f}, then {values[-1]:.3f}): "
-        f"try {counted(epochs * 2, 'epoch')}."
+        f"try {counted(epochs * 2, 'epoch')}.",
+        "still-improving",
+        {"before": values[-2], "last": values[-1], "epochs": epochs * 2},
     )
 
 
-def _truncated(spec: RunSpec, report: Report) -> str:
+def _truncated(spec: RunSpec, report: Report) -> Message | None:
     share, limit = report.truncated["train"], spec.model.max_length
     if share < 0.1:
-        return ""
-    return f"{share:.0%} of the texts were cut at {limit} tokens; {limit * 2} would keep more of them, and take longer."
+        return None
+    return Message(
+        f"{share:.0%} of the texts were cut at {limit} tokens; {limit * 2} would keep more of them, and take longer.",
+        "texts-cut",
+        {"share": share, "max_length": limit, "longer": limit * 2},
+    )
 
 
-def _missed_classes(report: Report) -> str:
+def _missed_classes(report: Report) -> Message | None:
     missed = [entry.label for entry in report.per_class if entry.support and not entry.recall]
     if not missed:
-        return ""
+        return None
     names = ", ".join(repr(name) for name in missed[:3]) + (f" and {len(missed) - 3} more" if len(missed) > 3 else "")
-    return f"No example of {names} was recognised: more training examples of such classes would help most."
+    return Message(
+        f"No example of {names} was recognised: more training examples of such classes would help most.",
+        "classes-missed",
+        {"classes": ", ".join(missed[:3]), "count": len(missed)},
+    )
 
 
-def _scratch(spec: RunSpec, report: Report, language: str) -> str:
+def _scratch(spec: RunSpec, report: Report, language: str) -> Message | None:
     if spec.model.name != "scratch" or _perfect(report):
-        return ""
-    return (
-        f"This model knew no language before. A pretrained one, such as {models.suited(language)}, "
-        "reaches more with the same data."
+        return None
+    suited = models.suited(language)
+    return Message(
+        f"This model knew no language before. A pretrained one, such as {suited}, reaches more with the same data.",
+        "try-pretrained",
+        {"model": suited},
     )
 
 
-def _few_examples(report: Report) -> str:
+def _few_examples(report: Report) -> Message | None:
     count = report.train_examples
-    return (
-        f"{count:,} training examples are few; more of them are the surest way to a better model."
-        if count < 1000 and not _perfect(report)
-        else ""
-    )
+    if count >= 1000 or _perfect(report):
+        return None
+    text = f"{count:,} training examples are few; more of them are the surest way to a better model."
+    return Message(text, "few-examples", {"examples": count})
 
 
-def _uncertain(report: Report) -> str:
+def _uncertain(report: Report) -> Message | None:
     error = _standard_error(report)
     if error < 0.015:
-        return ""
-    return (
+        return None
+    return Message(
         f"With {report.examples:,} evaluation examples, shares are uncertain by about {2 * error:.1%} either way; "
-        "smaller differences between runs mean nothing."
+        "smaller differences between runs mean nothing.",
+        "uncertain",
+        {"examples": report.examples, "margin": 2 * error},
     )
 
 

@@ -259,6 +259,7 @@ def _final_test(examples: Examples, holdouts: list[Holdout], run: Run, report: R
             f"The split {split} is set aside as the final test from now on: no run trains or chooses by it.",
             level="notice",
             code="set-aside",
+            split=split,
         )
         test = holdout.find(prepared, split, texts, final_tests.holdouts(report.store))
     if test is None:

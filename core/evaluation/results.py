@@ -9,8 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from core.messages import Message
 from core.tasks.results import Count, Gap, Interval, Label, McNemar, Metrics, Name, Overlap, Result, Text
 from core.tasks.text_classification.results import ClassAnalysis, ClassTables
 
@@ -26,11 +27,27 @@ class Baseline(Result):
     metrics: Metrics
 
 
+def _sentence_alone(value: Any) -> Any:
+    return {"text": value} if isinstance(value, str) else value
+
+
+def _bounded(message: Message) -> Message:
+    if len(message.text) + sum(len(f"{name}{value}") for name, value in message.arguments.items()) > MOST_ADVICE:
+        raise ValueError("the advice is too long")
+    return message
+
+
+MOST_ADVICE = 10_000  # characters of a sentence with its arguments
+Advice = Annotated[Message, BeforeValidator(_sentence_alone), AfterValidator(_bounded)]
+"""A sentence on what to try next."""
+
+
 class Report(ClassTables):
     """report.json: the final evaluation of a training run.
 
     examples: how many were judged, of eval_examples; fewer where the run was stopped
-    truncated: part of the data -> share of its texts that were cut off; advice: sentences, the most useful first
+    truncated: part of the data -> share of its texts that were cut off
+    advice: the most useful first; a report of an earlier version has the sentences without id and arguments
     """
 
     examples: Count
@@ -42,7 +59,7 @@ class Report(ClassTables):
     truncated: dict[str, float] = Field(default_factory=dict)
     device: Label = ""
     precision: Label = ""
-    advice: tuple[Label, ...] = ()
+    advice: tuple[Advice, ...] = ()
 
     @model_validator(mode="after")
     def _has_main_metric(self) -> Self:

@@ -39,7 +39,11 @@ def load_tokenizer(
     if folder is None:
         report.phase("Building a vocabulary")
         tokenizer = scratch.tokenizer(texts, model.max_length)
-        report.message(f"Built a vocabulary of {counted(len(tokenizer), 'word piece')} from the training texts.")
+        report.message(
+            f"Built a vocabulary of {counted(len(tokenizer), 'word piece')} from the training texts.",
+            code="new-vocabulary",
+            tokens=len(tokenizer),
+        )
         return tokenizer
     _check_architecture(folder, kind)
     tokenizer = open_tokenizer(folder, str(folder))
@@ -97,7 +101,11 @@ def load_model(
         network = scratch.model(
             len(tokenizer), model.max_length, tokenizer.pad_token_id, dict(head.config), head.kind.scratch_class
         )
-        report.message(f"Created a new BERT with {network.num_parameters():,} random weights.")
+        report.message(
+            f"Created a new BERT with {network.num_parameters():,} random weights.",
+            code="new-model",
+            weights=network.num_parameters(),
+        )
     else:
         network = _load_pretrained(folder, head, tokenizer, report, adapted)
     network.config.pad_token_id = tokenizer.pad_token_id
@@ -192,6 +200,7 @@ def _add_padding(tokenizer: Any, folder: Path, report: Reporter) -> None:
         f"{tokenizer.eos_token} fills up short texts; the model is told to ignore it.",
         level="notice",
         code="padding-token",
+        token=str(tokenizer.eos_token),
     )
 
 
@@ -267,7 +276,13 @@ def _settle_head(
         for name in dimensions
     }
     plan = class_head.plan_for(read_config(folder), trained, dimensions, names)
-    report.message(plan.sentence(names), level="notice", code="kept-head" if plan.keeps else "new-head")
+    report.message(
+        plan.sentence(names),
+        level="notice",
+        code="kept-head" if plan.keeps else "new-head",
+        rows=len(names),
+        kept=sum(row is not None for row in plan.rows),
+    )
     if plan.unchanged or (other_size and not plan.keeps):  # in the latter case loading has drawn a new head
         return
     class_head.take_over(network, trained, dimensions, plan.rows)
@@ -296,6 +311,10 @@ def _fit_tokens(
         f"embedding gets new rows with random weights: {size:,} rows in all instead of {rows:,}.",
         level="notice",
         code="resized",
+        added=len(added),
+        tokens=tokens,
+        size=size,
+        rows=rows,
     )
     adapted("tokens", size)
 

@@ -21,6 +21,7 @@ from typing import Any
 import psutil
 
 from core.errors import StaleWrite, StoreError, StoreTrouble, WrongStatus
+from core.messages import Message
 from core.person import OPERATOR, VISITOR
 from core.runs import checkpoints, leftovers, process
 from core.runs.causes import cause_of_death
@@ -228,10 +229,8 @@ class Scheduler:
         limit = self._settings.limits.run_s
         limited = self._settings.mode != "local" and run.owner != OPERATOR.id
         if limited and run.status in ("starting", "running") and (run.seconds or 0) > limit:
-            said = (
-                f"Stopped after {duration(limit)}, the longest that a run may take here; what it has learned is kept."
-            )
-            self._held.time_up(run.id, run.token, said)
+            text = f"Stopped after {duration(limit)}, the longest that a run may take here; the model so far is kept."
+            self._held.time_up(run.id, run.token, Message(text, "time_up", {"seconds": limit}))
 
     def _clear_demo(self) -> None:
         """Delete what visitors' runs have left, some hours after they ended."""

@@ -16,6 +16,8 @@ import psutil
 
 from core.errors import StaleWrite, StoreError, TunedeckError
 from core.events import Level
+from core.files import finite
+from core.messages import Argument
 from core.store.record import Progress, Run
 from core.store.store import Store
 from core.store.trouble import Faults
@@ -101,9 +103,9 @@ class RunWriter:
             values = {name: math.nan if value is None else value for name, value in entry.items()}
             self.metrics({name: values[name] for name in lost}, step, epoch)
 
-    def message(self, text: str, level: Level = "info", code: str = "") -> None:
+    def message(self, text: str, level: Level = "info", code: str = "", **arguments: Argument) -> None:
         logger.info("%s", text)
-        self._event("message", {"text": text, "level": level, "code": code})
+        self._event("message", {"text": text, "level": level, "code": code, "arguments": finite(arguments)})
 
     def checkpoint(self, path: Path, step: int, best: bool) -> None:
         logger.info("Checkpoint at step %d%s", step, " (best so far)" if best else "")

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 import apsw
 
 from core.errors import StaleWrite
+from core.messages import Message
 from core.store import audit, rows
 from core.store.record import ProcessId
 from core.store.store import Store
@@ -90,8 +91,8 @@ class Lease:
             if db.changes():
                 rows.add_state(db, run_id, "queued", why="its worker never came up")
 
-    def time_up(self, run_id: str, token: int, text: str) -> None:
-        """Ask an attempt to stop because its time is used up. text: the message for the people who watch it"""
+    def time_up(self, run_id: str, token: int, message: Message) -> None:
+        """Ask an attempt to stop because its time is used up. message: for the people who watch it"""
         with self._atomic() as db:
             db.execute(
                 "UPDATE runs SET status='stopping', stop_requested=? WHERE id=? AND token=?"
@@ -99,9 +100,10 @@ class Lease:
                 (time.time(), run_id, token),
             )
             if db.changes():
-                audit.record(db, "time limit", "stop", run_id, text)
+                audit.record(db, "time limit", "stop", run_id, message.text)
                 rows.add_state(db, run_id, "stopping")
-                rows.add_event(db, run_id, "message", {"text": text, "level": "warning", "code": "time_up"})
+                payload = {"text": message.text, "code": message.id, "arguments": message.arguments}
+                rows.add_event(db, run_id, "message", {**payload, "level": "warning"})
 
     def give_up(self, run_id: str, token: int, status: str, error: str, detail: str = "") -> bool:
         """End an attempt from outside, so that its worker can no longer write. False if it had already ended."""

@@ -118,7 +118,10 @@ def encode_texts(
             token_cache.put(cache, name, lambda folder: _to_files(loaded, spec, tokenizer, report, folder, label_type))
             kept = token_cache.get(cache, name)
         else:
-            report.message("These texts were tokenised before with the same settings, which is used again.")
+            report.message(
+                "These texts were tokenised before with the same settings, so the tokens are reused.",
+                code="tokens-reused",
+            )
         assert kept is not None, "it was written a moment ago"
         splits, truncated = kept
     encoded = Encoded(
@@ -236,7 +239,9 @@ def warn_unread(loaded: Loaded, spec: RunSpec, tokenizer: Any, report: Reporter)
         return
     language = main_language(spec.data, loaded.prepared, loaded.train_split, loaded.source_columns)
     if message := vocabulary_fit.warning(reading, spec.model.name, language):
-        report.message(sentence(message), level="warning", code="unknown-tokens")
+        report.message(
+            sentence(message), level="warning", code="unknown-tokens", model=spec.model.name, language=language
+        )
 
 
 def _explain_cuts(encoded: Encoded, spec: RunSpec, report: Reporter) -> None:
@@ -246,4 +251,6 @@ def _explain_cuts(encoded: Encoded, spec: RunSpec, report: Reporter) -> None:
             f"{share:.1%} of the training texts are longer than {spec.model.max_length:,} tokens and were cut there.",
             level="notice",
             code="truncated",
+            share=share,
+            max_length=spec.model.max_length,
         )

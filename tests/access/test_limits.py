@@ -178,10 +178,11 @@ def test_a_run_ends_when_its_time_is_up(team: House, owner: str, expected: str) 
     time.sleep(0.1)
     scheduler = scheduling(team)
     assert team.plain.run(run.id).status == expected
-    said = [e.payload["text"] for e in team.plain.events_since(run.id) if e.kind == "message"]
-    assert bool(said) == (expected == "stopping")
-    if said:
-        assert "the longest that a run may take here" in said[0]
+    messages = [e.payload for e in team.plain.events_since(run.id) if e.kind == "message"]
+    assert bool(messages) == (expected == "stopping")
+    if messages:
+        assert "the longest that a run may take here" in messages[0]["text"]
+        assert (messages[0]["code"], messages[0]["arguments"]) == ("time_up", {"seconds": 0.05})
         entry = audit_log.entries(team.plain)[0]
         assert (entry.person, entry.action) == ("time limit", "stop")
     scheduler.close()

@@ -19,6 +19,7 @@ from core.evaluation.results import (
     read_evaluation,
     read_report,
 )
+from core.messages import Message
 from core.tasks.text_classification.results import PerClass
 from tests.evaluation.conftest import an_evaluation
 from tests.synthetic import a_report
@@ -53,6 +54,19 @@ def test_a_file_of_an_earlier_version_reads_with_the_same_figures(tmp_path: Path
     put(tmp_path, REPORT, report)
     read = read_report(tmp_path)
     assert read is not None and read.metrics == report["metrics"] and read.advice == ()
+
+
+def test_advice_is_kept_with_its_id_and_arguments_and_a_sentence_alone_still_reads(tmp_path: Path) -> None:
+    report = a_report(["a", "b"])
+    put(tmp_path, REPORT, {**report, "advice": ["Train longer."]})
+    read = read_report(tmp_path)
+    assert read is not None and read.advice == (Message("Train longer."),)
+    few = Message("12 training examples are few.", "few-examples", {"examples": 12})
+    read.model_copy(update={"advice": (few,)}).save(tmp_path / REPORT)
+    again = read_report(tmp_path)
+    assert again is not None and again.advice == (few,)
+    put(tmp_path, REPORT, {**report, "advice": [{"text": "x", "arguments": {"y": "z" * 20_000}}]})
+    assert read_report(tmp_path) is None
 
 
 def test_a_metric_that_is_no_number_is_none() -> None:

@@ -60,7 +60,7 @@ class Recorder:
 
     def restore(self, log: Sequence[Mapping[str, float | None]]) -> None: ...
 
-    def message(self, text: str, level: str = "info", code: str = "") -> None:
+    def message(self, text: str, level: str = "info", code: str = "", **arguments: str | int | float) -> None:
         self.messages.append((text, level, code))
 
     def checkpoint(self, path: Path, step: int, best: bool) -> None:

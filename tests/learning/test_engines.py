@@ -158,7 +158,7 @@ def test_a_stop_ends_after_the_step_and_can_go_on(kind: str, prepare_for: Any, n
     kept = AutoModelForSequenceClassification.from_pretrained(setup.run_dir / "model").state_dict()
     assert all(torch.equal(kept[name], value) for name, value in weights(setup.model).items())
     result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, report)
-    assert "5 of 75 steps" in result.advice[0]
+    assert "5 of 75 steps" in result.advice[0].text
 
     again = prepare_for(kind, report=new_recorder(), folder="again")
     run(again, checkpoints.latest(setup.run_dir))
@@ -283,7 +283,7 @@ def test_early_stopping(kind: str, prepare_for: Any, recorder: Any) -> None:
     assert recorder.steps[-1] == (75, 250), "one evaluation to compare with, then two that are no better"
     assert "early-stopping" in recorder.codes
     result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)
-    assert not any("let it run to the end" in sentence for sentence in result.advice)
+    assert not any("let it run to the end" in tip.text for tip in result.advice)
 
 
 def test_a_class_that_counts_more_is_found_more(

@@ -91,25 +91,29 @@ def test_nothing_to_say_of_a_good_run() -> None:
         ({}, history(0.6, 0.7, 0.8), "try 6 epochs"),
         ({}, history(0.8, 0.9, 0.89, losses=(0.5, 0.3, 0.6)), "lowest after 2 epochs"),
         ({"truncated": {"train": 0.4}}, history(0.9), "256 would keep more"),
-        ({"metrics": {"accuracy": 0.41}}, history(0.41), "hardly better than always answering 'bad'"),
+        ({"metrics": {"accuracy": 0.41}}, history(0.41), "hardly better than always predicting 'bad'"),
         ({"train_examples": 200}, history(0.9), "200 training examples are few"),
         ({"examples": 100}, history(0.9), "uncertain by about 6.0%"),
         (per_class({"rare": 0.0}), history(0.9), "No example of 'rare'"),
         ({}, history(0.9, steps=4), "after 4 of 30 steps"),
-        ({"metrics": {"accuracy": 0.999}}, history(0.999), "See that no text of the evaluation is in training too"),
+        ({"metrics": {"accuracy": 0.999}}, history(0.999), "Check that no text of the evaluation is also in training"),
     ],
 )
 def test_advice_fits_what_was_seen(changes: dict[str, Any], seen: dict[str, Any], words: str) -> None:
-    assert words in " ".join(advise(PRETRAINED, good_report(**changes), seen))
+    advice = advise(PRETRAINED, good_report(**changes), seen)
+    assert words in " ".join(tip.text for tip in advice)
+    assert len({tip.id for tip in advice}) == len(advice) and all(tip.id for tip in advice)
 
 
 def test_advice_knows_the_language_of_the_texts() -> None:
     scratch = RunSpec.model_validate({"model": {"name": "scratch"}})
     for language, model in (("en", "distilbert-base-uncased"), ("ja", "modernbert-ja"), ("fi", "multilingual")):
-        assert model in " ".join(advise(scratch, good_report(), history(0.9), language))
+        assert model in " ".join(tip.text for tip in advise(scratch, good_report(), history(0.9), language))
     said = advise(PRETRAINED, good_report(), history(0.9), "ja")
     better = "try sbintuitions/modernbert-ja-130m."
-    assert said == [f"google-bert/bert-base-cased knows English only, and most texts look Japanese; {better}"]
+    assert [tip.text for tip in said] == [
+        f"google-bert/bert-base-cased knows English only, and most texts look Japanese; {better}"
+    ]
     assert advise(PRETRAINED, good_report(), history(0.9), "en") == []
 
 
@@ -117,7 +121,7 @@ def test_a_perfect_run_is_not_sent_after_a_better_model() -> None:
     scratch = RunSpec.model_validate({"model": {"name": "scratch"}})
     perfect = good_report(metrics={"accuracy": 1.0}, train_examples=500)
     (said,) = advise(scratch, perfect, history(1.0))
-    assert said.startswith("Hardly an example")
+    assert said.text.startswith("Almost every prediction")
 
 
 def test_the_file_is_whole_json(prepare: Any, recorder: Any) -> None:

@@ -174,7 +174,7 @@ def advice(report: Report) -> None:
     if report.advice:
         with st.container(border=True, key="run_advice"):
             st.markdown("**:material/lightbulb: What to try next**")
-            st.markdown("\n".join(f"- {plain(sentence(tip))}" for tip in report.advice))
+            st.markdown("\n".join(f"- {plain(sentence(tip.text))}" for tip in report.advice))
 
 
 def model(folder: Path) -> None:

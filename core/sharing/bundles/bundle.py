@@ -184,8 +184,10 @@ def _with_texts(run: Run, settings: Settings, place: Path, report: RunWriter) ->
         prepared = None
     if prepared is None or prepared.fingerprint != evaluation.dataset.fingerprint:
         report.message(
-            f"The dataset of “{run.name}” is not here any more, or has changed, so its texts do not go along.",
+            f"The dataset of “{run.name}” is gone or has changed, so the bundle does not include its texts.",
             level="notice",
+            code="texts-left-out",
+            run=run.name,
         )
         return
     predictions = place / "predictions.parquet"

@@ -42,6 +42,10 @@ PREDICTIONS = {"row": "int64", "text_id": "uint64", "label": "int64", "predictio
 METRICS = {"name": "string", "step": "int64", "epoch": "double", "time": "double", "value": "double"}
 
 
+PayloadName = Annotated[str, StringConstraints(max_length=50)]
+PayloadValue = str | int | float | bool | None
+
+
 class Event(BaseModel):
     """An event of a training, as a page shows it."""
 
@@ -49,7 +53,7 @@ class Event(BaseModel):
 
     time: bundle_format.Time
     kind: Literal["state", "message", "checkpoint"]
-    payload: dict[Annotated[str, StringConstraints(max_length=50)], str | int | float | bool | None]
+    payload: dict[PayloadName, PayloadValue | dict[PayloadName, PayloadValue]]
 
 
 Events = TypeAdapter(Annotated[list[Event], Field(max_length=MOST_EVENTS)])

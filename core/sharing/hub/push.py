@@ -76,7 +76,11 @@ def _dataset(spec: PushSpec, folder: Path, settings: Settings, report: RunWriter
     aside = set_aside(prepared, texts, final_tests.holdouts(report.store))
     splits = outgoing_data.choose_splits(prepared, spec.splits, aside, final_tests=spec.final_tests)
     for name in sorted(aside - set(splits)):
-        report.message(f"The split {name} is set aside as a final test and is not pushed.")
+        report.message(
+            f"The split {name} is set aside as a final test and is not pushed.",
+            code="final-test-not-pushed",
+            split=name,
+        )
     columns = outgoing_data.choose_columns(prepared, spec.columns, texts, data.label_column or prepared.label_guess)
     return outgoing_data.dataset_files(prepared, splits, columns, spec, folder, settings, report.fraction)
 

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any, BinaryIO, Protocol
 
 from core.errors import HubError, TunedeckError
+from core.events import Level
 from core.hub.download import TOKENIZER_FILES, readable
 from core.hub.errors import What, endpoint, hub_errors, status_of, without_secrets
+from core.messages import Argument
 from core.sharing.hub.hub_account import Account
 from core.sharing.hub.outgoing import Outgoing
 from core.sharing.hub.push_errors import explain_upload, taken
@@ -40,7 +42,7 @@ class Reporter(Protocol):
     def stop_requested(self) -> bool: ...
     def phase(self, text: str) -> None: ...
     def fraction(self, text: str, done: float | None = None) -> None: ...
-    def message(self, text: str) -> None: ...
+    def message(self, text: str, level: Level = "info", code: str = "", **arguments: Argument) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,7 @@ def upload(target: Target, files: Sequence[Outgoing], account: Account, report: 
             return job.work()
     except _foreseen() as error:
         if report.stop_requested:
-            report.message(f"Stopped. {job.there()}".strip())
+            report.message(f"Stopped. {job.there()}".strip(), code="push-stopped", arrived=job.arrived)
             return job.summary(None)
         if isinstance(error, TunedeckError):
             raise
@@ -254,7 +256,11 @@ class _Job:
                 f"settings ({self.target.url}/settings), choose another name, or push it as public"
             )
         if repository.private and not self.target.private:
-            self.report.message(f"{self.target.repo_id} stays private; you can change that in its settings on the Hub.")
+            self.report.message(
+                f"{self.target.repo_id} stays private; you can change that in its settings on the Hub.",
+                code="stays-private",
+                repository=self.target.repo_id,
+            )
 
     def _branch(self, repository: Repository) -> str:
         """The parent of the new commit; creates the branch if it does not exist."""

@@ -48,6 +48,7 @@ def gather(subject: Subject, names: tuple[str, ...], most: int, settings: Settin
             "accuracy cost of int8 is not measured.",
             level="warning",
             code="no-data",
+            reason=str(error),
         )
         return _sample(most)
 

@@ -32,4 +32,8 @@ def _warn_unbalanced(encoded: Encoded, report: Reporter) -> None:
             "the same, besides the accuracy.",
             level="notice",
             code="class-imbalance",
+            most=encoded.label_names[most],
+            most_examples=int(counts[most]),
+            least=encoded.label_names[least],
+            least_examples=int(counts[least]),
         )
