@@ -72,7 +72,8 @@ def test_pages_leave_no_files_open(settings: Settings, tmp_path: Path) -> None:
         pytest.skip("counts in /proc")
     code = """
 import os
-from core.data.browsing import browse
+from core.data.browsing import browse, matches
+from core.data.browsing.label_counts import label_counts
 from core.data.prepare import prepare
 from core.data.browsing.view import View
 from core.settings import from_environment
