@@ -157,7 +157,7 @@ def ours(file: Path) -> dict[str, Any]:
     from core.data.browsing.view import View
     from core.data.prepare import prepare
     from core.settings import Settings
-    from core.spec.run import DataSpec
+    from core.spec.data import DataSpec
     from core.spec.steps import Condition
 
     times: dict[str, Any] = {}
@@ -188,7 +188,8 @@ def ours(file: Path) -> dict[str, Any]:
 def whole_profile(file: Path) -> dict[str, Any]:
     from core.data.inspecting.profile import profile_of
     from core.settings import Settings
-    from core.spec.run import DataSpec, ProfileSpec
+    from core.spec.data import DataSpec
+    from core.spec.run import ProfileSpec
 
     times: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as home, peak(times):
@@ -201,7 +202,7 @@ def near_copies(file: Path) -> dict[str, Any]:
     from core.data.prepare import prepare
     from core.data.preparing.near import groups
     from core.settings import Settings
-    from core.spec.run import DataSpec
+    from core.spec.data import DataSpec
 
     times: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as home, peak(times):

@@ -30,7 +30,8 @@ from playwright.sync_api import Page, sync_playwright
 
 from core.runs.process import identity, is_dead
 from core.settings import Settings
-from core.spec.run import DataSpec, RunSpec
+from core.spec.data import DataSpec
+from core.spec.run import RunSpec
 from core.store.lease import acquire_lease
 from core.store.record import Progress
 from core.store.store import Store

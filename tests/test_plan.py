@@ -12,8 +12,10 @@ from core.errors import ModelError, PathError
 from core.models import names as models
 from core.runs import outlook as plan
 from core.settings import Settings
+from core.spec.data import DataSpec
+from core.spec.model import ModelSpec
 from core.spec.presets import PRESETS, SAMPLE
-from core.spec.run import DataSpec, ModelSpec, RunSpec, replace
+from core.spec.run import RunSpec, replace
 
 SPEC = PRESETS[SAMPLE].spec
 

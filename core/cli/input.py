@@ -21,7 +21,8 @@ from core.runs import outlook as plan
 from core.settings import Settings, allowed_path
 from core.spec import engines as support
 from core.spec import run as specs
-from core.spec.run import DataSpec, RunSpec
+from core.spec.data import DataSpec
+from core.spec.run import RunSpec
 from core.store import files as results
 from core.store import final_tests
 from core.store.store import Store

@@ -31,7 +31,7 @@ from core.data.reading import files
 from core.data.reading.folders import layout
 from core.errors import DataError, PathError
 from core.settings import Settings
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 if TYPE_CHECKING:
     from core.data.reading.manifest import Manifest

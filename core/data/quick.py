@@ -10,7 +10,7 @@ from core.data.reading.folders import layout
 from core.data.reading.folders.walk import Entry
 from core.errors import DataError, PathError
 from core.settings import Settings
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 QUICK_BYTES = 8 * 1024 * 1024  # of text; about a second
 QUICK_FILES = 1000

@@ -11,7 +11,7 @@ from core.data.loading.choices import choose_train
 from core.data.loading.eval_split import set_aside
 from core.data.reading.files import split_of
 from core.errors import DataError
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 if TYPE_CHECKING:
     from core.store.record import Holdout

@@ -8,7 +8,8 @@ from core.data.inspecting.problems.inspection import inspect
 from core.data.inspecting.profile import profile_of
 from core.data.prepare import prepare
 from core.settings import Settings
-from core.spec.run import DataSpec, ProfileSpec
+from core.spec.data import DataSpec
+from core.spec.run import ProfileSpec
 
 if TYPE_CHECKING:
     from core.events import Reporter

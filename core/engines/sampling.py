@@ -8,7 +8,7 @@ from itertools import accumulate
 import numpy as np
 from torch.utils.data import Sampler
 
-from core.spec.run import TrainingSpec
+from core.spec.training import TrainingSpec
 from core.tasks.batches import evaluation_batches
 
 # Texts are sorted by lengths that are each wrong by up to this share, divided by the root of the number of batches: as

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 
-from core.spec.run import RunSpec, TrainingSpec
+from core.spec.run import RunSpec
+from core.spec.training import TrainingSpec
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from core.spec.run import TrainingSpec
+from core.spec.training import TrainingSpec
 from core.tasks.texts import Encoded
 
 # Types that use a token's number for nothing but its row. In the second group padding must keep its number besides.

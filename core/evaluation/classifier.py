@@ -21,7 +21,8 @@ from core.models import loading as model_loading
 from core.models import names as models
 from core.runs.device import choose, set_threads
 from core.settings import Settings
-from core.spec.run import ExecutionSpec, ModelSpec
+from core.spec.execution import ExecutionSpec
+from core.spec.model import ModelSpec
 from core.store.files import read_temperature
 from core.store.store import Store
 from core.tasks.text_classification import model as task_model

@@ -25,7 +25,7 @@ from core.models import folder as model_folder
 from core.models import names as models
 from core.settings import Settings
 from core.spec import run as specs
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.spec.steps import CleanText, Columns, Condition, Divide, Filter, MapLabels, Rename, SplitBy, step_words
 from core.store.files import trained_data
 from core.store.record import Run

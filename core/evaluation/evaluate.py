@@ -31,7 +31,8 @@ from core.evaluation.specs import EvaluateSpec, Subject
 from core.models import label_names
 from core.settings import Settings
 from core.spec import run as specs
-from core.spec.run import DataSpec, RunSpec
+from core.spec.data import DataSpec
+from core.spec.run import RunSpec
 from core.store import final_tests
 from core.store.files import trained_data
 from core.store.record import Holdout, Run

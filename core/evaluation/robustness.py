@@ -14,7 +14,7 @@ from core.evaluation.results import ROBUSTNESS, Disturbance, Disturbed, Robustne
 from core.evaluation.specs import EvaluateSpec, RobustnessSpec, owner_of_data
 from core.settings import Settings
 from core.spec import run as specs
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.tasks import statistics
 from core.tasks.text_classification import predictions
 

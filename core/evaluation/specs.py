@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal, Self
 
 from pydantic import model_validator
 
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.spec.section import Section, setting
 
 if TYPE_CHECKING:

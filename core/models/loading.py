@@ -20,7 +20,7 @@ from core.models import class_head, scratch
 from core.models.folder import model_type, read_config
 from core.models.head import Head, HeadKind
 from core.models.tokenizer_rules import check_rules
-from core.spec.run import ModelSpec
+from core.spec.model import ModelSpec
 from core.wording import counted, library_message
 
 logger = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 from core.errors import ModelError, PathError
 from core.models.folder import check_folder, model_type, opening, position_limit, read_config
 from core.settings import Settings, allowed_path
-from core.spec.run import ModelSpec
+from core.spec.model import ModelSpec
 from core.wording import language_name
 
 Kind = Literal["scratch", "folder", "hub"]

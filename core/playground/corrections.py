@@ -10,7 +10,7 @@ from pathlib import Path
 
 from core.access.rules import check
 from core.settings import Settings
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.store import quotas
 from core.store.store import Store
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.errors import Problem, SpecError
-from core.spec.run import ExecutionSpec
+from core.spec.execution import ExecutionSpec
 
 
 @dataclass(frozen=True)

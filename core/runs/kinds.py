@@ -127,7 +127,7 @@ KINDS: dict[str, Kind] = {
     ),
     "import": Kind(
         title="Import",
-        spec="core.spec.run:DataSpec",
+        spec="core.spec.data:DataSpec",
         work="core.data.work:import_dataset",
         lane="light",
         runs=(),
@@ -140,7 +140,7 @@ KINDS: dict[str, Kind] = {
     ),
     "inspect": Kind(
         title="Problems",
-        spec="core.spec.run:DataSpec",
+        spec="core.spec.data:DataSpec",
         work="core.data.work:inspect_dataset",
         lane="light",
         runs=(),

@@ -19,7 +19,9 @@ from core.models import folder as model_folder
 from core.models import names as models
 from core.settings import Settings
 from core.spec import engines as support
-from core.spec.run import DataSpec, RunSpec, TrainingSpec, replace
+from core.spec.data import DataSpec
+from core.spec.run import RunSpec, replace
+from core.spec.training import TrainingSpec
 
 if TYPE_CHECKING:
     import pandas as pd

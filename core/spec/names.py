@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import PurePath
 
-from core.spec.run import DataSpec, RunSpec
+from core.spec.data import DataSpec
+from core.spec.run import RunSpec
 
 
 def dataset_name(data: DataSpec) -> str:

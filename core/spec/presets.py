@@ -5,7 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from core.spec.run import DataSpec, EvaluationSpec, ModelSpec, RunSpec, TrainingSpec
+from core.spec.data import DataSpec
+from core.spec.evaluation import EvaluationSpec
+from core.spec.model import ModelSpec
+from core.spec.run import RunSpec
+from core.spec.training import TrainingSpec
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from core.access.rules import check
 from core.files import write_text
 from core.settings import Settings
 from core.spec import run as specs
-from core.spec.run import DataSpec, RunSpec
+from core.spec.data import DataSpec
+from core.spec.run import RunSpec
 from core.store.record import Run
 
 ENVIRONMENT = "environment.json"

@@ -21,7 +21,7 @@ from core.runs.process import identity
 from core.runs.scheduler import Scheduler
 from core.settings import Demo, Limits, Settings, allowed_path
 from core.sharing.redact import for_display
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.store import audit_log
 from core.store import files as results
 from tests.access.conftest import ANN, OTHER_VISITOR, PEOPLE, SPEC, House

@@ -22,7 +22,7 @@ from core.playground import corrections
 from core.playground.client import Playground
 from core.runs.scheduler import remove_run
 from core.settings import Settings
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.store import audit_log, final_tests
 from core.store import files as results
 from tests.access.conftest import ANN, OTHER_VISITOR, PEOPLE, SPEC, House

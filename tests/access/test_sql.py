@@ -9,7 +9,7 @@ from core.data.dataset import Prepared
 from core.data.prepare import prepare
 from core.errors import DataError
 from core.settings import Settings
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 TELLING = (
     "SELECT * FROM duckdb_settings()", 'FROM "DuckDB_settings"()', "SELECT reverse(value) FROM duckdb_settings()",

@@ -348,7 +348,7 @@ def _over_quota(place: Place, shared: Shared) -> None:
 def _data_of_the_server(place: Place, shared: Shared, opened: Any) -> None:
     """No page looks for texts where a bundle says that they lie."""
     from core.data.prepare import prepare
-    from core.spec.run import DataSpec
+    from core.spec.data import DataSpec
 
     secret = DataSpec(
         source="file", path=str(place.canary / "secret.csv"), text_columns=("text",), label_column="label"

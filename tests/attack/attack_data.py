@@ -26,7 +26,8 @@ from core.data.loading import holdout
 from core.data.prepare import prepare
 from core.data.reading.tables import bounded
 from core.errors import DataError, SpecError, TunedeckError
-from core.spec.run import DataSpec, from_yaml, parse_assignments
+from core.spec.data import DataSpec
+from core.spec.run import from_yaml, parse_assignments
 from tests.attack.cases import case
 from tests.attack.pickled import Planted
 from tests.attack.place import CANARY, SECRETS, TOM, Place

@@ -10,7 +10,7 @@ import pytest
 
 from core.data.prepare import prepare
 from core.errors import DataError
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from tests.attack.attack_data import file, opened, refused
 from tests.attack.cases import case
 from tests.attack.place import Place

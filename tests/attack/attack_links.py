@@ -146,7 +146,7 @@ def _unknown_steps(place: Place, opened: Any) -> None:
 @case("a view of a link that is a formula")
 def _view(place: Place, opened: Any) -> None:
     from core.data.prepare import prepare
-    from core.spec.run import DataSpec
+    from core.spec.data import DataSpec
 
     prepare(DataSpec(), place.settings())
     for view in (json.dumps({"sort": "text; DROP TABLE x", "search": "')--", "where": MARKUP}), "{" * 9000, "\x00"):

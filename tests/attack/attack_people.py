@@ -277,7 +277,7 @@ def _asked(place: Place) -> None:
     from core.data.browsing import sql
     from core.data.inspecting import reviews
     from core.data.prepare import prepare
-    from core.spec.run import DataSpec
+    from core.spec.data import DataSpec
 
     run, sample = place.house("team").ended(ANN.id), prepare(DataSpec(), place.settings())
     never = Playground(place.settings())

@@ -124,7 +124,7 @@ def _query(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process that answers it is not given them."""
     from core.data.browsing import sql
     from core.data.prepare import prepare
-    from core.spec.run import DataSpec
+    from core.spec.data import DataSpec
 
     given = dict[str, str]()
     real = subprocess.Popen

@@ -8,7 +8,8 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core.data.loading.load import load
-from core.spec.run import DataSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import build
 from tests.browser.steps import FIRST_BOX, Dashboard, button, clicked, in_table, settled, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(900)]

@@ -12,7 +12,7 @@ import pytest
 from core.data.dataset import Prepared
 from core.data.prepare import prepare
 from core.settings import Settings
-from core.spec.run import DataSpec, ReadSpec
+from core.spec.data import DataSpec, ReadSpec
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ import pytest
 from core.data.prepare import prepare
 from core.data.quick import is_quick
 from core.errors import DataError
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from tests.data.conftest import values_of
 
 CSV = b"text,label\ngood,1\nbad,0\n"

@@ -17,7 +17,7 @@ from core.data.browsing.label_counts import EMPTY, MAX_LABELS, OTHER, label_coun
 from core.data.browsing.samples import sample_texts
 from core.data.prepare import prepare
 from core.errors import DataError
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 HOSTILE = [
     'a"; DROP TABLE data; --',

@@ -9,7 +9,8 @@ import pytest
 
 from core.data.reading.text import dialect as dialects
 from core.errors import DataError, SpecError
-from core.spec.run import ReadSpec, build
+from core.spec.data import ReadSpec
+from core.spec.run import build
 from tests.data.conftest import kinds_of, rows_of, values_of
 
 

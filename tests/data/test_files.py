@@ -20,7 +20,7 @@ from core.data.quick import is_quick
 from core.data.reading.files import split_of
 from core.data.reading.folders.walk import Entry, Walk
 from core.errors import DataError, PathError
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from tests.data.conftest import kinds_of, rows_of, values_of
 
 CSV = b"text,label\ngood,1\nbad,0\n"

@@ -19,7 +19,7 @@ import pytest
 from core.data.prepare import find_prepared, prepare
 from core.data.reading.folders import layout
 from core.errors import DataError
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from tests.data.conftest import kinds_of, rows_of, values_of
 
 CSV = b"text,label\ngood food,1\nbad food,0\n"

@@ -28,7 +28,8 @@ from core.data.loading.load import load
 from core.data.prepare import prepare
 from core.errors import TunedeckError
 from core.settings import Settings
-from core.spec.run import DataSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import build
 from tests.data.test_sql import HOSTILE as HOSTILE_SQL
 
 SCRIPT = "<script>alert(1)</script><img src=x onerror=alert(1)>"

@@ -23,7 +23,9 @@ from core.data.loading import holdout, load, split_dataset
 from core.data.prepare import find_prepared, prepare
 from core.models import scratch
 from core.settings import Settings
-from core.spec.run import DataSpec, ModelSpec, build
+from core.spec.data import DataSpec
+from core.spec.model import ModelSpec
+from core.spec.run import build
 from core.spec.steps import Condition
 
 

@@ -13,7 +13,9 @@ from core.data.loading import labels
 from core.data.prepare import prepare
 from core.runs import outlook as plan
 from core.settings import Settings
-from core.spec.run import DataSpec, ModelSpec, ProfileSpec, RunSpec
+from core.spec.data import DataSpec
+from core.spec.model import ModelSpec
+from core.spec.run import ProfileSpec, RunSpec
 from tests.data.test_guess import text
 
 DRAW = random.Random(3)

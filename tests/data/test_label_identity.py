@@ -20,7 +20,7 @@ from core.data.loading.load import Loaded, load
 from core.data.prepare import prepare
 from core.errors import DataError
 from core.settings import Settings
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 NAMES = ["neg", "pos", "mixed"]
 

@@ -9,7 +9,7 @@ import pytest
 from core.data.inspecting.language import language_of, languages_of, main_language
 from core.data.prepare import prepare
 from core.settings import Settings
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 GERMAN = "Das Essen war leider sehr schlecht"
 ENGLISH = "The food was very good and so was the service"

@@ -15,7 +15,7 @@ import pytest
 from core.data.loading import labels
 from core.data.loading.load import load
 from core.errors import DataError
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 
 @pytest.fixture

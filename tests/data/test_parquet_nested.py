@@ -17,7 +17,7 @@ from core.data.quick import is_quick
 from core.data.reading.tables import bounded
 from core.errors import DataError
 from core.settings import Settings
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from tests.data.conftest import kinds_of, rows_of
 
 

@@ -15,7 +15,8 @@ from core.data.inspecting.problems.finding import Finding
 from core.data.inspecting.problems.inspection import find_inspection, inspect
 from core.data.prepare import prepare
 from core.settings import Settings
-from core.spec.run import DataSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import build
 
 LONG = "the waiter brought the wrong order twice and then argued with us about the bill for ten long minutes"
 Look = Callable[..., dict[str, Finding]]

@@ -18,7 +18,8 @@ from core.data.inspecting import profile as profiles
 from core.data.inspecting.profile import find_profile, profile, profile_of
 from core.data.prepare import prepare
 from core.settings import Settings
-from core.spec.run import DataSpec, ProfileSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import ProfileSpec, build
 from core.wording import profile_lines
 
 ENGLISH = "The waiter brought us the wrong order and then he argued about the bill for a very long time."

@@ -8,7 +8,7 @@ import numpy as np
 
 from core.data.loading.load import load
 from core.data.reading import sample
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 
 def test_rows_are_different_balanced_and_of_real_lengths():

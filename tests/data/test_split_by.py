@@ -16,7 +16,8 @@ from core.data.preparing import divide
 from core.data.preparing.preview import preview
 from core.errors import DataError, SpecError
 from core.settings import Settings
-from core.spec.run import DataSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import build
 from core.spec.steps import SplitBy, step_words
 
 

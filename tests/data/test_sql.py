@@ -19,7 +19,7 @@ from core.data.dataset import Prepared
 from core.data.prepare import prepare
 from core.errors import DataError
 from core.settings import Settings
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 SECRET = "sql-must-not-read-this"
 

@@ -21,7 +21,8 @@ from core.data.preparing import clean, near, plan
 from core.data.preparing.preview import preview
 from core.errors import DataError, SpecError
 from core.settings import Settings
-from core.spec.run import DataSpec, RunSpec, build, from_yaml, to_yaml
+from core.spec.data import DataSpec
+from core.spec.run import RunSpec, build, from_yaml, to_yaml
 from core.spec.steps import step_words
 from tests.data.conftest import rows_of
 

@@ -23,7 +23,7 @@ from core.data.prepare import prepare
 from core.data.quick import is_quick
 from core.data.reading.aligning import lists, types
 from core.errors import DataError
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.spec.steps import Condition
 from tests.data.conftest import rows_of
 

@@ -17,7 +17,8 @@ from core.data.browsing.view import View, from_link, to_link
 from core.data.dataset import Prepared
 from core.data.prepare import prepare
 from core.errors import DataError, SpecError
-from core.spec.run import DataSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import build
 from core.spec.steps import Condition, condition_words
 
 ROWS = 3_000

@@ -14,7 +14,9 @@ from core.data.inspecting.profile import profile_of
 from core.data.prepare import prepare
 from core.runs import outlook as plan
 from core.settings import Settings
-from core.spec.run import DataSpec, ModelSpec, ProfileSpec, RunSpec
+from core.spec.data import DataSpec
+from core.spec.model import ModelSpec
+from core.spec.run import ProfileSpec, RunSpec
 
 ENGLISH = [
     f"the {a} of the old {b} was closed in the morning and nobody could say when it would open again"

@@ -18,7 +18,7 @@ from core.data.prepare import prepare
 from core.data.quick import is_quick
 from core.data.reading.tables import workbook
 from core.errors import DataError
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from tests.data.conftest import kinds_of, rows_of, values_of
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

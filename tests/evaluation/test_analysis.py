@@ -17,7 +17,7 @@ from core.evaluation import lookup, slices
 from core.evaluation.evaluate import matched
 from core.evaluation.results import Slices
 from core.settings import Settings
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.tasks import statistics
 from core.tasks.text_classification import analysis, label_errors, predictions
 from core.tasks.text_classification.baselines import baselines

@@ -20,7 +20,8 @@ from core.evaluation.columns import Fit, Training
 from core.evaluation.results import read_evaluation
 from core.evaluation.specs import EvaluateSpec, PredictSpec, RobustnessSpec, Subject
 from core.settings import Settings
-from core.spec.run import DataSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import build
 from core.spec.steps import CleanText, Condition, Deduplicate, Divide, Filter, MapLabels, Rename, SplitBy, Subset
 from core.store.files import trained_data
 from core.store.store import Store

@@ -21,7 +21,8 @@ from core.evaluation.results import read_comparison, read_evaluation, read_robus
 from core.evaluation.specs import CompareSpec, EvaluateSpec, PredictSpec, Subject
 from core.playground import corrections
 from core.settings import Settings
-from core.spec.run import DataSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import build
 from core.store import final_tests
 from core.store.files import read_temperature, save_temperature, vectors_of
 from core.store.store import Store

@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 
 def fetch_model(name: str, revision: str | None = None) -> dict[str, Any]:

@@ -97,7 +97,7 @@ def set_aside(home: str, split: str) -> None:
     from core.data.loading import holdout
     from core.data.prepare import prepare
     from core.settings import Settings
-    from core.spec.run import DataSpec
+    from core.spec.data import DataSpec
     from core.store.store import Store
 
     settings = Settings(home=Path(home))

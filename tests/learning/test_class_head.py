@@ -26,7 +26,7 @@ from core.models import class_head
 from core.models import loading as model_loading
 from core.models.class_head import plan_for, trained_names
 from core.spec import engines as support
-from core.spec.run import ModelSpec
+from core.spec.model import ModelSpec
 from core.tasks.text_classification import model as task
 
 SMALL: dict[str, Any] = {

@@ -15,7 +15,7 @@ from core.engines import cpu_dropout
 from core.models import loading as model_loading
 from core.runs.device import choose
 from core.spec import engines as support
-from core.spec.run import ExecutionSpec
+from core.spec.execution import ExecutionSpec
 
 
 def seeded(function: Callable[..., torch.Tensor]) -> Callable[..., torch.Tensor]:

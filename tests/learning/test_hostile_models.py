@@ -16,7 +16,7 @@ from core.models import files as folder_files
 from core.models.folder import check_folder
 from core.models.names import known_limit, known_type
 from core.settings import Settings
-from core.spec.run import ModelSpec
+from core.spec.model import ModelSpec
 from core.store.files import read_temperature
 
 WORDS = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nprivate-key-of-somebody\n"

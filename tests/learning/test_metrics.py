@@ -12,7 +12,8 @@ from sklearn import metrics as sk
 
 from core.engines.trainer import metrics_function
 from core.errors import ModelError
-from core.spec.run import EvaluationSpec, RunSpec, choices
+from core.spec.evaluation import EvaluationSpec
+from core.spec.run import RunSpec, choices
 from core.tasks.contract import task_of
 from core.tasks.statistics import cross_entropy
 from core.tasks.text_classification.metrics import METRICS, compute, running, score

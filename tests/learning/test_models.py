@@ -20,7 +20,8 @@ from core.models import names as models
 from core.models import scratch
 from core.runs import device
 from core.settings import PROJECT, Settings
-from core.spec.run import ExecutionSpec, ModelSpec
+from core.spec.execution import ExecutionSpec
+from core.spec.model import ModelSpec
 from core.tasks.text_classification import model as task
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from core.engines.sampling import EpochSampler, EvalSampler, TrainingBatches
-from core.spec.run import TrainingSpec
+from core.spec.training import TrainingSpec
 from core.tasks.batches import evaluation_batches
 
 LENGTHS = np.minimum(np.random.default_rng(1).lognormal(4, 0.8, 1003).astype(int) + 3, 512)

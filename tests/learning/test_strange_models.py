@@ -28,7 +28,7 @@ from core.models import loading as model_loading
 from core.models import names as models
 from core.settings import Settings
 from core.spec import engines as support
-from core.spec.run import ModelSpec
+from core.spec.model import ModelSpec
 from core.tasks.text_classification import model as task
 
 PARTS = ([f"{'good' if i % 2 else 'bad'} word{i % 5}" for i in range(16)], [i % 2 for i in range(16)])

@@ -17,7 +17,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.data.quick import QUICK_BYTES
 from core.settings import Settings, from_environment
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.store.record import Run
 from core.store.store import Store
 

@@ -8,8 +8,9 @@ from streamlit.testing.v1 import AppTest
 
 from core.data.prepare import prepare
 from core.settings import from_environment
+from core.spec.data import DataSpec, ReadSpec
 from core.spec.presets import PRESETS, SAMPLE
-from core.spec.run import DataSpec, ReadSpec, RunSpec, build, get_field, replace, spec_fields, to_yaml
+from core.spec.run import RunSpec, build, get_field, replace, spec_fields, to_yaml
 from core.store.store import Store
 
 Open = Callable[..., AppTest]

@@ -11,9 +11,9 @@ from streamlit.testing.v1 import AppTest
 
 from core.runs.kinds import KINDS
 from core.settings import Settings
+from core.spec.data import DataSpec
 from core.spec.names import run_name
 from core.spec.presets import PRESETS, SAMPLE
-from core.spec.run import DataSpec
 from core.store.store import Store
 from tests.synthetic import STARS, Synthetic, a_report
 

@@ -20,7 +20,9 @@ from core.evaluation.specs import Subject
 from core.runs import kinds
 from core.runs.kinds import KINDS, Kind, Lane
 from core.settings import PROJECT
-from core.spec.run import DataSpec, ModelSpec, ProfileSpec
+from core.spec.data import DataSpec
+from core.spec.model import ModelSpec
+from core.spec.run import ProfileSpec
 from core.spec.section import Section, setting
 
 HEAVY = ("torch", "tensorflow", "transformers", "datasets", "pandas", "pyarrow")

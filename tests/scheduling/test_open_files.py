@@ -77,7 +77,7 @@ from core.data.browsing.label_counts import label_counts
 from core.data.prepare import prepare
 from core.data.browsing.view import View
 from core.settings import from_environment
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.store.store import Store
 def look():
     settings = from_environment()

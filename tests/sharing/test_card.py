@@ -18,8 +18,9 @@ from core.settings import Settings
 from core.sharing.report import card, hub_rules
 from core.sharing.report.card import PLACEHOLDER, Edits
 from core.sharing.report.content import gather_for_card
+from core.spec.data import DataSpec
 from core.spec.presets import PRESETS
-from core.spec.run import DataSpec, replace
+from core.spec.run import replace
 from core.store.files import save_temperature
 from core.store.store import Store
 from core.tasks import metric

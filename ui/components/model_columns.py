@@ -10,7 +10,7 @@ from core.errors import DataError, ModelError, PathError, SpecError, TunedeckErr
 from core.evaluation import columns
 from core.evaluation.columns import Fit, Training
 from core.evaluation.specs import Subject
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.store.record import Run
 from ui.components.basics import plain, show_error
 from ui.session import resources

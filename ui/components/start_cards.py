@@ -9,8 +9,9 @@ from typing import Any
 import streamlit as st
 
 from core.errors import SpecError
+from core.spec.data import DataSpec
 from core.spec.names import dataset_name
-from core.spec.run import DataSpec, build
+from core.spec.run import build
 from core.store.record import Run
 from core.wording import duration, metric_title, score
 from ui import pages

@@ -8,7 +8,8 @@ import streamlit as st
 from core.data.dataset import Prepared
 from core.errors import SpecError
 from core.runs.outlook import start_from
-from core.spec.run import DataSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import build
 from core.wording import counted, sentence
 from ui.components.basics import plain
 from ui.session import state

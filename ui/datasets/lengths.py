@@ -15,8 +15,9 @@ from core.errors import TunedeckError
 from core.figures.data import length_histogram
 from core.hub import download as hub
 from core.models import names as models
+from core.spec.data import DataSpec
+from core.spec.model import ModelSpec
 from core.spec.names import model_name
-from core.spec.run import DataSpec, ModelSpec
 from core.spec.steps import Condition
 from ui.components.basics import plain, show_error
 from ui.datasets import view as dataset_view

@@ -18,7 +18,8 @@ from core.data.quick import QUICK_NEAR_ROWS, QUICK_ROWS
 from core.data.reading.aligning.types import PLAIN
 from core.data.reading.guessing import split_words
 from core.errors import SpecError, TunedeckError
-from core.spec.run import DataSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import build
 from core.spec.steps import step_words
 from core.wording import counted, sentence
 from ui.components.basics import plain, show_error

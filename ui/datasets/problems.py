@@ -10,7 +10,7 @@ from core.data.inspecting.problems.finding import Finding
 from core.data.inspecting.problems.inspection import find_inspection
 from core.data.inspecting.problems.near_copies import NEAR_ROWS
 from core.errors import TunedeckError
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.wording import counted
 from ui.components import light_run
 from ui.components.basics import plain, show_error

@@ -12,8 +12,10 @@ from core.data.dataset import Prepared
 from core.data.inspecting.profile import find_profile
 from core.errors import TunedeckError
 from core.figures.data import cut_shares
+from core.spec.data import DataSpec
+from core.spec.model import ModelSpec
 from core.spec.names import model_name
-from core.spec.run import DataSpec, ModelSpec, ProfileSpec
+from core.spec.run import ProfileSpec
 from core.wording import counted, language_name, likely_languages, number
 from ui.components import light_run
 from ui.components.basics import plain, show_error

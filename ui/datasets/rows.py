@@ -16,7 +16,7 @@ from core.data.browsing import browse, matches
 from core.data.browsing.view import View, from_link, hits, to_link
 from core.data.dataset import Prepared
 from core.errors import TunedeckError
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.wording import counted
 from ui.components.basics import plain, show_error
 from ui.datasets import tokens as dataset_tokens

@@ -10,7 +10,7 @@ from core.data.browsing import sql
 from core.data.browsing.export import csv_of
 from core.data.dataset import Prepared
 from core.errors import TunedeckError
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.wording import counted, listed
 from ui.components.basics import code, show_error
 from ui.session import resources, state

@@ -10,8 +10,9 @@ import streamlit as st
 from core.data.browsing.tokens import Token, tokenizer_for, tokens_of
 from core.data.dataset import Prepared
 from core.errors import TunedeckError
+from core.spec.data import DataSpec
+from core.spec.model import ModelSpec
 from core.spec.names import model_name
-from core.spec.run import DataSpec, ModelSpec
 from core.wording import counted
 from ui.components.basics import plain, show_error
 from ui.session import resources, state

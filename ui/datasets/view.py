@@ -10,7 +10,8 @@ from core.data.browsing.label_counts import EMPTY, OTHER
 from core.data.browsing.view import MAX_VIEW_CONDITIONS, WHOLE, View
 from core.data.dataset import Column, Prepared
 from core.errors import SpecError, TunedeckError
-from core.spec.run import DataSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import build
 from core.spec.steps import Condition, condition_words
 from core.wording import sentence, shortened
 from ui.components.basics import plain, show_error

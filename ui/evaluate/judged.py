@@ -15,7 +15,8 @@ from core.errors import RunNotFound, SpecError
 from core.evaluation.results import Comparison, Evaluation, read_evaluation
 from core.evaluation.specs import EvaluateSpec, Subject, owner_of_data
 from core.sharing.bundles import examples_file
-from core.spec.run import DataSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import build
 from core.store import files as results
 from core.store.record import Run
 from ui.session import resources

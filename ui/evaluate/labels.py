@@ -9,7 +9,8 @@ from core.data.browsing import browse
 from core.data.dataset import Prepared
 from core.data.inspecting import reviews
 from core.errors import SpecError, TunedeckError
-from core.spec.run import DataSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import build
 from core.spec.steps import CorrectLabels, dump_steps
 from core.tasks.text_classification.results import LabelErrors, Suspect
 from core.wording import counted

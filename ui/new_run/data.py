@@ -11,8 +11,8 @@ from core.data.loading import holdout
 from core.data.reading.files import split_of
 from core.errors import DataError, Problem, SpecError, TunedeckError
 from core.runs import outlook as plan
+from core.spec.data import DataSpec
 from core.spec.names import dataset_name
-from core.spec.run import DataSpec
 from core.spec.steps import step_words
 from core.store import final_tests
 from core.wording import counted

@@ -12,7 +12,8 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 
 from core.errors import Problem, SpecError
-from core.spec.run import MOST_CLASS_WEIGHT, RunSpec, build, choices, spec_fields
+from core.spec.run import RunSpec, build, choices, spec_fields
+from core.spec.training import MOST_CLASS_WEIGHT
 from core.tasks import metric
 from core.wording import metric_title, sentence
 from ui.components.basics import plain

@@ -8,7 +8,8 @@ from core.data.dataset import Prepared
 from core.errors import ModelError, PathError, Problem
 from core.models import names as models
 from core.runs import outlook as plan
-from core.spec.run import DataSpec, RunSpec
+from core.spec.data import DataSpec
+from core.spec.run import RunSpec
 from core.wording import number
 from ui.components.basics import plain
 from ui.new_run import form as spec_form

@@ -15,8 +15,9 @@ from core.data.prepare import find_prepared
 from core.data.reading import uploads
 from core.errors import TunedeckError
 from core.evaluation.specs import PredictSpec
+from core.spec.data import DataSpec
 from core.spec.names import dataset_name
-from core.spec.run import DataSpec, build
+from core.spec.run import build
 from core.store.record import Run
 from core.wording import counted, size
 from ui.components import light_run, model_columns

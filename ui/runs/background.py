@@ -6,7 +6,8 @@ import streamlit as st
 
 from core.errors import SpecError
 from core.runs.kinds import KINDS, Result
-from core.spec.run import DataSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import build
 from core.store.record import Run
 from core.store.watching import RunView
 from core.wording import counted

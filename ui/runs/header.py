@@ -11,8 +11,9 @@ from core.errors import SpecError
 from core.runs import queue
 from core.runs.kinds import KINDS
 from core.runs.scheduler import resume_point
+from core.spec.data import DataSpec
 from core.spec.names import dataset_name, model_name
-from core.spec.run import DataSpec, build
+from core.spec.run import build
 from core.store.record import Run
 from core.store.watching import RunView
 from core.wording import counted, duration, engine_title, metric_title, number, rough_duration, score

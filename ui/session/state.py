@@ -13,8 +13,9 @@ from streamlit.typing import UploadedFile
 
 from core.data.selection import same_origin, same_source
 from core.runs.outlook import start_from
+from core.spec.data import DataSpec
 from core.spec.presets import PRESETS, SAMPLE
-from core.spec.run import DataSpec, RunSpec, build, get_field, spec_fields
+from core.spec.run import RunSpec, build, get_field, spec_fields
 from core.store.watching import RunView
 
 _DATA, _DRAFT, _DRAFT_PRESET, _VIEWS, _FORM, _RECENT, _SOURCE, _UPLOADS, _NOTICE = (

@@ -9,8 +9,8 @@ import streamlit as st
 from core.data import selection
 from core.data.dataset import Prepared
 from core.sharing.hub.outgoing_data import SIMPLE
+from core.spec.data import DataSpec
 from core.spec.names import dataset_name
-from core.spec.run import DataSpec
 from core.store import final_tests
 from core.wording import counted, listed
 from ui.components.basics import plain

@@ -17,7 +17,7 @@ from core.errors import DataError
 from core.models import names as models
 from core.models import scratch
 from core.settings import Settings
-from core.spec.run import ModelSpec
+from core.spec.model import ModelSpec
 
 if TYPE_CHECKING:
     import numpy as np

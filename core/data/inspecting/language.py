@@ -10,7 +10,7 @@ from typing import Any
 from core.data.browsing.samples import sample_texts
 from core.data.dataset import Prepared
 from core.errors import DataError
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 CHARACTERS = 500  # of a text; enough to detect its language
 NONE = "none"  # the code for a text without letters

@@ -10,7 +10,7 @@ from core.data.reading.aligning import types
 from core.data.reading.files import split_of
 from core.data.reading.tables import parquet
 from core.errors import DataError
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.wording import listed
 
 

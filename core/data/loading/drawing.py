@@ -9,7 +9,7 @@ from core.data.loading import labels as label_rules
 from core.data.loading.split_dataset import LABEL
 from core.data.notes import Note
 from core.errors import DataError
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 if TYPE_CHECKING:
     import numpy as np

@@ -14,7 +14,7 @@ from core.data.reading.files import split_of
 from core.data.reading.tables import parquet
 from core.errors import DataError
 from core.models.label_names import places
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.wording import shortened
 
 if TYPE_CHECKING:

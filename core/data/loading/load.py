@@ -23,7 +23,7 @@ from core.data.prepare import prepare
 from core.errors import DataError
 from core.models.label_names import groups, telling
 from core.settings import Settings
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.wording import listed
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from core.data.reading.tables import parquet
 from core.errors import DataError
 from core.hub.download import Listing, Progress, cached_commit, download, ignore, repo_files
 from core.hub.errors import cache_folder, check, explain, hub_errors, reason, token, unreachable, without_secrets
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.wording import library_message
 
 READABLE = ("csv", "json", "parquet", "arrow", "text")

@@ -18,7 +18,7 @@ from core.data.reading.tables import bounded, parquet, structs
 from core.data.reading.text_sources import read_tables, read_texts
 from core.data.reading.units import Unit, units_of, unpacked
 from core.settings import Settings
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.spec.steps import Rename, SplitBy, step_words
 from core.wording import counted
 

@@ -9,7 +9,7 @@ from core.data.reading.aligning.storing import name_of
 from core.data.reading.files import JSON_SUFFIXES, Source
 from core.data.reading.json import table as jsonfiles
 from core.data.reading.manifest import Manifest, ticker
-from core.spec.run import ReadSpec
+from core.spec.data import ReadSpec
 
 
 def read_json(

@@ -17,7 +17,7 @@ from core.data.reading.tables import workbook
 from core.data.reading.text import delimited, textfile, textnotes
 from core.data.reading.units import FAMILIES
 from core.errors import DataError
-from core.spec.run import ReadSpec
+from core.spec.data import ReadSpec
 from core.wording import counted, listed
 
 

@@ -15,7 +15,7 @@ from core.data.reading.folders.saved import features as features_of
 from core.data.reading.tables import arrow
 from core.errors import DataError
 from core.settings import Settings
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 FAMILIES = {"text": TEXT_SUFFIXES | {".xlsx"}, "json": JSON_SUFFIXES}  # formats whose files are read together
 

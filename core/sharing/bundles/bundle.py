@@ -29,7 +29,8 @@ from core.sharing.report import card
 from core.sharing.report import report as reports
 from core.sharing.report.content import gather, gather_for_card, without_values
 from core.spec import run as specs
-from core.spec.run import DataSpec, RunSpec
+from core.spec.data import DataSpec
+from core.spec.run import RunSpec
 from core.store.files import ENVIRONMENT
 from core.tasks.results import Result
 

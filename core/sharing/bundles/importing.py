@@ -29,7 +29,7 @@ from core.sharing.bundles import bundle_format, bundle_shapes, examples_file, zi
 from core.sharing.bundles.bundle import as_run, specs_of
 from core.sharing.bundles.bundle_format import FOR_PEOPLE, MANIFEST, MOST_FILES, Manifest, Record, first_line, read_json
 from core.spec import run as specs
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.store import quotas
 from core.store.record import Run
 from core.store.store import Store

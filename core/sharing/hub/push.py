@@ -20,7 +20,7 @@ from core.sharing.hub.push_errors import no_token, read_only
 from core.sharing.hub.push_spec import PushSpec
 from core.sharing.hub.upload import Target, upload
 from core.sharing.report import card
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.store import files as results
 from core.store import final_tests
 

@@ -9,7 +9,7 @@ from typing import Literal, Self
 from pydantic import field_validator, model_validator
 
 from core.hub.errors import hub_id_problem, revision_problem
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 from core.spec.section import Section, setting
 
 MOST_CARD = 500_000  # characters

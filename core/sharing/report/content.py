@@ -20,7 +20,8 @@ from core.models import names as models
 from core.settings import Settings
 from core.sharing import redact as private
 from core.sharing.report.document import visible
-from core.spec.run import DataSpec, RunSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import RunSpec, build
 from core.spec.steps import step_words
 from core.store import files as results
 from core.store import final_tests

@@ -17,7 +17,8 @@ from core.data.browsing.view import View, from_link, to_link
 from core.data.selection import same_source
 from core.errors import Problem, SpecError
 from core.network_paths import leads_to_network
-from core.spec.run import DataSpec, build
+from core.spec.data import DataSpec
+from core.spec.run import build
 from core.spec.steps import dump_steps
 from ui.components.basics import code, for_display, plain
 from ui.session import address, resources, state

@@ -10,8 +10,9 @@ from core.data.quick import is_quick
 from core.data.selection import same_source, source_only
 from core.errors import PathError, TunedeckError
 from core.settings import allowed_path
+from core.spec.data import DataSpec
 from core.spec.names import dataset_name
-from core.spec.run import DataSpec, build
+from core.spec.run import build
 from core.store.record import Run
 from ui.components import light_run
 from ui.components.basics import plain, show_error

@@ -10,7 +10,8 @@ from streamlit.delta_generator import DeltaGenerator
 from core.data.dataset import Prepared
 from core.data.reading.text.code_pages import CHOICES
 from core.errors import SpecError
-from core.spec.run import DataSpec, ReadSpec, build
+from core.spec.data import DataSpec, ReadSpec
+from core.spec.run import build
 from ui.components.basics import plain, show_error
 from ui.session import state
 

@@ -12,8 +12,9 @@ from core.data.reading.uploads import save_upload
 from core.data.selection import same_origin
 from core.errors import PathError, SpecError, TunedeckError
 from core.settings import Settings, allowed_path
+from core.spec.data import DataSpec
 from core.spec.names import dataset_name
-from core.spec.run import DataSpec, build
+from core.spec.run import build
 from core.store.record import Run
 from core.wording import listed, sentence, size
 from ui.components.basics import for_display, plain

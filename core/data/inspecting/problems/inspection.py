@@ -18,7 +18,7 @@ from core.data.inspecting.problems.lengths import lengths
 from core.data.inspecting.problems.near_copies import near_copies
 from core.data.inspecting.problems.repeats import conflicts, copies, leaks
 from core.data.loading.choices import choose_train
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 VERSION = 5  # raise it when a check finds something else than before
 

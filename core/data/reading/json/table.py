@@ -22,7 +22,7 @@ from core.data.reading.json.tree import ITEM, JsonColumn, Node, Tree, columns, m
 from core.data.reading.text import encoding as encodings
 from core.data.reading.text.encoding import Detected
 from core.errors import DataError
-from core.spec.run import ReadSpec
+from core.spec.data import ReadSpec
 from core.wording import counted, listed
 
 BATCH_ROWS = 10_000

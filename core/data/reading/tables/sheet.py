@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from core.data.reading.aligning.columns import StringColumns
 from core.data.reading.text.preamble import has_header
-from core.spec.run import ReadSpec
+from core.spec.data import ReadSpec
 
 FIRST_ROWS = 100
 

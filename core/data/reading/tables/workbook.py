@@ -22,7 +22,7 @@ from core.data.reading.aligning.columns import MAX_COLUMNS, StringColumns
 from core.data.reading.archives import CHUNK, check_size
 from core.data.reading.tables.sheet import Sheet, Top, columns_of
 from core.errors import DataError
-from core.spec.run import ReadSpec
+from core.spec.data import ReadSpec
 from core.wording import counted, library_message, listed
 
 MAX_ROWS = 1_048_576  # Excel's own

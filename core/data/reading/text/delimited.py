@@ -18,7 +18,7 @@ from core.data.reading.text import preamble as preambles
 from core.data.reading.text.dialect import Dialect
 from core.data.reading.text.textfile import BLANK, MOST_BELOW, TextFile, lines_of, shortened, unclosed
 from core.errors import DataError
-from core.spec.run import ReadSpec
+from core.spec.data import ReadSpec
 from core.wording import counted
 
 WINDOW_CHARACTERS = 1024 * 1024  # from which the dialect is detected again, if the beginning of the file misled

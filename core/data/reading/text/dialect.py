@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 
 from core.data.reading.text.preamble import NAMES, is_named
-from core.spec.run import ReadSpec
+from core.spec.data import ReadSpec
 
 MAX_CELL = 64 * 1024 * 1024  # characters; a longer cell is a quote that was never closed
 csv.field_size_limit(MAX_CELL)

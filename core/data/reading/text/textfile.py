@@ -20,7 +20,7 @@ from core.data.reading.text import preamble as preambles
 from core.data.reading.text.dialect import Dialect
 from core.data.reading.text.encoding import Detected
 from core.errors import DataError
-from core.spec.run import ReadSpec
+from core.spec.data import ReadSpec
 from core.wording import counted
 
 SAMPLE_CHARACTERS = 1024 * 1024

@@ -1,0 +1,23 @@
+"""The execution section of a spec: where and how the run computes."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from core.spec.section import Section, setting
+
+
+class ExecutionSpec(Section):
+    """Where and how the run computes."""
+
+    device: Literal["auto", "cpu", "cuda", "mps"] = setting("auto", "Device", "A GPU where there is one.")
+    """auto takes a CUDA GPU, else Apple's (mps), else the CPU."""
+
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting("auto", "Precision", "bf16 where the GPU has it.")
+    """Number format of the computation; auto is bf16 on a GPU that has it, else fp32."""
+
+    torch_compile: bool = setting(False, "Compile the model", "Costs minutes; pays for long runs on a GPU.")
+    """Have torch.compile make faster kernels for this model before training. Not for the Keras engine."""
+
+    threads: int | None = setting(None, "CPU threads", "One per physical core.", ge=1, le=512)
+    """Threads for computing on the CPU."""
