@@ -18,6 +18,7 @@ from core.evaluation.specs import EvaluateSpec, PredictSpec, Subject
 from core.models import folder as model_folder
 from core.models import names as models
 from core.runs import outlook as plan
+from core.runs.environment import trained_data
 from core.settings import Settings, allowed_path
 from core.spec import engines as support
 from core.spec import run as specs
@@ -148,7 +149,7 @@ def check_evaluation(spec: EvaluateSpec, store: Store, settings: Settings) -> No
     """Raises DataError, ModelError, PathError, SpecError for what would make the evaluation fail."""
     if spec.data is None:
         trained = store.run(spec.model.run)
-        data = results.trained_data(trained, settings)
+        data = trained_data(trained, settings)
         prepared = opened(data, settings.on_behalf_of(trained.owner))
         _check_split(spec.split, prepared)
         return

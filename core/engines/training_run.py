@@ -16,11 +16,11 @@ from core.models import folder as model_folder
 from core.models import loading as model_loading
 from core.models import names as models
 from core.runs import checkpoints, device, environment
+from core.runs.environment import trained_data
 from core.settings import Settings
 from core.spec import engines as support
 from core.spec.run import RunSpec, to_yaml
 from core.store import final_tests
-from core.store.files import trained_data
 from core.tasks.contract import task_of
 from core.tasks.texts import warn_unread
 

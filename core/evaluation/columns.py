@@ -23,11 +23,11 @@ from core.errors import DataError, RunNotFound
 from core.evaluation.specs import Subject
 from core.models import folder as model_folder
 from core.models import names as models
+from core.runs.environment import trained_data
 from core.settings import Settings
 from core.spec import run as specs
 from core.spec.data import DataSpec
 from core.spec.steps import CleanText, Columns, Condition, Divide, Filter, MapLabels, Rename, SplitBy, step_words
-from core.store.files import trained_data
 from core.store.record import Run
 from core.store.store import Store
 from core.wording import counted, listed, shortened

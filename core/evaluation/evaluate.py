@@ -29,12 +29,12 @@ from core.evaluation.classifier import Classifier, find_subject
 from core.evaluation.results import EVALUATION, DatasetIdentity, Evaluation, FinalTest, Kind
 from core.evaluation.specs import EvaluateSpec, Subject
 from core.models import label_names
+from core.runs.environment import trained_data
 from core.settings import Settings
 from core.spec import run as specs
 from core.spec.data import DataSpec
 from core.spec.run import RunSpec
 from core.store import final_tests
-from core.store.files import trained_data
 from core.store.record import Holdout, Run
 from core.tasks import statistics
 from core.tasks.text_classification import analysis, baselines, label_errors, predictions

@@ -11,9 +11,10 @@ import numpy as np
 from core.data.loading import load
 from core.evaluation.specs import NeighboursSpec, Subject
 from core.files import replace_file
+from core.runs.environment import trained_data
 from core.settings import Settings
 from core.store import final_tests
-from core.store.files import trained_data, vectors_of
+from core.store.files import vectors_of
 
 if TYPE_CHECKING:
     from core.evaluation.classifier import Classifier

@@ -1,50 +1,17 @@
-"""The files of a run: its environment, model and temperature, and their size."""
+"""The files of a run: its model and temperature, and their size."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any, cast
 
 from core.access.rules import check
 from core.files import write_text
 from core.settings import Settings
-from core.spec import run as specs
-from core.spec.data import DataSpec
-from core.spec.run import RunSpec
 from core.store.record import Run
 
-ENVIRONMENT = "environment.json"
 CALIBRATION = "calibration.json"  # in a model's folder
 MOST_TEMPERATURE = 100.0
-
-
-def read_environment(folder: Path) -> dict[str, Any] | None:
-    """What `core.runs.environment` wrote; None for a run of an older version or one that ended before its data."""
-    try:
-        environment = json.loads((folder / ENVIRONMENT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    if not isinstance(environment, dict) or not {"packages", "hardware", "dataset"} <= environment.keys():
-        return None
-    return environment
-
-
-def trained_data(run: Run, settings: Settings) -> DataSpec:
-    """The data spec of a training run, with the columns that were guessed filled in.
-
-    The recorded guess counts, because a later version may guess differently. Raises SpecError, PathError.
-    """
-    data = cast(RunSpec, specs.build(run.spec)).data
-    noted = (read_environment(settings.run_dir(run.id)) or {}).get("dataset")
-    if not isinstance(noted, dict) or (data.text_columns and data.label_column):
-        return data
-    texts, label = noted.get("source_columns"), noted.get("label_column")
-    columns = {
-        "text_columns": data.text_columns or (texts if isinstance(texts, list) else ()),
-        "label_column": data.label_column or (label if isinstance(label, str) else None),
-    }
-    return cast(DataSpec, specs.build(data.model_dump() | columns, DataSpec))
 
 
 def model_folder(folder: Path) -> Path | None:

@@ -19,11 +19,11 @@ from core.evaluation import columns
 from core.evaluation.columns import Fit, Training
 from core.evaluation.results import read_evaluation
 from core.evaluation.specs import EvaluateSpec, PredictSpec, RobustnessSpec, Subject
+from core.runs.environment import trained_data
 from core.settings import Settings
 from core.spec.data import DataSpec
 from core.spec.run import build
 from core.spec.steps import CleanText, Condition, Deduplicate, Divide, Filter, MapLabels, Rename, SplitBy, Subset
-from core.store.files import trained_data
 from core.store.store import Store
 
 Work = Callable[..., tuple[str, dict[str, Any]]]

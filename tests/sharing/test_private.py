@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from core.runs import environment
+from core.runs.environment import read_environment
 from core.settings import Settings
 from core.sharing import redact as private
 from core.spec.run import RunSpec, build
-from core.store.files import read_environment
 
 SECRETS = {
     "HF_TOKEN": "hf_ThisIsNobodysToken000001", "MY_API_KEY": "k-123456789", "DB_PASSWORD": "correct horse",
@@ -67,6 +67,6 @@ def test_a_folder_from_any_system(name: str) -> None:
 
 def test_an_environment_names_versions_and_no_person(tmp_path: Path) -> None:
     hardware = environment.hardware()
-    assert hardware["cores"] >= 1 and hardware["memory_gb"] > 0.5 and hardware["processor"]
+    assert (hardware.cores or 0) >= 1 and (hardware.memory_gb or 0) > 0.5 and hardware.processor
     assert environment.versions()["torch"].startswith("2.")
     assert read_environment(tmp_path) is None

@@ -13,11 +13,11 @@ from core.data.prepare import find_prepared
 from core.data.reading.files import split_of
 from core.errors import PathError, RunNotFound, SpecError
 from core.evaluation.specs import EvaluateSpec, Subject
+from core.runs.environment import trained_data
 from core.spec.data import DataSpec
 from core.spec.names import dataset_name, model_name
 from core.spec.run import RunSpec, build
 from core.store import final_tests
-from core.store.files import trained_data
 from core.store.record import Holdout, Run
 from core.wording import counted
 from ui.components import light_run, model_columns

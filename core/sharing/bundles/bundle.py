@@ -20,6 +20,7 @@ from core.errors import ModelError, SpecError
 from core.evaluation.results import Evaluation, Robustness, read_evaluation
 from core.files import finite, write_text
 from core.runs import kinds
+from core.runs.environment import Environment
 from core.sharing import redact as private
 from core.sharing.bundles import examples_file, zips
 from core.sharing.bundles.bundle_format import FILES, MANIFEST, FileEntry, Manifest, Record
@@ -31,7 +32,6 @@ from core.sharing.report.content import gather, gather_for_card, without_values
 from core.spec import run as specs
 from core.spec.data import DataSpec
 from core.spec.run import RunSpec
-from core.store.files import ENVIRONMENT
 from core.tasks.results import Result
 
 if TYPE_CHECKING:
@@ -132,16 +132,20 @@ def _copy(run: Run, source: Path, place: Path, texts: bool, settings: Settings) 
         elif name == "spec.yaml":
             spec = private.public_spec(cast(RunSpec, specs.build(run.spec)), settings)
             write_text(place / name, specs.to_yaml(spec))
-        elif name == ENVIRONMENT:
-            tree = private.public(json.loads(path.read_text(encoding="utf-8")), settings)
-            tree["dataset"]["title"] = Path(str(tree["dataset"]["title"])).name
-            write_text(place / name, json.dumps(tree, ensure_ascii=False))
         else:
             result = RESULTS[name].load(path)
             if result is None:
                 raise ModelError(f"the {name} of “{run.name}” is damaged, so it cannot be shared; make it anew first")
+            if isinstance(result, Environment):
+                result = _without_way(result)
             shown = result if texts else _without_texts(result)
             write_text(place / name, json.dumps(private.public(shown.tree(), settings), ensure_ascii=False))
+
+
+def _without_way(environment: Environment) -> Environment:
+    """The dataset's title without the folders above it."""
+    dataset = environment.dataset.model_copy(update={"title": Path(environment.dataset.title).name})
+    return environment.model_copy(update={"dataset": dataset})
 
 
 def _without_texts(result: Result) -> Result:

@@ -18,49 +18,16 @@ from core.evaluation.results import (
     Report,
     Robustness,
 )
+from core.runs.environment import ENVIRONMENT, Environment
 from core.sharing.bundles.bundle_format import first_problem
-from core.store.files import ENVIRONMENT
-from core.tasks.results import Count, Label, Name, Result
-
-
-class Hardware(Result):
-    system: Label = ""
-    machine: Label = ""
-    processor: Label = ""
-    device: Label = ""
-    precision: Label = ""
-    cores: Count | None = None
-    memory_gb: float | None = None
-    threads: Count | None = None
-    gpus: tuple[Label, ...] = ()
-
-
-class Noted(Result):
-    """What environment.json notes of the dataset."""
-
-    title: Label
-    train_split: Label | None = None
-    eval_split: Label | None = None
-    label_column: Label | None = None
-    label_names: tuple[Label, ...] = ()
-    source_columns: tuple[Label, ...] = ()
-
-
-class EnvironmentShape(Result):
-    """environment.json: see core.runs.environment"""
-
-    python: Name = ""
-    packages: dict[Name, Name]
-    hardware: Hardware
-    dataset: Noted
-
+from core.tasks.results import Result
 
 RESULTS: dict[str, type[Result]] = {
     REPORT: Report,
     EVALUATION: Evaluation,
     COMPARISON: Comparison,
     ROBUSTNESS: Robustness,
-    ENVIRONMENT: EnvironmentShape,
+    ENVIRONMENT: Environment,
 }
 
 

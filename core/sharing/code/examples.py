@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import DataError
 from core.runs import environment
+from core.runs.environment import read_environment, trained_data
 from core.settings import Settings
 from core.sharing.bundles import zips
 from core.sharing.code.code_spec import CodeSpec
@@ -21,7 +22,6 @@ from core.sharing.code.notebook import notebook
 from core.sharing.code.readme import readme, requirements
 from core.sharing.code.script import script
 from core.store import final_tests
-from core.store.files import read_environment, trained_data
 from core.store.record import Run
 
 if TYPE_CHECKING:
@@ -74,11 +74,11 @@ def _loaded(trained: Run, settings: Settings, report: RunWriter) -> Loaded:
 
     data = trained_data(trained, settings)
     loaded = load(data, settings, report.fraction, final_tests.holdouts(report.store, before=trained.created))
-    told = read_environment(settings.run_dir(trained.id))
+    noted = read_environment(settings.run_dir(trained.id))
     for split in SPLITS:
         rows = loaded.dataset[split]
-        found = environment.described(ids_of(rows, loaded.text_columns), rows["label"])
-        if told is None or told["dataset"][split] != found:
+        now = environment.described(ids_of(rows, loaded.text_columns), rows["label"])
+        if noted is None or getattr(noted.dataset, split) != now:
             raise DataError(
                 f"the dataset {loaded.prepared.title} has changed since this run, so its examples cannot be put into "
                 "the zip; export the code without them, or bring the dataset back as it was",

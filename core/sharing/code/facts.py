@@ -9,14 +9,15 @@ from typing import Any, Literal, cast
 
 from core.data.loading.split_dataset import in_dataset
 from core.errors import DataError, TunedeckError
-from core.evaluation.results import read_report
+from core.evaluation.results import Report, read_report
 from core.hub import download as hub
 from core.models.names import HUB_NAME
+from core.runs.environment import Environment, HeadChange, read_environment
 from core.settings import Settings
 from core.sharing import redact as private
 from core.spec import run as spec
 from core.spec.run import RunSpec
-from core.store.files import model_folder, read_environment
+from core.store.files import model_folder
 from core.store.record import Run
 
 OUTPUTS = ("model", "data", "checkpoints")  # folders that a script writes or reads
@@ -81,40 +82,42 @@ def facts_of(run: Run, settings: Settings) -> Facts:
     """Raises DataError for a run without a model, or one of an older version that left too little; SpecError."""
     plan = cast(RunSpec, spec.build(run.spec))
     folder = settings.run_dir(run.id)
-    told, report = read_environment(folder), read_report(folder)
-    if told is None or report is None or model_folder(folder) is None:
+    environment: Environment | None = private.clean(read_environment(folder), settings)
+    report: Report | None = private.clean(read_report(folder), settings)
+    known = environment is not None and environment.dataset.train is not None and environment.hardware.threads
+    if environment is None or report is None or not known or model_folder(folder) is None:
         raise DataError(
             f"the run {run.name!r} did not come to a model, or was made by an older version, which did not write down "
             "what a script needs; train it again"
         )
-    told, report = private.clean(told, settings), private.clean(report, settings)
+    noted, machine = environment.dataset, environment.hardware
+    assert noted.train is not None and machine.threads is not None, "known"
     public = private.public_spec(plan, settings)
     config = _json(folder / "model" / "config.json")
     history = _json(folder / "history.json")
     stopped, evaluated = _ending(history)
     local = private.is_folder(plan.model.name)
     return Facts(
-        spec=public, name=private.clean(run.name, settings), dataset=str(told["dataset"]["title"]),
-        columns=tuple(in_dataset(name) for name in told["dataset"]["source_columns"]),
+        spec=public, name=private.clean(run.name, settings), dataset=noted.title,
+        columns=tuple(in_dataset(name) for name in noted.source_columns),
         model_type=str(config.get("model_type", "")), base=_base(public.model.name, local), local=local,
-        device=_device(told["hardware"]["device"]), precision=str(told["hardware"]["precision"]),
-        threads=int(told["hardware"]["threads"]), train_examples=int(told["dataset"]["train"]["examples"]),
+        device=_device(machine.device), precision=machine.precision,
+        threads=machine.threads, train_examples=noted.train.examples,
         model_revision=_commit("model", plan.model.name, plan.model.revision) if not local else None,
         data_revision=_commit("dataset", plan.data.path, plan.data.revision) if plan.data.source == "hub" else None,
         pads_with_end=_pads_with_end(folder / "model"), stopped=stopped, evaluated=evaluated,
         never_evaluated=not any("eval_loss" in point for point in history.get("log", [])),
         judged_on_part=report.examples != report.eval_examples,
         metrics={name: value for name, value in report.metrics.items() if value is not None},
-        label_names=tuple(report.labels), packages=dict(told["packages"]),
-        head=_head(told.get("head")), tokens=int(told["tokens"]) if told.get("tokens") else None,
+        label_names=tuple(report.labels), packages=environment.packages,
+        head=_head(environment.head), tokens=environment.tokens or None,
     )  # fmt: skip
 
 
-def _head(kept: dict[str, Any] | None) -> HeadRows | None:
-    if not kept:
+def _head(change: HeadChange | None) -> HeadRows | None:
+    if change is None:
         return None
-    rows = tuple(None if row is None else int(row) for row in kept["rows"])
-    return HeadRows(rows, {str(name): int(dimension) for name, dimension in kept["dimensions"].items()})
+    return HeadRows(tuple(change.rows), change.dimensions)
 
 
 def _base(name: str, local: bool) -> str:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.errors import ModelError
 from core.hub.errors import token
+from core.runs.environment import trained_data
 from core.settings import Settings
 from core.sharing import redact as private
 from core.sharing.hub import outgoing, outgoing_data
@@ -86,4 +87,4 @@ def _dataset(spec: PushSpec, folder: Path, settings: Settings, report: RunWriter
 
 
 def data_of(spec: PushSpec, settings: Settings, report: RunWriter) -> DataSpec:
-    return spec.data if spec.data is not None else results.trained_data(report.store.run(spec.run), settings)
+    return spec.data if spec.data is not None else trained_data(report.store.run(spec.run), settings)

@@ -10,11 +10,11 @@ import numpy as np
 from core.data.reading import sample
 from core.errors import DataError, HubError, PathError
 from core.evaluation.specs import Subject
+from core.runs.environment import trained_data
 from core.settings import Settings
 from core.spec import run as specs
 from core.spec.run import RunSpec
 from core.store import final_tests
-from core.store.files import trained_data
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter

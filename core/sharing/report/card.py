@@ -151,10 +151,10 @@ def _metadata(content: Content, edits: Edits) -> str:
 
 def _results(content: Content) -> Iterator[EvalResult]:
     """What the Hub shows beside the model: of each split that it was not trained on, the evaluation of the most."""
-    spec, noted = content.spec, (content.environment or {}).get("dataset", {})
+    spec, noted = content.spec, content.dataset
     if not content.evaluations and content.report is not None:
-        split = str(noted.get("eval_split") or spec.data.eval_split or "validation")
-        title = str(noted.get("title") or dataset_name(spec.data))
+        split = noted.eval_split or spec.data.eval_split or "validation"
+        title = noted.title or dataset_name(spec.data)
         yield from _result(content, content.report, title, split, own=True)
     shown = set[tuple[str, str]]()
     for one in content.evaluations:
@@ -261,14 +261,14 @@ def _hard(evaluation: Evaluation) -> Line | None:
 
 def _data(content: Content) -> Section:
     train, evaluation = telling.examples(content)
-    noted = (content.environment or {}).get("dataset", {})
+    noted = content.dataset
     said: Line = (*telling.data_words(content), ".")
     counts = []
     if train:
-        of = noted.get("train_split") or content.spec.data.train_split
+        of = noted.train_split or content.spec.data.train_split
         counts.append(f"{counted(train, 'example')} to train on" + (f" (split {of})" if of else ""))
     if evaluation:
-        of = noted.get("eval_split") or content.spec.data.eval_split
+        of = noted.eval_split or content.spec.data.eval_split
         counts.append(f"{evaluation:,} to choose the best checkpoint by" + (f" (split {of})" if of else ""))
     columns = [Name(column) for column in content.text_columns]
     if counts:

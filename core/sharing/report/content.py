@@ -17,6 +17,7 @@ from core.data.prepare import find_prepared
 from core.errors import HubError, ModelError, PathError, SpecError, TunedeckError
 from core.evaluation.results import Evaluation, Group, Report, Robustness, read_evaluation, read_report, read_robustness
 from core.models import names as models
+from core.runs.environment import Environment, TrainedDataset, read_environment
 from core.settings import Settings
 from core.sharing import redact as private
 from core.sharing.report.document import visible
@@ -25,7 +26,6 @@ from core.spec.run import RunSpec, build
 from core.spec.steps import step_words
 from core.store import files as results
 from core.store import final_tests
-from core.store.files import read_environment
 from core.store.record import Run
 from core.store.store import Store
 from core.store.watching import RunView
@@ -76,7 +76,7 @@ class Content:
     spec: RunSpec
     base_model: str
     report: Report | None
-    environment: dict[str, Any] | None
+    environment: Environment | None
     evaluations: tuple[Evaluated, ...]
     series: dict[str, pd.DataFrame]
     has_model: bool
@@ -101,14 +101,18 @@ class Content:
         return None if self.started is None or self.ended is None else self.ended - self.started
 
     @property
+    def dataset(self) -> TrainedDataset:
+        """As the worker noted it; nothing is known of the dataset of an older run."""
+        return self.environment.dataset if self.environment else TrainedDataset(title="")
+
+    @property
     def text_columns(self) -> tuple[str, ...]:
         """The columns that it read: as the worker noted them, else as the spec has them."""
-        noted = (self.environment or {}).get("dataset", {}).get("source_columns", [])
-        return tuple(map(str, noted)) or self.spec.data.text_columns
+        return self.dataset.source_columns or self.spec.data.text_columns
 
     @property
     def label_column(self) -> str:
-        return str((self.environment or {}).get("dataset", {}).get("label_column") or self.spec.data.label_column or "")
+        return self.dataset.label_column or self.spec.data.label_column or ""
 
     @property
     def preparation(self) -> tuple[str, ...]:

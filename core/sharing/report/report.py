@@ -117,10 +117,13 @@ def _judged_on(content: Content) -> str:
 
 
 def _data(content: Content) -> Section:
-    data, noted = content.spec.data, (content.environment or {}).get("dataset", {})
+    data, noted = content.spec.data, content.dataset
     train, evaluation = telling.examples(content)
     names = telling.labels(content)
-    of = {"train": noted.get("train_split") or data.train_split, "eval": noted.get("eval_split") or data.eval_split}
+    of = {
+        "train": noted.train_split or data.train_split,
+        "eval": noted.eval_split or data.eval_split,
+    }
     columns: list[str | Name] = []
     for column in content.text_columns:
         columns += [" and "] * bool(columns) + [Name(column)]
@@ -140,8 +143,8 @@ def _data(content: Content) -> Section:
         parts.append(
             ("Cut off", (f"{cut:.1%} of the training texts are longer than {content.spec.model.max_length:,} tokens",))
         )
-    if noted.get("fingerprint"):
-        parts.append(("Fingerprint", (Name(str(noted["fingerprint"])),)))
+    if noted.fingerprint:
+        parts.append(("Fingerprint", (Name(noted.fingerprint),)))
     blocks: list[Block] = [telling.facts_line(parts), *telling.preparation(content)]
     return Section("data", "What it was trained on", tuple(blocks))
 
@@ -354,7 +357,7 @@ def _again(content: Content) -> Section:
         else "With the same versions the same settings come to nearly the same figures."
     )
     where = "Point data.path to the file with the data first. " if content.spec.data.source == "file" else ""
-    noted = (content.environment or {}).get("dataset", {})
+    noted = content.dataset
     blocks: list[Block] = [
         Paragraph((f"Keep the settings at the end as spec.yaml, and run this. {where}{exact}",)),
         Code("sh", "python -m core train spec.yaml"),
@@ -362,10 +365,10 @@ def _again(content: Content) -> Section:
         Folded("The same as spec.yaml", (Code("yaml", to_yaml(content.spec)),)),
     ]  # fmt: skip
     contents = [
-        (f"{title} examples: {noted[part].get('examples', 0):,}, content ", Name(str(noted[part].get("content", ""))))
-        for part, title in (("train", "Training"), ("eval", "Evaluation"))
-        if isinstance(noted.get(part), dict)
-    ]  # fmt: skip
+        (f"{title} examples: {part.examples:,}, content ", Name(part.content))
+        for part, title in ((noted.train, "Training"), (noted.eval, "Evaluation"))
+        if part is not None
+    ]
     if contents:
         blocks.append(Bullets(tuple(contents)))
     if (table := telling.environment_table(content)) is not None:

@@ -306,17 +306,16 @@ def data_words(content: Content) -> Line:
 
 def examples(content: Content) -> tuple[int | None, int | None]:
     """How many it was trained and evaluated on."""
-    noted = (content.environment or {}).get("dataset", {})
-    report = content.report
+    noted, report = content.dataset, content.report
     counts = (report.train_examples, report.eval_examples) if report else (None, None)
-    train = noted.get("train", {}).get("examples") or counts[0]
-    return train, noted.get("eval", {}).get("examples") or counts[1]
+    train = noted.train.examples if noted.train else counts[0]
+    return train, noted.eval.examples if noted.eval else counts[1]
 
 
 def labels(content: Content) -> list[str]:
     if content.figures is not None:
         return content.figures.labels
-    return list(map(str, (content.environment or {}).get("dataset", {}).get("label_names", [])))
+    return list(content.dataset.label_names)
 
 
 def some(names: list[str], most: int = 12) -> str:
@@ -393,21 +392,18 @@ def procedure(content: Content) -> Line:
 
 
 def environment_table(content: Content) -> Table | None:
-    found = content.environment
-    if not found:
+    environment = content.environment
+    if environment is None:
         return None
-    hardware, rows = found["hardware"], []
-    rows.append(("Python", str(found.get("python", ""))))
-    rows += [(str(name), str(version)) for name, version in found["packages"].items()]
-    gpus = ", ".join(map(str, hardware.get("gpus", [])))
-    cores, memory = hardware.get("cores"), hardware.get("memory_gb")
+    hardware = environment.hardware
+    rows = [("Python", environment.python), *environment.packages.items()]
     rows += [
-        ("Computed on", ", ".join(str(hardware.get(key, "")) for key in ("device", "precision"))),
-        ("Threads", str(hardware.get("threads", ""))),
-        ("Processor", f"{hardware.get('processor', '')}, {cores} cores, {memory} GB"),
-        ("GPU", gpus or "none"),
-        ("System", f"{hardware.get('system', '')} ({hardware.get('machine', '')})"),
-    ]  # fmt: skip
+        ("Computed on", f"{hardware.device}, {hardware.precision}"),
+        ("Threads", "" if hardware.threads is None else str(hardware.threads)),
+        ("Processor", f"{hardware.processor}, {hardware.cores} cores, {hardware.memory_gb} GB"),
+        ("GPU", ", ".join(hardware.gpus) or "none"),
+        ("System", f"{hardware.system} ({hardware.machine})"),
+    ]
     return Table("Versions and hardware", ("What", "Which"), tuple(rows))
 
 
