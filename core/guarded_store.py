@@ -18,7 +18,8 @@ from core.errors import AccessDenied, RunNotFound, TunedeckError
 from core.evaluation.specs import Subject
 from core.models import names as models
 from core.person import OPERATOR, VISITOR
-from core.playground.client import Answer, Playground
+from core.playground.answers import Answer, Explanation, Neighbour
+from core.playground.client import Playground
 from core.runs import kinds
 from core.runs.kinds import Kind
 from core.settings import Settings, allowed_path
@@ -173,11 +174,11 @@ class GuardedPlayground:
         self._check(subject)
         return self._clean_errors(lambda: self._playground.predict(subject, texts))
 
-    def explain(self, subject: Subject, text: Sequence[str], method: str, target: int | None = None) -> dict[str, Any]:
+    def explain(self, subject: Subject, text: Sequence[str], method: str, target: int | None = None) -> Explanation:
         self._check(subject)
         return self._clean_errors(lambda: self._playground.explain(subject, text, method, target))
 
-    def nearest(self, subject: Subject, text: Sequence[str]) -> list[dict[str, Any]]:
+    def nearest(self, subject: Subject, text: Sequence[str]) -> list[Neighbour]:
         self._check(subject)
         return self._clean_errors(lambda: self._playground.nearest(subject, text))
 

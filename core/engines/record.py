@@ -13,6 +13,7 @@ from core.errors import DataError, ModelError
 from core.events import Reporter
 from core.files import finite, write_text
 from core.runs.checkpoints import RECORD, damaged, path_of, prune
+from core.runs.history import HISTORY, History
 from core.spec.run import RunSpec
 from core.tasks import metrics_of
 from core.wording import counted
@@ -190,11 +191,11 @@ class Record:
         elif self.stops_early and not self.timetable.ends(self.step):
             metric = self.spec.evaluation.metric_for_best_model.replace("_", " ")
             evaluations = counted(self.without_improvement, "evaluation")
-            done, total = f"{self.step:,}", f"{self.timetable.total:,}"
+            done, planned = f"{self.step:,}", f"{self.timetable.total:,}"
             self.report.message(
-                f"Ended early at step {done} of {total}: the {metric} had not risen in {evaluations}."
+                f"Ended early at step {done} of {planned}: the {metric} had not risen in {evaluations}."
                 if self.larger_is_better
-                else f"Ended early at step {done} of {total}: the {metric} had not fallen in {evaluations}.",
+                else f"Ended early at step {done} of {planned}: the {metric} had not fallen in {evaluations}.",
                 level="notice",
                 code="early-stopping",
                 step=self.step,
@@ -204,11 +205,8 @@ class Record:
             )
         best = self.best_step if self.keeps_best else None
         early = self.stops_early and self.diverged_at is None
-        history = {
-            "steps": self.step, "total_steps": self.step if early else self.timetable.total, "best_step": best,
-            "log": self.log,
-        }  # fmt: skip
-        write_text(run_dir / "history.json", json.dumps(history))
+        total = self.step if early else self.timetable.total
+        History(steps=self.step, total_steps=total, best_step=best, log=self.log).save(run_dir / HISTORY)
 
     def _explain_divergence(self) -> None:
         rate = self.spec.training.learning_rate

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from core.evaluation.results import Report
 from core.messages import Argument, Message
 from core.models import names as models
+from core.runs.history import History
 from core.spec.run import RunSpec
 from core.wording import counted
 
@@ -15,12 +15,12 @@ MOST = 4
 PERFECT = 0.99  # accuracy
 
 
-def advise(spec: RunSpec, report: Report, history: dict[str, Any], language: str = "") -> list[Message]:
+def advise(spec: RunSpec, report: Report, history: History, language: str = "") -> list[Message]:
     """At most four pieces of advice, the most useful first.
 
-    history: an engine's history.json; language: the code of the language of most training texts, empty if there is none
+    language: the code of the language of most training texts, empty if there is none
     """
-    evaluations = [entry for entry in history["log"] if "eval_loss" in entry]
+    evaluations = history.evaluations
     advice = [
         _stopped(report, history),
         _not_learned(spec, report),
@@ -37,10 +37,10 @@ def advise(spec: RunSpec, report: Report, history: dict[str, Any], language: str
     return [message for message in advice if message is not None][:MOST]
 
 
-def _stopped(report: Report, history: dict[str, Any]) -> Message | None:
-    done, total = history["steps"], history["total_steps"]
-    if done >= total:
+def _stopped(report: Report, history: History) -> Message | None:
+    if history.is_whole:
         return None
+    done, total = history.steps, history.total_steps
     text = f"Training ended after {done:,} of {counted(total, 'step')}; let it run to the end."
     if report.eval_examples is None or report.examples >= report.eval_examples:
         return Message(text, "ended-early", {"steps": done, "total_steps": total})
@@ -86,7 +86,7 @@ def _foreign(spec: RunSpec, language: str) -> Message | None:
     return Message(f"{spec.model.name} {hint}.", "foreign-language", arguments) if hint else None
 
 
-def _overfitted(spec: RunSpec, evaluations: list[dict[str, Any]]) -> Message | None:
+def _overfitted(spec: RunSpec, evaluations: list[dict[str, float]]) -> Message | None:
     losses = [entry["eval_loss"] for entry in evaluations]
     if len(losses) < 2 or losses[-1] < min(losses) * 1.1:
         return None
@@ -100,10 +100,10 @@ def _overfitted(spec: RunSpec, evaluations: list[dict[str, Any]]) -> Message | N
     )
 
 
-def _still_improving(spec: RunSpec, evaluations: list[dict[str, Any]], history: dict[str, Any]) -> Message | None:
+def _still_improving(spec: RunSpec, evaluations: list[dict[str, float]], history: History) -> Message | None:
     name = f"eval_{spec.evaluation.metric_for_best_model}"
     values = [entry.get(name, math.nan) for entry in evaluations]
-    if len(values) < 2 or history["steps"] < history["total_steps"] or not values[-1] > max(values[:-1]) + 0.005:
+    if len(values) < 2 or not history.is_whole or not values[-1] > max(values[:-1]) + 0.005:
         return None
     epochs = spec.training.num_train_epochs
     return Message(

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import time
 from pathlib import Path
@@ -18,6 +17,7 @@ from core.evaluation.advice import advise
 from core.evaluation.results import REPORT, Baseline, Report
 from core.events import Reporter
 from core.runs.device import Device, choose
+from core.runs.history import History, read_history
 from core.spec.run import RunSpec
 from core.tasks.batches import evaluation_batches
 from core.tasks.statistics import cross_entropy
@@ -58,7 +58,7 @@ def evaluate_run(
     answers = predictions.Predictions(encoded.label_names, rows, ids, labels, logits)
     predictions.write(run_dir / predictions.NAME, answers)
     summary = summarise(spec, encoded, labels, logits)
-    advice = advise(spec, summary, _history(run_dir), language)
+    advice = advise(spec, summary, read_history(run_dir) or History(), language)
     result = summary.model_copy(update={"device": device.title, "precision": device.precision, "advice": tuple(advice)})
     result.save(run_dir / REPORT, indent=1)
     logger.info("final evaluation of %d examples: %s", len(labels), result.metrics)
@@ -117,11 +117,3 @@ def summarise(spec: RunSpec, encoded: Encoded, labels: np.ndarray, logits: np.nd
         confusion=confusion_matrix(labels, predictions, labels=ids).tolist(),
         truncated=encoded.truncated,
     )
-
-
-def _history(run_dir: Path) -> dict[str, Any]:
-    try:
-        history: dict[str, Any] = json.loads((run_dir / "history.json").read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return {"steps": 0, "total_steps": 0, "best_step": None, "log": []}
-    return history

@@ -10,11 +10,11 @@ import sys
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from core.errors import ModelError, TunedeckError
 from core.evaluation.specs import Subject
+from core.playground.answers import Answer, Explanation, Neighbour, Reading
 from core.playground.server import CHARACTERS, TEXTS
 from core.runs import process
 from core.settings import PROJECT, Settings
@@ -22,22 +22,6 @@ from core.settings import PROJECT, Settings
 FIRST_S, LATER_S = 180.0, 120.0  # time limits: to load libraries and a model; to answer
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Predictions for some texts.
-
-    names: the classes; probabilities: [text][class]; total: seconds from the question to the answer
-    waking: the seconds of it that loading the model took; reads: one entry per text, see `Classifier.reads`
-    """
-
-    names: tuple[str, ...]
-    probabilities: list[list[float]]
-    temperature: float
-    total: float
-    waking: float
-    reads: list[dict[str, int]]
 
 
 class Playground:
@@ -66,19 +50,20 @@ class Playground:
             answer["temperature"],
             time.perf_counter() - started,
             answer["loaded_in"],
-            answer["reads"],
+            [Reading.model_validate(reading) for reading in answer["reads"]],
         )
 
-    def explain(self, subject: Subject, text: Sequence[str], method: str, target: int | None = None) -> dict[str, Any]:
+    def explain(self, subject: Subject, text: Sequence[str], method: str, target: int | None = None) -> Explanation:
         """The words of one text or pair with their scores (see `core.evaluation.explain`). Raises ModelError."""
-        return self._ask(
+        explanation = self._ask(
             {"do": "explain", "model": subject.model_dump(), "text": list(text), "method": method, "target": target}
         )
+        return Explanation.model_validate(explanation)
 
-    def nearest(self, subject: Subject, text: Sequence[str]) -> list[dict[str, Any]]:
+    def nearest(self, subject: Subject, text: Sequence[str]) -> list[Neighbour]:
         """The training examples most similar to a text; empty before a run of kind neighbours. Raises ModelError."""
         answer = self._ask({"do": "nearest", "model": subject.model_dump(), "text": list(text)})
-        return list(answer["nearest"])
+        return [Neighbour.model_validate(example) for example in answer["nearest"]]
 
     def warm(self) -> None:
         """Start the process ahead of the first question. Returns at once."""

@@ -11,6 +11,7 @@ import pytest
 from core.errors import ModelError, TunedeckError
 from core.evaluation.classifier import Classifier
 from core.evaluation.specs import Subject
+from core.playground.answers import Reading
 from core.playground.client import Playground
 from core.settings import Settings
 from core.store.files import save_temperature
@@ -31,15 +32,15 @@ def test_questions_and_answers(playground: Playground, classifier: Path, tmp_pat
     texts = [["word1 good"], ["BAD 日本\nword2"]]
     answer = playground.predict(subject, texts)
     assert answer.names == LABELS and [max(range(3), key=p.__getitem__) for p in answer.probabilities] == [2, 0]
-    assert answer.reads == [{"tokens": 2, "unknown": 0, "read": 2}, {"tokens": 4, "unknown": 2, "read": 4}]
-    assert playground.predict(subject, [["good " * 60]]).reads == [{"tokens": 60, "unknown": 0, "read": 46}]
-    assert playground.predict(subject, [["good " * 30, "bad " * 30]]).reads[0]["read"] == 45
+    assert answer.reads == [Reading(tokens=2, unknown=0, read=2), Reading(tokens=4, unknown=2, read=4)]
+    assert playground.predict(subject, [["good " * 60]]).reads == [Reading(tokens=60, unknown=0, read=46)]
+    assert playground.predict(subject, [["good " * 30, "bad " * 30]]).reads[0].read == 45
     model = Classifier(classifier, 48, device="cpu")
     from core.tasks.text_classification.predictions import softmax
 
     assert answer.probabilities[0] == pytest.approx(softmax(model.logits(texts))[0].tolist(), abs=1e-5)
-    found = playground.explain(subject, ["word1 good"], "occlusion")
-    assert max(found["words"], key=lambda word: word["score"])["start"] == 6
+    explanation = playground.explain(subject, ["word1 good"], "occlusion")
+    assert max(explanation.words, key=lambda word: word.score).start == 6
 
     save_temperature(folder, 5.0)
     softer = playground.predict(subject, texts)

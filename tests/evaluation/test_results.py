@@ -20,6 +20,7 @@ from core.evaluation.results import (
     read_report,
 )
 from core.messages import Message
+from core.runs.history import HISTORY, History, read_history
 from core.tasks.text_classification.results import PerClass
 from tests.evaluation.conftest import an_evaluation
 from tests.synthetic import a_report
@@ -103,3 +104,14 @@ def test_a_result_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         an_evaluation().title = "another"
     assert isinstance(an_evaluation().per_class[0], PerClass) and isinstance(an_evaluation(), Evaluation)
+
+
+def test_a_history_keeps_points_that_are_no_numbers(tmp_path: Path) -> None:
+    log = [{"step": 5.0, "loss": 1.5}, {"step": 10.0, "eval_loss": math.nan, "eval_accuracy": 0.5}]
+    History(steps=10, total_steps=30, best_step=None, log=log).save(tmp_path / HISTORY)
+    history = read_history(tmp_path)
+    assert history is not None and not history.is_whole and history.log[0] == log[0]
+    (evaluation,) = history.evaluations
+    assert math.isnan(evaluation["eval_loss"]) and evaluation["eval_accuracy"] == 0.5
+    (tmp_path / HISTORY).write_text("[]")
+    assert read_history(tmp_path) is None

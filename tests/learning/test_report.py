@@ -13,6 +13,7 @@ from sklearn import metrics as sk
 from core.evaluation.advice import advise
 from core.evaluation.after_training import evaluate_run, summarise
 from core.evaluation.results import Report
+from core.runs.history import History
 from core.spec.run import RunSpec
 
 NAMES = ("bad", "middling", "good")
@@ -53,13 +54,13 @@ def test_a_class_without_examples_is_in_every_table() -> None:
     assert len(report.confusion) == len(report.confusion[0]) == 3
 
 
-def history(*accuracies: float, losses: tuple[float, ...] = (), steps: int = 30, total: int = 30) -> dict[str, Any]:
+def history(*accuracies: float, losses: tuple[float, ...] = (), steps: int = 30, total: int = 30) -> History:
     losses = losses or tuple(1.0 - 0.1 * i for i in range(len(accuracies)))
     log = [
         {"step": 10.0 * (i + 1), "epoch": i + 1.0, "eval_accuracy": a, "eval_loss": loss}
         for i, (a, loss) in enumerate(zip(accuracies, losses, strict=True))
     ]
-    return {"steps": steps, "total_steps": total, "best_step": None, "log": log}
+    return History(steps=steps, total_steps=total, log=log)
 
 
 def per_class(recalls: dict[str, float]) -> dict[str, Any]:
@@ -99,7 +100,7 @@ def test_nothing_to_say_of_a_good_run() -> None:
         ({"metrics": {"accuracy": 0.999}}, history(0.999), "Check that no text of the evaluation is also in training"),
     ],
 )
-def test_advice_fits_what_was_seen(changes: dict[str, Any], seen: dict[str, Any], words: str) -> None:
+def test_advice_fits_what_was_seen(changes: dict[str, Any], seen: History, words: str) -> None:
     advice = advise(PRETRAINED, good_report(**changes), seen)
     assert words in " ".join(tip.text for tip in advice)
     assert len({tip.id for tip in advice}) == len(advice) and all(tip.id for tip in advice)

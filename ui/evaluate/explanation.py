@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -13,6 +12,7 @@ from core.data.dataset import Prepared
 from core.data.prepare import find_prepared
 from core.errors import SpecError, TunedeckError
 from core.evaluation.specs import NeighboursSpec, Subject
+from core.playground.answers import Explanation, Neighbour, Word
 from core.spec.run import RunSpec, build
 from core.store.files import vectors_of
 from core.store.record import Run
@@ -43,15 +43,15 @@ def highlights(subject: Subject, texts: Sequence[str], labels: Sequence[str], ke
     target = None if chosen == "The predicted class" else list(labels).index(chosen)
     try:
         with st.spinner("Asking the model"):
-            found = _explained(subject.model_dump_json(), tuple(texts), str(method), target)
+            explanation = _explained(subject.model_dump_json(), tuple(texts), str(method), target)
     except TunedeckError as error:
         show_error(error)
         return
-    most = max((abs(word["score"]) for word in found["words"]), default=0.0)
+    most = max((abs(word.score) for word in explanation.words), default=0.0)
     for part, text in enumerate(texts):
-        words = [word for word in found["words"] if word["part"] == part]
+        words = [word for word in explanation.words if word.part == part]
         st.markdown(_marked(text[:TEXT_CHARACTERS], words, most))
-    st.caption(_said(found, labels))
+    st.caption(_meaning(explanation, labels))
 
 
 def forget() -> None:
@@ -60,21 +60,21 @@ def forget() -> None:
 
 
 @st.cache_data(max_entries=64, show_spinner=False, ttl=3600)
-def _explained(subject: str, texts: tuple[str, ...], method: str, target: int | None) -> dict[str, Any]:
+def _explained(subject: str, texts: tuple[str, ...], method: str, target: int | None) -> Explanation:
     return resources.playground().explain(Subject.model_validate_json(subject), texts, method, target)
 
 
-def _marked(text: str, words: Sequence[dict[str, Any]], most: float) -> str:
+def _marked(text: str, words: Sequence[Word], most: float) -> str:
     """The text as Markdown, on blue what speaks for the class and on orange what speaks against it."""
     parts, at = [], 0
     for word in words:
-        start, end = max(at, word["start"]), word["end"]
+        start, end = max(at, word.start), word.end
         if start >= len(text) or end <= start:
             continue
-        share = abs(word["score"]) / most if most else 0.0
+        share = abs(word.score) / most if most else 0.0
         parts.append(_gap(text[at:start]))
         shown = plain(text[start:end])
-        color = "blue" if word["score"] > 0 else "orange"
+        color = "blue" if word.score > 0 else "orange"
         if share >= STRONG and shown:
             parts.append(f":{color}-background[**{shown}**]")
         elif share >= FAINT and shown:
@@ -92,19 +92,22 @@ def _gap(text: str) -> str:
     return " " * text[:1].isspace() + plain(text) + " " * text[-1:].isspace()
 
 
-def _said(found: dict[str, Any], labels: Sequence[str]) -> str:
-    name = plain(shortened(labels[found["target"]], 60))
-    said = f":blue-background[Blue] speaks for “{name}” ({found['probability']:.1%}), "
-    said += ":orange-background[orange] against it; bold are the strongest words."
-    if found["method"] == "integrated_gradients":
-        gained = found["probability"] - found["baseline"]
-        said += (
-            f" The words add up to {gained:+.3f}, from {found['baseline']:.1%} of an empty text; "
-            f"{found['error']:.4f} of it is left unexplained (convergence error)."
-        )
-        if found["error"] > 0.05:
-            said += " **That is much: trust occlusion more here.**"
-    return said
+def _meaning(explanation: Explanation, labels: Sequence[str]) -> str:
+    """What the colours mean, and how far the scores can be trusted."""
+    name = plain(shortened(labels[explanation.target], 60))
+    meaning = (
+        f":blue-background[Blue] speaks for “{name}” ({explanation.probability:.1%}), "
+        ":orange-background[orange] against it; bold are the strongest words."
+    )
+    if explanation.baseline is None or explanation.error is None:
+        return meaning
+    gained = explanation.probability - explanation.baseline
+    sums = (
+        f"The words add up to {gained:+.3f}, from {explanation.baseline:.1%} of an empty text; {explanation.error:.4f} "
+        "of it is left unexplained (convergence error)."
+    )
+    rough = " **That is much: trust occlusion more here.**" if explanation.is_rough else ""
+    return f"{meaning} {sums}{rough}"
 
 
 def nearest(trained: Run, texts: Sequence[str], key: str) -> None:
@@ -119,22 +122,22 @@ def nearest(trained: Run, texts: Sequence[str], key: str) -> None:
         )  # fmt: skip
         return
     try:
-        found = resources.playground().nearest(judged.subject_of(trained), texts)
+        neighbours = resources.playground().nearest(judged.subject_of(trained), texts)
         data = build(trained.spec, RunSpec).data
     except (TunedeckError, SpecError) as error:
         show_error(error)
         return
     st.markdown("**Nearest training examples**, by the model's own last layer")
-    _table(found, find_prepared(data, resources.settings()), trained, key)
+    _table(neighbours, find_prepared(data, resources.settings()), trained, key)
 
 
-def _table(found: Sequence[dict[str, Any]], prepared: Prepared | None, trained: Run, key: str) -> None:
+def _table(neighbours: Sequence[Neighbour], prepared: Prepared | None, trained: Run, key: str) -> None:
     split = _train_split(prepared, trained)
     if prepared is None or split is None:
         st.caption("The training dataset is not here any more, or has changed.")
         return
-    frame = browse.rows(prepared, split, [entry["row"] for entry in found])
-    frame.insert(0, "Similarity", [entry["similarity"] for entry in found])
+    frame = browse.rows(prepared, split, [example.row for example in neighbours])
+    frame.insert(0, "Similarity", [example.similarity for example in neighbours])
     st.dataframe(
         frame, key=f"{key}_nearest", alt="The nearest training examples",
         column_config={"Similarity": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f")},

@@ -12,7 +12,7 @@ import streamlit as st
 from core.errors import AccessDenied, TunedeckError
 from core.evaluation.specs import Subject
 from core.playground import corrections
-from core.playground.client import Answer
+from core.playground.answers import Answer, Reading
 from core.playground.server import TEXTS
 from core.store.record import Run
 from core.wording import counted, shortened
@@ -121,15 +121,15 @@ def _answer(asked: Asked, texts: Sequence[tuple[str, ...]], place: int) -> None:
     else:
         _many(texts, answer, place)
     facts = f"{answer.total * 1000:,.0f} ms" + (" including loading the model" if answer.waking > WAKING_S else "")
-    facts += f" · {counted(sum(read['tokens'] for read in answer.reads), 'token')}"
+    facts += f" · {counted(sum(reading.tokens for reading in answer.reads), 'token')}"
     st.caption(facts + (f" · temperature {answer.temperature:.2f}" if answer.temperature != 1 else ""))
 
 
-def _doubts(read: dict[str, int]) -> Iterator[str]:
+def _doubts(reading: Reading) -> Iterator[str]:
     """Sentences on parts of a text that the model does not read or know."""
-    tokens, unknown = read["tokens"], read["unknown"]
-    if read["read"] < tokens:
-        yield f"The model reads the first {read['read']:,} of {tokens:,} tokens; the rest made no difference."
+    tokens, unknown = reading.tokens, reading.unknown
+    if reading.read < tokens:
+        yield f"The model reads the first {reading.read:,} of {tokens:,} tokens; the rest made no difference."
     if unknown >= MUCH_UNKNOWN * tokens and unknown:
         unknown_tokens = counted(unknown, "token is", "tokens are")
         yield f"{unknown_tokens} not in its vocabulary (of {tokens:,}), so the answer is less reliable."

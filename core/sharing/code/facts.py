@@ -13,6 +13,7 @@ from core.evaluation.results import Report, read_report
 from core.hub import download as hub
 from core.models.names import HUB_NAME
 from core.runs.environment import Environment, HeadChange, read_environment
+from core.runs.history import History, read_history
 from core.settings import Settings
 from core.sharing import redact as private
 from core.spec import run as spec
@@ -94,7 +95,7 @@ def facts_of(run: Run, settings: Settings) -> Facts:
     assert noted.train is not None and machine.threads is not None, "known"
     public = private.public_spec(plan, settings)
     config = _json(folder / "model" / "config.json")
-    history = _json(folder / "history.json")
+    history = read_history(folder) or History()
     stopped, evaluated = _ending(history)
     local = private.is_folder(plan.model.name)
     return Facts(
@@ -106,7 +107,7 @@ def facts_of(run: Run, settings: Settings) -> Facts:
         model_revision=_commit("model", plan.model.name, plan.model.revision) if not local else None,
         data_revision=_commit("dataset", plan.data.path, plan.data.revision) if plan.data.source == "hub" else None,
         pads_with_end=_pads_with_end(folder / "model"), stopped=stopped, evaluated=evaluated,
-        never_evaluated=not any("eval_loss" in point for point in history.get("log", [])),
+        never_evaluated=not history.evaluations,
         judged_on_part=report.examples != report.eval_examples,
         metrics={name: value for name, value in report.metrics.items() if value is not None},
         label_names=tuple(report.labels), packages=environment.packages,
@@ -148,12 +149,12 @@ def _pads_with_end(model: Path) -> bool:
     return told.get("pad_token") is not None and told.get("pad_token") == told.get("eos_token")
 
 
-def _ending(history: dict[str, Any]) -> tuple[int | None, bool]:
+def _ending(history: History) -> tuple[int | None, bool]:
     """Where a run that was stopped, or whose training diverged, ended, and whether it evaluated there."""
-    steps, log = history.get("steps", 0), history.get("log", [])
-    if not steps or steps >= history.get("total_steps", 0):
+    steps = history.steps
+    if not steps or history.is_whole:
         return None, True
-    return steps, any(point.get("step") == steps and "eval_loss" in point for point in log)
+    return steps, any(point.get("step") == steps for point in history.evaluations)
 
 
 def _json(path: Path) -> dict[str, Any]:
