@@ -41,12 +41,13 @@ def _stopped(report: Report, history: History) -> Message | None:
     if history.is_whole:
         return None
     done, total = history.steps, history.total_steps
+    counts: dict[str, Argument] = {"steps": done, "total_steps": total}
     text = f"Training ended after {done:,} of {counted(total, 'step')}; let it run to the end."
     if report.eval_examples is None or report.examples >= report.eval_examples:
-        return Message(text, "ended-early", {"steps": done, "total_steps": total})
+        return Message(text, "ended-early", counts)
     evaluated = f"It was evaluated on {report.examples:,} of {counted(report.eval_examples, 'example')}."
-    arguments = {"steps": done, "total_steps": total, "examples": report.examples, "of": report.eval_examples}
-    return Message(f"{text} {evaluated}", "ended-early-evaluated-in-part", arguments)
+    counts |= {"examples": report.examples, "of": report.eval_examples}
+    return Message(f"{text} {evaluated}", "ended-early-evaluated-in-part", counts)
 
 
 def _not_learned(spec: RunSpec, report: Report) -> Message | None:

@@ -60,24 +60,24 @@ def verdict(content: Content) -> Block:
     figures = content.figures
     if figures is None:
         return Note(_without_figures(content), "bad")
-    verdict = core_verdict.verdict(figures)
-    title = metric_title(verdict.metric)
-    if verdict.outcome == "not a number":
+    result = core_verdict.verdict(figures)
+    title = metric_title(result.metric)
+    if result.outcome == "not a number":
         line: Line = (
             Strong(f"The {title} is not a number"),
             ": the model's answers were none, so it has learned nothing.",
         )
         return Note(line, "bad")
-    start = _figure_words(content, figures, verdict)
-    gap, bag = verdict.gap, verdict.bag_of_words
+    start = _figure_words(content, figures, result)
+    gap, bag = result.gap, result.bag_of_words
     if gap is None or bag is None:
         if content.best is None:
             start += ("How sure that figure is, and what a bag of words would reach, an evaluation would tell.",)
-        return Note(start, "good" if verdict.outcome == "above baseline" else "care")
+        return Note(start, "good" if result.outcome == "above baseline" else "care")
     apart = f"{abs(gap.value):.3f} (the difference lies between {score(gap.low, True)} and {score(gap.high, True)})"
-    reached = score(bag.metrics[verdict.metric])
+    reached = score(bag.metrics[result.metric])
     start += (f"A bag of words, trained on the same examples in seconds, reaches {reached}. ",)
-    match verdict.outcome:
+    match result.outcome:
         case "better":
             return Note((*start, Strong(f"The model is better by {apart}: it earns its cost.")), "good")
         case "worse":
@@ -130,11 +130,11 @@ def honesty(content: Content) -> Block | None:
                 "good. An evaluation on a test split, which nothing has seen, says the truth.",
             )
         )
-    honesty = core_verdict.honesty(content.best.evaluation, content.best.looks)
-    if honesty.looks is None:
-        return Note((HONESTY[honesty.use],), "bad" if honesty.use == "training" else "care")
-    often = f"It has been looked at {counted(honesty.looks, 'time')}"
-    overused = honesty.use == "overused final test"
+    result = core_verdict.honesty(content.best.evaluation, content.best.looks)
+    if result.looks is None:
+        return Note((HONESTY[result.use],), "bad" if result.use == "training" else "care")
+    often = f"It has been looked at {counted(result.looks, 'time')}"
+    overused = result.use == "overused final test"
     return Note(
         (
             Strong("Final test. "),
