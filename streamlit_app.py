@@ -1,7 +1,7 @@
 """Tunedeck's dashboard, for `streamlit run streamlit_app.py`. The script that it runs is ui/app.py.
 
-With a folder `pages/` beside the script, Streamlit takes the first visitor of a fresh server for one of its old kind of
-multipage app, and answers a link to any page but the first with "Page not found".
+A script with a folder `pages/` beside it is an old multipage app to Streamlit: on a fresh server it answers the first
+link to any page except the first with "Page not found".
 """
 
 from collections.abc import AsyncIterator
@@ -33,7 +33,7 @@ if SETTINGS is not None:
 
 @asynccontextmanager
 async def lifespan(_: st.App) -> AsyncIterator[None]:
-    """Runs go on when the server is up, whether or not anybody looks; its lease is given back when it ends."""
+    """Start the scheduler with the server, without waiting for a visitor, and release its lease at the end."""
     with suppress(TunedeckError):
         resources.scheduler()
     yield

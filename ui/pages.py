@@ -29,7 +29,7 @@ NEEDS: tuple[tuple[StreamlitPage, Action], ...] = (
     (PLAYGROUND, "ask"),
     (AUDIT, "audit"),
 )
-"""What a person must be allowed to do to be offered a page; the others are for everybody."""
+"""The action that a person must be allowed to do to see a page; the other pages are for everybody."""
 
 OF_RESULTS: dict[str, StreamlitPage] = {
     "datasets": DATASETS,

@@ -1,4 +1,4 @@
-"""Who did what: sign-ins, starts, stops, deletions, publications. For admins of a team."""
+"""The audit: sign-ins, starts, stops, deletions and publications. For admins of a team."""
 
 import pandas as pd
 import streamlit as st

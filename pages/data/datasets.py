@@ -1,4 +1,4 @@
-"""Choose a dataset and look at it: rows, labels, lengths, columns, and how it was read."""
+"""Choose a dataset and explore it: rows, labels, lengths, columns, and how it was read."""
 
 import streamlit as st
 

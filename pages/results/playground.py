@@ -1,4 +1,4 @@
-"""Ask a model: type a text and see what it says and why, or give it a whole file."""
+"""Ask a model: type a text and see its prediction and the reasons, or predict a whole file."""
 
 import streamlit as st
 

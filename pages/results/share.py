@@ -1,6 +1,6 @@
-"""What others get of a run: read it, load it, run it again, check it.
+"""Share a run: others can read, load, repeat and check it.
 
-`?run=ID` says which; `&view=report` opens a tab.
+`?run=ID` chooses the run; `&view=report` opens a tab.
 """
 
 import streamlit as st

@@ -1,4 +1,4 @@
-"""The first page: what Tunedeck does, the one thing to do first, and what was done last."""
+"""The first page: what Tunedeck does, ways to begin, and the latest runs."""
 
 import streamlit as st
 
@@ -53,7 +53,7 @@ with (
     ),
 ):
     if not files:
-        st.caption("On a Tunedeck of your own, not in this demo.")
+        st.caption("Not in this demo; install Tunedeck on your own machine.")
     elif st.button("Open a dataset", icon=":material/folder_open:", key="open_dataset"):
         state.set_source("file")
         st.switch_page(pages.DATASETS)
@@ -67,7 +67,7 @@ with (
     ),
 ):
     if not files:
-        st.caption("On a Tunedeck of your own, not in this demo.")
+        st.caption("Not in this demo; install Tunedeck on your own machine.")
     elif st.button("Fill in the form", icon=":material/edit_note:", key="use_tutorial"):
         state.set_draft(PRESETS["yelp-trainer"].spec, "yelp-trainer")
         st.switch_page(pages.NEW_RUN)

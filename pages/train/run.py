@@ -1,4 +1,4 @@
-"""One run: live while it works, and what came of it afterwards. `?run=ID` says which."""
+"""One run: live while it works, and its results afterwards. `?run=ID` chooses the run."""
 
 import streamlit as st
 
@@ -27,7 +27,7 @@ EVERY_S = 1.0
 
 
 def body(view: RunView, live: bool) -> None:
-    """All that changes while a run works; a tick fetches only what is new."""
+    """Everything that changes while a run works; a tick fetches only what is new."""
     try:
         run = view.update(resources.store(), resources.settings())
     except RunNotFound:

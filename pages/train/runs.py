@@ -37,7 +37,7 @@ def body(was_busy: bool) -> None:
     matching = run_table.matching(runs, words or "", group)
     toolbar = st.container()
     if not matching:
-        st.caption(f"None of {counted(len(runs), 'run')} is like this.")
+        st.caption(f"None of {counted(len(runs), 'run')} matches.")
         state.set_selected_runs(set())
         return
     selected = run_table.table(matching)

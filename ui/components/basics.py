@@ -39,12 +39,12 @@ _SHORTCODES = re.compile(r"(?<=:)(?=[\w+\-/]+:)|(?<=:)(?=//)|(?<=www)(?=\.)|(?<=
 
 
 def plain(text: str) -> str:
-    """`text` so that Markdown shows it as it is: nothing bold, no link, formula, icon, emoji, HTML or second line."""
+    """`text` escaped for Markdown, on one line: no bold, link, formula, icon, emoji or HTML."""
     return _MARKS.sub(r"\\\1", _SHORTCODES.sub("\u2060", _one_line(text)))
 
 
 def code(text: str) -> str:
-    """`text` as code in Markdown, on one line; a backtick in it, which would end the code, becomes a quote."""
+    """`text` as inline code in Markdown; a backtick, which would end the code, becomes a quote."""
     return "`" + (_one_line(text).replace("`", "'") or "?") + "`"
 
 
@@ -53,15 +53,15 @@ def _one_line(text: str) -> str:
 
 
 def for_display(text: str) -> str:
-    """What outsiders may read of a sentence or log: in every mode but local without paths and secrets of the server."""
+    """A sentence or log for a page: in every mode except local without paths and secrets of the server."""
     try:
         return str(private.for_display(text, resources.installation()))
-    except TunedeckError:  # the settings themselves are wrong, and that is what is to be said
+    except TunedeckError:  # the settings are invalid, and this text is about them
         return text
 
 
 def show_error(error: TunedeckError, title: str | None = None) -> None:
-    """The one place that turns an error of ours into words on a page."""
+    """Show an error; the only place where pages do so."""
     if isinstance(error, SpecError) and len(error.problems) > 1:
         lines = ((f"- {code(p.field)}: " if p.field else "- ") + plain(for_display(p.message)) for p in error.problems)
         st.error("\n".join(lines), title=title or "Some settings need a look", icon=":material/error:")
@@ -70,7 +70,7 @@ def show_error(error: TunedeckError, title: str | None = None) -> None:
 
 
 def allowed(action: Action, place: DeltaGenerator | None = None) -> bool:
-    """Whether the person may do this; if not, the page (at `place`) says why."""
+    """Whether the person may do this; if not, the page says why. place: where, else in the current container"""
     why = resources.why_not(action)
     if why is not None:
         (place or st).info(plain(sentence(why)), icon=":material/lock:")
@@ -86,7 +86,7 @@ def empty_state(
     label: str = "",
     query_params: Mapping[str, str] | None = None,
 ) -> None:
-    """What a page shows when there is nothing yet: what this place is for, and the one thing to do."""
+    """What a page without content shows: its purpose, and a button to the next step."""
     with st.container(border=True, horizontal_alignment="center", gap="small", key="empty_state"):
         st.space("small")
         st.markdown(f"### {icon} {title}", text_alignment="center")
@@ -110,12 +110,12 @@ def local_timezone() -> tzinfo:
 
 
 def local_time(seconds: float) -> datetime:
-    """Seconds since 1970 as a moment in the browser's time zone."""
+    """Seconds since 1970 as a time in the browser's time zone."""
     return datetime.fromtimestamp(seconds, local_timezone())
 
 
 def clock(seconds: float) -> str:
-    """A moment as a person says it: "14:02" today, "12 March, 14:02" this year, else with the year."""
+    """A time in words: "14:02" today, "12 March, 14:02" this year, "12 March 2025" before."""
     moment, now = local_time(seconds), datetime.now(local_timezone())
     if moment.date() == now.date():
         return f"{moment:%H:%M}"

@@ -1,4 +1,4 @@
-"""Light work in the background, watched where it was asked for: opening a dataset, looking for problems."""
+"""Background work that a page starts and watches, such as opening a dataset or searching for problems."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RUNS_LOOKED_AT = 500
 
 @st.fragment(run_every=WATCH_EVERY_S)
 def watch(run_id: str, title: str) -> None:
-    """What a run is doing, with a way to cancel it; the whole page runs again when it has ended."""
+    """The progress of a run, with a cancel button; the whole page runs again when the run has ended."""
     try:
         run = resources.store().run(run_id)
     except RunNotFound:  # deleted in another tab
@@ -29,7 +29,7 @@ def watch(run_id: str, title: str) -> None:
         st.markdown(f"**{plain(title)}**")
         phase = "Waiting for its turn" if run.status == "queued" else run.phase or "Starting"
         st.progress(_share(phase), text=plain(phase))
-        st.caption("You can leave this page; it goes on by itself.")
+        st.caption("You can leave this page; the work continues.")
         stopping = run.status == "stopping"
         if resources.may("stop", run) and st.button(
             "Cancel", icon=":material/close:", key=f"cancel_{run.kind}_{run_id}", disabled=stopping
@@ -43,18 +43,18 @@ def watch(run_id: str, title: str) -> None:
 
 
 def show_failure(run: Run, title: str) -> None:
-    """Why a run did not come to its end."""
+    """Show why a run did not finish."""
     if run.status == "stopped":
         st.info(f"{plain(title)} was cancelled.", icon=":material/block:")
         return
-    show_error(TunedeckError(run.error or "it ended without a word"), title=f"{plain(title)} did not work")
+    show_error(TunedeckError(run.error or "it ended without an error message"), title=f"{plain(title)} did not work")
     if run.detail:
         with st.expander("Details"):
             st.code(run.detail, language=None)
 
 
 def _share(phase: str) -> float:
-    """How far a phase such as "Downloading (45%)" says it is."""
+    """The share done in a phase such as "Downloading (45%)"; 0 if there is none."""
     head, _, tail = phase.rpartition("(")
     digits = tail.removesuffix("%)")
     return min(1.0, int(digits) / 100) if head and digits.isdigit() else 0.0
@@ -76,9 +76,9 @@ def work_on(
     button: str,
     key: str = "",
 ) -> None:
-    """What there is to see while a result is not there: the run that makes it, why it failed, or the way to start it.
+    """What a page shows while a result is missing: the run that computes it, why it failed, or a start button.
 
-    at_once: start it without being asked; offer: a sentence on what it takes
+    at_once: start without a click; offer: a sentence on what the work does and takes
     """
     run = latest(kind, spec)
     refused = resources.why_not("work")
@@ -92,7 +92,7 @@ def work_on(
     if run is not None and not run.is_final:
         watch(run.id, title)
         return
-    if run is not None and run.status != "finished":  # finished: its result is not kept any more
+    if run is not None and run.status != "finished":  # finished: its result has been deleted
         show_failure(run, title)
     if refused is not None:
         st.info(plain(sentence(f"there is no result yet; {refused}")), icon=":material/lock:")
@@ -109,7 +109,7 @@ def work_on(
 
 
 def start(kind: str, title: str, spec: dict[str, Any]) -> None:
-    """For callbacks; why it is refused is said by the page that runs next."""
+    """Start the work from a callback; if it is refused, the page that runs next shows why."""
     try:
         _submit(kind, title, spec)
     except TunedeckError as error:

@@ -1,4 +1,4 @@
-"""Tabs of which a link can open one: `?view=NAME`, which follows as others are opened."""
+"""Tabs that a link can open: `?view=NAME`. The address follows the open tab."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import streamlit as st
 from ui.session import address, state
 
 View = tuple[str, Callable[..., None]]
-"""A tab, and what draws it."""
+"""A tab's title, and the function that draws it."""
 
 Views = Mapping[str, View]
-"""By their names in a link."""
+"""The tabs by their names in a link."""
 
 
 def show(views: Views, key: str, *about: object) -> None:
-    """Draw the open tab's view, which is given `about`. Only that one is drawn."""
+    """Draw the tabs; only the open one calls its function, with the arguments `about`."""
     linked, followed = st.query_params.get("view", ""), f"{key}_linked"
     if linked in views and state.widget(followed) != linked:
         state.remember(key, views[linked][0])

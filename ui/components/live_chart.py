@@ -1,9 +1,8 @@
 """A Plotly chart that changes in place.
 
-`st.plotly_chart` (1.67) makes its identity from the figure: whenever a point arrives, the browser builds the chart
-anew, and zoom, hidden traces and a drag in progress are gone. This component hands the figure to `Plotly.react`, which
-keeps them (`layout.uirevision`), and costs the browser a fraction. Plotly's own package brings the library along; the
-browser loads it once.
+`st.plotly_chart` (1.67) derives its identity from the figure: with every new point the browser rebuilds the chart and
+loses zoom, hidden traces and a drag in progress. This component passes the figure to `Plotly.react`, which keeps them
+(`layout.uirevision`) and is much cheaper. The library comes with Plotly's Python package; the browser loads it once.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from streamlit.components.v1 import declare_component
 
 from ui.session import state
 
-# Only for its address: it lets the browser fetch a file of an installed package.
+# Declared only for its address, from which the browser can fetch a file of an installed package.
 _LIBRARY = declare_component("plotly", path=Path(plotly.__file__).parent / "package_data")
 
 _JS = """
@@ -100,22 +99,23 @@ CONFIG = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["
 
 @dataclass(frozen=True)
 class Drawing:
-    """A figure ready to be sent. height: in pixels"""
+    """A figure as JSON. height: in pixels"""
 
     figure: str
     height: int
 
 
 def drawing(figure: go.Figure) -> Drawing:
-    """A figure with a fixed `layout.height`, made ready once for any number of ticks."""
+    """A figure with a fixed `layout.height`, serialised once for any number of ticks."""
     height, figure.layout.template = figure.layout.height, None  # Streamlit's, which only its own element can read
     return Drawing(figure.to_json(), height)
 
 
 def live_chart(drawn: Drawing, *, key: str, alt: str, on_click: Callable[[], None] | None = None) -> None:
-    """Show a drawing; another one with the same key changes the chart in place. alt: what it shows, in words.
+    """Show a drawing; another drawing with the same key updates the chart in place.
 
-    on_click: called after a click on a point, before the page runs; `clicked(key)` says on which
+    alt: what the chart shows, in words
+    on_click: called after a click on a point, before the page runs; `clicked(key)` returns the point
     """
     data = {
         "figure": drawn.figure,
@@ -132,7 +132,7 @@ def live_chart(drawn: Drawing, *, key: str, alt: str, on_click: Callable[[], Non
 
 
 def clicked(key: str) -> dict[str, Any] | None:
-    """The point that was just clicked in a chart: x, y, curve and point, its numbers. For its `on_click`."""
+    """The point that was just clicked: x, y, and the numbers of its curve and point. For use in `on_click`."""
     value = state.widget(key)
     point = value.get("clicked") if value is not None else None
     return dict(point) if point else None

@@ -1,4 +1,4 @@
-"""Which columns of a dataset a trained model reads: those of its training, or others that a person chooses."""
+"""The columns of a dataset that a trained model reads: those of its training, or others that a person chooses."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ui.session import resources
 
 
 def training(subject: Subject, title: str, trained: Run | None) -> Training:
-    """What a model was trained on, as far as it can be told in a moment and without the network."""
+    """What a model was trained on, as far as it is known without the network and without waiting."""
     settings = resources.settings()
     try:
         if trained is not None:
@@ -28,7 +28,7 @@ def training(subject: Subject, title: str, trained: Run | None) -> Training:
 
 
 def choose(data: DataSpec, prepared: Prepared, training: Training, key: str, *, labelled: bool) -> Fit | None:
-    """The columns, as the model was trained unless a person chooses others; None while they do not suit it."""
+    """Widgets for the columns, initially those of the training. Returns None while the columns do not fit the model."""
     known = {"text_columns": ()} if training.texts else {}
     data = data.model_copy(update=known | ({"label_column": None} if training.label or not labelled else {}))
     suited = problem = None
@@ -44,7 +44,7 @@ def choose(data: DataSpec, prepared: Prepared, training: Training, key: str, *, 
         list(suited.texts) if suited else None,
         max_selections=2,
         key=f"{key}_text",
-        help="Those that the model was trained on, as far as that is known. One, or two for pairs of texts.",
+        help="Initially the columns of the training, if they are known. One column, or two for pairs of texts.",
     )
     label = None
     if labelled:

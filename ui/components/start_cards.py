@@ -1,4 +1,4 @@
-"""What the first page is made of: cards with ways to begin, a line per run, and how things go."""
+"""The parts of the first page: cards with ways to begin, the latest runs, and an introduction."""
 
 from __future__ import annotations
 
@@ -22,13 +22,17 @@ WATCH_EVERY_S = 2.0
 STEPS = (
     (":material/table_view:", "Look at the data", "Rows, labels and text lengths, before any time goes into training."),
     (":material/monitoring:", "Watch it learn", "Loss and accuracy grow live. Close the browser: the run goes on."),
-    (":material/verified:", "Judge the model", "Against always guessing the commonest class, class by class."),
+    (
+        ":material/verified:",
+        "Evaluate the model",
+        "Compared with guessing the most common class, class by class.",
+    ),
 )
 
 
 @contextmanager
 def card(title: str, icon: str, text: str, small: str) -> Iterator[None]:
-    """A way to begin; its button, made inside, stands at the bottom."""
+    """A card with a way to begin; the block adds its button at the bottom."""
     with st.container(border=True, height="stretch"):
         st.markdown(f"#### {icon} {title}")
         st.markdown(text)
@@ -38,7 +42,7 @@ def card(title: str, icon: str, text: str, small: str) -> Iterator[None]:
 
 
 def how_it_goes() -> None:
-    """What a first visit sees where the runs will be."""
+    """An introduction, shown until there are runs."""
     st.subheader("How it goes", anchor=False)
     for column, (icon, title, text) in zip(st.columns(len(STEPS)), STEPS, strict=True):
         with column:
@@ -47,7 +51,7 @@ def how_it_goes() -> None:
 
 
 def latest_runs(runs: list[Run], count: int) -> None:
-    """The latest runs, which follow what happens while one of them works."""
+    """The latest runs, updated while one of them works."""
     with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
         st.subheader("Latest runs", anchor=False, width="content")
         st.page_link(pages.RUNS, label="All runs", icon=":material/arrow_forward:", icon_position="right")
@@ -64,7 +68,7 @@ def _run_lines(count: int, watched: bool) -> None:
 
 
 def _run_line(run: Run) -> None:
-    """A run in one line: state, name, data, what came out, when."""
+    """A run in one line: status, name, dataset, result and time."""
     with st.container(border=True):
         state, name, data, result, when = st.columns([1, 3, 2, 2, 1.2], vertical_alignment="center")
         with state:

@@ -1,4 +1,4 @@
-"""What a page shows while the run store cannot be used, and how it comes back by itself."""
+"""What a page shows while the run store cannot be used; it recovers by itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ AGAIN_S = 2.0
 
 
 def show(error: StoreTrouble) -> None:
-    """The trouble in words; the page runs again once it is over."""
+    """Show the trouble; the page runs again once it is over."""
     show_error(error, "The record of runs cannot be used")
     wait()
 
@@ -24,6 +24,6 @@ def wait() -> None:
         resources.scheduler()
         resources.check()
     except TunedeckError:
-        st.caption("This page looks again by itself, every two seconds.")
+        st.caption("This page tries again every two seconds.")
         return
     st.rerun()

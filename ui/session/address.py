@@ -1,7 +1,7 @@
-"""The page's address says what the page shows, so that it can be kept and passed on.
+"""The page's address describes what the page shows, so that it can be bookmarked and shared.
 
-What is written while somebody comes to a page belongs to that step: it takes the place of the entry in the browser's
-history, so that one press of Back leaves the page. What they change there afterwards is a step of its own.
+A change of the address while a person arrives at a page belongs to that step: it replaces the entry in the browser's
+history, so that one press of Back leaves the page. A later change is a step of its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who uses this browser session: whoever signed in, a visitor of the demo, or the one person of this machine."""
+"""The person of this browser session: a signed-in user, a demo visitor, or the operator of this machine."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOOKER = Person("viewer", "Viewer", Role.VIEWER)
 
 
 def current(settings: Settings) -> Person:
-    """The person of this session. Raises AccessDenied for somebody who has not signed in, or has no role."""
+    """The person of this session. Raises AccessDenied for people who have not signed in or have no role."""
     if settings.mode == "local":
         return OPERATOR
     if settings.mode == "viewer":
@@ -33,9 +33,9 @@ def current(settings: Settings) -> Person:
 
 
 def of_session(user_info: Mapping[str, Any], settings: Settings) -> Person:
-    """The person of a session, by what Streamlit knows of its user; for requests, which run no script.
+    """The person of a session from Streamlit's user info, for requests, which run no script.
 
-    All visitors of a demo are the same to this. Raises AccessDenied.
+    Does not distinguish demo visitors. Raises AccessDenied.
     """
     if settings.mode == "local":
         return OPERATOR
@@ -57,7 +57,7 @@ def signed_in_at() -> float:
 
 
 def _token() -> str:
-    """What this browser alone knows: the cookie that the server gave it, else something of this session's."""
+    """A secret of this browser: the cookie that the server set, else a token of this session."""
     given = st.context.cookies.get(COOKIE, "")
     if len(given) >= 32:
         return given

@@ -1,4 +1,4 @@
-"""What every request goes through first: only to a name of ours, only from a page of ours, and in no foreign frame."""
+"""Checks every request first: the host name must be ours, the calling page too, and foreign frames are forbidden."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from core import hosts
 
 @dataclass(frozen=True)
 class Rules:
-    """What is let in, and who may frame it.
+    """Which requests are answered, and which pages may embed the answers.
 
-    checked: whether only names that are known are answered; without it a proxy may use any
-    names: those that the operator allows
-    origins: of pages that may hold ours in a frame
+    checked: whether only known host names are answered; a server behind a proxy may be asked by any name
+    names: the host names that the operator allows
+    origins: of pages that may embed ours in a frame
     """
 
     checked: bool = True
@@ -27,7 +27,7 @@ class Rules:
 
 
 class RequestGuard:
-    """Refuses foreign names and pages on every path, WebSockets included, and says who may frame what is answered."""
+    """Refuses foreign host names and pages on every path, WebSockets included, and sets the framing headers."""
 
     def __init__(self, app: ASGIApp, rules: Rules) -> None:
         self._app, self._rules = app, rules
@@ -62,12 +62,12 @@ class RequestGuard:
             return _refused(400, "The address of a request begins with a slash here.")
         origin = headers.get("origin")
         if origin is not None and not hosts.is_same_place(origin, host, names):
-            return _refused(403, "Pages of other places do not speak with this Tunedeck; open it by its own address.")
+            return _refused(403, "Pages of other sites may not use this Tunedeck; open it by its own address.")
         return None
 
 
 def _own_name() -> tuple[str, ...]:
-    """The name that the operator says people know the dashboard by, if one is said."""
+    """The dashboard's public name, if the operator has configured one."""
     if not config.is_manually_set("browser.serverAddress"):
         return ()
     return (str(config.get_option("browser.serverAddress")).lower(),)

@@ -1,4 +1,4 @@
-"""What the dashboard process has once (settings, store, scheduler thread), as the person of a session may use it."""
+"""The process's shared resources (settings, store, scheduler thread), as the person of a session may use them."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ from ui.session import person, state
 
 @st.cache_resource(show_spinner=False)
 def installation() -> Settings:
-    """The settings without a person: what may be read before anybody has signed in."""
+    """The settings without a person, available before anybody has signed in."""
     if st.secrets.load_if_toml_exists():  # its top level becomes environment variables, where none can be set otherwise
         _take_token()
     return from_environment()
 
 
 def _take_token() -> None:
-    """HF_TOKEN of the secrets into this process's environment, where the libraries and the workers look for it."""
+    """Copy HF_TOKEN from the secrets into this process's environment, where libraries and workers expect it."""
     secret = st.secrets.get("HF_TOKEN")
     if isinstance(secret, str) and secret.strip() and (os.environ.get("HF_TOKEN") or secret).strip() == secret.strip():
         os.environ["HF_TOKEN"] = secret.strip()
@@ -43,7 +43,7 @@ def _take_token() -> None:
 
 @st.cache_resource(show_spinner="Opening the results")
 def _opened() -> tuple[Store, list[str]]:
-    """The store, with what is published here taken in; a sentence for each bundle that could not be."""
+    """The store with the published bundles imported, and a sentence for each bundle that could not be imported."""
     store = Store(installation().store_path)
     if installation().mode not in ("viewer", "demo"):
         return store, []
@@ -55,19 +55,19 @@ def _store() -> Store:
 
 
 def not_shown() -> list[str]:
-    """Why some of what is published here cannot be shown."""
+    """A sentence for each published bundle that cannot be shown."""
     return _opened()[1]
 
 
 @st.cache_resource(show_spinner=False)
 def _playground() -> Playground:
-    """The process that keeps models warm; started by the first question."""
+    """The playground, whose process the first question starts."""
     return Playground(installation())
 
 
 @st.cache_resource(show_spinner=False)
 def scheduler() -> Scheduler:
-    """The thread that starts and supervises runs; this dashboard's one. In viewer mode there is nothing to start."""
+    """The thread that starts and supervises runs, once per dashboard. In viewer mode it is not started."""
     thread = Scheduler(_store(), installation(), keep_spare=True, make_room=_playground().close)
     if installation().mode != "viewer":
         sql.sweep(installation())
@@ -81,23 +81,23 @@ def _link_secret() -> bytes:
 
 
 def link_proof(path: str) -> str:
-    """What a link to a file has in it that this dashboard wrote for this person, and nobody else can write."""
+    """The proof in a link to a file that this dashboard wrote for this person; nobody else can compute it."""
     person_and_path = f"{settings().person.id}\0{path}".encode("utf-8", "surrogatepass")
     return hmac.new(_link_secret(), person_and_path, "sha256").hexdigest()[:32]
 
 
 def settings() -> Settings:
-    """Those of the person of this session."""
+    """The settings of the person of this session."""
     return replace(installation(), person=person.current(installation()))
 
 
 def store() -> GuardedStore:
-    """The runs, as far as the person of this session may see and change them."""
+    """The runs that the person of this session may see and change."""
     return SessionStore(_store(), settings())
 
 
 class SessionStore(GuardedStore):
-    """In trouble, a part of a page that runs by itself has the whole page run, which says what is wrong: ui/app.py."""
+    """On StoreTrouble, a fragment makes the whole page run, because ui/app.py shows what is wrong."""
 
     @contextmanager
     def connection(self, *, create: bool = False) -> Iterator[apsw.Connection]:
@@ -111,20 +111,20 @@ class SessionStore(GuardedStore):
 
 
 def check() -> None:
-    """Raises StoreTrouble while the store cannot be read and written."""
+    """Raise StoreTrouble while the store cannot be read and written."""
     _store().check()
 
 
 def playground() -> GuardedPlayground:
-    """Answers to the person of this session."""
+    """The playground for the person of this session."""
     return GuardedPlayground(_playground(), store())
 
 
 def may(action: Action, run: Run | None = None) -> bool:
-    """Whether the person of this session may do this (to this run); core asks again when it is done."""
+    """Whether the person of this session may do this action (on this run); core checks it again."""
     return why_not(action, run) is None
 
 
 def why_not(action: Action, run: Run | None = None) -> str | None:
-    """Why the person of this session may not do this (to this run); None if they may."""
+    """Why the person of this session may not do this action (on this run); None if they may."""
     return access.why_not(settings(), action, run)

@@ -1,4 +1,4 @@
-"""Coming in and going out in team mode: the page before anybody has signed in, and the lines in the sidebar."""
+"""Signing in and out in team mode: the page before sign-in, and the lines in the sidebar."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ GREETED = "greeted"
 
 
 def must_come_in() -> Person:
-    """The person of this session; until there is one, the page that lets them in, and nothing else."""
+    """The person of this session; before sign-in, show only the sign-in page and end the script."""
     if resources.installation().mode == "team" and (missing := _missing()):
         _box(
             ":material/build:",
             "Not set up yet",
-            "This Tunedeck is for a team, but nobody can sign in, so nobody is let in. Whoever runs it finds how "
-            f"to set up the sign-in in docs/access.md; missing under [auth] in the secrets: {', '.join(missing)}.",
+            "This Tunedeck is for a team, but the sign-in is not set up, so nobody is admitted. The operator finds the "
+            f"instructions in docs/access.md; missing under [auth] in the secrets: {', '.join(missing)}.",
         )
         st.stop()
     try:
@@ -40,7 +40,7 @@ def must_come_in() -> Person:
 
 
 def who_is_here(who: Person) -> None:
-    """Name, role and the way out, in the sidebar."""
+    """The person's name, role and log-out button, in the sidebar."""
     mode = resources.installation().mode
     with st.sidebar:
         if mode == "team":

@@ -1,6 +1,6 @@
-"""Who may send files into the dashboard's memory, and how many. Streamlit holds an upload there until a page takes it.
+"""Limits who may upload files into the dashboard's memory, and how many. Streamlit keeps an upload until it is used.
 
-Its own check asks only whether there is such a session, and everybody who opens a page has one.
+Streamlit itself only checks that the session exists, and everybody who opens a page has one.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from ui.session import person
 
 PLACE = re.compile(r"/_stcore/upload_file/([^/]+)/[^/]+")
 ENVELOPE = 16 * 1024  # of a request, around the file
-LEAST = 256 * 1024  # what a file counts that is smaller: a million empty ones take memory too
+LEAST = 256 * 1024  # the size that a smaller file counts as, because a million empty files use memory too
 
 
 class UploadGuard:
-    """Counts each upload while it comes, together with those that are there, and ends it where there is no room.
+    """Counts each upload while it arrives, together with those already in memory, and ends it if there is no room.
 
-    settings: None where the installation has none that are valid; nothing is taken then
+    settings: None if the installation's are invalid; then uploads are refused
     """
 
     def __init__(self, app: ASGIApp, settings: Settings | None) -> None:
@@ -88,11 +88,11 @@ class UploadGuard:
             raise HTTPException(413, f"At most {most} can be uploaded at once; upload a smaller file.")
         if sum(held.values()) + self._coming.total() + more > self._settings.upload_memory_bytes:
             most = size(self._settings.upload_memory_bytes)
-            raise HTTPException(503, f"Uploads take up all of the {most} that are there for them; try it again later.")
+            raise HTTPException(503, f"Uploads use all of their {most} of memory; try again later.")
 
 
 def _announced(scope: Scope) -> int:
-    """What a request says of its own length. More than it says does not come; without it, it is counted as it comes."""
+    """The length that a request announces, 0 without one. The body is never longer than announced."""
     try:
         return max(0, int(Headers(scope=scope).get("content-length", "0")))
     except ValueError:
@@ -100,7 +100,7 @@ def _announced(scope: Scope) -> int:
 
 
 def _held() -> dict[str, int]:
-    """How many bytes uploads take that are whole, by session."""
+    """The bytes of completed uploads in memory, by session."""
     manager = Runtime.instance().uploaded_file_mgr
     assert isinstance(manager, MemoryUploadedFileManager)
     return {

@@ -1,4 +1,4 @@
-"""A cookie by which a demo knows a visitor again after a reload; who has it cannot be told, nor where from."""
+"""A cookie by which a demo recognises a visitor after a reload; it reveals nothing about them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SECONDS = 24 * 3600
 
 
 class VisitorCookie:
-    """Gives the cookie to every browser that opens a page without one. `on`: whether this is a demo"""
+    """Sets the cookie in every browser that opens a page without one. on: whether this is a demo"""
 
     def __init__(self, app: ASGIApp, on: bool) -> None:
         self._app, self._on = app, on
