@@ -1,1 +1,1 @@
-"""What `make` calls: the environment and the tests' browser. Plain Python, for a machine that has nothing else yet."""
+"""Programs for `make`: the environment and the tests' browser. Plain Python, for a machine without packages."""

@@ -1,6 +1,6 @@
-"""The Chromium that the browser tests drive: one that is there, else Playwright's own, else the system's package.
+"""The Chromium for the browser tests: an installed one, else Playwright's own, else the system's package.
 
-python tools/browser.py    finds or brings one, notes it in .venv/browser, and says in a line what it did
+python tools/browser.py    finds or installs one, records it in .venv/browser, and prints one line
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ with sync_playwright() as playwright:
 
 
 def find() -> str | None:
-    """The program of a Chromium: the one that `make test` chose, else any that is there; None if there is none."""
+    """The path of a Chromium: the one that `make test` chose, else any installed one; None if there is none."""
     if VARIABLE not in os.environ and NOTE.exists():
         return noted()
     return next(candidates(), None)
 
 
 def candidates() -> Iterator[str]:
-    """Programs that are there: the one named in CHROMIUM alone, else those on the PATH and in their usual places."""
+    """Installed Chromium programs: only the one named in CHROMIUM, else those on the PATH and in the usual places."""
     if named := os.environ.get(VARIABLE):
         yield from filter(None, [shutil.which(named)])
         return
@@ -68,7 +68,7 @@ def candidates() -> Iterator[str]:
 
 
 def noted() -> str | None:
-    """The program that was chosen before, if it is still there."""
+    """The program that was chosen before, if it still exists."""
     try:
         program = NOTE.read_text(encoding="utf-8").strip()
     except OSError:
@@ -77,7 +77,7 @@ def noted() -> str | None:
 
 
 def hint() -> str:
-    """The command that brings a browser, for a person."""
+    """The command with which a person can install a browser."""
     manager = next((m for m in MANAGERS if shutil.which(m[0])), None)
     if manager is None:
         return f"{sys.executable} -m playwright install chromium"
@@ -86,12 +86,12 @@ def hint() -> str:
 
 
 def bring() -> str | None:
-    """Playwright's own download, else the system's package where it may be installed without a question."""
+    """Install Playwright's Chromium, else the system's package if that needs no password. Returns its path."""
     say("Fetching a Chromium for the browser tests with Playwright …")
     if (program := _download()) and starts(program):
         return program
     for commands in _packages():
-        say(f"Playwright's cannot be had or does not start here; running {' '.join(commands[-1])} …")
+        say(f"Playwright's Chromium cannot be installed or does not start; running {' '.join(commands[-1])} …")
         if all(_runs(command, INSTALL_S) for command in commands):
             return next(filter(starts, candidates()), None)
     return None
@@ -105,7 +105,7 @@ def _download() -> str | None:
 
 
 def _packages() -> Iterator[list[list[str]]]:
-    """For each package manager that may be used without a password: its commands."""
+    """The commands of each package manager that can be used without a password."""
     if hasattr(os, "geteuid") and os.geteuid() == 0:
         prefix: list[str] = []
     elif shutil.which("sudo") and _runs(["sudo", "-n", "true"], START_S):
@@ -118,12 +118,12 @@ def _packages() -> Iterator[list[list[str]]]:
 
 
 def starts(program: str) -> bool:
-    """Whether Playwright can drive it: it, or Playwright's driver, may lack libraries of the system."""
+    """Whether Playwright can drive the program; it or Playwright's driver may lack system libraries."""
     return _runs([sys.executable, "-c", DRIVE, program], START_S)
 
 
 def _runs(command: Sequence[str], timeout_s: float) -> bool:
-    """Whether a command ends well in time; what it says goes to .venv/browser.log."""
+    """Whether a command succeeds in time; its output goes to .venv/browser.log."""
     environment = os.environ | {"DEBIAN_FRONTEND": "noninteractive"}
     LOG.parent.mkdir(exist_ok=True)
     with LOG.open("ab") as log:
@@ -150,13 +150,13 @@ def say(text: str) -> None:
 
 
 def main() -> int:
-    """0 also where none can be had: the other tests run, and the suite says at its end what was left out."""
+    """Exit status 0 also without a browser: the other tests run, and the suite reports what was skipped."""
     if os.environ.get(VARIABLE) and next(candidates(), None) is None:
-        say(f"{VARIABLE} names {os.environ[VARIABLE]!r}, which is no program; correct it or leave it out.")
+        say(f"{VARIABLE} names {os.environ[VARIABLE]!r}, which is not a program; correct it or unset it.")
         return 2
     program = next(filter(starts, candidates()), None) or bring()
     if program is None:
-        say(f"Browser tests are left out: no Chromium can be had here (see .venv/{LOG.name}). To bring one: {hint()}")
+        say(f"Browser tests are skipped: there is no Chromium (see .venv/{LOG.name}). To install one: {hint()}")
     elif program != noted():
         say(f"The browser tests use {program}.")
     NOTE.write_text(program or "", encoding="utf-8")

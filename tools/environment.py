@@ -1,7 +1,7 @@
-"""The environment that `make` works in: made with venv, filled with pip, told in a line or two instead of pip's pages.
+"""The environment of `make`: created with venv and filled by pip, with a line or two of output instead of pip's pages.
 
-python tools/environment.py make             a new .venv, or one sentence on what this Python lacks
-python tools/environment.py install -r FILE  what a requirements file lists; all that pip says goes to .venv/install.log
+python tools/environment.py make             create .venv, or say what this Python lacks
+python tools/environment.py install -r FILE  install a requirements file; pip's output goes to .venv/install.log
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from pathlib import Path
 
 VENV = Path(".venv")
 LOG = VENV / "install.log"
-SHOW_S = 0.2  # between two looks of a terminal's line
-SAY_S = 30.0  # between two lines where the output is no terminal
+SHOW_S = 0.2  # between two updates of a terminal's line
+SAY_S = 30.0  # between two lines if the output is not a terminal
 TAIL = 15
 
 
 def make() -> int:
-    """Make .venv anew; a folder that an interrupted attempt left behind is replaced."""
+    """Create .venv; replaces a folder that an interrupted attempt left behind."""
     missing = [name for name in ("venv", "ensurepip") if importlib.util.find_spec(name) is None]
     if missing:
         say(f"{sys.executable} cannot make environments: it has no {' and no '.join(missing)}. {remedy()}")
@@ -32,13 +32,13 @@ def make() -> int:
     done = subprocess.run([sys.executable, "-m", "venv", "--clear", str(VENV)], capture_output=True, text=True)
     if done.returncode:
         shutil.rmtree(VENV, ignore_errors=True)
-        say((done.stdout + done.stderr).strip() or "venv ended without a word.")
+        say((done.stdout + done.stderr).strip() or "venv failed without a message.")
         say(f"The environment could not be made. {remedy()}")
     return done.returncode
 
 
 def remedy() -> str:
-    """The one package to install, as this system calls it."""
+    """A sentence with the system package to install."""
     version = f"{sys.version_info.major}.{sys.version_info.minor}"
     if shutil.which("apt-get"):
         return f"Install its package and run make again: sudo apt install python{version}-venv"
@@ -48,7 +48,7 @@ def remedy() -> str:
 
 
 def install(arguments: list[str]) -> int:
-    """pip with these arguments; one line of progress, and the end of its log if it fails."""
+    """Run pip with these arguments; prints one line of progress, and the end of the log if it fails."""
     files = " and ".join(a for a in arguments if a.endswith(".txt"))
     command = [
         sys.executable,
@@ -80,7 +80,7 @@ def install(arguments: list[str]) -> int:
 
 
 class Line:
-    """One line that says how far pip is: rewritten in a terminal, a new one now and then elsewhere."""
+    """A line with pip's progress: rewritten in a terminal, printed again now and then elsewhere."""
 
     def __init__(self, title: str) -> None:
         self.title, self.doing, self.packages, self._seen = title, "", 0, 0
@@ -89,7 +89,7 @@ class Line:
         self._show()
 
     def tell(self, text: str) -> None:
-        """Take notice of a line of pip's."""
+        """Update the progress from a line of pip's output."""
         text = text.strip()
         if match := re.match(r"Collecting (\S+)", text):
             self._seen += 1
@@ -115,7 +115,7 @@ class Line:
             say(text)
 
     def end(self, text: str) -> None:
-        """The line's last words."""
+        """Replace the line with a final text."""
         if self._terminal:
             sys.stdout.write("\r\033[K")
         say(text)
@@ -126,7 +126,7 @@ def count(packages: int) -> str:
 
 
 def name_of(requirement: str) -> str:
-    """The package that a requirement such as `torch==2.13.0` is of."""
+    """The package name of a requirement such as `torch==2.13.0`."""
     return re.split(r"[<>=!~\[;]", requirement)[0]
 
 
