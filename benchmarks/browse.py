@@ -212,8 +212,8 @@ def near_copies(file: Path) -> dict[str, Any]:
             for _, batch in zip(range(NEAR_ROWS // GROUP), batches, strict=False):
                 writer.write_batch(batch)
         prepared = prepare(DataSpec(source="file", path=str(part)), Settings(home=Path(home)))
-        found = timed(times, "near", lambda: groups(prepared, ["train"], ["text"], 0.85))
-        times["groups"] = len(found)
+        copies = timed(times, "near", lambda: groups(prepared, ["train"], ["text"], 0.85))
+        times["groups"] = len(copies)
     return times
 
 

@@ -1,9 +1,8 @@
 """Training beside another program: examples per second with a worker's environment, and with threads that wait busily.
 
-One side has the environment that every worker gets, the other the same without what it says about waiting threads. Both
-train the same rows with the PyTorch loop, one after the other and then again (in turns of a few steps they would meet
-the other program rested): first on an idle machine, then beside one process that keeps one core busy, as a browser does
-that draws.
+One side has the environment of a worker, the other the same without its settings for waiting threads. Both train the
+same rows with the PyTorch loop, one after the other, twice (turns of a few steps would give the other program time to
+rest): first on an idle machine, then beside a process that keeps one core busy, as a browser that draws does.
 
     python -m benchmarks.busy_machine [--data FOLDER --model FOLDER] [--quick]
 
@@ -47,7 +46,7 @@ def main(arguments: list[str]) -> int:
             speeds["busy"] = measure(options, arguments)
         finally:
             other.kill()
-    ratios = {when: round(found["ours"] / found["busily"], 2) for when, found in speeds.items()}
+    ratios = {when: round(speed["ours"] / speed["busily"], 2) for when, speed in speeds.items()}
     print(
         json.dumps(
             {

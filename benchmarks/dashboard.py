@@ -55,10 +55,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         os.environ["TUNEDECK_HOME"] = str(home)
-        shown = fill_store(home)
+        runs = fill_store(home)
         dataset = write_dataset(home / "reviews.parquet")
-        memory = memory_of_server(home, shown, dataset)
-        times = script_runs(shown, dataset, repetitions)
+        memory = memory_of_server(home, runs, dataset)
+        times = script_runs(runs, dataset, repetitions)
     worst = max(times.values())
     print("page       median ms")
     for name, value in times.items():

@@ -1,11 +1,11 @@
-"""A published folder as a host such as Streamlit Community Cloud runs it: alone, in an environment of its own.
+"""A published folder as a host such as Streamlit Community Cloud runs it: alone, in its own environment.
 
 Makes a virtual environment from the folder's requirements (or takes --python), starts the app with nothing of this
 checkout, visits every page in Chromium, trains the sample if the folder is a demo, and measures: seconds until it
 answers and until the first page is there, and the peak memory of all its processes. The limit is 690 MB, the least that
-Community Cloud documents for an app; with a writable memory cgroup (as root on Linux) it is enforced, elsewhere the
-peak alone is told. A container of its own starts with none of the app's files in memory, and a cgroup is not charged
-for pages that another process has loaded: so the page cache is emptied first where that may be done (`cold_files`).
+Community Cloud documents for an app; with a writable memory cgroup (as root on Linux) it is enforced, elsewhere only
+the peak is reported. A fresh container has none of the app's files in memory, but a cgroup is not charged for pages
+that another process has loaded, so the page cache is emptied first where permitted (`cold_files`).
 
     python -m benchmarks.deployment --site FOLDER [--python VENV/bin/python] [--limit-mb 690]
 """
@@ -130,7 +130,7 @@ def main(arguments: list[str]) -> int:
         enforced = group is not None
         failures = int((group / "memory.failcnt").read_text()) if group else None
     peak = figures["peak_mb"]
-    told = {
+    result = {
         "benchmark": "deployment",
         "value": round(peak),
         "unit": "MB at most",
@@ -143,7 +143,7 @@ def main(arguments: list[str]) -> int:
         "times_at_the_limit": failures,
         **{k: v for k, v in figures.items() if k != "peak_mb"},
     }
-    print(json.dumps(told))
+    print(json.dumps(result))
     return 0
 
 

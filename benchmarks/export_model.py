@@ -3,9 +3,9 @@
     python -m benchmarks.export_model --data FOLDER --model FOLDER [--quick]
 
 data: a folder with a CSV of texts, such as yelp10k. model: a pretrained encoder; it gets a head of five classes. The
-texts are answered in batches of eight of like length by torch (our own batch prediction's model, as it is), onnxruntime
-and onnxruntime with 8 bits; a round is all of them, one batch after the other. What 8 bits cost is told as the share of
-texts that change their class: the head is random, so there is no accuracy to lose.
+texts are predicted in batches of eight of similar length by torch (with the model of our batch prediction), onnxruntime
+and onnxruntime with 8 bits; a round covers all three, batch by batch. The cost of 8 bits is the share of texts whose
+class changes, because the head is random and has no accuracy to lose.
 """
 
 from __future__ import annotations
@@ -47,17 +47,17 @@ def main(arguments: list[str]) -> int:
         done = subprocess.run(
             command, cwd=PROJECT, env=os.environ | environment, stdout=subprocess.PIPE, text=True, check=True
         )
-    found = json.loads(done.stdout.splitlines()[-1])
-    met = found["ratio"] >= TARGET and found["max_difference"] <= CLOSE
+    result = json.loads(done.stdout.splitlines()[-1])
+    met = result["ratio"] >= TARGET and result["max_difference"] <= CLOSE
     print(
         json.dumps(
             {
                 "benchmark": "export_model",
-                "value": found["ratio"],
+                "value": result["ratio"],
                 "unit": "times torch's texts per second (ONNX)",
                 "target": TARGET,
                 "met": met,
-                **found,
+                **result,
             }
         )
     )
@@ -87,7 +87,7 @@ def all_sides(options: argparse.Namespace) -> dict[str, Any]:
     onnx_model.write(model, whole)
     print(f"asked torch in {middle - started:.1f} s, wrote in {time.perf_counter() - middle:.1f} s", file=sys.stderr)
     onnx_model.write_tokenizer(model, whole / onnx_model.TOKENIZER)
-    told = onnx_model.check(model, whole, inputs, known, quiet)
+    check = onnx_model.check(model, whole, inputs, known, quiet)
     shutil.copytree(whole, small)
     onnx_model.quantise(small, "the model")
     runtimes = {"onnx": onnx_model.Runtime(whole), "int8": onnx_model.Runtime(small)}
@@ -116,8 +116,8 @@ def all_sides(options: argparse.Namespace) -> dict[str, Any]:
         "int8": rate["int8"],
         "ratio": round(seconds["torch"] / seconds["onnx"], 3),
         "int8_ratio": round(seconds["torch"] / seconds["int8"], 3),
-        "max_difference": told["max_difference"],
-        "same_class": told["same_class"],
+        "max_difference": check["max_difference"],
+        "same_class": check["same_class"],
         "int8_same_class": float((fp32.argmax(1) == int8.argmax(1)).mean()),
         "bytes": onnx_model.bytes_of(whole),
         "int8_bytes": onnx_model.bytes_of(small),

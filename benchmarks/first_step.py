@@ -2,9 +2,9 @@
 
     python -m benchmarks.first_step [--quick] [--engines trainer torch keras]
 
-A real dashboard over a home of its own; the form is filled by a link to nothing but a preset, then its seed is changed,
-so that the spec was never seen before. Cold: the dashboard has just come up and no spare worker is ready. Warm: one is.
-The clock starts at the browser's click and ends at the moment the store says step 1.
+A real dashboard with its own home; a preset fills the form, then the seed is changed, so the spec is new. Cold: the
+dashboard has just started and no spare worker is ready. Warm: one is ready. The clock runs from the browser's click
+until the store records step 1.
 """
 
 from __future__ import annotations

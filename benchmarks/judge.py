@@ -68,21 +68,21 @@ def main(arguments: list[str]) -> int:
             env=worker_environment("light", None, settings),
             stdout=subprocess.PIPE,
         )
-        found = json.loads(done.stdout.splitlines()[-1])
+        result = json.loads(done.stdout.splitlines()[-1])
         views, memory = page(trained)
     slowest = max(views.values())
-    met = found["seconds"] <= TARGET_S and slowest <= VIEW_TARGET_S and memory <= TARGET_MB
+    met = result["seconds"] <= TARGET_S and slowest <= VIEW_TARGET_S and memory <= TARGET_MB
     print(
         json.dumps(
             {
                 "benchmark": "judge",
-                "value": round(found["seconds"], 1),
+                "value": round(result["seconds"], 1),
                 "unit": "s of the worker",
                 "target": TARGET_S,
                 "met": met,
                 "rows": rows,
-                "worker_mb": round(found["mb"]),
-                "parts": found["parts"],
+                "worker_mb": round(result["mb"]),
+                "parts": result["parts"],
                 "views_s": {name.split(": ")[1]: round(s, 3) for name, s in views.items()},
                 "views_target_s": VIEW_TARGET_S,
                 "page_mb": round(memory),
@@ -155,18 +155,18 @@ def worker(run_id: str) -> dict[str, Any]:
     parts: dict[str, float] = {}
     began, what = time.perf_counter(), "Starting"
 
-    def told(text: str) -> None:
+    def note(text: str) -> None:
         nonlocal began, what
         now = time.perf_counter()
         parts[what] = round(parts.get(what, 0) + now - began, 1)
         began, what = now, text
 
-    report.phase = told  # type: ignore[method-assign]
-    report.fraction = lambda text, done=None: told(text)  # type: ignore[method-assign]
+    report.phase = note  # type: ignore[method-assign]
+    report.fraction = lambda text, done=None: note(text)  # type: ignore[method-assign]
     started = time.perf_counter()
     summary = do(run, settings, report)
     seconds = time.perf_counter() - started
-    told("")
+    note("")
     report.end_thread()
     report.flush()
     store.finish(run_id, 7, "finished", summary=summary)
@@ -184,7 +184,7 @@ def page(trained: str) -> tuple[dict[str, float], float]:
     app.switch_page("../pages/results/evaluate.py").run()
     assert not app.exception, app.exception
     views, process, peak = {}, psutil.Process(), 0.0
-    for tab, said in TABS.items():
+    for tab, words in TABS.items():
         app.session_state["judge_tabs"] = tab
         seconds = []
         for _ in range(3):
@@ -192,7 +192,7 @@ def page(trained: str) -> tuple[dict[str, float], float]:
             app.run()
             seconds.append(time.perf_counter() - started)
             assert not app.exception, (tab, app.exception)
-            assert any(said in m.value for m in [*app.markdown, *app.caption]), f"{tab} does not say {said!r}"
+            assert any(words in m.value for m in [*app.markdown, *app.caption]), f"{tab} does not say {words!r}"
             peak = max(peak, process.memory_info().rss / 1e6)
         views[tab] = statistics.median(seconds)
         print(f"{tab}: {seconds}", file=sys.stderr)

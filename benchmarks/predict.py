@@ -50,10 +50,10 @@ def main(arguments: list[str]) -> int:
         command += ["--model", str(model), *(["--quick"] if options.quick else [])]
         environment = worker_environment("cpu", None, Settings(Path(folder)))
         done = subprocess.run(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
-        found = json.loads(done.stdout.splitlines()[-1])
-        found["playground_ms"] = playground(model, Settings(Path(folder)))
-    ratio, latency = found["ratio"], found["playground_ms"]["median"]
-    met = ratio >= TARGET and latency <= PLAYGROUND_TARGET_MS and found["max_difference"] <= CLOSE
+        result = json.loads(done.stdout.splitlines()[-1])
+        result["playground_ms"] = playground(model, Settings(Path(folder)))
+    ratio, latency = result["ratio"], result["playground_ms"]["median"]
+    met = ratio >= TARGET and latency <= PLAYGROUND_TARGET_MS and result["max_difference"] <= CLOSE
     print(
         json.dumps(
             {
@@ -62,7 +62,7 @@ def main(arguments: list[str]) -> int:
                 "unit": "times the pipeline's examples per second",
                 "target": TARGET,
                 "met": met,
-                **found,
+                **result,
                 "playground_target_ms": PLAYGROUND_TARGET_MS,
             }
         )

@@ -1,9 +1,9 @@
-"""Stops and kills at random moments of real runs: whether the resumed run comes to what the undisturbed one comes to.
+"""Stops and kills real runs at random moments: does the resumed run end with the same results as an undisturbed one?
 
 `python -m benchmarks.stops [--quick] [--engine trainer|torch|keras] [--seed N]`. Per engine, one run of the embedded
-sample is left in peace, and one is stopped or killed twelve times (four with --quick), in load, training, evaluation
-and checkpoints, and resumed each time, by the product's own scheduler and workers. Compared are the whole curve, the
-best step and the answers on the evaluation split.
+sample is undisturbed, and one is stopped or killed twelve times (four with --quick), while loading, training,
+evaluating and writing checkpoints, and resumed each time, by the product's own scheduler and workers. The whole curve,
+the best step and the predictions on the evaluation split are compared.
 """
 
 from __future__ import annotations
@@ -116,15 +116,15 @@ def moment(place: str, folder: Path, step: int) -> Callable[[Run], bool]:
     log = folder / "worker.log"
     begin = log.stat().st_size
     conditions: dict[str, Callable[[Run], bool]] = {
-        "load": lambda run: any(word in said(log, begin) for word in ("Loading the data", "Tokenising")),
+        "load": lambda run: any(word in log_since(log, begin) for word in ("Loading the data", "Tokenising")),
         "training": lambda run: run.step >= step and run.phase == "Training",
-        "evaluation": lambda run: "Evaluating" in said(log, begin),
+        "evaluation": lambda run: "Evaluating" in log_since(log, begin),
         "save": lambda run: any((folder / "checkpoints").glob("*.partial")),
     }
     return lambda run: run.is_final or conditions[place](run)
 
 
-def said(log: Path, begin: int) -> str:
+def log_since(log: Path, begin: int) -> str:
     """What a worker has printed since its log had this size."""
     with log.open("rb") as file:
         file.seek(begin)

@@ -1,4 +1,4 @@
-"""What the benchmarks of training share: our engines as the worker calls them, and the tutorial's recipe."""
+"""Shared by the training benchmarks: our engines as the worker calls them, and the tutorial's recipe."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Several trainings that take turns of a few steps, so that a machine that grows slower slows all of them alike.
+"""Several trainings that take turns of a few steps, so that a machine that gets slower slows all of them equally.
 
-Each side is a process of its own with the environment that it would really have. Within it, a `Turns` is told of each
-step, and waits between turns.
+Each side is a separate process with its real environment. In it, a `Turns` is notified of each step and waits between
+turns.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What share of the processor's speed training uses: useful operations per second over those of a plain matmul.
+"""The share of the processor's speed that training uses: useful operations per second over those of a plain matmul.
 
 Useful operations of a step are 6 x non-embedding parameters x tokens + 12 x layers x hidden x sum of squared lengths,
 padding not counted; the processor's speed is the median of ten float32 products of 1536 x 1536 matrices in the same

@@ -1,4 +1,4 @@
-"""What the store, the scheduler and the reporting cost: a run through the worker against a bare script.
+"""The cost of the store, the scheduler and the reporting: a run through the worker against a bare script.
 
 Both train the same model on the same batches in the same environment; the bare script is a plain `Trainer` that only
 keeps the time. Rounds alternate. Measured from the first logged step to the last, in examples per second.

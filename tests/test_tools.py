@@ -79,7 +79,7 @@ def test_a_browser_that_does_not_start_is_not_taken(
     monkeypatch.setattr(browser, "bring", lambda: None)  # what it would install is the machine's, not a test's
     monkeypatch.setenv(browser.VARIABLE, sys.executable)  # a program, but no browser
     assert browser.main() == 0
-    assert "Browser tests are left out" in capsys.readouterr().out
+    assert "Browser tests are skipped" in capsys.readouterr().out
     assert browser.NOTE.read_text() == ""
     monkeypatch.setenv(browser.VARIABLE, str(tmp_path / "gone"))
     assert browser.main() == 2
@@ -95,4 +95,4 @@ def test_without_a_browser_tests_are_skipped_and_counted_but_fail_in_ci(ci: bool
     if ci:
         assert "there is no Chromium; bring one with: " in done.stdout
     else:
-        assert "4 browser tests were skipped, for no Chromium is here. To bring one: " in done.stdout
+        assert "5 browser tests were skipped, for no Chromium is here. To bring one: " in done.stdout
