@@ -359,7 +359,7 @@ def test_a_link_opens_the_dataset_the_split_and_the_view(app: Open) -> None:
     [
         ({"source": "sample", "view": "{"}, "not readable"),
         ({"source": "sample", "view": '{"sort":"nobody"}'}, "no column 'nobody' to sort by"),
-        ({"source": "sample", "view": '{"where":[{"column":"label","values":["9 stars"]}]}'}, "no class of 'label'"),
+        ({"source": "sample", "view": '{"where":[{"column":"label","values":["9 stars"]}]}'}, "not a class of 'label'"),
         ({"source": "sample", "steps": '[{"step":"explode"}]'}, "'explode' is not one of"),
         ({"source": "sample", "steps": '[{"step":"columns","keep":["x"]}]'}, "no column 'x'"),
         ({"source": "teapot"}, "'teapot' is not one of"),
