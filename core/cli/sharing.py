@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import shutil
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
+from core.cli.group import Command, Result
+from core.cli.work import say, work_on
 from core.errors import TunedeckError
 from core.files import replace_folder
 from core.settings import Settings
@@ -27,11 +27,8 @@ from core.wording import counted
 
 FORMS = ("bundle", "code", "safetensors", "onnx", "onnx-int8", "keras")
 
-Work = Callable[[str, Store, Settings], tuple[dict[str, Any], int]]
-"""Does a queued run: its id -> what `--json` prints, and the exit status."""
 
-
-def add(command: Callable[..., argparse.ArgumentParser], work: Work, say: Callable[[str], None]) -> None:
+def add(command: Command) -> None:
     """Give the command line these commands."""
 
     def texts(sub: argparse.ArgumentParser) -> None:
@@ -39,31 +36,27 @@ def add(command: Callable[..., argparse.ArgumentParser], work: Work, say: Callab
         group.add_argument("--texts", action="store_true", default=None, help="with the texts of the judged examples")
         group.add_argument("--no-texts", dest="texts", action="store_false", help="without them, as for files of yours")
 
-    export = command("export", lambda o, st, se: _export(o, st, se, work, say), "Write a run's bundle, code or model.")
+    export = command("export", _export, "Write a run's bundle, code or model.")
     export.add_argument("run", metavar="RUN", help="the id of the run")
     export.add_argument("--to", required=True, metavar="DIR", help="the folder to write, or a file ending in .zip")
     export.add_argument("--form", choices=FORMS, default="bundle", help="what is written; bundle if not given")
     texts(export)
-    bring = command("import", lambda o, st, se: _import(o, st, se, say), "Take in a result bundle, read-only.")
+    bring = command("import", _import, "Take in a result bundle, read-only.")
     bring.add_argument("bundle", metavar="BUNDLE", help="a bundle: the zip, or its folder")
-    publish = command(
-        "publish", lambda o, st, se: _publish(o, st, se, work, say), "Make a folder to deploy that shows these runs."
-    )
+    publish = command("publish", _publish, "Make a folder to deploy that shows these runs.")
     publish.add_argument("runs", nargs="+", metavar="RUN", help="ids of runs")
     publish.add_argument("--to", required=True, metavar="DIR", help="the folder to write, or a file ending in .zip")
     publish.add_argument("--mode", choices=("viewer", "demo"), default="viewer", help="what visitors may do")
     texts(publish)
 
 
-def _export(
-    options: argparse.Namespace, store: Store, settings: Settings, work: Work, say: Callable[[str], None]
-) -> tuple[dict[str, Any], int]:
+def _export(options: argparse.Namespace, store: Store, settings: Settings) -> Result:
     target = _target(options.to)
     run = store.run(options.run)
     with_texts = texts_are_public(_spec(run)) if options.texts is None else options.texts
     kind, spec = _asked(options.form, run, with_texts)
     run_id = store.submit(kind, f"Export of {run.name}", spec.model_dump(mode="json"))
-    result, status = work(run_id, store, settings)
+    result, status = work_on(run_id, False, store, settings)
     summary = store.run(run_id).summary
     if status == 0:
         _deliver(settings.run_dir(run_id) / summary["file"], target)
@@ -85,9 +78,7 @@ def _asked(form: str, run: Run, with_texts: bool) -> tuple[str, Section]:
     return "export", spec
 
 
-def _publish(
-    options: argparse.Namespace, store: Store, settings: Settings, work: Work, say: Callable[[str], None]
-) -> tuple[dict[str, Any], int]:
+def _publish(options: argparse.Namespace, store: Store, settings: Settings) -> Result:
     target = _target(options.to)
     runs = [store.run(run_id) for run_id in options.runs]
     chosen = all(texts_are_public(_spec(run)) for run in runs) if options.texts is None else options.texts
@@ -95,7 +86,7 @@ def _publish(
         {"runs": tuple(run.id for run in runs), "texts": chosen, "mode": options.mode}, PublishSpec
     )
     run_id = store.submit("publish", f"Publishing {counted(len(runs), 'run')}", spec.model_dump(mode="json"))
-    result, status = work(run_id, store, settings)
+    result, status = work_on(run_id, False, store, settings)
     summary = store.run(run_id).summary
     if status == 0:
         _deliver(settings.run_dir(run_id) / summary["file"], target)
@@ -103,9 +94,7 @@ def _publish(
     return result | {"to": str(target), **summary}, status
 
 
-def _import(
-    options: argparse.Namespace, store: Store, settings: Settings, say: Callable[[str], None]
-) -> tuple[dict[str, Any], int]:
+def _import(options: argparse.Namespace, store: Store, settings: Settings) -> Result:
     run = import_bundle(Path(options.bundle).expanduser(), store, settings)
     say(f"{run.name} is here as run {run.id}, read-only.")
     return {"run": run.id, "name": run.name, "status": run.status, "metrics": run.summary.get("metrics", {})}, 0

@@ -1,0 +1,94 @@
+"""The commands that ask a model: `evaluate`, `predict`."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+from pathlib import Path
+
+from core.cli import checks
+from core.cli import input as cli_input
+from core.cli.group import Command, Result
+from core.cli.work import outcome, print_lines, say, work_on
+from core.errors import TunedeckError
+from core.evaluation.results import read_evaluation
+from core.evaluation.specs import EvaluateSpec, PredictSpec
+from core.settings import Settings
+from core.spec import run as specs
+from core.store.store import Store
+from core.wording import counted
+
+
+def add(command: Command) -> None:
+    """Give the command line these commands."""
+    _add_evaluate(command)
+    _add_predict(command)
+
+
+def _add_evaluate(command: Command) -> None:
+    evaluate = command("evaluate", _evaluate, "Judge a model on a split, and wait for the result.")
+    evaluate.add_argument("model", metavar="MODEL", help="the id of a run, a model folder, or a Hub id")
+    evaluate.add_argument(
+        "--split",
+        default="",
+        help="the split; if not given that the run was evaluated on, of --data its only, test or validation split",
+    )
+    evaluate.add_argument("--data", help="another dataset: a file, a folder, a Hub id, or sample")
+    evaluate.add_argument("--config", help="the Hub dataset's configuration")
+    evaluate.add_argument("--text", action="append", default=[], metavar="COLUMN", help="a text column of --data")
+    evaluate.add_argument("--label", metavar="COLUMN", help="the label column of --data")
+    evaluate.add_argument("--examples", type=int, help="judge on so many examples, drawn at random")
+
+
+def _add_predict(command: Command) -> None:
+    predict = command("predict", _predict, "Predict the classes of a file's texts, and wait for the result.")
+    predict.add_argument("model", metavar="MODEL", help="the id of a run, a model folder, or a Hub id")
+    predict.add_argument("data", metavar="FILE", help="a file, a folder, a Hub id, or sample")
+    predict.add_argument("--out", required=True, metavar="OUT", help="the file to write: .csv or .parquet")
+    predict.add_argument("--split", default="", help="the split; all of them if not given")
+    predict.add_argument("--config", help="the Hub dataset's configuration")
+    predict.add_argument("--text", action="append", default=[], metavar="COLUMN", help="a text column")
+
+
+def _evaluate(options: argparse.Namespace, store: Store, settings: Settings) -> Result:
+    data = None
+    if options.data:
+        data = cli_input.dataset(options.data, options.config, options.text, options.label)
+    subject = cli_input.subject(options.model, store, settings)
+    tree = {"model": subject, "data": data, "split": options.split, "max_examples": options.examples}
+    spec: EvaluateSpec = specs.build(tree, EvaluateSpec)
+    checks.check_evaluation(spec, store, settings)
+    run_id = store.submit("evaluate", f"Evaluating {options.model}", spec.model_dump(mode="json"))
+    result, status = work_on(run_id, False, store, settings)
+    if status == 0 and not options.json:
+        print_lines("\n".join(outcome(store.run(run_id), settings)))
+    evaluation = read_evaluation(settings.run_dir(run_id))
+    read = {name: getattr(evaluation, name, None) for name in ("split", "text_columns", "label_column")}
+    return result | read | {"folder": str(settings.run_dir(run_id))}, status
+
+
+def _predict(options: argparse.Namespace, store: Store, settings: Settings) -> Result:
+    out = Path(options.out).expanduser()
+    form = out.suffix.lower().removeprefix(".")
+    if form not in ("csv", "parquet"):
+        raise TunedeckError(f"{options.out!r} is neither a .csv nor a .parquet file; give --out one of these endings")
+    data = cli_input.dataset(options.data, options.config, options.text, None)
+    subject = cli_input.subject(options.model, store, settings)
+    spec: PredictSpec = specs.build({"model": subject, "data": data, "split": options.split, "form": form}, PredictSpec)
+    checks.check_prediction(spec, out, store, settings)
+    run_id = store.submit("predict", f"Predicting {options.data}", spec.model_dump(mode="json"))
+    result, status = work_on(run_id, False, store, settings)
+    summary = store.run(run_id).summary
+    if status == 0 and summary:
+        _copy(settings.run_dir(run_id) / summary["file"], out)
+        say(f"{counted(summary['rows'], 'row')} with predictions: {out}")
+    return result | {"out": str(out), **summary}, status
+
+
+def _copy(source: Path, out: Path) -> None:
+    try:
+        shutil.copyfile(source, out)
+    except OSError as error:
+        raise TunedeckError(
+            f"{str(out)!r} cannot be written ({error.strerror}); the predictions are kept in {source}"
+        ) from None
