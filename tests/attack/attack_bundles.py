@@ -278,7 +278,7 @@ def _id_of_own_run(place: Place, shared: Shared) -> None:
     with place.plain.atomic() as db:
         db.execute("DELETE FROM events")
         db.execute("UPDATE runs SET id=? WHERE id=?", (shared.ids["one"], run_id))
-    refused(place, whole(shared), "was made in this home")
+    refused(place, whole(shared), "as a run of this home")
 
 
 @case("a bundle that takes the place of what another imported")
