@@ -24,8 +24,8 @@ def holdouts(store: Store, before: float | None = None) -> list[Holdout]:
         " FROM holdouts h WHERE created <= ? ORDER BY created DESC"
     )
     with store.connection() as db:
-        found = db.execute(query, (math.inf if before is None else before,))
-        return [Holdout(c, t, s, n, tuple(json.loads(k)), when, looks) for c, t, s, n, k, when, looks in found]
+        rows = db.execute(query, (math.inf if before is None else before,))
+        return [Holdout(c, t, s, n, tuple(json.loads(k)), when, looks) for c, t, s, n, k, when, looks in rows]
 
 
 def set_aside(store: Store, content: str, title: str, split: str, rows: int, sketch: Sequence[int]) -> None:
