@@ -211,7 +211,7 @@ def _network_path(place: Place, opened: Any, monkeypatch: pytest.MonkeyPatch) ->
     def touched(*_: object) -> None:
         raise AssertionError("the place was looked at")
 
-    monkeypatch.setattr(settings_module, "_meant", touched)
+    monkeypatch.setattr(settings_module, "_real_path", touched)
     monkeypatch.setattr(files, "resolve", touched)
     for path in (
         r"\\evil.example\share\x.csv", "//evil.example/share", r"\/evil.example\share", r"/\evil.example/share",
