@@ -319,7 +319,7 @@ def _viewer_imports(place: Place, shared: Shared) -> None:
     for mode, person in (("team", VIEWER), ("demo", VISITOR), ("viewer", VIEWER)):
         store, settings = place.store(mode, person), place.settings(mode, person)
         stream = io.BytesIO(whole(shared).read_bytes())
-        place.refused(lambda: import_upload("a.zip", stream, store, settings), "role|demo|only show results", error=AccessDenied)  # noqa: B023
+        place.refused(lambda: import_upload("a.zip", stream, store, settings), "role|demo|results", error=AccessDenied)  # noqa: B023
         assert stream.tell() == 0, "not a byte of it was written"
 
 
