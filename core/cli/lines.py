@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from core.evaluation.results import Evaluation, Report
+from core.evaluation.results import Evaluation
+from core.tasks.results import Report
 from core.wording import counted, metric_title, part_of, score, sentence
 
 

@@ -6,7 +6,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 from core.data.inspecting.language import main_language
-from core.data.loading.load import load
 from core.data.loading.text_ids import ids_of
 from core.errors import SpecError
 from core.evaluation.after_training import evaluate_run
@@ -43,7 +42,7 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dic
 
     report.phase("Loading the data")
     data = trained_data(run, settings)  # of a run that goes on: what it guessed at first
-    loaded = load(data, settings, report.fraction, final_tests.holdouts(report.store, before=run.created))
+    loaded = task.columns.load(data, settings, report.fraction, final_tests.holdouts(report.store, before=run.created))
     for note in loaded.notes:
         report.message(note.text, note.level)
     ids = {part: ids_of(rows, loaded.text_columns) for part, rows in loaded.dataset.items()}

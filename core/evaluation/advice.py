@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 
-from core.evaluation.results import Report
 from core.messages import Argument, Message
 from core.models import names as models
 from core.runs.history import History
 from core.spec.run import RunSpec
+from core.task_table import larger_is_better
+from core.tasks.contract import task_of
+from core.tasks.results import Report
 from core.wording import counted
 
 MOST = 4
-PERFECT = 0.99  # accuracy
 
 
 def advise(spec: RunSpec, report: Report, history: History, language: str = "") -> list[Message]:
@@ -20,19 +21,21 @@ def advise(spec: RunSpec, report: Report, history: History, language: str = "") 
 
     language: the code of the language of most training texts, empty if there is none
     """
+    task = task_of(spec).advice
+    perfect = task.is_perfect(report)
     evaluations = history.evaluations
     advice = [
         _stopped(report, history),
-        _not_learned(spec, report),
-        _too_good(report),
+        task.not_learned(spec, report),
+        task.too_good(report),
         _foreign(spec, language),
         _overfitted(spec, evaluations),
         _still_improving(spec, evaluations, history),
         _truncated(spec, report),
-        _missed_classes(report),
-        _scratch(spec, report, language),
-        _few_examples(report),
-        _uncertain(report),
+        task.weak_spots(report),
+        _scratch(spec, perfect, language),
+        _few_examples(report, perfect),
+        task.uncertain(report),
     ]
     return [message for message in advice if message is not None][:MOST]
 
@@ -48,36 +51,6 @@ def _stopped(report: Report, history: History) -> Message | None:
     evaluated = f"It was evaluated on {report.examples:,} of {counted(report.eval_examples, 'example')}."
     counts |= {"examples": report.examples, "of": report.eval_examples}
     return Message(f"{text} {evaluated}", "ended-early-evaluated-in-part", counts)
-
-
-def _not_learned(spec: RunSpec, report: Report) -> Message | None:
-    main = report.main_metric
-    value, baseline = report.metrics[main], report.baseline.metrics[main]
-    if value is None or baseline is None or value > baseline + max(0.02, 1.5 * _standard_error(report)):
-        return None
-    rate = spec.training.learning_rate
-    usual = "about 1e-3" if spec.model.name == "scratch" else "2e-5 to 5e-5"
-    return Message(
-        f"The model is hardly better than always predicting {report.baseline.label!r}. Train for more epochs, "
-        f"check the learning rate ({rate:g}; {usual} is usual), and look at some examples: do the labels follow from "
-        "the texts?",
-        "not-learned",
-        {"baseline": report.baseline.label, "learning_rate": rate, "usual": usual},
-    )
-
-
-def _too_good(report: Report) -> Message | None:
-    if not _perfect(report):
-        return None
-    return Message(
-        "Almost every prediction is right, which is rare. Check that no text of the evaluation is also in training "
-        "(Datasets, Problems), and that nothing in the texts reveals the label.",
-        "too-good",
-    )
-
-
-def _perfect(report: Report) -> bool:
-    return (report.metrics.get("accuracy") or 0.0) > PERFECT
 
 
 def _foreign(spec: RunSpec, language: str) -> Message | None:
@@ -104,7 +77,11 @@ def _overfitted(spec: RunSpec, evaluations: list[dict[str, float]]) -> Message |
 def _still_improving(spec: RunSpec, evaluations: list[dict[str, float]], history: History) -> Message | None:
     name = f"eval_{spec.evaluation.metric_for_best_model}"
     values = [entry.get(name, math.nan) for entry in evaluations]
-    if len(values) < 2 or not history.is_whole or not values[-1] > max(values[:-1]) + 0.005:
+    if len(values) < 2 or not history.is_whole:
+        return None
+    rising = larger_is_better(spec.evaluation.metric_for_best_model)
+    improved = values[-1] > max(values[:-1]) + 0.005 if rising else values[-1] < min(values[:-1]) - 0.005
+    if not improved:
         return None
     epochs = spec.training.num_train_epochs
     return Message(
@@ -126,20 +103,8 @@ def _truncated(spec: RunSpec, report: Report) -> Message | None:
     )
 
 
-def _missed_classes(report: Report) -> Message | None:
-    missed = [entry.label for entry in report.per_class if entry.support and not entry.recall]
-    if not missed:
-        return None
-    names = ", ".join(repr(name) for name in missed[:3]) + (f" and {len(missed) - 3} more" if len(missed) > 3 else "")
-    return Message(
-        f"No example of {names} was recognised: more training examples of such classes would help most.",
-        "classes-missed",
-        {"classes": ", ".join(missed[:3]), "count": len(missed)},
-    )
-
-
-def _scratch(spec: RunSpec, report: Report, language: str) -> Message | None:
-    if spec.model.name != "scratch" or _perfect(report):
+def _scratch(spec: RunSpec, perfect: bool, language: str) -> Message | None:
+    if spec.model.name != "scratch" or perfect:
         return None
     suited = models.suited(language)
     return Message(
@@ -149,27 +114,9 @@ def _scratch(spec: RunSpec, report: Report, language: str) -> Message | None:
     )
 
 
-def _few_examples(report: Report) -> Message | None:
+def _few_examples(report: Report, perfect: bool) -> Message | None:
     count = report.train_examples
-    if count >= 1000 or _perfect(report):
+    if count >= 1000 or perfect:
         return None
     text = f"{count:,} training examples are few; more of them are the surest way to a better model."
     return Message(text, "few-examples", {"examples": count})
-
-
-def _uncertain(report: Report) -> Message | None:
-    error = _standard_error(report)
-    if error < 0.015:
-        return None
-    return Message(
-        f"With {report.examples:,} evaluation examples, shares are uncertain by about {2 * error:.1%} either way; "
-        "smaller differences between runs mean nothing.",
-        "uncertain",
-        {"examples": report.examples, "margin": 2 * error},
-    )
-
-
-def _standard_error(report: Report) -> float:
-    accuracy = report.metrics.get("accuracy")
-    share = min(0.99, max(0.01, 0.5 if accuracy is None else accuracy))
-    return math.sqrt(share * (1 - share) / max(1, report.examples))

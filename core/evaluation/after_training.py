@@ -1,6 +1,6 @@
 """The final word on a run: predictions for every evaluation example, and the numbers drawn from them.
 
-`predictions.parquet`: see `core.tasks.text_classification.predictions`; `report.json`: `core.evaluation.results`.
+`predictions.parquet`: see the task's `predictions`; `report.json`: `core.evaluation.results`.
 """
 
 from __future__ import annotations
@@ -14,17 +14,17 @@ import numpy as np
 import torch
 
 from core.evaluation.advice import advise
-from core.evaluation.results import REPORT, Baseline, Report
+from core.evaluation.results import REPORT
 from core.events import Reporter
 from core.runs.device import Device, choose
 from core.runs.history import History, read_history
 from core.spec.run import RunSpec
 from core.tasks.batches import evaluation_batches
-from core.tasks.statistics import cross_entropy
-from core.tasks.text_classification import predictions
-from core.tasks.text_classification.metrics import check_finite, score
-from core.tasks.text_classification.results import PerClass
+from core.tasks.contract import task_of
+from core.tasks.results import Report
 from core.tasks.texts import Encoded
+
+PREDICTIONS = "predictions.parquet"
 
 logger = logging.getLogger(__name__)
 
@@ -50,14 +50,14 @@ def evaluate_run(
     Raises ModelError if the model's answers are no numbers.
     """
     device = choose(spec.execution)
+    task = task_of(spec)
     indices, logits = predict(model, encoded, spec.training.per_device_eval_batch_size, device, report)
-    check_finite(logits)
-    labels = np.asarray(encoded.eval["labels"], dtype=np.int64)[indices]
+    labels = np.asarray(encoded.eval["labels"])[indices]
+    summary = task.analysis.summarise(spec, encoded, labels, logits)
     rows = np.asarray(encoded.eval["row"])[indices]
     ids = rows.astype(np.uint64) if text_ids is None else text_ids[indices]
-    answers = predictions.Predictions(encoded.label_names, rows, ids, labels, logits)
-    predictions.write(run_dir / predictions.NAME, answers)
-    summary = summarise(spec, encoded, labels, logits)
+    answers = task.predictions.Predictions(encoded.label_names, rows, ids, labels, logits)
+    task.predictions.write(run_dir / PREDICTIONS, answers)
     advice = advise(spec, summary, read_history(run_dir) or History(), language)
     result = summary.model_copy(update={"device": device.title, "precision": device.precision, "advice": tuple(advice)})
     result.save(run_dir / REPORT, indent=1)
@@ -68,7 +68,7 @@ def evaluate_run(
 def predict(
     model: Any, encoded: Encoded, batch_size: int, device: Device, report: Reporter
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The logits of the evaluation examples: their indices, ascending, and (examples, classes) as float32."""
+    """The logits of the evaluation examples: their indices, ascending, and (examples, ...) as float32."""
     model.to(device.kind).eval()
     done: list[np.ndarray] = []
     logits: list[np.ndarray] = []
@@ -91,29 +91,3 @@ def predict(
     order = np.concatenate(done)
     back = np.argsort(order)
     return order[back], np.concatenate(logits)[back]
-
-
-def summarise(spec: RunSpec, encoded: Encoded, labels: np.ndarray, logits: np.ndarray) -> Report:
-    """The numbers of a report: metrics, the majority class's for comparison, each class's, and the confusion."""
-    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
-
-    names, metrics = encoded.label_names, spec.evaluation.metrics
-    ids = np.arange(len(names))
-    predictions = logits.argmax(axis=-1)
-    majority = int(np.bincount(encoded.train["labels"], minlength=len(names)).argmax())
-    per_class = precision_recall_fscore_support(labels, predictions, labels=ids, zero_division=0)
-    return Report(
-        examples=len(labels),
-        eval_examples=encoded.eval.num_rows,
-        train_examples=encoded.train.num_rows,
-        metrics={"loss": cross_entropy(logits, labels), **score(metrics, predictions, labels)},
-        main_metric=spec.evaluation.metric_for_best_model,
-        baseline=Baseline(label=names[majority], metrics=score(metrics, np.full_like(labels, majority), labels)),
-        labels=list(names),
-        per_class=[
-            PerClass(label=name, precision=p, recall=r, f1=f, support=n)
-            for name, p, r, f, n in zip(names, *(column.tolist() for column in per_class), strict=True)
-        ],
-        confusion=confusion_matrix(labels, predictions, labels=ids).tolist(),
-        truncated=encoded.truncated,
-    )

@@ -9,76 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+from pydantic import Field, model_validator
+from pydantic_core import from_json
 
-from core.messages import Message
-from core.tasks.results import Count, Gap, Interval, Label, McNemar, Metrics, Name, Overlap, Result, Text
-from core.tasks.text_classification.results import ClassAnalysis, ClassTables
+from core.spec.run import FIRST_TASK
+from core.tasks import TASKS
+from core.tasks.contract import Task
+from core.tasks.results import Count, Gap, Interval, Label, McNemar, Metrics, Name, Overlap, Report, Result, Text
+from core.tasks.text_classification.results import ClassAnalysis
 
 REPORT, EVALUATION = "report.json", "evaluation.json"
 COMPARISON, ROBUSTNESS = "comparison.json", "robustness.json"
 Kind = Literal["validation", "test", "training", "other"]
-
-
-class Baseline(Result):
-    """What always giving the same answer reaches. label: that answer"""
-
-    label: Label | int
-    metrics: Metrics
-
-
-def _sentence_alone(value: Any) -> Any:
-    return {"text": value} if isinstance(value, str) else value
-
-
-def _bounded(message: Message) -> Message:
-    if len(message.text) + sum(len(f"{name}{value}") for name, value in message.arguments.items()) > MOST_ADVICE:
-        raise ValueError("the advice is too long")
-    return message
-
-
-MOST_ADVICE = 10_000  # characters of a sentence with its arguments
-Advice = Annotated[Message, BeforeValidator(_sentence_alone), AfterValidator(_bounded)]
-"""A sentence on what to try next."""
-
-
-class Report(ClassTables):
-    """report.json: the final evaluation of a training run.
-
-    examples: how many were judged, of eval_examples; fewer where the run was stopped
-    truncated: part of the data -> share of its texts that were cut off
-    advice: the most useful first; a report of an earlier version has the sentences without id and arguments
-    """
-
-    examples: Count
-    eval_examples: Count | None = None
-    train_examples: Count
-    metrics: Metrics
-    main_metric: Name
-    baseline: Baseline
-    truncated: dict[str, float] = Field(default_factory=dict)
-    device: Label = ""
-    precision: Label = ""
-    advice: tuple[Advice, ...] = ()
-
-    @model_validator(mode="after")
-    def _has_main_metric(self) -> Self:
-        if self.main_metric not in self.metrics:
-            raise ValueError("the main metric has no value")
-        return self
-
-    @property
-    def baseline_metrics(self) -> Metrics:
-        return self.baseline.metrics
-
-    @property
-    def baseline_label(self) -> str:
-        """The answer that the baseline always gives."""
-        return str(self.baseline.label)
-
-    def interval(self, name: str) -> Interval:
-        """A report has no intervals."""
-        return None, None
 
 
 class DatasetIdentity(Result):
@@ -294,8 +236,20 @@ class Robustness(Result):
 
 
 def read_report(folder: Path) -> Report | None:
-    """The report of a run's final evaluation; None if there is none, or it cannot be read."""
-    return Report.load(folder / REPORT)
+    """The report of a run's final evaluation, as its task has it; None if there is none, or it cannot be read."""
+    try:
+        tree = from_json((folder / REPORT).read_bytes())
+        return report_type(tree).model_validate(tree)
+    except (OSError, ValueError):
+        return None
+
+
+def report_type(tree: Any) -> type[Report]:
+    """The type of the report that this tree is: its task's own. Raises ValueError for a task that is not known."""
+    name = tree.get("task", FIRST_TASK) if isinstance(tree, dict) else FIRST_TASK
+    if name not in TASKS:
+        raise ValueError(f"the task {name!r} is not known; it is one of {', '.join(TASKS)}")
+    return Task(name).results.REPORT
 
 
 def read_evaluation(folder: Path) -> Evaluation | None:

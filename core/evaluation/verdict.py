@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from core.evaluation.results import Disturbance, Evaluation, Report
-from core.tasks.results import Gap, Number
+from core.evaluation.results import Disturbance, Evaluation
+from core.tasks.results import Gap, Number, Report
 from core.tasks.text_classification.results import BagOfWords
 
 MOST_LOOKS = 3  # at a final test: choosing between models by more makes its figures too good

@@ -3,7 +3,12 @@
     core/tasks/NAME/__init__.py     what the task is called, the engines that can train it: light, for pages and specs
     core/tasks/NAME/metrics.py      the table of metrics, the main one, and how they are computed: light until it is
     core/tasks/NAME/encode.py       typed examples to token ids and labels
+    core/tasks/NAME/columns.py      the data of a spec as the typed splits that the task trains and is judged on
     core/tasks/NAME/model.py        the head, what config.json says of it, and the loss of each framework
+    core/tasks/NAME/predictions.py  what a model answered, as a file and back
+    core/tasks/NAME/results.py      the types of its result files
+    core/tasks/NAME/analysis.py     the report of a run, from its outputs
+    core/tasks/NAME/advice.py       what to try next, as far as it depends on the task
 
 No base class: a room is a package with these modules, and `tests/tasks` holds each of them to what stands here. What
 tasks share stands beside the rooms and is called: `texts` (tokenising, padding), `batches`, `statistics`,
@@ -26,10 +31,14 @@ from core.tasks import TASKS, Metric
 if TYPE_CHECKING:
     import numpy as np
 
-    from core.data.loading.load import Loaded
+    from core.data.dataset import Progress
+    from core.data.loading.load import Loaded, Part
     from core.events import Reporter
     from core.models.head import Head, HeadKind
-    from core.spec.run import RunSpec
+    from core.settings import Settings
+    from core.spec.run import DataSpec, RunSpec
+    from core.store.record import Holdout
+    from core.tasks.results import Report
     from core.tasks.running_metrics import RunningMetrics
     from core.tasks.texts import Encoded
 
@@ -84,6 +93,66 @@ class Model(Protocol):
         """`loss(labels, logits)` of TensorFlow: the sum over a batch."""
 
 
+class Columns(Protocol):
+    """columns.py"""
+
+    def load(
+        self, data: DataSpec, settings: Settings, progress: Progress = ..., holdouts: Sequence[Holdout] = ()
+    ) -> Loaded:
+        """The training and the evaluation part. holdouts: final tests, which take no part.
+
+        Raises DataError, HubError, PathError.
+        """
+
+    def load_split(
+        self, data: DataSpec, split: str, settings: Settings, progress: Progress = ..., like: str | None = None
+    ) -> Part:
+        """One split, to be judged on. like: the split that says what its labels mean. Raises DataError."""
+
+
+class PredictionsFile(Protocol):
+    """predictions.py"""
+
+    COLUMNS: Mapping[str, str]  # what readers rely on: the names and Arrow types of its columns
+
+    def Predictions(
+        self, names: tuple[str, ...], rows: np.ndarray, text_ids: np.ndarray, labels: np.ndarray, logits: np.ndarray
+    ) -> Any:
+        """names: of classes, if there are any; rows, text_ids: int64 and uint64 (examples,)"""
+
+    def write(self, path: Path, answers: Any) -> None:
+        """Parquet, complete or not there at all."""
+
+    def read(self, path: Path) -> Any:
+        """What `write` wrote. Raises OSError, ValueError or KeyError if there is nothing of the kind."""
+
+
+class Results(Protocol):
+    """results.py"""
+
+    REPORT: type[Report]
+
+
+class Analysis(Protocol):
+    """analysis.py"""
+
+    def summarise(self, spec: RunSpec, encoded: Encoded, labels: np.ndarray, logits: np.ndarray) -> Report:
+        """The report of a run. labels, logits: of the evaluation examples that were judged.
+
+        Raises ModelError for outputs that are not numbers.
+        """
+
+
+class Advice(Protocol):
+    """advice.py: each a sentence, empty where there is nothing to say"""
+
+    def is_perfect(self, report: Any) -> bool: ...
+    def not_learned(self, spec: RunSpec, report: Any) -> str: ...
+    def too_good(self, report: Any) -> str: ...
+    def weak_spots(self, report: Any) -> str: ...
+    def uncertain(self, report: Any) -> str: ...
+
+
 @dataclass(frozen=True)
 class Task:
     """One task's room. Each part is imported when it is asked for, so that a page imports no model."""
@@ -105,6 +174,26 @@ class Task:
     @property
     def model(self) -> Model:
         return cast(Model, self._part("model"))
+
+    @property
+    def columns(self) -> Columns:
+        return cast(Columns, self._part("columns"))
+
+    @property
+    def predictions(self) -> PredictionsFile:
+        return cast(PredictionsFile, self._part("predictions"))
+
+    @property
+    def results(self) -> Results:
+        return cast(Results, self._part("results"))
+
+    @property
+    def analysis(self) -> Analysis:
+        return cast(Analysis, self._part("analysis"))
+
+    @property
+    def advice(self) -> Advice:
+        return cast(Advice, self._part("advice"))
 
     def _part(self, name: str) -> Any:
         return importlib.import_module(f"{TASKS[self.name]}.{name}")

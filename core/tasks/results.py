@@ -11,9 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
 from core.files import write_text
+from core.messages import Message
 
 Name = Annotated[str, StringConstraints(max_length=200)]
 Label = Annotated[str, StringConstraints(max_length=10_000)]
@@ -90,3 +91,66 @@ class Overlap(Result):
     rows: list[Count] = Field(default_factory=list)
     metrics_without: Metrics = Field(default_factory=dict)
     accuracy_of_seen: float | None = None
+
+
+class Baseline(Result):
+    """What always giving the same answer reaches. label: that answer"""
+
+    label: Label | int
+    metrics: Metrics
+
+
+def _sentence_alone(value: Any) -> Any:
+    return {"text": value} if isinstance(value, str) else value
+
+
+def _bounded(message: Message) -> Message:
+    if len(message.text) + sum(len(f"{name}{value}") for name, value in message.arguments.items()) > MOST_ADVICE:
+        raise ValueError("the advice is too long")
+    return message
+
+
+MOST_ADVICE = 10_000  # characters of a sentence with its arguments
+Advice = Annotated[Message, BeforeValidator(_sentence_alone), AfterValidator(_bounded)]
+"""A sentence on what to try next."""
+
+
+class Report(Result):
+    """report.json: the final evaluation of a training run. A task adds what is its own, see its `results`.
+
+    task: the name of its task; the first one where a file of an earlier version names none
+    examples: how many were judged, of eval_examples; fewer where the run was stopped
+    truncated: part of the data -> share of its texts that were cut off
+    advice: the most useful first; a report of an earlier version has the sentences without id and arguments
+    """
+
+    task: Name = "text-classification"
+    examples: Count
+    eval_examples: Count | None = None
+    train_examples: Count
+    metrics: Metrics
+    main_metric: Name
+    baseline: Baseline
+    truncated: dict[str, float] = Field(default_factory=dict)
+    device: Label = ""
+    precision: Label = ""
+    advice: tuple[Advice, ...] = ()
+
+    @model_validator(mode="after")
+    def _has_main_metric(self) -> Self:
+        if self.main_metric not in self.metrics:
+            raise ValueError("the main metric has no value")
+        return self
+
+    @property
+    def baseline_metrics(self) -> Metrics:
+        return self.baseline.metrics
+
+    @property
+    def baseline_label(self) -> str:
+        """The answer that the baseline always gives."""
+        return str(self.baseline.label)
+
+    def interval(self, name: str) -> Interval:
+        """A report has no intervals."""
+        return None, None

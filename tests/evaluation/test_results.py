@@ -14,14 +14,13 @@ from core.evaluation.results import (
     EVALUATION,
     REPORT,
     Evaluation,
-    Report,
     read_comparison,
     read_evaluation,
     read_report,
 )
 from core.messages import Message
 from core.runs.history import HISTORY, History, read_history
-from core.tasks.text_classification.results import PerClass
+from core.tasks.text_classification.results import ClassReport, PerClass
 from tests.evaluation.conftest import an_evaluation
 from tests.synthetic import a_report
 
@@ -73,7 +72,7 @@ def test_advice_is_kept_with_its_id_and_arguments_and_a_sentence_alone_still_rea
 def test_a_metric_that_is_no_number_is_none() -> None:
     tree = a_report(["a", "b"])
     tree["metrics"] |= {"loss": math.nan, "f1_macro": math.inf}
-    for report in (Report.model_validate(tree), Report.model_validate_json(json.dumps(tree))):
+    for report in (ClassReport.model_validate(tree), ClassReport.model_validate_json(json.dumps(tree))):
         assert report.metrics["loss"] is None and report.metrics["f1_macro"] is None
         assert json.loads(report.model_dump_json(), parse_constant=pytest.fail)["metrics"]["loss"] is None
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from core.evaluation.results import Disturbance, Evaluation, FinalTest, Kind, Report
+from core.evaluation.results import Disturbance, Evaluation, FinalTest, Kind
 from core.evaluation.verdict import BELIEVABLE_ECE, MOST_LOOKS, ROUGH_ECE, advantage, costliest, honesty, trust, verdict
 from core.tasks.results import Gap, McNemar
-from core.tasks.text_classification.results import Calibrated, Calibration
+from core.tasks.text_classification.results import Calibrated, Calibration, ClassReport
 from tests.evaluation.conftest import an_evaluation
 
 
@@ -47,7 +47,7 @@ def test_a_runs_own_report_has_no_interval(value: float | None, expected: str) -
         "examples": 4, "train_examples": 9, "metrics": {"accuracy": value}, "main_metric": "accuracy",
         "baseline": {"label": "b", "metrics": {"accuracy": 0.5}}, "labels": [], "per_class": [], "confusion": [],
     }  # fmt: skip
-    assert verdict(Report.model_validate(tree)).outcome == expected
+    assert verdict(ClassReport.model_validate(tree)).outcome == expected
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from core.models import loading as model_loading
 from core.models import scratch
 from core.runs import checkpoints
 from core.spec.engines import ENGINES
+from core.tasks.text_classification.results import ClassReport
 
 CODE = {".bin", ".pkl", ".ckpt", ".py"}
 KINDS = ("trainer", "torch", "keras-tf_data", "keras-numpy")
@@ -303,6 +304,7 @@ def test_a_class_that_counts_more_is_found_more(
         )  # fmt: skip
         run(setup)
         result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, report)
+        assert isinstance(result, ClassReport)
         found[weight] = result.per_class[2].recall
     assert found[1.0] < 0.3 and found[100.0] > 0.9
 

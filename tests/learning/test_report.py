@@ -11,10 +11,11 @@ import pytest
 from sklearn import metrics as sk
 
 from core.evaluation.advice import advise
-from core.evaluation.after_training import evaluate_run, summarise
-from core.evaluation.results import Report
+from core.evaluation.after_training import evaluate_run
 from core.runs.history import History
 from core.spec.run import RunSpec
+from core.tasks.text_classification.analysis import summarise
+from core.tasks.text_classification.results import ClassReport
 
 NAMES = ("bad", "middling", "good")
 
@@ -29,7 +30,7 @@ def encoded(train_labels: list[int], count: int) -> Any:
 
 
 @pytest.fixture
-def summary() -> tuple[Report, np.ndarray, np.ndarray]:
+def summary() -> tuple[ClassReport, np.ndarray, np.ndarray]:
     labels = np.array([0, 0, 0, 1, 1, 2])
     logits = np.eye(3)[[0, 0, 1, 1, 0, 0]] * 4.0
     return summarise(RunSpec(), encoded([1, 1, 1, 0, 2], 6), labels, logits), labels, logits
@@ -70,13 +71,13 @@ def per_class(recalls: dict[str, float]) -> dict[str, Any]:
     return {"labels": list(recalls), "per_class": entries, "confusion": confusion}
 
 
-def good_report(**changes: Any) -> Report:
+def good_report(**changes: Any) -> ClassReport:
     report = {
         "examples": 4000, "eval_examples": 4000, "train_examples": 20_000, "main_metric": "accuracy",
         "metrics": {"accuracy": 0.9}, "baseline": {"label": "bad", "metrics": {"accuracy": 0.4}},
         "truncated": {"train": 0.0}, **per_class(dict.fromkeys(NAMES, 0.9)),
     }  # fmt: skip
-    return Report.model_validate(report | changes)
+    return ClassReport.model_validate(report | changes)
 
 
 PRETRAINED = RunSpec.model_validate({"model": {"name": "google-bert/bert-base-cased"}})

@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from core.evaluation.results import Report
 from core.figures import run as figures
 from core.store.record import Run
 from core.store.watching import RunView
+from core.tasks.results import Report
 from ui.components.live_chart import Drawing, drawing, live_chart
 from ui.session import state
 

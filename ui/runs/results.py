@@ -7,11 +7,12 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from core.evaluation.results import Report, read_report
+from core.evaluation.results import read_report
 from core.figures.evaluation import MOST_CLASSES, confusion_figure, frequent_mistakes
 from core.store import files as results
 from core.store.record import Run
-from core.tasks.text_classification.results import PerClass
+from core.tasks.results import Report
+from core.tasks.text_classification.results import ClassTables, PerClass
 from core.wording import counted, metric_meaning, metric_title, score, sentence, size
 from ui import pages
 from ui.components.basics import for_display, plain
@@ -34,7 +35,8 @@ def render(run: Run) -> Report | None:
             further(run)
         elif run.imported is not None and run in judged.imported_runs():
             look_closer(run)
-        by_class(report)
+        if isinstance(report, ClassTables):
+            by_class(report)
         advice(report)
     model(folder)
     return report
@@ -104,7 +106,7 @@ def _score(name: str, value: float | None, baseline: float | None, is_main: bool
     )
 
 
-def by_class(report: Report) -> None:
+def by_class(report: ClassTables) -> None:
     """The confusion matrix beside the table of classes, or above it if there are many classes."""
     labels, counts = report.labels, report.confusion
     left, right = st.columns(2, gap="medium") if len(labels) <= SIDE_BY_SIDE else (st.container(), st.container())

@@ -15,15 +15,15 @@ from core.evaluation.results import (
     ROBUSTNESS,
     Comparison,
     Evaluation,
-    Report,
     Robustness,
+    report_type,
 )
 from core.runs.environment import ENVIRONMENT, Environment
 from core.sharing.bundles.bundle_format import first_problem
-from core.tasks.results import Result
+from core.tasks.results import Report, Result
 
 RESULTS: dict[str, type[Result]] = {
-    REPORT: Report,
+    REPORT: Report,  # in general; see `type_of`
     EVALUATION: Evaluation,
     COMPARISON: Comparison,
     ROBUSTNESS: Robustness,
@@ -31,10 +31,15 @@ RESULTS: dict[str, type[Result]] = {
 }
 
 
+def type_of(name: str, tree: Any) -> type[Result]:
+    """The model of a result file. Raises ValueError for the report of a task that is not known."""
+    return report_type(tree) if name == REPORT else RESULTS[name]
+
+
 def check_result(name: str, tree: Any, bundle: str) -> Result:
     """A result file as its model. Raises DataError if pages could not read it."""
     try:
-        return RESULTS[name].model_validate_json(json.dumps(tree), strict=True)
-    except ValidationError as error:
-        problem = first_problem(error)
+        return type_of(name, tree).model_validate_json(json.dumps(tree), strict=True)
+    except ValueError as error:
+        problem = first_problem(error) if isinstance(error, ValidationError) else str(error)
         raise DataError(f"{bundle} has a {name} that is not valid: {problem}; export the run again") from None

@@ -11,7 +11,7 @@ import hashlib
 import math
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,15 +30,16 @@ from core.sharing.bundles.bundle import as_run, specs_of
 from core.sharing.bundles.bundle_format import FOR_PEOPLE, MANIFEST, MOST_FILES, Manifest, Record, first_line, read_json
 from core.spec import run as specs
 from core.spec.data import DataSpec
+from core.spec.run import FIRST_TASK
 from core.store import quotas
 from core.store.record import Run
 from core.store.store import Store
+from core.tasks.contract import Task
 from core.tasks.results import Result
 from core.tasks.text_classification.results import ClassTables
 
 MOST_METRICS, MOST_EVENTS, MOST_ROWS = 500_000, 100_000, 5_000_000
 MOST_TEXT_BYTES, ROWS_AT_ONCE = 1024**3, 50_000  # of a table in memory
-PREDICTIONS = {"row": "int64", "text_id": "uint64", "label": "int64", "prediction": "int64", "confidence": "float"}
 METRICS = {"name": "string", "step": "int64", "epoch": "double", "time": "double", "value": "double"}
 
 
@@ -217,7 +218,7 @@ def _check_results(run: Record, folder: Path, results: dict[str, Result], name: 
             raise DataError(f"{name} names data that is not valid ({error.problems[0].message[:200]})") from None
     classes = results.get(EVALUATION) or results.get(REPORT)
     if (path := folder / "predictions.parquet").is_file():
-        _check_table(path, PREDICTIONS, name)
+        _check_table(path, Task(run.spec.get("task", FIRST_TASK)).predictions.COLUMNS, name)
         if isinstance(classes, ClassTables):
             _check_classes(path, len(classes.labels), name)
     if (path := folder / "metrics.parquet").is_file():
@@ -228,7 +229,7 @@ def _check_results(run: Record, folder: Path, results: dict[str, Result], name: 
         _check_texts(path, name)
 
 
-def _check_table(path: Path, columns: dict[str, str], name: str, most: int = MOST_ROWS) -> None:
+def _check_table(path: Path, columns: Mapping[str, str], name: str, most: int = MOST_ROWS) -> None:
     """Its columns, how many rows it has, and how much its texts take once they are in memory."""
     import pyarrow as pa
     import pyarrow.compute as pc

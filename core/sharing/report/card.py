@@ -28,6 +28,7 @@ from core.spec.names import dataset_name
 from core.store.record import Run
 from core.store.store import Store
 from core.tasks import metric
+from core.tasks.text_classification.results import ClassTables
 from core.wording import counted, listed, metric_title, score
 
 if TYPE_CHECKING:
@@ -227,7 +228,7 @@ def _limits(content: Content) -> Section:
         lines.append(("How good it is was not measured.",))
     else:
         evaluation = content.best.evaluation if content.best else None
-        limits: list[Line | None] = [_weak(figures)]
+        limits: list[Line | None] = [_weak(figures) if isinstance(figures, ClassTables) else None]
         if evaluation is not None:
             limits += [_hard(evaluation), telling.trust(evaluation), telling.doubtful(evaluation)]
         lines += [line for line in limits if line]
@@ -243,7 +244,7 @@ def _limits(content: Content) -> Section:
     return Section("limits", "Limits", (Bullets(tuple(lines)),))
 
 
-def _weak(figures: Figures) -> Line | None:
+def _weak(figures: ClassTables) -> Line | None:
     weakest = sorted(figures.per_class, key=lambda entry: entry.f1)[:3]
     weak = [f"“{entry.label}” (F1 {score(entry.f1)})" for entry in weakest if entry.f1 < WEAK]
     if not weak:
@@ -293,7 +294,9 @@ def _figures(content: Content) -> Section | None:
         return None
     on = telling.evaluated_on(content.best) if content.best else "the examples that it was evaluated on"
     blocks: list[Block] = [Paragraph((f"On {counted(figures.examples, 'example')} of {on}:",))]
-    blocks += [telling.metrics_table(figures), *telling.classes(figures)]
+    blocks.append(telling.metrics_table(figures))
+    if isinstance(figures, ClassTables):
+        blocks += telling.classes(figures)
     if len(content.evaluations) > 1:
         blocks += [Paragraph(("All evaluations:",)), telling.evaluations_table(content)]
     return Section("results", "Results", tuple(blocks))

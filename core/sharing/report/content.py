@@ -15,7 +15,7 @@ from core.data.dataset import Prepared
 from core.data.inspecting.language import NONE, sampled
 from core.data.prepare import find_prepared
 from core.errors import HubError, ModelError, PathError, SpecError, TunedeckError
-from core.evaluation.results import Evaluation, Group, Report, Robustness, read_evaluation, read_report, read_robustness
+from core.evaluation.results import Evaluation, Group, Robustness, read_evaluation, read_report, read_robustness
 from core.models import names as models
 from core.runs.environment import Environment, TrainedDataset, read_environment
 from core.settings import Settings
@@ -29,6 +29,7 @@ from core.store import final_tests
 from core.store.record import Run
 from core.store.store import Store
 from core.store.watching import RunView
+from core.tasks.results import Report
 
 if TYPE_CHECKING:
     import pandas as pd

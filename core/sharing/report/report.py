@@ -32,6 +32,7 @@ from core.sharing.report.document import (
     Table,
 )  # fmt: skip
 from core.spec.run import to_yaml
+from core.tasks.text_classification.results import ClassTables
 from core.wording import counted, duration, metric_title, metric_words, part_of, score, sentence
 
 NOTHING = pd.DataFrame({"step": [], "epoch": [], "time": [], "value": []})
@@ -250,7 +251,7 @@ def _quality(content: Content) -> Section | None:
 
 def _classes(content: Content) -> Section | None:
     figures = content.figures
-    if figures is None:
+    if not isinstance(figures, ClassTables):
         return None
     blocks: list[Block] = telling.classes(figures)
     if len(figures.labels) <= MOST_CLASSES:
@@ -291,7 +292,7 @@ def _failures(content: Content) -> Section | None:
         return None
     best = content.best
     blocks: list[Block] = telling.hard_groups(best.evaluation) if best else []
-    if (table := telling.taken_for(figures)) is not None:
+    if isinstance(figures, ClassTables) and (table := telling.taken_for(figures)) is not None:
         blocks += [Paragraph(("What it takes for something else most often:",)), table]
     blocks += _mistakes(content)
     if best is not None and best.robustness is not None:

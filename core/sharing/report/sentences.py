@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.evaluation import verdict as core_verdict
-from core.evaluation.results import Evaluation, Kind, Report
+from core.evaluation.results import Evaluation, Kind
 from core.evaluation.verdict import Trust, Use, Verdict
 from core.figures.evaluation import MOST_CLASSES, frequent_mistakes
 from core.sharing.report.content import Content, Evaluated
@@ -29,7 +29,8 @@ from core.sharing.report.document import (
 from core.spec.names import dataset_name, model_name
 from core.spec.run import RunSpec, get_field, spec_fields
 from core.store import files as results
-from core.tasks.text_classification.results import PerClass
+from core.tasks.results import Report
+from core.tasks.text_classification.results import ClassTables, PerClass
 from core.wording import counted, engine_title, listed, metric_meaning, metric_title, metric_words, number, score
 
 Figures = Evaluation | Report
@@ -182,7 +183,7 @@ def evaluations_table(content: Content) -> Table:
     return Table("Evaluations", header, rows, (3, 4, 5))
 
 
-def classes(figures: Figures) -> list[Block]:
+def classes(figures: ClassTables) -> list[Block]:
     """Precision, recall and F1 of each class; of many the weakest, and all of them folded."""
     each = figures.per_class
     if len(each) <= MOST_CLASSES:
@@ -202,7 +203,7 @@ def _classes(caption: str, each: Iterable[PerClass]) -> Table:
     return Table(caption, ("Class", "F1", "Precision", "Recall", "Examples"), rows, (2, 3, 4))
 
 
-def taken_for(figures: Figures) -> Table | None:
+def taken_for(figures: ClassTables) -> Table | None:
     """The classes that are most often taken for another."""
     pairs = frequent_mistakes(figures.labels, figures.confusion, CONFUSIONS)
     rows = tuple((true, taken, f"{count:,}", f"{share:.1%}") for true, taken, count, share in pairs)
@@ -313,7 +314,7 @@ def examples(content: Content) -> tuple[int | None, int | None]:
 
 
 def labels(content: Content) -> list[str]:
-    if content.figures is not None:
+    if isinstance(content.figures, ClassTables):
         return content.figures.labels
     return list(content.dataset.label_names)
 

@@ -10,19 +10,22 @@ from typing import Any, TypedDict
 
 import numpy as np
 
+from core.spec.run import RunSpec
 from core.tasks import statistics
-from core.tasks.results import Interval, Metrics, Overlap
-from core.tasks.text_classification.metrics import score
+from core.tasks.results import Baseline, Interval, Metrics, Overlap
+from core.tasks.text_classification.metrics import compute, score
 from core.tasks.text_classification.predictions import Predictions, softmax
 from core.tasks.text_classification.results import (
     THRESHOLD_COUNT,
     Answer,
     Calibrated,
     Calibration,
+    ClassReport,
     Confidence,
     Curve,
     PerClass,
 )
+from core.tasks.texts import Encoded
 
 CURVE_POINTS = 250
 MOST_CURVES = 30  # classes, those with the most examples
@@ -182,4 +185,36 @@ def overlap(answers: Predictions, seen: np.ndarray, names: Sequence[str]) -> Ove
         rows=answers.rows[seen][:MISTAKES_KEPT].tolist(),
         metrics_without=score(names, fresh.predicted, fresh.labels) if seen.any() and len(fresh) else {},
         accuracy_of_seen=float(answers.right[seen].mean()) if seen.any() else None,
+    )
+
+
+def summarise(spec: RunSpec, encoded: Encoded, labels: np.ndarray, logits: np.ndarray) -> ClassReport:
+    """The report of a training run: its metrics, the majority class's for comparison, each class's, the confusion.
+
+    Raises ModelError for logits that are not numbers.
+    """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    names = encoded.label_names
+    ids = np.arange(len(names))
+    predicted = logits.argmax(axis=-1)
+    majority = int(np.bincount(encoded.train["labels"], minlength=len(names)).argmax())
+    per_class = precision_recall_fscore_support(labels, predicted, labels=ids, zero_division=0)
+    return ClassReport(
+        task=spec.task,
+        examples=len(labels),
+        eval_examples=encoded.eval.num_rows,
+        train_examples=encoded.train.num_rows,
+        metrics=compute(spec.evaluation.metrics, logits, labels),
+        main_metric=spec.evaluation.metric_for_best_model,
+        baseline=Baseline(
+            label=names[majority], metrics=score(spec.evaluation.metrics, np.full_like(labels, majority), labels)
+        ),
+        labels=list(names),
+        per_class=[
+            PerClass(label=name, precision=p, recall=r, f1=f, support=n)
+            for name, p, r, f, n in zip(names, *(column.tolist() for column in per_class), strict=True)
+        ],
+        confusion=confusion_matrix(labels, predicted, labels=ids).tolist(),
+        truncated=encoded.truncated,
     )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy as np
 
 NAME = "predictions.parquet"
+# What every reader relies on, and the type of a value; lists of numbers have that of a number.
+COLUMNS = {"row": "int64", "text_id": "uint64", "label": "int64", "prediction": "int64", "confidence": "float"}
 GROUP = 100_000
 
 

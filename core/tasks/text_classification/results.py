@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from core.tasks.results import Bin, Count, Gap, Interval, Label, McNemar, Metrics, Name, Number, Result
+from core.tasks.results import Bin, Count, Gap, Interval, Label, McNemar, Metrics, Name, Number, Report, Result
 
 THRESHOLD_COUNT = 201  # from 0 to 1
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -46,6 +46,13 @@ class ClassTables(Result):
         """The share of all examples that is right, whatever the main metric is."""
         examples = sum(map(sum, self.confusion))
         return sum(row[i] for i, row in enumerate(self.confusion)) / examples if examples else 0.0
+
+
+class ClassReport(Report, ClassTables):
+    """report.json of a text classifier."""
+
+
+REPORT = ClassReport
 
 
 class Curve(Result):
