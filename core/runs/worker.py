@@ -28,7 +28,7 @@ from core.settings import Settings, from_environment
 from core.spec.run import build
 from core.store.record import Run
 from core.store.store import Store
-from core.tasks import TASKS
+from core.task_table import TASKS
 from core.wording import library_message
 
 COMMIT_TRIES = 5

@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from core.tasks import TASKS, Metric
+from core.task_table import TASKS, Metric
 
 if TYPE_CHECKING:
     import numpy as np
