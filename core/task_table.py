@@ -57,6 +57,12 @@ def main_metric(task: str) -> str:
     return str(_metrics_module(task).MAIN)
 
 
+def engines_of(task: str) -> tuple[str, ...]:
+    """The names of the engines that can train a task."""
+    engines: tuple[str, ...] = importlib.import_module(TASKS[task]).ENGINES
+    return engines
+
+
 def metric(name: str) -> Metric | None:
     """The metric of this name, of whichever task; the loss; None for a name that no task has."""
     if name == "loss":

@@ -149,7 +149,8 @@ def described(ids: np.ndarray, labels: Iterable[int]) -> Examples:
     import numpy as np
 
     digest = hashlib.blake2b(ids.astype("<u8").tobytes(), digest_size=16)
-    digest.update(np.asarray(labels, dtype="<i8").tobytes())
+    values = np.asarray(labels)
+    digest.update(values.astype("<f8" if values.dtype.kind == "f" else "<i8").tobytes())
     return Examples(examples=len(ids), content=digest.hexdigest())
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from core.errors import Problem
 from core.spec.run import RunSpec
-from core.wording import listed
+from core.task_table import engines_of
+from core.wording import ENGINE_TITLES, listed
 
 # Engine name -> module with `train(spec, encoded, model, run_dir, report, resume)`.
 ENGINES = {
@@ -25,7 +26,7 @@ KERAS_TYPES = {
 
 def problems(spec: RunSpec, model_type: str | None) -> list[Problem]:
     """What of a spec its engine cannot do. model_type: of the model's config.json; None if it is not known yet."""
-    found = [*_early_stopping(spec)]
+    found = [*_task(spec), *_early_stopping(spec)]
     if spec.engine != "torch" and spec.training.max_tokens_per_batch is not None:
         found.append(
             Problem(
@@ -36,6 +37,15 @@ def problems(spec: RunSpec, model_type: str | None) -> list[Problem]:
     if spec.engine == "keras":
         found += _keras(spec, model_type)
     return found
+
+
+def _task(spec: RunSpec) -> list[Problem]:
+    able = engines_of(spec.task)
+    if spec.engine in able:
+        return []
+    titles = listed([ENGINE_TITLES[name] for name in able])
+    message = f"{ENGINE_TITLES[spec.engine]} cannot train the task {spec.task}; choose an engine that can: {titles}"
+    return [Problem("engine", message)]
 
 
 def _early_stopping(spec: RunSpec) -> list[Problem]:

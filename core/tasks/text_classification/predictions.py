@@ -75,7 +75,7 @@ def softmax(logits: np.ndarray) -> np.ndarray:
     return powers
 
 
-def write(path: Path, found: Predictions) -> None:
+def write(path: Path, answers: Predictions) -> None:
     """Complete or not there at all."""
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -85,15 +85,15 @@ def write(path: Path, found: Predictions) -> None:
 
     table = pa.table(
         {
-            "row": pa.array(found.rows, pa.int64()),
-            "text_id": pa.array(found.text_ids, pa.uint64()),
-            "label": pa.array(found.labels, pa.int64()),
-            "prediction": pa.array(found.predicted, pa.int64()),
-            "confidence": pa.array(found.confidence, pa.float32()),
-            "logits": lists(found.logits),
-            "probabilities": lists(found.probabilities),
+            "row": pa.array(answers.rows, pa.int64()),
+            "text_id": pa.array(answers.text_ids, pa.uint64()),
+            "label": pa.array(answers.labels, pa.int64()),
+            "prediction": pa.array(answers.predicted, pa.int64()),
+            "confidence": pa.array(answers.confidence, pa.float32()),
+            "logits": lists(answers.logits),
+            "probabilities": lists(answers.probabilities),
         }
-    ).replace_schema_metadata({"labels": json.dumps(found.names)})
+    ).replace_schema_metadata({"labels": json.dumps(answers.names)})
     with replace_file(path) as partial:
         pq.write_table(table, partial, row_group_size=GROUP)
 

@@ -1,0 +1,4 @@
+"""A second task, of the tests alone: the length of a text in words, as a number. What makes it one is all in here."""
+
+TITLE = "Length of a text"
+ENGINES = ("trainer", "torch", "keras")
