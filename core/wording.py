@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from core.task_table import metric
+from core.tasks import metric
 
 ENGINE_TITLES = {"trainer": "Trainer", "torch": "PyTorch loop", "keras": "Keras"}
 ENGINE_MEANINGS = {

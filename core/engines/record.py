@@ -15,7 +15,7 @@ from core.files import finite, write_text
 from core.runs.checkpoints import RECORD, damaged, path_of, prune
 from core.runs.history import HISTORY, History
 from core.spec.run import RunSpec
-from core.task_table import metrics_of
+from core.tasks import metrics_of
 from core.wording import counted
 
 logger = logging.getLogger(__name__)

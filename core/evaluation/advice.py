@@ -8,7 +8,7 @@ from core.messages import Argument, Message
 from core.models import names as models
 from core.runs.history import History
 from core.spec.run import RunSpec
-from core.task_table import larger_is_better
+from core.tasks import larger_is_better
 from core.tasks.contract import task_of
 from core.tasks.results import Report
 from core.wording import counted

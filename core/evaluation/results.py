@@ -12,8 +12,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import from_json
 
-from core.spec.run import FIRST_TASK
-from core.task_table import TASKS
+from core.spec.evaluation import FIRST_TASK
+from core.tasks import TASKS
 from core.tasks.contract import Task
 from core.tasks.results import Count, Gap, Interval, Label, McNemar, Metrics, Name, Overlap, Report, Result, Text
 from core.tasks.text_classification.results import ClassAnalysis

@@ -28,16 +28,17 @@ from core.settings import Settings, from_environment
 from core.spec.run import build
 from core.store.record import Run
 from core.store.store import Store
-from core.task_table import TASKS
+from core.tasks import TASKS
 from core.wording import library_message
 
 COMMIT_TRIES = 5
 
 # What a run imports, some of it late and by name. tests/scheduling/test_spare.py holds that nothing is missing.
+ROOM = ("columns", "encode", "model", "metrics", "predictions", "analysis", "advice")
 READY: tuple[str, ...] = (
     "core.engines.training_run", "core.engines.torch_loop", "core.engines.trainer", "core.models.scratch",
     "core.data.reading.ingest", "core.tasks.running_metrics", "sklearn.metrics",
-    *(f"{room}.{part}" for room in TASKS.values() for part in ("encode", "model", "metrics")),
+    *(f"{room}.{part}" for room in TASKS.values() for part in ROOM),
     "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto",
     "transformers.models.bert.modeling_bert", "transformers.tokenization_utils_tokenizers",
 )  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.errors import Problem
 from core.spec.run import RunSpec
-from core.task_table import engines_of
+from core.tasks import engines_of
 from core.wording import ENGINE_TITLES, listed
 
 # Engine name -> module with `train(spec, encoded, model, run_dir, report, resume)`.

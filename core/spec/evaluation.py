@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, model_validator
 from pydantic_core import PydanticKnownError
 
 from core.spec.section import Section, setting
-from core.task_table import TASKS, main_metric, metrics_of
+from core.tasks import TASKS, main_metric, metrics_of
 
 FIRST_TASK = "text-classification"
 

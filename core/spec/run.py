@@ -25,7 +25,7 @@ from core.spec.refusals import excerpt, problem
 from core.spec.section import Section, setting
 from core.spec.training import TrainingSpec
 from core.spec.yaml_text import read_yaml
-from core.task_table import TASKS, main_metric, metrics_of
+from core.tasks import TASKS, main_metric, metrics_of
 
 MAX_SPEC_CHARACTERS = 200_000
 

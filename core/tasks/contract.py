@@ -26,7 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from core.task_table import TASKS, Metric
+from core.tasks import TASKS, Metric
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,9 +34,11 @@ if TYPE_CHECKING:
     from core.data.dataset import Progress
     from core.data.loading.load import Loaded, Part
     from core.events import Reporter
+    from core.messages import Message
     from core.models.head import Head, HeadKind
     from core.settings import Settings
-    from core.spec.run import DataSpec, RunSpec
+    from core.spec.data import DataSpec
+    from core.spec.run import RunSpec
     from core.store.record import Holdout
     from core.tasks.results import Report
     from core.tasks.running_metrics import RunningMetrics
@@ -144,13 +146,13 @@ class Analysis(Protocol):
 
 
 class Advice(Protocol):
-    """advice.py: each a sentence, empty where there is nothing to say"""
+    """advice.py: each a piece of advice, None where there is nothing to say"""
 
     def is_perfect(self, report: Any) -> bool: ...
-    def not_learned(self, spec: RunSpec, report: Any) -> str: ...
-    def too_good(self, report: Any) -> str: ...
-    def weak_spots(self, report: Any) -> str: ...
-    def uncertain(self, report: Any) -> str: ...
+    def not_learned(self, spec: RunSpec, report: Any) -> Message | None: ...
+    def too_good(self, report: Any) -> Message | None: ...
+    def weak_spots(self, report: Any) -> Message | None: ...
+    def uncertain(self, report: Any) -> Message | None: ...
 
 
 @dataclass(frozen=True)

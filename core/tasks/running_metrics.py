@@ -13,7 +13,7 @@ import datasets
 import evaluate
 import numpy as np
 
-from core.task_table import Metric
+from core.tasks import Metric
 
 
 class TableMetric(evaluate.Metric):

@@ -23,7 +23,7 @@ from core.spec.presets import PRESETS
 from core.spec.run import replace
 from core.store.files import save_temperature
 from core.store.store import Store
-from core.task_table import metric
+from core.tasks import metric
 from core.wording import metric_title
 from tests.sharing.judged_run import JudgedRun
 from tests.synthetic import Synthetic

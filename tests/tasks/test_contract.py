@@ -22,8 +22,7 @@ from core.settings import Settings
 from core.spec import engines
 from core.spec.run import build, from_yaml, to_yaml
 from core.store.store import Store
-from core.task_table import TASKS, metrics_of
-from core.tasks import contract
+from core.tasks import TASKS, contract, metrics_of
 from core.tasks.contract import Task, task_of
 from core.wording import metric_meaning, metric_title
 from tests.evaluation.conftest import worker_of

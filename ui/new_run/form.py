@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from core.errors import Problem, SpecError
 from core.spec.run import RunSpec, build, choices, spec_fields
 from core.spec.training import MOST_CLASS_WEIGHT
-from core.task_table import metric
+from core.tasks import metric
 from core.wording import metric_title, sentence
 from ui.components.basics import plain
 from ui.session import state

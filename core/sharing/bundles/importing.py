@@ -30,7 +30,7 @@ from core.sharing.bundles.bundle import as_run, specs_of
 from core.sharing.bundles.bundle_format import FOR_PEOPLE, MANIFEST, MOST_FILES, Manifest, Record, first_line, read_json
 from core.spec import run as specs
 from core.spec.data import DataSpec
-from core.spec.run import FIRST_TASK
+from core.spec.evaluation import FIRST_TASK
 from core.store import quotas
 from core.store.record import Run
 from core.store.store import Store

@@ -9,7 +9,7 @@ from typing import Any, Literal, cast
 
 from core.data.loading.split_dataset import in_dataset
 from core.errors import DataError, TunedeckError
-from core.evaluation.results import Report, read_report
+from core.evaluation.results import read_report
 from core.hub import download as hub
 from core.models.names import HUB_NAME
 from core.runs.environment import Environment, HeadChange, read_environment
@@ -20,6 +20,7 @@ from core.spec import run as spec
 from core.spec.run import RunSpec
 from core.store.files import model_folder
 from core.store.record import Run
+from core.tasks.results import Report
 
 OUTPUTS = ("model", "data", "checkpoints")  # folders that a script writes or reads
 BASE = "base"
@@ -110,7 +111,7 @@ def facts_of(run: Run, settings: Settings) -> Facts:
         never_evaluated=not history.evaluations,
         judged_on_part=report.examples != report.eval_examples,
         metrics={name: value for name, value in report.metrics.items() if value is not None},
-        label_names=tuple(report.labels), packages=environment.packages,
+        label_names=tuple(noted.label_names), packages=environment.packages,
         head=_head(environment.head), tokens=environment.tokens or None,
     )  # fmt: skip
 

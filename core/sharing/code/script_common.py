@@ -6,7 +6,7 @@ import textwrap
 
 from core.sharing.code.facts import Facts, HeadRows
 from core.sharing.code.pieces import LINE, Section, literal, taken
-from core.task_table import Metric, metrics_of
+from core.tasks import Metric, metrics_of
 
 
 def data(facts: Facts) -> Section:

@@ -27,7 +27,7 @@ from core.sharing.report.sentences import Figures
 from core.spec.names import dataset_name
 from core.store.record import Run
 from core.store.store import Store
-from core.task_table import metric
+from core.tasks import metric
 from core.tasks.text_classification.results import ClassTables
 from core.wording import counted, listed, metric_title, score
 

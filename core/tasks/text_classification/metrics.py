@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from core.errors import ModelError
-from core.task_table import Metric
+from core.tasks import Metric
 
 if TYPE_CHECKING:
     import numpy as np

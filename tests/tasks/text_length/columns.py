@@ -9,7 +9,7 @@ from core.data.dataset import Progress, ignore
 from core.data.loading.load import Loaded, Part
 from core.data.prepare import prepare
 from core.settings import Settings
-from core.spec.run import DataSpec
+from core.spec.data import DataSpec
 
 TEXT, NUMBER = "text", "number"
 

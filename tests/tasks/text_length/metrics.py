@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from core.errors import ModelError
-from core.task_table import Metric
+from core.tasks import Metric
 
 if TYPE_CHECKING:
     from core.tasks.running_metrics import RunningMetrics
