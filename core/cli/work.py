@@ -10,6 +10,7 @@ from contextlib import suppress
 from types import FrameType
 from typing import Any
 
+from core.cli.group import Result
 from core.cli.lines import evaluation_lines, report_lines
 from core.errors import StoreTrouble, WrongStatus
 from core.evaluation.results import read_evaluation, read_report
@@ -26,7 +27,7 @@ from core.wording import counted
 POLL_S, TROUBLE_S = 0.5, 20.0
 
 
-def work_on(run_id: str, detach: bool, store: Store, settings: Settings) -> tuple[dict[str, Any], int]:
+def work_on(run_id: str, detach: bool, store: Store, settings: Settings) -> Result:
     """Have a queued run done, or only started: what `--json` prints, and the exit status."""
     scheduler = Scheduler(store, settings)
     scheduler.start()
@@ -36,7 +37,7 @@ def work_on(run_id: str, detach: bool, store: Store, settings: Settings) -> tupl
         scheduler.close()
 
 
-def _detach(run_id: str, store: Store, scheduler: Scheduler) -> tuple[dict[str, Any], int]:
+def _detach(run_id: str, store: Store, scheduler: Scheduler) -> Result:
     """Wait until the run works, or until somebody else is known to start it when its turn comes."""
     patience = Patience(scheduler)
     while True:
@@ -52,49 +53,70 @@ def _detach(run_id: str, store: Store, scheduler: Scheduler) -> tuple[dict[str, 
     return result_of(run, settings=None), 1 if run.status in ("failed", "lost") else 0
 
 
-def _follow(run_id: str, store: Store, settings: Settings, scheduler: Scheduler) -> tuple[dict[str, Any], int]:
-    """Print what the run says until it ends. Ctrl-C stops it gracefully; a second one leaves it to work on."""
-    interrupts = 0
-
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        nonlocal interrupts
-        interrupts += 1
-        if interrupts > 1:
-            raise KeyboardInterrupt
-
-    previous = signal.signal(signal.SIGINT, interrupt)
-    view, seen, shown, patience = RunView(run_id), 0, "", Patience(scheduler)
+def _follow(run_id: str, store: Store, settings: Settings, scheduler: Scheduler) -> Result:
+    """Print the run's messages until it ends. Ctrl-C stops it gracefully; a second one leaves it to work on."""
+    view, printed, patience = RunView(run_id), Printed(), Patience(scheduler)
     try:
-        while True:
-            try:
-                run = view.update(store, settings)
-                patience.look(run)
-            except StoreTrouble as error:
-                patience.fail(error)
+        with Interrupts() as interrupts:
+            while True:
+                try:
+                    run = view.update(store, settings)
+                    patience.look(run)
+                except StoreTrouble as error:
+                    patience.fail(error)
+                    time.sleep(POLL_S)
+                    continue
+                printed.update(run, view)
+                if run.is_final:
+                    break
+                if interrupts.count and run.stop_requested is None:
+                    say("Stopping after the current step; Ctrl-C again leaves the run to work on without this command.")
+                    with suppress(WrongStatus, StoreTrouble):  # it ended in this moment
+                        store.stop(run_id)
                 time.sleep(POLL_S)
-                continue
-            for event in view.events[seen:]:
-                if event.kind == "message":
-                    say(("Warning: " if event.payload["level"] == "warning" else "") + event.payload["text"])
-            seen = len(view.events)
-            if (line := _progress_line(run, view)) != shown:
-                say(line)
-                shown = line
-            if run.is_final:
-                break
-            if interrupts == 1 and run.stop_requested is None:
-                say("Stopping after the current step; Ctrl-C again leaves the run to work on without this command.")
-                with suppress(WrongStatus, StoreTrouble):  # it ended in this moment
-                    store.stop(run_id)
-            time.sleep(POLL_S)
     except KeyboardInterrupt:
         say(f"Run {run_id} works on; `python -m core show {run_id}` tells how it is doing.")
         return result_of(store.run(run_id), settings, view), 1
-    finally:
-        signal.signal(signal.SIGINT, previous)
     if run.error:
         say(run.error)
     return result_of(run, settings, view), 0 if run.status in ("finished", "stopped") else 1
+
+
+class Interrupts:
+    """Counts the first Ctrl-C within a `with` block; the second one raises KeyboardInterrupt."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def __enter__(self) -> Interrupts:
+        self._previous = signal.signal(signal.SIGINT, self._interrupt)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        signal.signal(signal.SIGINT, self._previous)
+
+    def _interrupt(self, _signal: int, _frame: FrameType | None) -> None:
+        self.count += 1
+        if self.count > 1:
+            raise KeyboardInterrupt
+
+
+class Printed:
+    """What was printed of a run so far, so that each message and each state of its progress is printed once."""
+
+    def __init__(self) -> None:
+        self._events, self._line = 0, ""
+
+    def update(self, run: Run, view: RunView) -> None:
+        """Print what is new."""
+        for event in view.events[self._events :]:
+            if event.kind == "message":
+                text = event.payload["text"]
+                say(f"Warning: {text}" if event.payload["level"] == "warning" else text)
+        self._events = len(view.events)
+        if (line := _progress_line(run, view)) != self._line:
+            say(line)
+            self._line = line
 
 
 class Patience:

@@ -135,19 +135,6 @@ def load_trained(folder: Path, title: str, kind: HeadKind) -> Any:
     return network
 
 
-def _check_task(config: Any, title: str) -> None:
-    """Raises ModelError for a head that predicts something other than one class per text."""
-    if config.num_labels < 2 or config.problem_type == "regression":
-        raise ModelError(
-            f"{title} predicts a number for each text, not a class; choose a classifier of two classes or more"
-        )
-    if config.problem_type == "multi_label_classification":
-        raise ModelError(
-            f"{title} gives each text any number of labels (problem_type multi_label_classification), not one class; "
-            "choose a classifier that was trained for one class per text"
-        )
-
-
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Silences the library's table of new and unused weights, which alarms people for no reason."""

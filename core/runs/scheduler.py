@@ -52,7 +52,6 @@ class _Watch:
     stop_seen: float | None = None
     terminated: float | None = None
     killed: float | None = None
-    seen_alive: bool = False
 
 
 class Scheduler:

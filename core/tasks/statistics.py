@@ -129,14 +129,6 @@ def mcnemar(first_right: np.ndarray, second_right: np.ndarray) -> McNemar:
     return McNemar(gains=gains, losses=losses, p=float(p))
 
 
-def share_interval(count: int, of: int) -> tuple[float, float]:
-    """Wilson's 95 % interval of a share."""
-    from scipy.stats import binomtest
-
-    found = binomtest(count, of, 0.5).proportion_ci(LEVEL, method="wilson") if of else None
-    return (float(found.low), float(found.high)) if found else (0.0, 1.0)
-
-
 # Calibration
 
 

@@ -22,7 +22,6 @@ from core.store.files import model_folder
 from core.store.record import Run
 from core.tasks.results import Report
 
-OUTPUTS = ("model", "data", "checkpoints")  # folders that a script writes or reads
 BASE = "base"
 
 

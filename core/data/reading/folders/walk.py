@@ -16,7 +16,6 @@ from core.settings import Settings, allowed_path
 MAX_DEPTH = 4  # folders below the chosen one; folders called key=value do not count
 MAX_KEYS = 8
 MAX_ENTRIES = 250_000
-KEPT_HIDDEN = {"_delta_log"}
 KEY_VALUE = re.compile(r"[^=]{1,100}=.*", re.DOTALL)
 
 

@@ -57,11 +57,6 @@ def is_machine_made(values: Sequence[str]) -> bool:
     return _most(values, lambda v: bool(MACHINE.match(v) or WHOLE.fullmatch(v) or MOMENT.fullmatch(v)) or _is_file(v))
 
 
-def are_file_names(values: Sequence[str]) -> bool:
-    """Whether most values name files."""
-    return _most(values, _is_file)
-
-
 def _is_file(value: str) -> bool:
     return len(value) <= 255 and value.count(" ") < 8 and bool(FILE_NAME.fullmatch(value))
 
