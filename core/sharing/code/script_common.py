@@ -221,7 +221,8 @@ def metrics(facts: Facts) -> Section:
 def _measure(metric: Metric) -> str:
     """The call that computes a metric: accuracy_score(references, predictions)."""
     arguments = [
-        f"{name}={literal(value) if isinstance(value, str) else value!r}" for name, value in metric.arguments.items()
+        f"{name}={literal(value) if isinstance(value, str) else repr(value)}"
+        for name, value in metric.arguments.items()
     ]
     return f"{metric.function.rpartition('.')[2]}({', '.join(['references', 'predictions', *arguments])})"
 
