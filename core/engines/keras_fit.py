@@ -2,6 +2,8 @@
 
 Steps, in the order that every engine has: device, data, loss, optimizer, record, resume, loop (with evaluation and
 checkpoints), best model, save. KerasHub's classifier learns; its weights come from the Transformers model and go back.
+
+Parts of this file are copied, as text, into the exact.py of exported scripts: see core/sharing/code.
 """
 
 from __future__ import annotations

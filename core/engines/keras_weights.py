@@ -3,6 +3,8 @@
 Every number of a Transformers classifier has its place in the KerasHub one, so a run may train with Keras and its
 result loads with `AutoModelForSequenceClassification`: the logits of both agree to 1e-4. Where the two compute a
 little differently (the form of GELU, the epsilon of a normalisation), Keras has its way and the config says so.
+
+Parts of this file are copied, as text, into the exact.py of exported scripts: see core/sharing/code.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 A dataset uses a few thousand of the 30,000 to 250,000 rows. The others get no gradient, and an Adam without decay
 leaves them as they are; but it reads and writes them, and their two moments, at every step, which with short texts on a
 CPU takes longer than the network itself. Without them the learning is the same, number by number.
+
+Parts of this file are copied, as text, into the exact.py of exported scripts: see core/sharing/code.
 """
 
 from __future__ import annotations

@@ -3,6 +3,8 @@
 A head has one row per class, and only the class names say which row is which. The row of a class that the data has too
 moves to its place in the data; the other rows start with random weights. transformers alone would leave the rows where
 they are and rename them.
+
+Parts of this file are copied, as text, into the exact.py of exported scripts: see core/sharing/code.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 It has about a million weights, trains in seconds on a CPU and needs no download. It knows no language beforehand, so a
 pretrained model does better if one is available.
+
+Parts of this file are copied, as text, into the exact.py of exported scripts: see core/sharing/code.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""The batches in which examples are evaluated, the same for every engine."""
+"""The batches in which examples are evaluated, the same for every engine.
+
+Parts of this file are copied, as text, into the exact.py of exported scripts: see core/sharing/code.
+"""
 
 from __future__ import annotations
 

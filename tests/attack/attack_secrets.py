@@ -13,7 +13,7 @@ import pytest
 from core.settings import PROJECT
 from core.sharing.code.facts import facts_of
 from core.sharing.code.notebook import notebook
-from core.sharing.code.script import script
+from core.sharing.code.script import exact, script
 from core.sharing.report import card
 from core.sharing.report import report as reports
 from core.sharing.report.content import gather
@@ -77,6 +77,7 @@ def _code(place: Place, shared: Shared) -> None:
     facts = facts_of(run, shared.settings)
     with place.untouched():
         none_in(script(facts), "script")
+        none_in(exact(facts), "exact.py")
         none_in(notebook(facts), "notebook")
     run_id, summary = shared.work("code", {"run": run.id, "attempt": 1, "with_texts": True})
     none_in(everything(shared.settings.run_dir(run_id) / summary["file"]), "code.zip")

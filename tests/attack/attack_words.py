@@ -18,7 +18,7 @@ from core.sharing.bundles import publish
 from core.sharing.bundles.importing import import_bundle
 from core.sharing.code.facts import facts_of
 from core.sharing.code.notebook import notebook
-from core.sharing.code.script import script
+from core.sharing.code.script import exact, script
 from core.sharing.report import card
 from core.sharing.report import report as reports
 from core.sharing.report.content import gather, gather_for_card
@@ -113,11 +113,13 @@ def _formula(place: Place) -> None:
 @case("a run's name in its script and notebook")
 def _script(place: Place, shared: Shared) -> None:
     _, settings, run = named(shared, "harmless")
-    plain = ast.dump(ast.parse(script(facts_of(run, settings))))
+    facts = facts_of(run, settings)
+    plain, beside = ast.dump(ast.parse(script(facts))), exact(facts)
     for name in NAMES:
         _, _, run = named(shared, name)
         facts = facts_of(run, settings)
         assert ast.dump(ast.parse(script(facts))) == plain, "the same code whatever the name is"
+        assert exact(facts) == beside
         for cell in json.loads(notebook(facts))["cells"]:
             if cell["cell_type"] == "markdown":
                 assert "<script>" not in re.sub(r"`[^`]*`", "", "".join(cell["source"]))

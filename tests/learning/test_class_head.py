@@ -203,8 +203,8 @@ def test_every_engine_goes_on_from_the_trained_head(
 
 def test_a_script_repeats_what_became_of_the_head(tmp_path: Path, recorder: Any) -> None:
     """The lines of an exported script give the same weights."""
+    from core.sharing.code.exact import trained_head
     from core.sharing.code.facts import HeadRows
-    from core.sharing.code.script_common import head_lines, trained_head
 
     trained("distilbert", ("good", "bad"), tmp_path)
     changes: dict[str, Any] = {}
@@ -213,14 +213,13 @@ def test_a_script_repeats_what_became_of_the_head(tmp_path: Path, recorder: Any)
         ModelSpec(name=str(tmp_path)), tmp_path, task.head(names), NoTokens(), 1, recorder, changes.__setitem__
     )
     head = HeadRows(tuple(changes["head"]["rows"]), changes["head"]["dimensions"])
-    section = trained_head(head)
+    section = trained_head(head, "")
     code = "\n".join(
         [
-            *section.imports, "import torch", section.code,
-            "from transformers import AutoModelForSequenceClassification, set_seed", "set_seed(1)",
+            *section.imports, section.code, "from transformers import set_seed", "set_seed(1)",
             "model = AutoModelForSequenceClassification.from_pretrained(MODEL, num_labels=3, "
             "ignore_mismatched_sizes=True)",
-            *head_lines(head, ""),
+            "take_over_head(model, MODEL)",
         ]
     )  # fmt: skip
     space: dict[str, Any] = {"MODEL": str(tmp_path)}

@@ -20,6 +20,7 @@ from core.runs import process
 from core.runs.worker import do
 from core.runs.writer import RunWriter
 from core.settings import Settings
+from core.sharing.code.pieces import without_marked
 from core.spec import run as specs
 from core.store.store import Store
 from tests.learning.conftest import LABELS, make_texts
@@ -31,7 +32,7 @@ HOSTILE_NAME = 'A run\nimport os; os.abort()\n"""\n# `<img src=x onerror=alert(1
 
 # What each differs in from a short run on the CPU; `bert` and `roberta` are models of one layer, as if pretrained.
 CASES: dict[str, dict[str, Any]] = {
-    "trainer": {"training.max_grad_norm": 0.3},
+    "trainer": {"training.max_grad_norm": 0.3, "training.num_train_epochs": 6.0},
     "trainer-mix": {
         "training.class_weights": "balanced", "training.label_smoothing_factor": 0.1, "training.warmup_steps": 0.2,
         "training.gradient_accumulation_steps": 3, "training.lr_scheduler_type": "cosine",
@@ -44,7 +45,7 @@ CASES: dict[str, dict[str, Any]] = {
         "training.num_train_epochs": 6.0, "training.max_grad_norm": 0.0,
     },
     "trainer-hostile": {"model.name": "scratch", "training.learning_rate": 1e-3},
-    "torch": {"training.max_grad_norm": 0.3},
+    "torch": {"training.max_grad_norm": 0.3, "training.num_train_epochs": 6.0},
     "torch-mix": {
         "training.class_weights": "balanced", "training.label_smoothing_factor": 0.1, "training.warmup_steps": 3.0,
         "training.gradient_accumulation_steps": 3, "training.weight_decay": 0.01,
@@ -59,9 +60,12 @@ CASES: dict[str, dict[str, Any]] = {
         "model.name": "scratch", "training.learning_rate": 1e-3, "training.class_weights": "custom",
         "training.custom_class_weights": {HOSTILE_LABELS[0]: 2.5},
     },
-    "keras": {"training.label_smoothing_factor": 0.1, "training.class_weights": "balanced"},
+    "keras": {
+        "training.label_smoothing_factor": 0.1, "training.class_weights": "balanced", "training.num_train_epochs": 6.0,
+    },
     "keras-numpy": {
-        "keras_input": "numpy", "training.gradient_accumulation_steps": 2, "training.weight_decay": 0.01,
+        "keras_input": "numpy", "model.name": "scratch", "training.learning_rate": 1e-3,
+        "training.gradient_accumulation_steps": 2, "training.weight_decay": 0.01,
         "training.eval_strategy": "steps", "training.eval_steps": 4, "training.num_train_epochs": 1.5,
     },
     "trainer-stop": {}, "torch-stop": {},
@@ -81,8 +85,13 @@ class Done:
     @property
     def metrics(self) -> dict[str, float]:
         """What the script printed last."""
-        lines = (self.folder / "out.txt").read_text(encoding="utf-8").strip().splitlines()
-        return dict(json.loads(lines[-1]))
+        return printed(self.folder)
+
+
+def printed(folder: Path) -> dict[str, float]:
+    """The metrics that the script of a folder printed last."""
+    lines = (folder / "out.txt").read_text(encoding="utf-8").strip().splitlines()
+    return dict(json.loads(lines[-1]))
 
 
 class Workshop:
@@ -142,6 +151,16 @@ class Workshop:
             (folder / "base" / kind).symlink_to(base)
         return folder
 
+    def without_exact(self, folder: Path) -> Path:
+        """The same script without its marked lines, in a folder of its own without exact.py."""
+        plain = self.root / "plain" / folder.name
+        plain.mkdir(parents=True)
+        text = without_marked((folder / "train.py").read_text(encoding="utf-8"))
+        (plain / "train.py").write_text(text, encoding="utf-8")
+        for name in ("data", "base"):
+            (plain / name).symlink_to(folder / name)
+        return plain
+
     def made(self, run_id: str, folder: Path) -> Done:
         run_dir = self.settings.run_dir(run_id)
         return Done(run_id, run_dir, folder, json.loads((run_dir / "report.json").read_text(encoding="utf-8")))
@@ -156,6 +175,8 @@ def run_scripts(folders: list[Path], cache: Path) -> None:
         "import contextlib, os, runpy, sys\n"
         "for folder in sys.argv[1:]:\n"
         "    os.chdir(folder)\n"
+        "    sys.path[0] = folder\n"
+        "    sys.modules.pop('exact', None)\n"
         "    with open('out.txt', 'w', encoding='utf-8') as out, contextlib.redirect_stdout(out):\n"
         "        runpy.run_path('train.py', run_name='__main__')\n"
         "assert not [name for name in sys.modules if name.split('.')[0] in ('core', 'ui', 'streamlit')]\n"

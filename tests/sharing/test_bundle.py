@@ -180,7 +180,7 @@ def test_by_the_command_line(
     code = tmp_path / "code.zip"
     assert main(["export", shared.ids["one"], "--to", str(code), "--form", "code", "--json"]) == 0
     with zipfile.ZipFile(code) as archive:
-        assert {"train.py", "notebook.ipynb"} <= set(archive.namelist())
+        assert {"train.py", "exact.py", "notebook.ipynb"} <= set(archive.namelist())
         assert not [name for name in archive.namelist() if name.startswith("data/")], "the texts of a file stay here"
     monkeypatch.setenv("TUNEDECK_HOME", str(elsewhere[1].home))
     assert main(["import", str(folder), "--json"]) == 0

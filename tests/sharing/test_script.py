@@ -16,12 +16,12 @@ import pytest
 from core.engines.sampling import TrainingBatches
 from core.engines.vocabulary import PADDING_COUNTS, TYPES
 from core.errors import DataError
-from core.sharing.code import script_exact
+from core.sharing.code import exact as exact_parts
 from core.sharing.code.facts import Facts, facts_of
 from core.sharing.code.notebook import notebook
-from core.sharing.code.pieces import constant, imports, one_line, taken
+from core.sharing.code.pieces import CORE, constant, imports, one_line, taken, without_marked
 from core.sharing.code.readme import readme, requirements
-from core.sharing.code.script import main_lines, script
+from core.sharing.code.script import exact, script
 from core.sharing.report.content import texts_are_public
 from core.spec import run as specs
 from core.spec.run import RunSpec
@@ -33,12 +33,16 @@ from tests.sharing.code_runs import (
     STOPPED,
     Done,
     Workshop,
+    printed,
     run_python,
     run_scripts,
 )  # fmt: skip
 
 EXACT = [name for name in CASES if not name.startswith("keras")]
-MOST_MAIN_LINES = 120
+LEARNS = ("trainer", "torch", "keras")
+PLAIN = (*LEARNS, "trainer-hostile", "torch-budget", "keras-numpy")
+MOST_LINES = 90
+COMMIT = "86b5e0934494bd15c9632b12f734a8a67f723594"
 
 
 @pytest.fixture(scope="module")
@@ -56,8 +60,37 @@ def done(workshop: Workshop) -> dict[str, Done]:
         for case in CASES:
             run = workshop.train(case)
             made[case] = workshop.made(run, workshop.export(run))
-        run_scripts([one.folder for one in made.values()], workshop.root / "hf")
+        plain = [workshop.without_exact(made[case].folder) for case in PLAIN]
+        run_scripts([*(one.folder for one in made.values()), *plain], workshop.root / "hf")
     return made
+
+
+@pytest.mark.parametrize("case", PLAIN)
+def test_a_script_without_its_marked_lines_learns_as_well(done: dict[str, Done], workshop: Workshop, case: str) -> None:
+    one = done[case]
+    folder = workshop.root / "plain" / one.folder.name
+    text = (folder / "train.py").read_text(encoding="utf-8")
+    assert "exact" not in imported(text) and not (folder / "exact.py").exists()
+    metrics = printed(folder)
+    assert metrics.keys() == one.report["metrics"].keys()
+    assert 0 < metrics["loss"] < 1.3, "three classes guessed are 1.1"
+    if case in LEARNS:
+        assert metrics["accuracy"] > 0.6, "the largest class has a third of the examples"
+        assert metrics["accuracy"] == pytest.approx(one.report["metrics"]["accuracy"], abs=0.25)
+    assert list((folder / "model").iterdir())
+
+
+@pytest.mark.parametrize("base", ["scratch", "google-bert/bert-base-cased"])
+@pytest.mark.parametrize("engine", ["trainer", "torch", "keras"])
+def test_a_script_of_the_default_settings_is_short(engine: str, base: str) -> None:
+    spec = specs.replace(RunSpec(), {"engine": engine, "model.name": base})
+    pretrained = {"base": base, "model_revision": COMMIT} if base != "scratch" else {"base": ""}
+    text = script(some_facts(spec=spec, local=False, metrics={"accuracy": 0.9}, **pretrained))
+    lines = text.splitlines()
+    assert len(lines) <= MOST_LINES
+    assert max(map(len, lines)) <= 120
+    marked = [line for line in lines if line.endswith("# exact")]
+    assert 3 <= len(marked) <= 6 and all("exact" in line.removesuffix("# exact") or "cpu" in line for line in marked)
 
 
 @pytest.mark.parametrize("case", EXACT)
@@ -116,15 +149,17 @@ def weights(folder: Path) -> dict[str, Any]:
 
 def test_scripts_are_sound_and_short(done: dict[str, Done], workshop: Workshop) -> None:
     for case, one in done.items():
-        text = (one.folder / "train.py").read_text(encoding="utf-8")
-        compile(text, case, "exec")
-        modules = {name.split(".")[0] for name in imported(text)}
-        assert not modules & {"core", "ui", "streamlit", "tunedeck", "pickle"}
-        assert main_lines(facts_of(workshop.store.run(one.run), workshop.settings)) <= MOST_MAIN_LINES, case
-        assert str(workshop.root) not in text
-    folders = [str(one.folder / "train.py") for one in done.values()]
+        for name in ("train.py", "exact.py"):
+            text = (one.folder / name).read_text(encoding="utf-8")
+            compile(text, case, "exec")
+            modules = {module.split(".")[0] for module in imported(text)}
+            assert not modules & {"core", "ui", "streamlit", "tunedeck", "pickle"}
+            assert str(workshop.root) not in text
+        assert len((one.folder / "train.py").read_text(encoding="utf-8").splitlines()) <= MOST_LINES + 30, case
+    folders = [str(one.folder / name) for one in done.values() for name in ("train.py", "exact.py")]
+    plain = [str(workshop.root / "plain" / done[case].folder.name / "train.py") for case in PLAIN]
     linted = subprocess.run(
-        [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length", "120", *folders],
+        [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length", "120", *folders, *plain],
         capture_output=True, text=True,
     )  # fmt: skip
     assert linted.returncode == 0, linted.stdout
@@ -142,7 +177,8 @@ def test_only_what_a_run_needs_is_in_its_script(done: dict[str, Done]) -> None:
         assert word not in plain
     mixed = (done["torch-mix"].folder / "train.py").read_text(encoding="utf-8")
     assert "class_weights" in mixed and "label_smoothing=0.1" in mixed and "islice" in mixed
-    assert "UsedRows" in plain and "UsedRows" not in mixed  # weight decay pulls at every row
+    beside, mixed = ((done[case].folder / "exact.py").read_text(encoding="utf-8") for case in ("torch", "torch-mix"))
+    assert "UsedRows" in beside and "UsedRows" not in mixed  # weight decay pulls at every row
 
 
 def test_the_notebook_is_valid_and_repeats_its_run(done: dict[str, Done], workshop: Workshop) -> None:
@@ -180,7 +216,8 @@ def test_without_texts_the_zip_has_none_and_says_what_is_missing(done: dict[str,
     spec = {"run": done["torch-hostile"].run, "attempt": 1, "with_texts": False}
     code = workshop.work("code", "code", spec)
     with zipfile.ZipFile(workshop.settings.run_dir(code) / "code.zip") as zipped:
-        assert set(zipped.namelist()) == {"train.py", "notebook.ipynb", "requirements.txt", "README.txt"}
+        names = {"train.py", "exact.py", "notebook.ipynb", "requirements.txt", "README.txt"}
+        assert set(zipped.namelist()) == names
         text = zipped.read("README.txt").decode()
         whole = b"".join(zipped.read(name) for name in zipped.namelist())
     assert b"word12" not in whole
@@ -213,7 +250,7 @@ def test_secrets_and_paths_stay_here(workshop: Workshop, done: dict[str, Done], 
     run = workshop.store.run(done["trainer"].run)
     workshop.store.rename(run.id, f"{secret} in {workshop.settings.home}/x, hf_{'a' * 30}")
     facts = facts_of(workshop.store.run(run.id), workshop.settings)
-    for text in (script(facts), notebook(facts), readme(facts, with_texts=False)):
+    for text in (script(facts), exact(facts), notebook(facts), readme(facts, with_texts=False)):
         assert secret not in text and "hf_aaaa" not in text and str(workshop.settings.home) not in text
         assert str(workshop.root) not in text
     workshop.store.rename(run.id, HOSTILE_NAME)
@@ -250,7 +287,7 @@ def test_scripts_order_examples_as_the_engines_do(strategy: str, budget: int | N
         },
     )  # fmt: skip
     space: dict[str, Any] = {"np": np}
-    exec(script_exact.batches(some_facts(spec=spec)), space)
+    exec(exact_parts.batches(some_facts(spec=spec)), space)
     rng = np.random.default_rng(size)
     for count in (1, 7, 100):
         lengths = rng.integers(3, 90, count)
@@ -267,6 +304,19 @@ def test_pieces_of_core_are_found_whole() -> None:
     assert constant("engines/vocabulary.py", "PADDING_COUNTS") == PADDING_COUNTS
     with pytest.raises(KeyError):
         constant("engines/vocabulary.py", "NOTHING")
+
+
+def test_a_file_whose_text_is_exported_says_so() -> None:
+    """Every path below core that the makers of scripts name."""
+    names = set()
+    for path in (CORE / "sharing" / "code").glob("*.py"):
+        nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        names |= {n.value for n in nodes if isinstance(n, ast.Constant) and isinstance(n.value, str)}
+    exported = [CORE / name for name in names if name.endswith(".py") and "/" in name and (CORE / name).is_file()]
+    assert len(exported) >= 7
+    for path in exported:
+        docstring = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        assert "exact.py of exported scripts" in docstring, path
 
 
 def test_imports_are_merged_and_sorted() -> None:
@@ -296,12 +346,15 @@ def test_what_is_not_trained_here_is_sound_too(engine: str, changes: dict[str, A
         changes = {k: {"fp16": "bf16", "gpt2": "albert"}.get(v, v) for k, v in changes.items()}
     compiled = {} if engine == "keras" else {"execution.torch_compile": "precision" in changes}
     spec = specs.replace(RunSpec(), {"engine": engine, "training.gradient_accumulation_steps": 2, **compiled})
-    text = script(some_facts(spec=spec, **changes))
+    facts = some_facts(spec=spec, **changes)
+    text = script(facts)
     (tmp_path / "train.py").write_text(text, encoding="utf-8")
+    (tmp_path / "plain.py").write_text(without_marked(text), encoding="utf-8")
+    (tmp_path / "exact.py").write_text(exact(facts), encoding="utf-8")
     done = subprocess.run(
-        [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length", "120", "train.py"], cwd=tmp_path,
+        [sys.executable, "-m", "ruff", "check", "--isolated", "--line-length", "120", "."], cwd=tmp_path,
         capture_output=True, text=True,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout
     if changes.get("model_revision"):
-        assert "revision='abc123'" in text or 'revision="abc123"' in text
+        assert 'REVISION = "abc123"' in text and "revision=REVISION" in text

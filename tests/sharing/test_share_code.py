@@ -37,7 +37,7 @@ def test_the_code_is_shown_and_the_zip_is_made_when_asked(app: App, settings: Se
     run = a_run(settings)
     page = part_of_share(app, "code")
     assert "trainer.train()" in page.code[0].value and "class EpochSampler" not in page.code[0].value
-    page.segmented_control(key="code_part").set_value("whole").run()
+    page.segmented_control(key="code_part").set_value("exact.py").run()
     assert "class EpochSampler" in page.code[0].value
     assert not Store(settings.store_path).runs(kind="code")
     page.button(key="start_code_code").click().run()

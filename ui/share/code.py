@@ -10,7 +10,7 @@ from core.errors import TunedeckError
 from core.sharing.code.code_spec import CodeSpec
 from core.sharing.code.facts import Facts, facts_of
 from core.sharing.code.notebook import notebook
-from core.sharing.code.script import main_lines, main_part, script
+from core.sharing.code.script import exact, script
 from core.sharing.report.content import texts_are_public
 from core.store.record import Run
 from core.wording import counted, size
@@ -29,22 +29,18 @@ def render(run: Run) -> None:
     except TunedeckError as error:
         show_error(error, "There is no code for this run")
         return
-    whole = script(facts)
+    texts = {"train.py": script(facts), "exact.py": exact(facts)}
     st.markdown(
         "This run as a standalone script, in the style of the Transformers tutorial. It needs the libraries, but not "
-        "Tunedeck."
+        "Tunedeck. `exact.py` makes it repeat the run; the lines of `train.py` that call it are marked, and you can "
+        "delete them."
     )
     with st.container(horizontal=True, vertical_alignment="center", key="code_downloads"):
-        st.download_button(
-            "train.py",
-            whole,
-            "train.py",
-            "text/x-python",
-            key="code_script",
-            type="primary",
-            icon=":material/download:",
-            on_click="ignore",
-        )
+        for name, text in texts.items():
+            st.download_button(
+                name, text, name, "text/x-python", key=f"code_{name.partition('.')[0]}",
+                type="primary" if name == "train.py" else "secondary", icon=":material/download:", on_click="ignore",
+            )  # fmt: skip
         st.download_button(
             "notebook.ipynb",
             notebook(facts),
@@ -56,21 +52,10 @@ def render(run: Run) -> None:
         )
     st.caption(_promise(facts))
     chosen = st.segmented_control(
-        "Show",
-        ["main", "whole"],
-        default="main",
-        required=True,
-        key="code_part",
-        label_visibility="collapsed",
-        format_func={
-            "main": f"Main part ({counted(main_lines(facts), 'line')})",
-            "whole": f"Whole script ({len(whole.splitlines())})",
-        }.__getitem__,
-    )
-    text = whole if chosen == "whole" else main_part(facts)
-    st.code(text, language="python", line_numbers=chosen == "whole", height=HEIGHT, wrap_lines=False)
-    if chosen != "whole":
-        st.caption("The whole script has the imports besides, and what makes it repeat this run exactly.")
+        "Show", list(texts), default="train.py", required=True, key="code_part", label_visibility="collapsed",
+        format_func=lambda name: f"{name} ({counted(len(texts[name].splitlines()), 'line')})",
+    )  # fmt: skip
+    st.code(texts[chosen], language="python", line_numbers=True, height=HEIGHT, wrap_lines=False)
     with_examples(run, facts)
 
 

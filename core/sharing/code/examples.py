@@ -1,6 +1,6 @@
 """A run's code as one zip: script, notebook, requirements, and, if a person wants it, the examples themselves.
 
-    code.zip ── train.py, notebook.ipynb, requirements.txt, README.txt, data/train.parquet, data/eval.parquet
+    code.zip ── train.py, exact.py, notebook.ipynb, requirements.txt, README.txt, data/train.parquet, data/eval.parquet
 
 Runs in the worker, for it loads the dataset as the run did.
 """
@@ -20,7 +20,7 @@ from core.sharing.code.code_spec import CodeSpec
 from core.sharing.code.facts import Facts, facts_of
 from core.sharing.code.notebook import notebook
 from core.sharing.code.readme import readme, requirements
-from core.sharing.code.script import script
+from core.sharing.code.script import exact, script
 from core.store import final_tests
 from core.store.record import Run
 
@@ -61,6 +61,7 @@ def files(facts: Facts, *, with_texts: bool) -> dict[str, str]:
     """The text files of the zip by their names."""
     return {
         "train.py": script(facts),
+        "exact.py": exact(facts),
         "notebook.ipynb": notebook(facts),
         "requirements.txt": requirements(facts),
         "README.txt": readme(facts, with_texts=with_texts),

@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.sharing.code.facts import Facts
-from core.sharing.code.pieces import Section, one_line, opening, spaced
-from core.sharing.code.script import ENGINES, about, sections
+from core.sharing.code.pieces import Section, one_line, spaced
+from core.sharing.code.script import ENGINES, about, exact, libraries, sections
 
 
 def notebook(facts: Facts) -> str:
     """The notebook as JSON. Words from outside stand in code spans, where nothing of them is markup."""
-    made = sections(facts)
-    cells = [_markdown(_introduction(facts)), _code(opening(made))]
-    for part in made:
+    parts = sections(facts)
+    cells = [_markdown(_introduction(facts)), _markdown(EXACT), _code(f"%%writefile exact.py\n{exact(facts)}")]
+    cells += [_markdown("## Libraries"), _code(libraries(parts))]
+    for part in parts:
         cells += [_markdown(_explained(part)), _code(part.code)]
     tree = {
         "cells": [cell | {"id": f"cell-{number}"} for number, cell in enumerate(cells)],
@@ -29,16 +30,20 @@ def notebook(facts: Facts) -> str:
     return json.dumps(tree, ensure_ascii=False, indent=1) + "\n"
 
 
+EXACT = """## What makes it repeat the run
+
+The next cell writes `exact.py`. You may pass over it: training needs none of it. Without this cell, and without the
+lines that end with `# exact`, the notebook learns as well, only not to the same digits."""
+
+
 def _introduction(facts: Facts) -> str:
-    lines = [f"- {_span(line)}" for line in about(facts, 0)[:-2]]
     return "\n".join(
         [
             f"# Fine-tune a text classifier with {ENGINES[facts.spec.engine][0]}",
             "",
-            *lines,
+            *(f"- {_span(line)}" for line in about(facts)),
             "",
             "It needs what `requirements.txt` names (`pip install -r requirements.txt`), and the examples in `data/`.",
-            "To understand it, pass over the parts on repeating the run exactly and begin where the data is prepared.",
         ]
     )
 

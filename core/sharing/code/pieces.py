@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import re
 import sys
-import textwrap
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,24 +16,22 @@ from pathlib import Path
 from typing import Any
 
 CORE = Path(__file__).parents[2]
-WIDTH, LINE = 100, 120  # of comments, of code
+LINE = 120
 MOST_SHOWN = 160
+MARK = "  # exact"
 
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a script, one or two cells of a notebook.
+    """One part of a script, two cells of a notebook.
 
-    text: what it does, for a person; imports: import statements that `code` needs; main: whether it is of the part
-    that one reads, not of what makes the run repeat exactly; first: what must be done before anything is imported
+    text: what it does, for a person; imports: import statements that `code` needs
     """
 
     title: str
     text: str
     code: str
     imports: tuple[str, ...] = ()
-    main: bool = True
-    first: str = ""
 
 
 def one_line(text: str) -> str:
@@ -43,20 +40,21 @@ def one_line(text: str) -> str:
     return shown if len(shown) <= MOST_SHOWN else f"{shown[: MOST_SHOWN - 1]}…"
 
 
-def source(sections: Sequence[Section], head: Sequence[str], docstring: str) -> str:
-    """The whole script. head: lines of comment after the docstring"""
-    parts = [f'"""{docstring}"""\n\n' + "\n".join(f"# {one_line(line)}".rstrip() for line in head)]
-    parts.append(opening(sections))
-    for section in sections:
-        wrapped = textwrap.fill(section.text, WIDTH, initial_indent="# ", subsequent_indent="# ")
-        parts.append("\n".join([heading(section), *([wrapped] if section.text else [])]))
-        parts.append(section.code.strip("\n"))
+def source(sections: Sequence[Section], opening: str) -> str:
+    """A whole script: a line of comment leads each part. opening: docstring, comments and imports"""
+    parts = [opening]
+    parts += [f"# {one_line(section.title)}\n" + section.code.strip("\n") for section in sections]
     return spaced("\n\n".join(part for part in parts if part)) + "\n"
 
 
-def heading(section: Section) -> str:
-    """The line of a script that a section begins with."""
-    return f"# {section.title} ".ljust(WIDTH, "-")
+def marked(line: str) -> str:
+    """A line of train.py that only makes it repeat the run, and that can be deleted."""
+    return line + MARK
+
+
+def without_marked(text: str) -> str:
+    """A script without the lines that only make it repeat the run."""
+    return "".join(line for line in text.splitlines(keepends=True) if not line.rstrip("\n").endswith(MARK))
 
 
 def literal(value: str | Sequence[str]) -> str:
@@ -67,19 +65,20 @@ def literal(value: str | Sequence[str]) -> str:
     return f'"{value}"' if shown == f"'{value}'" and '"' not in value else shown
 
 
-def opening(sections: Sequence[Section]) -> str:
-    """All imports, and what must come before them."""
-    first = [part.first for part in sections if part.first]
-    return "\n\n".join([*first, imports(line for part in sections for line in part.imports)])
+def imports_of(sections: Sequence[Section]) -> str:
+    """All imports of these parts."""
+    return imports(line for part in sections for line in part.imports)
 
 
 def spaced(code: str) -> str:
     """Two blank lines around functions and classes, as everybody writes them."""
     made: list[str] = []
     block = after = False  # whether the last statement was a function or class, and whether a comment leads one
-    for line in re.sub(r"\n{3,}", "\n\n", code).split("\n"):
+    lines = re.sub(r"\n{3,}", "\n\n", code).split("\n")
+    for number, line in enumerate(lines):
         top = bool(line) and not line[0].isspace() and line[0] not in ")]}"
-        begins = top and bool(re.match(r"(def|class|@)\b", line) or line.startswith("@"))
+        leads = line.startswith("#") and bool(re.match(r"def |class |@", "".join(lines[number + 1 : number + 2])))
+        begins = top and (leads or bool(re.match(r"def |class |@", line)))
         if top and made and (begins or block) and not after:
             while made[-1] == "":
                 made.pop()

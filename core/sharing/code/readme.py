@@ -24,6 +24,8 @@ def readme(facts: Facts, *, with_texts: bool) -> str:
         f"The run “{one_line(facts.name)}” as code: train.py and notebook.ipynb do the same.",
         "    python -m pip install -r requirements.txt\n    python train.py",
         "The script trains, prints the metrics as its last line, and saves the model in model/.",
+        "exact.py makes it repeat the run. Training needs none of it: delete the file, and the lines of train.py that "
+        "end with “# exact”, and what is left comes to about the same figures.",
     ]
     if facts.local:
         parts.append(

@@ -1,16 +1,19 @@
 """A run as a short Python script in the style of the tutorial, without anything of Tunedeck in it.
 
-`sections(facts)` is what the script and the notebook are both made from. On a CPU the scripts of the PyTorch engines
-come to the same metrics as the run, digit by digit; Keras's to about a thousandth.
+`train.py` works by itself. Its lines that end with `# exact` call `exact.py` beside it, which makes it repeat the run:
+on a CPU the scripts of the PyTorch engines come to the same metrics, digit by digit; Keras's to about a thousandth.
+`sections(facts)` is what train.py and the notebook are both made from.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from core.sharing.code import script_keras, script_torch, script_trainer
+from core.sharing.code import exact as exact_torch
+from core.sharing.code import exact_keras, script_keras, script_torch, script_trainer
 from core.sharing.code.facts import Facts
-from core.sharing.code.pieces import Section, heading, literal, one_line, source
+from core.sharing.code.pieces import Section, imports, imports_of, literal, marked, one_line, source
+from core.sharing.code.script_common import revision_line
 
 ENGINES: dict[str, tuple[str, Callable[[Facts], list[Section]]]] = {
     "trainer": ("the Transformers Trainer", script_trainer.sections),
@@ -20,54 +23,61 @@ ENGINES: dict[str, tuple[str, Callable[[Facts], list[Section]]]] = {
 
 
 def sections(facts: Facts) -> list[Section]:
-    """The parts of the script in their order; the first is what it begins with."""
-    made = [part for part in ENGINES[facts.spec.engine][1](facts) if part.code]
-    first = next(i for i, part in enumerate(made) if part.main)
-    return [*made[:first], _base(facts), *made[first:]] if facts.base else made
+    """The parts of train.py in their order."""
+    parts = ENGINES[facts.spec.engine][1](facts)
+    return [_base(facts), *parts] if facts.base else parts
 
 
 def _base(facts: Facts) -> Section:
     if facts.local:
-        text = "This model was a folder of the machine that trained: put it, or a link to it, where MODEL says."
+        text = "a folder of the machine that trained: put it, or a link to it, there"
     else:
-        text = "From the Hugging Face Hub."
-    return Section("The pretrained model", text, f"MODEL = {literal(facts.base)}")
+        text = "from the Hugging Face Hub"
+    code = [f"MODEL = {literal(facts.base)}", *revision_line(facts)]
+    return Section(f"The pretrained model, {text}", "", "\n".join(code))
 
 
 def script(facts: Facts) -> str:
     """The source of train.py."""
-    made = sections(facts)
-    title = heading(next(part for part in made if part.main))
-    docstring = f"Fine-tune a text classifier with {ENGINES[facts.spec.engine][0]}."
-    lines = source(made, about(facts, 0), docstring).split("\n")
-    return source(made, about(facts, lines.index(title) + 1), docstring)
+    parts, engine = sections(facts), ENGINES[facts.spec.engine][0]
+    docstring = f"Fine-tune a text classifier with {engine}, on the examples in data/: python train.py"
+    comments = "\n".join(f"# {line}".rstrip() for line in (*about(facts), HOW))
+    return source(parts, f'"""{docstring}"""\n{comments}\n\n{libraries(parts)}')
 
 
-def main_part(facts: Facts) -> str:
-    """The part of train.py that one reads, without imports and what makes it repeat exactly."""
-    text, first = script(facts), next(part for part in sections(facts) if part.main)
-    lines = text.split("\n")
-    return "\n".join(lines[lines.index(heading(first)) :])
+EXACT = '"""What makes train.py repeat its run. Training needs none of it, and learns as well without."""'
+HOW = (
+    'The lines that end with "exact" make it repeat the run, by exact.py. Without them it learns as well: delete them.'
+)
 
 
-def about(facts: Facts, begin: int) -> list[str]:
-    """What it repeats, and what it comes to; each one line. begin: the line where its main part does"""
+def libraries(parts: Sequence[Section]) -> str:
+    """The imports of train.py, with that of exact.py, which is marked."""
+    text = imports(["import exact", *(line for part in parts for line in part.imports)])
+    return text.replace("import exact\n", marked("import exact") + "\n")
+
+
+def exact(facts: Facts) -> str:
+    """The source of exact.py."""
+    if facts.spec.engine == "keras":
+        parts = exact_keras.sections(facts)
+        return source(parts, f"{EXACT}\n\n{exact_keras.BACKEND}\n\n{imports_of(parts)}")
+    parts = exact_torch.sections(facts)
+    return source(parts, f"{EXACT}\n\n{imports_of(parts)}")
+
+
+def about(facts: Facts) -> list[str]:
+    """What it repeats, and what it comes to; each one line."""
     spec = facts.spec
     main = spec.evaluation.metric_for_best_model
     value = facts.metrics.get(main)
-    lines = [
-        f"Repeats the run: {facts.name}",
-        f"Dataset: {facts.dataset}{_hub(facts)}",
-        f"Base model: {spec.model.name}{f' at {facts.model_revision}' if facts.model_revision else ''}",
-    ]
+    lines = [f"Repeats the run: {facts.name}", f"Dataset: {facts.dataset}{_hub(facts)}"]
     if value is not None:
         lines.append(f"It came to: {main.replace('_', ' ')} {value:.4f}{_how_sure(facts)}")
     if facts.stopped is not None:
         lines.append(f"The run was ended after step {facts.stopped:,}, before its time; so is this script.")
     if facts.judged_on_part:
         lines.append("It was then judged on a part of the evaluation examples only; this script takes all of them.")
-    lines.append("Needs what requirements.txt names, and the examples in data/. Run it in its folder: python train.py")
-    lines.append(f"To read it, begin at line {begin}.")
     return [one_line(line) for line in lines]
 
 
@@ -84,9 +94,3 @@ def _how_sure(facts: Facts) -> str:
     if facts.spec.engine == "keras":
         return ", which this script repeats to about a thousandth"
     return ", which this script repeats exactly" if facts.exact else ""
-
-
-def main_lines(facts: Facts) -> int:
-    """How many lines of code the main part has, without blank ones and comments."""
-    code = [line for part in sections(facts) if part.main for line in part.code.split("\n")]
-    return sum(1 for line in code if line.strip() and not line.strip().startswith("#"))

@@ -1,52 +1,85 @@
-"""The sections that the scripts of all engines share: data, model, loss, metrics."""
+"""The parts of train.py that the engines share: data, model, loss, metrics."""
 
 from __future__ import annotations
 
 import textwrap
 
-from core.sharing.code.facts import Facts, HeadRows
-from core.sharing.code.pieces import LINE, Section, literal, taken
+from core.sharing.code.facts import Facts
+from core.sharing.code.pieces import LINE, Section, constant, literal, marked
 from core.tasks import Metric, metrics_of
+
+SCRATCH = "models/scratch.py"
+LABELS = "id2label=dict(enumerate(label_names)), label2id={n: i for i, n in enumerate(label_names)}"
 
 
 def data(facts: Facts) -> Section:
-    spec = facts.spec
-    columns, length = list(facts.columns), spec.model.max_length
-    texts = ", ".join(f"examples[{literal(name)}]" for name in columns)
-    cut = f"truncation=True, max_length={length}"
-    if whole(facts):
-        cut += ', padding="max_length"'
+    """`dataset`, `label_names`, `tokenizer` and `tokenized`."""
     code = [
-        'files = {"train": "data/train.parquet", "eval": "data/eval.parquet"}',
-        'dataset = load_dataset("parquet", data_files=files)',
-        'label_names = dataset["train"].features["label"].names',
-        "",
-        *_tokenizer(facts),
+        *load(),
+        *tokenizer(facts),
         "",
         "def tokenize_function(examples):",
-        f"    return tokenizer({texts}, {cut})",
+        f"    return tokenizer({texts_of(facts, 'examples')}, {cut(facts)})",
         "",
-        f"tokenized = dataset.map(tokenize_function, batched=True, remove_columns={literal(columns)})",
+        f"tokenized = dataset.map(tokenize_function, batched=True, remove_columns={literal(list(facts.columns))})",
     ]
-    imports = ["from datasets import load_dataset"]
-    if facts.base:
-        imports.append("from transformers import AutoTokenizer")
     text = (
         "The two Parquet files hold the examples that the run was trained and judged on, in its order; README.txt says "
         "what is in them. map gives every text to the tokenizer, which makes numbers of it."
     )
-    return Section("Prepare a dataset", text, "\n".join(code), tuple(imports))
+    return Section(
+        "Prepare a dataset", text, "\n".join(code), ("from datasets import load_dataset", tokenizer_import(facts))
+    )
 
 
-def _tokenizer(facts: Facts) -> list[str]:
+def load() -> list[str]:
+    """Lines that set `dataset` and `label_names`."""
+    return [
+        'dataset = load_dataset("parquet", data_files={"train": "data/train.parquet", "eval": "data/eval.parquet"})',
+        'label_names = dataset["train"].features["label"].names',
+    ]
+
+
+def tokenizer(facts: Facts) -> list[str]:
+    """Lines that set `tokenizer`. Needs the import that `tokenizer_import` gives."""
     if not facts.base:
-        each = f'(text for column in {literal(facts.columns)} for text in dataset["train"][column])'
-        return [f"texts = {each}", f"tokenizer = new_tokenizer(texts, {facts.spec.model.max_length})"]
-    revision = f", revision={literal(facts.model_revision)}" if facts.model_revision else ""
-    code = [f"tokenizer = AutoTokenizer.from_pretrained(MODEL{revision})"]
+        each = [f'dataset["train"][{literal(column)}]' for column in facts.columns]
+        texts = each[0] if len(each) == 1 else f"[{', '.join(f'*{column}' for column in each)}]"
+        size = constant(SCRATCH, "VOCABULARY")
+        return [
+            f"tokenizer = BertTokenizer().train_new_from_iterator({texts}, vocab_size={size})",
+            marked(f"tokenizer = exact.tokenizer({texts})"),
+        ]
+    code = [f"tokenizer = AutoTokenizer.from_pretrained(MODEL{revision(facts)})"]
     if facts.pads_with_end:
         code.append("tokenizer.pad_token = tokenizer.eos_token  # it was made to write, and has no padding of its own")
     return code
+
+
+def tokenizer_import(facts: Facts) -> str:
+    """The import statement of what `tokenizer` is made with."""
+    return f"from transformers import {'AutoTokenizer' if facts.base else 'BertTokenizer'}"
+
+
+def texts_of(facts: Facts, rows: str) -> str:
+    """The texts of rows as arguments of a tokenizer."""
+    return ", ".join(f"{rows}[{literal(name)}]" for name in facts.columns)
+
+
+def cut(facts: Facts) -> str:
+    """The tokenizer's arguments on how long a text may be."""
+    whole_length = ', padding="max_length"' if whole(facts) else ""
+    return f"truncation=True, max_length={facts.spec.model.max_length}{whole_length}"
+
+
+def revision(facts: Facts) -> str:
+    """The rest of from_pretrained's arguments, if the run had a commit of the Hub."""
+    return ", revision=REVISION" if facts.model_revision else ""
+
+
+def revision_line(facts: Facts) -> list[str]:
+    """A line that sets REVISION, if the run had a commit of the Hub."""
+    return [f"REVISION = {literal(facts.model_revision)}"] if facts.model_revision else []
 
 
 def whole(facts: Facts) -> bool:
@@ -55,72 +88,73 @@ def whole(facts: Facts) -> bool:
 
 
 def model(facts: Facts) -> Section:
-    seed = facts.spec.training.seed
-    code = [
-        'labels = {"id2label": dict(enumerate(label_names)), "label2id": {n: i for i, n in enumerate(label_names)}}',
-        f"set_seed({seed})",
-    ]
-    imports = ["from transformers import set_seed"]
+    """`model`, a Transformers classifier."""
     if facts.base:
-        imports += ["import torch", "from transformers import AutoModelForSequenceClassification"]
-        revision = f", revision={literal(facts.model_revision)}" if facts.model_revision else ""
-        code += [
-            "model = AutoModelForSequenceClassification.from_pretrained(",
-            f'    MODEL{revision}, **labels, problem_type="single_label_classification",',
-            "    dtype=torch.float32, ignore_mismatched_sizes=True,",
-            ")",
-        ]
         text = (
             "The pretrained body, and a new head for these classes with random weights; that some weights are new is "
             "said by a warning, and normal."
         )
         if facts.head:
-            code += ["", *head_lines(facts.head, revision)]
             text = "The model was a classifier before; each class that is here too keeps its row of the trained head."
-        if facts.tokens:
-            code.append(f"model.resize_token_embeddings({facts.tokens}, mean_resizing=False)  # tokens were added")
     else:
-        length = facts.spec.model.max_length
-        code.append(f"model = new_model(len(tokenizer), {length}, tokenizer.pad_token_id, labels)")
-        text = "A small new BERT with random weights."
+        text = "A small new BERT with random weights, since this run began without a pretrained model."
+    seed = f"torch.manual_seed({facts.spec.training.seed})"
+    code, imports = [seed, *pretrained(facts)], ("import torch", model_import(facts))
+    if facts.head:
+        code.append(marked("exact.take_over_head(model, MODEL)"))
+    code += fitted(facts)
+    return Section("Load the model", text, "\n".join(code), imports)
+
+
+def pretrained(facts: Facts) -> list[str]:
+    """Lines that set `model` as Transformers loads it, or makes it new."""
+    if not facts.base:
+        length = max(constant(SCRATCH, "POSITIONS"), facts.spec.model.max_length)
+        return [
+            "config = BertConfig(",
+            "    vocab_size=len(tokenizer), hidden_size=128, num_hidden_layers=2, num_attention_heads=2,",
+            f"    intermediate_size=512, max_position_embeddings={length}, pad_token_id=tokenizer.pad_token_id,",
+            f"    {LABELS},",
+            ")",
+            "model = BertForSequenceClassification(config)",
+        ]
+    code = [
+        "model = AutoModelForSequenceClassification.from_pretrained(",
+        f'    MODEL{revision(facts)}, problem_type="single_label_classification", ignore_mismatched_sizes=True,',
+        f'    dtype="float32", {LABELS},',
+        ")",
+    ]
+    return code
+
+
+def fitted(facts: Facts) -> list[str]:
+    """Lines that give `model` the tokens of the tokenizer, and freeze what does not learn."""
+    code = []
+    if facts.tokens:
+        code.append(f"model.resize_token_embeddings({facts.tokens}, mean_resizing=False)  # tokens were added")
     if facts.pads_with_end:
         code.append("model.config.pad_token_id = tokenizer.pad_token_id")
-    code += _frozen(facts)
-    if facts.spec.training.trainable_layers:
-        imports.append("import torch")
-    return Section("Load the model", text, "\n".join(code), tuple(imports))
+    return [*code, *_frozen(facts)]
 
 
-def head_lines(head: HeadRows, revision: str) -> list[str]:
-    """The classes of this data take over a trained head, as in the run. revision: the rest of from_pretrained's call"""
-    return [
-        f"trained = AutoModelForSequenceClassification.from_pretrained(MODEL{revision}, dtype=torch.float32)",
-        f"dimensions = {head.dimensions!r}",
-        "trained_head = {name: trained.get_parameter(name) for name in dimensions}",
-        f"take_over(model, trained_head, dimensions, {list(head.rows)!r})",
-    ]
-
-
-def trained_head(head: HeadRows) -> Section:
-    """`take_over`, as core has it."""
-    code, imports = taken("models/class_head.py", "take_over")
-    text = "A head that was trained has one row per class; here each goes where this data has that class."
-    return Section("The rows of a trained head", text, code, imports, main=False)
+def model_import(facts: Facts) -> str:
+    """The import statement of what `pretrained` needs."""
+    names = "AutoModelForSequenceClassification" if facts.base else "BertConfig, BertForSequenceClassification"
+    return f"from transformers import {names}"
 
 
 def _frozen(facts: Facts) -> list[str]:
+    """Lines that keep a part of the Transformers `model` as it is; they need torch if some layers learn."""
     layers = facts.spec.training.trainable_layers
     if layers is None:
         return []
     if layers == 0:
         return [
-            "",
             "# Only the head learns, and the pooler, which belongs to it.",
             "for name, parameter in model.base_model.named_parameters():",
             '    parameter.requires_grad = "pooler" in name',
         ]
     return [
-        "",
         f"# Only the head learns, and the {f'{layers} layers' if layers > 1 else 'layer'} next to it.",
         "count = model.config.num_hidden_layers",
         "stacks = [m for m in model.base_model.modules() if isinstance(m, torch.nn.ModuleList) and len(m) == count]",
@@ -128,17 +162,6 @@ def _frozen(facts: Facts) -> list[str]:
         "for name, parameter in model.base_model.named_parameters():",
         '    parameter.requires_grad = id(parameter) in learning or "pooler" in name',
     ]
-
-
-def scratch() -> Section:
-    """The tokenizer and model that are made new, as core has them."""
-    code, imports = taken("models/scratch.py", "tokenizer", "model")
-    code = code.replace("\ndef tokenizer(", "\ndef new_tokenizer(").replace("\ndef model(", "\ndef new_model(")
-    text = (
-        "This run began without a pretrained model: a vocabulary is made from the training texts, and a BERT of two "
-        "layers from random numbers. With a pretrained model these functions would be two calls of from_pretrained."
-    )
-    return Section("A vocabulary and a small BERT of one's own", text, code, imports, main=False)
 
 
 def has_own_loss(facts: Facts) -> bool:
@@ -195,27 +218,21 @@ def loss(facts: Facts) -> Section | None:
     return Section("Loss", f"Cross-entropy; {', '.join(what)}.", "\n".join(code).strip("\n"), tuple(imports))
 
 
-def metrics(facts: Facts) -> Section:
-    """`compute_metrics((logits, references))`, with the mean loss over examples."""
-    names = facts.spec.evaluation.metrics
+def measures(facts: Facts, mean_loss: str) -> tuple[list[str], str]:
+    """The end of a function that measures `logits` and `predictions` by `references`, and its imports.
+
+    mean_loss: an expression for the mean loss over examples
+    """
+    names, table = facts.spec.evaluation.metrics, metrics_of(facts.spec.task)
     code = [
-        "def compute_metrics(eval_pred):",
-        "    logits, references = eval_pred",
-        "    predictions = np.argmax(logits, axis=-1)",
         "    return {",
-        '        "loss": cross_entropy(torch.tensor(logits).double(), torch.tensor(references)).item(),',
-        *(f"        {literal(name)}: {_measure(metrics_of(facts.spec.task)[name])}," for name in names),
+        f'        "loss": {mean_loss},',
+        *(f"        {literal(name)}: {_measure(table[name])}," for name in names),
         "    }",
     ]
-    functions = sorted({metrics_of(facts.spec.task)[name].function for name in names})
-    imports = (
-        "import numpy as np", "import torch", "from torch.nn.functional import cross_entropy",
-        *(f"from {module} import {name}" for module, _, name in (path.rpartition(".") for path in functions)),
-    )  # fmt: skip
-    text = (
-        "What evaluate.load would fetch from the Hub, straight from scikit-learn; the loss is the mean over examples."
-    )
-    return Section("Metrics", text, "\n".join(code), imports)
+    functions = sorted({table[name].function for name in names})
+    imports = [f"from {module} import {name}" for module, _, name in (path.rpartition(".") for path in functions)]
+    return code, "\n".join(imports)
 
 
 def _measure(metric: Metric) -> str:

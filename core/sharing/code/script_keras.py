@@ -1,341 +1,324 @@
-"""The script of a run of the Keras engine: `fit` on TensorFlow, with a tf.data pipeline or whole arrays."""
+"""The train.py of a run of the Keras engine: `fit` on TensorFlow, with a tf.data pipeline or whole arrays."""
 
 from __future__ import annotations
 
-from core.sharing.code import script_common, script_exact
+from math import gcd
+
+from core.sharing.code import script_common
+from core.sharing.code.exact_keras import POLICIES
 from core.sharing.code.facts import Facts
-from core.sharing.code.pieces import Section, entry, taken
-from core.sharing.code.script_torch import steps
+from core.sharing.code.pieces import LINE, Section, constant, literal, marked
+from core.sharing.code.script_torch import epochs, judge, steps, warmup_steps
 from core.sharing.code.script_trainer import keeps_best
 
-WEIGHTS = "engines/keras_weights.py"
-BACKEND = 'import os\n\nos.environ["KERAS_BACKEND"] = "tensorflow"  # whatever ~/.keras/keras.json says'
-POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16"}
+SEGMENTS = ("bert", "albert")  # types whose model tells the two texts of a pair apart
+WIDTHS = 32  # batches are padded to multiples of it: each width is compiled for
 
 
 def sections(facts: Facts) -> list[Section]:
-    found = [_exact(facts), _weights(facts)]
-    if not facts.base:
-        found.append(script_common.scratch())
-    if facts.head is not None:
-        found.append(script_common.trained_head(facts.head))
-    found += [script_common.data(facts), script_common.model(facts), _classifier(facts)]
+    parts = [_dataset(facts), _model(facts), _examples(facts), _evaluate(facts)]
     weights = script_common.class_weights(facts)
     if weights:
-        found.append(Section("Loss", "What each class counts.", "\n".join(weights), ("import numpy as np",)))
-    return [*found, _examples(facts), script_common.metrics(facts), _judge(facts), _compile(facts), _fit(facts)]
+        parts.append(Section("Class weights", "What each class counts.", "\n".join(weights), ("import numpy as np",)))
+    return [*parts, *_stop(facts), _compile_and_fit(facts), _save(facts)]
 
 
-def _exact(facts: Facts) -> Section:
-    evaluation, more = taken("tasks/batches.py", "evaluation_batches")
-    fit, imports = taken("engines/keras_fit.py", "Adam", "bucket")
-    code = [script_exact.batches(facts), evaluation, fit, _learner(facts), _updates(facts)]
-    if facts.device == "cpu":
-        code.append(
-            'tf.config.set_visible_devices([], "GPU")\n'
-            f"tf.config.threading.set_intra_op_parallelism_threads({facts.threads})"
-        )
+def _dataset(facts: Facts) -> Section:
     text = (
-        "Keras adds up in another order from time to time, so its figures repeat to about a thousandth. With Keras's "
-        "own Adam, and compile and fit on the classifier itself, the script learns as well."
+        "The two Parquet files hold the examples that the run was trained and judged on, in its order; README.txt says "
+        "what is in them."
     )
-    needed = ("import numpy as np", "import keras", "import tensorflow as tf", *more, *imports)
-    return Section(script_exact.TITLE, text, "\n\n".join(code), needed, main=False, first=BACKEND)
+    code = [*script_common.load(), *script_common.tokenizer(facts)]
+    imports = ("from datasets import load_dataset", script_common.tokenizer_import(facts))
+    return Section("Prepare a dataset", text, "\n".join(code), imports)
 
 
-def _learner(facts: Facts) -> str:
-    """core.engines.keras_fit.Learner for these settings."""
-    training = facts.spec.training
-    weighted, smoothing = training.class_weights != "off", training.label_smoothing_factor
-    grouped, norm = training.gradient_accumulation_steps > 1, training.max_grad_norm
+def _model(facts: Facts) -> Section:
+    """`model`, a KerasHub classifier."""
+    dtype, imports = POLICIES[facts.precision], ["import keras", "import keras_hub"]
     code = [
-        "class Learner(keras.Model):",
-        '    """A classifier whose updates are those of the run: the same loss, gradients clipped by their norm."""',
-        "",
-        f"    def __init__(self, classifier{', class_weights' if weighted else ''}):",
-        "        super().__init__()",
-        "        self.classifier = classifier",
-        *(["        self.class_weights = tf.constant(class_weights)"] if weighted else []),
-    ]
-    if grouped:
-        code += [
-            "        self.examples, self.completes = tf.Variable(1.0), tf.Variable(False)",
-            "        self.sums = [tf.Variable(tf.zeros(v.shape)) for v in classifier.trainable_variables]",
-        ]
-    target = "tf.one_hot(labels, logits.shape[-1])"
-    if smoothing:
-        target += f" * (1 - {smoothing!r}) + {smoothing!r} / logits.shape[-1]"
-    count = "self.examples" if grouped else "tf.cast(tf.shape(labels)[0], tf.float32)"
-    code += [
-        "        self.built = True",
-        "",
-        "    def call(self, inputs, training=None):",
-        "        return self.classifier(inputs, training=training)",
-        "",
-        "    def train_step(self, data):",
-        "        inputs, labels = data",
-        "        with tf.GradientTape() as tape:",
-        "            logits = tf.cast(self(inputs, training=True), tf.float32)",
-        f"            targets = {target}",
-        "            each = tf.nn.softmax_cross_entropy_with_logits(targets, logits)",
-        *(["            each *= tf.gather(self.class_weights, labels)"] if weighted else []),
-        f"            loss = tf.reduce_sum(each) / {count}",
-        "        variables = self.classifier.trainable_variables",
-        "        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]",
-    ]
-    if grouped:
-        code += [
-            "        for total, gradient in zip(self.sums, gradients):",
-            "            total.assign_add(gradient)",
-            "        tf.cond(self.completes, self.update_with_sums, lambda: False)",
-            '        return {"loss": loss}',
-            "",
-            "    def update_with_sums(self):",
-            "        self.update([tf.identity(total) for total in self.sums])",
-            "        for total in self.sums:",
-            "            total.assign(tf.zeros_like(total))",
-            "        return True",
-        ]
-    else:
-        code += ["        self.update(gradients)", '        return {"loss": loss}']
-    code += ["", "    def update(self, gradients):"]
-    if norm:
-        code += [
-            f"        scale = tf.minimum(1.0, {norm!r} / (tf.linalg.global_norm(gradients) + 1e-6))",
-            "        gradients = [gradient * scale for gradient in gradients]",
-        ]
-    return "\n".join([*code, "        self.optimizer.apply(gradients, self.classifier.trainable_variables)"])
-
-
-def _updates(facts: Facts) -> str:
-    group = facts.spec.training.gradient_accumulation_steps
-    stop = _last_step(facts)
-    code = [
-        "class Updates(keras.callbacks.Callback):",
-        '    """Counts the updates and sets the learning rate of each."""',
-        "",
-        f"    def __init__(self, rate_of{', lengths' if group > 1 else ''}{', last' if stop else ''}):",
-        "        super().__init__()",
-        "        self.rate_of, self.step = rate_of, 0",
-        *(["        self.lengths = lengths"] if group > 1 else []),
-        *(["        self.last = last"] if stop else []),
-    ]
-    if group > 1:
-        code += [
-            "",
-            "    def on_epoch_begin(self, epoch, logs=None):",
-            "        self.batches = batches_of(epoch, self.lengths)",
-            "",
-            "    def completes(self, batch):",
-            f"        return (batch + 1) % {group} == 0 or batch + 1 == len(self.batches)",
-        ]
-    code += ["", "    def on_train_batch_begin(self, batch, logs=None):"]
-    code.append("        self.model.optimizer.learning_rate = self.rate_of(self.step)")
-    if group > 1:
-        code += [
-            f"        start = batch - batch % {group}",
-            f"        self.model.examples.assign(float(sum(map(len, self.batches[start : start + {group}]))))",
-            "        self.model.completes.assign(self.completes(batch))",
-        ]
-    code += ["", "    def on_train_batch_end(self, batch, logs=None):"]
-    code.append(f"        self.step += {'self.completes(batch)' if group > 1 else '1'}")
-    if stop:
-        code += ["        if self.step == self.last:", "            self.model.stop_training = True"]
-    return "\n".join(code)
-
-
-def _last_step(facts: Facts) -> str:
-    """Where training ends within an epoch; empty if it does not."""
-    if facts.stopped is not None:
-        return str(facts.stopped)
-    return "num_training_steps" if facts.spec.training.num_train_epochs % 1 else ""
-
-
-def _weights(facts: Facts) -> Section:
-    """The weight map of core.engines.keras_weights, for this type of model alone."""
-    value, helpers = entry(WEIGHTS, "ARCHITECTURES", facts.model_type)
-    before, one = taken(WEIGHTS, *helpers)
-    table = f'ARCHITECTURES = {{\n    "{facts.model_type}": {value},\n}}'
-    after, two = taken(
-        WEIGHTS, "build", "to_keras", "to_torch", "compute_as_keras", without=("ARCHITECTURES", *helpers)
-    )
-    after = after.replace("raise ModelError(", "raise ValueError(")
-    text = (
-        "KerasHub has a model of the same shape. Its weights come from the Transformers model, so that both begin with "
-        "the same head, and go back at the end, so that the result loads with from_pretrained."
-    )
-    needed = ["import torch", *one, *two]
-    return Section("A Keras model with the weights of a Transformers model", text, f"{before}\n\n{table}\n\n\n{after}",
-                   tuple(needed), main=False)  # fmt: skip
-
-
-def _classifier(facts: Facts) -> Section:
-    dtype = POLICIES[facts.precision]
-    policy = f', "{dtype}"' if dtype != "float32" else ""
-    code = [
+        *([f'keras.config.set_dtype_policy("{dtype}")'] if dtype != "float32" else []),
         f"keras.utils.set_random_seed({facts.spec.training.seed})",
-        f"classifier = build(model{policy})",
-        "to_keras(model, classifier)",
-        'tokenizer.padding_side = "right"  # Keras counts positions from the left',
     ]
-    return Section("The same model in Keras", "", "\n".join(code), ("import keras",))
+    if facts.base:
+        imports.append("from transformers import AutoModelForSequenceClassification")
+        revision = script_common.revision(facts)
+        code += [
+            f'base = AutoModelForSequenceClassification.from_pretrained(MODEL{revision}, dtype="float32")',
+            *_changed(facts),
+            'base.save_pretrained("base_model")  # from where KerasHub reads its weights',
+            "model = keras_hub.models.TextClassifier.from_preset("
+            '"base_model", num_classes=len(label_names), preprocessor=None)',
+        ]
+        text = "The pretrained body, and a new head for these classes with random weights."
+    else:
+        length = max(constant(script_common.SCRATCH, "POSITIONS"), facts.spec.model.max_length)
+        code += [
+            "backbone = keras_hub.models.BertBackbone(",
+            "    vocabulary_size=len(tokenizer), num_layers=2, num_heads=2, hidden_dim=128, intermediate_dim=512,",
+            f"    max_sequence_length={length},",
+            ")",
+            "model = keras_hub.models.BertTextClassifier(backbone, num_classes=len(label_names))",
+        ]
+        text = "A small new BERT with random weights, since this run began without a pretrained model."
+    code += _frozen(facts)
+    code.append(marked(f"model = exact.Learner({'MODEL, ' if facts.base else ''}tokenizer, label_names)"))
+    return Section("Load the model", text, "\n".join(code), tuple(imports))
+
+
+def _changed(facts: Facts) -> list[str]:
+    """Lines that change the Transformers model `base` where KerasHub would not read it whole."""
+    code = []
+    if facts.tokens:
+        code.append(f"base.resize_token_embeddings({facts.tokens}, mean_resizing=False)  # tokens were added")
+    if facts.model_type == "roberta":
+        code += [
+            "embeddings = base.roberta.embeddings  # KerasHub has no token types; all texts are of the first",
+            "embeddings.position_embeddings.weight.data += embeddings.token_type_embeddings.weight.data[0]",
+        ]
+    return code
+
+
+def _frozen(facts: Facts) -> list[str]:
+    layers = facts.spec.training.trainable_layers
+    if layers is None:
+        return []
+    learning = f" or layer in model.backbone.transformer_layers[-{layers}:]" if layers else ""
+    return [
+        "for layer in model.backbone.layers:  # the rest of the body stays as it is",
+        f'    layer.trainable = layer.name == "pooled_dense"{learning}',
+    ]
 
 
 def _examples(facts: Facts) -> Section:
-    fixed = facts.spec.model.padding == "max_length"
-    longest = str(facts.spec.model.max_length) if fixed else 'max(len(ids) for ids in rows["input_ids"])'
+    training, length = facts.spec.training, facts.spec.model.max_length
+    segments, whole = facts.model_type in SEGMENTS, facts.spec.keras_input == "numpy"
+    cut = script_common.cut(facts)
+    if facts.spec.model.padding == "max_length":
+        padding = 'padding="max_length"'
+    else:
+        padding = f"padding=True, pad_to_multiple_of={gcd(length, WIDTHS)}"
+    more = ", return_token_type_ids=True" if segments else ""
+    arguments = f"{script_common.texts_of(facts, 'rows')}, {cut},"
+    call = f'    batch = tokenizer({arguments} {padding}{more}, return_tensors="np")'
+    wrapped = f'    batch = tokenizer(\n        {arguments}\n        {padding}{more}, return_tensors="np",\n    )'
     code = [
         "def for_keras(rows):",
-        f"    width = min(bucket({longest}), classifier.backbone.max_sequence_length)",
-        "    tokens = {name: rows[name] for name in tokenizer.model_input_names if name in rows}",
-        '    batch = tokenizer.pad(tokens, padding="max_length", max_length=width, return_tensors="np")',
-        '    segments = batch["token_type_ids"] if "token_type_ids" in batch else np.zeros_like(batch["input_ids"])',
-        '    ids, mask = batch["input_ids"], batch["attention_mask"]',
-        '    inputs = {"token_ids": ids, "padding_mask": mask, "segment_ids": segments}',
-        '    return {name: values.astype(np.int32) for name, values in inputs.items()}, np.array(rows["label"])',
+        call if len(call) <= LINE else wrapped,
+        '    inputs = {"token_ids": batch["input_ids"], "padding_mask": batch["attention_mask"]}',
+        *(['    inputs["segment_ids"] = batch["token_type_ids"]'] if segments else []),
+        '    return inputs, np.array(rows["label"])',
+        "",
     ]
-    text = "Texts become arrays, filled up to the longest; a few widths only, since TensorFlow compiles for each."
-    return Section("Loading data for Keras", text, "\n".join(code), ("import numpy as np",))
+    size, judged = training.per_device_train_batch_size, training.per_device_eval_batch_size
+    if whole:
+        code += [
+            'train_data = tf.data.Dataset.from_tensor_slices(for_keras(dataset["train"][:]))',
+            f'train_data = train_data.shuffle(len(dataset["train"])).batch({size}).prefetch(2)',
+        ]
+        text = "Whole arrays, as the tutorial does it first."
+    else:
+        names = ["token_ids", "padding_mask", *(["segment_ids"] if segments else [])]
+        code += [
+            "def training_batches():",
+            f'    for rows in dataset["train"].shuffle().iter(batch_size={size}):',
+            "        yield for_keras(rows)",
+            "",
+            f"names = {literal(names)}",
+            "signature = {n: tf.TensorSpec((None, None), tf.int64) for n in names}, tf.TensorSpec((None,), tf.int64)",
+            "train_data = tf.data.Dataset.from_generator(training_batches, output_signature=signature).prefetch(2)",
+        ]
+        text = (
+            "A tf.data pipeline: each batch is made while the one before is learned from, and padded to its longest "
+            "text; to few widths, since TensorFlow compiles for each."
+        )
+    code += [
+        f'eval_data = [for_keras(rows) for rows in dataset["eval"].iter(batch_size={judged})]',
+        marked("train_data, eval_data = model.data(dataset)"),
+    ]
+    imports = ("import numpy as np", "import tensorflow as tf")
+    return Section("Loading data for Keras", text, "\n".join(code), imports)
 
 
-def _judge(facts: Facts) -> Section:
-    training, judged = facts.spec.training, facts.spec.evaluation
+def _evaluate(facts: Facts) -> Section:
+    mean_loss = "float(np.mean(keras.losses.sparse_categorical_crossentropy(references, logits, from_logits=True)))"
+    end, sklearn = script_common.measures(facts, mean_loss)
     code = [
         "def evaluate():",
-        '    rows, references = tokenized["eval"], np.array(tokenized["eval"]["label"])',
-        "    logits = np.zeros((len(rows), len(label_names)), dtype=np.float32)",
-        f"    for batch in evaluation_batches(lengths_of(rows), {training.per_device_eval_batch_size}):",
-        "        logits[batch] = classifier.predict_on_batch(for_keras(rows[batch.tolist()])[0])",
-        "    return compute_metrics((logits, references))",
+        "    logits = np.concatenate([model.predict_on_batch(inputs) for inputs, _ in eval_data])",
+        "    references = np.concatenate([labels for _, labels in eval_data])",
+        "    predictions = np.argmax(logits, axis=-1)",
+        *end,
     ]
-    imports = ["import numpy as np"]
-    if training.eval_strategy == "no":
-        return Section("Evaluate", "", "\n".join(code), tuple(imports))
-    imports += ["import keras", "import math"]
-    patience, threshold = judged.early_stopping_patience, judged.early_stopping_threshold
-    name = judged.metric_for_best_model
-    tracks = keeps_best(facts) or patience is not None
-    code += ["", "class Judge(keras.callbacks.Callback):"]
-    if tracks:
-        code += ["    best = -math.inf", *(["    waited = 0"] if patience is not None else []), ""]
-    skip = [] if facts.stopped is None or facts.evaluated else [f"updates.step != {facts.stopped}"]
-    if training.eval_strategy == "epoch":
-        code.append("    def on_epoch_end(self, epoch, logs=None):")
-        conditions = skip
-    else:
-        code.append("    def on_train_batch_end(self, batch, logs=None):")
-        conditions = [f"(updates.step % {training.eval_steps} == 0 or updates.step == num_training_steps)", *skip]
-        if training.gradient_accumulation_steps > 1:
-            conditions.append("updates.completes(batch)")
-    indent = "        "
-    if conditions:
-        code.append(f"        if {' and '.join(conditions)}:")
-        indent += "    "
-    code += [f"{indent}found = evaluate()", f"{indent}print(found)"]
-    if patience is not None:
-        least = f"self.best + {threshold!r}" if threshold else "self.best"
-        code += [
-            f'{indent}self.waited = 0 if found["{name}"] > {least} else self.waited + 1',
-            f"{indent}if self.waited >= {patience}:",
-            f"{indent}    self.model.stop_training = True",
-        ]
-    if keeps_best(facts):
-        code += [
-            f'{indent}if found["{name}"] > self.best:',
-            f'{indent}    self.best, self.weights = found["{name}"], classifier.get_weights()',
-        ]
-    elif patience is not None:
-        code.append(f'{indent}self.best = max(self.best, found["{name}"])')
-    if not tracks:
-        imports.remove("import math")
-    return Section("Evaluate", "", "\n".join(code), tuple(imports))
+    text = "The metrics of scikit-learn; the loss is the mean over examples."
+    return Section("Evaluate", text, "\n".join(code), ("import keras", "import numpy as np", sklearn))
 
 
-def _compile(facts: Facts) -> Section:
+def _compile_and_fit(facts: Facts) -> Section:
+    text = "Adam, and a learning rate that changes with each step."
+    return Section("Compile and fit", text, "\n".join([*_compile(facts), *_fit(facts)]), ("import keras",))
+
+
+def _compile(facts: Facts) -> list[str]:
     training = facts.spec.training
-    lines, imports = steps(facts)
-    lines = [line.replace("len(train_dataloader)", "batches_per_epoch") for line in lines]
-    warm = training.warmup_steps
-    warmup = str(int(warm)) if warm >= 1 or not warm else f"math.ceil(num_training_steps * {warm!r})"
-    decay = f", weight_decay={training.weight_decay!r}" if training.weight_decay else ""
-    rate = repr(training.learning_rate)
-    weights = ", class_weights" if training.class_weights != "off" else ""
-    last = _last_step(facts)
+    total, _ = steps(facts, f'np.ceil(len(dataset["train"]) / {training.per_device_train_batch_size})')
+    schedule = _schedule(facts)
+    if len(total) == 1 and len(schedule) == 1 and training.eval_strategy != "steps":  # nothing else asks for it
+        schedule, total = [schedule[0].replace("num_training_steps", total[0].partition(" = ")[2])], []
+    settings = [
+        "learning_rate",
+        *([f"weight_decay={training.weight_decay!r}"] if training.weight_decay else []),
+        *([f"global_clipnorm={training.max_grad_norm!r}"] if training.max_grad_norm else []),
+    ]
+    if training.gradient_accumulation_steps > 1:
+        settings.append(f"gradient_accumulation_steps={training.gradient_accumulation_steps}")
     code = [
-        'lengths = lengths_of(tokenized["train"])',
-        "batches_per_epoch = len(batches_of(0, lengths))",
-        *lines,
-        "lr_scheduler = get_scheduler(",
-        f'    "{training.lr_scheduler_type}", torch.optim.SGD([torch.zeros(1)], lr={rate}),',
-        f"    num_warmup_steps={warmup}, num_training_steps=num_training_steps,",
-        ")",
-        f"learner = Learner(classifier{weights})",
-        f"optimizer = Adam(learning_rate={rate}, epsilon=1e-8{decay})",
+        *(line.replace("math.", "np.") for line in (*total, *schedule)),
+        f"optimizer = keras.optimizers.Adam({', '.join(settings)})",
     ]
-    if decay:
+    if training.weight_decay:
+        code.append('optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])')
+    if training.label_smoothing_factor:
         code += [
-            "kept = [w.variable for w in weights(classifier, model) if w.parameter.ndim <= 1]",
-            "optimizer.exclude_from_weight_decay(kept)",
-        ]
-    code += [
-        "optimizer.build(learner.trainable_variables)",
-        "learner.compile(optimizer=optimizer)",
-        f"updates = Updates(lambda step: {rate} * lr_scheduler.lr_lambdas[0](step)"
-        f"{', lengths' if training.gradient_accumulation_steps > 1 else ''}{f', {last}' if last else ''})",
-    ]
-    imports += ["import torch", "from transformers import get_scheduler"]
-    imports += ["import math"] if 0 < warm < 1 else []
-    return Section("Compile", "Adam, and a learning rate that changes with each step.", "\n".join(code), tuple(imports))
-
-
-def _fit(facts: Facts) -> Section:
-    judges = facts.spec.training.eval_strategy != "no"
-    callbacks = "[updates, judge]" if judges else "[updates]"
-    code = ["judge = Judge()"] if judges else []
-    if facts.spec.keras_input == "numpy":
-        code += [
-            'inputs, references = for_keras(tokenized["train"][:])',
-            "for epoch in range(num_epochs):",
-            "    order = np.concatenate(batches_of(epoch, lengths))",
-            "    learner.fit(",
-            "        {name: values[order] for name, values in inputs.items()}, references[order],",
-            f"        batch_size={facts.spec.training.per_device_train_batch_size}, shuffle=False,",
-            f"        initial_epoch=epoch, epochs=epoch + 1, callbacks={callbacks}, verbose=2,",
+            "",
+            "def loss(labels, logits):",
+            "    targets = keras.ops.one_hot(labels, len(label_names))",
+            "    return keras.losses.categorical_crossentropy(",
+            f"        targets, logits, from_logits=True, label_smoothing={training.label_smoothing_factor!r}",
             "    )",
-            *(["    if learner.stop_training:", "        break"] if _ends_early(facts) else []),
+            "",
         ]
-        text = "Whole arrays, as the tutorial does it first, in a new order for each epoch."
+    own = "loss" if training.label_smoothing_factor else "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
+    code.append(f"model.compile(optimizer=optimizer, loss={own})")
+    return code
+
+
+def _schedule(facts: Facts) -> list[str]:
+    """Lines that set `learning_rate`."""
+    training = facts.spec.training
+    rate, kind, warm = repr(training.learning_rate), training.lr_scheduler_type, bool(training.warmup_steps)
+    of = "keras.optimizers.schedules"
+    if kind == "constant" or (kind == "constant_with_warmup" and not warm):
+        return [f"learning_rate = {rate}"]
+    if kind == "cosine":
+        code = f"learning_rate = {of}.CosineDecay({rate}, num_training_steps)"
+        rising = f"0.0, num_training_steps - warmup_steps, warmup_target={rate}, warmup_steps=warmup_steps"
+        if warm:
+            code = f"learning_rate = {of}.CosineDecay(\n    {rising}\n)"
+    elif kind in ("linear", "polynomial") and not warm:
+        code = f"learning_rate = {of}.PolynomialDecay({rate}, num_training_steps, 0.0)"
     else:
-        code += [
-            "",
-            "def training_batches():",
-            "    for epoch in range(num_epochs):",
-            "        for batch in batches_of(epoch, lengths):",
-            '            yield for_keras(tokenized["train"][batch.tolist()])',
-            "",
-            'names = ("token_ids", "padding_mask", "segment_ids")',
-            "signature = (",
-            "    {name: tf.TensorSpec((None, None), tf.int32) for name in names}, tf.TensorSpec((None,), tf.int64),",
-            ")",
-            "tf_dataset = tf.data.Dataset.from_generator(training_batches, output_signature=signature).prefetch(2)",
-            "learner.fit(",
-            f"    tf_dataset, epochs=num_epochs, steps_per_epoch=batches_per_epoch, callbacks={callbacks}, verbose=2,",
-            ")",
-        ]
-        text = "A tf.data pipeline: each batch is made while the one before is learned from, and padded to its longest."
-    code += [
+        shares = {
+            "linear": "(num_training_steps - step) / (num_training_steps - warmup_steps)",
+            "constant_with_warmup": "1.0",
+            "inverse_sqrt": "(warmup_steps / keras.ops.maximum(step, 1.0)) ** 0.5" if warm
+            else "(1 + step / 10000) ** -0.5",
+        }  # fmt: skip
+        share = shares.get(kind, shares["linear"])
+        if warm:
+            share = f"keras.ops.minimum(step / warmup_steps, {share})"
+        code = "\n".join(
+            [
+                f"class Schedule({of}.LearningRateSchedule):",
+                "    def __call__(self, step):",
+                '        step = keras.ops.cast(step, "float32")',
+                f"        return {rate} * {share}",
+                "",
+                "learning_rate = Schedule()",
+            ]
+        )
+    return [f"warmup_steps = {warmup_steps(facts)[0]}", code] if warm else [code]
+
+
+def _stop(facts: Facts) -> list[Section]:
+    """The callback that ends training within an epoch."""
+    if facts.stopped is not None:
+        last, text = str(facts.stopped), f"This run was ended after step {facts.stopped}, before its time."
+    elif facts.spec.training.num_train_epochs % 1:
+        last, text = "num_training_steps", "The last epoch is not a whole one."
+    else:
+        return []
+    code = [
+        "class StopThere(keras.callbacks.Callback):",
+        f'    """{text}"""',
         "",
-        *(["classifier.set_weights(judge.weights)"] if keeps_best(facts) else []),
-        "found = evaluate()",
-        "to_torch(classifier, model)",
-        "compute_as_keras(model)  # the config says how Keras computes",
-        'model.save_pretrained("model")',
-        'tokenizer.save_pretrained("model")',
-        "print(json.dumps(found))",
+        "    def on_train_batch_end(self, batch, logs=None):",
+        f"        if int(self.model.optimizer.iterations) >= {last}:",
+        "            self.model.stop_training = True",
     ]
-    more = "import numpy as np" if facts.spec.keras_input == "numpy" else "import tensorflow as tf"
-    return Section("Fit, evaluate, save", text, "\n".join(code), ("import json", more))
+    return [Section("When to stop", text, "\n".join(code), ("import keras",))]
 
 
-def _ends_early(facts: Facts) -> bool:
-    return bool(_last_step(facts)) or facts.spec.evaluation.early_stopping_patience is not None
+def _fit(facts: Facts) -> list[str]:
+    patience = facts.spec.evaluation.early_stopping_patience
+    by_steps, by_epochs = (facts.spec.training.eval_strategy == way for way in ("steps", "epoch"))
+    stop = ["StopThere()"] if _stop(facts) else []
+    callbacks = [*stop, *(["judge"] if by_steps else [])]
+    weights = ", class_weight=dict(enumerate(class_weights.tolist()))" if _weighted(facts) else ""
+    called = f", callbacks=[{', '.join(callbacks)}]" if callbacks else ""
+    more = f"{called}{weights}, verbose=2"
+    if not by_epochs:
+        code = [*(_judge(facts) if by_steps else []), f"model.fit(train_data, epochs={epochs(facts)}{more})"]
+    else:
+        ends = [*(["model.stop_training"] if stop else []), *([f"waited >= {patience}"] if patience else [])]
+        unjudged = facts.stopped is not None and not facts.evaluated
+        kept = "model.get_weights()"
+        code = [
+            *(["best = None"] if keeps_best(facts) or patience is not None else []),
+            *(["waited = 0"] if patience is not None else []),
+            f"for epoch in range({epochs(facts)}):",
+            f"    model.fit(train_data, initial_epoch=epoch, epochs=epoch + 1{more})",
+            *(["    if model.stop_training:", "        break"] if unjudged else []),
+            *judge(facts, "    ", kept),
+            *([f"    if {' or '.join(ends)}:", "        break"] if ends else []),
+        ]
+    return code
+
+
+def _weighted(facts: Facts) -> bool:
+    return facts.spec.training.class_weights != "off"
+
+
+def _judge(facts: Facts) -> list[str]:
+    """A callback that evaluates every so many steps."""
+    indent, patience = " " * 8, facts.spec.evaluation.early_stopping_patience
+    unjudged = f" or step == {facts.stopped}" if facts.stopped is not None and not facts.evaluated else ""
+    every = facts.spec.training.eval_steps
+    lines = judge(facts, indent, "model.get_weights()")
+    names = [
+        *(["best"] if keeps_best(facts) or patience is not None else []),
+        *(["best_weights"] if keeps_best(facts) else []),
+        *(["waited"] if patience is not None else []),
+    ]
+    return [
+        *(["best = None"] if "best" in names else []),
+        *(["waited = 0"] if "waited" in names else []),
+        "",
+        "class Judge(keras.callbacks.Callback):",
+        f'    """Evaluates every {every} steps."""',
+        "",
+        "    judged = 0",
+        "",
+        "    def on_train_batch_end(self, batch, logs=None):",
+        *([f"        global {', '.join(names)}"] if names else []),
+        "        step = int(self.model.optimizer.iterations)",
+        f"        if step == self.judged or (step % {every} and step != num_training_steps){unjudged}:",
+        "            return",
+        "        self.judged = step",
+        *lines,
+        *([f"{indent}if waited >= {patience}:", f"{indent}    model.stop_training = True"] if patience else []),
+        "",
+        "judge = Judge()",
+    ]
+
+
+def _save(facts: Facts) -> Section:
+    best = keeps_best(facts)
+    code = [
+        "model.set_weights(best_weights)" if best else "metrics = evaluate()",
+        'model.save_to_preset("model")',
+        'tokenizer.save_pretrained("model")',
+        f"print(json.dumps({'best' if best else 'metrics'}))",
+    ]
+    text = "The weights of the best evaluation are the result." if best else ""
+    return Section("Save", text, "\n".join(code), ("import json",))

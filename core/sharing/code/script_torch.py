@@ -1,99 +1,82 @@
-"""The script of a run of the PyTorch engine: the loop that the tutorial writes by hand."""
+"""The train.py of a run of the PyTorch engine: the loop that the tutorial writes by hand."""
 
 from __future__ import annotations
 
-from core.sharing.code import script_common, script_exact
+from core.sharing.code import exact, script_common
 from core.sharing.code.facts import Facts
-from core.sharing.code.pieces import Section
-from core.sharing.code.script_trainer import keeps_best
+from core.sharing.code.pieces import LINE, Section, marked
+from core.sharing.code.script_trainer import keeps_best, padding
+
+WEIGHTS = "{k: v.clone() for k, v in model.state_dict().items()}"
 
 
 def sections(facts: Facts) -> list[Section]:
-    found = [script_exact.for_torch(facts)]
-    if not facts.base:
-        found.append(script_common.scratch())
-    if facts.head is not None:
-        found.append(script_common.trained_head(facts.head))
-    found += [script_common.data(facts), script_common.model(facts)]
+    parts = [script_common.data(facts), _model(facts)]
     if (own := script_common.loss(facts)) is not None:
-        found.append(own)
-    return [*found, script_common.metrics(facts), _loaders(facts), _evaluate(facts), _optimizer(facts), _loop(facts),
-            _end(facts)]  # fmt: skip
+        parts.append(own)
+    return [*parts, _training(facts), _evaluate(facts), _loop(facts), _save(facts)]
 
 
-def _loaders(facts: Facts) -> Section:
-    size = facts.spec.training.per_device_eval_batch_size
-    padding = ", pad_to_multiple_of=8" if facts.device == "cuda" else ""
+def _model(facts: Facts) -> Section:
+    common = script_common.model(facts)
+    to_device = f"{common.code}.to(device)" if common.code.endswith(")") else f"{common.code}\nmodel.to(device)"
     code = [
-        f"collator = DataCollatorWithPadding(tokenizer{padding})",
-        "train_dataloader = DataLoader(",
-        '    tokenized["train"], batch_sampler=EpochBatches(tokenized["train"]), collate_fn=collator,',
-        "    generator=torch.Generator(),",
-        ")",
-        "eval_dataloader = DataLoader(",
-        f'    tokenized["eval"], batch_sampler=evaluation_order(tokenized["eval"], {size}), collate_fn=collator,',
-        "    generator=torch.Generator(),",
-        ")",
+        *_device(facts),
+        to_device,
+        *(["forward = torch.compile(model, dynamic=True)"] if facts.spec.execution.torch_compile else []),
     ]
-    imports = (
-        "import torch", "from torch.utils.data import DataLoader", "from transformers import DataCollatorWithPadding",
-    )  # fmt: skip
-    text = (
-        "Each batch is padded to its longest text. The generators are there so that the loaders draw no random number "
-        "that dropout would have had."
-    )
-    return Section("DataLoader", text, "\n".join(code), imports)
+    return Section(common.title, common.text, "\n".join(code), common.imports)
 
 
-def _device(facts: Facts) -> str:
-    if facts.device == "cpu":
-        return 'torch.device("cpu")  # as the run; on a GPU it is faster, and the digits are others'
-    return f'torch.device("{facts.device}") if torch.{_module(facts)}.is_available() else torch.device("cpu")'
+def _device(facts: Facts) -> list[str]:
+    kind, module = ("mps", "backends.mps") if facts.device == "mps" else ("cuda", "cuda")
+    code = [f'device = torch.device("{kind}" if torch.{module}.is_available() else "cpu")']
+    return code if facts.device != "cpu" else [*code, marked('device = torch.device("cpu")')]
 
 
-def _module(facts: Facts) -> str:
-    return "cuda" if facts.device == "cuda" else "backends.mps"
-
-
-def _autocast(facts: Facts, call: str, indent: str) -> list[str]:
-    """A forward pass in the precision of the run."""
-    if facts.precision == "fp32":
-        return [f"{indent}{call}"]
-    return [f"{indent}with {_cast(facts)}:", f"{indent}    {call}"]
+def _batches(facts: Facts) -> tuple[list[str], list[str]]:
+    training = facts.spec.training
+    code, imports = [f"collator = DataCollatorWithPadding(tokenizer{padding(facts)})"], []
+    if (budget := training.max_tokens_per_batch) is None:
+        how = f"shuffle=True, batch_size={training.per_device_train_batch_size}"
+    else:
+        how = "batch_sampler=batches"
+        imports.append("import random")
+        code += [
+            'lengths = [len(ids) for ids in tokenized["train"]["input_ids"]]',
+            "batches = [[]]",
+            f"for i in sorted(range(len(lengths)), key=lengths.__getitem__):  # {budget} tokens in each, when padded",
+            f"    if batches[-1] and (len(batches[-1]) + 1) * lengths[i] > {budget}:",
+            "        batches.append([])",
+            "    batches[-1].append(i)",
+            "random.shuffle(batches)",
+        ]
+    size = training.per_device_eval_batch_size
+    code += [
+        f'train_dataloader = DataLoader(tokenized["train"], {how}, collate_fn=collator)',
+        f'eval_dataloader = DataLoader(tokenized["eval"], batch_size={size}, collate_fn=collator)',
+        marked("train_dataloader, eval_dataloader = exact.repeat(model, tokenizer, tokenized, collator)"),
+    ]
+    return code, [
+        *imports,
+        "from torch.utils.data import DataLoader",
+        "from transformers import DataCollatorWithPadding",
+    ]
 
 
 def _cast(facts: Facts) -> str:
+    """How a forward pass computes in the precision of the run; empty for float32."""
+    if facts.precision == "fp32":
+        return ""
     return f"torch.autocast(device.type, dtype=torch.{'bfloat16' if facts.precision == 'bf16' else 'float16'})"
 
 
-def _evaluate(facts: Facts) -> Section:
-    code = [
-        f"device = {_device(facts)}",
-        "model.to(device)",
-        "",
-        "def evaluate():",
-        "    model.eval()",
-        "    logits, references = [], []",
-        "    for batch in eval_dataloader:",
-        "        batch = {k: v.to(device) for k, v in batch.items()}",
-        f"        with torch.no_grad(){f', {_cast(facts)}' if facts.precision != 'fp32' else ''}:",
-        "            outputs = model(**batch)",
-        "        logits.append(outputs.logits.float().cpu())",
-        '        references.append(batch["labels"].cpu())',
-        "    return compute_metrics((torch.cat(logits).numpy(), torch.cat(references).numpy()))",
-    ]
-    return Section("Evaluate", "", "\n".join(code), ("import torch",))
-
-
-def _optimizer(facts: Facts) -> Section:
+def _training(facts: Facts) -> Section:
     training = facts.spec.training
-    imports = ["from torch.optim import AdamW", "from transformers import get_scheduler, set_seed"]
-    code = [
-        *(["use_only_used_rows(model, tokenizer, tokenized)"] if facts.exact and script_exact.uses_rows(facts) else []),
-        *(["use_fast_dropout(model)"] if facts.exact else []),
-        *(["forward = torch.compile(model, dynamic=True)"] if facts.spec.execution.torch_compile else []),
-    ]
     rate = f"lr={training.learning_rate!r}"
+    code, imports = _batches(facts)
+    module = "transformers" if facts.base else "transformers.optimization"  # else the line of imports is too long
+    imports += [f"from {module} import get_scheduler"]
     if training.weight_decay:
         code += [
             "matrices = [p for p in model.parameters() if p.ndim > 1]",
@@ -102,51 +85,71 @@ def _optimizer(facts: Facts) -> Section:
             f'    {{"params": matrices, "weight_decay": {training.weight_decay!r}}},',
             '    {"params": others, "weight_decay": 0.0},',
             "]",
-            f"optimizer = AdamW(groups, {rate}, fused=True)",
+            f"optimizer = torch.optim.AdamW(groups, {rate}, fused=True)",
         ]
     else:
-        code.append(f"optimizer = AdamW(model.parameters(), {rate}, weight_decay=0.0, fused=True)")
-    total, more = steps(facts)
-    imports += more
-    code += ["", *total]
-    warm = training.warmup_steps
-    warmup = str(int(warm)) if warm >= 1 or not warm else f"math.ceil(num_training_steps * {warm!r})"
-    imports += ["import math"] if 0 < warm < 1 else []
-    code += [
-        "lr_scheduler = get_scheduler(",
-        f'    "{training.lr_scheduler_type}", optimizer=optimizer, num_warmup_steps={warmup},',
-        "    num_training_steps=num_training_steps,",
-        ")",
-    ]
+        code.append(f"optimizer = torch.optim.AdamW(model.parameters(), {rate}, weight_decay=0.0, fused=True)")
+    total, more = steps(facts, "len(train_dataloader)")
+    warmup, also = warmup_steps(facts)
+    count = "num_training_steps"
+    if len(total) == 1 and count not in warmup and training.eval_strategy != "steps":  # nothing else asks for it
+        count, total = total[0].removeprefix(f"{count} = "), []
+    arguments = f'"{training.lr_scheduler_type}", optimizer, num_warmup_steps={warmup}, num_training_steps={count}'
+    call = f"lr_scheduler = get_scheduler({arguments})"
+    code += [*total, call if len(call) <= LINE else f"lr_scheduler = get_scheduler(\n    {arguments}\n)"]
     if facts.precision == "fp16":
         code.append("scaler = torch.amp.GradScaler(device.type)")
-    text = "AdamW, and a learning rate that changes with each step."
-    return Section("Optimizer and learning rate scheduler", text, "\n".join(code), tuple(imports))
+    text = (
+        "Each batch is padded to its longest text. AdamW learns from them, with a learning rate that changes with each "
+        "step."
+    )
+    return Section("DataLoader, optimizer, learning rate scheduler", text, "\n".join(code), (*imports, *more, *also))
 
 
-def steps(facts: Facts) -> tuple[list[str], list[str]]:
-    """Lines that set num_epochs and num_training_steps, and their imports; see core.engines.timetable."""
+def steps(facts: Facts, batches: str) -> tuple[list[str], list[str]]:
+    """Lines that set num_training_steps, and their imports; see core.engines.timetable. batches: those of an epoch"""
     training = facts.spec.training
-    whole = -int(-training.num_train_epochs // 1)
+    whole = epochs(facts)
     part, group = training.num_train_epochs - (whole - 1), training.gradient_accumulation_steps
-    lines, imports = [f"num_epochs = {whole}"], []
-    if training.max_tokens_per_batch is not None:
-        count = 'len(batches_of(epoch, lengths_of(tokenized["train"])))'
-        updates = f"math.ceil({count} / {group})" if group > 1 else count
-        lines.append(f"updates = [{updates} for epoch in range(num_epochs)]")
-        last = f"math.ceil(updates[-1] * {part!r})"
-        lines.append(f"num_training_steps = {'sum(updates)' if part == 1 else f'sum(updates[:-1]) + {last}'}")
+    updates = f"math.ceil({batches} / {group})" if group > 1 else batches
+    if part == 1:
+        lines = [f"num_training_steps = {whole} * {updates}"]
     else:
-        count = "len(train_dataloader)"
-        updates = f"math.ceil({count} / {group})" if group > 1 else count
-        if part == 1:
-            lines.append(f"num_training_steps = num_epochs * {updates}")
-        else:
-            last = f"math.ceil(updates * {part!r})"
-            lines += [f"updates = {updates}", f"num_training_steps = {whole - 1} * updates + {last}"]
-    if any("math." in line for line in lines):
-        imports.append("import math")
-    return lines, imports
+        last = f"math.ceil(updates * {part!r})"
+        lines = [f"updates = {updates}", f"num_training_steps = {whole - 1} * updates + {last}"]
+    if training.max_tokens_per_batch is not None:
+        lines.append(marked("num_training_steps = exact.num_training_steps(tokenized)"))
+    return lines, ["import math"] if any("math." in line for line in lines) else []
+
+
+def epochs(facts: Facts) -> int:
+    """How many epochs are begun."""
+    return -int(-facts.spec.training.num_train_epochs // 1)
+
+
+def warmup_steps(facts: Facts) -> tuple[str, list[str]]:
+    """An expression for the number of steps with a rising learning rate, and its imports."""
+    warm = facts.spec.training.warmup_steps
+    if warm >= 1 or not warm:
+        return str(int(warm)), []
+    return f"math.ceil(num_training_steps * {warm!r})", ["import math"]
+
+
+def _evaluate(facts: Facts) -> Section:
+    mean_loss = "torch.nn.functional.cross_entropy(logits.double(), references).item()"
+    end, sklearn = script_common.measures(facts, mean_loss)
+    cast = _cast(facts)
+    code = [
+        "def evaluate():",
+        "    model.eval()",
+        f"    with torch.no_grad(){f', {cast}' if cast else ''}:",
+        '        outputs = [(model(**batch.to(device)).logits, batch["labels"]) for batch in eval_dataloader]',
+        "    logits, references = (torch.cat(parts).cpu() for parts in zip(*outputs))",
+        "    predictions = logits.argmax(dim=-1)",
+        *end,
+    ]
+    text = "The metrics of scikit-learn; the loss is the mean over examples."
+    return Section("Evaluate", text, "\n".join(code), ("import torch", sklearn))
 
 
 def _loop(facts: Facts) -> Section:
@@ -157,38 +160,26 @@ def _loop(facts: Facts) -> Section:
     patience = judged.early_stopping_patience
     counted = by_steps or fraction or facts.stopped is not None
     code = [
-        f"set_seed({training.seed})",
-        "progress_bar = tqdm(range(num_training_steps))",
         *(["step = 0"] if counted else []),
+        *(["best = None"] if keeps_best(facts) or patience is not None else []),
+        *(["waited = 0"] if patience is not None else []),
+        f"for epoch in range({epochs(facts)}):",
+        "    model.train()",
+        *(["    random.shuffle(batches)"] if training.max_tokens_per_batch is not None else []),
     ]
-    if keeps_best(facts) or patience is not None:
-        imports.append("import math")
-        code.append("best = -math.inf")
-    if patience is not None:
-        code.append("waited = 0")
-    code += ["", "for epoch in range(num_epochs):", "    model.train()"]
     if group > 1:
         imports.append("from itertools import islice")
         code += [
-            "    batches = iter(train_dataloader)",
+            "    batches = iter(tqdm(train_dataloader))",
             f"    while update := list(islice(batches, {group})):",
             '        examples = sum(len(batch["labels"]) for batch in update)',
             "        for batch in update:",
             *_backward(facts, " " * 12),
         ]
     else:
-        code += ["    for batch in train_dataloader:", *_backward(facts, " " * 8)]
+        code += ["    for batch in tqdm(train_dataloader):", *_backward(facts, " " * 8)]
+    code += _update(facts)
     inner = " " * 8
-    clipped = f"torch.nn.utils.clip_grad_norm_(model.parameters(), {training.max_grad_norm!r})"
-    if facts.precision == "fp16":
-        code += [f"{inner}scaler.unscale_(optimizer)"] if training.max_grad_norm else []
-    code += [f"{inner}{clipped}"] if training.max_grad_norm else []
-    code += (
-        [f"{inner}scaler.step(optimizer)", f"{inner}scaler.update()"]
-        if facts.precision == "fp16"
-        else [f"{inner}optimizer.step()"]
-    )
-    code += [f"{inner}lr_scheduler.step()", f"{inner}optimizer.zero_grad()", f"{inner}progress_bar.update(1)"]
     if counted:
         code.append(f"{inner}step += 1")
     ends = []
@@ -196,8 +187,7 @@ def _loop(facts: Facts) -> Section:
         code += [f"{inner}if step == {facts.stopped}:  # the run was ended here", f"{inner}    break"]
     if by_steps:
         code += [f"{inner}if step % {training.eval_steps} == 0 or step == num_training_steps:"]
-        code += _judge(facts, inner + "    ")
-        code += [f"{inner}    model.train()"]
+        code += [*judge(facts, inner + "    ", WEIGHTS), f"{inner}    model.train()"]
         if patience is not None:
             ends.append(f"waited >= {patience}")
     if facts.stopped is not None and facts.evaluated:
@@ -211,55 +201,64 @@ def _loop(facts: Facts) -> Section:
         code += [f"    if step == {facts.stopped}:", "        break"]
         outer = []
     if by_epochs:
-        code += _judge(facts, "    ")
+        code += judge(facts, "    ", WEIGHTS)
     if patience is not None:
         outer.append(f"waited >= {patience}")
     if outer:
         code += [f"    if {' or '.join(outer)}:", "        break"]
-    if keeps_best(facts):
-        code += ["", "model.load_state_dict(best_weights)"]
-    text = "Seeded once more, so that dropout draws the same numbers whatever was drawn before."
-    return Section("Training loop", text, "\n".join(code), tuple(imports))
+    return Section("Training loop", "", "\n".join(code), tuple(imports))
+
+
+def _update(facts: Facts) -> list[str]:
+    training, indent = facts.spec.training, " " * 8
+    scaled = facts.precision == "fp16"
+    clipped = f"torch.nn.utils.clip_grad_norm_(model.parameters(), {training.max_grad_norm!r})"
+    return [
+        *([f"{indent}scaler.unscale_(optimizer)"] if scaled and training.max_grad_norm else []),
+        *([f"{indent}{clipped}"] if training.max_grad_norm else []),
+        *([f"{indent}scaler.step(optimizer)", f"{indent}scaler.update()"] if scaled else [f"{indent}optimizer.step()"]),
+        f"{indent}lr_scheduler.step()",
+        f"{indent}optimizer.zero_grad()",
+    ]
 
 
 def _backward(facts: Facts, indent: str) -> list[str]:
     model = "forward" if facts.spec.execution.torch_compile else "model"
-    lines = [f"{indent}batch = {{k: v.to(device) for k, v in batch.items()}}"]
-    if script_common.has_own_loss(facts):
-        lines.append(f'{indent}labels = batch.pop("labels")')
-    lines += _autocast(facts, f"outputs = {model}(**batch)", indent)
-    if script_common.has_own_loss(facts):
+    own, cast = script_common.has_own_loss(facts), _cast(facts)
+    lines = [f"{indent}batch = batch.to(device)", f'{indent}labels = batch.pop("labels")'] if own else []
+    call = f"outputs = {model}(**batch)" if own else f"outputs = {model}(**batch.to(device))"
+    lines += [f"{indent}with {cast}:", f"{indent}    {call}"] if cast else [f"{indent}{call}"]
+    if own:
         more = ", examples" if facts.spec.training.gradient_accumulation_steps > 1 else ""
         lines.append(f"{indent}loss = compute_loss(outputs, labels{more})")
-    else:
-        lines.append(f"{indent}loss = outputs.loss")
-    return [*lines, f"{indent}{'scaler.scale(loss)' if facts.precision == 'fp16' else 'loss'}.backward()"]
+    loss = "loss" if own else "outputs.loss"
+    return [*lines, f"{indent}{f'scaler.scale({loss})' if facts.precision == 'fp16' else loss}.backward()"]
 
 
-def _judge(facts: Facts, indent: str) -> list[str]:
+def judge(facts: Facts, indent: str, weights: str) -> list[str]:
+    """Lines that evaluate and see whether it is the best so far. weights: an expression for what it learned"""
     judged = facts.spec.evaluation
     name, threshold = judged.metric_for_best_model, judged.early_stopping_threshold
-    lines = [f"{indent}found = evaluate()", f"{indent}print(found)"]
-    if judged.early_stopping_patience is not None:
-        least = f"best + {threshold!r}" if threshold else "best"
-        lines.append(f'{indent}waited = 0 if found["{name}"] > {least} else waited + 1')
+    patience, better = judged.early_stopping_patience, f'best is None or metrics["{name}"] > best["{name}"]'
+    lines = [f"{indent}metrics = evaluate()", f"{indent}print(metrics)"]
+    if patience is not None:
+        least = f" + {threshold!r}" if threshold else ""
+        lines.append(f"{indent}waited = 0 if {better}{least} else waited + 1")
     if keeps_best(facts):
-        lines += [
-            f'{indent}if found["{name}"] > best:',
-            f'{indent}    best = found["{name}"]',
-            f"{indent}    best_weights = {{k: v.clone() for k, v in model.state_dict().items()}}",
-        ]
-    elif judged.early_stopping_patience is not None:
-        lines.append(f'{indent}best = max(best, found["{name}"])')
+        lines += [f"{indent}if {better}:", f"{indent}    best, best_weights = metrics, {weights}"]
+    elif patience is not None:
+        lines += [f"{indent}if {better}:", f"{indent}    best = metrics"]
     return lines
 
 
-def _end(facts: Facts) -> Section:
+def _save(facts: Facts) -> Section:
+    best = keeps_best(facts)
     code = [
-        "found = evaluate()",
-        *(["put_rows_back(model)"] if facts.exact and script_exact.uses_rows(facts) else []),
+        "model.load_state_dict(best_weights)" if best else "metrics = evaluate()",
+        *([marked("exact.put_rows_back(model)")] if exact.uses_rows(facts) else []),
         'model.save_pretrained("model")',
         'tokenizer.save_pretrained("model")',
-        "print(json.dumps(found))",
+        f"print(json.dumps({'best' if best else 'metrics'}))",
     ]
-    return Section("Evaluate and save", "", "\n".join(code), ("import json",))
+    text = "The weights of the best evaluation are the result." if best else ""
+    return Section("Save", text, "\n".join(code), ("import json",))
