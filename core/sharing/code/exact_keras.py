@@ -11,14 +11,13 @@ from core.sharing.code.pieces import Section, entry, literal, taken
 from core.sharing.code.script_torch import epochs, steps, warmup_steps
 
 WEIGHTS = "engines/keras_weights.py"
-BACKEND = 'import os\n\nos.environ["KERAS_BACKEND"] = "tensorflow"  # whatever ~/.keras/keras.json says'
 POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16"}
 
 
 def sections(facts: Facts) -> list[Section]:
-    """The parts of exact.py; BACKEND must come before its imports."""
+    """The parts of exact.py."""
     return [
-        *([_machine(facts)] if facts.device == "cpu" else []),
+        _machine(facts),
         exact.order(facts),
         *exact.common(facts),
         _transformers_model(facts),
@@ -29,11 +28,16 @@ def sections(facts: Facts) -> list[Section]:
 
 
 def _machine(facts: Facts) -> Section:
-    code = (
-        'tf.config.set_visible_devices([], "GPU")\n'
-        f"tf.config.threading.set_intra_op_parallelism_threads({facts.threads})"
-    )
-    return Section("On the CPU, as the run", "", code, ("import tensorflow as tf",))
+    code = [
+        'if keras.backend.backend() != "tensorflow":',
+        '    raise SystemExit("This run computed with TensorFlow: set the variable KERAS_BACKEND to tensorflow.")',
+    ]
+    if facts.device == "cpu":
+        code += [
+            'tf.config.set_visible_devices([], "GPU")',
+            f"tf.config.threading.set_intra_op_parallelism_threads({facts.threads})",
+        ]
+    return Section("What the run computed with", "", "\n".join(code), ("import keras", "import tensorflow as tf"))
 
 
 def _transformers_model(facts: Facts) -> Section:

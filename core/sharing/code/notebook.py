@@ -49,7 +49,7 @@ def _introduction(facts: Facts) -> str:
 
 
 def _explained(part: Section) -> str:
-    return f"## {part.title}" + (f"\n\n{part.text}" if part.text else "")
+    return f"## {part.title or 'The pretrained model'}" + (f"\n\n{part.text}" if part.text else "")
 
 
 def _span(text: str) -> str:

@@ -23,7 +23,7 @@ MARK = "  # exact"
 
 @dataclass(frozen=True)
 class Section:
-    """One part of a script, two cells of a notebook.
+    """One part of a script, two cells of a notebook. Without a title it has no heading.
 
     text: what it does, for a person; imports: import statements that `code` needs
     """
@@ -43,7 +43,9 @@ def one_line(text: str) -> str:
 def source(sections: Sequence[Section], opening: str) -> str:
     """A whole script: a line of comment leads each part. opening: docstring, comments and imports"""
     parts = [opening]
-    parts += [f"# {one_line(section.title)}\n" + section.code.strip("\n") for section in sections]
+    for section in sections:
+        heading = f"# {one_line(section.title)}\n" if section.title else ""
+        parts.append(heading + section.code.strip("\n"))
     return spaced("\n\n".join(part for part in parts if part)) + "\n"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from core.sharing.code import exact as exact_torch
 from core.sharing.code import exact_keras, script_keras, script_torch, script_trainer
 from core.sharing.code.facts import Facts
-from core.sharing.code.pieces import Section, imports, imports_of, literal, marked, one_line, source
+from core.sharing.code.pieces import Section, imports_of, literal, marked, one_line, source
 from core.sharing.code.script_common import revision_line
 
 ENGINES: dict[str, tuple[str, Callable[[Facts], list[Section]]]] = {
@@ -33,8 +33,8 @@ def _base(facts: Facts) -> Section:
         text = "a folder of the machine that trained: put it, or a link to it, there"
     else:
         text = "from the Hugging Face Hub"
-    code = [f"MODEL = {literal(facts.base)}", *revision_line(facts)]
-    return Section(f"The pretrained model, {text}", "", "\n".join(code))
+    code = [f"MODEL = {literal(facts.base)}  # {text}", *revision_line(facts)]
+    return Section("", "", "\n".join(code))
 
 
 def script(facts: Facts) -> str:
@@ -53,16 +53,15 @@ HOW = (
 
 def libraries(parts: Sequence[Section]) -> str:
     """The imports of train.py, with that of exact.py, which is marked."""
-    text = imports(["import exact", *(line for part in parts for line in part.imports)])
-    return text.replace("import exact\n", marked("import exact") + "\n")
+    return f"{imports_of(parts)}\n\n{marked('import exact')}"
 
 
 def exact(facts: Facts) -> str:
     """The source of exact.py."""
     if facts.spec.engine == "keras":
         parts = exact_keras.sections(facts)
-        return source(parts, f"{EXACT}\n\n{exact_keras.BACKEND}\n\n{imports_of(parts)}")
-    parts = exact_torch.sections(facts)
+    else:
+        parts = exact_torch.sections(facts)
     return source(parts, f"{EXACT}\n\n{imports_of(parts)}")
 
 

@@ -247,4 +247,4 @@ def _measure(metric: Metric) -> str:
 def shown_metrics(facts: Facts) -> list[str]:
     """Lines that set `shown`, the names of all metrics."""
     names = ", ".join(f'"{name}"' for name in ("loss", *facts.spec.evaluation.metrics))
-    return [*textwrap.wrap(f"shown = [{names}]", LINE - 20, subsequent_indent="         ")]
+    return [*textwrap.wrap(f"shown = [{names}]", LINE, subsequent_indent="         ")]

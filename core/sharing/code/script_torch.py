@@ -170,8 +170,8 @@ def _loop(facts: Facts) -> Section:
     if group > 1:
         imports.append("from itertools import islice")
         code += [
-            "    batches = iter(tqdm(train_dataloader))",
-            f"    while update := list(islice(batches, {group})):",
+            "    upcoming = iter(tqdm(train_dataloader))",
+            f"    while update := list(islice(upcoming, {group})):",
             '        examples = sum(len(batch["labels"]) for batch in update)',
             "        for batch in update:",
             *_backward(facts, " " * 12),
@@ -227,6 +227,8 @@ def _backward(facts: Facts, indent: str) -> list[str]:
     own, cast = script_common.has_own_loss(facts), _cast(facts)
     lines = [f"{indent}batch = batch.to(device)", f'{indent}labels = batch.pop("labels")'] if own else []
     call = f"outputs = {model}(**batch)" if own else f"outputs = {model}(**batch.to(device))"
+    if call.startswith("outputs = model(") and not own and not cast:
+        return [f"{indent}model(**batch.to(device)).loss.backward()"]
     lines += [f"{indent}with {cast}:", f"{indent}    {call}"] if cast else [f"{indent}{call}"]
     if own:
         more = ", examples" if facts.spec.training.gradient_accumulation_steps > 1 else ""
