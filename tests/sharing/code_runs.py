@@ -32,7 +32,7 @@ HOSTILE_NAME = 'A run\nimport os; os.abort()\n"""\n# `<img src=x onerror=alert(1
 
 # What each differs in from a short run on the CPU; `bert` and `roberta` are models of one layer, as if pretrained.
 CASES: dict[str, dict[str, Any]] = {
-    "trainer": {"training.max_grad_norm": 0.3, "training.num_train_epochs": 6.0},
+    "trainer": {"training.max_grad_norm": 0.3, "training.num_train_epochs": 8.0},
     "trainer-mix": {
         "training.class_weights": "balanced", "training.label_smoothing_factor": 0.1, "training.warmup_steps": 0.2,
         "training.gradient_accumulation_steps": 3, "training.lr_scheduler_type": "cosine",
@@ -45,7 +45,7 @@ CASES: dict[str, dict[str, Any]] = {
         "training.num_train_epochs": 6.0, "training.max_grad_norm": 0.0,
     },
     "trainer-hostile": {"model.name": "scratch", "training.learning_rate": 1e-3},
-    "torch": {"training.max_grad_norm": 0.3, "training.num_train_epochs": 6.0},
+    "torch": {"training.max_grad_norm": 0.3, "training.num_train_epochs": 8.0},
     "torch-mix": {
         "training.class_weights": "balanced", "training.label_smoothing_factor": 0.1, "training.warmup_steps": 3.0,
         "training.gradient_accumulation_steps": 3, "training.weight_decay": 0.01,
@@ -61,7 +61,7 @@ CASES: dict[str, dict[str, Any]] = {
         "training.custom_class_weights": {HOSTILE_LABELS[0]: 2.5},
     },
     "keras": {
-        "training.label_smoothing_factor": 0.1, "training.class_weights": "balanced", "training.num_train_epochs": 6.0,
+        "training.label_smoothing_factor": 0.1, "training.class_weights": "balanced", "training.num_train_epochs": 8.0,
     },
     "keras-numpy": {
         "keras_input": "numpy", "model.name": "scratch", "training.learning_rate": 1e-3,
