@@ -282,9 +282,10 @@ class EpochBatches:
     def __init__(self, lengths):
         self.lengths, self.epoch = lengths, 0
 
-    def __iter__(self):
+    def __iter__(self):  # an epoch begins with its first batch: tqdm asks for more iterators than it uses
         self.epoch += 1
-        return (batch.tolist() for batch in batches_of(self.epoch - 1, self.lengths))
+        for batch in batches_of(self.epoch - 1, self.lengths):
+            yield batch.tolist()
 
     def __len__(self):
         return len(batches_of(self.epoch, self.lengths))
