@@ -19,6 +19,8 @@ from core.errors import SpecError
 from core.evaluation.results import REPORT, read_report
 from core.runs import device
 from core.settings import Settings
+from core.sharing.bundles import bundle
+from core.sharing.bundles.importing import import_bundle
 from core.spec import engines
 from core.spec.run import build, from_yaml, to_yaml
 from core.store.store import Store
@@ -105,7 +107,9 @@ def test_every_part_of_a_room_is_in_the_contract() -> None:
 
 
 @pytest.mark.parametrize(("task", "engine"), CASES)
-def test_a_run_from_spec_to_report(task: str, engine: str, data: Path, store: Store, settings: Settings) -> None:
+def test_a_run_from_spec_to_report_and_to_another_home(
+    task: str, engine: str, data: Path, store: Store, settings: Settings, tmp_path: Path
+) -> None:
     work = worker_of(store, settings)
     spec = spec_for(task, engine, data)
     run_id, summary = work("train", spec)
@@ -122,6 +126,13 @@ def test_a_run_from_spec_to_report(task: str, engine: str, data: Path, store: St
     losses = [point["value"] for point in points(store, run_id, "loss")]
     assert losses[-1] < losses[0], "it learned something"
     assert from_yaml((folder / "spec.yaml").read_text()) == build(spec)
+    bundled, _ = work("bundle", {"run": run_id, "attempt": 1, "texts": False})
+    other = Settings(home=tmp_path / "another home")
+    other.home.mkdir()
+    import_bundle(settings.run_dir(bundled) / bundle.NAME, Store(other.store_path), other)
+    there = other.run_dir(run_id)
+    assert read_report(there) == report and Store(other.store_path).run(run_id).spec["task"] == task
+    assert np.array_equal(room.predictions.read(there / "predictions.parquet").logits, answers.logits)
 
 
 @pytest.mark.parametrize("engine", ["trainer", "torch", "keras"])

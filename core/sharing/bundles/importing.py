@@ -35,7 +35,7 @@ from core.store import quotas
 from core.store.record import Run
 from core.store.store import Store
 from core.tasks.contract import Task
-from core.tasks.results import Result
+from core.tasks.results import Report, Result
 from core.tasks.text_classification.results import ClassTables
 
 MOST_METRICS, MOST_EVENTS, MOST_ROWS = 500_000, 100_000, 5_000_000
@@ -216,9 +216,12 @@ def _check_results(run: Record, folder: Path, results: dict[str, Result], name: 
             specs.build(judged.data, DataSpec)
         except SpecError as error:
             raise DataError(f"{name} names data that is not valid ({error.problems[0].message[:200]})") from None
-    classes = results.get(EVALUATION) or results.get(REPORT)
+    report, task = results.get(REPORT), run.spec.get("task", FIRST_TASK)
+    if isinstance(report, Report) and report.task != task:
+        raise DataError(f"{name} has a report of the task {report.task!r} for a run of {task!r}; export the run again")
+    classes = results.get(EVALUATION) or report
     if (path := folder / "predictions.parquet").is_file():
-        _check_table(path, Task(run.spec.get("task", FIRST_TASK)).predictions.COLUMNS, name)
+        _check_table(path, Task(task).predictions.COLUMNS, name)
         if isinstance(classes, ClassTables):
             _check_classes(path, len(classes.labels), name)
     if (path := folder / "metrics.parquet").is_file():
