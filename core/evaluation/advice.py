@@ -77,7 +77,7 @@ def _overfitted(spec: RunSpec, evaluations: list[dict[str, float]]) -> Message |
 def _still_improving(spec: RunSpec, evaluations: list[dict[str, float]], history: History) -> Message | None:
     name = f"eval_{spec.evaluation.metric_for_best_model}"
     values = [entry.get(name, math.nan) for entry in evaluations]
-    if len(values) < 2 or not history.is_whole:
+    if len(values) < 2 or not history.is_whole or not all(map(math.isfinite, values[-2:])):
         return None
     rising = larger_is_better(spec.evaluation.metric_for_best_model)
     improved = values[-1] > max(values[:-1]) + 0.005 if rising else values[-1] < min(values[:-1]) - 0.005

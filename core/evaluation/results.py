@@ -247,8 +247,8 @@ def read_report(folder: Path) -> Report | None:
 def report_type(tree: Any) -> type[Report]:
     """The type of the report that this tree is: its task's own. Raises ValueError for a task that is not known."""
     name = tree.get("task", FIRST_TASK) if isinstance(tree, dict) else FIRST_TASK
-    if name not in TASKS:
-        raise ValueError(f"the task {name!r} is not known; it is one of {', '.join(TASKS)}")
+    if not isinstance(name, str) or name not in TASKS:
+        raise ValueError(f"the task {str(name)[:40]!r} is not known; it is one of {', '.join(TASKS)}")
     return Task(name).results.REPORT
 
 

@@ -15,6 +15,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from core.errors import HubError
+from core.messages import Message
 from core.settings import Settings
 from core.spec.run import RunSpec
 
@@ -69,6 +70,8 @@ def _clean(value: Any, hidden: tuple[str, ...], folders: tuple[tuple[str, str], 
         return type(value)(_clean(v, hidden, folders) for v in value)
     if isinstance(value, BaseModel):
         return value.model_copy(update={k: _clean(getattr(value, k), hidden, folders) for k in value.model_fields_set})
+    if isinstance(value, Message):
+        return Message(*(_clean(part, hidden, folders) for part in (value.text, value.id, value.arguments)))
     return value
 
 

@@ -99,6 +99,12 @@ def test_a_damaged_file_reads_as_none(tmp_path: Path, text: str) -> None:
     assert read_report(tmp_path) is read_evaluation(tmp_path) is read_comparison(tmp_path) is None
 
 
+@pytest.mark.parametrize("task", [[], {}, None, 1, "unheard of"])
+def test_a_report_of_no_task_reads_as_none(tmp_path: Path, task: object) -> None:
+    put(tmp_path, REPORT, {**a_report(["a", "b"]), "task": task})
+    assert read_report(tmp_path) is None
+
+
 def test_a_result_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         an_evaluation().title = "another"

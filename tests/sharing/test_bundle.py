@@ -275,6 +275,18 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
         in_file("events.json", lambda data: b'[{"time": 1, "kind": "message", "payload": {"text": []}}]'),
         "events are not valid",
     ),
+    "a message that is a mapping": (
+        in_file(
+            "events.json",
+            lambda data: b'[{"time": 1, "kind": "message", "payload": {"text": {"a": 1}, "level": "info"}}]',
+        ),
+        "events are not valid",
+    ),
+    "a message without a sentence": (
+        in_file("events.json", lambda data: b'[{"time": 1, "kind": "message", "payload": {"level": "info"}}]'),
+        "events are not valid",
+    ),
+    "a report of a task that is a list": (in_json("report.json", task=[]), "report.json that is not valid"),
 }
 
 

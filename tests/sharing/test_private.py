@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 
+from core.messages import Message
 from core.runs import environment
 from core.runs.environment import read_environment
 from core.settings import Settings
 from core.sharing import redact as private
 from core.spec.run import RunSpec, build
+from core.tasks.text_classification.results import ClassReport
+from tests.synthetic import a_report
 
 SECRETS = {
     "HF_TOKEN": "hf_ThisIsNobodysToken000001", "MY_API_KEY": "k-123456789", "DB_PASSWORD": "correct horse",
@@ -35,6 +38,15 @@ def test_a_secret_of_the_environment(settings: Settings, monkeypatch: pytest.Mon
 def test_a_secret_by_its_form(settings: Settings, text: str) -> None:
     shown = private.clean(text, settings)
     assert private.HIDDEN in shown and "hunter2" not in shown and "MIIE" not in shown and len(shown) < 60
+
+
+def test_a_secret_in_advice(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DB_PASSWORD", SECRETS["DB_PASSWORD"])
+    way = f"{Path.home() / 'model'}"
+    told = Message(f"{way} knows {SECRETS['DB_PASSWORD']}.", "foreign-language", {"model": way})
+    report = ClassReport.model_validate(a_report(["a", "b"])).model_copy(update={"advice": (told,)})
+    hidden = Message(f"{Path('~') / 'model'} knows {private.HIDDEN}.", told.id, {"model": str(Path("~") / "model")})
+    assert private.clean(report, settings).advice == (hidden,)
 
 
 @pytest.mark.parametrize("text", ["TOKEN", "the secret of a good sauce", "http://example.org/a:b", "token 12", "on"])

@@ -14,13 +14,14 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
 from core.data.reading.uploads import CHUNK, Readable, safe_name
 from core.errors import DataError, RunNotFound, SpecError, WrongStatus
 from core.evaluation.results import COMPARISON, EVALUATION, REPORT, Comparison, Evaluation
+from core.events import Level
 from core.files import sync
 from core.network_paths import network_path_in
 from core.runs.leftovers import half_made
@@ -55,6 +56,15 @@ class Event(BaseModel):
     time: bundle_format.Time
     kind: Literal["state", "message", "checkpoint"]
     payload: dict[PayloadName, PayloadValue | dict[PayloadName, PayloadValue]]
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if any(isinstance(value, dict) and name != "arguments" for name, value in self.payload.items()):
+            raise ValueError("only the arguments of a message are a mapping")
+        text, level = self.payload.get("text"), self.payload.get("level")
+        if self.kind == "message" and not (isinstance(text, str) and level in get_args(Level)):
+            raise ValueError("a message has no sentence or no level")
+        return self
 
 
 Events = TypeAdapter(Annotated[list[Event], Field(max_length=MOST_EVENTS)])

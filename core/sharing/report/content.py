@@ -16,6 +16,7 @@ from core.data.inspecting.language import NONE, sampled
 from core.data.prepare import find_prepared
 from core.errors import HubError, ModelError, PathError, SpecError, TunedeckError
 from core.evaluation.results import Evaluation, Group, Robustness, read_evaluation, read_report, read_robustness
+from core.messages import Message
 from core.models import names as models
 from core.runs.environment import Environment, TrainedDataset, read_environment
 from core.settings import Settings
@@ -175,6 +176,8 @@ def _seen(value: Any) -> Any:
         return {_seen(key): _seen(v) for key, v in value.items()}
     if isinstance(value, BaseModel):
         return value.model_copy(update={name: _seen(getattr(value, name)) for name in value.model_fields_set})
+    if isinstance(value, Message):
+        return Message(_seen(value.text), _seen(value.id), _seen(value.arguments))
     return type(value)(_seen(v) for v in value) if isinstance(value, list | tuple) else value
 
 
