@@ -14,6 +14,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from core.figures.style import COLORS, GREY, INDIGO, ORANGE, TEAL, axis, figure, thin
+from core.tasks import larger_is_better
 from core.wording import metric_title, metric_words
 
 SMOOTHED_FROM = 40
@@ -118,7 +119,8 @@ def _best(series: pd.DataFrame, main: str) -> list[go.Scatter]:
     finite = series[np.isfinite(series["value"])]
     if len(finite) < 2:
         return []
-    top = finite.loc[finite["value"].idxmax()]
+    values = finite["value"]
+    top = finite.loc[values.idxmax() if larger_is_better(main) else values.idxmin()]
     star = {"symbol": "star", "size": 15, "color": INDIGO, "line": {"color": "white", "width": 1}}
     hover = f"%{{y:.3f}}<extra>Best {metric_words(main)}</extra>"
     place = {"x": [top["step"]], "y": [top["value"]]}

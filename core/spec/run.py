@@ -8,7 +8,7 @@ at first; the rest is "Advanced".
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self, cast
 
 import yaml
@@ -103,6 +103,12 @@ def choices(path: str, task: str = FIRST_TASK) -> tuple[str, ...]:
         case "evaluation.metrics" | "evaluation.metric_for_best_model":
             return tuple(metrics_of(task))
     return ()
+
+
+def main_metric_of(tree: Mapping[str, Any]) -> str:
+    """The main metric of a spec as the record keeps it: the one that it names, else its task's."""
+    named = tree.get("evaluation", {}).get("metric_for_best_model")
+    return str(named or main_metric(tree.get("task", FIRST_TASK)))
 
 
 def get_field(spec: Section, path: str) -> Any:

@@ -65,6 +65,11 @@ def test_the_main_metric_leads_with_its_best_point_and_the_baseline() -> None:
     assert chart.layout.uirevision == "run"
 
 
+def test_the_best_point_of_an_error_is_the_lowest() -> None:
+    chart = metrics_figure({"loss": series([0.6, 0.2, 0.4])}, "loss")
+    assert (chart.data[1].x, chart.data[1].y) == ((10,), (0.2,))
+
+
 def test_before_the_first_evaluation_the_chart_says_when_it_comes() -> None:
     chart = metrics_figure({}, "accuracy", note="It comes after the first epoch.")
     assert chart.layout.annotations[0].text == "It comes after the first epoch."

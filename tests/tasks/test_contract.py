@@ -21,13 +21,15 @@ from core.runs import device
 from core.settings import Settings
 from core.sharing.bundles import bundle
 from core.sharing.bundles.importing import import_bundle
+from core.sharing.code import exact, script_torch, script_trainer
 from core.spec import engines
-from core.spec.run import build, from_yaml, to_yaml
+from core.spec.run import build, from_yaml, main_metric_of, replace, to_yaml
 from core.store.store import Store
 from core.tasks import TASKS, contract, metrics_of
 from core.tasks.contract import Task, task_of
 from core.wording import metric_meaning, metric_title
 from tests.evaluation.conftest import worker_of
+from tests.sharing.test_script import some_facts
 
 SECOND = "text-length"
 PARTS = {
@@ -162,6 +164,24 @@ def test_a_spec_of_the_second_task(data: Path) -> None:
 def test_words_of_the_second_task_s_metrics() -> None:
     assert metric_title("eval_mae") == "Mean absolute error"
     assert metric_meaning("mae") == "How far an answer is off, on average."
+
+
+def test_a_script_keeps_the_least_error(data: Path) -> None:
+    early = {"evaluation.early_stopping_patience": 2, "evaluation.early_stopping_threshold": 0.1}
+    facts = some_facts(spec=replace(build(spec_for(SECOND, "trainer", data)), early))
+    code = "\n".join(section.code for section in script_trainer.sections(facts))
+    assert "greater_is_better=False" in code
+    stopping = exact.sections(facts)[-1].code
+    assert "metric_value < best - self.early_stopping_threshold" in stopping and "best = np.inf if" in stopping
+    lines = ["best, waited, kept = None, 0, []", "for error in errors:", *script_torch.judge(facts, "    ", "error")]
+    space: dict[str, Any] = {"errors": [0.9, 0.5, 0.45, 0.7]}
+    exec("\n".join(["def evaluate():", '    return {"mae": error}', *lines]), space)
+    assert space["best_weights"] == 0.45 and space["waited"] == 2, "0.45 is better, but not by a tenth"
+
+
+def test_the_main_metric_of_a_recorded_spec() -> None:
+    assert main_metric_of({"task": SECOND}) == "mae" and main_metric_of({}) == "accuracy"
+    assert main_metric_of({"task": SECOND, "evaluation": {"metric_for_best_model": "r2"}}) == "r2"
 
 
 def test_an_engine_that_a_task_does_not_claim(monkeypatch: pytest.MonkeyPatch, data: Path) -> None:

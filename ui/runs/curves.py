@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from core.figures import run as figures
+from core.spec.run import main_metric_of
 from core.store.record import Run
 from core.store.watching import RunView
 from core.tasks.results import Report
@@ -57,7 +58,7 @@ def _beside(drawn: Curves, *names: str) -> None:
 
 
 def _draw(view: RunView, run: Run, report: Report | None) -> Curves:
-    main = str(run.spec.get("evaluation", {}).get("metric_for_best_model", "accuracy"))
+    main = main_metric_of(run.spec)
     baseline = report.baseline_metrics.get(main) if report else None
     training, evaluation = view.series("loss"), view.series("eval_loss")
     note = "There was no evaluation." if run.is_final else _no_evaluation_yet(run)

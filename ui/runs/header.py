@@ -13,7 +13,7 @@ from core.runs.kinds import KINDS
 from core.runs.scheduler import resume_point
 from core.spec.data import DataSpec
 from core.spec.names import dataset_name, model_name
-from core.spec.run import build
+from core.spec.run import build, main_metric_of
 from core.store.record import Run
 from core.store.watching import RunView
 from core.wording import counted, duration, engine_title, metric_title, number, rough_duration, score
@@ -145,7 +145,7 @@ def progress(view: RunView, run: Run) -> None:
 
 def vitals(view: RunView, run: Run) -> None:
     """The current loss, metric, speed and resource use."""
-    main = str(run.spec.get("evaluation", {}).get("metric_for_best_model", "accuracy"))
+    main = main_metric_of(run.spec)
     cards = [
         ("Training loss", number(view.last("loss"), 4), "The last point of the training curve. Lower is better."),
         (metric_title(main), score(view.last(f"eval_{main}")), "From the latest evaluation."),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from core.sharing.code.facts import Facts, HeadRows
 from core.sharing.code.pieces import Section, constant, taken
 from core.sharing.code.script_common import SCRATCH, revision, revision_line, whole
+from core.tasks import larger_is_better
 
 VOCABULARY = "engines/vocabulary.py"
 ORDER = "The order of examples"
@@ -88,7 +89,7 @@ def _trainer(facts: Facts) -> Section:
     code, stopping = [TRAINER], []
     if judged.early_stopping_patience is not None and judged.early_stopping_threshold:
         imports.append("from transformers import EarlyStoppingCallback")
-        code.append(EARLY_STOPPING)
+        code.append(_early_stopping(facts))
         stopping = [
             "    trainer.pop_callback(EarlyStoppingCallback)",
             f"    trainer.add_callback(EarlyStopping({judged.early_stopping_patience}, "
@@ -295,6 +296,12 @@ def loader(rows, batches, collator):
     # The generator is there so that it draws no random number that dropout would have had.
     return DataLoader(rows, batch_sampler=batches, collate_fn=collator, generator=torch.Generator())
 '''.strip("\n")
+
+
+def _early_stopping(facts: Facts) -> str:
+    if larger_is_better(facts.spec.evaluation.metric_for_best_model):
+        return EARLY_STOPPING
+    return EARLY_STOPPING.replace("-np.inf", "np.inf").replace("> best +", "< best -")
 
 
 EARLY_STOPPING = '''

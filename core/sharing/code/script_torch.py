@@ -6,6 +6,7 @@ from core.sharing.code import exact, script_common
 from core.sharing.code.facts import Facts
 from core.sharing.code.pieces import LINE, Section, marked
 from core.sharing.code.script_trainer import keeps_best, padding
+from core.tasks import larger_is_better
 
 WEIGHTS = "{k: v.clone() for k, v in model.state_dict().items()}"
 
@@ -241,10 +242,11 @@ def judge(facts: Facts, indent: str, weights: str) -> list[str]:
     """Lines that evaluate and see whether it is the best so far. weights: an expression for what it learned"""
     judged = facts.spec.evaluation
     name, threshold = judged.metric_for_best_model, judged.early_stopping_threshold
-    patience, better = judged.early_stopping_patience, f'best is None or metrics["{name}"] > best["{name}"]'
+    above, plus = (">", "+") if larger_is_better(name) else ("<", "-")
+    patience, better = judged.early_stopping_patience, f'best is None or metrics["{name}"] {above} best["{name}"]'
     lines = [f"{indent}metrics = evaluate()", f"{indent}print(metrics)"]
     if patience is not None:
-        least = f" + {threshold!r}" if threshold else ""
+        least = f" {plus} {threshold!r}" if threshold else ""
         lines.append(f"{indent}waited = 0 if {better}{least} else waited + 1")
     if keeps_best(facts):
         lines += [f"{indent}if {better}:", f"{indent}    best, best_weights = metrics, {weights}"]

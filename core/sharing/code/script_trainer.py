@@ -5,6 +5,7 @@ from __future__ import annotations
 from core.sharing.code import exact, script_common
 from core.sharing.code.facts import Facts
 from core.sharing.code.pieces import Section, marked
+from core.tasks import larger_is_better
 
 
 def sections(facts: Facts) -> list[Section]:
@@ -78,6 +79,8 @@ def _arguments(facts: Facts) -> Section:
         values += [("save_total_limit", 1), ("load_best_model_at_end", True)]
     if best or judged.early_stopping_patience is not None:
         values.append(("metric_for_best_model", judged.metric_for_best_model))
+        if not larger_is_better(judged.metric_for_best_model):
+            values.append(("greater_is_better", False))
     values += [("logging_steps", training.logging_steps), ("seed", training.seed)]
     if facts.precision in ("bf16", "fp16"):
         values.append((facts.precision, True))
