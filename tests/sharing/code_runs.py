@@ -190,7 +190,7 @@ def run_python(arguments: list[str], folder: Path, cache: Path) -> str:
     environment |= {"HF_HOME": str(cache), "HF_HUB_OFFLINE": "1", "PYTHONUTF8": "1", "TQDM_DISABLE": "1"}
     done = subprocess.run(
         [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8",
-        timeout=300,
+        timeout=540,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
