@@ -57,7 +57,7 @@ def metric_title(name: str) -> str:
 def metric_words(name: str) -> str:
     """A metric within a sentence: "accuracy", "F1 (macro)", "Matthews correlation"."""
     title, known = metric_title(name), metric(name.removeprefix("eval_"))
-    return title if known and known.proper_name else title[0].lower() + title[1:]
+    return title if known and known.proper_name else title[:1].lower() + title[1:]
 
 
 def metric_meaning(name: str) -> str | None:

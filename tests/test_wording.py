@@ -27,9 +27,9 @@ def test_numbers(value: float | None, said: str) -> None:
 
 
 def test_metrics_within_a_sentence() -> None:
-    names = ("accuracy", "f1_macro", "matthews_correlation", "eval_recall_macro")
+    names = ("accuracy", "f1_macro", "matthews_correlation", "eval_recall_macro", "")
     assert [wording.metric_words(name) for name in names] == [
-        "accuracy", "F1 (macro)", "Matthews correlation", "recall (macro)",
+        "accuracy", "F1 (macro)", "Matthews correlation", "recall (macro)", "",
     ]  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from core.messages import Message
 from core.models.label_names import places
 from core.wording import counted, sentence
 
@@ -52,32 +53,43 @@ class HeadPlan:
         """Whether any class keeps its trained row."""
         return any(row is not None for row in self.rows)
 
-    def sentence(self, names: Sequence[str]) -> str:
+    def message(self, names: Sequence[str]) -> Message:
         """Explains the plan to a person. names: the classes of the data"""
         known = [name for name, row in zip(names, self.rows, strict=True) if row is not None]
         fresh = [name for name, row in zip(names, self.rows, strict=True) if row is None]
+        trained, classes = _listed(self.trained), _listed(names)
         if self.unclear:
-            return (
+            return Message(
                 "This model is a classifier already, but its classes cannot be matched to yours. "
-                f"{self.unclear} So the part that chooses the class (the head) is new and starts with random weights."
+                f"{self.unclear} So the part that chooses the class (the head) is new and starts with random weights.",
+                "new-head-unclear",
+                {"reason": self.unclear},
             )
         if not known:
-            return (
-                f"This model was trained for other classes ({_listed(self.trained)}) than this data has "
-                f"({_listed(names)}), so the part that chooses the class (the head) is new and starts with random "
-                "weights."
+            return Message(
+                f"This model was trained for other classes ({trained}) than this data has ({classes}), so the part "
+                "that chooses the class (the head) is new and starts with random weights.",
+                "new-head-other-classes",
+                {"trained": trained, "classes": classes},
             )
         if fresh:
-            return (
+            return Message(
                 f"The part that chooses the class (the head) keeps what this model has learned of {_listed(known)}; it "
                 f"starts with random weights for {counted(len(fresh), 'new class', 'new classes')} of this data "
-                f"({_listed(fresh)})."
+                f"({_listed(fresh)}).",
+                "kept-head-in-part",
+                {"known": _listed(known), "new": _listed(fresh), "count": len(fresh)},
             )
         if self.unchanged:
-            return "This model was trained for the classes of this data already: it goes on from what it has learned."
-        return (
-            f"This model knows the classes of this data, but in another order ({_listed(self.trained)}); the rows of "
-            f"its head were put into the order of the data ({_listed(names)}), so it goes on from what it has learned."
+            return Message(
+                "This model was trained for the classes of this data already: it goes on from what it has learned.",
+                "kept-head",
+            )
+        return Message(
+            f"This model knows the classes of this data, but in another order ({trained}); the rows of its head were "
+            f"put into the order of the data ({classes}), so it goes on from what it has learned.",
+            "kept-head-reordered",
+            {"trained": trained, "classes": classes},
         )
 
 

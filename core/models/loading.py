@@ -263,13 +263,8 @@ def _settle_head(
         for name in dimensions
     }
     plan = class_head.plan_for(read_config(folder), trained, dimensions, names)
-    report.message(
-        plan.sentence(names),
-        level="notice",
-        code="kept-head" if plan.keeps else "new-head",
-        rows=len(names),
-        kept=sum(row is not None for row in plan.rows),
-    )
+    message = plan.message(names)
+    report.message(message.text, level="notice", code=message.id, **message.arguments)
     if plan.unchanged or (other_size and not plan.keeps):  # in the latter case loading has drawn a new head
         return
     class_head.take_over(network, trained, dimensions, plan.rows)

@@ -89,7 +89,7 @@ def test_rows_follow_the_names_of_the_classes(kind: str, tmp_path: Path, recorde
         wanted = before.get_parameter(name).index_select(dimension, torch.tensor([1, 0, 2]))
         assert torch.equal(after.get_parameter(name), wanted), name
     assert dict(after.config.id2label) == {0: "bad", 1: "good", 2: "so-so"}
-    assert recorder.codes == {"kept-head"} and "another order" in recorder.messages[0][0]
+    assert recorder.codes == {"kept-head-reordered"} and "another order" in recorder.messages[0][0]
 
 
 @pytest.mark.parametrize("kind", ["bert", "roberta", "qwen3", "xlnet"])
@@ -99,7 +99,7 @@ def test_other_classes_of_the_same_number_get_a_new_head(kind: str, tmp_path: Pa
     for name in class_head.class_parameters(before):
         assert after.get_parameter(name).abs().max() < 1, "weights of the trained head are about 5"
     text, _, code = recorder.messages[0]
-    assert code == "new-head" and "toxic, fine" in text and "bad, good" in text
+    assert code == "new-head-other-classes" and "toxic, fine" in text and "bad, good" in text
 
 
 @pytest.mark.parametrize("names", [("bad", "good", "mixed"), ("good", "mixed"), ("good", *tuple("abcdef"))])
@@ -121,7 +121,8 @@ def test_classes_that_are_known_keep_their_rows_among_new_ones(
     for i, name in enumerate(names):
         row = after.classifier.weight[i]
         assert torch.equal(row, before.classifier.weight[known[name]]) if name in known else row.abs().max() < 1
-    text = recorder.messages[0][0]
+    text, _, code = recorder.messages[0]
+    assert code == "kept-head-in-part"
     assert "keeps what this model has learned" in text and "random weights" in text
     rows = [known.get(name) for name in names]
     assert changes == [("head", {"rows": rows, "dimensions": {"classifier.weight": 0, "classifier.bias": 0}})]
@@ -145,7 +146,7 @@ def test_a_class_without_a_name_is_its_number_and_nothing_else() -> None:
     assert of_two(("0", "1")).rows == (0, 1), "no id2label stands for LABEL_0, LABEL_1"
     for names in (("bad", "good"), ("1", "2")):
         plan = of_two(names, id2label=numbers)
-        assert plan.rows == (None, None) and "have no names (LABEL_0, LABEL_1)" in plan.sentence(names)
+        assert plan.rows == (None, None) and "have no names (LABEL_0, LABEL_1)" in plan.message(names).text
 
 
 @pytest.mark.parametrize(
@@ -161,7 +162,7 @@ def test_a_class_without_a_name_is_its_number_and_nothing_else() -> None:
 def test_tables_of_labels_that_cannot_be_trusted(config: dict[str, Any], says: str) -> None:
     plan = of_two(("bad", "good"), **config)
     assert plan.rows == (None, None) and not plan.keeps
-    assert says in plan.sentence(("bad", "good")) and "is new" in plan.sentence(("bad", "good"))
+    assert says in plan.message(("bad", "good")).text and "is new" in plan.message(("bad", "good")).text
 
 
 def test_names_that_are_the_same_but_for_case_match_only_if_one_does() -> None:

@@ -198,11 +198,11 @@ def test_a_classifier_with_other_classes_gets_a_new_head(copy: Path, recorder: A
     recorder.messages.clear()
     second = load(copy, recorder, ("no", "yes"))
     assert second.config.num_labels == 2 and second.classifier.weight.shape == (2, 32)
-    assert "new-head" in recorder.codes
+    assert "new-head-other-classes" in recorder.codes
     recorder.messages.clear()
     third = load(copy, recorder, ("a", "b", "c"))
     assert torch.equal(third.classifier.weight, first.classifier.weight)
-    assert "new-head" not in recorder.codes and third.config.id2label[0] == "a"
+    assert "kept-head" in recorder.codes and third.config.id2label[0] == "a"
 
 
 def test_the_head_depends_on_the_seed_alone(tiny_bert: Path, recorder: Any) -> None:

@@ -157,7 +157,7 @@ def begin_with(key: str, value: Any) -> None:
 
 
 def remember(key: str, value: Any) -> None:
-    """Keep something small of a component's own, under a key that is no widget's; `widget` gives it back."""
+    """Keep something small of a component's own, or choose the value of its widget; `widget` gives it back."""
     st.session_state[key] = value
 
 
