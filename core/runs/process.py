@@ -1,4 +1,4 @@
-"""Processes: who am I, does that one live, start a worker, end it with all it started, and why did it die."""
+"""Processes: who am I, does that one live, start a worker, end it with all it started."""
 
 from __future__ import annotations
 

@@ -294,6 +294,27 @@ def snapshot(settings: Settings) -> set[str]:
     return {str(p) for p in settings.home.rglob("*") if not p.name.startswith("store.sqlite3")}
 
 
+def test_between_versions(shared: Shared, elsewhere: tuple[Store, Settings]) -> None:
+    """What the version before would call damaged has a higher number, so that it says that it is the older one."""
+    path = shared.bundle("one", texts=True)
+    there, home = elsewhere
+    with zipfile.ZipFile(path) as archive:
+        manifest = json.loads(archive.read("bundle.json"))
+        report = json.loads(archive.read(f"runs/{shared.ids['one']}/report.json"))
+    assert report["advice"] and all(isinstance(advice, dict) for advice in report["advice"])
+    assert manifest["version"] == 2  # a reader of version 1 takes sentences alone
+
+    sentences = [advice["text"] for advice in report["advice"]]
+
+    def to_version_1(content: dict[str, bytes]) -> None:
+        in_json(f"runs/{shared.ids['one']}/report.json", advice=sentences)(content)
+        in_manifest(version=1)(content)
+
+    run = import_bundle(rewritten(path, to_version_1), there, home)
+    taken = read_report(home.run_dir(run.id))
+    assert taken is not None and [advice.text for advice in taken.advice] == sentences
+
+
 def test_hostile_bundles(shared: Shared, elsewhere: tuple[Store, Settings], tmp_path: Path) -> None:
     path = shared.bundle("one", texts=True)
     there, home = elsewhere
