@@ -11,8 +11,7 @@ from core.evaluation.evaluate import matched
 from core.evaluation.results import COMPARISON, Compared, Comparison, Different, Evaluation, Pair, read_evaluation
 from core.evaluation.specs import CompareSpec
 from core.settings import Settings
-from core.tasks import statistics
-from core.tasks.text_classification import predictions
+from core.tasks.text_classification import predictions, statistics
 from core.tasks.text_classification.metrics import score
 from core.tasks.text_classification.predictions import Predictions
 

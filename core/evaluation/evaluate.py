@@ -36,8 +36,7 @@ from core.spec.data import DataSpec
 from core.spec.run import RunSpec
 from core.store import final_tests
 from core.store.record import Holdout, Run
-from core.tasks import statistics
-from core.tasks.text_classification import analysis, baselines, label_errors, predictions
+from core.tasks.text_classification import analysis, baselines, label_errors, predictions, statistics
 from core.tasks.text_classification import metrics as task_metrics
 from core.tasks.text_classification.metrics import check_finite
 from core.tasks.text_classification.predictions import Predictions

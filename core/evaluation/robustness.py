@@ -15,8 +15,7 @@ from core.evaluation.specs import EvaluateSpec, RobustnessSpec, owner_of_data
 from core.settings import Settings
 from core.spec import run as specs
 from core.spec.data import DataSpec
-from core.tasks import statistics
-from core.tasks.text_classification import predictions
+from core.tasks.text_classification import predictions, statistics
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter

@@ -11,8 +11,8 @@
     core/tasks/NAME/advice.py       what to try next, as far as it depends on the task
 
 No base class: a room is a package with these modules, and `tests/tasks` holds each of them to what stands here. What
-tasks share stands beside the rooms and is called: `texts` (tokenising, padding), `batches`, `statistics`,
-`token_cache`, `running_metrics`.
+tasks share stands beside the rooms and is called: `texts` (tokenising, padding), `batches`, `token_cache`,
+`running_metrics`.
 
 Outputs are what a model gives for examples: `outputs.logits`, float32 (examples, ...). Labels are the column `labels`
 of an `Encoded`, (examples, ...). Which shapes they have is the task's own business.
@@ -50,6 +50,7 @@ class Facts(Protocol):
 
     TITLE: str  # for people: "Text classification"
     ENGINES: tuple[str, ...]  # the names of those that can train it
+    VIEWS: tuple[str, ...]  # of the Evaluate page, by their names in `ui/evaluate/views.py`, in the order of the tabs
 
 
 class Metrics(Protocol):

@@ -73,16 +73,6 @@ class McNemar(Result):
     p: float
 
 
-class Bin(Result):
-    """Of a reliability diagram: the examples with a confidence in (low, high], and the share that is right."""
-
-    low: Annotated[float, Field(alias="from")]
-    high: Annotated[float, Field(alias="to")]
-    count: Count
-    confidence: float
-    accuracy: float
-
-
 class Overlap(Result):
     """Examples whose text was in training, and the metrics without them; rows: some of their row numbers"""
 

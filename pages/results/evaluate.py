@@ -9,31 +9,9 @@ from core.wording import counted, part_of
 from ui import pages
 from ui.components import linked_tabs
 from ui.components.basics import empty_state, plain
-from ui.evaluate import (
-    calibration as judge_calibration,
-)
-from ui.evaluate import (
-    choose as judge_choose,
-)
-from ui.evaluate import (
-    confusion as judge_confusion,
-)
-from ui.evaluate import (
-    curves as judge_curves,
-)
+from ui.evaluate import choose as judge_choose
 from ui.evaluate import judged as evaluations
-from ui.evaluate import (
-    labels as judge_labels,
-)
-from ui.evaluate import (
-    overview as judge_overview,
-)
-from ui.evaluate import (
-    robustness as judge_robustness,
-)
-from ui.evaluate import (
-    slices as judge_slices,
-)
+from ui.evaluate import views as judge_views
 from ui.session import state
 
 st.title("Evaluate")
@@ -76,14 +54,4 @@ st.markdown(
     f"**{plain(evaluation.title)}** on {examples} {part_of(evaluation.held_out)} “{plain(evaluation.split)}”, "
     f"{plain(evaluation.dataset.title)}"
 )
-VIEWS: linked_tabs.Views = {
-    "verdict": (":material/verified: Verdict", judge_overview.show),
-    "confusion": (":material/grid_on: Confusion", judge_confusion.confusion),
-    "mistakes": (":material/error: Mistakes", judge_confusion.mistakes),
-    "curves": (":material/show_chart: Curves", judge_curves.show),
-    "calibration": (":material/balance: Calibration", judge_calibration.show),
-    "groups": (":material/groups: Groups", judge_slices.show),
-    "labels": (":material/label: Label errors", judge_labels.show),
-    "robustness": (":material/shield: Robustness", judge_robustness.show),
-}
-linked_tabs.show(VIEWS, "judge_tabs", judged)
+linked_tabs.show(judge_views.of(judged.task), "judge_tabs", judged)

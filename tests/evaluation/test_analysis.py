@@ -18,8 +18,7 @@ from core.evaluation.evaluate import matched
 from core.evaluation.results import Slices
 from core.settings import Settings
 from core.spec.data import DataSpec
-from core.tasks import statistics
-from core.tasks.text_classification import analysis, label_errors, predictions
+from core.tasks.text_classification import analysis, label_errors, predictions, statistics
 from core.tasks.text_classification.baselines import baselines
 from core.tasks.text_classification.metrics import METRICS, check_finite
 from core.tasks.text_classification.predictions import Predictions, softmax

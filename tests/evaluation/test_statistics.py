@@ -11,7 +11,7 @@ from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
 from core.evaluation import lookup
-from core.tasks import statistics
+from core.tasks.text_classification import statistics
 from core.tasks.text_classification.metrics import METRICS, score
 from core.tasks.text_classification.predictions import softmax
 from tests.evaluation.conftest import random_predictions

@@ -10,9 +10,8 @@ import pytest
 from core.evaluation.results import Disturbance
 from core.figures import judge
 from core.figures.evaluation import confusion_figure
-from core.tasks import statistics
 from core.tasks.results import McNemar
-from core.tasks.text_classification import analysis
+from core.tasks.text_classification import analysis, statistics
 from tests.evaluation.conftest import predictions, random_predictions
 
 FOUND = random_predictions(300, 8)

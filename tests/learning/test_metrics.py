@@ -15,9 +15,9 @@ from core.errors import ModelError
 from core.spec.evaluation import EvaluationSpec
 from core.spec.run import RunSpec, choices
 from core.tasks.contract import task_of
-from core.tasks.statistics import cross_entropy
 from core.tasks.text_classification.metrics import METRICS, compute, running, score
 from core.tasks.text_classification.predictions import softmax
+from core.tasks.text_classification.statistics import cross_entropy
 
 EXPECTED = {
     "accuracy": sk.accuracy_score,

@@ -30,6 +30,7 @@ from core.tasks.contract import Task, task_of
 from core.wording import metric_meaning, metric_title
 from tests.evaluation.conftest import worker_of
 from tests.sharing.test_script import some_facts
+from ui.evaluate import views
 
 SECOND = "text-length"
 PARTS = {
@@ -101,6 +102,12 @@ def test_a_room_has_all_that_the_contract_names(name: str) -> None:
                 assert ours == list(inspect.signature(function).parameters)[1:], f"{name}: {part}.{wanted}"
     assert set(room.facts.ENGINES) <= set(engines.ENGINES)
     assert room.metrics.MAIN in room.metrics.METRICS
+    assert tuple(views.of(name)) == room.facts.VIEWS, "in this order, and each is drawn by somebody"
+
+
+def test_the_evaluate_page_shows_the_views_that_a_task_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.tasks.text_length.VIEWS", ("groups", "verdict"))
+    assert list(views.of(SECOND)) == ["groups", "verdict"] and len(views.of("text-classification")) == len(views.VIEWS)
 
 
 def test_every_part_of_a_room_is_in_the_contract() -> None:

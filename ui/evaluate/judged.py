@@ -16,6 +16,7 @@ from core.evaluation.results import Comparison, Evaluation, read_evaluation
 from core.evaluation.specs import EvaluateSpec, Subject, owner_of_data
 from core.sharing.bundles import examples_file
 from core.spec.data import DataSpec
+from core.spec.evaluation import FIRST_TASK
 from core.spec.run import build
 from core.store import files as results
 from core.store.record import Run
@@ -33,6 +34,11 @@ class Judged:
     evaluation: Evaluation
     subject: Subject
     trained: Run | None
+
+    @property
+    def task(self) -> str:
+        """The task of the run that made the model; of a model made elsewhere the first one."""
+        return str(self.trained.spec.get("task", FIRST_TASK)) if self.trained is not None else FIRST_TASK
 
     @property
     def labels(self) -> list[str]:

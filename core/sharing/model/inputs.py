@@ -15,6 +15,7 @@ from core.settings import Settings
 from core.spec import run as specs
 from core.spec.run import RunSpec
 from core.store import final_tests
+from core.tasks.text_classification.metrics import MAIN
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter
@@ -33,7 +34,7 @@ class Inputs:
     texts: list[tuple[str, ...]]
     labels: np.ndarray | None
     source: str
-    metric: str = "accuracy"
+    metric: str = MAIN
 
 
 def gather(subject: Subject, names: tuple[str, ...], most: int, settings: Settings, report: RunWriter) -> Inputs:

@@ -25,8 +25,8 @@ from core.evaluation.classifier import Classifier
 from core.machine import physical_cores
 from core.runs.device import set_threads
 from core.sharing.model.inputs import Inputs
-from core.tasks import statistics
-from core.tasks.text_classification.metrics import score
+from core.tasks.text_classification import statistics
+from core.tasks.text_classification.metrics import MAIN, score
 from core.tasks.text_classification.predictions import softmax
 from core.tasks.texts import pad
 from core.wording import library_message
@@ -301,7 +301,7 @@ def cost(before: np.ndarray, after: np.ndarray, inputs: Inputs) -> dict[str, Any
     }
     if inputs.labels is None:
         return changes
-    names = list(dict.fromkeys(["accuracy", inputs.metric]))
+    names = list(dict.fromkeys([MAIN, inputs.metric]))
     labels = np.asarray(inputs.labels)
     difference = statistics.paired_difference(names, labels, first, second, before.shape[1])
     fp32, int8 = (score(names, predicted, labels) for predicted in (first, second))

@@ -2,3 +2,4 @@
 
 TITLE = "Text classification"
 ENGINES = ("trainer", "torch", "keras")
+VIEWS = ("verdict", "confusion", "mistakes", "curves", "calibration", "groups", "labels", "robustness")

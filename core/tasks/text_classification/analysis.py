@@ -11,8 +11,8 @@ from typing import Any, TypedDict
 import numpy as np
 
 from core.spec.run import RunSpec
-from core.tasks import statistics
 from core.tasks.results import Baseline, Interval, Metrics, Overlap
+from core.tasks.text_classification import statistics
 from core.tasks.text_classification.metrics import compute, score
 from core.tasks.text_classification.predictions import Predictions, softmax
 from core.tasks.text_classification.results import (

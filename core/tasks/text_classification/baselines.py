@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from core.tasks import statistics
+from core.tasks.text_classification import statistics
 from core.tasks.text_classification.metrics import score
 from core.tasks.text_classification.results import BagOfWords, Baselines, Majority
 

@@ -63,7 +63,7 @@ def score(names: Sequence[str], predictions: np.ndarray, references: np.ndarray)
 
 def loss(logits: np.ndarray, labels: np.ndarray) -> float:
     """The mean over examples. logits: float (examples, classes); labels: class ids (examples,)"""
-    from core.tasks.statistics import cross_entropy
+    from core.tasks.text_classification.statistics import cross_entropy
 
     return cross_entropy(logits, labels)
 

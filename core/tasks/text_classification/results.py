@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from core.tasks.results import Bin, Count, Gap, Interval, Label, McNemar, Metrics, Name, Number, Report, Result
+from core.tasks.results import Count, Gap, Interval, Label, McNemar, Metrics, Name, Number, Report, Result
 
 THRESHOLD_COUNT = 201  # from 0 to 1
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -53,6 +53,16 @@ class ClassReport(Report, ClassTables):
 
 
 REPORT = ClassReport
+
+
+class Bin(Result):
+    """Of a reliability diagram: the examples with a confidence in (low, high], and the share that is right."""
+
+    low: Annotated[float, Field(alias="from")]
+    high: Annotated[float, Field(alias="to")]
+    count: Count
+    confidence: float
+    accuracy: float
 
 
 class Curve(Result):

@@ -2,3 +2,4 @@
 
 TITLE = "Length of a text"
 ENGINES = ("trainer", "torch", "keras")
+VIEWS = ()

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from core.tasks.results import Bin, Gap, McNemar
+from core.tasks.results import Gap, McNemar
+from core.tasks.text_classification.results import Bin
 
 DRAWS = 2000
 LEVEL = 0.95
