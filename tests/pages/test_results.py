@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.playground.answers import Word
 from core.settings import Settings
 from core.store.store import Store
 from tests.synthetic import Synthetic
@@ -73,9 +74,8 @@ def test_hostile_texts_stay_texts_when_words_are_highlighted(app: App) -> None:
     explanation: Any = importlib.import_module("ui.evaluate.explanation")
     text = "<script>x</script> **bold** :red[a] $x$ [l](http://e) good"
     spans = [(0, 8), (19, 27), (28, 35), (36, 39), (40, 53), (54, 58)]
-    found = [
-        {"part": 0, "start": a, "end": b, "score": s} for (a, b), s in zip(spans, (1, -1, 0.3, 0, 0, 0.5), strict=True)
-    ]
-    made = explanation._marked(text, found, 1.0)
+    scores = (1, -1, 0.3, 0, 0, 0.5)
+    words = [Word(part=0, start=a, end=b, score=score) for (a, b), score in zip(spans, scores, strict=True)]
+    made = explanation._marked(text, words, 1.0)
     assert ":blue-background[**\\<script\\>**]" in made and ":orange-background[**" in made
     assert "\\*\\*bold" in made and "\\:red\\[a\\]" in made and "\\$x\\$" in made and "\\[l\\]" in made
