@@ -69,6 +69,18 @@ def test_links_that_lead_nowhere(app: App, settings: Settings, query: str) -> No
     assert not page.exception
 
 
+def test_models_of_one_name_are_told_apart(app: App, settings: Settings) -> None:
+    """A browser names an option by its text: of two with the same, it would always take the first."""
+    runs = [a_run(settings, name) for name in ("Twice", "Twice", "Once")]
+    for run in runs:
+        (settings.run_dir(run) / "model").mkdir(parents=True, exist_ok=True)
+        (settings.run_dir(run) / "model" / "config.json").write_text("{}")
+    for page, label in (("playground", "Models"), ("evaluate", "Model"), ("share", "Run")):
+        opened = app(f"results/{page}")
+        (box,) = [b for b in [*opened.multiselect, *opened.selectbox] if b.label == label]
+        assert len(box.options) >= 3 and len(set(box.options)) == len(box.options), page
+
+
 def test_hostile_texts_stay_texts_when_words_are_highlighted(app: App) -> None:
     app("results/playground")
     explanation: Any = importlib.import_module("ui.evaluate.explanation")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, tzinfo
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -15,6 +16,7 @@ from streamlit.navigation.page import StreamlitPage
 from core.access.rules import Action
 from core.errors import SpecError, TunedeckError
 from core.sharing import redact as private
+from core.store.record import Run
 from core.wording import sentence
 from ui import pages
 from ui.session import resources
@@ -112,6 +114,17 @@ def local_timezone() -> tzinfo:
 def local_time(seconds: float) -> datetime:
     """Seconds since 1970 as a time in the browser's time zone."""
     return datetime.fromtimestamp(seconds, local_timezone())
+
+
+def distinct(titles: Mapping[str, str]) -> dict[str, str]:
+    """Key -> title, with the key if two are equal: a select box identifies options by their text."""
+    counts = Counter(titles.values())
+    return {key: title if counts[title] == 1 else f"{title} · {key}" for key, title in titles.items()}
+
+
+def run_titles(runs: Iterable[Run]) -> dict[str, str]:
+    """Id -> name and time, for a select box."""
+    return distinct({run.id: f"{run.name} · {clock(run.created)}" for run in runs})
 
 
 def clock(seconds: float) -> str:

@@ -21,7 +21,7 @@ from core.store import final_tests
 from core.store.record import Holdout, Run
 from core.wording import counted
 from ui.components import light_run, model_columns
-from ui.components.basics import clock, plain, show_error
+from ui.components.basics import plain, run_titles, show_error
 from ui.evaluate import judged
 from ui.evaluate.judged import Judged
 from ui.session import resources, state
@@ -51,9 +51,10 @@ def model(runs: list[Run]) -> Choice | None:
         state.remember("judge_model", wanted)
     if state.widget("judge_model") not in options:
         state.remember("judge_model", options[0])
+    titles = run_titles(runs) | {OTHER_MODEL: "Another model: a folder or Hub id"}
     chosen = st.selectbox(
         "Model", options, key="judge_model", on_change=_forget_link,
-        format_func=lambda key: "Another model: a folder or Hub id" if key == OTHER_MODEL else _run_title(named[key]),
+        format_func=titles.__getitem__,
     )  # fmt: skip
     if chosen != OTHER_MODEL:
         run = named[chosen]
@@ -63,10 +64,6 @@ def model(runs: list[Run]) -> Choice | None:
         max_chars=1000, help="A model that classifies texts; it need not have been trained here.",
     ).strip()  # fmt: skip
     return Choice(Subject(name=name), None, model_name(name)) if name else None
-
-
-def _run_title(run: Run) -> str:
-    return f"{run.name} · {clock(run.created)}"
 
 
 def _forget_link() -> None:

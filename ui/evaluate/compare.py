@@ -13,7 +13,7 @@ from core.figures.judge import Measured, agreement_figure, intervals_figure
 from core.store.record import Run
 from core.wording import counted, metric_title, score
 from ui.components import light_run
-from ui.components.basics import clock, plain, show_error
+from ui.components.basics import clock, distinct, plain, show_error
 from ui.components.live_chart import drawing, live_chart
 from ui.evaluate import judged
 from ui.session import resources
@@ -24,9 +24,10 @@ MOST = 12
 def choose(runs: list[Run]) -> list[Run]:
     """The evaluations to compare, grouped in the list by what they were judged on."""
     named = {run.id: run for run in runs}
+    titles = distinct({run.id: title_of(run) for run in runs})
     chosen = st.multiselect(
         "Evaluations", list(named), key="compare_chosen", max_selections=MOST, placeholder="Choose two or more",
-        format_func=lambda key: title_of(named[key]),
+        format_func=titles.__getitem__,
         help="Each is compared with the first. Only examples that all were judged on count.",
     )  # fmt: skip
     return [named[key] for key in chosen]
@@ -45,7 +46,7 @@ def published(runs: list[Run]) -> list[Run]:
     titles = {
         run.id: " · ".join(str(named[key].summary.get("title", key)) for key in run.spec["evaluations"]) for run in made
     }
-    chosen = st.selectbox("Comparison", made, key="compare_published", format_func=lambda run: titles[run.id])
+    chosen = st.selectbox("Comparison", made, key="compare_published", format_func=lambda run: distinct(titles)[run.id])
     return [named[key] for key in chosen.spec["evaluations"]]
 
 

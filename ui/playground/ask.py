@@ -18,7 +18,7 @@ from core.store.record import Run
 from core.wording import counted, shortened
 from ui import pages
 from ui.components import model_columns
-from ui.components.basics import allowed, for_display, plain, show_error
+from ui.components.basics import allowed, distinct, for_display, plain, show_error
 from ui.evaluate import explanation, judged
 from ui.session import resources, state
 
@@ -43,17 +43,16 @@ def models(runs: Sequence[Run]) -> list[Asked]:
     named = {run.id: run for run in runs}
     linked = st.query_params.get("run", "")
     state.begin_with("play_models", [linked if linked in named else runs[0].id] if runs else None)
+    titles = distinct({run.id: run.name for run in runs}) | {OTHER: "Another: a folder or Hub id"}
     chosen = st.multiselect(
         "Models",
         [*named, OTHER],
         key="play_models",
         max_selections=3,
-        format_func=lambda key: "Another: a folder or Hub id" if key == OTHER else named[key].name,
+        format_func=titles.__getitem__,
         help="Up to three answer side by side.",
     )
-    chosen_models = [
-        Asked(judged.subject_of(named[key]), named[key].name, named[key]) for key in chosen if key in named
-    ]
+    chosen_models = [Asked(judged.subject_of(named[key]), titles[key], named[key]) for key in chosen if key in named]
     if OTHER in chosen:
         name = st.text_input("Folder or Hub id", key="play_name", max_chars=1000).strip()
         chosen_models += [Asked(Subject(name=name), shortened(name, 60), None)] if name else []

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import streamlit as st
 
 from core.store.record import Run
-from ui.components.basics import clock
+from ui.components.basics import run_titles
 from ui.evaluate import judged
 from ui.session import address, resources, state
 
@@ -27,15 +25,8 @@ def run(runs: list[Run]) -> Run:
         state.remember("share_run", linked)
     if state.widget("share_run") not in named:
         state.remember("share_run", runs[0].id)
-    chosen = st.selectbox("Run", list(named), key="share_run", format_func=titles(runs).__getitem__)
+    chosen = st.selectbox("Run", list(named), key="share_run", format_func=run_titles(runs).__getitem__)
     if linked != chosen and (state.widget("share_linked") != chosen or state.comes_with({"run": chosen})):
         address.show({"run": chosen})
     state.remember("share_linked", chosen)  # the page's own address is not a link that somebody followed
     return named[chosen]
-
-
-def titles(runs: list[Run]) -> dict[str, str]:
-    """Id -> name and time, with the id if two are equal: a select box identifies options by their text."""
-    titles = {run.id: f"{run.name} · {clock(run.created)}" for run in runs}
-    counts = Counter(titles.values())
-    return {key: title if counts[title] == 1 else f"{title} · {key}" for key, title in titles.items()}

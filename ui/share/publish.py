@@ -12,7 +12,7 @@ from core.spec.run import RunSpec, build
 from core.store.record import Run
 from core.wording import counted, size
 from ui.components import light_run
-from ui.components.basics import plain, show_error
+from ui.components.basics import plain, run_titles, show_error
 from ui.session import resources
 from ui.share import choose as share_choose
 
@@ -36,7 +36,7 @@ def render(run: Run) -> None:
         list(named),
         [run.id],
         key=f"publish_runs_{run.id}",
-        format_func=share_choose.titles(list(named.values())).__getitem__,
+        format_func=run_titles(named.values()).__getitem__,
     )
     left, right = st.columns([1.2, 1], gap="medium")
     mode = left.segmented_control(
