@@ -90,8 +90,13 @@ class Baseline(Result):
     metrics: Metrics
 
 
-def _sentence_alone(value: Any) -> Any:
-    return {"text": value} if isinstance(value, str) else value
+def _written_advice(value: Any) -> Any:
+    """A sentence alone, as earlier versions wrote; arguments without numbers that JSON cannot hold (NaN)."""
+    if isinstance(value, str):
+        return {"text": value}
+    if isinstance(value, dict) and isinstance(arguments := value.get("arguments"), dict):
+        return value | {"arguments": {name: argument for name, argument in arguments.items() if argument is not None}}
+    return value
 
 
 def _bounded(message: Message) -> Message:
@@ -101,7 +106,7 @@ def _bounded(message: Message) -> Message:
 
 
 MOST_ADVICE = 10_000  # characters of a sentence with its arguments
-Advice = Annotated[Message, BeforeValidator(_sentence_alone), AfterValidator(_bounded)]
+Advice = Annotated[Message, BeforeValidator(_written_advice), AfterValidator(_bounded)]
 """A sentence on what to try next."""
 
 

@@ -65,6 +65,10 @@ def test_advice_is_kept_with_its_id_and_arguments_and_a_sentence_alone_still_rea
     read.model_copy(update={"advice": (few,)}).save(tmp_path / REPORT)
     again = read_report(tmp_path)
     assert again is not None and again.advice == (few,)
+    diverged = Message("The loss was nan at step 3.", "diverged", {"loss": math.nan, "step": 3})
+    read.model_copy(update={"advice": (diverged,)}).save(tmp_path / REPORT)
+    again = read_report(tmp_path)
+    assert again is not None and again.advice[0].arguments == {"step": 3}
     put(tmp_path, REPORT, {**report, "advice": [{"text": "x", "arguments": {"y": "z" * 20_000}}]})
     assert read_report(tmp_path) is None
 

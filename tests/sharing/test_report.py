@@ -191,7 +191,8 @@ def test_a_run_without_an_evaluation(store: Store, settings: Settings) -> None:
     made = run.finish()
     content = told(store, settings, run)
     assert content.report is not None and content.report == read_report(settings.run_dir(run.id))
-    assert content.report.tree() == made
+    assert content.report.tree() | {"advice": made["advice"]} == made
+    assert [tip.text for tip in content.report.advice] == made["advice"] != []
     page = Read(report.html(content))
     assert f"Accuracy {score(made['metrics']['accuracy'])}" in page.text and "an evaluation would tell" in page.text
     assert "Can its confidence be believed" not in page.text
