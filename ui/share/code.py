@@ -61,7 +61,7 @@ def render(run: Run) -> None:
 
 def _promise(facts: Facts) -> str:
     if facts.spec.engine == "keras":
-        return "It reproduces the run's figures to about a thousandth."
+        return "It reproduces the run's figures to about a hundredth."
     if facts.exact:
         return "On a CPU, with the same versions, it reproduces the run's figures exactly."
     return "This run did not compute on a plain CPU, so the script reproduces its figures approximately."

@@ -1,7 +1,7 @@
 """A run as a short Python script in the style of the tutorial, without anything of Tunedeck in it.
 
 `train.py` works by itself. Its lines that end with `# exact` call `exact.py` beside it, which makes it repeat the run:
-on a CPU the scripts of the PyTorch engines come to the same metrics, digit by digit; Keras's to about a thousandth.
+on a CPU the scripts of the PyTorch engines come to the same metrics, digit by digit; Keras's to about a hundredth.
 `sections(facts)` is what train.py and the notebook are both made from.
 """
 
@@ -91,5 +91,5 @@ def _hub(facts: Facts) -> str:
 
 def _how_sure(facts: Facts) -> str:
     if facts.spec.engine == "keras":
-        return ", which this script repeats to about a thousandth"
+        return ", which this script repeats to about a hundredth"
     return ", which this script repeats exactly" if facts.exact else ""

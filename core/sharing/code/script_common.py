@@ -109,15 +109,8 @@ def model(facts: Facts) -> Section:
 def pretrained(facts: Facts) -> list[str]:
     """Lines that set `model` as Transformers loads it, or makes it new."""
     if not facts.base:
-        length = max(constant(SCRATCH, "POSITIONS"), facts.spec.model.max_length)
-        return [
-            "config = BertConfig(",
-            "    vocab_size=len(tokenizer), hidden_size=128, num_hidden_layers=2, num_attention_heads=2,",
-            f"    intermediate_size=512, max_position_embeddings={length}, pad_token_id=tokenizer.pad_token_id,",
-            f"    {LABELS},",
-            ")",
-            "model = BertForSequenceClassification(config)",
-        ]
+        code = new_config(facts, "pad_token_id=tokenizer.pad_token_id", LABELS)
+        return [*code, "model = BertForSequenceClassification(config)"]
     code = [
         "model = AutoModelForSequenceClassification.from_pretrained(",
         f'    MODEL{revision(facts)}, problem_type="single_label_classification", ignore_mismatched_sizes=True,',
@@ -125,6 +118,18 @@ def pretrained(facts: Facts) -> list[str]:
         ")",
     ]
     return code
+
+
+def new_config(facts: Facts, *more: str) -> list[str]:
+    """Lines that set `config`, of the model that is made new: core.models.scratch. more: lines of arguments"""
+    usual = constant(SCRATCH, "POSITIONS")  # BertConfig's own default too
+    length = facts.spec.model.max_length
+    lines = [
+        "vocab_size=len(tokenizer), hidden_size=128, num_hidden_layers=2, num_attention_heads=2, intermediate_size=512",
+        *([f"max_position_embeddings={length}"] if length > usual else []),
+        *more,
+    ]
+    return ["config = BertConfig(", *(f"    {line}," for line in lines), ")"]
 
 
 def fitted(facts: Facts) -> list[str]:

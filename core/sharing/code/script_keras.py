@@ -7,7 +7,7 @@ from math import gcd
 from core.sharing.code import script_common
 from core.sharing.code.exact_keras import POLICIES
 from core.sharing.code.facts import Facts
-from core.sharing.code.pieces import LINE, Section, constant, literal, marked
+from core.sharing.code.pieces import LINE, Section, literal, marked
 from core.sharing.code.script_torch import epochs, judge, steps, warmup_steps
 from core.sharing.code.script_trainer import keeps_best
 
@@ -40,28 +40,22 @@ def _model(facts: Facts) -> Section:
         *([f'keras.config.set_dtype_policy("{dtype}")'] if dtype != "float32" else []),
         f"keras.utils.set_random_seed({facts.spec.training.seed})",
     ]
+    imports.append(script_common.model_import(facts))
     if facts.base:
-        imports.append("from transformers import AutoModelForSequenceClassification")
         revision = script_common.revision(facts)
-        code += [
-            f'base = AutoModelForSequenceClassification.from_pretrained(MODEL{revision}, dtype="float32")',
-            *_changed(facts),
-            'base.save_pretrained("base_model")  # from where KerasHub reads its weights',
-            "model = keras_hub.models.TextClassifier.from_preset("
-            '"base_model", num_classes=len(label_names), preprocessor=None)',
-        ]
+        code.append(f'base = AutoModelForSequenceClassification.from_pretrained(MODEL{revision}, dtype="float32")')
+        code += _changed(facts)
         text = "The pretrained body, and a new head for these classes with random weights."
     else:
-        length = max(constant(script_common.SCRATCH, "POSITIONS"), facts.spec.model.max_length)
-        code += [
-            "backbone = keras_hub.models.BertBackbone(",
-            "    vocabulary_size=len(tokenizer), num_layers=2, num_heads=2, hidden_dim=128, intermediate_dim=512,",
-            f"    max_sequence_length={length},",
-            ")",
-            "model = keras_hub.models.BertTextClassifier(backbone, num_classes=len(label_names))",
-        ]
+        code += script_common.new_config(facts)
         text = "A small new BERT with random weights, since this run began without a pretrained model."
-    code += _frozen(facts)
+    base = "base" if facts.base else "BertForSequenceClassification(config)"
+    code += [
+        f'{base}.save_pretrained("base_model")  # from where KerasHub reads its weights',
+        "model = keras_hub.models.TextClassifier.from_preset("
+        '"base_model", num_classes=len(label_names), preprocessor=None)',
+        *_frozen(facts),
+    ]
     code.append(marked(f"model = exact.Learner({'MODEL, ' if facts.base else ''}tokenizer, label_names)"))
     return Section("Load the model", text, "\n".join(code), tuple(imports))
 
