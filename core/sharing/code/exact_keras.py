@@ -1,6 +1,7 @@
 """exact.py of a run of the Keras engine: the same weights at the start, the same batches, the same updates.
 
-Keras adds up in another order from time to time, so its figures repeat to a thousandth in short runs, to a hundredth in long ones.
+Keras adds up in another order from time to time, so its figures repeat to a thousandth in short runs and to a
+hundredth in long ones.
 """
 
 from __future__ import annotations
