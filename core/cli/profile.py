@@ -33,11 +33,11 @@ def _profile(options: argparse.Namespace, store: Store, settings: Settings) -> R
     data = cli_input.dataset(options.data, options.config, options.text, options.label)
     spec = specs.build({"data": data, "model": {"name": options.model}, "exact": options.exact}, specs.ProfileSpec)
     try:
-        made = profile_of(spec, settings, cli_input.progress())
+        profile = profile_of(spec, settings, cli_input.progress())
     except HubError as error:
         if data["source"] == "hub":
             raise HubError(cli_input.with_path(error, options.data)) from None
         raise
     if not options.json:
-        print_lines("\n".join(profile_lines(made)))
-    return made, 0
+        print_lines("\n".join(profile_lines(profile)))
+    return profile, 0

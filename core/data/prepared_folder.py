@@ -76,12 +76,12 @@ def _checksum(manifest: dict[str, Any]) -> str:
     return hashlib.blake2b(text.encode("ascii"), digest_size=16).hexdigest()
 
 
-def take_over_reviews(made: Path, datasets: Path) -> None:
+def take_over_reviews(folder: Path, datasets: Path) -> None:
     """Copy what people reviewed in this dataset under an earlier `FORMAT`. It names texts by their content, so that it
     still holds.
     """
     (name,) = KEPT_BY_PEOPLE
-    title = json.loads((made / MANIFEST).read_text(encoding="ascii"))["title"]
+    title = json.loads((folder / MANIFEST).read_text(encoding="ascii"))["title"]
     reviewed: set[str] = set()
     for path in datasets.glob(f"*/{name}"):
         with suppress(OSError, ValueError, TypeError, KeyError):
@@ -89,7 +89,7 @@ def take_over_reviews(made: Path, datasets: Path) -> None:
             if manifest["format"] < FORMAT and manifest["title"] == title:
                 reviewed.update(map(str, json.loads(path.read_text(encoding="utf-8"))))
     if reviewed:
-        write_text(made / name, json.dumps(sorted(reviewed)))
+        write_text(folder / name, json.dumps(sorted(reviewed)))
 
 
 def publish(temporary: Path, folder: Path) -> None:

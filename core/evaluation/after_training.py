@@ -72,15 +72,15 @@ def predict(
     model.to(device.kind).eval()
     done: list[np.ndarray] = []
     logits: list[np.ndarray] = []
-    deadline = told = None
+    deadline = reported = None
     batches = evaluation_batches(encoded.eval["length"], batch_size)
     for number, indices in enumerate(batches):
         now = time.monotonic()
         deadline = deadline or (now + SECONDS_AFTER_STOP if report.stop_requested else None)
         if deadline is not None and now > deadline and number:
             break
-        if told is None or now - told > 1:
-            told = now
+        if reported is None or now - reported > 1:
+            reported = now
             report.phase(f"Evaluating: {number / len(batches):.0%}")
         batch = encoded.pad(encoded.eval.__getitems__(indices.tolist()), device.pad_to_multiple_of)
         batch.pop("labels")

@@ -151,8 +151,8 @@ def _is_class(mask: np.ndarray, classes: Sequence[np.ndarray]) -> bool:
 def _languages(texts: Sequence[str]) -> list[Division]:
     if len(texts) > LANGUAGES_OF:
         return []  # a tenth of a millisecond each
-    found = np.array([language_of(text[:LANGUAGE_CHARACTERS]) for text in texts])
-    return [Division("language", f"language {code}", found == code) for code in sorted(set(found.tolist()) - {NONE})]
+    codes = np.array([language_of(text[:LANGUAGE_CHARACTERS]) for text in texts])
+    return [Division("language", f"language {code}", codes == code) for code in sorted(set(codes.tolist()) - {NONE})]
 
 
 def _column(prepared: Prepared, split: str, column: Column, rows: np.ndarray) -> list[Division]:

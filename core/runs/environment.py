@@ -1,4 +1,4 @@
-"""Where and from what a run was made: versions, hardware, the dataset's fingerprint, seeds. Written by its worker.
+"""The environment of a run: versions, hardware, the dataset's fingerprint, seeds. Written by its worker.
 
 `environment.json` in a run's folder; no path, no user or host name, no variable of the environment is in it.
 """

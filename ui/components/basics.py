@@ -15,7 +15,7 @@ from streamlit.navigation.page import StreamlitPage
 
 from core.access.rules import Action
 from core.errors import SpecError, TunedeckError
-from core.sharing import redact as private
+from core.sharing import redact
 from core.store.record import Run
 from core.wording import sentence
 from ui import pages
@@ -57,7 +57,7 @@ def _one_line(text: str) -> str:
 def for_display(text: str) -> str:
     """A sentence or log for a page: in every mode except local without paths and secrets of the server."""
     try:
-        return str(private.for_display(text, resources.installation()))
+        return str(redact.for_display(text, resources.installation()))
     except TunedeckError:  # the settings are invalid, and this text is about them
         return text
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 import yaml
 
-from core.sharing import redact as private
+from core.sharing import redact
 from core.store.record import Run
 from core.store.watching import RunView
 from core.wording import sentence
@@ -80,7 +80,7 @@ def _log(path: Path) -> bytes:
 def settings_of(run: Run) -> None:
     """The run's whole spec, to read, copy and download."""
     text = yaml.safe_dump(
-        private.for_display(run.spec, resources.installation()), sort_keys=False, allow_unicode=True, width=100
+        redact.for_display(run.spec, resources.installation()), sort_keys=False, allow_unicode=True, width=100
     )
     with st.expander("Settings", icon=":material/tune:", key="run_settings"):
         st.download_button(

@@ -21,7 +21,7 @@ from core.evaluation.results import REPORT, Evaluation, Robustness, read_evaluat
 from core.files import finite, write_text
 from core.runs import kinds
 from core.runs.environment import Environment
-from core.sharing import redact as private
+from core.sharing import redact
 from core.sharing.bundles import examples_file, zips
 from core.sharing.bundles.bundle_format import FILES, MANIFEST, FileEntry, Manifest, Record
 from core.sharing.bundles.bundle_shapes import RESULTS
@@ -117,7 +117,7 @@ def related(trained: Run, store: Store) -> list[Run]:
 
 def _record(run: Run, settings: Settings) -> Record:
     shared = {f: getattr(run, f) for f in Record.model_fields}
-    return Record.model_validate(private.public(finite(shared), settings))
+    return Record.model_validate(redact.public(finite(shared), settings))
 
 
 def _copy(run: Run, source: Path, place: Path, texts: bool, settings: Settings) -> None:
@@ -130,7 +130,7 @@ def _copy(run: Run, source: Path, place: Path, texts: bool, settings: Settings) 
             if name == "predictions.parquet" or (name == examples_file.NAME and texts):  # the latter came in a bundle
                 shutil.copyfile(path, place / name)
         elif name == "spec.yaml":
-            spec = private.public_spec(cast(RunSpec, specs.build(run.spec)), settings)
+            spec = redact.public_spec(cast(RunSpec, specs.build(run.spec)), settings)
             write_text(place / name, specs.to_yaml(spec))
         else:
             result = read_report(source) if name == REPORT else RESULTS[name].load(path)
@@ -139,7 +139,7 @@ def _copy(run: Run, source: Path, place: Path, texts: bool, settings: Settings) 
             if isinstance(result, Environment):
                 result = _without_way(result)
             shown = result if texts else _without_texts(result)
-            write_text(place / name, json.dumps(private.public(shown.tree(), settings), ensure_ascii=False))
+            write_text(place / name, json.dumps(redact.public(shown.tree(), settings), ensure_ascii=False))
 
 
 def _without_way(environment: Environment) -> Environment:
@@ -176,7 +176,7 @@ def _measured(trained: Run, store: Store, settings: Settings, place: Path) -> No
         events += [e for e in more if e.kind in KEPT_EVENTS]
         cursor = more[-1].id
     shown = [{"time": e.time, "kind": e.kind, "payload": e.payload} for e in events]
-    write_text(place / "events.json", json.dumps(private.clean(shown, settings), ensure_ascii=False))
+    write_text(place / "events.json", json.dumps(redact.clean(shown, settings), ensure_ascii=False))
 
 
 def _with_texts(run: Run, settings: Settings, place: Path, report: RunWriter) -> None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from core.errors import ModelError
 from core.files import write_text
 from core.settings import CONFIGURATION, PROJECT
-from core.sharing import redact as private
+from core.sharing import redact
 from core.sharing.bundles import zips
 from core.sharing.bundles.bundle import build
 from core.sharing.bundles.bundle_spec import PublishSpec
@@ -61,7 +61,7 @@ def publish(spec: PublishSpec, run: Run, settings: Settings, report: RunWriter) 
             build(one, spec.texts, report.store, settings, folder, report)
             zips.pack(folder, site / "results" / f"{one.id}.zip", report.check_stop)
             shutil.rmtree(folder)
-        titles = [private.clean(one.name, settings) for one in trained]
+        titles = [redact.clean(one.name, settings) for one in trained]
         write_text(site / "README.md", readme(titles, spec.mode, spec.texts))
         report.phase("Packing")
         zips.pack(site, path, report.check_stop)

@@ -15,7 +15,7 @@ from core.models.names import HUB_NAME
 from core.runs.environment import Environment, HeadChange, read_environment
 from core.runs.history import History, read_history
 from core.settings import Settings
-from core.sharing import redact as private
+from core.sharing import redact
 from core.spec import run as spec
 from core.spec.run import RunSpec
 from core.store.files import model_folder
@@ -35,7 +35,7 @@ class HeadRows:
 
 @dataclass(frozen=True)
 class Facts:
-    """spec: as others may see it (see `private.public_spec`)
+    """spec: as others may see it (see `redact.public_spec`)
 
     name, dataset: of the run and the dataset, for people; columns: the texts' columns in the Parquet files
     model_type: of config.json; base: what `from_pretrained` is given, empty for scratch; local: whether it is a folder
@@ -83,8 +83,8 @@ def facts_of(run: Run, settings: Settings) -> Facts:
     """Raises DataError for a run without a model, or one of an older version that left too little; SpecError."""
     plan = cast(RunSpec, spec.build(run.spec))
     folder = settings.run_dir(run.id)
-    environment: Environment | None = private.clean(read_environment(folder), settings)
-    report: Report | None = private.clean(read_report(folder), settings)
+    environment: Environment | None = redact.clean(read_environment(folder), settings)
+    report: Report | None = redact.clean(read_report(folder), settings)
     known = environment is not None and environment.dataset.train is not None and environment.hardware.threads
     if environment is None or report is None or not known or model_folder(folder) is None:
         raise DataError(
@@ -93,13 +93,13 @@ def facts_of(run: Run, settings: Settings) -> Facts:
         )
     noted, machine = environment.dataset, environment.hardware
     assert noted.train is not None and machine.threads is not None, "known"
-    public = private.public_spec(plan, settings)
+    public = redact.public_spec(plan, settings)
     config = _json(folder / "model" / "config.json")
     history = read_history(folder) or History()
     stopped, evaluated = _ending(history)
-    local = private.is_folder(plan.model.name)
+    local = redact.is_folder(plan.model.name)
     return Facts(
-        spec=public, name=private.clean(run.name, settings), dataset=noted.title,
+        spec=public, name=redact.clean(run.name, settings), dataset=noted.title,
         columns=tuple(in_dataset(name) for name in noted.source_columns),
         model_type=str(config.get("model_type", "")), base=_base(public.model.name, local), local=local,
         device=_device(machine.device), precision=machine.precision,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.settings import Settings
-from core.sharing import redact as private
+from core.sharing import redact
 from core.sharing.model.model_files import CARD, model_files
 
 LARGE = 10 * 1024 * 1024  # bytes: smaller files are sent together
@@ -25,7 +25,7 @@ def of_model(folder: Path, card: str, settings: Settings) -> list[Outgoing]:
     """A model's files for others; a non-empty `card` becomes README.md. Raises ModelError."""
     files = [_file(name, content) for name, content in model_files(folder, settings).items()]
     if card.strip():
-        files.append(as_text(CARD, private.clean(card, settings)))
+        files.append(as_text(CARD, redact.clean(card, settings)))
     return files
 
 

@@ -18,7 +18,7 @@ from core.data.reading.aligning.columns import COMPRESSION
 from core.data.reading.tables import bounded, parquet
 from core.errors import DataError
 from core.settings import Settings
-from core.sharing import redact as private
+from core.sharing import redact
 from core.sharing.hub.outgoing import Outgoing, as_text
 from core.sharing.model.model_files import CARD
 from core.wording import counted, listed
@@ -98,8 +98,8 @@ def dataset_files(
         _write(prepared.splits[split].path, columns, folder / part.path)
         files.append(Outgoing(part.path, folder / part.path, (folder / part.path).stat().st_size))
         parts.append(part)
-    text = spec.card or card(private.clean(prepared.title, settings), parts, columns, spec)
-    return [*files, as_text(CARD, private.clean(text, settings))]
+    text = spec.card or card(redact.clean(prepared.title, settings), parts, columns, spec)
+    return [*files, as_text(CARD, redact.clean(text, settings))]
 
 
 def hub_names(splits: Sequence[str]) -> list[str]:

@@ -13,7 +13,7 @@ from core.errors import ModelError
 from core.hub.errors import token
 from core.runs.environment import trained_data
 from core.settings import Settings
-from core.sharing import redact as private
+from core.sharing import redact
 from core.sharing.hub import outgoing, outgoing_data
 from core.sharing.hub.hub_account import whoami
 from core.sharing.hub.outgoing import Outgoing
@@ -47,7 +47,7 @@ def push(spec: PushSpec, run: Run, settings: Settings, report: RunWriter) -> dic
             files = _model(spec, settings, report)
         else:
             files = _dataset(spec, folder, settings, report)
-        message = private.clean(spec.message, settings)
+        message = redact.clean(spec.message, settings)
         target = Target(spec.what, spec.repo_id, spec.private, spec.branch, message, spec.update)
         return upload(target, files, account, report)
     finally:

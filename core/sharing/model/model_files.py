@@ -17,7 +17,7 @@ from core.errors import ModelError
 from core.hub import download as hub
 from core.models.files import PART
 from core.settings import Settings
-from core.sharing import redact as private
+from core.sharing import redact
 from core.store.files import CALIBRATION
 
 CARD = "README.md"
@@ -88,9 +88,9 @@ def _cleaned(path: Path, settings: Settings) -> str:
     if isinstance(tree, dict):
         tree = {name: value for name, value in tree.items() if name not in REMOTE_CODE}
         for name in ("_name_or_path", "name_or_path"):
-            if isinstance(tree.get(name), str) and private.is_folder(tree[name]):
+            if isinstance(tree.get(name), str) and redact.is_folder(tree[name]):
                 tree[name] = Path(tree[name].replace("\\", "/")).name
-    return json.dumps(private.clean(tree, settings), ensure_ascii=False, indent=2) + "\n"
+    return json.dumps(redact.clean(tree, settings), ensure_ascii=False, indent=2) + "\n"
 
 
 def _tree(path: Path) -> Any:
@@ -112,7 +112,7 @@ def _check_safetensors(path: Path, settings: Settings, foreign: bool) -> None:
             if not 2 <= length <= min(MOST_HEADER, path.stat().st_size - 8):
                 raise ValueError
             notes = json.loads(file.read(length)).get("__metadata__", {})
-        public_notes = private.clean(notes, settings)
+        public_notes = redact.clean(notes, settings)
     except (OSError, ValueError, AttributeError, RecursionError):
         raise ModelError(
             f"{path.name} is not a safetensors file, and only those are shared; train or download the model again"
@@ -149,6 +149,6 @@ def _strings(tree: Any) -> Iterator[str]:
 
 
 def _secret(text: str) -> bool:
-    return private.SECRET_FORM.search(text) is not None or any(
-        secret in text for secret in private.secrets() if len(secret) >= LONG_SECRET
+    return redact.SECRET_FORM.search(text) is not None or any(
+        secret in text for secret in redact.secrets() if len(secret) >= LONG_SECRET
     )

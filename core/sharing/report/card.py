@@ -17,9 +17,8 @@ from core.evaluation.results import Evaluation
 from core.evaluation.verdict import honesty
 from core.files import write_text
 from core.settings import Settings
-from core.sharing import redact as private
-from core.sharing.report import hub_rules
-from core.sharing.report import sentences as telling
+from core.sharing import redact
+from core.sharing.report import hub_rules, sentences
 from core.sharing.report.as_markdown import markdown
 from core.sharing.report.content import Content, gather_for_card
 from core.sharing.report.document import Block, Bullets, Document, Folded, Line, Name, Paragraph, Section, Strong
@@ -70,7 +69,7 @@ def outgoing(store: Store, settings: Settings, run: Run, model: str = "") -> str
     text = read_card(settings.run_dir(run.id))
     if text is None:
         text = card(gather_for_card(store, settings, run))
-    text = str(private.clean(text, settings))
+    text = str(redact.clean(text, settings))
     if found := check_card(text, settings):
         raise SpecError(found)
     return text.replace(PLACEHOLDER, model) if model else text
@@ -112,15 +111,15 @@ def check_card(text: str, settings: Settings) -> list[Problem]:
 
 def _secrets(text: str, settings: Settings) -> Iterator[Problem]:
     for number, line in enumerate(text.splitlines(), 1):
-        cleaned = str(private.clean(line, settings))
+        cleaned = str(redact.clean(line, settings))
         if cleaned == line:
             continue
-        if private.HIDDEN in cleaned and private.HIDDEN not in line:
+        if redact.HIDDEN in cleaned and redact.HIDDEN not in line:
             yield Problem("", f"line {number} holds a token or password; take it out, and renew it if it was shown")
         else:
             yield Problem("", f"line {number} names a folder of this machine; say it without the way to it")
-    if private.clean(text, settings).count(private.HIDDEN) > sum(
-        str(private.clean(line, settings)).count(private.HIDDEN) for line in text.splitlines()
+    if redact.clean(text, settings).count(redact.HIDDEN) > sum(
+        str(redact.clean(line, settings)).count(redact.HIDDEN) for line in text.splitlines()
     ):
         yield Problem("", "the card holds a private key; take it out, and renew it if it was shown")
 
@@ -192,28 +191,28 @@ def _result(content: Content, figures: Figures, title: str, split: str, *, own: 
 def _document(content: Content, edits: Edits, model: str) -> Document:
     parts = [
         _uses(content, edits), _limits(content), _data(content), _procedure(content), _figures(content),
-        Section("load", "How to use it", (telling.load_code(content, model),)), _environment(content),
+        Section("load", "How to use it", (sentences.load_code(content, model),)), _environment(content),
     ]  # fmt: skip
     lead: Line = (edits.description.strip(),) if edits.description.strip() else _description(content)
     return Document("Model card", content.name or "A text classifier", lead, tuple(p for p in parts if p is not None))
 
 
 def _description(content: Content) -> Line:
-    names = telling.labels(content)
+    names = sentences.labels(content)
     what = f"A text classifier of {counted(len(names), 'class', 'classes')}" if names else "A text classifier"
     made = ", trained from " if content.spec.model.name == "scratch" else ", fine-tuned from "
-    return (what, made, *telling.model_words(content), " on ", *telling.data_words(content), ".")
+    return (what, made, *sentences.model_words(content), " on ", *sentences.data_words(content), ".")
 
 
 def _uses(content: Content, edits: Edits) -> Section:
-    names = telling.labels(content)
+    names = sentences.labels(content)
     said = [
         Paragraph((line.strip(),)) for line in edits.intended.replace("\r\n", "\n").split("\n\n") if line.strip()
     ] or [
         Paragraph(
             (
-                "It sorts texts of the kind that it was trained on (", *telling.data_words(content), ") into ",
-                f"{counted(len(names), 'class', 'classes')}: {telling.some(names)}." if names else "its classes.",
+                "It sorts texts of the kind that it was trained on (", *sentences.data_words(content), ") into ",
+                f"{counted(len(names), 'class', 'classes')}: {sentences.some(names)}." if names else "its classes.",
                 " Texts of another kind, length or language it was not judged on.",
             )
         )
@@ -230,7 +229,7 @@ def _limits(content: Content) -> Section:
         evaluation = content.best.evaluation if content.best else None
         limits: list[Line | None] = [_weak(figures) if isinstance(figures, ClassTables) else None]
         if evaluation is not None:
-            limits += [_hard(evaluation), telling.trust(evaluation), telling.doubtful(evaluation)]
+            limits += [_hard(evaluation), sentences.trust(evaluation), sentences.doubtful(evaluation)]
         lines += [line for line in limits if line]
         if honesty(evaluation).use == "validation":
             lines.append(
@@ -261,9 +260,9 @@ def _hard(evaluation: Evaluation) -> Line | None:
 
 
 def _data(content: Content) -> Section:
-    train, evaluation = telling.examples(content)
+    train, evaluation = sentences.examples(content)
     noted = content.dataset
-    said: Line = (*telling.data_words(content), ".")
+    said: Line = (*sentences.data_words(content), ".")
     counts = []
     if train:
         of = noted.train_split or content.spec.data.train_split
@@ -277,12 +276,12 @@ def _data(content: Content) -> Section:
     if columns and content.label_column:
         between: list[Name | str] = [columns[0], *((" and ", columns[1]) if len(columns) > 1 else ())]
         said = (*said, " The text is in ", *between, ", the class in ", Name(content.label_column), ".")
-    return Section("data", "Training data", (Paragraph(said), *telling.preparation(content)))
+    return Section("data", "Training data", (Paragraph(said), *sentences.preparation(content)))
 
 
 def _procedure(content: Content) -> Section:
-    changed, whole = telling.settings(content.spec)
-    blocks: list[Block] = [Paragraph(telling.procedure(content))]
+    changed, whole = sentences.settings(content.spec)
+    blocks: list[Block] = [Paragraph(sentences.procedure(content))]
     if changed is not None:
         blocks.append(changed)
     return Section("procedure", "Training procedure", (*blocks, Folded("All settings", (whole,))))
@@ -292,16 +291,16 @@ def _figures(content: Content) -> Section | None:
     figures = content.figures
     if figures is None:
         return None
-    on = telling.evaluated_on(content.best) if content.best else "the examples that it was evaluated on"
+    on = sentences.evaluated_on(content.best) if content.best else "the examples that it was evaluated on"
     blocks: list[Block] = [Paragraph((f"On {counted(figures.examples, 'example')} of {on}:",))]
-    blocks.append(telling.metrics_table(figures))
+    blocks.append(sentences.metrics_table(figures))
     if isinstance(figures, ClassTables):
-        blocks += telling.classes(figures)
+        blocks += sentences.classes(figures)
     if len(content.evaluations) > 1:
-        blocks += [Paragraph(("All evaluations:",)), telling.evaluations_table(content)]
+        blocks += [Paragraph(("All evaluations:",)), sentences.evaluations_table(content)]
     return Section("results", "Results", tuple(blocks))
 
 
 def _environment(content: Content) -> Section | None:
-    table = telling.environment_table(content)
+    table = sentences.environment_table(content)
     return None if table is None else Section("versions", "Versions and hardware", (Folded("Versions", (table,)),))

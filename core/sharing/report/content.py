@@ -20,7 +20,7 @@ from core.messages import Message
 from core.models import names as models
 from core.runs.environment import Environment, TrainedDataset, read_environment
 from core.settings import Settings
-from core.sharing import redact as private
+from core.sharing import redact
 from core.sharing.report.document import visible
 from core.spec.data import DataSpec
 from core.spec.run import RunSpec, build
@@ -155,7 +155,7 @@ def _gathered(store: Store, settings: Settings, run: Run, with_texts: bool | Non
     return Content(
         id=run.id, name=_public(run.name, settings), status=run.status, error=_public(run.error or "", settings),
         started=run.started, ended=run.ended, step=run.step, total=run.total,
-        spec=private.public_spec(spec, settings), base_model=_base_model(spec),
+        spec=redact.public_spec(spec, settings), base_model=_base_model(spec),
         report=_public(report, settings), environment=_public(environs, settings),
         evaluations=evaluations,
         series={name: view.series(name) for name in view.points},
@@ -166,7 +166,7 @@ def _gathered(store: Store, settings: Settings, run: Run, with_texts: bool | Non
 
 def _public(value: Any, settings: Settings) -> Any:
     """`value` without secrets, local paths, and characters that show nothing."""
-    return _seen(private.clean(value, settings))
+    return _seen(redact.clean(value, settings))
 
 
 def _seen(value: Any) -> Any:
@@ -269,7 +269,7 @@ def _base_model(spec: RunSpec) -> str:
 
     name = spec.model.name
     try:
-        if private.is_folder(name) or models.kind_of(name) != "hub":
+        if redact.is_folder(name) or models.kind_of(name) != "hub":
             return ""
         return name if "/" in name or hub.cached_file(name, "config.json", spec.model.revision) else ""
     except (ModelError, HubError):

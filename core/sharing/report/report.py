@@ -12,7 +12,7 @@ from core.figures.evaluation import MOST_CLASSES, confusion_figure
 from core.figures.judge import Measured, confidence_figure, intervals_figure, reliability_figure, robustness_figure
 from core.figures.run import loss_figure, metrics_figure, rate_figure
 from core.figures.style import safe
-from core.sharing.report import sentences as telling
+from core.sharing.report import sentences
 from core.sharing.report.as_html import html_page
 from core.sharing.report.as_markdown import markdown as as_markdown
 from core.sharing.report.content import Content
@@ -72,20 +72,20 @@ def document(content: Content) -> Document:
 
 
 def _lead(content: Content) -> Line:
-    train, _ = telling.examples(content)
-    names = telling.labels(content)
+    train, _ = sentences.examples(content)
+    names = sentences.labels(content)
     begun = "A text classifier" if not names else f"A classifier of {counted(len(names), 'class', 'classes')}"
     on = f", trained on {counted(train, 'example')} of " if train else ", trained on "
     end = f" and took {duration(content.seconds)}." if content.seconds else "."
-    return (begun, on, *telling.data_words(content), ". It began as ", *telling.model_words(content), end)
+    return (begun, on, *sentences.data_words(content), ". It began as ", *sentences.model_words(content), end)
 
 
 def _summary(content: Content) -> Section:
     figures = content.figures
-    blocks: list[Block] = [telling.verdict(content)]
+    blocks: list[Block] = [sentences.verdict(content)]
     if figures is not None:
         blocks.append(_facts(content))
-    if (honest := telling.honesty(content)) is not None:
+    if (honest := sentences.honesty(content)) is not None:
         blocks.append(honest)
     if figures is not None and content.error:
         blocks.append(Note((f"The run {content.status}: ", sentence(content.error)), "care"))
@@ -100,8 +100,8 @@ def _facts(content: Content) -> Facts:
     figures = content.figures
     assert figures is not None, "asked for only where there are figures"
     entries = [
-        (metric_title(name), score(figures.metrics.get(name)), telling.interval(figures, name))
-        for name in telling.metric_names(figures)[:2]
+        (metric_title(name), score(figures.metrics.get(name)), sentences.interval(figures, name))
+        for name in sentences.metric_names(figures)[:2]
     ]
     if isinstance(figures, Evaluation):
         ece = f"{figures.calibration.ece:.3f}"
@@ -119,8 +119,8 @@ def _judged_on(content: Content) -> str:
 
 def _data(content: Content) -> Section:
     data, noted = content.spec.data, content.dataset
-    train, evaluation = telling.examples(content)
-    names = telling.labels(content)
+    train, evaluation = sentences.examples(content)
+    names = sentences.labels(content)
     of = {
         "train": noted.train_split or data.train_split,
         "eval": noted.eval_split or data.eval_split,
@@ -128,13 +128,13 @@ def _data(content: Content) -> Section:
     columns: list[str | Name] = []
     for column in content.text_columns:
         columns += [" and "] * bool(columns) + [Name(column)]
-    parts: list[tuple[str, Line]] = [("Dataset", telling.data_words(content))]
+    parts: list[tuple[str, Line]] = [("Dataset", sentences.data_words(content))]
     if columns:
         parts.append(("Text", tuple(columns)))
     if content.label_column:
         parts.append(("Label", (Name(content.label_column),)))
     if names:
-        parts.append(("Classes", (f"{len(names):,}: {telling.some(names)}",)))
+        parts.append(("Classes", (f"{len(names):,}: {sentences.some(names)}",)))
     if train:
         parts.append(("Trained on", (f"{counted(train, 'example')}", *_split(of["train"]))))
     if evaluation:
@@ -146,7 +146,7 @@ def _data(content: Content) -> Section:
         )
     if noted.fingerprint:
         parts.append(("Fingerprint", (Name(noted.fingerprint),)))
-    blocks: list[Block] = [telling.facts_line(parts), *telling.preparation(content)]
+    blocks: list[Block] = [sentences.facts_line(parts), *sentences.preparation(content)]
     return Section("data", "What it was trained on", tuple(blocks))
 
 
@@ -155,8 +155,8 @@ def _split(name: str | None) -> Line:
 
 
 def _training(content: Content) -> Section:
-    changed, _ = telling.settings(content.spec)
-    begun: Line = ("It began as ", *telling.model_words(content), ". ", *telling.procedure(content))
+    changed, _ = sentences.settings(content.spec)
+    begun: Line = ("It began as ", *sentences.model_words(content), ". ", *sentences.procedure(content))
     blocks: list[Block] = [Paragraph(begun)]
     if changed is not None:
         blocks += [Paragraph(("What differs from the defaults:",)), changed]
@@ -234,18 +234,18 @@ def _quality(content: Content) -> Section | None:
         series["Commonest class"] = (evaluation.baseline_metrics, {})
         blocks.append(
             Figure(
-                intervals_figure(telling.metric_names(figures), series),
+                intervals_figure(sentences.metric_names(figures), series),
                 "Metrics with their intervals beside simple models",
                 "With other examples of the same kind, a metric would lie within its line 95 times of 100 (bootstrap). "
                 "Where the lines of two overlap widely, call them equal.",
             )
         )  # fmt: skip
-    blocks.append(telling.metrics_table(figures))
+    blocks.append(sentences.metrics_table(figures))
     if content.best is not None:
-        blocks += telling.inline(telling.overlap(content.best.evaluation))
+        blocks += sentences.inline(sentences.overlap(content.best.evaluation))
     if len(content.evaluations) > 1:
         blocks += [Paragraph(("All evaluations of this model; the figures above are of the first:",))]
-        blocks.append(telling.evaluations_table(content))
+        blocks.append(sentences.evaluations_table(content))
     return Section("quality", "How good it is", tuple(blocks))
 
 
@@ -253,7 +253,7 @@ def _classes(content: Content) -> Section | None:
     figures = content.figures
     if not isinstance(figures, ClassTables):
         return None
-    blocks: list[Block] = telling.classes(figures)
+    blocks: list[Block] = sentences.classes(figures)
     if len(figures.labels) <= MOST_CLASSES:
         blocks.append(
             Figure(
@@ -271,7 +271,7 @@ def _trust(content: Content) -> Section | None:
     calibration, confidence = content.best.evaluation.calibration, content.best.evaluation.confidence
     after = calibration.after.bins if calibration.effect != "none" else None
     blocks: tuple[Block, ...] = (
-        Paragraph(telling.trust(content.best.evaluation)),
+        Paragraph(sentences.trust(content.best.evaluation)),
         Figure(
             reliability_figure(calibration.bins, after),
             "Share that is right against confidence",
@@ -291,8 +291,8 @@ def _failures(content: Content) -> Section | None:
     if figures is None:
         return None
     best = content.best
-    blocks: list[Block] = telling.hard_groups(best.evaluation) if best else []
-    if isinstance(figures, ClassTables) and (table := telling.taken_for(figures)) is not None:
+    blocks: list[Block] = sentences.hard_groups(best.evaluation) if best else []
+    if isinstance(figures, ClassTables) and (table := sentences.taken_for(figures)) is not None:
         blocks += [Paragraph(("What it takes for something else most often:",)), table]
     blocks += _mistakes(content)
     if best is not None and best.robustness is not None:
@@ -307,7 +307,7 @@ def _failures(content: Content) -> Section | None:
         rows = tuple((k.title, score(k.accuracy), score(k.change, True)) for k in kinds)
         blocks.append(Table("Robustness", ("Disturbance", "Accuracy", "Change"), rows, (1, 2)))
     if best is not None:
-        blocks += telling.inline(telling.doubtful(best.evaluation))
+        blocks += sentences.inline(sentences.doubtful(best.evaluation))
     if not blocks:
         return None
     return Section("failures", "Where it fails", tuple(blocks))
@@ -318,7 +318,7 @@ def _mistakes(content: Content) -> list[Block]:
     best = content.best
     if best is None or not best.evaluation.mistakes:
         return []
-    answers, names = best.evaluation.mistakes[: telling.MISTAKES], best.evaluation.labels
+    answers, names = best.evaluation.mistakes[: sentences.MISTAKES], best.evaluation.labels
     texts = content.texts
     if texts:
         header = ("True class", "Said", "Confidence", "Text")
@@ -343,10 +343,10 @@ def _loading(content: Content) -> Section | None:
             (
                 "The model is a folder with safetensors, configuration and tokenizer; ", Name("transformers"),
                 " loads it without any code of ours. Put its folder, or its id on the Hub, in place of ",
-                Name(telling.MODEL_FOLDER), ".",
+                Name(sentences.MODEL_FOLDER), ".",
             )
         ),
-        telling.load_code(content),
+        sentences.load_code(content),
     ]  # fmt: skip
     return Section("load", "How to load it", tuple(blocks))
 
@@ -362,7 +362,7 @@ def _again(content: Content) -> Section:
     blocks: list[Block] = [
         Paragraph((f"Keep the settings at the end as spec.yaml, and run this. {where}{exact}",)),
         Code("sh", "python -m core train spec.yaml"),
-        Folded("All settings", (telling.settings(content.spec)[1],)),
+        Folded("All settings", (sentences.settings(content.spec)[1],)),
         Folded("The same as spec.yaml", (Code("yaml", to_yaml(content.spec)),)),
     ]  # fmt: skip
     contents = [
@@ -372,6 +372,6 @@ def _again(content: Content) -> Section:
     ]
     if contents:
         blocks.append(Bullets(tuple(contents)))
-    if (table := telling.environment_table(content)) is not None:
+    if (table := sentences.environment_table(content)) is not None:
         blocks.append(Folded("Versions and hardware", (table,)))
     return Section("again", "How to run it again", tuple(blocks))

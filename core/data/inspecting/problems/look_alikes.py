@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from difflib import SequenceMatcher
 from itertools import combinations
+from typing import Literal
 
 from core.data.inspecting.problems.finding import Finding
 from core.models.label_names import groups, telling
@@ -24,25 +25,24 @@ def look_alikes(counts: dict[str, int], label: str) -> Iterator[Finding]:
     same = {other: common for common, *others in groups(by_count) for other in others}
     misspelt = _misspelt([name for name in by_count if name not in same][:MOST_COMPARED], counts)
     if same:
-        yield Finding(
-            kind="label-case",
-            severity="high",
-            title=f"{counted(len(same), 'label')} of {label} that differ by case, blanks or unseen characters only",
-            text=f"{_pairs(same)}. To a model they are different classes.",
-            count=len(same),
-            steps=dump_steps(MapLabels(column=label, labels=same)),
-            remedy="Make them one",
-        )
+        title = f"{counted(len(same), 'label')} of {label} that differ by case, blanks or unseen characters only"
+        yield _finding("label-case", title, label, same)
     if misspelt:
-        yield Finding(
-            kind="label-spelling",
-            severity="high",
-            title=f"{counted(len(misspelt), 'label')} of {label} that look misspelt",
-            text=f"{_pairs(misspelt)}. To a model they are different classes.",
-            count=len(misspelt),
-            steps=dump_steps(MapLabels(column=label, labels=misspelt)),
-            remedy="Make them one",
-        )
+        title = f"{counted(len(misspelt), 'label')} of {label} that look misspelt"
+        yield _finding("label-spelling", title, label, misspelt)
+
+
+def _finding(kind: Literal["label-case", "label-spelling"], title: str, label: str, labels: dict[str, str]) -> Finding:
+    """labels: each label -> the one that it should be"""
+    return Finding(
+        kind=kind,
+        severity="high",
+        title=title,
+        text=f"{_pairs(labels)}. To a model they are different classes.",
+        count=len(labels),
+        steps=dump_steps(MapLabels(column=label, labels=labels)),
+        remedy="Make them one",
+    )
 
 
 def _misspelt(names: list[str], counts: dict[str, int]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from core.messages import Message
 from core.runs import environment
 from core.runs.environment import read_environment
 from core.settings import Settings
-from core.sharing import redact as private
+from core.sharing import redact
 from core.spec.run import RunSpec, build
 from core.tasks.text_classification.results import ClassReport
 from tests.synthetic import a_report
@@ -25,7 +25,7 @@ SECRETS = {
 def test_a_secret_of_the_environment(settings: Settings, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, SECRETS[name])
     tree = {"a": [f"before {SECRETS[name]} after"], SECRETS[name]: 1}
-    assert private.clean(tree, settings) == {"a": [f"before {private.HIDDEN} after"], private.HIDDEN: 1}
+    assert redact.clean(tree, settings) == {"a": [f"before {redact.HIDDEN} after"], redact.HIDDEN: 1}
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def test_a_secret_of_the_environment(settings: Settings, monkeypatch: pytest.Mon
     ],
 )  # fmt: skip
 def test_a_secret_by_its_form(settings: Settings, text: str) -> None:
-    shown = private.clean(text, settings)
-    assert private.HIDDEN in shown and "hunter2" not in shown and "MIIE" not in shown and len(shown) < 60
+    shown = redact.clean(text, settings)
+    assert redact.HIDDEN in shown and "hunter2" not in shown and "MIIE" not in shown and len(shown) < 60
 
 
 def test_a_secret_in_advice(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -45,36 +45,36 @@ def test_a_secret_in_advice(settings: Settings, monkeypatch: pytest.MonkeyPatch)
     way = f"{Path.home() / 'model'}"
     told = Message(f"{way} knows {SECRETS['DB_PASSWORD']}.", "foreign-language", {"model": way})
     report = ClassReport.model_validate(a_report(["a", "b"])).model_copy(update={"advice": (told,)})
-    hidden = Message(f"{Path('~') / 'model'} knows {private.HIDDEN}.", told.id, {"model": str(Path("~") / "model")})
-    assert private.clean(report, settings).advice == (hidden,)
+    hidden = Message(f"{Path('~') / 'model'} knows {redact.HIDDEN}.", told.id, {"model": str(Path("~") / "model")})
+    assert redact.clean(report, settings).advice == (hidden,)
 
 
 @pytest.mark.parametrize("text", ["TOKEN", "the secret of a good sauce", "http://example.org/a:b", "token 12", "on"])
 def test_what_is_no_secret_stays(settings: Settings, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("USE_TOKEN", "on")
     monkeypatch.setenv("MAX_TOKENS", "1000000")
-    assert private.clean(text, settings) == text
-    assert private.clean({"examples": "1000000", "n": 1000000}, settings) == {"examples": "1000000", "n": 1000000}
+    assert redact.clean(text, settings) == text
+    assert redact.clean({"examples": "1000000", "n": 1000000}, settings) == {"examples": "1000000", "n": 1000000}
 
 
 def test_ways_on_this_machine(settings: Settings, tmp_path: Path) -> None:
     inside = settings.home / "runs" / "x" / "model"
-    assert private.clean(f"kept in {inside}", settings) == f"kept in {Path('TUNEDECK_HOME') / 'runs' / 'x' / 'model'}"
-    assert private.clean(f"{Path.home() / 'Documents' / 'a.csv'}", settings) == str(Path("~") / "Documents" / "a.csv")
+    assert redact.clean(f"kept in {inside}", settings) == f"kept in {Path('TUNEDECK_HOME') / 'runs' / 'x' / 'model'}"
+    assert redact.clean(f"{Path.home() / 'Documents' / 'a.csv'}", settings) == str(Path("~") / "Documents" / "a.csv")
     model = tmp_path / "of somebody" / "model"
     model.mkdir(parents=True)
     spec = build({"data": {"source": "file", "path": str(tmp_path / "me" / "a.csv")}, "model": {"name": str(model)}})
-    shown = private.public_spec(spec, settings)
+    shown = redact.public_spec(spec, settings)
     assert (shown.data.path, shown.model.name) == ("a.csv", "model")
     hub: RunSpec = build(
         {"data": {"source": "hub", "path": "me/data"}, "model": {"name": "google-bert/bert-base-cased"}}
     )
-    assert private.public_spec(hub, settings) == hub
+    assert redact.public_spec(hub, settings) == hub
 
 
 @pytest.mark.parametrize("name", ["C:\\Users\\me\\model", "/home/me/model", "~/model", "./model"])
 def test_a_folder_from_any_system(name: str) -> None:
-    assert private.is_folder(name)
+    assert redact.is_folder(name)
 
 
 def test_an_environment_names_versions_and_no_person(tmp_path: Path) -> None:
