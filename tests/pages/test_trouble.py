@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import streamlit as st
@@ -58,7 +59,9 @@ def test_a_home_that_cannot_be_written_at_the_start(settings, monkeypatch: pytes
             async with server.lifespan(server.app):
                 pass
 
-        asyncio.run(come_up())
+        # In a thread of its own: a browser that an earlier test of the process opened keeps a loop running here.
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(asyncio.run, come_up()).result()
     page.run()
     assert not page.exception and not page.error
     from ui.session import resources
