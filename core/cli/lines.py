@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from core.evaluation.results import Evaluation
+from core.tasks.evaluations import Evaluation
 from core.tasks.results import Report
+from core.tasks.text_classification.results import ClassEvaluation
 from core.wording import counted, metric_title, part_of, score, sentence
 
 
@@ -23,19 +24,20 @@ def report_lines(report: Report) -> list[str]:
 
 def evaluation_lines(evaluation: Evaluation) -> list[str]:
     """A model judged on the examples of one split."""
-    majority, bag = evaluation.baselines.majority, evaluation.baselines.bag_of_words
+    bag = evaluation.baselines.bag_of_words
     examples = counted(evaluation.examples, "example")
     lines = [f"{evaluation.title} on {examples} {part_of(evaluation.held_out)} {evaluation.split}"]
     for name in evaluation.metric_names:
         low, high = evaluation.interval(name)
-        beside = f"majority {score(majority.metrics[name])}"
+        beside = f"majority {score(evaluation.baseline_metrics[name])}"
         beside += f", bag of words {score(bag.metrics[name])}" if bag else ""
         value = score(evaluation.metrics[name])
         lines.append(f"  {metric_title(name):<22} {value}  ({score(low)} to {score(high)}; {beside})")
-    lines.append(f"  {'Calibration error':<22} {evaluation.calibration.ece:.3f}")
+    if isinstance(evaluation, ClassEvaluation):
+        lines.append(f"  {'Calibration error':<22} {evaluation.calibration.ece:.3f}")
     for group in evaluation.slices.worst[:3]:
-        lines.append(f"  hard: {group.name}: accuracy {group.accuracy:.3f} on {counted(group.count, 'example')}")
-    suspected = evaluation.label_errors
+        lines.append(f"  hard: {group.name}: accuracy {group.score:.3f} on {counted(group.count, 'example')}")
+    suspected = evaluation.label_errors if isinstance(evaluation, ClassEvaluation) else None
     if suspected and suspected.count:
         lines.append(f"  {counted(suspected.count, 'label')} may be wrong")
     if suspected and suspected.held_back:

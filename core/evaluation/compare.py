@@ -8,12 +8,14 @@ import numpy as np
 
 from core.errors import DataError, ModelError
 from core.evaluation.evaluate import matched
-from core.evaluation.results import COMPARISON, Compared, Comparison, Different, Evaluation, Pair, read_evaluation
+from core.evaluation.results import COMPARISON, read_evaluation
 from core.evaluation.specs import CompareSpec
 from core.settings import Settings
+from core.tasks.evaluations import Evaluation
 from core.tasks.text_classification import predictions, statistics
 from core.tasks.text_classification.metrics import score
 from core.tasks.text_classification.predictions import Predictions
+from core.tasks.text_classification.results import ClassCompared, ClassComparison, ClassDifferent, ClassPair
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter
@@ -39,7 +41,7 @@ def compare(spec: CompareSpec, run: Run, settings: Settings, report: RunWriter) 
     metrics = [name for name in leading.metric_names if all(name in e.metric_names for e, _ in loaded)]
     report.phase("Comparing")
     first, labels, classes = aligned[0], aligned[0].labels, len(names)
-    comparison = Comparison(
+    comparison = ClassComparison(
         examples=len(first),
         of=[len(answers) for _, answers in loaded],
         labels=list(names),
@@ -49,8 +51,8 @@ def compare(spec: CompareSpec, run: Run, settings: Settings, report: RunWriter) 
         dataset=leading.dataset,
         data=leading.data,
         text_columns=leading.text_columns,
-        models=[
-            Compared(
+        models=tuple(
+            ClassCompared(
                 title=evaluation.title,
                 evaluation=run_id,
                 kind=evaluation.kind,
@@ -59,8 +61,8 @@ def compare(spec: CompareSpec, run: Run, settings: Settings, report: RunWriter) 
                 ece=statistics.expected_calibration_error(statistics.reliability(answers.confidence, answers.right)),
             )
             for run_id, (evaluation, _), answers in zip(spec.evaluations, loaded, aligned, strict=True)
-        ],
-        pairs=[_pair(metrics, first, other, classes) for other in aligned[1:]],
+        ),
+        pairs=tuple(_pair(metrics, first, other, classes) for other in aligned[1:]),
         agreement=[[float((a.predicted == b.predicted).mean()) for b in aligned] for a in aligned],
         all_wrong=int(np.logical_and.reduce([~answers.right for answers in aligned]).sum()),
     )
@@ -104,24 +106,24 @@ def _keys(answers: Predictions) -> np.ndarray:
     return np.asarray(mixed)
 
 
-def _pair(metrics: list[str], first: Predictions, other: Predictions, classes: int) -> Pair:
+def _pair(metrics: list[str], first: Predictions, other: Predictions, classes: int) -> ClassPair:
     gained = np.flatnonzero(other.right & ~first.right)
     lost = np.flatnonzero(first.right & ~other.right)
-    return Pair(
+    return ClassPair(
         difference=statistics.paired_difference(metrics, first.labels, first.predicted, other.predicted, classes),
         mcnemar=statistics.mcnemar(first.right, other.right),
-        wins=_examples(gained, first, other),
-        losses=_examples(lost, first, other),
+        wins=tuple(_examples(gained, first, other)),
+        losses=tuple(_examples(lost, first, other)),
     )
 
 
-def _examples(places: np.ndarray, first: Predictions, other: Predictions) -> list[Different]:
+def _examples(places: np.ndarray, first: Predictions, other: Predictions) -> list[ClassDifferent]:
     """The clearest first: where one is surest while the other is wrong."""
     clear = np.abs(
         other.probabilities[places, other.labels[places]] - first.probabilities[places, first.labels[places]]
     )
     return [
-        Different(
+        ClassDifferent(
             row=int(first.rows[i]),
             label=int(first.labels[i]),
             first=int(first.predicted[i]),

@@ -26,7 +26,7 @@ from core.data.reading.files import split_of
 from core.errors import DataError
 from core.evaluation import columns, slices
 from core.evaluation.classifier import Classifier, find_subject
-from core.evaluation.results import EVALUATION, DatasetIdentity, Evaluation, FinalTest, Kind
+from core.evaluation.results import EVALUATION
 from core.evaluation.specs import EvaluateSpec, Subject
 from core.models import label_names
 from core.runs.environment import trained_data
@@ -36,11 +36,12 @@ from core.spec.data import DataSpec
 from core.spec.run import RunSpec
 from core.store import final_tests
 from core.store.record import Holdout, Run
+from core.tasks.evaluations import DatasetIdentity, FinalTest, Kind
 from core.tasks.text_classification import analysis, baselines, label_errors, predictions, statistics
 from core.tasks.text_classification import metrics as task_metrics
 from core.tasks.text_classification.metrics import check_finite
 from core.tasks.text_classification.predictions import Predictions
-from core.tasks.text_classification.results import Tuned
+from core.tasks.text_classification.results import ClassEvaluation, ClassSlices, Tuned
 from core.wording import counted
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter
 
     final_test = _final_test(examples, holdouts, run, report)
     prepared = examples.part.prepared
-    evaluation = Evaluation(
+    evaluation = ClassEvaluation(
         version=1,
         title=title,
         kind=examples.kind,
@@ -312,7 +313,7 @@ def _analysed(
         texts, answers.labels, answers.names, answers.rows, part.prepared, examples.split,
         (*part.source_columns, part.label_column), report.phase,
     )  # fmt: skip
-    fields["slices"] = slices.find(groups, ~answers.right, answers.rows)
+    fields["slices"] = ClassSlices.model_validate(slices.find(groups, ~answers.right, answers.rows).model_dump())
     report.fraction("Comparing with simple models", 0.7)
     fields["baselines"] = baselines.baselines(
         names, learned, texts, answers.labels, answers.predicted, len(answers.names), report.phase

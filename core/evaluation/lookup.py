@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from core.tasks.text_classification.results import Answer
+from core.tasks.text_classification.results import ClassAnswer
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,17 +18,17 @@ MOST = 300
 COLUMNS = ["row", "label", "prediction", "confidence"]
 
 
-def cell(path: Path, label: int, prediction: int) -> list[Answer]:
+def cell(path: Path, label: int, prediction: int) -> list[ClassAnswer]:
     """The examples of a confusion cell, the most confident first, at most MOST of them."""
     wanted = (pc.field("label") == label) & (pc.field("prediction") == prediction)
     table = pq.read_table(path, columns=COLUMNS, filters=wanted).sort_by([("confidence", "descending")])
-    return [Answer(**entry) for entry in table.slice(0, MOST).to_pylist()]
+    return [ClassAnswer(**entry) for entry in table.slice(0, MOST).to_pylist()]
 
 
-def of_rows(path: Path, rows: list[int]) -> list[Answer]:
+def of_rows(path: Path, rows: list[int]) -> list[ClassAnswer]:
     """The answers to some rows, in their order."""
     table = pq.read_table(path, columns=COLUMNS, filters=pc.field("row").isin(rows))
-    answers = {entry["row"]: Answer(**entry) for entry in table.to_pylist()}
+    answers = {entry["row"]: ClassAnswer(**entry) for entry in table.to_pylist()}
     return [answers[row] for row in rows if row in answers]
 
 

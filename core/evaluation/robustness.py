@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import ModelError
-from core.evaluation.results import ROBUSTNESS, Disturbance, Disturbed, Robustness, read_evaluation
+from core.evaluation.results import ROBUSTNESS, read_evaluation
 from core.evaluation.specs import EvaluateSpec, RobustnessSpec, owner_of_data
 from core.settings import Settings
 from core.spec import run as specs
 from core.spec.data import DataSpec
 from core.tasks.text_classification import predictions, statistics
+from core.tasks.text_classification.results import ClassDisturbance, ClassDisturbed, ClassRobustness
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter
@@ -98,8 +99,8 @@ def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter)
         disturbed = [tuple(disturb(text, draw) or text for text in row) for row in texts]
         predicted = np.asarray(model.logits(disturbed, tick).argmax(axis=1), dtype=np.int64)
         kinds.append(_measured(name, title, answers, predicted, texts, disturbed))
-    robustness = Robustness(
-        examples=len(answers), accuracy=float(answers.right.mean()), labels=list(answers.names), kinds=kinds
+    robustness = ClassRobustness(
+        examples=len(answers), score=float(answers.right.mean()), labels=list(answers.names), kinds=tuple(kinds)
     )
     robustness.save(folder / ROBUSTNESS)
     return {"examples": len(answers), "worst": min(kinds, key=lambda kind: kind.change).title}
@@ -112,7 +113,7 @@ def _measured(
     predicted: np.ndarray,
     texts: Sequence[Sequence[str]],
     disturbed: Sequence[Sequence[str]],
-) -> Disturbance:
+) -> ClassDisturbance:
     """answers: to the texts as they are; predicted: class ids of the disturbed ones"""
     classes = len(answers.names)
     gaps = statistics.paired_difference(["accuracy"], answers.labels, answers.predicted, predicted, classes)
@@ -120,17 +121,17 @@ def _measured(
     right = predicted == answers.labels
     flipped = np.flatnonzero(predicted != answers.predicted)
     order = flipped[np.argsort(right[flipped], kind="stable")][:EXAMPLES_KEPT]  # what became wrong comes first
-    return Disturbance(
+    return ClassDisturbance(
         name=name,
         title=title,
-        accuracy=float(right.mean()),
+        score=float(right.mean()),
         change=change.value,
         low=change.low,
         high=change.high,
         turned=len(flipped),
         mcnemar=statistics.mcnemar(answers.right, right),
-        examples=[
-            Disturbed(
+        examples=tuple(
+            ClassDisturbed(
                 row=int(answers.rows[i]),
                 label=int(answers.labels[i]),
                 before=int(answers.predicted[i]),
@@ -139,5 +140,5 @@ def _measured(
                 disturbed=" / ".join(disturbed[i])[:SHOWN_CHARACTERS],
             )
             for i in order
-        ],
+        ),
     )

@@ -18,7 +18,7 @@ from core.data.dataset import Column, Prepared
 from core.data.inspecting.language import NONE, language_of
 from core.data.reading.aligning import types
 from core.data.reading.tables import bounded, parquet
-from core.evaluation.results import Group, Slices
+from core.tasks.evaluations import Group, Slices
 
 LEAST, LEAST_SHARE = 20, 0.005  # of examples in a group
 MOST_VALUES, MOST_GROUPS, MOST_CLASSES = 20, 120, 30
@@ -73,7 +73,7 @@ def find(groups: Sequence[Division], wrong: np.ndarray, rows: np.ndarray) -> Sli
     for group, places in _worst(entries, tried):
         mask = np.logical_and.reduce([usable[i].mask for i in places]) & wrong
         worst.append(group.model_copy(update={"rows": rows[mask][:ROWS_KEPT].tolist()}))
-    return Slices(tried=len(tried), groups=entries[: len(usable)], worst=worst)
+    return Slices(tried=len(tried), groups=tuple(entries[: len(usable)]), worst=tuple(worst))
 
 
 def _tested(
@@ -92,7 +92,7 @@ def _tested(
             kind=" + ".join(divisions[i].kind for i in places),
             count=count,
             errors=bad,
-            accuracy=1 - bad / count,
+            score=1 - bad / count,
             coverage=count / total,
             p=float(p[n]),
             q=float(q[n]),
@@ -109,10 +109,10 @@ def _worst(
     for entry, (places, _, _) in zip(entries, tried, strict=True):
         if entry.q > SIGNIFICANT:
             continue
-        if len(places) == 2 and any(entry.accuracy > entries[i].accuracy - WORSE for i in places):
+        if len(places) == 2 and any(entry.score > entries[i].score - WORSE for i in places):
             continue
         chosen.append((entry, places))
-    return sorted(chosen, key=lambda pair: (pair[0].accuracy, -pair[0].count))[:KEPT]
+    return sorted(chosen, key=lambda pair: (pair[0].score, -pair[0].count))[:KEPT]
 
 
 def groups_of(

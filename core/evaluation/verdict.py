@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from core.evaluation.results import Disturbance, Evaluation
+from core.tasks.evaluations import BagOfWords, Disturbance, Evaluation
 from core.tasks.results import Gap, Number, Report
-from core.tasks.text_classification.results import BagOfWords
 
 MOST_LOOKS = 3  # at a final test: choosing between models by more makes its figures too good
 BELIEVABLE_ECE, ROUGH_ECE = 0.03, 0.08

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from core.spec.data import DataSpec
     from core.spec.run import RunSpec
     from core.store.record import Holdout
+    from core.tasks.evaluations import Comparison, Evaluation, Robustness
     from core.tasks.results import Report
     from core.tasks.running_metrics import RunningMetrics
     from core.tasks.texts import Encoded
@@ -131,9 +132,12 @@ class PredictionsFile(Protocol):
 
 
 class Results(Protocol):
-    """results.py"""
+    """results.py: the types of report.json, evaluation.json, comparison.json and robustness.json"""
 
     REPORT: type[Report]
+    EVALUATION: type[Evaluation]
+    COMPARISON: type[Comparison]
+    ROBUSTNESS: type[Robustness]
 
 
 class Analysis(Protocol):

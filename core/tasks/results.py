@@ -66,7 +66,10 @@ class Gap(Result):
 
 
 class McNemar(Result):
-    """McNemar's exact test. gains, losses: examples that only the second, or only the first, model answers rightly"""
+    """McNemar's exact test. gains, losses: examples that only the second, or only the first, model answers rightly
+
+    Of scores other than right and wrong it is the sign test: gains are the examples that the second answers better.
+    """
 
     gains: Count
     losses: Count
@@ -74,20 +77,24 @@ class McNemar(Result):
 
 
 class Overlap(Result):
-    """Examples whose text was in training, and the metrics without them; rows: some of their row numbers"""
+    """Examples whose text was in training, and the metrics without them; rows: some of their row numbers
+
+    score_of_seen: the mean of their scores
+    """
 
     count: Count
     of: Count
     rows: list[Count] = Field(default_factory=list)
     metrics_without: Metrics = Field(default_factory=dict)
-    accuracy_of_seen: float | None = None
+    score_of_seen: float | None = None
 
 
 class Baseline(Result):
-    """What always giving the same answer reaches. label: that answer"""
+    """What always giving the same answer reaches. label: that answer; from_training: whether it is that of training"""
 
-    label: Label | int
+    label: Label | int | float
     metrics: Metrics
+    from_training: bool = True
 
 
 def _written_advice(value: Any) -> Any:

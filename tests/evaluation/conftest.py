@@ -11,15 +11,16 @@ import numpy as np
 import pytest
 
 from core.data.loading.text_ids import text_ids
-from core.evaluation.results import Evaluation, Kind
+from core.evaluation.results import read_evaluation
 from core.models import loading as model_loading
 from core.models import scratch
 from core.runs import worker
 from core.runs.writer import RunWriter
 from core.settings import Settings
 from core.store.store import Store
+from core.tasks.evaluations import Kind
 from core.tasks.text_classification.predictions import Predictions
-from core.tasks.text_classification.results import THRESHOLD_COUNT
+from core.tasks.text_classification.results import THRESHOLD_COUNT, ClassEvaluation
 
 LABELS = ("bad", "middling", "good")
 FILLER = [f"word{i}" for i in range(40)]
@@ -144,7 +145,9 @@ def random_predictions(count: int, classes: int, seed: int = 0, skill: float = 1
     return predictions(labels, logits)
 
 
-def an_evaluation(kind: Kind = "other", bag_of_words: dict[str, float] | None = None, **changes: Any) -> Evaluation:
+def an_evaluation(
+    kind: Kind = "other", bag_of_words: dict[str, float] | None = None, **changes: Any
+) -> ClassEvaluation:
     """Of four examples and two classes, three are right. bag_of_words: the difference to it, where there is one"""
     baselines: dict[str, Any] = {"majority": {"label": 1, "metrics": {"accuracy": 0.5}, "from_training": False}}
     if bag_of_words is not None:
@@ -169,4 +172,11 @@ def an_evaluation(kind: Kind = "other", bag_of_words: dict[str, float] | None = 
         "mistakes": [{"row": 2, "label": 1, "prediction": 0, "confidence": 0.85}],
         "slices": {"tried": 0, "groups": [], "worst": []}, "baselines": baselines,
     }  # fmt: skip
-    return Evaluation.model_validate(tree | changes)
+    return ClassEvaluation.model_validate(tree | changes)
+
+
+def read_classes(folder: Path) -> ClassEvaluation | None:
+    """An evaluation of a text classifier."""
+    evaluation = read_evaluation(folder)
+    assert evaluation is None or isinstance(evaluation, ClassEvaluation)
+    return evaluation

@@ -15,9 +15,9 @@ from core.data.prepare import prepare
 from core.errors import ModelError
 from core.evaluation import lookup, slices
 from core.evaluation.evaluate import matched
-from core.evaluation.results import Slices
 from core.settings import Settings
 from core.spec.data import DataSpec
+from core.tasks.evaluations import Slices
 from core.tasks.text_classification import analysis, label_errors, predictions, statistics
 from core.tasks.text_classification.baselines import baselines
 from core.tasks.text_classification.metrics import METRICS, check_finite
@@ -187,7 +187,7 @@ def test_a_hard_group_is_found_and_luck_is_not() -> None:
     assert found.worst and all("the hard ones" in g.name for g in found.worst)
     first = next(g for g in found.worst if g.name == "the hard ones")
     assert first.count == hard.sum() and first.errors == (hard & wrong).sum()
-    assert first.coverage == pytest.approx(hard.mean()) and first.accuracy == pytest.approx(1 - wrong[hard].mean())
+    assert first.coverage == pytest.approx(hard.mean()) and first.score == pytest.approx(1 - wrong[hard].mean())
     assert set(first.rows) <= set(np.flatnonzero(hard & wrong).tolist())
 
 
@@ -203,7 +203,7 @@ def test_luck_alone_seldom_finds_a_group() -> None:
 
 
 def test_groups_of_hardly_anything() -> None:
-    assert slices.find([], np.array([True]), np.array([0])) == Slices(tried=0, groups=[], worst=[])
+    assert slices.find([], np.array([True]), np.array([0])) == Slices(tried=0, groups=(), worst=())
     everything = [slices.Division("a", "all", np.ones(50, dtype=bool)), slices.Division("a", "few", np.arange(50) < 5)]
     assert slices.find(everything, np.zeros(50, dtype=bool), np.arange(50)).tried == 0
 
@@ -213,13 +213,13 @@ def test_baselines_learn_from_training_and_are_judged_on_the_same_examples() -> 
     train = texts[:400], np.array(labels[:400])
     here = np.array(labels[400:])
     found = baselines(list(METRICS), train, texts[400:], here, here, 3, lambda text: None)
-    assert found.majority.label == np.bincount(train[1]).argmax()
+    assert found.constant.label == np.bincount(train[1]).argmax()
     bag = found.bag_of_words
     assert bag is not None
     assert (bag.metrics["accuracy"] or 0) > 0.9 and bag.difference["accuracy"].value >= 0
     assert bag.train_examples == 400 and bag.examples == 100
     alone = baselines(list(METRICS), None, texts[400:], here, here, 3, lambda text: None)
-    assert alone.bag_of_words is None and not alone.majority.from_training
+    assert alone.bag_of_words is None and not alone.constant.from_training
 
 
 def test_the_bag_of_words_reads_scripts_without_blanks() -> None:

@@ -17,7 +17,7 @@ from core.data.loading.load import load
 from core.data.prepare import prepare
 from core.errors import DataError, ModelError, SpecError
 from core.evaluation.classifier import Classifier
-from core.evaluation.results import read_comparison, read_evaluation, read_robustness
+from core.evaluation.results import read_comparison, read_robustness
 from core.evaluation.specs import CompareSpec, EvaluateSpec, PredictSpec, Subject
 from core.playground import corrections
 from core.settings import Settings
@@ -27,7 +27,7 @@ from core.store import final_tests
 from core.store.files import read_temperature, save_temperature, vectors_of
 from core.store.store import Store
 from core.tasks.text_classification import predictions
-from tests.evaluation.conftest import LABELS, make_texts
+from tests.evaluation.conftest import LABELS, make_texts, read_classes
 
 Work = Callable[..., tuple[str, dict[str, Any]]]
 Reviews = Callable[..., Path]
@@ -55,7 +55,7 @@ def trained(work: Work, classifier: Path, reviews: Reviews) -> str:
 
 def test_a_model_made_elsewhere(work: Work, classifier: Path, reviews: Reviews, settings: Settings) -> None:
     run, summary = work("evaluate", judge(classifier, reviews(train=20, test=80), "test"))
-    found = read_evaluation(settings.run_dir(run))
+    found = read_classes(settings.run_dir(run))
     assert found is not None and found.examples == 80 and found.kind == "other"
     assert 0.8 < summary["value"] == found.metrics["accuracy"]
     made = predictions.read(settings.run_dir(run) / predictions.NAME)
@@ -66,7 +66,7 @@ def test_a_model_made_elsewhere(work: Work, classifier: Path, reviews: Reviews, 
 
 def test_a_run_on_validation_and_test(work: Work, trained: str, settings: Settings, store: Store) -> None:
     own, _ = work("evaluate", EvaluateSpec(model=Subject(run=trained)).model_dump(mode="json"))
-    found = read_evaluation(settings.run_dir(own))
+    found = read_classes(settings.run_dir(own))
     assert found is not None and found.kind == "validation" and found.split == "validation"
     report = json.loads((settings.run_dir(trained) / "report.json").read_text())
     assert found.metrics == pytest.approx(report["metrics"], rel=1e-4), "the figures of the run's own page"
@@ -78,7 +78,7 @@ def test_a_run_on_validation_and_test(work: Work, trained: str, settings: Settin
 
     spec = EvaluateSpec(model=Subject(run=trained), split="test").model_dump(mode="json")
     test, _ = work("evaluate", spec)
-    found = read_evaluation(settings.run_dir(test))
+    found = read_classes(settings.run_dir(test))
     assert found is not None and found.kind == "test" and found.examples == 80
     assert found.calibration.temperature_from == "validation"
     assert found.tuned is not None and found.final_test is not None and found.baselines.bag_of_words is not None
@@ -89,7 +89,7 @@ def test_a_run_on_validation_and_test(work: Work, trained: str, settings: Settin
     assert kept.looks == 2 and kept.split == "test"
 
     train, _ = work("evaluate", EvaluateSpec(model=Subject(run=trained), split="train").model_dump(mode="json"))
-    found = read_evaluation(settings.run_dir(train))
+    found = read_classes(settings.run_dir(train))
     assert found is not None and found.kind == "training" and found.label_errors is None
 
 
@@ -151,7 +151,7 @@ def test_examples_held_out_of_the_training_split_are_called_so(
     run, _ = work("train", build(spec).model_dump(mode="json"))
     for subject, held_out in ((run, True), (trained, False)):
         made, _ = work("evaluate", {"model": {"run": subject}})
-        found = read_evaluation(settings.run_dir(made))
+        found = read_classes(settings.run_dir(made))
         assert found is not None and found.held_out is held_out and found.kind == "validation"
 
 
@@ -167,7 +167,7 @@ def test_texts_that_were_in_training_are_told(work: Work, classifier: Path, tmp_
                   "training": {"num_train_epochs": 1}, "execution": {"device": "cpu"}})  # fmt: skip
     run, _ = work("train", spec.model_dump(mode="json"))
     made, _ = work("evaluate", EvaluateSpec(model=Subject(run=run)).model_dump(mode="json"))
-    found = read_evaluation(settings.run_dir(made))
+    found = read_classes(settings.run_dir(made))
     assert found is not None and found.overlap is not None and found.label_errors is not None
     assert found.overlap.count == 5 and found.overlap.of == 30
     assert set(found.overlap.metrics_without) == set(found.metric_names)
@@ -180,7 +180,7 @@ def test_classes_in_another_order_or_unknown(work: Work, classifier: Path, tmp_p
     shown = ["GOOD" if label == 2 else "Bad" if label == 0 else "unheard of" for label in labels]
     path.write_text("text,label\n" + "\n".join(f"{t},{w}" for t, w in zip(texts, shown, strict=True)))
     run, _ = work("evaluate", judge(classifier, path, "train"))
-    found = read_evaluation(settings.run_dir(run))
+    found = read_classes(settings.run_dir(run))
     assert found is not None and found.examples == sum(label != 1 for label in labels)
     assert (found.metrics["accuracy"] or 0) > 0.8 and "does not know were left out" in found.notes[0]
     path.write_text("text,label\n" + "\n".join(f"{t},x{w}" for t, w in zip(texts, labels, strict=True)))
@@ -320,7 +320,7 @@ def test_models_are_compared_on_what_they_share(
     shared = first.take(np.flatnonzero(np.isin(first.text_ids, second.text_ids)))
     assert made.models[0].metrics["accuracy"] == pytest.approx(shared.right.mean())
     same = made.pairs[1]
-    assert same.difference["accuracy"].value == 0 and same.wins == same.losses == []
+    assert same.difference["accuracy"].value == 0 and same.wins == same.losses == ()
     assert made.agreement[0][2] == 1 and np.allclose(np.array(made.agreement), np.array(made.agreement).T)
     other, _ = work("evaluate", judge(classifier, folder, "validation"))
     with pytest.raises(DataError, match="not judged on the same examples"):
@@ -337,7 +337,7 @@ def test_robustness_tells_what_each_disturbance_costs(
     kinds = {kind.name: kind for kind in made.kinds}
     assert made.examples == 50 and set(kinds) == {"typos", "lower", "upper", "punctuation", "half", "spaces"}
     for kind in kinds.values():
-        assert kind.change == pytest.approx(kind.accuracy - made.accuracy)
+        assert kind.change == pytest.approx(kind.score - made.score)
         assert kind.low <= kind.change <= kind.high
         assert all(e.before != e.after for e in kind.examples)
     assert kinds["half"].change < 0, "half of the time the word that tells is gone"

@@ -13,16 +13,18 @@ from pydantic import ValidationError
 from core.evaluation.results import (
     EVALUATION,
     REPORT,
-    Evaluation,
     read_comparison,
-    read_evaluation,
     read_report,
+    read_robustness,
 )
 from core.messages import Message
 from core.runs.history import HISTORY, History, read_history
-from core.tasks.text_classification.results import ClassReport, PerClass
+from core.tasks.text_classification.results import ClassEvaluation, ClassReport, PerClass
 from tests.evaluation.conftest import an_evaluation
+from tests.evaluation.conftest import read_classes as read_evaluation
 from tests.synthetic import a_report
+
+KEPT = Path(__file__).parent / "kept"
 
 
 def put(folder: Path, name: str, tree: dict[str, Any]) -> None:
@@ -44,9 +46,23 @@ def test_a_file_of_an_earlier_version_reads_with_the_same_figures(tmp_path: Path
     tree = an_evaluation().tree()
     del tree["held_out"], tree["tuned"], tree["baselines"]["majority"]["from_training"]
     tree["something else"] = {"of": ["a later version"]}
+    group = {
+        "name": "short",
+        "kind": "length",
+        "count": 2,
+        "errors": 1,
+        "accuracy": 0.5,
+        "coverage": 0.5,
+        "p": 1,
+        "q": 1,
+    }
+    tree["slices"] = {"tried": 1, "groups": [group], "worst": []}
+    tree["overlap"] = {"count": 1, "of": 4, "accuracy_of_seen": 0.75}
     put(tmp_path, EVALUATION, tree)
     evaluation = read_evaluation(tmp_path)
     assert evaluation is not None and not evaluation.held_out and evaluation.tuned is None
+    assert evaluation.slices.groups[0].score == 0.5
+    assert evaluation.overlap is not None and evaluation.overlap.score_of_seen == 0.75
     assert evaluation.metrics == an_evaluation().metrics and evaluation.confusion == an_evaluation().confusion
     report = a_report(["a", "b"])
     for name in ("eval_examples", "advice", "device", "precision", "truncated"):
@@ -54,6 +70,32 @@ def test_a_file_of_an_earlier_version_reads_with_the_same_figures(tmp_path: Path
     put(tmp_path, REPORT, report)
     read = read_report(tmp_path)
     assert read is not None and read.metrics == report["metrics"] and read.advice == ()
+
+
+def test_files_of_the_version_before_tasks_had_their_own_read_with_the_same_figures() -> None:
+    """The files in `kept` were written by it: an evaluation of a final test, a comparison and a robustness check."""
+    tree = {
+        name: json.loads((KEPT / f"{name}.json").read_bytes()) for name in ("evaluation", "comparison", "robustness")
+    }
+    evaluation, comparison, robustness = read_evaluation(KEPT), read_comparison(KEPT), read_robustness(KEPT)
+    assert evaluation is not None and comparison is not None and robustness is not None
+    assert evaluation.task == comparison.task == robustness.task == "text-classification"
+    for result, was in ((evaluation, "evaluation"), (comparison, "comparison"), (robustness, "robustness")):
+        assert result.tree() == tree[was], "and is written again under the same names"
+    old = tree["evaluation"]
+    assert evaluation.metrics == old["metrics"] and evaluation.confusion == old["confusion"]
+    assert evaluation.overlap is not None and evaluation.overlap.count == old["overlap"]["count"]
+    majority = old["baselines"]["majority"]
+    assert evaluation.baseline_label == old["labels"][majority["label"]]
+    assert evaluation.baseline_metrics == majority["metrics"]
+    bag, was = evaluation.baselines.bag_of_words, old["baselines"]["bag_of_words"]
+    assert bag is not None and bag.difference["accuracy"].value == was["difference"]["accuracy"]["value"]
+    assert [a.confidence for a in evaluation.mistakes] == [a["confidence"] for a in old["mistakes"]]
+    assert robustness.metric == "accuracy" and robustness.score == tree["robustness"]["accuracy"]
+    assert [kind.score for kind in robustness.kinds] == [kind["accuracy"] for kind in tree["robustness"]["kinds"]]
+    (pair,), (was,) = comparison.pairs, tree["comparison"]["pairs"]
+    assert (pair.mcnemar.gains, len(pair.wins)) == (was["mcnemar"]["gains"], len(was["wins"]))
+    assert comparison.words(1) == tree["comparison"]["labels"][1]
 
 
 def test_advice_is_kept_with_its_id_and_arguments_and_a_sentence_alone_still_reads(tmp_path: Path) -> None:
@@ -112,7 +154,7 @@ def test_a_report_of_no_task_reads_as_none(tmp_path: Path, task: object) -> None
 def test_a_result_cannot_be_changed() -> None:
     with pytest.raises(ValidationError, match="frozen"):
         an_evaluation().title = "another"
-    assert isinstance(an_evaluation().per_class[0], PerClass) and isinstance(an_evaluation(), Evaluation)
+    assert isinstance(an_evaluation().per_class[0], PerClass) and isinstance(an_evaluation(), ClassEvaluation)
 
 
 def test_a_history_keeps_points_that_are_no_numbers(tmp_path: Path) -> None:

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from core.evaluation.results import Disturbance, Evaluation, FinalTest, Kind
 from core.evaluation.verdict import BELIEVABLE_ECE, MOST_LOOKS, ROUGH_ECE, advantage, costliest, honesty, trust, verdict
+from core.tasks.evaluations import Disturbance, FinalTest, Kind
 from core.tasks.results import Gap, McNemar
-from core.tasks.text_classification.results import Calibrated, Calibration, ClassReport
+from core.tasks.text_classification.results import Calibrated, Calibration, ClassEvaluation, ClassReport
 from tests.evaluation.conftest import an_evaluation
 
 
@@ -80,7 +80,7 @@ def test_what_a_temperature_does(temperature: float, effect: str) -> None:
 
 def disturbance(title: str, change: float, high: float) -> Disturbance:
     return Disturbance(
-        title=title, accuracy=0.5, change=change, low=change - 0.1, high=high, turned=1, examples=[],
+        title=title, score=0.5, change=change, low=change - 0.1, high=high, turned=1, examples=(),
         mcnemar=McNemar(gains=0, losses=1, p=1.0),
     )  # fmt: skip
 
@@ -92,4 +92,4 @@ def test_the_costliest_disturbance_costs_beyond_luck() -> None:
 
 
 def test_an_evaluation_for_the_tests_is_a_valid_one() -> None:
-    assert Evaluation.model_validate_json(an_evaluation().model_dump_json(by_alias=True)) == an_evaluation()
+    assert ClassEvaluation.model_validate_json(an_evaluation().model_dump_json(by_alias=True)) == an_evaluation()

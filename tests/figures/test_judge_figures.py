@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.evaluation.results import Disturbance
 from core.figures import judge
 from core.figures.evaluation import confusion_figure
+from core.tasks.evaluations import Disturbance
 from core.tasks.results import McNemar
 from core.tasks.text_classification import analysis, statistics
 from tests.evaluation.conftest import predictions, random_predictions
@@ -62,7 +62,7 @@ def test_reliability_and_confidence() -> None:
 
 def test_robustness_and_agreement() -> None:
     unchanged = Disturbance(
-        title="x", accuracy=0.5, change=0.0, low=0.0, high=0.0, turned=0, examples=[],
+        title="x", score=0.5, change=0.0, low=0.0, high=0.0, turned=0, examples=(),
         mcnemar=McNemar(gains=0, losses=0, p=1.0),
     )  # fmt: skip
     typos = unchanged.model_copy(update={"title": "Typos", "change": -0.1, "low": -0.2})

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from core.evaluation.results import read_evaluation, read_report
+from core.evaluation.results import read_report
 from core.settings import Settings
 from core.sharing.report import report
 from core.sharing.report.content import Content, gather
@@ -22,6 +22,7 @@ from core.store import final_tests
 from core.store.store import Store
 from core.wording import score
 from tests.browser.steps import ARGUMENTS, chromium
+from tests.evaluation.conftest import read_classes
 from tests.sharing.judged_run import JudgedRun
 from tests.synthetic import Synthetic
 
@@ -89,7 +90,7 @@ def told(store: Store, settings: Settings, run: Synthetic, with_texts: bool | No
 
 def test_figures_are_those_of_the_evaluation(judged_run: JudgedRun) -> None:
     store, settings, run, validation, test = judged_run
-    found = read_evaluation(settings.run_dir(test))
+    found = read_classes(settings.run_dir(test))
     assert found is not None
     content = gather(store, settings, run)
     assert [e.id for e in content.evaluations] == [test, validation], "the one that nothing has seen comes first"
@@ -115,7 +116,7 @@ def test_figures_are_those_of_the_evaluation(judged_run: JudgedRun) -> None:
 
 def test_texts_and_values_of_a_file_stay_out_unless_asked_for(judged_run: JudgedRun) -> None:
     store, settings, run, _, test = judged_run
-    found = read_evaluation(settings.run_dir(test))
+    found = read_classes(settings.run_dir(test))
     assert found is not None and any("author Jane Roe" in g.name for g in found.slices.worst)
     secret = ("Jane Roe", "word1")
     quiet = gather(store, settings, run)

@@ -15,7 +15,7 @@ from ui.session import resources, state
 
 
 def show(judged: Judged) -> None:
-    calibration, confidence = judged.evaluation.calibration, judged.evaluation.confidence
+    calibration, confidence = judged.classes.calibration, judged.classes.confidence
     after = calibration.after if calibration.effect != "none" else None
     left, right = st.columns([1.1, 1], gap="medium")
     with left:
@@ -50,7 +50,7 @@ def show(judged: Judged) -> None:
 
 
 def _temperature(judged: Judged, temperature: float) -> None:
-    st.markdown(_temperature_words(judged.evaluation.calibration))
+    st.markdown(_temperature_words(judged.classes.calibration))
     folder = resources.settings().run_dir(judged.trained.id) / "model" if judged.trained is not None else None
     if not judged.can_ask or folder is None or not (folder / "config.json").is_file():
         return

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import pandas as pd
 import streamlit as st
 
 from core.errors import TunedeckError
-from core.evaluation.results import Comparison, Different, Pair, read_comparison
+from core.evaluation.results import read_comparison
 from core.evaluation.specs import CompareSpec
 from core.evaluation.verdict import advantage
 from core.figures.judge import Measured, agreement_figure, intervals_figure
 from core.store.record import Run
+from core.tasks.evaluations import Comparison, Different, Pair
+from core.tasks.text_classification.results import ClassCompared
 from core.wording import counted, metric_title, score
 from ui.components import light_run
 from ui.components.basics import clock, distinct, plain, show_error
@@ -138,13 +143,11 @@ def _verdict(pair: Pair, first: str, other: str, main: str) -> str:
 
 def _table(comparison: Comparison, names: list[str], main: str) -> pd.DataFrame:
     order = [main, *(name for name in comparison.metric_names if name != main)]
-    return pd.DataFrame(
-        {
-            "Model": names,
-            **{metric_title(name): [score(model.metrics[name]) for model in comparison.models] for name in order},
-            "Calibration error": [model.ece for model in comparison.models],
-        }
-    )
+    columns: dict[str, list[Any]] = {"Model": names}
+    columns |= {metric_title(name): [score(model.metrics[name]) for model in comparison.models] for name in order}
+    if errors := [model.ece for model in comparison.models if isinstance(model, ClassCompared)]:
+        columns["Calibration error"] = errors
+    return pd.DataFrame(columns)
 
 
 def _examples(comparison: Comparison, names: list[str]) -> None:
@@ -169,7 +172,7 @@ def _examples(comparison: Comparison, names: list[str]) -> None:
 
 
 def _list(
-    entries: list[Different], count: int, comparison: Comparison, names: list[str], place: int, what: str
+    entries: Sequence[Different], count: int, comparison: Comparison, names: list[str], place: int, what: str
 ) -> None:
     """count: how many there are in all"""
     if not entries:
@@ -177,11 +180,11 @@ def _list(
         return
     if len(entries) < count:
         st.caption(f"The {len(entries):,} clearest.")
-    labels = comparison.labels
+    words = comparison.words
     frame = pd.DataFrame(
         {
-            "True": [labels[e.label] for e in entries],
-            names[0]: [labels[e.first] for e in entries], names[place + 1]: [labels[e.other] for e in entries],
+            "True": [words(e.label) for e in entries],
+            names[0]: [words(e.first) for e in entries], names[place + 1]: [words(e.other) for e in entries],
         }
     )  # fmt: skip
     try:

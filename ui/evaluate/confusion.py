@@ -20,7 +20,7 @@ CELL = "judge_cell"
 
 
 def confusion(judged: Judged) -> None:
-    labels, counts = judged.labels, judged.evaluation.confusion
+    labels, counts = judged.labels, judged.classes.confusion
     if len(labels) > MOST_CLASSES:
         chosen = _frequent(judged)
     else:
@@ -47,7 +47,7 @@ def _clicked(key: str) -> None:
 
 def _frequent(judged: Judged) -> tuple[int, int] | None:
     labels = judged.labels
-    rows = frequent_mistakes(labels, judged.evaluation.confusion, most=50)
+    rows = frequent_mistakes(labels, judged.classes.confusion, most=50)
     st.caption(f"With {len(labels):,} classes a matrix would not be readable: these are the most frequent mistakes.")
     event = st.dataframe(
         pd.DataFrame(rows, columns=["True", "Taken for", "Examples", "Of the class"]), hide_index=True, height=380,
@@ -61,7 +61,7 @@ def _frequent(judged: Judged) -> tuple[int, int] | None:
 
 
 def _examples(judged: Judged, true: int, said: int) -> None:
-    count = judged.evaluation.confusion[true][said]
+    count = judged.classes.confusion[true][said]
     a, b = (f"“{plain(shortened(judged.labels[i], 40))}”" for i in (true, said))
     what = f"{a} recognised as such" if true == said else f"{a} taken for {b}"
     st.markdown(f"**{counted(count, 'example')} of {what}**")
@@ -73,11 +73,11 @@ def _examples(judged: Judged, true: int, said: int) -> None:
 
 
 def mistakes(judged: Judged) -> None:
-    entries = judged.evaluation.mistakes
+    entries = judged.classes.mistakes
     if not entries:
         st.success("No example was answered wrongly.", icon=":material/check_circle:")
         return
-    wrong = round(judged.evaluation.examples * (1 - judged.evaluation.accuracy))
+    wrong = round(judged.evaluation.examples * (1 - judged.classes.accuracy))
     st.markdown(f"**{counted(wrong, 'mistake')}**, those first that the model is surest of")
     st.caption(
         "**How to read it:** where it is very sure and yet wrong, look for a wrong label, for a kind of text that "

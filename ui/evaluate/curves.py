@@ -16,7 +16,7 @@ THRESHOLDS = np.linspace(0, 1, THRESHOLD_COUNT)
 
 
 def show(judged: Judged) -> None:
-    curves = judged.evaluation.curves
+    curves = judged.classes.curves
     labels = judged.labels
     drawn = [curve for curve in curves if curve.auc is not None]
     if not drawn:
@@ -56,7 +56,7 @@ def rates(curve: Curve) -> dict[str, np.ndarray]:
 def _threshold(judged: Judged, curve: Curve) -> None:
     name = plain(shortened(judged.labels[curve.label], 40))
     at = rates(curve)
-    fitted = judged.evaluation.tuned
+    fitted = judged.classes.tuned
     tuned = fitted.thresholds.get(str(curve.label)) if fitted else None
     here = float(THRESHOLDS[int(np.argmax(at["F1"]))])
     on_validation = judged.evaluation.kind == "validation"

@@ -9,7 +9,7 @@ import streamlit as st
 
 from core.errors import TunedeckError
 from core.evaluation import lookup
-from core.tasks.text_classification.results import Answer
+from core.tasks.text_classification.results import ClassAnswer
 from core.wording import shortened
 from ui.components.basics import plain, show_error
 from ui.evaluate import explanation
@@ -19,7 +19,7 @@ from ui.session import state
 TABLE_PX = 380
 
 
-def table(entries: Sequence[Answer], judged: Judged, key: str, *, shortcuts: bool = True) -> None:
+def table(entries: Sequence[ClassAnswer], judged: Judged, key: str, *, shortcuts: bool = True) -> None:
     """shortcuts: N and P turn the pages of this table"""
     columns = judged.evaluation.text_columns
     rows = [entry.row for entry in entries]
@@ -83,7 +83,7 @@ def _select(key: str, place: int) -> None:
     state.remember(key, {"selection": {"rows": [place]}})
 
 
-def whole(entry: Answer, judged: Judged, key: str) -> None:
+def whole(entry: ClassAnswer, judged: Judged, key: str) -> None:
     """One example: its text with highlights, its probabilities, and the training examples that are like it."""
     try:
         texts = whole_texts(judged, entry.row)

@@ -12,14 +12,15 @@ from core.data.browsing import browse
 from core.data.dataset import Prepared
 from core.data.prepare import find_prepared
 from core.errors import RunNotFound, SpecError
-from core.evaluation.results import Comparison, Evaluation, read_evaluation
+from core.evaluation.results import read_evaluation
 from core.evaluation.specs import EvaluateSpec, Subject, owner_of_data
 from core.sharing.bundles import examples_file
 from core.spec.data import DataSpec
-from core.spec.evaluation import FIRST_TASK
 from core.spec.run import build
 from core.store import files as results
 from core.store.record import Run
+from core.tasks.evaluations import Comparison, Evaluation
+from core.tasks.text_classification.results import ClassEvaluation
 from ui.session import resources
 
 LOOKED_AT = 500
@@ -37,12 +38,17 @@ class Judged:
 
     @property
     def task(self) -> str:
-        """The task of the run that made the model; of a model made elsewhere the first one."""
-        return str(self.trained.spec.get("task", FIRST_TASK)) if self.trained is not None else FIRST_TASK
+        return self.evaluation.task
+
+    @property
+    def classes(self) -> ClassEvaluation:
+        """The evaluation of a text classifier, for the views that are made for one."""
+        assert isinstance(self.evaluation, ClassEvaluation), "its task names this view"
+        return self.evaluation
 
     @property
     def labels(self) -> list[str]:
-        return self.evaluation.labels
+        return self.classes.labels
 
     @property
     def predictions(self) -> Path:

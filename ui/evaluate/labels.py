@@ -25,7 +25,7 @@ TABLE_PX = 520
 
 
 def show(judged: Judged) -> None:
-    suspected = judged.evaluation.label_errors
+    suspected = judged.classes.label_errors
     if suspected is None:
         st.info(
             "The model was trained on these examples, and believes their labels whatever they are: wrong ones can only "

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.evaluation.results import Evaluation, FinalTest
 from core.evaluation.verdict import Trust, honesty, trust, verdict
 from core.figures.judge import Measured, intervals_figure
 from core.store import final_tests
+from core.tasks.evaluations import Evaluation, FinalTest
+from core.tasks.text_classification.results import ClassEvaluation
 from core.wording import counted, duration, metric_meaning, metric_title, metric_words, score
 from ui.components.basics import plain
 from ui.evaluate.judged import Judged
@@ -16,7 +17,7 @@ from ui.session import resources
 
 
 def show(judged: Judged) -> None:
-    evaluation = judged.evaluation
+    evaluation = judged.classes
     _honesty(judged)
     _headline(evaluation)
     st.markdown(_verdict(evaluation))
@@ -91,7 +92,7 @@ def _final_test(judged: Judged, test: FinalTest) -> None:
         st.button("Take it back", key="judge_take_back", on_click=give_back, args=(store, test.content))
 
 
-def _headline(evaluation: Evaluation) -> None:
+def _headline(evaluation: ClassEvaluation) -> None:
     main = evaluation.main_metric
     shown = [main, *(n for n in evaluation.metric_names if n != main)][:4]
     with st.grid(len(shown) + 1, min_column_width=150, key="judge_headline"):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
-from core.evaluation.results import Disturbance, read_robustness
+from core.evaluation.results import read_robustness
 from core.evaluation.specs import RobustnessSpec
 from core.evaluation.verdict import costliest
 from core.figures.judge import robustness_figure
+from core.tasks.evaluations import Disturbance, Robustness
 from core.wording import counted, score
 from ui.components import light_run
 from ui.components.basics import plain
@@ -34,8 +35,8 @@ def show(judged: Judged) -> None:
     kinds, examples = robustness.kinds, counted(robustness.examples, "example")
     if (worst := costliest(kinds)) is not None:
         st.markdown(
-            f"**“{worst.title}” costs most**: accuracy {score(worst.accuracy)} instead of "
-            f"{score(robustness.accuracy)} on {examples}."
+            f"**“{worst.title}” costs most**: accuracy {score(worst.score)} instead of "
+            f"{score(robustness.score)} on {examples}."
         )
     else:
         st.markdown(f"**Nothing costs accuracy beyond chance** on {examples}.")
@@ -49,10 +50,10 @@ def show(judged: Judged) -> None:
         st.caption("The texts of the answers that changed were not shared.")
         return
     chosen = st.selectbox("Answers that changed with", [k.title for k in kinds], key="judge_disturbance", width=360)
-    _examples(next(k for k in kinds if k.title == chosen), robustness.labels)
+    _examples(next(k for k in kinds if k.title == chosen), robustness)
 
 
-def _examples(kind: Disturbance, labels: list[str]) -> None:
+def _examples(kind: Disturbance, robustness: Robustness) -> None:
     test = kind.mcnemar
     st.markdown(
         f"{counted(kind.turned, 'answer')} changed: {test.losses:,} from right to wrong, {test.gains:,} from "
@@ -63,9 +64,9 @@ def _examples(kind: Disturbance, labels: list[str]) -> None:
     frame = pd.DataFrame(
         {
             "Text": [e.text for e in kind.examples], "Disturbed": [e.disturbed for e in kind.examples],
-            "True": [labels[e.label] for e in kind.examples],
-            "Before": [labels[e.before] for e in kind.examples],
-            "After": [labels[e.after] for e in kind.examples],
+            "True": [robustness.words(e.label) for e in kind.examples],
+            "Before": [robustness.words(e.before) for e in kind.examples],
+            "After": [robustness.words(e.after) for e in kind.examples],
         }
     )  # fmt: skip
     st.dataframe(frame, hide_index=True, key="judge_disturbed", alt=plain(f"Answers that changed with {kind.title}"))

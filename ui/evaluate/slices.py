@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
@@ -11,8 +12,8 @@ from core.data.browsing import matches
 from core.data.browsing.view import View
 from core.errors import TunedeckError
 from core.evaluation import lookup
-from core.evaluation.results import Group
 from core.spec.steps import Condition, condition_words
+from core.tasks.evaluations import Group
 from core.wording import counted
 from ui.components.basics import plain, show_error
 from ui.datasets import view as dataset_view
@@ -30,8 +31,8 @@ def show(judged: Judged) -> None:
         first = worst[0]
         st.markdown(
             f"**{counted(len(worst), 'group')} harder than chance explains.** The hardest: “{plain(first.name)}”, "
-            f"{first.accuracy:.1%} right on {counted(first.count, 'example')} ({first.coverage:.1%} of all), "
-            f"against {judged.evaluation.accuracy:.1%} overall."
+            f"{first.score:.1%} right on {counted(first.count, 'example')} ({first.coverage:.1%} of all), "
+            f"against {judged.classes.accuracy:.1%} overall."
         )
         _worst(worst, judged)
     else:
@@ -50,10 +51,10 @@ def show(judged: Judged) -> None:
             _table(slices.groups, "judge_all_groups")
 
 
-def _table(groups: list[Group], key: str, select: bool = False) -> Any:
+def _table(groups: Sequence[Group], key: str, select: bool = False) -> Any:
     frame = pd.DataFrame(
         [
-            {"Group": g.name, "Accuracy": g.accuracy, "Examples": g.count, "Coverage": g.coverage,
+            {"Group": g.name, "Accuracy": g.score, "Examples": g.count, "Coverage": g.coverage,
              "Errors": g.errors, "Chance": g.q}
             for g in groups
         ]
@@ -71,7 +72,7 @@ def _table(groups: list[Group], key: str, select: bool = False) -> Any:
     )  # fmt: skip
 
 
-def _worst(worst: list[Group], judged: Judged) -> None:
+def _worst(worst: Sequence[Group], judged: Judged) -> None:
     event = _table(worst, "judge_worst", select=True)
     if event.selection.rows:
         group = worst[event.selection.rows[0]]

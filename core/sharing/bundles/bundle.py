@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from core.data.prepare import find_prepared
 from core.errors import ModelError, SpecError
-from core.evaluation.results import REPORT, Evaluation, Robustness, read_evaluation, read_report
+from core.evaluation.results import REPORT, read_evaluation, read_report
 from core.files import finite, write_text
 from core.runs import kinds
 from core.runs.environment import Environment
@@ -32,6 +32,7 @@ from core.sharing.report.content import gather, gather_for_card, without_values
 from core.spec import run as specs
 from core.spec.data import DataSpec
 from core.spec.run import RunSpec
+from core.tasks.evaluations import Evaluation, Robustness
 from core.tasks.results import Result
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ def _without_way(environment: Environment) -> Environment:
 def _without_texts(result: Result) -> Result:
     """A result without what quotes the dataset: disturbed texts, and groups by the values of other columns."""
     if isinstance(result, Robustness):
-        kinds = [kind.model_copy(update={"examples": []}) for kind in result.kinds]
+        kinds = tuple(kind.model_copy(update={"examples": ()}) for kind in result.kinds)
         return result.model_copy(update={"kinds": kinds})
     return without_values(result) if isinstance(result, Evaluation) else result
 

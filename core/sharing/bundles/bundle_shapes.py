@@ -8,32 +8,18 @@ from typing import Any
 from pydantic import ValidationError
 
 from core.errors import DataError
-from core.evaluation.results import (
-    COMPARISON,
-    EVALUATION,
-    REPORT,
-    ROBUSTNESS,
-    Comparison,
-    Evaluation,
-    Robustness,
-    report_type,
-)
+from core.evaluation import results
 from core.runs.environment import ENVIRONMENT, Environment
 from core.sharing.bundles.bundle_format import first_problem
-from core.tasks.results import Report, Result
+from core.tasks.results import Result
 
-RESULTS: dict[str, type[Result]] = {
-    REPORT: Report,  # in general; see `type_of`
-    EVALUATION: Evaluation,
-    COMPARISON: Comparison,
-    ROBUSTNESS: Robustness,
-    ENVIRONMENT: Environment,
-}
+RESULTS: dict[str, type[Result]] = {**results.TYPES, ENVIRONMENT: Environment}
+"""What each file is in general, see `type_of`."""
 
 
 def type_of(name: str, tree: Any) -> type[Result]:
-    """The model of a result file. Raises ValueError for the report of a task that is not known."""
-    return report_type(tree) if name == REPORT else RESULTS[name]
+    """The model of a result file. Raises ValueError for the result of a task that is not known."""
+    return results.type_of(name, tree) if name in results.TYPES else RESULTS[name]
 
 
 def check_result(name: str, tree: Any, bundle: str) -> Result:

@@ -20,7 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapte
 
 from core.data.reading.uploads import CHUNK, Readable, safe_name
 from core.errors import DataError, RunNotFound, SpecError, WrongStatus
-from core.evaluation.results import COMPARISON, EVALUATION, REPORT, Comparison, Evaluation
+from core.evaluation.results import COMPARISON, EVALUATION, REPORT
 from core.events import Level
 from core.files import sync
 from core.network_paths import network_path_in
@@ -36,6 +36,7 @@ from core.store import quotas
 from core.store.record import Run
 from core.store.store import Store
 from core.tasks.contract import Task
+from core.tasks.evaluations import Comparison, Evaluation
 from core.tasks.results import Report, Result
 from core.tasks.text_classification.results import ClassTables
 

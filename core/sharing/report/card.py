@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 
 from core.access.rules import check
 from core.errors import Problem, SpecError
-from core.evaluation.results import Evaluation
 from core.evaluation.verdict import honesty
 from core.files import write_text
 from core.settings import Settings
@@ -27,7 +26,8 @@ from core.spec.names import dataset_name
 from core.store.record import Run
 from core.store.store import Store
 from core.tasks import metric
-from core.tasks.text_classification.results import ClassTables
+from core.tasks.evaluations import Evaluation
+from core.tasks.text_classification.results import ClassEvaluation, ClassTables
 from core.wording import counted, listed, metric_title, score
 
 if TYPE_CHECKING:
@@ -229,7 +229,8 @@ def _limits(content: Content) -> Section:
         evaluation = content.best.evaluation if content.best else None
         limits: list[Line | None] = [_weak(figures) if isinstance(figures, ClassTables) else None]
         if evaluation is not None:
-            limits += [_hard(evaluation), sentences.trust(evaluation), sentences.doubtful(evaluation)]
+            trust = sentences.trust(evaluation) if isinstance(evaluation, ClassEvaluation) else None
+            limits += [_hard(evaluation), trust, sentences.doubtful(evaluation)]
         lines += [line for line in limits if line]
         if honesty(evaluation).use == "validation":
             lines.append(
@@ -255,7 +256,7 @@ def _hard(evaluation: Evaluation) -> Line | None:
     worst = evaluation.slices.worst[:3]
     if not worst:
         return None
-    each = [f"{g.name} ({g.accuracy:.0%} right of {g.count:,})" for g in worst]
+    each = [f"{g.name} ({g.score:.0%} right of {g.count:,})" for g in worst]
     return (Strong("Errs more than chance explains"), f" on: {'; '.join(each)}.")
 
 

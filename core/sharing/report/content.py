@@ -15,7 +15,7 @@ from core.data.dataset import Prepared
 from core.data.inspecting.language import NONE, sampled
 from core.data.prepare import find_prepared
 from core.errors import HubError, ModelError, PathError, SpecError, TunedeckError
-from core.evaluation.results import Evaluation, Group, Robustness, read_evaluation, read_report, read_robustness
+from core.evaluation.results import read_evaluation, read_report, read_robustness
 from core.messages import Message
 from core.models import names as models
 from core.runs.environment import Environment, TrainedDataset, read_environment
@@ -30,6 +30,7 @@ from core.store import final_tests
 from core.store.record import Run
 from core.store.store import Store
 from core.store.watching import RunView
+from core.tasks.evaluations import Evaluation, Group, Robustness
 from core.tasks.results import Report
 
 if TYPE_CHECKING:
@@ -223,7 +224,7 @@ def _read(path: Path) -> dict[str, Any] | None:
 def without_values(evaluation: Evaluation) -> Evaluation:
     """An evaluation whose groups of examples are named by what divides them, not by values of the data's columns."""
     slices = evaluation.slices
-    hidden = {"groups": [_unnamed(g) for g in slices.groups], "worst": [_unnamed(g) for g in slices.worst]}
+    hidden = {"groups": tuple(map(_unnamed, slices.groups)), "worst": tuple(map(_unnamed, slices.worst))}
     return evaluation.model_copy(update={"slices": slices.model_copy(update=hidden)})
 
 

@@ -7,7 +7,6 @@ from datetime import UTC, datetime
 
 import pandas as pd
 
-from core.evaluation.results import Evaluation
 from core.figures.evaluation import MOST_CLASSES, confusion_figure
 from core.figures.judge import Measured, confidence_figure, intervals_figure, reliability_figure, robustness_figure
 from core.figures.run import loss_figure, metrics_figure, rate_figure
@@ -32,7 +31,7 @@ from core.sharing.report.document import (
     Table,
 )  # fmt: skip
 from core.spec.run import to_yaml
-from core.tasks.text_classification.results import ClassTables
+from core.tasks.text_classification.results import ClassAnswer, ClassEvaluation, ClassTables
 from core.wording import counted, duration, metric_title, metric_words, part_of, score, sentence
 
 NOTHING = pd.DataFrame({"step": [], "epoch": [], "time": [], "value": []})
@@ -103,7 +102,7 @@ def _facts(content: Content) -> Facts:
         (metric_title(name), score(figures.metrics.get(name)), sentences.interval(figures, name))
         for name in sentences.metric_names(figures)[:2]
     ]
-    if isinstance(figures, Evaluation):
+    if isinstance(figures, ClassEvaluation):
         ece = f"{figures.calibration.ece:.3f}"
         entries.append(("Calibration error", ece, "confidence against being right"))
     entries.append(("Judged on", f"{figures.examples:,}", _judged_on(content)))
@@ -266,12 +265,13 @@ def _classes(content: Content) -> Section | None:
 
 
 def _trust(content: Content) -> Section | None:
-    if content.best is None:
+    evaluation = content.best.evaluation if content.best is not None else None
+    if not isinstance(evaluation, ClassEvaluation):
         return None
-    calibration, confidence = content.best.evaluation.calibration, content.best.evaluation.confidence
+    calibration, confidence = evaluation.calibration, evaluation.confidence
     after = calibration.after.bins if calibration.effect != "none" else None
     blocks: tuple[Block, ...] = (
-        Paragraph(sentences.trust(content.best.evaluation)),
+        Paragraph(sentences.trust(evaluation)),
         Figure(
             reliability_figure(calibration.bins, after),
             "Share that is right against confidence",
@@ -304,7 +304,7 @@ def _failures(content: Content) -> Section | None:
                 f"What disturbances of {counted(count, 'text')} cost, in points of accuracy.",
             )
         )  # fmt: skip
-        rows = tuple((k.title, score(k.accuracy), score(k.change, True)) for k in kinds)
+        rows = tuple((k.title, score(k.score), score(k.change, True)) for k in kinds)
         blocks.append(Table("Robustness", ("Disturbance", "Accuracy", "Change"), rows, (1, 2)))
     if best is not None:
         blocks += sentences.inline(sentences.doubtful(best.evaluation))
@@ -318,7 +318,7 @@ def _mistakes(content: Content) -> list[Block]:
     best = content.best
     if best is None or not best.evaluation.mistakes:
         return []
-    answers, names = best.evaluation.mistakes[: sentences.MISTAKES], best.evaluation.labels
+    answers, words = best.evaluation.mistakes[: sentences.MISTAKES], best.evaluation.words
     texts = content.texts
     if texts:
         header = ("True class", "Said", "Confidence", "Text")
@@ -326,7 +326,8 @@ def _mistakes(content: Content) -> list[Block]:
         header = ("True class", "Said", "Confidence", "Row")
     rows = tuple(
         (
-            names[answer.label], names[answer.prediction], f"{answer.confidence:.1%}",
+            words(answer.label), words(answer.prediction),
+            f"{answer.confidence:.1%}" if isinstance(answer, ClassAnswer) else "",
             " / ".join(texts.get(answer.row, ())) if texts else f"{answer.row:,}",
         )
         for answer in answers

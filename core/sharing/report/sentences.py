@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from core.evaluation import verdict as core_verdict
-from core.evaluation.results import Evaluation, Kind
 from core.evaluation.verdict import Trust, Use, Verdict
 from core.figures.evaluation import MOST_CLASSES, frequent_mistakes
 from core.sharing.report.content import Content, Evaluated
@@ -29,8 +28,9 @@ from core.sharing.report.document import (
 from core.spec.names import dataset_name, model_name
 from core.spec.run import RunSpec, get_field, spec_fields
 from core.store import files as results
+from core.tasks.evaluations import Evaluation, Kind
 from core.tasks.results import Report
-from core.tasks.text_classification.results import ClassTables, PerClass
+from core.tasks.text_classification.results import ClassEvaluation, ClassTables, PerClass
 from core.wording import counted, engine_title, listed, metric_meaning, metric_title, metric_words, number, score
 
 Figures = Evaluation | Report
@@ -219,8 +219,7 @@ def hard_groups(evaluation: Evaluation) -> list[Block]:
         line = f"No group of examples is harder than chance explains, of {slices.tried:,} that were tried."
         return [Paragraph((line,))]
     rows = tuple(
-        (g.name, Share(g.accuracy, f"{g.accuracy:.1%}"), f"{g.count:,}", f"{g.coverage:.1%}", chance(g.q))
-        for g in worst
+        (g.name, Share(g.score, f"{g.score:.1%}"), f"{g.count:,}", f"{g.coverage:.1%}", chance(g.q)) for g in worst
     )
     return [
         Paragraph(
@@ -245,7 +244,7 @@ TRUST: dict[Trust, str] = {
 }
 
 
-def trust(evaluation: Evaluation) -> Line:
+def trust(evaluation: ClassEvaluation) -> Line:
     """Whether its confidence can be believed."""
     calibration = evaluation.calibration
     line = f": it differs from how often it is right by {calibration.ece:.3f} on average (expected calibration error)."
@@ -273,7 +272,7 @@ def overlap(evaluation: Evaluation) -> Line | None:
 
 
 def doubtful(evaluation: Evaluation) -> Line | None:
-    suspected = evaluation.label_errors
+    suspected = evaluation.label_errors if isinstance(evaluation, ClassEvaluation) else None
     if suspected is None:
         return None
     if suspected.held_back:

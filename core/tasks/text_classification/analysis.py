@@ -11,15 +11,16 @@ from typing import Any, TypedDict
 import numpy as np
 
 from core.spec.run import RunSpec
-from core.tasks.results import Baseline, Interval, Metrics, Overlap
+from core.tasks.results import Baseline, Interval, Metrics
 from core.tasks.text_classification import statistics
 from core.tasks.text_classification.metrics import compute, score
 from core.tasks.text_classification.predictions import Predictions, softmax
 from core.tasks.text_classification.results import (
     THRESHOLD_COUNT,
-    Answer,
     Calibrated,
     Calibration,
+    ClassAnswer,
+    ClassOverlap,
     ClassReport,
     Confidence,
     Curve,
@@ -161,12 +162,12 @@ def confidence(answers: Predictions) -> Confidence:
     )
 
 
-def mistakes(answers: Predictions) -> list[Answer]:
+def mistakes(answers: Predictions) -> list[ClassAnswer]:
     """The wrong answers that the model is surest of."""
     wrong = np.flatnonzero(~answers.right)
     order = wrong[np.argsort(-answers.confidence[wrong], kind="stable")][:MISTAKES_KEPT]
     return [
-        Answer(
+        ClassAnswer(
             row=int(answers.rows[i]),
             label=int(answers.labels[i]),
             prediction=int(answers.predicted[i]),
@@ -176,15 +177,15 @@ def mistakes(answers: Predictions) -> list[Answer]:
     ]
 
 
-def overlap(answers: Predictions, seen: np.ndarray, names: Sequence[str]) -> Overlap:
+def overlap(answers: Predictions, seen: np.ndarray, names: Sequence[str]) -> ClassOverlap:
     """Examples whose text was in training, and the metrics without them. seen: bool (examples,)"""
     fresh = answers.take(np.flatnonzero(~seen))
-    return Overlap(
+    return ClassOverlap(
         count=int(seen.sum()),
         of=len(answers),
         rows=answers.rows[seen][:MISTAKES_KEPT].tolist(),
         metrics_without=score(names, fresh.predicted, fresh.labels) if seen.any() and len(fresh) else {},
-        accuracy_of_seen=float(answers.right[seen].mean()) if seen.any() else None,
+        score_of_seen=float(answers.right[seen].mean()) if seen.any() else None,
     )
 
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from core.tasks.evaluations import BagOfWords
 from core.tasks.text_classification import statistics
 from core.tasks.text_classification.metrics import score
-from core.tasks.text_classification.results import BagOfWords, Baselines, Majority
+from core.tasks.text_classification.results import ClassBaselines, Majority
 
 LEARNED, JUDGED = 20_000, 50_000  # examples at most, so that it stays a matter of seconds
 FEATURES = 50_000
@@ -29,7 +30,7 @@ def baselines(
     predicted: np.ndarray,
     classes: int,
     say: Say,
-) -> Baselines:
+) -> ClassBaselines:
     """Metrics of both on these examples, and how the model differs from the bag of words on the same ones.
 
     names: of metrics; train: texts and labels of the training examples, None if they are not known: then the majority
@@ -43,14 +44,14 @@ def baselines(
         metrics=score(names, np.full_like(labels, commonest), labels),
     )
     if train is None or len(np.unique(train[1])) < 2:
-        return Baselines(majority=majority)
+        return ClassBaselines(constant=majority)
     say("Training a bag of words to compare with")
     started = time.perf_counter()
     chosen = _drawn(len(train[1]), LEARNED)
     judged = _drawn(len(labels), JUDGED)
     answers = _bag_of_words([train[0][i] for i in chosen], train[1][chosen], [texts[i] for i in judged])
     if answers is None:
-        return Baselines(majority=majority)
+        return ClassBaselines(constant=majority)
     here, ours = labels[judged], predicted[judged]
     bag = BagOfWords(
         metrics=score(names, answers, here),
@@ -61,7 +62,7 @@ def baselines(
         examples=len(judged),
         seconds=time.perf_counter() - started,
     )
-    return Baselines(majority=majority, bag_of_words=bag)
+    return ClassBaselines(constant=majority, bag_of_words=bag)
 
 
 def _drawn(count: int, most: int) -> np.ndarray:

@@ -1,15 +1,32 @@
-"""What results say of classes: the parts of report.json and evaluation.json that are this task's own.
+"""What results say of classes: the parts of report.json, evaluation.json and the others that are this task's own.
 
-A class is named by its id, its place in `labels`.
+A class is named by its id, its place in `labels`. An example's score is whether it is right; the mean is the accuracy,
+and files call it so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from core.tasks.results import Count, Gap, Interval, Label, McNemar, Metrics, Name, Number, Report, Result
+from core.tasks.evaluations import (
+    Answer,
+    Baselines,
+    Compared,
+    Comparison,
+    Different,
+    Disturbance,
+    Disturbed,
+    Evaluation,
+    Group,
+    Pair,
+    Robustness,
+    Slices,
+    Value,
+)
+from core.tasks.results import Baseline, Count, Label, Name, Number, Overlap, Report, Result
 
 THRESHOLD_COUNT = 201  # from 0 to 1
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -120,38 +137,37 @@ class Confidence(Result):
     wrong: list[Count]
 
 
-class Answer(Result):
+class ClassAnswer(Answer):
     """An example and the class that was predicted for it. label: -1 where there is none"""
 
-    row: Count
     label: Annotated[int, Field(ge=-1, le=1_000_000)]
     prediction: Count
     confidence: float
 
 
-class Majority(Result):
-    """Always the commonest class. from_training: whether it is that of the training examples"""
+class Majority(Baseline):
+    """Always the commonest class."""
 
     label: Count
-    metrics: Metrics
-    from_training: bool = True
 
 
-class BagOfWords(Result):
-    """TF-IDF and logistic regression. difference: the model's metric minus that of the bag of words"""
+class ClassBaselines(Baselines):
+    """The commonest class, and logistic regression of a bag of words."""
 
-    metrics: Metrics
-    intervals: dict[Name, Interval]
-    difference: dict[Name, Gap]
-    mcnemar: McNemar | None = None
-    train_examples: Count | None = None
-    examples: Count | None = None
-    seconds: float
+    constant: Annotated[Majority, Field(alias="majority")]
 
 
-class Baselines(Result):
-    majority: Majority
-    bag_of_words: BagOfWords | None = None
+class ClassGroup(Group):
+    score: Annotated[float, Field(alias="accuracy")]
+
+
+class ClassSlices(Slices):
+    groups: tuple[ClassGroup, ...]
+    worst: tuple[ClassGroup, ...]
+
+
+class ClassOverlap(Overlap):
+    score_of_seen: Annotated[float | None, Field(alias="accuracy_of_seen")] = None
 
 
 class Tuned(Result):
@@ -182,24 +198,114 @@ class LabelErrors(Result):
     held_back: Label = ""
 
 
-class ClassAnalysis(ClassTables):
-    """All that evaluation.json says of classes. labels: at least one"""
+class ClassEvaluation(Evaluation, ClassTables):
+    """evaluation.json of a text classifier. labels: at least one"""
 
     labels: Annotated[list[Label], Field(min_length=1)]
     curves: list[Curve]
     calibration: Calibration
     confidence: Confidence
-    mistakes: list[Answer]
-    baselines: Baselines
+    mistakes: tuple[ClassAnswer, ...]
+    slices: ClassSlices
+    baselines: ClassBaselines
+    overlap: ClassOverlap | None = None
     tuned: Tuned | None = None
     label_errors: LabelErrors | None = None
 
     @model_validator(mode="after")
     def _classes_exist(self) -> Self:
-        ids = [self.baselines.majority.label, *(curve.label for curve in self.curves)]
+        ids = [self.baselines.constant.label, *(curve.label for curve in self.curves)]
         ids += [max(answer.label, answer.prediction) for answer in self.mistakes]
         if self.label_errors is not None:
             ids += [max(suspect.label, suspect.suggested) for suspect in self.label_errors.rows]
-        if max(ids) >= len(self.labels):
-            raise ValueError("an answer is of a class that does not exist")
+        _check_ids(ids, self.labels)
         return self
+
+    def words(self, value: Value) -> str:
+        return _class_name(value, self.labels)
+
+
+EVALUATION = ClassEvaluation
+
+
+class ClassCompared(Compared):
+    """ece: expected calibration error"""
+
+    ece: float
+
+
+class ClassDifferent(Different):
+    """An example on which two models differ: their classes, and their probabilities of the true one"""
+
+    label: Count
+    first: Count
+    other: Count
+    first_share: float | None = None
+    other_share: float | None = None
+
+
+class ClassPair(Pair):
+    wins: tuple[ClassDifferent, ...]
+    losses: tuple[ClassDifferent, ...]
+
+
+class ClassComparison(Comparison):
+    """comparison.json of text classifiers."""
+
+    labels: list[Label]
+    models: Annotated[tuple[ClassCompared, ...], Field(min_length=2, max_length=12)]
+    pairs: tuple[ClassPair, ...]
+
+    @model_validator(mode="after")
+    def _classes_exist(self) -> Self:
+        answers = [answer for pair in self.pairs for answer in (*pair.wins, *pair.losses)]
+        _check_ids([max(answer.label, answer.first, answer.other) for answer in answers], self.labels)
+        return self
+
+    def words(self, value: Value) -> str:
+        return _class_name(value, self.labels)
+
+
+COMPARISON = ClassComparison
+
+
+class ClassDisturbed(Disturbed):
+    label: Count
+    before: Count
+    after: Count
+
+
+class ClassDisturbance(Disturbance):
+    score: Annotated[float, Field(alias="accuracy")]
+    examples: tuple[ClassDisturbed, ...]
+
+
+class ClassRobustness(Robustness):
+    """robustness.json of a text classifier."""
+
+    metric: Name = "accuracy"
+    score: Annotated[float, Field(alias="accuracy")]
+    labels: list[Label]
+    kinds: Annotated[tuple[ClassDisturbance, ...], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _classes_exist(self) -> Self:
+        answers = [answer for kind in self.kinds for answer in kind.examples]
+        _check_ids([max(answer.label, answer.before, answer.after) for answer in answers], self.labels)
+        return self
+
+    def words(self, value: Value) -> str:
+        return _class_name(value, self.labels)
+
+
+ROBUSTNESS = ClassRobustness
+
+
+def _check_ids(ids: Sequence[int], labels: Sequence[str]) -> None:
+    if ids and max(ids) >= len(labels):
+        raise ValueError("an answer is of a class that does not exist")
+
+
+def _class_name(value: Value, labels: Sequence[str]) -> str:
+    """The class with this id; nothing for the -1 of an example without label."""
+    return labels[int(value)] if int(value) >= 0 else ""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from core.tasks.evaluations import Comparison, Evaluation, Robustness
 from core.tasks.results import Report
 
 
@@ -10,3 +11,4 @@ class LengthReport(Report):
 
 
 REPORT = LengthReport
+EVALUATION, COMPARISON, ROBUSTNESS = Evaluation, Comparison, Robustness
