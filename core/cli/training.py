@@ -9,6 +9,7 @@ from core.cli import input as cli_input
 from core.cli.group import Command, Result
 from core.cli.work import outcome, print_lines, say, work_on
 from core.runs import outlook as plan
+from core.runs import proposing
 from core.runs.scheduler import resume_run
 from core.settings import Settings
 from core.spec import run as specs
@@ -29,7 +30,11 @@ def add(command: Command) -> None:
 
 
 def _train(options: argparse.Namespace, store: Store, settings: Settings) -> Result:
-    spec = specs.replace(cli_input.read_spec(options.spec, settings), specs.parse_assignments(options.set))
+    given, changes = cli_input.read_spec(options.spec, settings), specs.parse_assignments(options.set)
+    spec = specs.replace(given, changes)
+    names_model = "name" in given.model.model_fields_set or "model.name" in changes
+    if not names_model and spec.data.source != "sample":
+        spec = _with_model(spec, settings)
     prepared = checks.check_training(spec, store, settings)
     hints = plan.advice(spec, prepared=prepared)
     if prepared is not None and (unread := plan.unread(spec, prepared, settings)) is not None:
@@ -40,6 +45,20 @@ def _train(options: argparse.Namespace, store: Store, settings: Settings) -> Res
     say(f"Run {run_id} is queued.")
     result, status = _trained(run_id, options, store, settings)
     return result | {"hints": [vars(hint) for hint in hints]}, status
+
+
+def _with_model(spec: specs.RunSpec, settings: Settings) -> specs.RunSpec:
+    """The spec with the proposed model, as it names none. A line says which, and why."""
+    choice = proposing.choose_model(spec, checks.opened(spec.data, settings), settings)
+    if choice is None:
+        say(
+            "The spec names no model, none on this machine suits these texts, and the Hub cannot be asked: a small new "
+            "BERT (scratch) learns from your rows alone, which costs accuracy. Give model.name to choose one."
+        )
+        return spec
+    name = choice.entry.name
+    say(f"The spec names no model, so {name} is chosen. {choice.reason} Give model.name to choose another.")
+    return specs.replace(spec, {"model.name": name})
 
 
 def _resume(options: argparse.Namespace, store: Store, settings: Settings) -> Result:

@@ -31,6 +31,7 @@ from core.hub.errors import (
 __all__ = [
     "Progress",
     "cached_file",
+    "cached_models",
     "explain",
     "fetch_model",
     "fetch_tokenizer_json",
@@ -47,6 +48,7 @@ TOKENIZER_FILES = (
 )
 WEIGHTS = "model.safetensors"
 PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl")
+MOST_CACHED = 500  # models of a cache that are listed
 WAITS_S = (1.0, 3.0)
 """Pauses before the next try, when the Hub answers with a server error."""
 
@@ -258,3 +260,10 @@ def fetch_tokenizer_json(name: str, revision: str | None = None) -> Path:
         return download("model", name, revision, commit, {"tokenizer.json": sizes["tokenizer.json"]}) / "tokenizer.json"
     except hub_errors() as error:
         raise explain(error, "model", name, revision) from None
+
+
+def cached_models() -> list[str]:
+    """Returns the ids of the models in the cache, complete or not. No network, and no file is opened."""
+    folders = sorted(cache_folder().glob("models--*"))[:MOST_CACHED]
+    names = [folder.name.removeprefix("models--").replace("--", "/") for folder in folders]
+    return [name for name in names if hub_id_problem(name) is None]

@@ -10,78 +10,31 @@ import os
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from core.errors import ModelError, PathError
+from core.models.catalogue import BY_NAME, CATALOGUE, MANY
 from core.models.folder import check_folder, model_type, opening, position_limit, read_config
 from core.settings import Settings, allowed_path
 from core.spec.model import ModelSpec
 from core.wording import language_name
 
 Kind = Literal["scratch", "folder", "hub"]
-
-
-class Suggestion(NamedTuple):
-    """A suggested model.
-
-    name: as in a spec; model_type: of its config.json; language: its only language, MANY, or NOTHING
-    note: one line for people
-    """
-
-    name: str
-    model_type: str
-    language: str
-    note: str
-
-
-NOTHING, MANY = "nothing", "many"
-SUGGESTIONS = (
-    Suggestion(
-        "scratch", "bert", NOTHING,
-        "A small new BERT trained on your data alone: no download, seconds per run, modest accuracy.",
-    ),
-    Suggestion(
-        "google-bert/bert-base-cased", "bert", "en",
-        "The tutorial's model: English, keeps upper and lower case. 436 MB.",
-    ),
-    Suggestion(
-        "distilbert/distilbert-base-uncased", "distilbert", "en",
-        "English, nearly as good as BERT in half the time. 268 MB.",
-    ),
-    Suggestion(
-        "answerdotai/ModernBERT-base", "modernbert", "en",
-        "English, newer and stronger, long texts of up to 8,192 tokens. 599 MB.",
-    ),
-    Suggestion(
-        "sentence-transformers/all-MiniLM-L6-v2", "bert", "en",
-        "English, small and quick: the choice for a CPU. 91 MB.",
-    ),
-    Suggestion(
-        "FacebookAI/xlm-roberta-base", "xlm-roberta", MANY,
-        "100 languages, also mixed ones. 1.1 GB.",
-    ),
-    Suggestion(
-        "distilbert/distilbert-base-multilingual-cased", "distilbert", MANY,
-        "104 languages, lighter than XLM-RoBERTa. 542 MB.",
-    ),
-    Suggestion(
-        "sbintuitions/modernbert-ja-130m", "modernbert", "ja",
-        "Japanese, needs no word splitter. 531 MB.",
-    ),
-)  # fmt: skip
-SUITED = {"en": "distilbert/distilbert-base-uncased", "ja": "sbintuitions/modernbert-ja-130m"}
-FOR_ANY = "distilbert/distilbert-base-multilingual-cased"
+SMALL = 80_000_000  # weights that every token passes through
 
 
 def suited(language: str) -> str:
     """Returns a small pretrained model that knows a language. language: its code, empty if unknown"""
-    return SUITED.get(language, FOR_ANY)
+    own = [entry for entry in CATALOGUE if entry.language == language]
+    known = own or [entry for entry in CATALOGUE if entry.language == MANY]
+    small = [entry for entry in known if entry.shape.weights < SMALL] or known
+    return max(small, key=lambda entry: entry.strength).name
 
 
 def only_language(name: str) -> str:
-    """Returns the only language of a suggested model; empty for other models and for several languages."""
-    known = {suggestion.name: suggestion.language for suggestion in SUGGESTIONS}.get(name, MANY)
-    return "" if known in (NOTHING, MANY) else known
+    """Returns the only language of a model of the catalogue; empty for other models and for several languages."""
+    entry = BY_NAME.get(name)
+    return "" if entry is None or entry.language == MANY else entry.language
 
 
 def foreign_to(name: str, language: str) -> str:
@@ -178,8 +131,9 @@ def known_type(name: str, revision: str | None, settings: Settings) -> str | Non
                 from core.hub import download as hub
 
                 config = hub.cached_file(name, "config.json", revision)
-                suggested = (s.model_type for s in SUGGESTIONS if s.name == name and revision is None)
-                return model_type(config.parent) if config else next(suggested, None)
+                if config is not None:
+                    return model_type(config.parent)
+                return BY_NAME[name].model_type if name in BY_NAME and revision is None else None
     except (ModelError, PathError):
         return None
 

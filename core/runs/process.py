@@ -204,20 +204,30 @@ def worker_environment(resource: str, threads: int | None = None, settings: Sett
 @lru_cache(maxsize=1)
 def gpus() -> tuple[str, ...]:
     """Names of the CUDA GPUs that may be used, asked of the driver so that no torch is imported. Empty without one."""
+    return _ask_driver("name")
+
+
+def gpu_memory() -> float | None:
+    """Bytes of the first GPU's memory; None if the driver does not say."""
+    mebibytes = next(iter(_ask_driver("memory.total", "nounits")), "")
+    return float(mebibytes) * 1024**2 if mebibytes.isdigit() else None
+
+
+def _ask_driver(field: str, *form: str) -> tuple[str, ...]:
+    """A field of each GPU that may be used."""
     tool = shutil.which("nvidia-smi")
     if tool is None:
         return ()
+    query = [tool, f"--query-gpu={field}", f"--format={','.join(('csv', 'noheader', *form))}"]
     try:
-        out = subprocess.run(
-            [tool, "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True, timeout=10, check=True
-        ).stdout
+        out = subprocess.run(query, capture_output=True, text=True, timeout=10, check=True).stdout
     except (OSError, subprocess.SubprocessError):
         return ()
-    names = [line.strip() for line in out.splitlines() if line.strip()]
+    values = [line.strip() for line in out.splitlines() if line.strip()]
     visible = _visible_gpus()
     if visible is not None:
-        names = [names[int(i)] if i.isdigit() and int(i) < len(names) else i for i in visible]
-    return tuple(names)
+        values = [values[int(i)] if i.isdigit() and int(i) < len(values) else i for i in visible]
+    return tuple(values)
 
 
 def _visible_gpus() -> list[str] | None:

@@ -28,12 +28,15 @@ from ui.runs import actions as run_actions
 from ui.session import resources, state
 
 form = state.form()
-spec, problems = spec_form.read(form)
 data, prepared = state.data(), None
+unopened: list[Problem] = []
 try:
     prepared = dataset_import.opened(data)
 except TunedeckError as error:
-    problems = [*problems, plan.data_problem(error)]
+    unopened = [plan.data_problem(error)]
+proposal, times = spec_model.propose(form, prepared)
+spec, problems = spec_form.read(form)
+problems = [*problems, *unopened]
 advice = plan.advice(spec, spec_model.language(spec, prepared), prepared) if spec is not None else []
 if spec is not None:
     problems = [
@@ -58,7 +61,7 @@ with settings:
         spec_data.render(form, data, prepared, problems, advice)
     with st.container(border=True):
         st.markdown("##### Model")
-        spec_model.choose(form, problems, advice)
+        spec_model.choose(form, proposal, problems, advice, times)
     with st.container(border=True):
         st.markdown("##### Training")
         spec_summary.choose_engine(form, problems)
@@ -83,5 +86,7 @@ with summary, st.container(border=True):
         shortcut="Shift+S",
     ):
         assert spec is not None
+        if spec_model.is_out_of_reach(form, proposal):
+            st.rerun()
         if run := run_actions.start_training(name, spec):
             st.switch_page(pages.RUN, query_params={"run": run})

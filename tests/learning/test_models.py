@@ -18,6 +18,7 @@ from core.models import folder as model_folder
 from core.models import loading as model_loading
 from core.models import names as models
 from core.models import scratch
+from core.models.catalogue import BY_NAME, CATALOGUE
 from core.runs import device
 from core.settings import PROJECT, Settings
 from core.spec.execution import ExecutionSpec
@@ -70,7 +71,8 @@ def test_a_name_that_no_file_can_have_is_refused(name: str) -> None:
 
 
 def test_suggestions_are_names() -> None:
-    assert {models.kind_of(suggestion.name) for suggestion in models.SUGGESTIONS} == {"scratch", "hub"}
+    assert {models.kind_of(entry.name) for entry in CATALOGUE} == {"hub"}
+    assert len(BY_NAME) == len(CATALOGUE)
 
 
 def test_pages_can_ask_about_models_without_heavy_imports(tiny_bert: Path) -> None:

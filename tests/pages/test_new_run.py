@@ -1,5 +1,6 @@
 """The form of a run: made from the spec, kept over page changes, refused where it is wrong."""
 
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.data.prepare import prepare
+from core.hub import reach
 from core.settings import from_environment
 from core.spec.data import DataSpec, ReadSpec
 from core.spec.presets import PRESETS, SAMPLE
@@ -306,3 +308,90 @@ def test_the_labels_are_looked_at_before_anything_starts(
     shown = [*(m.value for m in page.markdown), *(c.value for c in page.caption)]
     assert any(said in text for text in shown)
     assert page.button(key="start").disabled is not starts
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> DataSpec:
+    """A dataset of one's own in English."""
+    path = tmp_path / "own.csv"
+    path.write_text(
+        "text,label\n" + "".join(f"what is the answer to my question {n},{'ab'[n % 2]}\n" for n in range(60))
+    )
+    return DataSpec(source="file", path=str(path), text_columns=("text",), label_column="label")
+
+
+def open_form(app: Open, data: DataSpec) -> AppTest:
+    """The New run page as the Datasets page opens it."""
+    page = app()
+    prepare(data, from_environment())
+    page.session_state["data"] = data
+    page.switch_page(f"../pages/{PAGE}.py").run()
+    assert not page.exception
+    return page
+
+
+def tiers(page: AppTest) -> list[str]:
+    return [tier for tier in ("fast", "balanced", "best") if any(b.key == f"propose_{tier}" for b in page.button)]
+
+
+def test_without_any_model_ones_own_data_starts_from_scratch_and_is_told_the_price(app: Open, own: DataSpec) -> None:
+    page = open_form(app, own)
+    assert tiers(page) == [] and "knows no language beforehand" in page.info[0].value
+    spec = start(page)
+    assert spec.model.name == "scratch" and spec.training.learning_rate == 1e-3
+
+
+def test_the_model_that_is_here_is_the_default(
+    app: Open, own: DataSpec, minilm: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(minilm, tmp_path / "models" / "minilm")
+    monkeypatch.setenv("TUNEDECK_ROOTS", str(tmp_path / "models"))
+    page = open_form(app, own)
+    assert tiers(page) == ["balanced"]
+    spec = start(page)
+    assert spec.model.name == str(tmp_path / "models" / "minilm") and spec.training.learning_rate == 5e-5
+
+
+def test_a_proposal_is_picked_with_one_click_and_then_stays(
+    app: Open, own: DataSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "may_be_asked", lambda: True)
+    page = open_form(app, own)
+    assert "balanced" in tiers(page) and "fast" in tiers(page)
+    default = page.session_state["form"].values["model.name"]
+    page.button(key="propose_fast").click().run()
+    fast = page.session_state["form"].values["model.name"]
+    assert not page.exception and fast != default and "/" in fast
+    put(page, "engine", "keras")
+    assert start(page).model.name == fast
+
+
+def test_a_hub_that_does_not_answer_starts_no_run_and_changes_the_proposal(
+    app: Open, own: DataSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent = [False]
+
+    def answers() -> bool:
+        silent[0] = True
+        return False
+
+    monkeypatch.setattr(reach, "may_be_asked", lambda: not silent[0])
+    monkeypatch.setattr(reach, "answers", answers)
+    page = open_form(app, own)
+    assert "/" in page.session_state["form"].values["model.name"]
+    page.button(key="start").click().run()
+    assert not page.exception and store().runs() == [] and "cannot be downloaded" in page.error[0].value
+    assert start(page).model.name == "scratch"
+
+
+def test_the_sample_keeps_its_model_until_another_dataset_is_chosen(
+    app: Open, own: DataSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "may_be_asked", lambda: True)
+    page = app(PAGE)
+    assert page.session_state["form"].values["model.name"] == "scratch"
+    prepare(own, from_environment())
+    page.session_state["data"] = own
+    page.run()
+    assert not page.exception and page.session_state["form"].values["model.name"] != "scratch"
+    assert page.session_state["form"].values["training.learning_rate"] == 5e-5

@@ -93,7 +93,7 @@ def carry_over(data: DataSpec) -> None:
     if state.has_form_for(data):
         state.set_data(data)
     else:
-        state.set_draft(start_from(data))
+        state.set_draft(start_from(data), proposes=True)
 
 
 def table(data: DataSpec, prepared: Prepared) -> None:

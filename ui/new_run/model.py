@@ -1,39 +1,59 @@
-"""The model's part of the New run page: one control for new weights, a suggestion, a folder or any Hub id."""
+"""The model's part of the New run page: three proposals, and one control for any model, folder or Hub id."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import streamlit as st
 
 from core.data.dataset import Prepared
 from core.errors import ModelError, PathError, Problem
+from core.hub import reach
 from core.models import names as models
+from core.models.catalogue import BY_NAME, CATALOGUE, Entry
+from core.models.proposal import TITLES, knowledge
 from core.runs import outlook as plan
+from core.runs import proposing
+from core.runs.proposing import Proposal
+from core.settings import Settings
 from core.spec.data import DataSpec
-from core.spec.run import RunSpec
-from core.wording import number
+from core.spec.names import model_name
+from core.spec.run import RunSpec, replace
+from core.wording import counted, number, rough_duration, size
 from ui.components.basics import plain
 from ui.new_run import form as spec_form
 from ui.session import resources, state
 
-NOTES = {suggestion.name: suggestion.note for suggestion in models.SUGGESTIONS}
+SCRATCH_NOTE = "A small new BERT that learns from your rows alone: no download, seconds per run, modest accuracy."
+NOTHING_HERE = (
+    "There is no pretrained model on this machine that suits these texts, and the Hub cannot be asked for one. A small "
+    "new BERT knows no language beforehand: it learns from your rows alone and needs thousands of them for what a "
+    "pretrained model learns from a hundred. To have a better one, connect to the Hub, or put a model's folder into a "
+    "folder of TUNEDECK_ROOTS."
+)
 RUNS_LOOKED_AT = 30
 
 
-def choose(form: state.Form, problems: list[Problem], advice: list[Problem]) -> None:
-    """The model and its maximum length."""
+def choose(
+    form: state.Form, proposal: Proposal, problems: list[Problem], advice: list[Problem], times: dict[str, float | None]
+) -> None:
+    """The model and its maximum length. times: the estimated seconds of a training with each proposed model"""
+    _proposals(form, proposal, times)
     model, length = st.columns([3, 1.5])
     with model, st.container(gap="xsmall"):
-        select(form)
+        select(form, [choice.entry.name for choice in proposal.choices])
         spec_form.show_problems("model.name", problems)
     with length:
         spec_form.field(form, "model.max_length", problems)
-    st.caption(note(str(form.values["model.name"])))
+    st.caption(note(str(form.values["model.name"]), proposal))
     spec_form.show_advice("model.name", advice)
 
 
 def language(spec: RunSpec, prepared: Prepared | None) -> str:
-    """The main language of the training texts if the chosen model knows only one language; else empty."""
-    if prepared is None or not models.only_language(spec.model.name):
+    """The main language of the training texts if the person chose a model of one language; else empty."""
+    if prepared is None or state.form().proposes or not models.only_language(spec.model.name):
         return ""
     return _language(prepared.fingerprint, spec.data.text_columns, spec.data.train_split, spec.data, prepared)
 
@@ -66,11 +86,102 @@ def _unread(key: tuple[object, ...], _spec: RunSpec, _prepared: Prepared) -> Pro
     return plan.unread(_spec, _prepared, resources.settings())
 
 
-def select(form: state.Form) -> None:
-    """The selectbox of the model."""
+def propose(form: state.Form, prepared: Prepared | None) -> tuple[Proposal, dict[str, float | None]]:
+    """The proposed models and how long each would take; a form without a chosen model takes the balanced one.
+
+    The choice holds for the usual settings, so that an edited field does not change the model; the times are those of
+    the form as it is.
+    """
+    spec = spec_form.read(form)[0]
+    usual = replace(plan.start_from(state.data()), {"engine": form.values["engine"]})
+    texts = _texts(prepared.fingerprint, state.data(), prepared) if prepared else None
+    settings = resources.settings()
+    here = _entries_here(settings.roots, settings.mode, settings)
+    proposal = proposing.propose_models(usual, prepared, settings, texts, here)
+    if form.proposes:
+        name = proposal.default.entry.name if proposal.default else "scratch"
+        if name != form.values["model.name"]:
+            _set_model(form, name)
+            form.generation += 1
+    return proposal, proposing.times(proposal, spec or usual, prepared, texts)
+
+
+def is_out_of_reach(form: state.Form, proposal: Proposal) -> bool:
+    """Whether the proposed model would have to be downloaded from a Hub that does not answer; then a notice says so.
+
+    Asked right before a run starts, so that a person's first run does not fail; the next proposal does without the Hub.
+    """
+    choice = proposal.default
+    if not form.proposes or choice is None or choice.here or reach.answers():
+        return False
+    state.set_notice(
+        f"The Hub cannot be reached, so {plain(choice.entry.name)} cannot be downloaded, and the run was not started. "
+        "The model below is what this machine has; start with it, or connect and reload the page in some minutes."
+    )
+    return True
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _texts(fingerprint: str, data: DataSpec, _prepared: Prepared) -> proposing.Texts:
+    return proposing.describe_texts(data, _prepared)
+
+
+@st.cache_data(max_entries=8, ttl=60, show_spinner=False)
+def _entries_here(roots: tuple[Path, ...], mode: str, _settings: Settings) -> list[Entry]:
+    return proposing.entries_here(_settings)
+
+
+def _proposals(form: state.Form, proposal: Proposal, times: dict[str, float | None]) -> None:
+    """A card for each proposed model; where there is none, what one loses by it."""
+    if not proposal.choices:
+        if form.values["model.name"] == "scratch" and resources.settings().mode != "demo":
+            st.info(NOTHING_HERE, icon=":material/cloud_off:")
+        return
+    st.caption(plain(proposal.ground))
+    chosen = str(form.values["model.name"])
+    for column, choice in zip(st.columns(len(proposal.choices)), proposal.choices, strict=True):
+        with column, st.container(border=True, gap="xsmall", height="stretch"):
+            picked = choice.entry.name == chosen
+            st.button(
+                TITLES[choice.tier],
+                type="primary" if picked else "secondary",
+                icon=":material/check:" if picked else None,
+                width="stretch",
+                key=f"propose_{choice.tier}",
+                help=plain(choice.reason),
+                on_click=_pick,
+                args=(choice.entry.name,),
+            )
+            st.markdown(f"**{plain(model_name(choice.entry.name))}**")
+            st.caption("  \n".join(map(plain, facts(choice.entry, choice.here, times.get(choice.entry.name)))))
+
+
+def facts(entry: Entry, here: bool, seconds: float | None = None) -> list[str]:
+    """Size, longest text, licence and time of a model, a line each."""
+    download = "on this machine" if here else "to download"
+    lines = [f"{entry.parameters / 1e6:,.0f} million weights, {size(entry.size)} {download}"]
+    lines.append(f"Texts of up to {counted(entry.longest, 'token')}" if entry.longest else "Texts of any length")
+    lines.append(f"Licence {entry.licence}" if entry.licence else "Licence not known")
+    if seconds is not None:
+        lines.append(f"Trains here in {rough_duration(seconds)}")
+    return lines
+
+
+def _pick(name: str) -> None:
+    form = state.form()
+    form.proposes = False
+    _set_model(form, name)
+    form.generation += 1
+
+
+def select(form: state.Form, proposed: Sequence[str] = ()) -> None:
+    """The selectbox of the model, which lists those that are proposed first."""
     name = str(form.values["model.name"])
     key = form.key("model.name")
-    options = list(dict.fromkeys([*NOTES, *_used_before(), name]))
+    settings = resources.settings()
+    here = [entry.name for entry in _entries_here(settings.roots, settings.mode, settings)]
+    listed = [entry.name for entry in CATALOGUE] if settings.mode != "demo" else []
+    options = list(dict.fromkeys(["scratch", *proposed, *here, *_used_before(), *listed, name]))
     st.selectbox(
         spec_form.title("model.name"),
         options,
@@ -84,10 +195,19 @@ def select(form: state.Form) -> None:
     )
 
 
-def note(name: str) -> str:
+def note(name: str, proposal: Proposal) -> str:
     """One line about a model."""
-    if name in NOTES:
-        return NOTES[name]
+    if name == "scratch":
+        return SCRATCH_NOTE
+    for choice in proposal.choices:
+        if choice.entry.name == name:
+            return plain(choice.reason)
+    settings = resources.settings()
+    for entry in _entries_here(settings.roots, settings.mode, settings):
+        if entry.name == name:
+            return plain(_sentence(entry, here=True))
+    if name in BY_NAME:
+        return plain(_sentence(BY_NAME[name], here=False))
     try:
         if models.kind_of(name) == "folder":
             return "A folder on this computer."
@@ -96,19 +216,29 @@ def note(name: str) -> str:
     return f"{plain(name)} from the Hugging Face Hub, downloaded when the run starts."
 
 
+def _sentence(entry: Entry, *, here: bool) -> str:
+    known = knowledge(entry)
+    return f"{known[0].upper()}{known[1:]}. " + " · ".join(facts(entry, here))
+
+
 def _changed(key: str) -> None:
-    """Set the model, and settings that suit its kind where the person has not changed them."""
+    """Set the model that the person has chosen."""
     form = state.form()
-    before, after = str(form.values["model.name"]), str(state.widget(key) or "scratch").strip()
-    form.values["model.name"] = after
-    old, new = plan.suggested(before), plan.suggested(after)
-    moved = {p: v for p, v in new.items() if v != old[p] and form.values[p] == old[p]}
-    if moved:
-        form.values.update(moved)
+    form.proposes = False
+    if moved := _set_model(form, str(state.widget(key) or "scratch").strip()):
         form.generation += 1
-        kind = "new weights" if after == "scratch" else "pretrained weights"
+        kind = "new weights" if form.values["model.name"] == "scratch" else "pretrained weights"
         changes = ", ".join(f"{spec_form.title(p).lower()} is now {number(v)}" for p, v in moved.items())
         st.toast(f"To suit {kind}: {changes}.", icon=":material/tune:")
+
+
+def _set_model(form: state.Form, name: str) -> dict[str, Any]:
+    """Set the model, and settings that suit its kind where the person has not changed them; returns the latter."""
+    old, new = plan.suggested(str(form.values["model.name"])), plan.suggested(name)
+    form.values["model.name"] = name
+    moved = {p: v for p, v in new.items() if v != old[p] and form.values[p] == old[p]}
+    form.values.update(moved)
+    return moved
 
 
 def _used_before() -> list[str]:

@@ -18,10 +18,11 @@ from core.spec.presets import PRESETS, SAMPLE
 from core.spec.run import RunSpec, build, get_field, spec_fields
 from core.store.watching import RunView
 
-_DATA, _DRAFT, _DRAFT_PRESET, _VIEWS, _FORM, _RECENT, _SOURCE, _UPLOADS, _NOTICE = (
+_DATA, _DRAFT, _DRAFT_PRESET, _DRAFT_PROPOSES, _VIEWS, _FORM, _RECENT, _SOURCE, _UPLOADS, _NOTICE = (
     "data",
     "draft",
     "draft_preset",
+    "draft_proposes",
     "run_views",
     "form",
     "recent_data",
@@ -166,9 +167,12 @@ def draft() -> RunSpec | None:
     return cast("RunSpec | None", st.session_state.get(_DRAFT))
 
 
-def set_draft(spec: RunSpec | None, preset: str | None = None) -> None:
-    """preset: the name of the preset that the spec is, so that the form can say what to expect of it."""
+def set_draft(spec: RunSpec | None, preset: str | None = None, *, proposes: bool = False) -> None:
+    """preset: the name of the preset that the spec is, so that the form can say what to expect of it
+    proposes: whether the form is to choose a model for the dataset
+    """
     st.session_state[_DRAFT], st.session_state[_DRAFT_PRESET] = spec, preset
+    st.session_state[_DRAFT_PROPOSES] = proposes
 
 
 @dataclass
@@ -180,6 +184,7 @@ class Form:
     preset: the preset it began with
     generation: part of the widgets' keys: a new one makes them all start from `values`
     data: the dataset of the session that the values were last taken from
+    proposes: whether the model follows the proposal, as nobody has chosen one
     """
 
     values: dict[str, Any]
@@ -187,6 +192,7 @@ class Form:
     preset: str | None
     generation: int
     data: DataSpec
+    proposes: bool = False
 
     def key(self, path: str) -> str:
         return f"field_{self.generation}_{path}"
@@ -196,15 +202,16 @@ def form() -> Form:
     """The New run page's form: a draft that another page left, what was there before, or the sample's preset."""
     if (left := draft()) is not None:
         preset = cast("str | None", st.session_state.get(_DRAFT_PRESET))
+        proposes = bool(st.session_state.get(_DRAFT_PROPOSES))
         set_draft(None)
-        return fill_form(left, preset)
+        return fill_form(left, preset, proposes=proposes)
     if _FORM not in st.session_state:
         first = PRESETS[SAMPLE].spec
         chosen = data()
         if same_source(chosen, first.data):
             fill_form(first, SAMPLE)
         else:
-            fill_form(start_from(chosen))
+            fill_form(start_from(chosen), proposes=True)
     return _take_data(cast(Form, st.session_state[_FORM]))
 
 
@@ -214,8 +221,8 @@ def has_form_for(chosen: DataSpec) -> bool:
     return held is not None and draft() is None and same_source(held.data, chosen)
 
 
-def fill_form(spec: RunSpec, preset: str | None = None) -> Form:
-    """Begin anew with this spec, and look at its dataset."""
+def fill_form(spec: RunSpec, preset: str | None = None, *, proposes: bool = False) -> Form:
+    """Begin anew with this spec, and look at its dataset. proposes: see `Form`"""
     before = cast("Form | None", st.session_state.get(_FORM))
     filled = Form(
         values={path: get_field(spec, path) for path, _ in spec_fields()},
@@ -223,6 +230,7 @@ def fill_form(spec: RunSpec, preset: str | None = None) -> Form:
         preset=preset,
         generation=before.generation + 1 if before else 0,
         data=spec.data,
+        proposes=proposes,
     )
     st.session_state[_FORM] = filled
     set_data(spec.data)
@@ -238,6 +246,8 @@ def _take_data(held: Form) -> Form:
     for path, _ in spec_fields(DataSpec):
         if not same or path in ("text_columns", "label_column"):
             held.values[f"data.{path}"] = get_field(chosen, path)
+    if not same and held.preset == SAMPLE and held.values["model.name"] == PRESETS[SAMPLE].spec.model.name:
+        held.preset, held.proposes = None, True  # the sample's model is for the sample
     held.data = chosen
     held.generation += 1
     return held

@@ -1,0 +1,139 @@
+"""Chooses models for texts: *fast*, *balanced* and *best*, of those that can be had, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from core.models.catalogue import CATALOGUE, MANY, Entry
+from core.wording import language_name
+
+Tier = Literal["fast", "balanced", "best"]
+TITLES: dict[Tier, str] = {"fast": "Fast", "balanced": "Balanced", "best": "Best"}
+
+# A training of these tiers takes at most so long here, and has at most so many weights that every token passes through.
+MOST_SECONDS: dict[Tier, float] = {"fast": float("inf"), "balanced": 600.0, "best": 3 * 3600.0}
+MOST_WEIGHTS: dict[Tier, float] = {"fast": float("inf"), "balanced": 150e6, "best": 400e6}
+LIMITS: dict[Tier, str] = {"balanced": "10 minutes", "best": "3 hours"}
+AT_HAND = 1.0  # of strength: what is here needs no download
+UNKNOWN_LANGUAGE, TOO_SHORT = 1.0, 1.0
+ORDINARY_LENGTH = 512  # tokens that most models take
+FEW_ROWS, COMPARES = 1_000, 1.5
+BYTES_PER_WEIGHT = 16  # while training: the weight, its gradient and two averages, in fp32
+WORKING_BYTES = 1.5 * 1024**3  # libraries and activations
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model that can be had. here: whether it is on this machine already"""
+
+    entry: Entry
+    here: bool
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a model is chosen for.
+
+    language: the code of nearly all texts, empty for several or an unknown one; tokens: of a long text (the 95th
+    percentile); rows: for training, 0 if unknown; types: the `model_type`s that the engine takes, None for all
+    memory: bytes, None if unknown
+    """
+
+    language: str
+    tokens: int
+    rows: int = 0
+    types: frozenset[str] | None = None
+    memory: float | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """seconds: of the training on this machine, None if it cannot be estimated; reason: one sentence for people"""
+
+    tier: Tier
+    entry: Entry
+    here: bool
+    seconds: float | None
+    reason: str
+
+
+def candidates(here: Iterable[Entry], downloads: bool) -> list[Candidate]:
+    """Returns the models of this machine, and those of the catalogue if they may be downloaded."""
+    local = {entry.name: Candidate(entry, True) for entry in here}
+    return [*local.values(), *(Candidate(e, False) for e in CATALOGUE if downloads and e.name not in local)]
+
+
+def propose(models: Iterable[Candidate], needs: Needs, seconds: Callable[[Entry], float | None]) -> list[Choice]:
+    """Returns one to three choices, from fast to best, one of them balanced; none if no model fits.
+
+    seconds: the estimated time of the training with a model
+    """
+    fitting = [(model, seconds(model.entry)) for model in models if _fits(model.entry, needs)]
+    if not fitting:
+        return []
+    quickest = min(fitting, key=lambda pair: (pair[0].entry.shape.weights, not pair[0].here))
+    chosen: dict[Tier, tuple[Candidate, float | None]] = {"fast": quickest}
+    for tier in ("balanced", "best"):
+        bonus = AT_HAND if tier == "balanced" else 0.0
+        within = [pair for pair in fitting if _is_within(tier, *pair)] or [quickest]
+        chosen[tier] = max(within, key=lambda pair: (_strength(pair[0], needs, bonus), pair[0].here))
+    return [
+        Choice(tier, model.entry, model.here, time, reason(tier, model.entry, needs))
+        for tier, (model, time) in chosen.items()
+        if tier == "balanced" or model != chosen["balanced"][0]
+        if tier != "best" or _strength(model, needs) > _strength(chosen["balanced"][0], needs)
+    ]
+
+
+def _fits(entry: Entry, needs: Needs) -> bool:
+    if needs.types is not None and entry.model_type not in needs.types:
+        return False
+    if needs.memory is not None and BYTES_PER_WEIGHT * entry.parameters + WORKING_BYTES > needs.memory:
+        return False
+    return entry.language in {needs.language, MANY, ""}
+
+
+def _is_within(tier: Tier, model: Candidate, seconds: float | None) -> bool:
+    return model.entry.shape.weights <= MOST_WEIGHTS[tier] and (seconds is None or seconds <= MOST_SECONDS[tier])
+
+
+def _strength(model: Candidate, needs: Needs, at_hand: float = 0.0) -> float:
+    entry = model.entry
+    strength = entry.strength + (at_hand if model.here else 0.0)
+    if not entry.language:
+        strength -= UNKNOWN_LANGUAGE
+    if entry.compares and _few(needs):
+        strength += COMPARES
+    if entry.longest is not None and entry.longest < needs.tokens:
+        strength -= TOO_SHORT
+    return strength
+
+
+def _few(needs: Needs) -> bool:
+    return 0 < needs.rows < FEW_ROWS
+
+
+def reason(tier: Tier, entry: Entry, needs: Needs) -> str:
+    """Returns why a model is proposed, in one sentence."""
+    knows = knowledge(entry)
+    if tier == "fast":
+        return f"The quickest that {knows}."
+    limit = LIMITS[tier]
+    if entry.compares and _few(needs):
+        return f"It {knows}, was trained to compare texts, which counts with few rows, and is done within {limit} here."
+    if needs.tokens > ORDINARY_LENGTH and (entry.longest is None or entry.longest >= needs.tokens):
+        return f"The strongest that {knows}, reads your longest texts whole and is done within {limit} here."
+    if tier == "balanced":
+        return f"The strongest of ordinary size that {knows} and is done within {limit} here."
+    return f"The strongest that {knows} and is done within {limit} here."
+
+
+def knowledge(entry: Entry) -> str:
+    """Returns what a model knows, as a predicate."""
+    if entry.language == MANY:
+        return "knows about a hundred languages"
+    if not entry.language:
+        return "may know your language, though its files do not say"
+    return f"knows {language_name(entry.language)}"

@@ -1,0 +1,234 @@
+"""Which models are proposed: by language, length, rows, time, engine, and by what can be had."""
+
+import json
+import shutil
+from dataclasses import replace as changed
+from pathlib import Path
+
+import pytest
+
+from core.data.inspecting.guess_language import guess, guess_one
+from core.data.prepare import prepare
+from core.hub import reach
+from core.models.at_hand import at_hand
+from core.models.catalogue import BY_NAME, CATALOGUE, MANY, Entry
+from core.models.proposal import Choice, Needs, candidates, propose
+from core.runs import outlook as plan
+from core.runs import proposing
+from core.settings import Settings
+from core.spec.data import DataSpec
+from core.spec.engines import KERAS_TYPES
+
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def quick(entry: Entry) -> float:
+    """Seconds on a machine that takes a minute for a base model."""
+    return entry.shape.weights / 1.4e6
+
+
+def by_tier(needs: Needs, here: tuple[str, ...] = (), downloads: bool = True, slower: float = 1) -> dict[str, Choice]:
+    models = candidates([BY_NAME[name] for name in here], downloads)
+    return {choice.tier: choice for choice in propose(models, needs, lambda e: slower * quick(e))}
+
+
+@pytest.mark.parametrize("language", ["en", "ja", "zh", "ko", "de", "fr", "ru", ""])
+def test_each_language_gets_models_that_know_it_the_balanced_one_among_them(language: str) -> None:
+    choices = by_tier(Needs(language, 60, 20_000))
+    assert "balanced" in choices
+    for choice in choices.values():
+        assert choice.entry.language in {language, MANY}
+        assert choice.reason and not choice.here
+    weights = [choices[tier].entry.shape.weights for tier in ("fast", "balanced", "best") if tier in choices]
+    assert weights == sorted(weights) and len(set(weights)) == len(weights)
+
+
+def test_a_slower_machine_gets_smaller_models() -> None:
+    needs = Needs("en", 60, 20_000)
+    fast, slow = by_tier(needs)["balanced"].entry, by_tier(needs, slower=12)["balanced"].entry
+    assert slow.shape.weights < fast.shape.weights
+    assert 12 * quick(slow) <= 600 < 12 * quick(fast)
+
+
+def test_what_is_here_is_preferred_for_the_default_and_all_there_is_without_downloads() -> None:
+    needs = Needs("en", 60, 20_000)
+    bert = "google-bert/bert-base-uncased"
+    assert by_tier(needs)["balanced"].entry.name != bert
+    assert by_tier(needs, (bert,))["balanced"] == by_tier(needs, (bert,), downloads=False)["balanced"]
+    assert {choice.here for choice in by_tier(needs, (bert, MINILM), downloads=False).values()} == {True}
+    assert by_tier(needs, downloads=False) == {}
+    assert by_tier(changed(needs, language="ja"), (bert,), downloads=False) == {}
+
+
+def test_long_texts_get_a_model_that_reads_them_whole() -> None:
+    assert (by_tier(Needs("en", 2_000, 20_000), slower=2)["balanced"].entry.longest or 0) >= 2_000
+
+
+def test_few_rows_get_a_model_that_compares_texts() -> None:
+    assert by_tier(Needs("en", 60, 300))["balanced"].entry.compares
+    assert not by_tier(Needs("en", 60, 30_000))["balanced"].entry.compares
+
+
+def test_engine_and_memory_limit_the_choice() -> None:
+    keras = by_tier(Needs("en", 60, 20_000, frozenset(KERAS_TYPES)))
+    assert {choice.entry.model_type for choice in keras.values()} <= set(KERAS_TYPES)
+    assert [c.entry.name for c in by_tier(Needs("en", 60, 20_000, memory=2.0e9)).values()] == [MINILM]
+
+
+def test_the_catalogue_agrees_with_itself() -> None:
+    for entry in CATALOGUE:
+        bytes_per_weight = entry.size / entry.parameters
+        assert 3.7 < bytes_per_weight < 4.3, f"{entry.name}: weights in fp32"
+        assert entry.shape.weights < entry.parameters
+        assert entry.longest and entry.licence
+
+
+def test_the_catalogue_describes_a_real_model_rightly(minilm: Path) -> None:
+    from core.models.at_hand import describe
+
+    entry, known = describe(minilm, "my-model").entry, BY_NAME[MINILM]
+    assert (entry.model_type, entry.shape, entry.longest) == (known.model_type, known.shape, known.longest)
+    assert entry.language == "en" and entry.licence == "apache-2.0"
+    assert round(entry.parameters / 1e6) == known.parameters / 1e6 and abs(entry.size - known.size) < 1e6
+
+
+def lay_into_cache(folder: Path, name: str, cache: Path) -> Path:
+    """Lays a model's folder into a cache of the Hub as huggingface_hub does."""
+    place = cache / f"models--{name.replace('/', '--')}"
+    (place / "refs").mkdir(parents=True)
+    (place / "refs/main").write_text("c0ffee")
+    return Path(shutil.copytree(folder, place / "snapshots/c0ffee"))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_the_cache_and_the_operators_folders_are_listed(settings: Settings, cache: Path, tiny_bert: Path) -> None:
+    assert at_hand(settings) == []
+    lay_into_cache(tiny_bert, "tiny/whole", cache)
+    broken = lay_into_cache(tiny_bert, "tiny/broken", cache)
+    (broken / "model.safetensors").write_bytes(b"half")
+    finished = lay_into_cache(tiny_bert, "tiny/sentiment", cache)
+    config = json.loads((finished / "config.json").read_text())
+    (finished / "config.json").write_text(json.dumps(config | {"architectures": ["BertForSequenceClassification"]}))
+    root = cache.parent / "models"
+    shutil.copytree(tiny_bert, root / "ours")
+    (root / "ours/README.md").write_text("---\nlanguage: [de, fr]\nlicense: mit\n---\nOurs.\n")
+
+    local = at_hand(changed(settings, roots=(root,)))
+    assert {model.entry.name: model.general for model in local} == {
+        "tiny/sentiment": False,
+        "tiny/whole": True,
+        str(root / "ours"): True,
+    }
+    ours = local[-1].entry
+    assert (ours.language, ours.licence, ours.parameters > 1000) == (MANY, "mit", True)
+    assert at_hand(changed(settings, roots=(root,), mode="team"))[-1].entry.name == "models/ours"
+    assert {e.name for e in proposing.entries_here(settings)} == {"tiny/whole"}
+
+
+@pytest.mark.parametrize(
+    "card", ["---\n: [\n---\n", "---\nlanguage: &a [*a]\n---\n", "no front", "---\nlicense: <b>\n---\n"]
+)
+def test_a_hostile_card_says_nothing(tiny_bert: Path, tmp_path: Path, card: str) -> None:
+    from core.models.at_hand import describe
+
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "model"))
+    (folder / "README.md").write_text(card)
+    entry = describe(folder, "x").entry
+    assert (entry.language, entry.licence) == ("", "")
+
+
+@pytest.fixture
+def own(settings: Settings, tmp_path: Path) -> DataSpec:
+    lines = [f"what is the balance of my account {n},{'ab'[n % 2]}" for n in range(300)]
+    (tmp_path / "own.csv").write_text("\n".join(["text,label", *lines]))
+    return DataSpec(source="file", path=str(tmp_path / "own.csv"))
+
+
+def test_a_run_is_proposed_what_is_here_without_the_hub(
+    settings: Settings, own: DataSpec, cache: Path, minilm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "may_be_asked", lambda: False)
+    spec, prepared = plan.start_from(own), prepare(own, settings)
+    assert proposing.propose_models(spec, prepared, settings).choices == ()
+    assert proposing.choose_model(spec, prepared, settings) is None
+    lay_into_cache(minilm, MINILM, cache)
+    proposal = proposing.propose_models(spec, prepared, settings)
+    assert [(c.tier, c.entry.name, c.here) for c in proposal.choices] == [("balanced", MINILM, True)]
+    assert "English" in proposal.ground
+    assert proposing.propose_models(spec, prepared, changed(settings, mode="demo")).choices == ()
+
+
+def test_a_hub_that_does_not_answer_is_found_out_before_the_run(
+    settings: Settings, own: DataSpec, cache: Path, minilm: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(reach, "_silent_until", 0.0)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://nowhere.invalid")
+    spec, prepared = plan.start_from(own), prepare(own, settings)
+    assert proposing.propose_models(spec, prepared, settings).default is not None
+    assert proposing.choose_model(spec, prepared, settings) is None
+    assert not reach.may_be_asked(), "for some minutes nothing is proposed from it"
+    lay_into_cache(minilm, MINILM, cache)
+    choice = proposing.choose_model(spec, prepared, settings)
+    assert choice is not None and choice.here
+
+
+def test_a_hub_on_this_machine_is_not_proposed_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(reach, "_silent_until", 0.0)
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    assert not reach.may_be_asked()
+    monkeypatch.setattr(constants, "ENDPOINT", "https://huggingface.co")
+    assert reach.may_be_asked()
+
+
+def test_the_time_grows_with_rows_epochs_and_weights(settings: Settings, own: DataSpec) -> None:
+    spec, prepared = plan.start_from(own), prepare(own, settings)
+    texts, ahead = proposing.describe_texts(own, prepared), plan.outlook(spec, prepared)
+    assert ahead is not None
+    small, large = BY_NAME[MINILM], BY_NAME["FacebookAI/roberta-base"]
+
+    def seconds(entry: Entry, outlook: plan.Outlook) -> float:
+        estimate = proposing.training_seconds(entry, spec, outlook, texts)
+        return (estimate or 0.0) - proposing.START_S
+
+    assert seconds(large, ahead) > 5 * seconds(small, ahead) > 0
+    more = changed(ahead, train=10 * ahead.train, steps=10 * ahead.steps)
+    assert seconds(small, more) > 5 * seconds(small, ahead)
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("what is the balance on my account", "en"),
+        ("これは良い映画です", "ja"),
+        ("这部电影很好看", "zh"),
+        ("영화가 정말 좋았어요", "ko"),
+        ("der Film war nicht gut", "de"),
+        ("le film est très bien", "fr"),
+        ("это хорошо", "ru"),
+        ("це добре, її", ""),
+        ("مرحبا بالعالم", ""),
+        ("great product", ""),
+        ("123", None),
+    ],
+)
+def test_the_language_of_a_text_is_guessed_only_if_it_is_plain(text: str, language: str | None) -> None:
+    assert guess_one(text.lower()) == language
+
+
+def test_texts_in_two_languages_have_none() -> None:
+    english, german = ["what is the time in my city"] * 6, ["der Film war nicht gut"] * 4
+    assert guess(english) == "en" and guess(english + german) == ""
+    assert guess([]) == "" and guess(["12", "!"]) == ""
