@@ -36,7 +36,8 @@ def type_of(name: str, tree: Any) -> type[Result]:
     return own[name]
 
 
-def _read(folder: Path, name: str) -> Result | None:
+def read(folder: Path, name: str) -> Result | None:
+    """One of these files, by the type that its task has for it; None if it is not there or damaged."""
     try:
         tree = from_json((folder / name).read_bytes())
         return type_of(name, tree).model_validate(tree)
@@ -46,19 +47,19 @@ def _read(folder: Path, name: str) -> Result | None:
 
 def read_report(folder: Path) -> Report | None:
     """The report of a run's final evaluation; None if there is none, or it cannot be read."""
-    return cast(Report | None, _read(folder, REPORT))
+    return cast(Report | None, read(folder, REPORT))
 
 
 def read_evaluation(folder: Path) -> Evaluation | None:
     """How a model was judged; None if there is nothing, or it cannot be read."""
-    return cast(Evaluation | None, _read(folder, EVALUATION))
+    return cast(Evaluation | None, read(folder, EVALUATION))
 
 
 def read_comparison(folder: Path) -> Comparison | None:
     """How models compare; None if there is nothing, or it cannot be read."""
-    return cast(Comparison | None, _read(folder, COMPARISON))
+    return cast(Comparison | None, read(folder, COMPARISON))
 
 
 def read_robustness(folder: Path) -> Robustness | None:
     """What disturbed texts cost; None if it was not checked, or cannot be read."""
-    return cast(Robustness | None, _read(folder, ROBUSTNESS))
+    return cast(Robustness | None, read(folder, ROBUSTNESS))

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from core.data.prepare import find_prepared
 from core.errors import ModelError, SpecError
-from core.evaluation.results import REPORT, read_evaluation, read_report
+from core.evaluation.results import TYPES, read_evaluation
+from core.evaluation.results import read as read_result
 from core.files import finite, write_text
 from core.runs import kinds
 from core.runs.environment import Environment
@@ -134,7 +135,7 @@ def _copy(run: Run, source: Path, place: Path, texts: bool, settings: Settings) 
             spec = redact.public_spec(cast(RunSpec, specs.build(run.spec)), settings)
             write_text(place / name, specs.to_yaml(spec))
         else:
-            result = read_report(source) if name == REPORT else RESULTS[name].load(path)
+            result = read_result(source, name) if name in TYPES else RESULTS[name].load(path)
             if result is None:
                 raise ModelError(f"the {name} of “{run.name}” is damaged, so it cannot be shared; make it anew first")
             if isinstance(result, Environment):
