@@ -9,6 +9,7 @@
     core/tasks/NAME/results.py      the types of its result files
     core/tasks/NAME/analysis.py     the report of a run, from its outputs
     core/tasks/NAME/advice.py       what to try next, as far as it depends on the task
+    core/tasks/NAME/script.py       what an exported script has of the task; only if the room offers "script"
 
 No base class: a room is a package with these modules, and `tests/tasks` holds each of them to what stands here. What
 tasks share stands beside the rooms and is called: `texts` (tokenising, padding), `batches`, `token_cache`,
@@ -40,10 +41,17 @@ if TYPE_CHECKING:
     from core.spec.data import DataSpec
     from core.spec.run import RunSpec
     from core.store.record import Holdout
+    from core.tasks.code import KerasLoss, Section
     from core.tasks.evaluations import Comparison, Evaluation, Robustness
     from core.tasks.results import Report
     from core.tasks.running_metrics import RunningMetrics
     from core.tasks.texts import Encoded
+
+
+# What a task may offer; where it does not, pages and commands say so in a sentence.
+OFFERS = {
+    "script": "A run as a script and a notebook.",
+}
 
 
 class Facts(Protocol):
@@ -52,6 +60,7 @@ class Facts(Protocol):
     TITLE: str  # for people: "Text classification"
     ENGINES: tuple[str, ...]  # the names of those that can train it
     VIEWS: tuple[str, ...]  # of the Evaluate page, by their names in `ui/evaluate/views.py`, in the order of the tabs
+    OFFERS: tuple[str, ...]  # of OFFERS below: what its models can do beside what every task's can
 
 
 class Metrics(Protocol):
@@ -160,6 +169,30 @@ class Advice(Protocol):
     def uncertain(self, report: Any) -> Message | None: ...
 
 
+class Script(Protocol):
+    """script.py: what an exported script has of the task, as code and words. Engines are named as in `spec.engine`."""
+
+    MODEL: str  # what is fine-tuned: "a text classifier"
+    NEW_HEAD: str  # what a pretrained model gets: "a new head for these classes with random weights"
+    KEPT_HEAD: str  # a sentence for a model whose trained head is kept
+    LABELS: tuple[str, ...]  # lines that set `label_names`, from `dataset`; an empty list where labels have no names
+    LABEL_WORDS: str  # the end of a sentence on the columns of the data: what `label` is
+    LABEL_DTYPE: str  # of NumPy and TensorFlow
+    PROBLEM_TYPE: str  # as transformers has it
+    HEAD: str  # the arguments of a model's config that make its head
+    OUTPUTS: str  # how many numbers the head gives
+    ANSWERS: Mapping[str, str]  # engine -> `predictions`, which the metrics take, from `logits`
+    MEAN_LOSSES: Mapping[str, str]  # engine -> the mean loss over examples, from `logits` and `references`
+
+    def label_feature(self, label_names: Sequence[str]) -> tuple[str, str]:
+        """The column `label` as `datasets` has it: the name to import, and the feature."""
+
+    def torch_loss(self, spec: RunSpec) -> Section | None:
+        """`compute_loss(outputs, labels, num_items_in_batch=None)`; None where the model's own loss is the same."""
+
+    def keras_loss(self, spec: RunSpec) -> KerasLoss: ...
+
+
 @dataclass(frozen=True)
 class Task:
     """One task's room. Each part is imported when it is asked for, so that a page imports no model."""
@@ -201,6 +234,11 @@ class Task:
     @property
     def advice(self) -> Advice:
         return cast(Advice, self._part("advice"))
+
+    @property
+    def script(self) -> Script:
+        """Only of a room that offers "script"."""
+        return cast(Script, self._part("script"))
 
     def _part(self, name: str) -> Any:
         return importlib.import_module(f"{TASKS[self.name]}.{name}")

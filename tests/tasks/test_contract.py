@@ -6,7 +6,14 @@ The second task lives in `text_length` beside this file: nothing in core knows i
 from __future__ import annotations
 
 import ast
+import contextlib
+import importlib.util
 import inspect
+import io
+import json
+import runpy
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,13 +22,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from core.errors import SpecError
+from core.errors import DataError, SpecError
 from core.evaluation.results import REPORT, read_report
 from core.runs import device
 from core.settings import Settings
 from core.sharing.bundles import bundle
 from core.sharing.bundles.importing import import_bundle
 from core.sharing.code import exact, script_torch, script_trainer
+from core.sharing.code.facts import facts_of
 from core.spec import engines
 from core.spec.run import build, from_yaml, main_metric_of, replace, to_yaml
 from core.store.store import Store
@@ -36,8 +44,9 @@ SECOND = "text-length"
 PARTS = {
     "facts": contract.Facts, "metrics": contract.Metrics, "columns": contract.Columns, "encode": contract.Encode,
     "model": contract.Model, "predictions": contract.PredictionsFile, "results": contract.Results,
-    "analysis": contract.Analysis, "advice": contract.Advice,
+    "analysis": contract.Analysis, "advice": contract.Advice, "script": contract.Script,
 }  # fmt: skip
+OPTIONAL = {"script"}  # of the parts: a room has them if it offers what they are for
 CASES = [
     pytest.param(task, engine, id=f"{task}-{engine}")
     for task in (*TASKS, SECOND)
@@ -93,7 +102,13 @@ def required(protocol: Any) -> Iterator[tuple[str, Any]]:
 @pytest.mark.parametrize("name", [*TASKS, SECOND])
 def test_a_room_has_all_that_the_contract_names(name: str) -> None:
     room = Task(name)
+    offers = room.facts.OFFERS
+    assert set(offers) <= set(contract.OFFERS)
+    for part in OPTIONAL - set(offers):
+        assert importlib.util.find_spec(f"{TASKS[name]}.{part}") is None, f"{name}: has {part}, and does not offer it"
     for part, protocol in PARTS.items():
+        if part in OPTIONAL and part not in offers:
+            continue
         module = getattr(room, part)
         for wanted, function in required(protocol):
             assert hasattr(module, wanted), f"{name}: {part} has no {wanted}"
@@ -117,7 +132,13 @@ def test_every_part_of_a_room_is_in_the_contract() -> None:
 
 @pytest.mark.parametrize(("task", "engine"), CASES)
 def test_a_run_from_spec_to_report_and_to_another_home(
-    task: str, engine: str, data: Path, store: Store, settings: Settings, tmp_path: Path
+    task: str,
+    engine: str,
+    data: Path,
+    store: Store,
+    settings: Settings,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     work = worker_of(store, settings)
     spec = spec_for(task, engine, data)
@@ -142,6 +163,23 @@ def test_a_run_from_spec_to_report_and_to_another_home(
     there = other.run_dir(run_id)
     assert read_report(there) == report and Store(other.store_path).run(run_id).spec["task"] == task
     assert np.array_equal(room.predictions.read(there / "predictions.parquet").logits, answers.logits)
+    if task == SECOND:  # the first one's scripts have tests of their own
+        code, _ = work("code", {"run": run_id, "attempt": 1, "with_texts": True})
+        metrics = script_metrics(settings.run_dir(code) / "code.zip", tmp_path / "code", monkeypatch)
+        assert metrics == pytest.approx(summary["metrics"], rel=1e-5 if engine != "keras" else 1e-2)
+
+
+def script_metrics(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
+    """What the script in a zip comes to, run here and now."""
+    with zipfile.ZipFile(path) as zipped:
+        zipped.extractall(folder)
+    monkeypatch.chdir(folder)
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "exact", raising=False)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        runpy.run_path("train.py", run_name="__main__")
+    return dict(json.loads(printed.getvalue().strip().splitlines()[-1]))
 
 
 @pytest.mark.parametrize("engine", ["trainer", "torch", "keras"])
@@ -184,6 +222,15 @@ def test_a_script_keeps_the_least_error(data: Path) -> None:
     space: dict[str, Any] = {"errors": [0.9, 0.5, 0.45, 0.7]}
     exec("\n".join(["def evaluate():", '    return {"mae": error}', *lines]), space)
     assert space["best_weights"] == 0.45 and space["waited"] == 2, "0.45 is better, but not by a tenth"
+
+
+def test_a_task_without_a_script_says_so(
+    data: Path, store: Store, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = store.submit("train", "a run", spec_for(SECOND, "torch", data))
+    monkeypatch.setattr("tests.tasks.text_length.OFFERS", ())
+    with pytest.raises(DataError, match="a run of the task 'Length of a text' has no script; take its report"):
+        facts_of(store.run(run_id), settings)
 
 
 def test_the_main_metric_of_a_recorded_spec() -> None:

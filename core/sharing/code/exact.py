@@ -7,9 +7,10 @@ settings would leave dead branches, written for these settings; a test holds tha
 from __future__ import annotations
 
 from core.sharing.code.facts import Facts, HeadRows
-from core.sharing.code.pieces import Section, constant, taken
+from core.sharing.code.pieces import constant, taken
 from core.sharing.code.script_common import SCRATCH, revision, revision_line, whole
 from core.tasks import larger_is_better
+from core.tasks.code import Section
 
 VOCABULARY = "engines/vocabulary.py"
 ORDER = "The order of examples"

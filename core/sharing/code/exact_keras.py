@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from core.sharing.code import exact, script_common
 from core.sharing.code.facts import Facts
-from core.sharing.code.pieces import Section, entry, literal, taken
+from core.sharing.code.pieces import entry, literal, taken
 from core.sharing.code.script_torch import epochs, steps, warmup_steps
+from core.tasks.code import Section
+from core.tasks.contract import task_of
 
 WEIGHTS = "engines/keras_weights.py"
 POLICIES = {"fp32": "float32", "bf16": "mixed_bfloat16"}
@@ -157,7 +159,7 @@ def _data(facts: Facts) -> list[str]:
     longest = str(facts.spec.model.max_length) if fixed else 'max(len(ids) for ids in rows["input_ids"])'
     texts, cut = script_common.texts_of(facts, "rows"), script_common.cut(facts)
     columns = literal(list(facts.columns))
-    whole = facts.spec.keras_input == "numpy"
+    whole, dtype = facts.spec.keras_input == "numpy", task_of(facts.spec).script.LABEL_DTYPE
     return [
         "",
         "    def data(self, dataset):",
@@ -182,7 +184,7 @@ def _data(facts: Facts) -> list[str]:
         '        names = ("token_ids", "padding_mask", "segment_ids")',
         "        signature = {name: tf.TensorSpec((None, None), tf.int32) for name in names}",
         "        train_data = tf.data.Dataset.from_generator(",
-        "            batches, output_signature=(signature, tf.TensorSpec((None,), tf.int64))",
+        f"            batches, output_signature=(signature, tf.TensorSpec((None,), tf.{dtype}))",
         "        )",
         f"        order = evaluation_batches(lengths_of(evaluation), {training.per_device_eval_batch_size})",
         "        return train_data.prefetch(2), [self.for_keras(evaluation[batch.tolist()]) for batch in order]",
@@ -225,12 +227,13 @@ def _compile(facts: Facts) -> list[str]:
 
 
 def _fit(facts: Facts) -> list[str]:
-    weighted = facts.spec.training.class_weights != "off"
+    loss = task_of(facts.spec).script.keras_loss(facts.spec)
+    parameter = f"{loss.parameter}, " if loss.parameter else ""
     return [
         "",
-        f"    def fit(self, data, {'class_weight, ' if weighted else ''}initial_epoch=0, callbacks=(), **others):",
+        f"    def fit(self, data, {parameter}initial_epoch=0, callbacks=(), **others):",
         "        self.epoch = initial_epoch",
-        *(["        self.class_weights = tf.constant(list(class_weight.values()), tf.float32)"] if weighted else []),
+        *([f"        {loss.kept}"] if loss.kept else []),
         "        # Were the steps not told, dropout would draw once more at the end of each epoch.",
         "        return super().fit(",
         "            data, initial_epoch=initial_epoch, steps_per_epoch=len(batches_of(0, self.lengths)),",
@@ -241,22 +244,15 @@ def _fit(facts: Facts) -> list[str]:
 
 def _step(facts: Facts) -> list[str]:
     training = facts.spec.training
-    smoothing, norm = training.label_smoothing_factor, training.max_grad_norm
-    grouped = training.gradient_accumulation_steps > 1
-    target = "tf.one_hot(labels, logits.shape[-1])"
-    if smoothing:
-        target += f" * (1 - {smoothing!r}) + {smoothing!r} / logits.shape[-1]"
+    norm, grouped = training.max_grad_norm, training.gradient_accumulation_steps > 1
     count = "self.examples" if grouped else "tf.cast(tf.shape(labels)[0], tf.float32)"
-    weighted = "each *= tf.gather(self.class_weights, labels)"
     code = [
         "",
         "    def train_step(self, data):",
         "        inputs, labels = data",
         "        with tf.GradientTape() as tape:",
         "            logits = tf.cast(self(inputs, training=True), tf.float32)",
-        f"            targets = {target}",
-        "            each = tf.nn.softmax_cross_entropy_with_logits(targets, logits)",
-        *([f"            {weighted}"] if training.class_weights != "off" else []),
+        *(f"            {line}" for line in task_of(facts.spec).script.keras_loss(facts.spec).each),
         f"            loss = tf.reduce_sum(each) / {count}",
         "        variables = self.classifier.trainable_variables",
         "        gradients = [tf.convert_to_tensor(g) for g in tape.gradient(loss, variables)]",

@@ -21,8 +21,10 @@ from core.sharing.code.facts import Facts, facts_of
 from core.sharing.code.notebook import notebook
 from core.sharing.code.readme import readme, requirements
 from core.sharing.code.script import exact, script
+from core.spec.evaluation import FIRST_TASK
 from core.store import final_tests
 from core.store.record import Run
+from core.tasks.contract import Task
 
 if TYPE_CHECKING:
     from core.data.loading.load import Loaded
@@ -70,11 +72,10 @@ def files(facts: Facts, *, with_texts: bool) -> dict[str, str]:
 
 def _loaded(trained: Run, settings: Settings, report: RunWriter) -> Loaded:
     """The examples as the run had them. Raises DataError if they are others by now."""
-    from core.data.loading.load import load
     from core.data.loading.text_ids import ids_of
 
-    data = trained_data(trained, settings)
-    loaded = load(data, settings, report.fraction, final_tests.holdouts(report.store, before=trained.created))
+    data, holdouts = trained_data(trained, settings), final_tests.holdouts(report.store, before=trained.created)
+    loaded = Task(trained.spec.get("task", FIRST_TASK)).columns.load(data, settings, report.fraction, holdouts)
     noted = read_environment(settings.run_dir(trained.id))
     for split in SPLITS:
         rows = loaded.dataset[split]

@@ -20,6 +20,7 @@ from core.spec import run as spec
 from core.spec.run import RunSpec
 from core.store.files import model_folder
 from core.store.record import Run
+from core.tasks.contract import task_of
 from core.tasks.results import Report
 
 BASE = "base"
@@ -80,8 +81,13 @@ class Facts:
 
 
 def facts_of(run: Run, settings: Settings) -> Facts:
-    """Raises DataError for a run without a model, or one of an older version that left too little; SpecError."""
+    """Raises DataError for a task without a script, a run without a model, or one of an older version that left too
+    little; SpecError.
+    """
     plan = cast(RunSpec, spec.build(run.spec))
+    room = task_of(plan).facts
+    if "script" not in room.OFFERS:
+        raise DataError(f"a run of the task {room.TITLE!r} has no script; take its report, its bundle or its model")
     folder = settings.run_dir(run.id)
     environment: Environment | None = redact.clean(read_environment(folder), settings)
     report: Report | None = redact.clean(read_report(folder), settings)

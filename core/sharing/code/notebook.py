@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from core.sharing.code.facts import Facts
-from core.sharing.code.pieces import Section, one_line, spaced
+from core.sharing.code.pieces import one_line, spaced
 from core.sharing.code.script import ENGINES, about, exact, libraries, sections
+from core.tasks.code import Section
+from core.tasks.contract import task_of
 
 
 def notebook(facts: Facts) -> str:
@@ -39,7 +41,7 @@ lines that end with `# exact`, the notebook learns as well, only not to the same
 def _introduction(facts: Facts) -> str:
     return "\n".join(
         [
-            f"# Fine-tune a text classifier with {ENGINES[facts.spec.engine][0]}",
+            f"# Fine-tune {task_of(facts.spec).script.MODEL} with {ENGINES[facts.spec.engine][0]}",
             "",
             *(f"- {_span(line)}" for line in about(facts)),
             "",

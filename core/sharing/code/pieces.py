@@ -10,28 +10,16 @@ import ast
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
+
+from core.tasks.code import Section
 
 CORE = Path(__file__).parents[2]
 LINE = 120
 MOST_SHOWN = 160
 MARK = "  # exact"
-
-
-@dataclass(frozen=True)
-class Section:
-    """One part of a script, two cells of a notebook. Without a title it has no heading.
-
-    text: what it does, for a person; imports: import statements that `code` needs
-    """
-
-    title: str
-    text: str
-    code: str
-    imports: tuple[str, ...] = ()
 
 
 def one_line(text: str) -> str:

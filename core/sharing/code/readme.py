@@ -6,6 +6,7 @@ import textwrap
 
 from core.sharing.code.facts import Facts
 from core.sharing.code.pieces import one_line
+from core.tasks.contract import task_of
 
 COMMON = ("torch", "transformers", "datasets", "safetensors", "tokenizers", "numpy", "scikit-learn", "pyarrow")
 OF_ENGINE = {"trainer": ("accelerate",), "torch": (), "keras": ("tensorflow", "keras", "keras-hub")}
@@ -43,14 +44,14 @@ def readme(facts: Facts, *, with_texts: bool) -> str:
 
 
 def _data(facts: Facts, with_texts: bool) -> str:
-    columns = [*facts.columns, "label"]
+    columns, task = [*facts.columns, "label"], task_of(facts.spec).script
     if with_texts:
         text = (
             f"data/train.parquet and data/eval.parquet hold the examples, in the order in which the run had them. "
-            f"Columns: {', '.join(map(repr, columns))}; label is a number, and its name stands in the file's schema."
+            f"Columns: {', '.join(map(repr, columns))}; {task.LABEL_WORDS}"
         )
         return textwrap.fill(text, 100)
-    names = list(facts.label_names[:MOST_LABELS])
+    kind, feature = task.label_feature(facts.label_names[:MOST_LABELS])
     columns_of = ", ".join(f'{name!r}: Value("string")' for name in facts.columns)
     rows = ", ".join(f"{name!r}: [...]" for name in columns)
     head = textwrap.fill(
@@ -62,8 +63,8 @@ def _data(facts: Facts, with_texts: bool) -> str:
         [
             head,
             "",
-            "    from datasets import ClassLabel, Dataset, Features, Value",
-            f'    features = Features({{{columns_of}, "label": ClassLabel(names={names!r})}})',
+            f"    from datasets import {', '.join(sorted({kind, 'Dataset', 'Features', 'Value'}))}",
+            f'    features = Features({{{columns_of}, "label": {feature}}})',
             f'    Dataset.from_dict({{{rows}}}, features=features).to_parquet("data/train.parquet")',
         ]
     )

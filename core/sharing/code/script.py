@@ -12,8 +12,10 @@ from collections.abc import Callable, Sequence
 from core.sharing.code import exact as exact_torch
 from core.sharing.code import exact_keras, script_keras, script_torch, script_trainer
 from core.sharing.code.facts import Facts
-from core.sharing.code.pieces import Section, imports_of, literal, marked, one_line, source
+from core.sharing.code.pieces import imports_of, literal, marked, one_line, source
 from core.sharing.code.script_common import revision_line
+from core.tasks.code import Section
+from core.tasks.contract import task_of
 
 ENGINES: dict[str, tuple[str, Callable[[Facts], list[Section]]]] = {
     "trainer": ("the Transformers Trainer", script_trainer.sections),
@@ -40,7 +42,8 @@ def _base(facts: Facts) -> Section:
 def script(facts: Facts) -> str:
     """The source of train.py."""
     parts, engine = sections(facts), ENGINES[facts.spec.engine][0]
-    docstring = f"Fine-tune a text classifier with {engine}, on the examples in data/: python train.py"
+    model = task_of(facts.spec).script.MODEL
+    docstring = f"Fine-tune {model} with {engine}, on the examples in data/: python train.py"
     comments = "\n".join(f"# {line}".rstrip() for line in (*about(facts), HOW))
     return source(parts, f'"""{docstring}"""\n{comments}\n\n{libraries(parts)}')
 

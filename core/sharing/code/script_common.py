@@ -5,17 +5,18 @@ from __future__ import annotations
 import textwrap
 
 from core.sharing.code.facts import Facts
-from core.sharing.code.pieces import LINE, Section, constant, literal, marked
-from core.tasks import Metric, metrics_of
+from core.sharing.code.pieces import LINE, constant, literal, marked
+from core.tasks import Metric
+from core.tasks.code import Section
+from core.tasks.contract import task_of
 
 SCRATCH = "models/scratch.py"
-LABELS = "id2label=dict(enumerate(label_names)), label2id={n: i for i, n in enumerate(label_names)}"
 
 
 def data(facts: Facts) -> Section:
     """`dataset`, `label_names`, `tokenizer` and `tokenized`."""
     code = [
-        *load(),
+        *load(facts),
         *tokenizer(facts),
         "",
         "def tokenize_function(examples):",
@@ -32,11 +33,11 @@ def data(facts: Facts) -> Section:
     )
 
 
-def load() -> list[str]:
-    """Lines that set `dataset` and `label_names`."""
+def load(facts: Facts) -> list[str]:
+    """Lines that set `dataset`, and what the task's labels are called."""
     return [
         'dataset = load_dataset("parquet", data_files={"train": "data/train.parquet", "eval": "data/eval.parquet"})',
-        'label_names = dataset["train"].features["label"].names',
+        *task_of(facts.spec).script.LABELS,
     ]
 
 
@@ -88,14 +89,12 @@ def whole(facts: Facts) -> bool:
 
 
 def model(facts: Facts) -> Section:
-    """`model`, a Transformers classifier."""
+    """`model`, of Transformers."""
     if facts.base:
-        text = (
-            "The pretrained body, and a new head for these classes with random weights; that some weights are new is "
-            "said by a warning, and normal."
-        )
+        words = task_of(facts.spec).script
+        text = f"The pretrained body, and {words.NEW_HEAD}; that some weights are new is said by a warning, and normal."
         if facts.head:
-            text = "The model was a classifier before; each class that is here too keeps its row of the trained head."
+            text = words.KEPT_HEAD
     else:
         text = "A small new BERT with random weights, since this run began without a pretrained model."
     seed = f"torch.manual_seed({facts.spec.training.seed})"
@@ -108,16 +107,23 @@ def model(facts: Facts) -> Section:
 
 def pretrained(facts: Facts) -> list[str]:
     """Lines that set `model` as Transformers loads it, or makes it new."""
+    task = task_of(facts.spec)
+    head = task.script.HEAD
     if not facts.base:
-        code = new_config(facts, "pad_token_id=tokenizer.pad_token_id", LABELS)
-        return [*code, "model = BertForSequenceClassification(config)"]
-    code = [
-        "model = AutoModelForSequenceClassification.from_pretrained(",
-        f'    MODEL{revision(facts)}, problem_type="single_label_classification", ignore_mismatched_sizes=True,',
-        f'    dtype="float32", {LABELS},',
+        code = new_config(facts, "pad_token_id=tokenizer.pad_token_id", head)
+        return [*code, f"model = {model_class(facts)}(config)"]
+    return [
+        f"model = {model_class(facts)}.from_pretrained(",
+        f'    MODEL{revision(facts)}, problem_type="{task.script.PROBLEM_TYPE}", ignore_mismatched_sizes=True,',
+        f'    dtype="float32", {head},',
         ")",
     ]
-    return code
+
+
+def model_class(facts: Facts) -> str:
+    """The class of Transformers that loads the pretrained model, or that makes a new one from `config`."""
+    kind = task_of(facts.spec).model.KIND
+    return kind.auto_class if facts.base else kind.scratch_class
 
 
 def new_config(facts: Facts, *more: str) -> list[str]:
@@ -144,8 +150,7 @@ def fitted(facts: Facts) -> list[str]:
 
 def model_import(facts: Facts) -> str:
     """The import statement of what `pretrained` needs."""
-    names = "AutoModelForSequenceClassification" if facts.base else "BertConfig, BertForSequenceClassification"
-    return f"from transformers import {names}"
+    return f"from transformers import {'' if facts.base else 'BertConfig, '}{model_class(facts)}"
 
 
 def _frozen(facts: Facts) -> list[str]:
@@ -169,69 +174,19 @@ def _frozen(facts: Facts) -> list[str]:
     ]
 
 
-def has_own_loss(facts: Facts) -> bool:
-    """Whether the loss is not just the mean cross-entropy that every model of transformers computes itself."""
-    training = facts.spec.training
-    return (
-        training.class_weights != "off"
-        or training.label_smoothing_factor > 0
-        or training.gradient_accumulation_steps > 1
-    )
-
-
-def class_weights(facts: Facts) -> list[str]:
-    """`class_weights`, a NumPy array of float32, if this run has them."""
-    match facts.spec.training.class_weights:
-        case "balanced":
-            return [
-                'counts = np.bincount(dataset["train"]["label"], minlength=len(label_names))',
-                'class_weights = len(dataset["train"]) / (len(label_names) * np.maximum(counts, 1))',
-                "class_weights = class_weights.astype(np.float32)",
-            ]
-        case "custom":
-            given = dict(facts.spec.training.custom_class_weights)
-            return [
-                f"named = {given!r}",
-                "class_weights = np.array([named.get(name, 1.0) for name in label_names], dtype=np.float32)",
-            ]
-    return []
-
-
 def loss(facts: Facts) -> Section | None:
     """`compute_loss(outputs, labels, num_items_in_batch)` for the PyTorch engines; None if the model's own will do."""
-    if not has_own_loss(facts):
-        return None
-    training = facts.spec.training
-    smoothing = f", label_smoothing={training.label_smoothing_factor!r}" if training.label_smoothing_factor else ""
-    weights = class_weights(facts)
-    code = [*weights]
-    if weights:
-        code.append("class_weights = torch.tensor(class_weights)")
-    code += [
-        "",
-        "def compute_loss(outputs, labels, num_items_in_batch=None):",
-        f'    each = torch.nn.functional.cross_entropy(outputs.logits.float(), labels, reduction="none"{smoothing})',
-        *(["    each = each * class_weights.to(labels.device)[labels]"] if weights else []),
-        "    return each.sum() / (num_items_in_batch or len(labels))",
-    ]
-    what = [
-        *(["each example counts by the weight of its class"] if weights else []),
-        *(["labels are smoothed"] if smoothing else []),
-        *(["the mean is over all batches of an update"] if training.gradient_accumulation_steps > 1 else []),
-    ]
-    imports = ["import torch", *(["import numpy as np"] if weights else [])]
-    return Section("Loss", f"Cross-entropy; {', '.join(what)}.", "\n".join(code).strip("\n"), tuple(imports))
+    return task_of(facts.spec).script.torch_loss(facts.spec)
 
 
-def measures(facts: Facts, mean_loss: str) -> tuple[list[str], str]:
-    """The end of a function that measures `logits` and `predictions` by `references`, and its imports.
-
-    mean_loss: an expression for the mean loss over examples
-    """
-    names, table = facts.spec.evaluation.metrics, metrics_of(facts.spec.task)
+def measures(facts: Facts) -> tuple[list[str], str]:
+    """The end of a function that measures `logits` by `references`, and its imports."""
+    task, engine = task_of(facts.spec), facts.spec.engine
+    names, table = facts.spec.evaluation.metrics, task.metrics.METRICS
     code = [
+        f"    predictions = {task.script.ANSWERS[engine]}",
         "    return {",
-        f'        "loss": {mean_loss},',
+        f'        "loss": {task.script.MEAN_LOSSES[engine]},',
         *(f"        {literal(name)}: {_measure(table[name])}," for name in names),
         "    }",
     ]
@@ -241,7 +196,7 @@ def measures(facts: Facts, mean_loss: str) -> tuple[list[str], str]:
 
 
 def _measure(metric: Metric) -> str:
-    """The call that computes a metric: accuracy_score(references, predictions)."""
+    """The call that computes a metric: f1_score(references, predictions, average="macro")."""
     arguments = [
         f"{name}={literal(value) if isinstance(value, str) else repr(value)}"
         for name, value in metric.arguments.items()

@@ -7,9 +7,11 @@ from math import gcd
 from core.sharing.code import script_common
 from core.sharing.code.exact_keras import POLICIES
 from core.sharing.code.facts import Facts
-from core.sharing.code.pieces import LINE, Section, literal, marked
+from core.sharing.code.pieces import LINE, literal, marked
 from core.sharing.code.script_torch import epochs, judge, steps, warmup_steps
 from core.sharing.code.script_trainer import keeps_best
+from core.tasks.code import KerasLoss, Section
+from core.tasks.contract import task_of
 
 SEGMENTS = ("bert", "albert")  # types whose model tells the two texts of a pair apart
 WIDTHS = 32  # batches are padded to multiples of it: each width is compiled for
@@ -17,10 +19,13 @@ WIDTHS = 32  # batches are padded to multiples of it: each width is compiled for
 
 def sections(facts: Facts) -> list[Section]:
     parts = [_dataset(facts), _model(facts), _examples(facts), _evaluate(facts)]
-    weights = script_common.class_weights(facts)
-    if weights:
-        parts.append(Section("Class weights", "What each class counts.", "\n".join(weights), ("import numpy as np",)))
+    if (needs := _loss(facts).needs) is not None:
+        parts.append(needs)
     return [*parts, *_stop(facts), _compile_and_fit(facts), _save(facts)]
+
+
+def _loss(facts: Facts) -> KerasLoss:
+    return task_of(facts.spec).script.keras_loss(facts.spec)
 
 
 def _dataset(facts: Facts) -> Section:
@@ -28,13 +33,14 @@ def _dataset(facts: Facts) -> Section:
         "The two Parquet files hold the examples that the run was trained and judged on, in its order; README.txt says "
         "what is in them."
     )
-    code = [*script_common.load(), *script_common.tokenizer(facts)]
+    code = [*script_common.load(facts), *script_common.tokenizer(facts)]
     imports = ("from datasets import load_dataset", script_common.tokenizer_import(facts))
     return Section("Prepare a dataset", text, "\n".join(code), imports)
 
 
 def _model(facts: Facts) -> Section:
-    """`model`, a KerasHub classifier."""
+    """`model`, of KerasHub."""
+    words, made_by = task_of(facts.spec).script, script_common.model_class(facts)
     dtype, imports = POLICIES[facts.precision], ["import keras", "import keras_hub"]
     code = [
         *([f'keras.config.set_dtype_policy("{dtype}")'] if dtype != "float32" else []),
@@ -43,17 +49,17 @@ def _model(facts: Facts) -> Section:
     imports.append(script_common.model_import(facts))
     if facts.base:
         revision = script_common.revision(facts)
-        code.append(f'base = AutoModelForSequenceClassification.from_pretrained(MODEL{revision}, dtype="float32")')
+        code.append(f'base = {made_by}.from_pretrained(MODEL{revision}, dtype="float32")')
         code += _changed(facts)
-        text = "The pretrained body, and a new head for these classes with random weights."
+        text = f"The pretrained body, and {words.NEW_HEAD}."
     else:
         code += script_common.new_config(facts)
         text = "A small new BERT with random weights, since this run began without a pretrained model."
-    base = "base" if facts.base else "BertForSequenceClassification(config)"
+    base = "base" if facts.base else f"{made_by}(config)"
     code += [
         f'{base}.save_pretrained("base_model")  # from where KerasHub reads its weights',
         "model = keras_hub.models.TextClassifier.from_preset("
-        '"base_model", num_classes=len(label_names), preprocessor=None)',
+        f'"base_model", num_classes={words.OUTPUTS}, preprocessor=None)',
         *_frozen(facts),
     ]
     code.append(marked(f"model = exact.Learner({'MODEL, ' if facts.base else ''}tokenizer, label_names)"))
@@ -119,7 +125,8 @@ def _examples(facts: Facts) -> Section:
             "        yield for_keras(rows)",
             "",
             f"names = {literal(names)}",
-            "signature = {n: tf.TensorSpec((None, None), tf.int64) for n in names}, tf.TensorSpec((None,), tf.int64)",
+            "signature = {n: tf.TensorSpec((None, None), tf.int64) for n in names}, "
+            f"tf.TensorSpec((None,), tf.{task_of(facts.spec).script.LABEL_DTYPE})",
             "train_data = tf.data.Dataset.from_generator(training_batches, output_signature=signature).prefetch(2)",
         ]
         text = (
@@ -135,13 +142,11 @@ def _examples(facts: Facts) -> Section:
 
 
 def _evaluate(facts: Facts) -> Section:
-    mean_loss = "float(np.mean(keras.losses.sparse_categorical_crossentropy(references, logits, from_logits=True)))"
-    end, sklearn = script_common.measures(facts, mean_loss)
+    end, sklearn = script_common.measures(facts)
     code = [
         "def evaluate():",
         "    logits = np.concatenate([model.predict_on_batch(inputs) for inputs, _ in eval_data])",
         "    references = np.concatenate([labels for _, labels in eval_data])",
-        "    predictions = np.argmax(logits, axis=-1)",
         *end,
     ]
     text = "The metrics of scikit-learn; the loss is the mean over examples."
@@ -172,19 +177,8 @@ def _compile(facts: Facts) -> list[str]:
     ]
     if training.weight_decay:
         code.append('optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])')
-    if training.label_smoothing_factor:
-        code += [
-            "",
-            "def loss(labels, logits):",
-            "    targets = keras.ops.one_hot(labels, len(label_names))",
-            "    return keras.losses.categorical_crossentropy(",
-            f"        targets, logits, from_logits=True, label_smoothing={training.label_smoothing_factor!r}",
-            "    )",
-            "",
-        ]
-    own = "loss" if training.label_smoothing_factor else "keras.losses.SparseCategoricalCrossentropy(from_logits=True)"
-    code.append(f"model.compile(optimizer=optimizer, loss={own})")
-    return code
+    loss = _loss(facts)
+    return [*code, *loss.lines, f"model.compile(optimizer=optimizer, loss={loss.loss})"]
 
 
 def _schedule(facts: Facts) -> list[str]:
@@ -248,9 +242,9 @@ def _fit(facts: Facts) -> list[str]:
     by_steps, by_epochs = (facts.spec.training.eval_strategy == way for way in ("steps", "epoch"))
     stop = ["StopThere()"] if _stop(facts) else []
     callbacks = [*stop, *(["judge"] if by_steps else [])]
-    weights = ", class_weight=dict(enumerate(class_weights.tolist()))" if _weighted(facts) else ""
+    argument = _loss(facts).argument
     called = f", callbacks=[{', '.join(callbacks)}]" if callbacks else ""
-    more = f"{called}{weights}, verbose=2"
+    more = f"{called}{f', {argument}' if argument else ''}, verbose=2"
     if not by_epochs:
         code = [*(_judge(facts) if by_steps else []), f"model.fit(train_data, epochs={epochs(facts)}{more})"]
     else:
@@ -267,10 +261,6 @@ def _fit(facts: Facts) -> list[str]:
             *([f"    if {' or '.join(ends)}:", "        break"] if ends else []),
         ]
     return code
-
-
-def _weighted(facts: Facts) -> bool:
-    return facts.spec.training.class_weights != "off"
 
 
 def _judge(facts: Facts) -> list[str]:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from core.sharing.code import exact, script_common
 from core.sharing.code.facts import Facts
-from core.sharing.code.pieces import LINE, Section, marked
+from core.sharing.code.pieces import LINE, marked
 from core.sharing.code.script_trainer import keeps_best, padding
 from core.tasks import larger_is_better
+from core.tasks.code import Section
 
 WEIGHTS = "{k: v.clone() for k, v in model.state_dict().items()}"
 
@@ -137,8 +138,7 @@ def warmup_steps(facts: Facts) -> tuple[str, list[str]]:
 
 
 def _evaluate(facts: Facts) -> Section:
-    mean_loss = "torch.nn.functional.cross_entropy(logits.double(), references).item()"
-    end, sklearn = script_common.measures(facts, mean_loss)
+    end, sklearn = script_common.measures(facts)
     cast = _cast(facts)
     code = [
         "def evaluate():",
@@ -146,7 +146,6 @@ def _evaluate(facts: Facts) -> Section:
         f"    with torch.no_grad(){f', {cast}' if cast else ''}:",
         '        outputs = [(model(**batch.to(device)).logits, batch["labels"]) for batch in eval_dataloader]',
         "    logits, references = (torch.cat(parts).cpu() for parts in zip(*outputs))",
-        "    predictions = logits.argmax(dim=-1)",
         *end,
     ]
     text = "The metrics of scikit-learn; the loss is the mean over examples."
@@ -225,7 +224,7 @@ def _update(facts: Facts) -> list[str]:
 
 def _backward(facts: Facts, indent: str) -> list[str]:
     model = "forward" if facts.spec.execution.torch_compile else "model"
-    own, cast = script_common.has_own_loss(facts), _cast(facts)
+    own, cast = script_common.loss(facts) is not None, _cast(facts)
     lines = [f"{indent}batch = batch.to(device)", f'{indent}labels = batch.pop("labels")'] if own else []
     call = f"outputs = {model}(**batch)" if own else f"outputs = {model}(**batch.to(device))"
     if call.startswith("outputs = model(") and not own and not cast:

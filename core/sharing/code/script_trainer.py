@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from core.sharing.code import exact, script_common
 from core.sharing.code.facts import Facts
-from core.sharing.code.pieces import Section, marked
+from core.sharing.code.pieces import marked
 from core.tasks import larger_is_better
+from core.tasks.code import Section
 
 
 def sections(facts: Facts) -> list[Section]:
@@ -18,12 +19,10 @@ def sections(facts: Facts) -> list[Section]:
 
 def _metrics(facts: Facts) -> Section:
     """`compute_metrics((logits, references))`, with the mean loss over examples."""
-    mean_loss = "torch.nn.functional.cross_entropy(torch.tensor(logits).double(), torch.tensor(references)).item()"
-    end, sklearn = script_common.measures(facts, mean_loss)
+    end, sklearn = script_common.measures(facts)
     code = [
         "def compute_metrics(eval_pred):",
         "    logits, references = eval_pred",
-        "    predictions = logits.argmax(axis=-1)",
         *end,
     ]
     text = (
@@ -118,7 +117,7 @@ def _train(facts: Facts) -> Section:
         "    processing_class=tokenizer,",
         *([f"    data_collator=DataCollatorWithPadding(tokenizer{padding(facts)}),"] if padding(facts) else []),
         "    compute_metrics=compute_metrics,",
-        *(["    compute_loss_func=compute_loss,"] if script_common.has_own_loss(facts) else []),
+        *(["    compute_loss_func=compute_loss,"] if script_common.loss(facts) is not None else []),
         *([f"    callbacks=[{', '.join(callbacks)}],"] if callbacks else []),
         ")",
         marked("exact.repeat(trainer, tokenizer)"),

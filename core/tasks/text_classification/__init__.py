@@ -3,3 +3,4 @@
 TITLE = "Text classification"
 ENGINES = ("trainer", "torch", "keras")
 VIEWS = ("verdict", "confusion", "mistakes", "curves", "calibration", "groups", "labels", "robustness")
+OFFERS = ("script",)

@@ -3,3 +3,4 @@
 TITLE = "Length of a text"
 ENGINES = ("trainer", "torch", "keras")
 VIEWS = ()
+OFFERS = ("script",)
