@@ -51,6 +51,13 @@ def until(look: Callable[[], T], timeout_s: float = 30.0, what: str = "") -> T:
         time.sleep(0.1)
 
 
+def stop(page: Page) -> None:
+    """Stop the run of the Run page, and say yes when it asks."""
+    page.locator(".st-key-run_stop button").first.click()
+    page.locator(".st-key-run_stop_no").wait_for()
+    page.locator(".st-key-run_stop button").first.click()
+
+
 def chromium() -> str:
     """The browser's program."""
     program = browser.find()

@@ -14,7 +14,7 @@ from playwright.sync_api import Page, TimeoutError, expect
 from core.settings import Settings
 from core.store.lease import lease_holder
 from tests.access.oidc import Provider
-from tests.browser.steps import TRAINING_S, Dashboard, button, settled, status, until
+from tests.browser.steps import TRAINING_S, Dashboard, button, settled, status, stop, until
 from tests.synthetic import Synthetic
 
 pytestmark = pytest.mark.browser
@@ -138,7 +138,7 @@ def test_a_team(start: Callable[..., Dashboard], new_page: Callable[[], Page], p
     page = come_in(new_page(), dashboard, "Ada")
     assert navigation(page)[-1] == "Audit"
     page.goto(dashboard.url(f"run?run={anns.id}"))
-    page.locator(".st-key-run_stop button").first.click()
+    stop(page)
     until(lambda: dashboard.store.run(anns.id).status == "stopping", 20, "it is told to stop")
     page.goto(dashboard.url("audit"))
     settled(page)

@@ -20,6 +20,7 @@ from tests.browser.steps import (
     settled,
     status,
     step,
+    stop,
     until,
     write_cell,
 )
@@ -88,7 +89,7 @@ def test_a_stopped_run_goes_on_where_it_was(dashboard: Dashboard, page: Page) ->
     new_run(page, dashboard, "torch", 2_000)
     run = start(page, dashboard)
     until(lambda: step(page) >= 5, 180, "training is on its way")
-    page.locator(".st-key-run_stop").get_by_role("button").click()
+    stop(page)
     until(lambda: status(page) == "Stopped", 120, "the run stops")
     stopped = dashboard.only_run()
     drawn = until(lambda: points(page), 30, "the curve so far is drawn")

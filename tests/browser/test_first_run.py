@@ -9,7 +9,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core.store.files import model_folder
-from tests.browser.steps import TRAINING_S, Dashboard, button, main_score, points, settled, status, step, until
+from tests.browser.steps import TRAINING_S, Dashboard, button, main_score, points, settled, status, step, stop, until
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
 
@@ -47,7 +47,7 @@ def test_a_stop_in_the_middle_keeps_a_model_that_loads(dashboard: Dashboard, pag
     page.goto(dashboard.url())
     button(page, "Train on the sample reviews").click()
     until(lambda: step(page) >= 3, 120, "training is on its way")
-    page.locator(".st-key-run_stop").get_by_role("button").click()
+    stop(page)
     until(lambda: status(page) == "Stopped", 120, "the run stops")
     expect(page.get_by_text("the model so far was kept")).to_be_visible()
     run = dashboard.only_run()
@@ -74,5 +74,5 @@ def test_a_killed_dashboard_finds_its_run_again(dashboard: Dashboard, new_page: 
     again.goto(dashboard.url(f"run?run={run.id}"))
     until(lambda: step(again) > run.step, 60, "the new dashboard shows the run going on")
     assert dashboard.only_run().token == run.token, "the same attempt goes on"
-    again.locator(".st-key-run_stop").get_by_role("button").click()
+    stop(again)
     until(lambda: status(again) == "Stopped", 120, "the new dashboard's scheduler sees it end")

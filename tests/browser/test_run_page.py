@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import Dashboard, points, settled, status, until
+from tests.browser.steps import Dashboard, points, settled, status, stop, until
 from tests.synthetic import Synthetic
 
 pytestmark = pytest.mark.browser
@@ -93,7 +93,7 @@ def test_two_tabs_agree(dashboard: Dashboard, new_page: Callable[[], Page]) -> N
     second.goto(dashboard.url("runs"))
     until(lambda: status(first) == "Running")
     settled(second)
-    first.locator(".st-key-run_stop").get_by_role("button").click()
+    stop(first)
     until(lambda: run.stop_requested(), 10, "the worker is told")
     run.finish("stopped")
     until(lambda: status(first) == "Stopped", 20)

@@ -104,4 +104,12 @@ def test_keys_press_the_main_buttons_but_not_while_somebody_types(dashboard: Das
     page.wait_for_timeout(1500)
     assert dashboard.store.run(working.id).status == "running"
     page.keyboard.press("Shift+X")
+    keep = page.locator(".st-key-run_stop_no")
+    keep.wait_for()
+    page.keyboard.press("n")
+    keep.wait_for(state="detached")
+    page.keyboard.press("Shift+X")
+    keep.wait_for()
+    assert dashboard.store.run(working.id).status == "running", "the key alone only asks"
+    page.keyboard.press("y")
     until(lambda: dashboard.store.run(working.id).status == "stopping", 20, "it is asked to stop")

@@ -59,6 +59,11 @@ def test_a_waiting_run_says_where_it_stands(app: Open, store: Store, settings: S
     assert "1 run is before this one" in words(page)
     assert page.button(key="run_stop").label == "Stop"
     page.button(key="run_stop").click().run()
+    assert store.runs()[0].status == "queued", "it asks first"
+    page.button(key="run_stop_no").click().run()
+    assert store.runs()[0].status == "queued"
+    page.button(key="run_stop").click().run()
+    page.button(key="run_stop").click().run()
     assert store.runs()[0].status == "stopped"
 
 
@@ -161,7 +166,7 @@ RESULTS: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
     "profile": ({"data": {"source": "sample"}}, "Datasets", {}),
     "evaluate": ({"model": {"run": "abc"}}, "Evaluate", {"evaluation": "ID"}),
     "predict": ({"model": {"run": "abc"}}, "Playground", {}),
-    "compare": ({"evaluations": ["abc", "def"]}, "Compare", {}),
+    "compare": ({"evaluations": ["abc", "def"]}, "Compare", {"comparison": "ID"}),
     "robustness": ({"evaluation": "abc"}, "Evaluate", {"evaluation": "abc", "view": "robustness"}),
     "neighbours": ({"run": "abc"}, "Evaluate", {"run": "abc", "view": "mistakes"}),
     "bundle": ({"run": "abc"}, "Share", {"run": "abc", "view": "bundle"}),

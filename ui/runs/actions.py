@@ -32,6 +32,7 @@ def start_training(name: str, spec: RunSpec) -> str | None:
 
 def stop(run_id: str) -> None:
     """Ask a run to stop; does nothing if it has just ended or been deleted."""
+    state.ask_to_stop(None)
     try:
         resources.store().stop(run_id)
     except (WrongStatus, RunNotFound):

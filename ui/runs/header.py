@@ -20,7 +20,7 @@ from core.wording import counted, duration, engine_title, metric_title, number, 
 from ui import pages
 from ui.components.basics import clock, plain, status_badge
 from ui.runs import actions as run_actions
-from ui.session import resources
+from ui.session import resources, state
 
 
 def title(run: Run) -> None:
@@ -88,15 +88,28 @@ def status_line(run: Run) -> None:
         status_badge(run.status)
         st.markdown(f":gray[{subject(run)}]", width="stretch")
         if run.status in ("queued", "starting", "running") and resources.may("stop", run):
-            st.button(
-                "Stop",
-                icon=":material/stop_circle:",
-                key="run_stop",
-                help=run_actions.STOP_HELP,
-                on_click=run_actions.stop,
-                args=(run.id,),
-                shortcut="Shift+X",
-            )
+            _stop_button(run)
+
+
+def _stop_button(run: Run) -> None:
+    """Stop, which asks first: a key is pressed by mistake more easily than a button.
+
+    The button that asks and the one that stops are one element, so that a click on it is not lost when it changes.
+    """
+    asks = state.asks_to_stop(run.id)
+    st.button(
+        "Stop it" if asks else "Stop",
+        icon=":material/stop_circle:",
+        key="run_stop",
+        type="primary" if asks else "secondary",
+        help=run_actions.STOP_HELP,
+        on_click=run_actions.stop if asks else state.ask_to_stop,
+        args=(run.id,),
+        shortcut="Y" if asks else "Shift+X",
+    )
+    if asks:
+        keep = state.ask_to_stop
+        st.button("Keep running", key="run_stop_no", type="tertiary", on_click=keep, args=(None,), shortcut="N")
 
 
 def subject(run: Run) -> str:

@@ -33,6 +33,7 @@ _DATA, _DRAFT, _DRAFT_PRESET, _DRAFT_PROPOSES, _VIEWS, _FORM, _RECENT, _SOURCE, 
 DATASET_TABS, ROWS_TAB, PREPARE_TAB = "dataset_tabs", ":material/table_rows: Rows", ":material/construction: Prepare"
 T = TypeVar("T")
 _SELECTED, _QUESTION, _CURVES, _OPENED = "selected_runs", "question", "curves", "opened_paths"
+_STOPPING = "run_to_stop"
 _PAGE, _COMING, _ADDRESS, MOST_WAITS = "page", "coming_to", "address", 3
 RECENT_DATASETS = 6
 
@@ -280,6 +281,16 @@ def selected_runs() -> set[str]:
 
 def set_selected_runs(ids: set[str]) -> None:
     st.session_state[_SELECTED] = ids
+
+
+def ask_to_stop(run_id: str | None) -> None:
+    """The Run page is to ask whether this run shall be stopped; None ends the question."""
+    st.session_state[_STOPPING] = run_id
+
+
+def asks_to_stop(run_id: str) -> bool:
+    """Whether the Run page asks whether to stop this run."""
+    return bool(st.session_state.get(_STOPPING) == run_id)
 
 
 def ask(dialog: str, ids: list[str]) -> None:
