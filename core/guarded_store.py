@@ -84,6 +84,10 @@ class GuardedStore(Store):
         self._visible(super().run(run_id))
         return super().measured(run_id)
 
+    def last_value(self, run_id: str, name: str) -> float | None:
+        self._visible(super().run(run_id))
+        return super().last_value(run_id, name)
+
     def events_since(self, run_id: str, cursor: int = 0, limit: int = 5_000) -> list[Event]:
         self._visible(super().run(run_id))
         events = super().events_since(run_id, cursor, limit)

@@ -64,6 +64,14 @@ def test_a_repeated_step_replaces_and_comes_again_to_a_cursor(store: Store, sett
     assert len(store.metrics_since(run_id)) == 3
 
 
+def test_the_last_value_of_a_metric(store: Store) -> None:
+    run_id, token = started(store)
+    assert store.last_value(run_id, "memory_gb") is None
+    store.write(run_id, token, metrics=[("memory_gb", 5, None, 1.0, 2.0), ("loss", 6, None, 1.0, 9.0)])
+    store.write(run_id, token, metrics=[("memory_gb", 4, None, 2.0, 3.5)])
+    assert store.last_value(run_id, "memory_gb") == 3.5, "a resumed run repeats steps: what was written last counts"
+
+
 def test_a_stale_worker_can_write_nothing(store: Store) -> None:
     run_id, token = started(store)
     lease = acquire_lease(store, identity(), 10.0, is_dead)

@@ -9,10 +9,11 @@ from core.runs.kinds import CLOSE_OTHERS, KINDS
 from core.runs.process import WINDOWS
 
 
-def cause_of_death(exit_code: int | None, log: str, kind: str) -> str:
+def cause_of_death(exit_code: int | None, log: str, kind: str, memory_gb: float | None = None) -> str:
     """One or two sentences.
 
     exit_code: as subprocess has it (negative for a signal on POSIX), None if nobody was there to see it; kind: of work
+    memory_gb: what the worker last reported to take, in GB; None if it reported nothing
     """
     less = _less_memory(kind)
     if cause := _told_by(log, less):
@@ -25,10 +26,20 @@ def cause_of_death(exit_code: int | None, log: str, kind: str) -> str:
     if exit_code == -signal.SIGTERM or (not WINDOWS and exit_code == -signal.SIGINT):
         return "The worker was told to end from outside (a shutdown, or by hand). Start it again."
     if not WINDOWS and exit_code == -signal.SIGKILL:
-        return f"The system killed the worker, most often because memory ran out. {less}"
+        return f"{_killed(memory_gb)} {less}"
     if exit_code < 0:
         return f"The worker crashed with signal {-exit_code} ({_signal_name(-exit_code)}); its log may say more."
     return f"The worker ended with exit code {exit_code} without saying why; its log may say more."
+
+
+def _killed(memory_gb: float | None) -> str:
+    """What is known of a SIGKILL: not who sent it. The kernel sends it where memory runs out, and so does `kill -9`."""
+    if memory_gb is None:
+        return "The process was killed from outside (signal 9), most often because memory ran out."
+    return (
+        "The process was killed from outside (signal 9), most often because memory ran out; "
+        f"it took {memory_gb:.1f} GB when it last reported."
+    )
 
 
 def cause_of(error: BaseException, kind: str) -> str | None:

@@ -205,7 +205,9 @@ class Scheduler:
         folder = self._settings.run_dir(run.id)
         tail = process.log_tail(folder / "worker.log")
         if watch.terminated is None and run.status != "stopping":
-            ended = self._give_up(run, "lost", cause_of_death(exit_code, tail, run.kind), tail)
+            memory_gb = self._store.last_value(run.id, "memory_gb")
+            cause = cause_of_death(exit_code, tail, run.kind, memory_gb)
+            ended = self._give_up(run, "lost", cause, tail)
         elif (folder / "model" / "config.json").is_file():
             ended = self._give_up(run, "stopped", "Stopped before it was judged; its model is kept.")
         else:

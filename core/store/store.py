@@ -238,6 +238,13 @@ class Store:
             )
             return [Metric(i, name, step, epoch, when, _number(value)) for i, name, step, epoch, when, value in rows]
 
+    def last_value(self, run_id: str, name: str) -> float | None:
+        """The metric of this name that a run wrote last; None if it wrote none."""
+        query = "SELECT value FROM metrics WHERE run=? AND name=? ORDER BY id DESC LIMIT 1"
+        with self.connection() as db:
+            row = db.execute(query, (run_id, name)).fetchone()
+            return None if row is None else _number(row[0])
+
     def measured(self, run_id: str) -> set[tuple[str, int]]:
         """The name and step of each metric of a run."""
         with self.connection() as db:

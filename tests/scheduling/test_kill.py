@@ -68,7 +68,9 @@ def test_killed_worker_is_lost_with_a_cause(
     os.kill(worker_of(before).pid, signal.SIGKILL)
     after = wait_for(store, before.id, lambda r: r.is_final)
     tell(moment, before, after)
-    assert after.status == "lost" and "memory" in (after.error or "")
+    error, reported = after.error or "", store.last_value(before.id, "memory_gb")
+    assert after.status == "lost" and "killed from outside (signal 9)" in error
+    assert (" GB " in error) == (reported is not None)
     assert committed.items() <= losses(store, before.id).items()
     assert_next_run_works(store)
 

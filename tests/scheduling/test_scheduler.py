@@ -149,6 +149,13 @@ def test_causes_are_plain_words(code: int | None, log: str, word: str) -> None:
     assert word in cause_of_death(code, log, "train")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="there are no signals")
+def test_a_kill_is_not_put_down_to_memory_alone() -> None:
+    cause = cause_of_death(-signal.SIGKILL, "", "train", memory_gb=3.24)
+    assert "killed from outside (signal 9)" in cause and "3.2 GB" in cause
+    assert "GB" not in cause_of_death(-signal.SIGKILL, "", "train")
+
+
 @pytest.mark.parametrize("kind", kinds.KINDS)
 @pytest.mark.parametrize(("code", "log"), [(-9, ""), (None, ""), (1, "MemoryError")])
 def test_advice_fits_the_kind_of_work(kind: str, code: int | None, log: str) -> None:
