@@ -63,8 +63,12 @@ def _evaluate(options: argparse.Namespace, store: Store, settings: Settings) -> 
     if status == 0 and not options.json:
         print_lines("\n".join(outcome(store.run(run_id), settings)))
     evaluation = read_evaluation(settings.run_dir(run_id))
-    read = {name: getattr(evaluation, name, None) for name in ("split", "text_columns", "label_column")}
-    return result | read | {"folder": str(settings.run_dir(run_id))}, status
+    columns = {
+        "split": evaluation.split if evaluation else None,
+        "text_columns": evaluation.text_columns if evaluation else None,
+        "label_column": evaluation.label_column if evaluation else None,
+    }
+    return result | columns | {"folder": str(settings.run_dir(run_id))}, status
 
 
 def _predict(options: argparse.Namespace, store: Store, settings: Settings) -> Result:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from core.tasks.evaluations import Evaluation
+from core.evaluation.verdict import advantage
+from core.tasks.evaluations import Comparison, Evaluation, Pair
 from core.tasks.results import Report
 from core.tasks.text_classification.results import ClassEvaluation
 from core.wording import counted, metric_title, part_of, score, sentence
@@ -45,3 +46,31 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
     if evaluation.final_test:
         lines.append(f"  This final test has been looked at {counted(evaluation.final_test.looks, 'time')}.")
     return lines
+
+
+def comparison_lines(comparison: Comparison) -> list[str]:
+    """Models side by side, on the examples that all of them were judged on."""
+    main, models = comparison.decisive_metric, comparison.models
+    examples = counted(comparison.examples, "example")
+    lines = [f"{counted(len(models), 'model')} on {examples} of {comparison.split} of {comparison.dataset.title}"]
+    for model in models:
+        low, high = model.intervals[main]
+        lines.append(
+            f"  {metric_title(main)} {score(model.metrics[main])}  ({score(low)} to {score(high)})  {model.title}"
+        )
+    for model, pair in zip(models[1:], comparison.pairs, strict=True):
+        lines.append(_difference(pair, models[0].title, model.title, main))
+    lines.append(f"All of them are wrong on {counted(comparison.all_wrong, 'example')}.")
+    return lines
+
+
+def _difference(pair: Pair, first: str, other: str, main: str) -> str:
+    gap, test, metric = pair.difference[main], pair.mcnemar, metric_title(main)
+    span = f"{gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
+    counts = f"only it is right {counted(test.gains, 'time')}, only the first {counted(test.losses, 'time')}"
+    outcome = advantage(gap)
+    if outcome == "better":
+        return f"{other} is better than {first}: {metric} {span}; {counts}."
+    if outcome == "worse":
+        return f"{other} is worse than {first}: {metric} {span}; {counts}."
+    return f"{other} and {first} cannot be told apart: {metric} {span}; {counts}."

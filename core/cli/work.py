@@ -11,18 +11,19 @@ from types import FrameType
 from typing import Any
 
 from core.cli.group import Result
-from core.cli.lines import evaluation_lines, report_lines
-from core.errors import StoreTrouble, WrongStatus
-from core.evaluation.results import read_evaluation, read_report
+from core.cli.lines import comparison_lines, evaluation_lines, report_lines
+from core.errors import StoreTrouble, TunedeckError, WrongStatus
+from core.evaluation.results import read_comparison, read_evaluation, read_report
 from core.runs import process
 from core.runs.scheduler import Scheduler, free_resource
 from core.settings import Settings
 from core.sharing.report.document import visible_lines
+from core.spec import run as specs
 from core.store.lease import lease_holder
 from core.store.record import ACTIVE, Run
 from core.store.store import Store
 from core.store.watching import RunView
-from core.wording import counted
+from core.wording import counted, profile_lines
 
 POLL_S, TROUBLE_S = 0.5, 20.0
 
@@ -162,7 +163,22 @@ def outcome(run: Run, settings: Settings) -> list[str]:
     lines = report_lines(report) if report else []
     if (evaluation := read_evaluation(folder)) is not None:
         lines += evaluation_lines(evaluation)
+    if (comparison := read_comparison(folder)) is not None:
+        lines += comparison_lines(comparison)
+    if run.kind == "profile":
+        lines += _profile_of(run, settings)
     return [*lines, f"The model is in {model}"] if model else lines
+
+
+def _profile_of(run: Run, settings: Settings) -> list[str]:
+    """The figures of a profile, which are kept with its dataset."""
+    from core.data.inspecting.profile import kept_profile
+
+    try:
+        profile = kept_profile(specs.build(run.spec, specs.ProfileSpec), settings)
+    except TunedeckError as error:
+        return [f"The profile cannot be shown: {error}"]
+    return profile_lines(profile) if profile else ["The profile is gone: its dataset was deleted or has changed."]
 
 
 def result_of(run: Run, settings: Settings | None, view: RunView | None = None) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
+from core.cli.work import outcome
 from core.data.loading import holdout
 from core.data.loading.load import load
 from core.data.prepare import prepare
@@ -22,7 +24,7 @@ from core.evaluation.specs import CompareSpec, EvaluateSpec, PredictSpec, Subjec
 from core.playground import corrections
 from core.settings import Settings
 from core.spec.data import DataSpec
-from core.spec.run import build
+from core.spec.run import ProfileSpec, build
 from core.store import final_tests
 from core.store.files import read_temperature, save_temperature, vectors_of
 from core.store.store import Store
@@ -325,6 +327,20 @@ def test_models_are_compared_on_what_they_share(
     other, _ = work("evaluate", judge(classifier, folder, "validation"))
     with pytest.raises(DataError, match="not judged on the same examples"):
         work("compare", CompareSpec(evaluations=(one, other)).model_dump(mode="json"))
+    lines = outcome(Store(settings.store_path).run(run), settings)
+    assert len(lines) == 1 + 3 + 2 + 1 and f"{made.models[1].metrics['accuracy']:.3f}" in lines[2], lines
+    assert f"{made.pairs[0].difference['accuracy'].value:+.3f}" in lines[4]
+
+
+def test_show_prints_the_figures_of_a_profile(work: Work, reviews: Reviews, settings: Settings) -> None:
+    folder = reviews(train=20, test=10)
+    spec = {"data": {"source": "file", "path": str(folder)}, "model": {"name": "scratch"}}
+    run, _ = work("profile", build(spec, ProfileSpec).model_dump(mode="json"))
+    lines = "\n".join(outcome(Store(settings.store_path).run(run), settings))
+    assert "train: 20 rows" in lines and "test: 10 rows" in lines and "characters" in lines
+    shutil.rmtree(settings.datasets)
+    (gone,) = outcome(Store(settings.store_path).run(run), settings)
+    assert "its dataset was deleted" in gone
 
 
 def test_robustness_tells_what_each_disturbance_costs(

@@ -23,7 +23,7 @@ from core.data.browsing.tokens import tokenizer_for
 from core.data.dataset import Column, Prepared, Progress, ignore
 from core.data.inspecting import label_check, language, vocabulary_fit
 from core.data.notes import Note
-from core.data.prepare import prepare
+from core.data.prepare import find_prepared, prepare
 from core.data.reading.aligning import types
 from core.data.reading.tables import bounded, parquet
 from core.hub import download as hub
@@ -56,15 +56,31 @@ def profile_of(spec: ProfileSpec, settings: Settings, progress: Progress = ignor
     Raises DataError, HubError, ModelError, PathError.
     """
     prepared = prepare(spec.data, settings, progress)
-    texts = spec.data.text_columns or prepared.text_guess
-    label = spec.data.label_column or (prepared.label_guess if prepared.label_guess not in texts else None)
-    split = next(name for name, part in prepared.splits.items() if part.rows)
-    tokenizer = tokenizer_for(spec.model, prepared, split, texts, settings) if texts else None
+    texts, label, tokenizer = _choices(spec, prepared, settings)
     if tokenizer is None and texts and models.kind_of(spec.model.name) == "hub":
         progress("Fetching the tokenizer", None)
         tokenizer = hub.fetch_tokenizer_json(spec.model.name, spec.model.revision)
     most = models.known_limit(spec.model, settings)
     return profile(prepared, texts, label, tokenizer, most, spec.exact, progress, spec.model.name)
+
+
+def kept_profile(spec: ProfileSpec, settings: Settings) -> dict[str, Any] | None:
+    """What `profile_of` kept for this spec; None if that or its dataset is gone. Downloads nothing.
+
+    Raises DataError, ModelError, PathError.
+    """
+    prepared = find_prepared(spec.data, settings)
+    return None if prepared is None else find_profile(prepared, *_choices(spec, prepared, settings))
+
+
+def _choices(
+    spec: ProfileSpec, prepared: Prepared, settings: Settings
+) -> tuple[Sequence[str], str | None, Path | None]:
+    """The text columns, the label column and the tokenizer of a spec; the tokenizer is None if it is not here yet."""
+    texts = spec.data.text_columns or prepared.text_guess
+    label = spec.data.label_column or (prepared.label_guess if prepared.label_guess not in texts else None)
+    split = next(name for name, part in prepared.splits.items() if part.rows)
+    return texts, label, tokenizer_for(spec.model, prepared, split, texts, settings) if texts else None
 
 
 def profile(
