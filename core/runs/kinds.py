@@ -201,7 +201,7 @@ KINDS: dict[str, Kind] = {
         model=None,
         action="work",
         demo="runs",
-        result=Result("The models are compared.", "To the comparisons", "compare"),
+        result=Result("The models are compared.", "To the comparison", "compare?comparison={id}"),
     ),
     "robustness": Kind(
         title="Robustness",

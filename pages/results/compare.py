@@ -1,4 +1,7 @@
-"""Two or more models on the same examples: which is better, and is that sure?"""
+"""Two or more models on the same examples: which is better, and is that sure?
+
+`?evaluations=ID,ID` chooses the evaluations; `?comparison=ID` opens a comparison that was made.
+"""
 
 import streamlit as st
 

@@ -140,6 +140,19 @@ def test_the_compare_page(shared: Shared, there: Path, opened: Any) -> None:
         page = opened(home, "results/compare")
         page.multiselect(key="compare_chosen").set_value([shared.ids["one judged"], shared.ids["two judged"]]).run()
         pages.append(seen(page))
+        chosen = ",".join((shared.ids["one judged"], shared.ids["two judged"]))
+        linked = opened(home, "results/compare", evaluations=f"{chosen},gone")
+        assert "not here any more" in seen(linked).words and seen(linked).tables == pages[-1].tables
+        linked.multiselect(key="compare_chosen").set_value([]).run()
+        assert not linked.multiselect(key="compare_chosen").value, "the link does not come back after a choice"
+        linked.switch_page("../pages/results/evaluate.py").run().query_params["evaluations"] = chosen
+        again = linked.switch_page("../pages/results/compare.py").run()
+        assert again.multiselect(key="compare_chosen").value == chosen.split(",")
+        run = Store(Settings(home=home).store_path).runs(kind="compare")[0]
+        linked = opened(home, "results/compare", comparison=run.id)
+        assert linked.multiselect(key="compare_chosen").value == run.spec["evaluations"]
+        for nonsense in ({"comparison": "../../etc"}, {"evaluations": ",,../x," * 1000}):
+            assert not opened(home, "results/compare", **nonsense).exception
     one, other = pages
     assert one.tables == other.tables and len(one.tables) >= 2 and one.charts == other.charts and one.charts
     assert "cannot be told apart" in other.words or "than" in other.words

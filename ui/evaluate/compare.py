@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.errors import TunedeckError
+from core.errors import PathError, RunNotFound, TunedeckError
 from core.evaluation.results import read_comparison
 from core.evaluation.specs import CompareSpec
 from core.evaluation.verdict import advantage
@@ -21,21 +21,44 @@ from ui.components import light_run
 from ui.components.basics import clock, distinct, plain, show_error
 from ui.components.live_chart import drawing, live_chart
 from ui.evaluate import judged
-from ui.session import resources
+from ui.session import address, resources, state
 
 MOST = 12
 
 
 def choose(runs: list[Run]) -> list[Run]:
-    """The evaluations to compare, grouped in the list by what they were judged on."""
+    """The evaluations to compare: those of a link, or others from the list. The address follows the choice."""
     named = {run.id: run for run in runs}
+    linked = _linked()
+    known = [run_id for run_id in linked if run_id in named][:MOST]
+    if linked and (linked not in (state.widget("compare_linked") or ()) or state.widget("compare_chosen") is None):
+        state.remember("compare_linked", {linked})
+        state.remember("compare_chosen", known)
+        if len(known) < len(linked):
+            st.caption("The link names an evaluation that is not here any more; it is left out.")
     titles = distinct({run.id: title_of(run) for run in runs})
     chosen = st.multiselect(
         "Evaluations", list(named), key="compare_chosen", max_selections=MOST, placeholder="Choose two or more",
         format_func=titles.__getitem__,
         help="Each is compared with the first. Only examples that all were judged on count.",
     )  # fmt: skip
+    if len(chosen) > 1 and tuple(chosen) != linked:
+        state.remember("compare_linked", {linked, tuple(chosen)})
+        address.show({"evaluations": ",".join(chosen)}, whole=True)
     return [named[key] for key in chosen]
+
+
+def _linked() -> tuple[str, ...]:
+    """The evaluations that the address names: in `?evaluations=ID,ID`, or by a `?comparison=ID` of them."""
+    if ids := st.query_params.get("evaluations", ""):
+        return tuple(dict.fromkeys(ids.split(",", MOST)[:MOST]))
+    if run_id := st.query_params.get("comparison", ""):
+        try:
+            run = resources.store().run(run_id)
+        except (RunNotFound, PathError):
+            return ()
+        return tuple(run.spec["evaluations"]) if run.kind == "compare" else ()
+    return ()
 
 
 def published(runs: list[Run]) -> list[Run]:
@@ -51,6 +74,8 @@ def published(runs: list[Run]) -> list[Run]:
     titles = {
         run.id: " · ".join(str(named[key].summary.get("title", key)) for key in run.spec["evaluations"]) for run in made
     }
+    linked = next((run for run in made if tuple(run.spec["evaluations"]) == _linked()), None)
+    state.begin_with("compare_published", linked)
     chosen = st.selectbox("Comparison", made, key="compare_published", format_func=lambda run: distinct(titles)[run.id])
     return [named[key] for key in chosen.spec["evaluations"]]
 
