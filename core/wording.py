@@ -168,6 +168,11 @@ def sentence(text: str) -> str:
     return text if text[-1] in ".!?…:" else text + "."
 
 
+def capitalised(text: str) -> str:
+    """`text` with a capital at its start."""
+    return text[:1].upper() + text[1:]
+
+
 def listed(names: Iterable[str]) -> str:
     """Names in a row: "BERT, DistilBERT and ALBERT". names: at least one"""
     *others, last = names

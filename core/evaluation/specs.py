@@ -8,6 +8,7 @@ from pydantic import model_validator
 
 from core.spec.data import DataSpec
 from core.spec.section import Section, setting
+from core.tasks.contract import Task, task_of_record
 
 if TYPE_CHECKING:
     from core.store.record import Run
@@ -37,6 +38,11 @@ class Subject(Section):
         if bool(self.run) == bool(self.name):
             raise ValueError("name either a run or a model, not both and not neither")
         return self
+
+
+def task_of_subject(subject: Subject, store: Store) -> Task:
+    """The task that a model was trained for; of one that was not trained here the first. Raises RunNotFound."""
+    return task_of_record(store.run(subject.run).spec if subject.run else {})
 
 
 class EvaluateSpec(Section):

@@ -15,7 +15,7 @@ import plotly.graph_objects as go
 
 from core.figures.style import COLORS, GREY, INDIGO, ORANGE, TEAL, axis, figure, thin
 from core.tasks import larger_is_better
-from core.wording import metric_title, metric_words
+from core.wording import capitalised, metric_title, metric_words
 
 SMOOTHED_FROM = 40
 
@@ -37,17 +37,22 @@ def loss_figure(
 
 
 def metrics_figure(
-    series: Mapping[str, pd.DataFrame], main: str, baseline: float | None = None, revision: str = "", note: str = ""
+    series: Mapping[str, pd.DataFrame],
+    main: str,
+    baseline: float | None = None,
+    revision: str = "",
+    note: str = "",
+    always: str = "most common class",
 ) -> go.Figure:
     """Each evaluation metric against steps; the main metric is bold, with its best point and its baseline.
 
     series: metric name (without `eval_`) -> series; main: the name of the main metric
-    note: the text while there is no evaluation yet
+    note: the text while there is no evaluation yet; always: what the baseline always answers
     """
     names = [name for name in (main, *(name for name in series if name != main)) if name in series]
     traces = [_metric(series[name], name, place, name == main) for place, name in enumerate(names)]
     if main in series:
-        traces += _best(series[main], main) + _baseline(series[main], baseline)
+        traces += _best(series[main], main) + _baseline(series[main], baseline, always)
     chart = figure(traces, title="Evaluation metrics", x="Step", y="Score", height=360, revision=revision)
     chart.update_yaxes(nticks=6)
     if not traces:
@@ -127,16 +132,16 @@ def _best(series: pd.DataFrame, main: str) -> list[go.Scatter]:
     return [go.Scatter(**place, mode="markers", marker=star, hovertemplate=hover, showlegend=False)]
 
 
-def _baseline(series: pd.DataFrame, value: float | None) -> list[go.Scatter]:
+def _baseline(series: pd.DataFrame, value: float | None, always: str) -> list[go.Scatter]:
     if value is None or not len(series):
         return []
     return [
         go.Scatter(
             x=[0, series["step"].iloc[-1]],
             y=[value, value],
-            name="Most common class",
+            name=capitalised(always),
             mode="lines",
             line={"color": GREY, "width": 1.6, "dash": "dash"},
-            hovertemplate="%{y:.3f}<extra>Always the most common class</extra>",
+            hovertemplate=f"%{{y:.3f}}<extra>Always the {always}</extra>",
         )
     ]

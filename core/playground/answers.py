@@ -5,9 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from core.errors import ModelError
+from core.tasks.contract import Task
 from core.tasks.results import Count, Result
 
 MOST_UNEXPLAINED = 0.05  # of the probability: above it the scores of integrated gradients are not to be trusted
+
+
+def check_offered(task: Task) -> None:
+    """Raises ModelError for a task whose models the playground cannot ask."""
+    if "playground" not in task.facts.OFFERS:
+        raise ModelError(
+            f"a model of the task {task.facts.TITLE!r} cannot be asked in the playground; have a file predicted"
+        )
 
 
 class Reading(Result):

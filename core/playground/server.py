@@ -17,6 +17,8 @@ from typing import Any
 
 from core.errors import TunedeckError
 from core.settings import Settings, from_environment
+from core.store.store import Store
+from core.tasks.contract import Task
 from core.wording import library_message
 
 MOST_MODELS = 3
@@ -62,13 +64,16 @@ class Models:
         self.settings = settings
         self._held: OrderedDict[str, tuple[float, Any]] = OrderedDict()
 
-    def get(self, tree: dict[str, Any]) -> Any:
-        """The classifier for a Subject as JSON. Raises TunedeckError for a model that cannot be opened."""
+    def get(self, tree: dict[str, Any]) -> tuple[Task, Any]:
+        """The task and the model of a Subject as JSON. Raises TunedeckError for a model that cannot be opened."""
         from core.evaluation import classifier as inference
-        from core.evaluation.specs import Subject
+        from core.evaluation.specs import Subject, task_of_subject
+        from core.playground.answers import check_offered
         from core.spec import run as spec
 
         subject: Subject = spec.build(tree, Subject)
+        task = task_of_subject(subject, Store(self.settings.store_path))
+        check_offered(task)
         folder, max_length, title = inference.find_subject(subject, self.settings)
         changed, key = _changed(folder), f"{folder}:{max_length}"
         held = self._held.pop(key, None)
@@ -77,7 +82,7 @@ class Models:
         self._held[key] = held
         while len(self._held) > MOST_MODELS:
             self._held.popitem(last=False)
-        return held[1]
+        return task, held[1]
 
 
 def _changed(folder: Path) -> float:
@@ -91,10 +96,10 @@ def answer(models: Models, line: str) -> dict[str, Any]:
     try:
         question = json.loads(line)
         started = time.perf_counter()
-        model = models.get(question["model"])
+        task, model = models.get(question["model"])
         loaded = time.perf_counter() - started
         started = time.perf_counter()
-        result = _ask(models, model, question)
+        result = _ask(models, task, model, question)
         return {"ok": True, **result, "seconds": time.perf_counter() - started, "loaded_in": loaded}
     except TunedeckError as error:
         return {"ok": False, "error": str(error)}
@@ -107,15 +112,12 @@ def answer(models: Models, line: str) -> dict[str, Any]:
         }
 
 
-def _ask(models: Models, model: Any, question: dict[str, Any]) -> dict[str, Any]:
+def _ask(models: Models, task: Task, model: Any, question: dict[str, Any]) -> dict[str, Any]:
     match question["do"]:
         case "predict":
-            from core.tasks.text_classification.predictions import softmax
-
-            logits = model.logits(question["texts"]) / model.temperature
             return {
                 "names": model.names,
-                "probabilities": softmax(logits).tolist(),
+                "probabilities": task.answers.shares(model.logits(question["texts"]), model.temperature).tolist(),
                 "temperature": model.temperature,
                 "reads": model.reads(question["texts"]),
             }

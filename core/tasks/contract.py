@@ -10,6 +10,7 @@
     core/tasks/NAME/analysis.py     the report of a run, from its outputs
     core/tasks/NAME/advice.py       what to try next, as far as it depends on the task
     core/tasks/NAME/script.py       what an exported script has of the task; only if the room offers "script"
+    core/tasks/NAME/answers.py      what logits say; only if the room offers "playground" or "onnx"
 
 No base class: a room is a package with these modules, and `tests/tasks` holds each of them to what stands here. What
 tasks share stands beside the rooms and is called: `texts` (tokenising, padding), `batches`, `token_cache`,
@@ -27,6 +28,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
+from core.spec.evaluation import FIRST_TASK
 from core.tasks import TASKS, Metric
 
 if TYPE_CHECKING:
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from core.store.record import Holdout
     from core.tasks.code import KerasLoss, Section
     from core.tasks.evaluations import Comparison, Evaluation, Robustness
-    from core.tasks.results import Report
+    from core.tasks.results import Gap, Report
     from core.tasks.running_metrics import RunningMetrics
     from core.tasks.texts import Encoded
 
@@ -51,6 +53,8 @@ if TYPE_CHECKING:
 # What a task may offer; where it does not, pages and commands say so in a sentence.
 OFFERS = {
     "script": "A run as a script and a notebook.",
+    "playground": "Its models answer texts that a person types, and say why.",
+    "onnx": "Its models as ONNX and Keras files, compared with torch.",
 }
 
 
@@ -60,7 +64,10 @@ class Facts(Protocol):
     TITLE: str  # for people: "Text classification"
     ENGINES: tuple[str, ...]  # the names of those that can train it
     VIEWS: tuple[str, ...]  # of the Evaluate page, by their names in `ui/evaluate/views.py`, in the order of the tabs
-    OFFERS: tuple[str, ...]  # of OFFERS below: what its models can do beside what every task's can
+    OFFERS: tuple[str, ...]  # of OFFERS above: what its models can do beside what every task's can
+    MODEL: str  # what it trains, within a sentence: "a text classifier"
+    BASELINE: str  # what the simplest baseline always answers: "most common class"
+    PIPELINE: str  # the pipeline of transformers that answers with names, which is the task on the Hub too; else empty
 
 
 class Metrics(Protocol):
@@ -169,10 +176,21 @@ class Advice(Protocol):
     def uncertain(self, report: Any) -> Message | None: ...
 
 
+class Answers(Protocol):
+    """answers.py"""
+
+    def shares(self, logits: np.ndarray, temperature: float) -> np.ndarray:
+        """The probability of each answer, (texts, answers)."""
+
+    def change(
+        self, names: Sequence[str], before: np.ndarray, after: np.ndarray, labels: np.ndarray
+    ) -> tuple[dict[str, float], dict[str, float], dict[str, Gap]]:
+        """The named metrics of two models on the same examples, and their differences. before, after: shares"""
+
+
 class Script(Protocol):
     """script.py: what an exported script has of the task, as code and words. Engines are named as in `spec.engine`."""
 
-    MODEL: str  # what is fine-tuned: "a text classifier"
     NEW_HEAD: str  # what a pretrained model gets: "a new head for these classes with random weights"
     KEPT_HEAD: str  # a sentence for a model whose trained head is kept
     LABELS: tuple[str, ...]  # lines that set `label_names`, from `dataset`; an empty list where labels have no names
@@ -240,6 +258,11 @@ class Task:
         """Only of a room that offers "script"."""
         return cast(Script, self._part("script"))
 
+    @property
+    def answers(self) -> Answers:
+        """Only of a room that offers "playground" or "onnx"."""
+        return cast(Answers, self._part("answers"))
+
     def _part(self, name: str) -> Any:
         return importlib.import_module(f"{TASKS[self.name]}.{name}")
 
@@ -247,3 +270,8 @@ class Task:
 def task_of(spec: RunSpec) -> Task:
     """The task of a run's spec."""
     return Task(spec.task)
+
+
+def task_of_record(spec: Mapping[str, Any]) -> Task:
+    """The same of a spec as the record keeps it; the first task where an earlier version named none."""
+    return Task(str(spec.get("task", FIRST_TASK)))

@@ -26,7 +26,7 @@ def show(judged: Judged) -> None:
         series: dict[str, Measured] = {evaluation.title: (evaluation.metrics, evaluation.intervals)}
         if (bag := evaluation.baselines.bag_of_words) is not None:
             series["Bag of words"] = (bag.metrics, bag.intervals)
-        series["Commonest class"] = (evaluation.baseline_metrics, {})
+        series["Most common class"] = (evaluation.baseline_metrics, {})
         st.plotly_chart(
             intervals_figure(evaluation.metric_names, series), key="judge_intervals", config={"displayModeBar": False},
             alt="Metrics with their intervals, beside two simple models",

@@ -9,13 +9,14 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from core.errors import AccessDenied, TunedeckError
+from core.errors import AccessDenied, ModelError, TunedeckError
 from core.evaluation.specs import Subject
 from core.playground import corrections
-from core.playground.answers import Answer, Reading
+from core.playground.answers import Answer, Reading, check_offered
 from core.playground.server import TEXTS
 from core.store.record import Run
-from core.wording import counted, shortened
+from core.tasks.contract import task_of_record
+from core.wording import counted, sentence, shortened
 from ui import pages
 from ui.components import model_columns
 from ui.components.basics import allowed, distinct, for_display, plain, show_error
@@ -104,6 +105,11 @@ def answers(asked: Sequence[Asked], texts: Sequence[tuple[str, ...]]) -> None:
 
 def _answer(asked: Asked, texts: Sequence[tuple[str, ...]], place: int) -> None:
     st.markdown(f"**{plain(asked.title)}**")
+    try:
+        check_offered(task_of_record(asked.trained.spec if asked.trained is not None else {}))
+    except ModelError as error:
+        st.info(sentence(plain(str(error))), icon=":material/forum:")
+        return
     if (count := _texts_of(asked)) is not None and count != len(texts[0]):
         pair = "This model was trained on pairs of texts: choose “A pair of texts” to ask it."
         one = "This model was trained on one text at a time: choose “One text” to ask it."

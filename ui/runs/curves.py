@@ -12,6 +12,7 @@ from core.figures import run as figures
 from core.spec.run import main_metric_of
 from core.store.record import Run
 from core.store.watching import RunView
+from core.tasks.contract import task_of_record
 from core.tasks.results import Report
 from ui.components.live_chart import Drawing, drawing, live_chart
 from ui.session import state
@@ -60,11 +61,12 @@ def _beside(drawn: Curves, *names: str) -> None:
 def _draw(view: RunView, run: Run, report: Report | None) -> Curves:
     main = main_metric_of(run.spec)
     baseline = report.baseline_metrics.get(main) if report else None
+    always = task_of_record(run.spec).facts.BASELINE
     training, evaluation = view.series("loss"), view.series("eval_loss")
     note = "There was no evaluation." if run.is_final else _no_evaluation_yet(run)
     charts = {
         "loss": figures.loss_figure(training, evaluation, run.id),
-        "metrics": figures.metrics_figure(_evaluations(view), main, baseline, run.id, note),
+        "metrics": figures.metrics_figure(_evaluations(view), main, baseline, run.id, note, always),
     }
     if len(rate := view.series("learning_rate")):
         charts["rate"] = figures.rate_figure(rate, run.id)

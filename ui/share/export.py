@@ -13,6 +13,7 @@ from core.sharing.model.export_spec import ExportSpec
 from core.spec.run import build
 from core.store import files as results
 from core.store.record import Run
+from core.tasks.contract import task_of_record
 from core.wording import counted, metric_title, number, size
 from ui.components import light_run
 from ui.components.basics import code, plain
@@ -61,11 +62,15 @@ def render(run: Run) -> None:
     """One card per form; the Keras form only for a run that Keras trained."""
     folder = resources.settings().run_dir(run.id)
     weights = results.folder_bytes(folder / "model")
-    has_keras = exports.keras_file(folder) is not None
+    task = task_of_record(run.spec).facts
+    converts = "onnx" in task.OFFERS
+    has_keras = converts and exports.keras_file(folder) is not None
     st.caption(f"The model has {size(weights)}. The files made here contain no path, no secret and no foreign code.")
+    if not converts:
+        st.caption(f"Models of the task “{task.TITLE}” have no ONNX or Keras form.")
     with st.grid(len(FORMS) if has_keras else 2, min_column_width=300, key="share_export"):
         for form in FORMS:
-            if form.name != "keras" or has_keras:
+            if form.name == "safetensors" or (has_keras if form.name == "keras" else converts):
                 with st.container(border=True, height="stretch", key=f"share_export_{form.name}"):
                     _card(form, subject_of(run), run)
 
@@ -76,7 +81,7 @@ def _card(form: Form, subject: Subject, trained: Run) -> None:
     int8 = form.name == "onnx" and st.toggle(
         "8-bit weights",
         key="share_export_int8",
-        help="A quarter of the size, often faster on a CPU. The cost in accuracy is measured.",
+        help="A quarter of the size, often faster on a CPU. What that costs in quality is measured.",
     )
     spec = build({"model": subject.model_dump(), "form": form.name, "int8": int8}, ExportSpec).model_dump(mode="json")
     latest = light_run.latest(exports.KIND, spec)
@@ -142,11 +147,11 @@ def agreement(title: str, check: dict[str, Any]) -> str:
 
 
 def cost(int8: dict[str, Any]) -> str:
-    """The size and the cost in accuracy of 8-bit weights."""
+    """The size of 8-bit weights, and what they cost in quality."""
     share = f"**8-bit weights: {int8['bytes'] / int8['fp32_bytes']:.0%} of the size**"
     same = f"the same class for {int8['same_class']:,} of {counted(int8['texts'], 'text')}"
     if not int8.get("metrics"):
-        return f"{share}, {same}; without labels the cost in accuracy is not known."
+        return f"{share}, {same}; without labels the cost in quality is not known."
     parts = [
         f"{metric_title(name)} {points(m['difference']['value'])} points "
         f"({points(m['difference']['low'])} to {points(m['difference']['high'])})"

@@ -21,10 +21,9 @@ from core.sharing.code.facts import Facts, facts_of
 from core.sharing.code.notebook import notebook
 from core.sharing.code.readme import readme, requirements
 from core.sharing.code.script import exact, script
-from core.spec.evaluation import FIRST_TASK
 from core.store import final_tests
 from core.store.record import Run
-from core.tasks.contract import Task
+from core.tasks.contract import task_of_record
 
 if TYPE_CHECKING:
     from core.data.loading.load import Loaded
@@ -75,7 +74,7 @@ def _loaded(trained: Run, settings: Settings, report: RunWriter) -> Loaded:
     from core.data.loading.text_ids import ids_of
 
     data, holdouts = trained_data(trained, settings), final_tests.holdouts(report.store, before=trained.created)
-    loaded = Task(trained.spec.get("task", FIRST_TASK)).columns.load(data, settings, report.fraction, holdouts)
+    loaded = task_of_record(trained.spec).columns.load(data, settings, report.fraction, holdouts)
     noted = read_environment(settings.run_dir(trained.id))
     for split in SPLITS:
         rows = loaded.dataset[split]

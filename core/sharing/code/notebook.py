@@ -41,7 +41,7 @@ lines that end with `# exact`, the notebook learns as well, only not to the same
 def _introduction(facts: Facts) -> str:
     return "\n".join(
         [
-            f"# Fine-tune {task_of(facts.spec).script.MODEL} with {ENGINES[facts.spec.engine][0]}",
+            f"# Fine-tune {task_of(facts.spec).facts.MODEL} with {ENGINES[facts.spec.engine][0]}",
             "",
             *(f"- {_span(line)}" for line in about(facts)),
             "",

@@ -42,7 +42,7 @@ def _base(facts: Facts) -> Section:
 def script(facts: Facts) -> str:
     """The source of train.py."""
     parts, engine = sections(facts), ENGINES[facts.spec.engine][0]
-    model = task_of(facts.spec).script.MODEL
+    model = task_of(facts.spec).facts.MODEL
     docstring = f"Fine-tune {model} with {engine}, on the examples in data/: python train.py"
     comments = "\n".join(f"# {line}".rstrip() for line in (*about(facts), HOW))
     return source(parts, f'"""{docstring}"""\n{comments}\n\n{libraries(parts)}')

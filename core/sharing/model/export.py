@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.errors import ModelError
-from core.evaluation.specs import Subject
+from core.evaluation.specs import Subject, task_of_subject
 from core.files import finite
 from core.runs.environment import versions
 from core.settings import Settings, allowed_path
@@ -23,6 +23,7 @@ from core.sharing.bundles import zips
 from core.sharing.model import model_files, usage
 from core.sharing.model.export_spec import ExportSpec
 from core.sharing.redact import clean
+from core.tasks.contract import Task
 
 if TYPE_CHECKING:
     from core.evaluation.classifier import Classifier
@@ -46,6 +47,11 @@ def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) ->
     """
     from core.evaluation.classifier import find_subject
 
+    task = task_of_subject(spec.model, report.store)
+    if spec.form != "safetensors" and "onnx" not in task.facts.OFFERS:
+        raise ModelError(
+            f"a model of the task {task.facts.TITLE!r} has no {TITLES[spec.form]} form; choose safetensors"
+        )
     source, max_length, title = find_subject(spec.model, settings, report.fraction)
     _check_inside(source, spec.model, settings)
     files = model_files.model_files(source, settings, foreign=not spec.model.run)
@@ -56,7 +62,7 @@ def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) ->
         folder = Path(held) / name
         folder.mkdir()
         if spec.form == "safetensors":
-            contents, results = _safetensors(source, files, folder.name, public_title, settings)
+            contents, results = _safetensors(source, files, folder.name, public_title, settings, task)
         else:
             from core.evaluation.classifier import Classifier
 
@@ -80,11 +86,13 @@ def _check_inside(source: Path, subject: Subject, settings: Settings) -> None:
             allowed_path(settings, str(path))
 
 
-def _safetensors(source: Path, files: Files, name: str, title: str, settings: Settings) -> tuple[Files, dict[str, Any]]:
+def _safetensors(
+    source: Path, files: Files, name: str, title: str, settings: Settings, task: Task
+) -> tuple[Files, dict[str, Any]]:
     from core.store.files import read_temperature
 
     temperature = read_temperature(source)
-    labels = _labels(json.loads(str(files["config.json"])))
+    labels = _labels(json.loads(str(files["config.json"]))) if task.facts.PIPELINE else []
     return files | _card(source, settings) | {
         usage.README: usage.safetensors_readme(title, name, labels, temperature)
     }, {"temperature": temperature}

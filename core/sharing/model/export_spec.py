@@ -18,7 +18,7 @@ class ExportSpec(Section):
     form: Literal["safetensors", "onnx", "keras"] = setting("safetensors", "Form", "Transformers loads it.")
     """A Transformers folder (safetensors), an ONNX file, or the Keras file of a run that Keras trained."""
 
-    int8: bool = setting(False, "8-bit weights", "They cost a little accuracy, which is measured.")
+    int8: bool = setting(False, "8-bit weights", "They cost a little quality, which is measured.")
     """ONNX only: quantise the weights to 8 bits, a quarter of the size."""
 
     @model_validator(mode="after")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -13,9 +13,10 @@ from core.evaluation.specs import Subject
 from core.runs.environment import trained_data
 from core.settings import Settings
 from core.spec import run as specs
+from core.spec.evaluation import FIRST_TASK
 from core.spec.run import RunSpec
 from core.store import final_tests
-from core.tasks.text_classification.metrics import MAIN
+from core.tasks.contract import Task, task_of
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter
@@ -28,13 +29,15 @@ class Inputs:
     """Texts for a comparison, with their labels.
 
     texts: each one text or a pair; labels: class ids of the model, int64 (texts,), None if unknown
-    source: where the texts come from, for people; metric: the run's `metric_for_best_model`
+    source: where the texts come from, for people
+    metrics: the main one of the task, and the run's `metric_for_best_model`
     """
 
     texts: list[tuple[str, ...]]
     labels: np.ndarray | None
     source: str
-    metric: str = MAIN
+    task: Task = field(default_factory=lambda: Task(FIRST_TASK))
+    metrics: tuple[str, ...] = ()
 
 
 def gather(subject: Subject, names: tuple[str, ...], most: int, settings: Settings, report: RunWriter) -> Inputs:
@@ -46,7 +49,7 @@ def gather(subject: Subject, names: tuple[str, ...], most: int, settings: Settin
     except (DataError, HubError, PathError) as error:
         report.message(
             f"The run's data cannot be loaded ({error}), so the comparison with torch uses generated reviews, and the "
-            "accuracy cost of int8 is not measured.",
+            "cost of 8-bit weights is not measured.",
             level="warning",
             code="no-data",
             reason=str(error),
@@ -55,14 +58,12 @@ def gather(subject: Subject, names: tuple[str, ...], most: int, settings: Settin
 
 
 def _of_run(run_id: str, names: tuple[str, ...], most: int, settings: Settings, report: RunWriter) -> Inputs:
-    from core.data.loading.load import load
     from core.evaluation.evaluate import matched
 
     run = report.store.run(run_id)
     spec = cast(RunSpec, specs.build(run.spec))
-    loaded = load(
-        trained_data(run, settings), settings, report.fraction, final_tests.holdouts(report.store, before=run.created)
-    )
+    task, holdouts = task_of(spec), final_tests.holdouts(report.store, before=run.created)
+    loaded = task.columns.load(trained_data(run, settings), settings, report.fraction, holdouts)
     examples = loaded.dataset["eval"]
     known, _ = matched(names, tuple(loaded.label_names), run.name)
     chosen = np.sort(np.random.default_rng(0).permutation(len(examples))[:most])
@@ -75,7 +76,8 @@ def _of_run(run_id: str, names: tuple[str, ...], most: int, settings: Settings, 
         texts,
         labels if (labels >= 0).all() else None,
         "evaluation examples of the run",
-        spec.evaluation.metric_for_best_model,
+        task,
+        tuple(dict.fromkeys([task.metrics.MAIN, spec.evaluation.metric_for_best_model])),
     )
 
 

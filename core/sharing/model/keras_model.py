@@ -15,7 +15,6 @@ from core.errors import ModelError
 from core.evaluation.classifier import Classifier
 from core.sharing.model.inputs import Inputs
 from core.sharing.model.onnx_model import Tick, compared, mixed_batches, reference
-from core.tasks.text_classification.predictions import softmax
 from core.wording import library_message
 
 assert keras_weights.ARCHITECTURES
@@ -40,6 +39,5 @@ def check(model: Classifier, path: Path, tokenizer: Path, inputs: Inputs, count:
         logits = classifier({name: fed[name] for name in classifier.input}, training=False)
         parts.append(np.asarray(logits))
         tick("Asking Keras", done / len(batches))
-    return compared(
-        "Keras", known.probabilities, softmax(np.concatenate(parts) / model.temperature), inputs, model.title
-    )
+    shares = inputs.task.answers.shares(np.concatenate(parts), model.temperature)
+    return compared("Keras", known.probabilities, shares, inputs, model.title)

@@ -25,9 +25,6 @@ from core.evaluation.classifier import Classifier
 from core.machine import physical_cores
 from core.runs.device import set_threads
 from core.sharing.model.inputs import Inputs
-from core.tasks.text_classification import statistics
-from core.tasks.text_classification.metrics import MAIN, score
-from core.tasks.text_classification.predictions import softmax
 from core.tasks.texts import pad
 from core.wording import library_message
 
@@ -209,7 +206,7 @@ def reference(model: Classifier, inputs: Inputs, count: int, tick: Tick) -> Refe
     """Torch's results for at most `count` of the texts, computed as in the playground."""
     texts = [inputs.texts[i] for i in some(inputs.texts, count)]
     tokens = [example["input_ids"] for example in model.encode(texts)]
-    return Reference(texts, tokens, softmax(model.logits(texts, tick) / model.temperature))
+    return Reference(texts, tokens, inputs.task.answers.shares(model.logits(texts, tick), model.temperature))
 
 
 def check(model: Classifier, folder: Path, inputs: Inputs, known: Reference, tick: Tick) -> dict[str, Any]:
@@ -249,7 +246,7 @@ def quantise(folder: Path, title: str) -> None:
     """Quantise the weights in model.onnx from 32 to 8 bits. Raises ModelError.
 
     Each column of a dense layer has its own scale. Only 7 of the 8 bits are used, because processors without VNNI sum
-    8-bit products in 16 bits, which overflows; so the accuracy measured here holds there too. On 150 Yelp reviews and
+    8-bit products in 16 bits, which overflows; so what is measured here holds there too. On 150 Yelp reviews and
     a 6-layer MiniLM with a random head, 92 % of the predictions stay the same (one scale per matrix: 75 %; all 8 bits:
     91 %; embeddings not quantised, 59 instead of 23 MB: 91 %).
     """
@@ -301,12 +298,9 @@ def cost(before: np.ndarray, after: np.ndarray, inputs: Inputs) -> dict[str, Any
     }
     if inputs.labels is None:
         return changes
-    names = list(dict.fromkeys([MAIN, inputs.metric]))
-    labels = np.asarray(inputs.labels)
-    difference = statistics.paired_difference(names, labels, first, second, before.shape[1])
-    fp32, int8 = (score(names, predicted, labels) for predicted in (first, second))
+    fp32, int8, gaps = inputs.task.answers.change(inputs.metrics, before, after, np.asarray(inputs.labels))
     return changes | {
-        "metrics": {n: {"fp32": fp32[n], "int8": int8[n], "difference": difference[n].tree()} for n in names},
+        "metrics": {n: {"fp32": fp32[n], "int8": int8[n], "difference": gap.tree()} for n, gap in gaps.items()},
     }
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from core.store.files import load_code
 
 PREDICT, LABELS, README = "predict.py", "labels.json", "README.txt"
+SAFETENSORS = "A folder of Hugging Face Transformers: weights as safetensors, config, tokenizer."
 
 ONNX_PROGRAM = '''\
 """python predict.py "a text" "another": the class of each. Needs onnxruntime, tokenizers and numpy."""
@@ -77,10 +78,23 @@ if __name__ == "__main__":
 
 
 def safetensors_readme(title: str, name: str, labels: Sequence[str], temperature: float) -> str:
+    """labels: of a classifier; without them, of a model that answers with numbers."""
+    if not labels:
+        return _readme(
+            title,
+            labels,
+            SAFETENSORS,
+            f"""To load it and ask it (pip install torch transformers), beside this folder:
+
+{_indented(load_code(Path(name)))}
+    inputs = tokenizer("a text", truncation=True, return_tensors="pt")
+    print(model(**inputs).logits)
+""",
+        )
     return _readme(
         title,
         labels,
-        "A folder of Hugging Face Transformers: weights as safetensors, config, tokenizer.",
+        SAFETENSORS,
         f"""To load it (pip install torch transformers), beside this folder:
 
 {_indented(load_code(Path(name)))}
@@ -96,7 +110,7 @@ To classify:
 
 
 def onnx_readme(title: str, labels: Sequence[str], temperature: float, int8: bool) -> str:
-    kind = "The weights have 8 bits; check.json has the cost in accuracy.\n" if int8 else ""
+    kind = "The weights have 8 bits; check.json has what that costs.\n" if int8 else ""
     applied = (
         f"The temperature {temperature:.4g} is applied in probabilities, not in logits.\n" if temperature != 1 else ""
     )
@@ -136,7 +150,8 @@ check.json says on how many texts it was compared with torch, and how far apart 
 
 def _readme(title: str, labels: Sequence[str], what: str, how: str) -> str:
     classes = ", ".join(_line(label) for label in labels[:50]) + (" …" if len(labels) > 50 else "")
-    return f"{_line(title)}\n\n{what}\nClasses: {classes}\n\n{how}\nMade with Tunedeck.\n"
+    named = f"{what}\nClasses: {classes}" if labels else what
+    return f"{_line(title)}\n\n{named}\n\n{how}\nMade with Tunedeck.\n"
 
 
 def _line(text: str) -> str:

@@ -3,4 +3,7 @@
 TITLE = "Text classification"
 ENGINES = ("trainer", "torch", "keras")
 VIEWS = ("verdict", "confusion", "mistakes", "curves", "calibration", "groups", "labels", "robustness")
-OFFERS = ("script",)
+OFFERS = ("script", "playground", "onnx")
+MODEL = "a text classifier"
+BASELINE = "most common class"
+PIPELINE = "text-classification"

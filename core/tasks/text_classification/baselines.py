@@ -1,4 +1,4 @@
-"""What a transformer must beat: always the commonest class, and a bag of words (TF-IDF, logistic regression)."""
+"""What a transformer must beat: always the most common class, and a bag of words (TF-IDF, logistic regression)."""
 
 from __future__ import annotations
 

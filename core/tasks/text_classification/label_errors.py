@@ -16,7 +16,7 @@ from core.tasks.text_classification.results import LabelErrors, Suspect
 LEAST = 20  # examples
 KEPT = 300
 LEAST_ACCURACY = 0.8
-LEAST_SKILL = 0.5  # of the way from always naming the commonest class to no error
+LEAST_SKILL = 0.5  # of the way from always naming the most common class to no error
 
 
 def suspected(answers: Predictions, fresh: np.ndarray) -> LabelErrors:
@@ -50,7 +50,7 @@ def suspected(answers: Predictions, fresh: np.ndarray) -> LabelErrors:
 
 
 def too_weak(accuracy: float, commonest: float) -> str:
-    """Why a model may doubt no label; empty if it may. commonest: the share of the commonest class"""
+    """Why a model may doubt no label; empty if it may. commonest: the share of the most common class"""
     if accuracy < LEAST_ACCURACY:
         return (
             f"The model is right on {accuracy:.0%} of the examples: most labels that it doubts would be its own "
@@ -59,7 +59,7 @@ def too_weak(accuracy: float, commonest: float) -> str:
     if accuracy - commonest < LEAST_SKILL * (1 - commonest):
         least = commonest + LEAST_SKILL * (1 - commonest)
         return (
-            f"The model is right on {accuracy:.0%} of the examples, where always naming the commonest class is right "
+            f"The model is right on {accuracy:.0%} of the examples, where always naming the most common class is right "
             f"on {commonest:.0%}: most labels that it doubts would be its own errors. Labels are doubted from "
             f"{least:.0%} on."
         )

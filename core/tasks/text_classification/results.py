@@ -146,13 +146,13 @@ class ClassAnswer(Answer):
 
 
 class Majority(Baseline):
-    """Always the commonest class."""
+    """Always the most common class."""
 
     label: Count
 
 
 class ClassBaselines(Baselines):
-    """The commonest class, and logistic regression of a bag of words."""
+    """The most common class, and logistic regression of a bag of words."""
 
     constant: Annotated[Majority, Field(alias="majority")]
 

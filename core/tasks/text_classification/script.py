@@ -10,7 +10,6 @@ from core.tasks.code import KerasLoss, Section
 if TYPE_CHECKING:
     from core.spec.run import RunSpec
 
-MODEL = "a text classifier"
 NEW_HEAD = "a new head for these classes with random weights"
 KEPT_HEAD = "The model was a classifier before; each class that is here too keeps its row of the trained head."
 LABELS = ('label_names = dataset["train"].features["label"].names',)

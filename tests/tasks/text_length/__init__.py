@@ -4,3 +4,6 @@ TITLE = "Length of a text"
 ENGINES = ("trainer", "torch", "keras")
 VIEWS = ()
 OFFERS = ("script",)
+MODEL = "a model that measures texts"
+BASELINE = "mean"
+PIPELINE = ""

@@ -7,7 +7,6 @@ from typing import Any
 
 from core.tasks.code import KerasLoss, Section
 
-MODEL = "a model that measures texts"
 NEW_HEAD = "a new head of one number with random weights"
 KEPT_HEAD = "The model measured texts before; it keeps its head."
 LABELS = ("label_names = []",)
