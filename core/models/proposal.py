@@ -19,7 +19,7 @@ LIMITS: dict[Tier, str] = {"balanced": "10 minutes", "best": "3 hours"}
 AT_HAND = 1.0  # of strength: what is here needs no download
 UNKNOWN_LANGUAGE, TOO_SHORT = 1.0, 1.0
 ORDINARY_LENGTH = 512  # tokens that most models take
-FEW_ROWS, COMPARES = 1_000, 1.5
+FEW_ROWS, COMPARES = 2_000, 1.5
 BYTES_PER_WEIGHT = 16  # while training: the weight, its gradient and two averages, in fp32
 WORKING_BYTES = 1.5 * 1024**3  # libraries and activations
 
@@ -80,7 +80,7 @@ def propose(models: Iterable[Candidate], needs: Needs, seconds: Callable[[Entry]
         within = [pair for pair in fitting if _is_within(tier, *pair)] or [quickest]
         chosen[tier] = max(within, key=lambda pair: (_strength(pair[0], needs, bonus), pair[0].here))
     return [
-        Choice(tier, model.entry, model.here, time, reason(tier, model.entry, needs))
+        Choice(tier, model.entry, model.here, time, reason(tier, model, time, needs))
         for tier, (model, time) in chosen.items()
         if tier == "balanced" or model != chosen["balanced"][0]
         if tier != "best" or _strength(model, needs) > _strength(chosen["balanced"][0], needs)
@@ -115,12 +115,14 @@ def _few(needs: Needs) -> bool:
     return 0 < needs.rows < FEW_ROWS
 
 
-def reason(tier: Tier, entry: Entry, needs: Needs) -> str:
+def reason(tier: Tier, model: Candidate, seconds: float | None, needs: Needs) -> str:
     """Returns why a model is proposed, in one sentence."""
-    knows = knowledge(entry)
-    if tier == "fast":
+    entry, knows = model.entry, knowledge(model.entry)
+    if tier == "fast" or not _is_within(tier, model, seconds):
         return f"The quickest that {knows}."
     limit = LIMITS[tier]
+    if tier == "balanced" and model.here:
+        return f"It is on this machine already, {knows}, and is done within {limit} here."
     if entry.compares and _few(needs):
         return f"It {knows}, was trained to compare texts, which counts with few rows, and is done within {limit} here."
     if needs.tokens > ORDINARY_LENGTH and (entry.longest is None or entry.longest >= needs.tokens):
@@ -135,5 +137,5 @@ def knowledge(entry: Entry) -> str:
     if entry.language == MANY:
         return "knows about a hundred languages"
     if not entry.language:
-        return "may know your language, though its files do not say"
+        return "may know your language (its files do not say)"
     return f"knows {language_name(entry.language)}"

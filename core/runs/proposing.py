@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -28,9 +29,10 @@ from core.spec.run import RunSpec
 from core.wording import counted, language_name
 
 TEXTS, SEED = 400, 42
+RATE_SIZE, RATE_S = 256, 0.1
 CHARACTERS_PER_TOKEN = {"ja": 1.8, "zh": 1.1, "ko": 1.9}
 OTHER_CHARACTERS_PER_TOKEN, SPECIAL_TOKENS = 4.2, 2
-# Measured with MiniLM and DistilBERT on two cores: docs/models.md has the figures.
+# Of the matrix product's rate, as measured with MiniLM on two cores and as usual with a tuned GPU run.
 SHARE_OF_PEAK_CPU, SHARE_OF_PEAK_GPU = 0.42, 0.3
 START_S, UPDATE_S_PER_WEIGHT = 8.0, 2.5e-9
 # Dense bf16 operations per second as the makers state them; cards without bf16 compute in fp32.
@@ -38,6 +40,25 @@ GPU_PEAKS = {
     "H200": 990e12, "H100": 990e12, "A100": 312e12, "L40": 181e12, "4090": 165e12, "A10G": 70e12, "A10": 125e12,
     "L4": 121e12, "3090": 71e12, "V100": 14e12, "T4": 8e12,
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Machine:
+    """peak: operations per second of its matrix product, None if unknown; memory: bytes for a training, or None"""
+
+    peak: float | None
+    memory: float | None
+    is_gpu: bool
+
+    @property
+    def rate(self) -> float:
+        """Operations per second in training."""
+        return (self.peak or 0.0) * (SHARE_OF_PEAK_GPU if self.is_gpu else SHARE_OF_PEAK_CPU)
+
+    @property
+    def update_s(self) -> float:
+        """Seconds of an update per weight."""
+        return 0.0 if self.is_gpu else UPDATE_S_PER_WEIGHT
 
 
 @dataclass(frozen=True)
@@ -100,14 +121,13 @@ def propose_models(
         return Proposal((), False, "A demo trains new weights only.")
     texts = texts or (describe_texts(spec.data, prepared) if prepared else UNREAD)
     here = entries_here(settings) if here is None else here
-    downloads, gpu = reach.may_be_asked(), _gpu(spec)
+    downloads, machine = reach.may_be_asked(), machine_for(spec)
     types = frozenset(KERAS_TYPES) if spec.engine == "keras" else None
-    memory = process.gpu_memory() if gpu else float(psutil.virtual_memory().available)
     outlook = plan.outlook(spec, prepared) if prepared else None
-    needs = Needs(texts.language, texts.long(), outlook.train if outlook else 0, types, memory)
+    needs = Needs(texts.language, texts.long(), outlook.train if outlook else 0, types, machine.memory)
 
     def seconds(entry: Entry) -> float | None:
-        return training_seconds(entry, spec, outlook, texts) if outlook else None
+        return training_seconds(entry, spec, outlook, texts, machine) if outlook else None
 
     choices = propose(candidates(here, downloads), needs, seconds)
     return Proposal(tuple(choices), downloads, _ground(texts))
@@ -126,14 +146,14 @@ def choose_model(spec: RunSpec, prepared: Prepared | None, settings: Settings) -
 
 
 def times(
-    proposal: Proposal, spec: RunSpec, prepared: Prepared | None, texts: Texts | None = None
+    entries: Iterable[Entry], spec: RunSpec, prepared: Prepared | None, texts: Texts | None = None
 ) -> dict[str, float | None]:
-    """The estimated seconds of a training with each proposed model, by the model's name; None where unknown."""
+    """The estimated seconds of a training with each of some models, by the model's name; None where unknown."""
     outlook = plan.outlook(spec, prepared) if prepared else None
     if outlook is None or prepared is None:
         return {}
-    texts = texts or describe_texts(spec.data, prepared)
-    return {c.entry.name: training_seconds(c.entry, spec, outlook, texts) for c in proposal.choices}
+    texts, machine = texts or describe_texts(spec.data, prepared), machine_for(spec)
+    return {entry.name: training_seconds(entry, spec, outlook, texts, machine) for entry in entries}
 
 
 def entries_here(settings: Settings) -> list[Entry]:
@@ -141,51 +161,56 @@ def entries_here(settings: Settings) -> list[Entry]:
     return [model.entry for model in at_hand(settings) if model.general]
 
 
-def training_seconds(entry: Entry, spec: RunSpec, outlook: plan.Outlook, texts: Texts) -> float | None:
-    """Estimates the seconds of a training on this machine; None for a device of unknown speed.
+def training_seconds(
+    entry: Entry, spec: RunSpec, outlook: plan.Outlook, texts: Texts, machine: Machine
+) -> float | None:
+    """Estimates the seconds of a training; None for a device of unknown speed.
 
     Forward and backward take three times the operations of forward alone, which an evaluation needs (Kaplan et al.
     2020, arXiv 2001.08361); attention adds its part by the length of a text.
     """
-    gpu = _gpu(spec)
-    peak = _peak(spec, gpu)
-    if peak is None:
+    if machine.peak is None:
         return None
     tokens = texts.mean(spec.model.max_length)
     shape, epochs = entry.shape, spec.training.num_train_epochs
     forward = tokens * (2 * shape.weights + 4 * shape.layers * shape.hidden * tokens)
     evaluations = max(1.0, epochs) if spec.training.eval_strategy == "epoch" else 1.0
     operations = forward * (3 * outlook.train * epochs + evaluations * outlook.evaluation)
-    updates = 0.0 if gpu else outlook.steps * shape.weights * UPDATE_S_PER_WEIGHT
-    return START_S + operations / (peak * (SHARE_OF_PEAK_GPU if gpu else SHARE_OF_PEAK_CPU)) + updates
+    return START_S + operations / machine.rate + outlook.steps * shape.weights * machine.update_s
 
 
-def _gpu(spec: RunSpec) -> str:
-    gpus = process.gpus() if spec.execution.device in ("auto", "cuda") else ()
-    return gpus[0] if gpus else ""
+def machine_for(spec: RunSpec) -> Machine:
+    """The device that a run will compute on, as far as it is known without torch."""
+    device = spec.execution.device
+    if device in ("auto", "cuda") and (gpu := _gpu()) is not None:
+        name, memory = gpu
+        return Machine(next((peak for part, peak in GPU_PEAKS.items() if part in name), None), memory, is_gpu=True)
+    if device in ("cuda", "mps") or (device == "auto" and sys.platform == "darwin"):
+        return Machine(None, None, is_gpu=True)
+    return Machine(matrix_rate(), float(psutil.virtual_memory().available), is_gpu=False)
 
 
-def _peak(spec: RunSpec, gpu: str) -> float | None:
-    """Operations per second; None for devices that are not known without torch."""
-    if gpu:
-        return next((peak for name, peak in GPU_PEAKS.items() if name in gpu), None)
-    if spec.execution.device in ("cuda", "mps") or (spec.execution.device == "auto" and sys.platform == "darwin"):
-        return None
-    return matrix_rate()
+@lru_cache(maxsize=1)
+def _gpu() -> tuple[str, float | None] | None:
+    """Name and memory of the first GPU; asking the driver takes a while, and the answer stays the same."""
+    gpus = process.gpus()
+    return (gpus[0], process.gpu_memory()) if gpus else None
 
 
 @lru_cache(maxsize=1)
 def matrix_rate() -> float:
-    """Operations per second of this machine's product of matrices in fp32; measured once, in a tenth of a second."""
+    """Operations per second of this machine's product of matrices in fp32; measured once, in a tenth of a second.
+
+    The best of many small products, as other programs interrupt a long one.
+    """
     import numpy as np
 
-    size, times = 512, []
-    left, right = np.ones((size, size), dtype=np.float32), np.ones((size, size), dtype=np.float32)
-    for _ in range(8):
-        start = time.perf_counter()
+    left = right = np.ones((RATE_SIZE, RATE_SIZE), dtype=np.float32)
+    best, end = math.inf, time.perf_counter() + RATE_S
+    while (start := time.perf_counter()) < end:
         left @ right
-        times.append(time.perf_counter() - start)
-    return 2 * size**3 / min(times)
+        best = min(best, time.perf_counter() - start)
+    return 2 * RATE_SIZE**3 / best
 
 
 def _ground(texts: Texts) -> str:

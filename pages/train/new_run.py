@@ -73,7 +73,7 @@ with settings:
 
 with summary, st.container(border=True):
     name = spec_summary.ask_name(form, spec)
-    spec_summary.show_outlook(spec, prepared)
+    spec_summary.show_outlook(spec, prepared, times.get(spec.model.name) if spec is not None else None)
     spec_summary.show_preset(form)
     spec_summary.show_problems(problems)
     if st.button(

@@ -18,6 +18,7 @@ from core.runs import proposing
 from core.settings import Settings
 from core.spec.data import DataSpec
 from core.spec.engines import KERAS_TYPES
+from core.spec.run import RunSpec, replace
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 
@@ -200,7 +201,7 @@ def test_the_time_grows_with_rows_epochs_and_weights(settings: Settings, own: Da
     small, large = BY_NAME[MINILM], BY_NAME["FacebookAI/roberta-base"]
 
     def seconds(entry: Entry, outlook: plan.Outlook) -> float:
-        estimate = proposing.training_seconds(entry, spec, outlook, texts)
+        estimate = proposing.training_seconds(entry, spec, outlook, texts, proposing.Machine(1e11, None, is_gpu=False))
         return (estimate or 0.0) - proposing.START_S
 
     assert seconds(large, ahead) > 5 * seconds(small, ahead) > 0
@@ -232,3 +233,31 @@ def test_texts_in_two_languages_have_none() -> None:
     english, german = ["what is the time in my city"] * 6, ["der Film war nicht gut"] * 4
     assert guess(english) == "en" and guess(english + german) == ""
     assert guess([]) == "" and guess(["12", "!"]) == ""
+
+
+def test_the_speed_of_this_machine_is_measured() -> None:
+    assert 1e8 < proposing.matrix_rate() < 1e15
+
+
+def test_a_device_of_unknown_speed_has_no_estimate_and_ordinary_sizes(
+    settings: Settings, own: DataSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "may_be_asked", lambda: True)
+    spec, prepared = replace(plan.start_from(own), {"execution.device": "mps"}), prepare(own, settings)
+    choices = proposing.propose_models(spec, prepared, settings).choices
+    assert choices and all(choice.seconds is None for choice in choices)
+    assert max(choice.entry.shape.weights for choice in choices) <= 400e6
+
+
+def test_train_says_which_model_it_chose(
+    settings: Settings, own: DataSpec, cache: Path, minilm: Path, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    from core.cli.training import _with_model
+
+    monkeypatch.setattr(reach, "may_be_asked", lambda: False)
+    assert _with_model(RunSpec(data=own), settings).model.name == "scratch"
+    assert "learns from your rows alone" in capsys.readouterr().err
+    lay_into_cache(minilm, MINILM, cache)
+    assert _with_model(RunSpec(data=own), settings).model.name == MINILM
+    assert f"{MINILM} is chosen" in capsys.readouterr().err

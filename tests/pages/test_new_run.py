@@ -14,6 +14,7 @@ from core.spec.data import DataSpec, ReadSpec
 from core.spec.presets import PRESETS, SAMPLE
 from core.spec.run import RunSpec, build, get_field, replace, spec_fields, to_yaml
 from core.store.store import Store
+from tests.synthetic import Synthetic
 
 Open = Callable[..., AppTest]
 PAGE = "train/new_run"
@@ -395,3 +396,18 @@ def test_the_sample_keeps_its_model_until_another_dataset_is_chosen(
     page.run()
     assert not page.exception and page.session_state["form"].values["model.name"] != "scratch"
     assert page.session_state["form"].values["training.learning_rate"] == 5e-5
+
+
+def test_a_model_that_a_run_left_is_listed_by_the_runs_name(app: Open, own: DataSpec, minilm: Path) -> None:
+    settings = from_environment()
+    run = Synthetic(store(), settings, "My first", RunSpec(data=own).model_dump(mode="json")).working()
+    store().finish(run.id, run.token, "finished", summary={})
+    folder = settings.run_dir(run.id) / "model"
+    shutil.copytree(minilm, folder)
+    page = open_form(app, own)
+    box = field(page, "model.name")
+    assert "Model of the run “My first”" in box.options  # type: ignore[attr-defined]
+    assert tiers(page) == [], "it is not proposed"
+    put(page, "model.name", "Model of the run “My first”")
+    assert any("Trained here before" in caption.value for caption in page.caption)
+    assert start(page).model.name == str(folder)

@@ -12,6 +12,7 @@ from core.data.dataset import Prepared
 from core.errors import ModelError, PathError, Problem
 from core.hub import reach
 from core.models import names as models
+from core.models.at_hand import AtHand, at_hand, describe
 from core.models.catalogue import BY_NAME, CATALOGUE, Entry
 from core.models.proposal import TITLES, knowledge
 from core.runs import outlook as plan
@@ -21,6 +22,7 @@ from core.settings import Settings
 from core.spec.data import DataSpec
 from core.spec.names import model_name
 from core.spec.run import RunSpec, replace
+from core.store import files
 from core.wording import counted, number, rough_duration, size
 from ui.components.basics import plain
 from ui.new_run import form as spec_form
@@ -28,10 +30,9 @@ from ui.session import resources, state
 
 SCRATCH_NOTE = "A small new BERT that learns from your rows alone: no download, seconds per run, modest accuracy."
 NOTHING_HERE = (
-    "There is no pretrained model on this machine that suits these texts, and the Hub cannot be asked for one. A small "
-    "new BERT knows no language beforehand: it learns from your rows alone and needs thousands of them for what a "
-    "pretrained model learns from a hundred. To have a better one, connect to the Hub, or put a model's folder into a "
-    "folder of TUNEDECK_ROOTS."
+    "No pretrained model on this machine suits these texts, and the Hub cannot be asked for one. A small new BERT "
+    "knows no language beforehand: it learns from your rows alone and is much less accurate, above all with few rows. "
+    "For a better one, connect to the Hub, or put a model's folder into one that TUNEDECK_ROOTS names."
 )
 RUNS_LOOKED_AT = 30
 
@@ -87,8 +88,9 @@ def _unread(key: tuple[object, ...], _spec: RunSpec, _prepared: Prepared) -> Pro
 
 
 def propose(form: state.Form, prepared: Prepared | None) -> tuple[Proposal, dict[str, float | None]]:
-    """The proposed models and how long each would take; a form without a chosen model takes the balanced one.
+    """The proposed models, and the seconds that a training with each of them and with the chosen one takes.
 
+    A form in which nobody has chosen a model takes the balanced one.
     The choice holds for the usual settings, so that an edited field does not change the model; the times are those of
     the form as it is.
     """
@@ -96,14 +98,17 @@ def propose(form: state.Form, prepared: Prepared | None) -> tuple[Proposal, dict
     usual = replace(plan.start_from(state.data()), {"engine": form.values["engine"]})
     texts = _texts(prepared.fingerprint, state.data(), prepared) if prepared else None
     settings = resources.settings()
-    here = _entries_here(settings.roots, settings.mode, settings)
+    here = [model.entry for model in _at_hand(settings.roots, settings.mode, settings) if model.general]
     proposal = proposing.propose_models(usual, prepared, settings, texts, here)
     if form.proposes:
         name = proposal.default.entry.name if proposal.default else "scratch"
         if name != form.values["model.name"]:
             _set_model(form, name)
             form.generation += 1
-    return proposal, proposing.times(proposal, spec or usual, prepared, texts)
+    chosen = str(form.values["model.name"])
+    known = [entry for entry in [*here, *CATALOGUE] if entry.name == chosen][:1]
+    entries = [*(choice.entry for choice in proposal.choices), *known]
+    return proposal, proposing.times(entries, spec or usual, prepared, texts)
 
 
 def is_out_of_reach(form: state.Form, proposal: Proposal) -> bool:
@@ -127,8 +132,8 @@ def _texts(fingerprint: str, data: DataSpec, _prepared: Prepared) -> proposing.T
 
 
 @st.cache_data(max_entries=8, ttl=60, show_spinner=False)
-def _entries_here(roots: tuple[Path, ...], mode: str, _settings: Settings) -> list[Entry]:
-    return proposing.entries_here(_settings)
+def _at_hand(roots: tuple[Path, ...], mode: str, _settings: Settings) -> list[AtHand]:
+    return at_hand(_settings)
 
 
 def _proposals(form: state.Form, proposal: Proposal, times: dict[str, float | None]) -> None:
@@ -157,9 +162,9 @@ def _proposals(form: state.Form, proposal: Proposal, times: dict[str, float | No
 
 
 def facts(entry: Entry, here: bool, seconds: float | None = None) -> list[str]:
-    """Size, longest text, licence and time of a model, a line each."""
-    download = "on this machine" if here else "to download"
-    lines = [f"{entry.parameters / 1e6:,.0f} million weights, {size(entry.size)} {download}"]
+    """Weights, size, longest text, licence and time of a model, a line each."""
+    lines = [f"{entry.parameters / 1e6:,.0f} million weights"]
+    lines.append(f"{size(entry.size)}, on this machine" if here else f"{size(entry.size)} to download")
     lines.append(f"Texts of up to {counted(entry.longest, 'token')}" if entry.longest else "Texts of any length")
     lines.append(f"Licence {entry.licence}" if entry.licence else "Licence not known")
     if seconds is not None:
@@ -178,14 +183,15 @@ def select(form: state.Form, proposed: Sequence[str] = ()) -> None:
     """The selectbox of the model, which lists those that are proposed first."""
     name = str(form.values["model.name"])
     key = form.key("model.name")
-    settings = resources.settings()
-    here = [entry.name for entry in _entries_here(settings.roots, settings.mode, settings)]
-    listed = [entry.name for entry in CATALOGUE] if settings.mode != "demo" else []
-    options = list(dict.fromkeys(["scratch", *proposed, *here, *_used_before(), *listed, name]))
+    settings, trained = resources.settings(), _trained()
+    here = [model.entry.name for model in _at_hand(settings.roots, settings.mode, settings)]
+    listed = [*proposed, *here, *_used_before(), *trained, *(entry.name for entry in CATALOGUE)]
+    options = list(dict.fromkeys(["scratch", *(listed if settings.mode != "demo" else ()), name]))
     st.selectbox(
         spec_form.title("model.name"),
         options,
         options.index(name),
+        format_func=lambda option: f"Model of the run “{trained[option]}”" if option in trained else option,
         accept_new_options=True,
         key=key,
         placeholder="Choose one, or type a Hub id or the path of a folder",
@@ -203,9 +209,11 @@ def note(name: str, proposal: Proposal) -> str:
         if choice.entry.name == name:
             return plain(choice.reason)
     settings = resources.settings()
-    for entry in _entries_here(settings.roots, settings.mode, settings):
-        if entry.name == name:
-            return plain(_sentence(entry, here=True))
+    for model in _at_hand(settings.roots, settings.mode, settings):
+        if model.entry.name == name:
+            return plain(_sentence(model.entry, here=True))
+    if name in _trained():
+        return plain(_trained_note(name))
     if name in BY_NAME:
         return plain(_sentence(BY_NAME[name], here=False))
     try:
@@ -239,6 +247,22 @@ def _set_model(form: state.Form, name: str) -> dict[str, Any]:
     moved = {p: v for p, v in new.items() if v != old[p] and form.values[p] == old[p]}
     form.values.update(moved)
     return moved
+
+
+def _trained() -> dict[str, str]:
+    """The models that the latest runs left: folder → the run's name."""
+    settings, models = resources.settings(), {}
+    for run in resources.store().runs(kind="train", statuses=("finished", "stopped"), limit=RUNS_LOOKED_AT):
+        if (folder := files.model_folder(settings.run_dir(run.id))) is not None:
+            models[str(folder)] = run.name
+    return models
+
+
+def _trained_note(name: str) -> str:
+    try:
+        return " · ".join(["Trained here before", *facts(describe(Path(name), name).entry, here=True)])
+    except (ModelError, OSError):
+        return "Trained here before; its folder cannot be read."
 
 
 def _used_before() -> list[str]:

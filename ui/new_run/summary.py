@@ -17,7 +17,7 @@ from core.spec.names import run_name
 from core.spec.presets import PRESETS
 from core.spec.run import RunSpec
 from core.store import final_tests
-from core.wording import ENGINE_MEANINGS, ENGINE_TITLES, counted, listed, sentence, size
+from core.wording import ENGINE_MEANINGS, ENGINE_TITLES, counted, listed, rough_duration, sentence, size
 from ui.components.basics import plain
 from ui.new_run import data as spec_data
 from ui.new_run import form as spec_form
@@ -132,8 +132,8 @@ def ask_name(form: state.Form, spec: RunSpec | None) -> str:
     return form.name or automatic
 
 
-def show_outlook(spec: RunSpec | None, prepared: Prepared | None) -> None:
-    """The device, the numbers of examples and the number of steps."""
+def show_outlook(spec: RunSpec | None, prepared: Prepared | None, seconds: float | None = None) -> None:
+    """The device, the numbers of examples and of steps, and the estimated time."""
     if spec is None:
         return
     lines = [f":material/memory: {plain(_device(spec))}"]
@@ -148,6 +148,8 @@ def show_outlook(spec: RunSpec | None, prepared: Prepared | None) -> None:
         ]
         if spec.engine == "keras" and spec.keras_input == "numpy":
             lines.append(f":material/data_array: Up to {size(plan.whole_arrays(outlook.train, spec))} for whole arrays")
+        if seconds is not None:
+            lines.append(f":material/timer: Training takes {rough_duration(seconds)}")
     st.markdown("  \n".join(lines))
 
 
