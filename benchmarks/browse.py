@@ -1,10 +1,10 @@
-"""Browsing ten million rows: what a person does on the Datasets page, timed, with pandas and `datasets` beside it.
+"""Times what a person does on the Datasets page with ten million rows, beside pandas and `datasets`.
 
     python -m benchmarks.browse [--file FILE] [--rows N] [--quick] [--skip others near profile]
 
 Makes a Parquet file of N rows (10,000,000; 1,000,000 with --quick) with short texts of random words, five classes, a
-number and an id, unless FILE is there. Ours, pandas and `datasets` run in processes of their own, which tell their
-peak memory. `near` takes the first million rows. Times are seconds; the file's pages are in the system's cache for all.
+number and an id, unless FILE exists. Tunedeck, pandas and `datasets` each run in a process of their own, which reports
+its peak memory. `near` takes the first million rows. Times are in seconds. The file is in the system's cache for all.
 """
 
 from __future__ import annotations
@@ -96,7 +96,7 @@ def main(arguments: list[str]) -> int:
 
 
 def make(path: Path, rows: int) -> None:
-    """A file of reviews that nobody wrote: about 130 bytes a row in the file."""
+    """Write a file of generated reviews, about 130 bytes a row."""
     rng = np.random.default_rng(7)
     letters = np.array(list("etaoinshrdlucmfwypvbgkjqxz"))
     words = np.array(["".join(rng.choice(letters, n)) for n in rng.integers(2, 10, 5_000)], dtype=object)
@@ -127,7 +127,7 @@ def in_a_process(side: str, file: Path) -> dict[str, Any]:
 
 @contextmanager
 def peak(into: dict[str, Any]) -> Iterator[None]:
-    """Notes the most memory that the process had, in GB."""
+    """Record the peak memory of the process, in GB."""
     process, most, over = psutil.Process(), [0], threading.Event()
 
     def watch() -> None:
@@ -152,7 +152,7 @@ def timed(into: dict[str, Any], name: str, work: Callable[[], Any]) -> Any:
 
 
 def ours(file: Path) -> dict[str, Any]:
-    """As the page does it, with a home of its own, so that nothing was computed before."""
+    """Do what the page does, in a new home, so that nothing has been computed before."""
     from core.data.browsing import browse
     from core.data.browsing.view import View
     from core.data.prepare import prepare

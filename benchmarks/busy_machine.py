@@ -1,12 +1,13 @@
-"""Training beside another program: examples per second with a worker's environment, and with threads that wait busily.
+"""Training speed beside another program: threads that wait asleep, as a worker's do, against threads that wait busily.
 
-One side has the environment of a worker, the other the same without its settings for waiting threads. Both train the
+One side has a worker's environment; the other has the same without the settings for waiting threads. Both train on the
 same rows with the PyTorch loop, one after the other, twice (turns of a few steps would give the other program time to
-rest): first on an idle machine, then beside a process that keeps one core busy, as a browser that draws does.
+rest): first on an idle machine, then beside a process that keeps one core busy, like a browser that draws.
 
     python -m benchmarks.busy_machine [--data FOLDER --model FOLDER] [--quick]
 
-The sample with its small new model; or FOLDER: train.csv with columns text and label, and a model with its tokenizer.
+Without FOLDER: the sample and its small new model. FOLDER: train.csv with columns text and label; a model with its
+tokenizer.
 """
 
 from __future__ import annotations

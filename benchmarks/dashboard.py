@@ -1,4 +1,4 @@
-"""The dashboard's weight: seconds per script run of each page, and the memory of the process with every page visited.
+"""The cost of the dashboard: time per script run of each page, and memory of the process after a visit to every page.
 
 `python -m benchmarks.dashboard [--quick]`. The store holds 200 runs (one of them with a report) and a Parquet dataset
 of 1M rows is open. Script runs are timed in this process through Streamlit's own test runner; memory is that of a real
@@ -81,7 +81,7 @@ def main() -> None:
 
 
 def fill_store(home: Path) -> str:
-    """200 ended runs, the newest with 2,000 points and a report; its id."""
+    """Write 200 ended runs, the newest with 2,000 points and a report; returns its id."""
     store, settings, rng = Store(home / "store.sqlite3"), Settings(home), random.Random(0)
     run_id = ""
     for number in range(RUNS):
@@ -163,7 +163,7 @@ def script_runs(run_id: str, dataset: DataSpec, repetitions: int) -> dict[str, f
 
 @contextmanager
 def server(home: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """The real dashboard over `home`: its address and its process."""
+    """The real dashboard on `home`: its address and its process."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -198,7 +198,7 @@ def server(home: Path) -> Iterator[tuple[str, psutil.Process]]:
 
 
 def memory_of_server(home: Path, run_id: str, dataset: DataSpec) -> float:
-    """Megabytes of the server's process once every page was visited, the dataset opened by its path."""
+    """Megabytes of the server's process after a visit to every page, with the dataset opened by its path."""
     chromium = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
     with server(home) as (address, process), sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
@@ -217,7 +217,7 @@ def memory_of_server(home: Path, run_id: str, dataset: DataSpec) -> float:
 
 
 def open_dataset(page: Page, path: str) -> None:
-    """What a person does on the Datasets page to open a file by its path."""
+    """Open a file by its path on the Datasets page, as a person does."""
     page.get_by_text("Your own file").click()
     page.get_by_label("Or the path of a file or folder on this computer").fill(path)
     page.keyboard.press("Enter")

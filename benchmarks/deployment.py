@@ -1,11 +1,11 @@
-"""A published folder as a host such as Streamlit Community Cloud runs it: alone, in its own environment.
+"""Runs a published folder as a host such as Streamlit Community Cloud does: alone, in its own environment.
 
-Makes a virtual environment from the folder's requirements (or takes --python), starts the app with nothing of this
-checkout, visits every page in Chromium, trains the sample if the folder is a demo, and measures: seconds until it
-answers and until the first page is there, and the peak memory of all its processes. The limit is 690 MB, the least that
-Community Cloud documents for an app; with a writable memory cgroup (as root on Linux) it is enforced, elsewhere only
-the peak is reported. A fresh container has none of the app's files in memory, but a cgroup is not charged for pages
-that another process has loaded, so the page cache is emptied first where permitted (`cold_files`).
+Makes a virtual environment from the folder's requirements (or takes --python), starts the app without anything of this
+checkout, visits every page in Chromium, trains on the sample if the folder is a demo, and measures the seconds until
+the app answers and until the first page is drawn, and the peak memory of all its processes. The limit is 690 MB, the
+least that Community Cloud documents for an app. With a writable memory cgroup (as root on Linux) it is enforced;
+elsewhere only the peak is reported. A fresh container has none of the app's files in memory, but a cgroup is not
+charged for pages that another process has loaded, so the page cache is emptied first where permitted (`cold_files`).
 
     python -m benchmarks.deployment --site FOLDER [--python VENV/bin/python] [--limit-mb 690]
 """
@@ -48,7 +48,7 @@ VISITED = (
 
 
 class Watch:
-    """The memory of a process and all it starts, in MB, looked at ten times a second."""
+    """The memory of a process and all that it starts, in MB, measured ten times a second."""
 
     def __init__(self, pid: int) -> None:
         self.pid, self.peak, self._over = pid, 0.0, threading.Event()
@@ -60,7 +60,7 @@ class Watch:
             self.peak = max(self.peak, self.now())
 
     def now(self) -> float:
-        """Shared pages count once: proportional set sizes where the system tells them."""
+        """Memory in MB. Shared pages count once, by proportional set sizes, where the system reports these."""
         total = 0.0
         try:
             root = psutil.Process(self.pid)
@@ -81,7 +81,7 @@ class Watch:
 
 @contextmanager
 def limited(limit_mb: float) -> Iterator[Path | None]:
-    """A memory cgroup with this limit; None where none can be made."""
+    """A memory cgroup with this limit; None where the system does not allow one."""
     group = CGROUP / f"tunedeck-{os.getpid()}"
     try:
         group.mkdir()
@@ -97,7 +97,7 @@ def limited(limit_mb: float) -> Iterator[Path | None]:
 
 
 def forget_files() -> bool:
-    """Empty the system's page cache; whether that was allowed."""
+    """Empty the system's page cache; returns whether that was allowed."""
     if not hasattr(os, "sync"):  # Windows
         return False
     os.sync()
@@ -109,7 +109,7 @@ def forget_files() -> bool:
 
 
 def environment_of(site: Path, folder: Path) -> Path:
-    """A fresh virtual environment with the site's requirements and nothing else; its python."""
+    """Make a virtual environment with only the site's requirements; returns its python."""
     subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     subprocess.run([python, "-m", "pip", "install", "-q", "-r", str(site / "requirements.txt")], check=True)
@@ -118,8 +118,8 @@ def environment_of(site: Path, folder: Path) -> Path:
 
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--site", type=Path, required=True, help="a folder that `publish` made")
-    parser.add_argument("--python", type=Path, help="of an environment with its requirements alone")
+    parser.add_argument("--site", type=Path, required=True, help="the folder that `publish` made")
+    parser.add_argument("--python", type=Path, help="the python of an environment with only its requirements")
     parser.add_argument("--limit-mb", type=float, default=690.0)
     options = parser.parse_args(arguments)
     mode = (options.site / "tunedeck.toml").read_text().partition('mode = "')[2].partition('"')[0]
@@ -200,7 +200,7 @@ def _visit(page: Page, address: str, site: Path) -> None:
 
 
 def _train(page: Page, address: str) -> float:
-    """Train the sample as a visitor; the seconds from the click to the end."""
+    """Train on the sample as a visitor; returns the seconds from the click to the end."""
     page.goto(address)
     settled(page)
     begun = time.perf_counter()

@@ -1,11 +1,11 @@
-"""An exported model against torch: ONNX with weights of 32 and of 8 bits, on the same texts in turn.
+"""Compares an exported model with torch: ONNX with 32-bit and with 8-bit weights, on the same texts in turn.
 
     python -m benchmarks.export_model --data FOLDER --model FOLDER [--quick]
 
 data: a folder with a CSV of texts, such as yelp10k. model: a pretrained encoder; it gets a head of five classes. The
-texts are predicted in batches of eight of similar length by torch (with the model of our batch prediction), onnxruntime
-and onnxruntime with 8 bits; a round covers all three, batch by batch. The cost of 8 bits is the share of texts whose
-class changes, because the head is random and has no accuracy to lose.
+texts are predicted in batches of eight of similar length by torch (the model of Tunedeck's batch prediction),
+onnxruntime, and onnxruntime with 8-bit weights; a round covers all three, batch by batch. The cost of 8-bit weights is
+the share of texts whose class changes: the head is random, so there is no accuracy to lose.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def all_sides(options: argparse.Namespace) -> dict[str, Any]:
 
 
 def quiet(text: str, share: float | None) -> None:
-    """A progress that nobody watches."""
+    """Progress that nobody watches."""
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""From the click on "Start training" to the first committed step, in a real browser: without and with a spare worker.
+"""Times a start in a real browser, from the click to the first committed step, without and with a spare worker.
 
     python -m benchmarks.first_step [--quick] [--engines trainer torch keras]
 
-A real dashboard with its own home; a preset fills the form, then the seed is changed, so the spec is new. Cold: the
-dashboard has just started and no spare worker is ready. Warm: one is ready. The clock runs from the browser's click
-until the store records step 1.
+A real dashboard has a home of its own; a preset fills the form, and a new seed makes the spec new. Cold: the
+dashboard has just started and no spare worker is ready. Warm: one is ready. The clock runs from the click on "Start
+training" until the store records step 1.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> int:
 
 
 def measure(engine: str, warm: int) -> list[float]:
-    """Seconds of one cold start and `warm` warm ones."""
+    """The seconds of one cold start, then of `warm` warm ones."""
     with tempfile.TemporaryDirectory() as home, sync_playwright() as playwright:
         os.environ["TUNEDECK_SPARE_WORKER"] = "on"
         dashboard = Dashboard(Settings(home=Path(home)))
@@ -89,7 +89,7 @@ def start_a_run(page: Page, dashboard: Dashboard, engine: str, seed: int) -> flo
     settled(page)
     page.get_by_role("radio", name=TITLES[engine]).or_(page.get_by_role("button", name=TITLES[engine])).first.click()
     settled(page)
-    seed_field = page.get_by_label("Seed", exact=True).last  # the form that was there before may be on its way out
+    seed_field = page.get_by_label("Seed", exact=True).last  # the previous form may be about to disappear
     if not seed_field.is_visible():
         page.get_by_text("Advanced").first.click()
         page.get_by_role("tab", name="Training").click()
@@ -116,7 +116,7 @@ def end(store: Store, run_id: str) -> None:
 
 
 def wait_for_spare(dashboard: Dashboard) -> None:
-    """Until the dashboard has a spare worker that has done its imports: it then waits and computes nothing."""
+    """Wait until the dashboard has a spare worker whose imports are done: it then waits and computes nothing."""
     import psutil
 
     assert dashboard.server is not None
@@ -126,7 +126,7 @@ def wait_for_spare(dashboard: Dashboard) -> None:
         try:
             children = [c for c in server.children(recursive=True) if "--spare" in c.cmdline()]
             return bool(children) and children[0].cpu_percent(interval=1.0) < 1 and children[0].memory_info().rss > 3e8
-        except psutil.NoSuchProcess:  # one that ended while it was looked at
+        except psutil.NoSuchProcess:  # it ended while it was examined
             return False
 
     until(idle, 180, "a spare worker is ready")

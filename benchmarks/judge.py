@@ -1,8 +1,8 @@
-"""The Evaluate page on a million stored predictions with twenty classes: the worker's part, each view, the memory.
+"""Times the Evaluate page on a million stored predictions with twenty classes: the worker, each view, the memory.
 
-A dataset (20,000 rows to train on, a million to evaluate) and a finished training run with its predictions are written;
-then the worker evaluates them in a process of its own, and the page shows every tab in this one, through Streamlit's
-own test runner.
+Writes a dataset (20,000 rows to train on, a million to evaluate) and a finished training run with its predictions.
+A worker evaluates them in a process of its own; then the page shows every tab in this one, through Streamlit's own
+test runner.
 
     python -m benchmarks.judge [--quick]
 """
@@ -94,7 +94,7 @@ def main(arguments: list[str]) -> int:
 
 
 def a_run(settings: Settings, rows: int) -> str:
-    """A finished training run, its dataset and its predictions."""
+    """Write a finished training run, its dataset and its predictions."""
     from core.data.loading.text_ids import text_ids
     from core.tasks.text_classification.predictions import NAME, Predictions, write
 
@@ -142,7 +142,7 @@ def submitted(settings: Settings, trained: str) -> str:
 
 
 def worker(run_id: str) -> dict[str, Any]:
-    """What the worker does, with the seconds of its parts."""
+    """Do the worker's part; returns the seconds of each step."""
     from core.runs.worker import do
     from core.runs.writer import RunWriter
     from core.settings import from_environment
@@ -175,7 +175,7 @@ def worker(run_id: str) -> dict[str, Any]:
 
 
 def page(trained: str) -> tuple[dict[str, float], float]:
-    """Seconds of each view, and the peak memory of the process that shows them."""
+    """Seconds of each view, and the peak memory of the process that shows it."""
     from streamlit.testing.v1 import AppTest
 
     os.chdir(PROJECT)

@@ -1,9 +1,9 @@
-"""Batch prediction and the playground's answer, against transformers' own pipeline.
+"""Compares batch prediction with the pipeline of transformers, and times the playground's answer.
 
-Both sides answer the same texts with the same model in one process and one environment, in turn:
+Both sides predict the same texts with the same model, in one process and one environment, in turns:
 `transformers.pipeline("text-classification", truncation=True, batch_size=8)` and
 `core.evaluation.classifier.Classifier`.
-The playground is asked one short sentence again and again, through its process.
+The playground gets one short sentence again and again, through its process.
 
     python -m benchmarks.predict --data FOLDER --model FOLDER [--quick]
 
@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
 
 
 def with_head(source: Path, folder: Path) -> Path:
-    """The model with a head drawn by a seed; wide, so that probabilities differ."""
+    """The model with a random head, from a seed; large weights, so that the probabilities differ."""
     import torch
     from transformers import AutoModelForSequenceClassification, AutoTokenizer, set_seed
 
@@ -133,7 +133,7 @@ def texts_of(folder: Path) -> list[str]:
 
 
 def playground(model: Path, settings: Settings) -> dict[str, float]:
-    """Milliseconds from a question to its answer, as the page feels it."""
+    """Milliseconds from a question to its answer, as the page measures them."""
     from core.evaluation.specs import Subject
     from core.playground.client import Playground
 

@@ -1,11 +1,11 @@
-"""Whether speed costs accuracy: our defaults against the tutorial's recipe, and the engines against each other.
+"""Checks whether speed costs accuracy: our defaults against the tutorial's recipe, and engine against engine.
 
     python -m benchmarks.quality --data YELP --cola COLA --model FOLDER [--results FILE] [--quick]
 
-On 1,000 / 2,000 reviews of 128 tokens, three seeds, ours (Trainer engine) against the recipe padded to the same length;
-on 4,000 CoLA sentences, two epochs, three seeds, each engine against the Trainer engine. Every run is a process of its
-own, and its numbers go to FILE at once, so that an interrupted benchmark goes on where it was. Values are those of the
-last epoch (choosing the best one on the test set would flatter us). Takes about an hour on two cores.
+On 1,000 / 2,000 reviews of 128 tokens, three seeds: the Trainer engine against the recipe padded to the same length.
+On 4,000 CoLA sentences, two epochs, three seeds: each engine against the Trainer engine. Every run is a process of its
+own and writes its numbers to FILE at once, so that an interrupted benchmark continues where it was. Values are those of
+the last epoch (choosing the best one on the test set would flatter us). Takes about an hour on two cores.
 """
 
 from __future__ import annotations
@@ -59,8 +59,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--cola", type=Path, required=True)
     parser.add_argument("--model", type=Path, required=True)
     parser.add_argument("--results", type=Path, default=Path("build/quality.jsonl"))
-    parser.add_argument("--quick", action="store_true", help="64 rows, one seed: only to see that it works")
-    parser.add_argument("--only", nargs="*", help="such as yelp:recipe; the rest is left for another call")
+    parser.add_argument("--quick", action="store_true", help="64 rows, one seed: only checks that it works")
+    parser.add_argument("--only", nargs="*", help="such as yelp:recipe; leaves the rest for another call")
     parser.add_argument("--one", nargs=3, metavar=("PLAN", "SIDE", "SEED"), help=argparse.SUPPRESS)
     options = parser.parse_args(arguments)
     if options.one:
@@ -126,7 +126,7 @@ def run_one(options: argparse.Namespace, plan: str, side: str, seed: str) -> dic
 
 
 def summary(done: dict[tuple[str, str, int], dict[str, Any]]) -> dict[str, Any]:
-    """Means, and the 95 % interval of the paired differences to the last side of each plan."""
+    """Means, and the 95 % interval of the paired differences from the last side of each plan."""
     rows = []
     for plan, details in PLANS.items():
         *sides, other = details["sides"]

@@ -1,9 +1,9 @@
-"""Stops and kills real runs at random moments: does the resumed run end with the same results as an undisturbed one?
+"""Stops and kills real runs at random moments, and compares the resumed run with an undisturbed one.
 
 `python -m benchmarks.stops [--quick] [--engine trainer|torch|keras] [--seed N]`. Per engine, one run of the embedded
-sample is undisturbed, and one is stopped or killed twelve times (four with --quick), while loading, training,
-evaluating and writing checkpoints, and resumed each time, by the product's own scheduler and workers. The whole curve,
-the best step and the predictions on the evaluation split are compared.
+sample is undisturbed; another is stopped or killed twelve times (four with --quick), while it loads, trains, evaluates
+and writes checkpoints, and is resumed each time, by the product's own scheduler and workers. The benchmark compares the
+whole curve, the best step and the predictions on the evaluation split.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from core.tasks.text_classification import predictions
 
 PLACES = ("load", "training", "evaluation", "save")
 MEASURED = ("loss", "learning_rate", "grad_norm")
-TOLERANCE = {"trainer": 1e-5, "torch": 1e-5, "keras": 1e-2}  # TensorFlow's sums are not in the same order each time
+TOLERANCE = {"trainer": 1e-5, "torch": 1e-5, "keras": 1e-2}  # TensorFlow adds in another order each time
 CHANGES: dict[str, Any] = {
     "data.source": "sample",
     "data.text_columns": ["text"],
@@ -68,7 +68,7 @@ def main() -> None:
 
 
 def compared(engine: str, stops: int, seed: int) -> dict[str, Any]:
-    """An undisturbed run and a disturbed one of an engine: what was done to it, and how far apart they are."""
+    """Run an engine undisturbed and disturbed; returns what was done to the second run, and how far apart they are."""
     settings = from_environment()
     store = Store(settings.store_path)
     scheduler = Scheduler(store, settings, poll_s=0.1)
@@ -86,7 +86,7 @@ def compared(engine: str, stops: int, seed: int) -> dict[str, Any]:
 def disturb(
     store: Store, settings: Settings, scheduler: Scheduler, run_id: str, stops: int, rng: random.Random
 ) -> list[str]:
-    """Stop or kill a run so many times, each time in another place, and let it come to its end."""
+    """Stop or kill a run this many times, each time at another place, and let it end."""
     done = []
     for number in range(stops):
         place, kill, steps = PLACES[number % 4], rng.random() < 0.5, rng.randint(1, 50)
@@ -112,7 +112,7 @@ def disturb(
 
 
 def moment(place: str, folder: Path, step: int) -> Callable[[Run], bool]:
-    """Whether an attempt that begins now has ended, or come to a place; in training, to about this step."""
+    """A predicate: whether the attempt has ended, or has reached this place; in training, about this step."""
     log = folder / "worker.log"
     begin = log.stat().st_size
     conditions: dict[str, Callable[[Run], bool]] = {
@@ -125,7 +125,7 @@ def moment(place: str, folder: Path, step: int) -> Callable[[Run], bool]:
 
 
 def log_since(log: Path, begin: int) -> str:
-    """What a worker has printed since its log had this size."""
+    """The text that a worker has printed since its log had this size."""
     with log.open("rb") as file:
         file.seek(begin)
         return file.read().decode("utf-8", errors="replace")

@@ -1,15 +1,15 @@
-"""How fast the engines train, in examples per second, against the tutorial's recipe and against a tuned Trainer.
+"""Compares the training speed of the engines with the tutorial's recipe and a tuned Trainer, in examples per second.
 
 On the same rows of a CSV, batches of 8, texts cut at 512 tokens, one epoch of the same number of updates: each PyTorch
 engine at our defaults; the recipe, which pads every text to 512 tokens with default TrainingArguments; and a Trainer as
-an expert sets it, with padding per batch and its own grouping by length. On the same sentences of CoLA, batches of 32:
-the Keras engine with tf.data against whole NumPy arrays. Ours have a worker's environment, the others a plain one. They
-take turns of a few steps. Loading, tokenising and imports are not counted; everything in the training loop is, also
-Keras's tracing.
+an expert sets it up, with padding per batch and its own grouping by length. On the same sentences of CoLA, batches of
+32: the Keras engine with tf.data against whole NumPy arrays. The engines have a worker's environment, the others a
+plain one. All take turns of a few steps. Loading, tokenising and imports do not count; everything in the training loop
+does, including the tracing of Keras.
 
     python -m benchmarks.train_speed --data FOLDER --model FOLDER [--cola FOLDER] [--quick] [--rows N] [--sides …]
 
-FOLDER: train.csv with columns text and label; a model with its tokenizer; CoLA is looked for beside the first.
+FOLDER: train.csv with columns text and label; a model with its tokenizer. CoLA is expected beside the first FOLDER.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def main(arguments: list[str]) -> int:
 
 
 def measure(options: argparse.Namespace, names: list[str]) -> dict[str, float]:
-    """Examples per second of sides that learn the same rows."""
+    """Examples per second of sides that train on the same rows."""
     sides = [start(options, name) for name in names]
     in_turn(sides)
     assert len({side.steps for side in sides}) <= 1
@@ -99,7 +99,7 @@ def run_side(options: argparse.Namespace) -> None:
 
 
 def result_of(speeds: dict[str, float], options: argparse.Namespace) -> dict[str, Any]:
-    """Each of ours over each opponent; the value is the smallest ratio to the recipe, or the next opponent."""
+    """The ratio of each engine to each opponent. The value is the smallest ratio to the recipe, or the next opponent."""
     pairs = [(ours, other) for ours in PYTORCH for other in OTHERS] + [KERAS]
     ratios = {
         f"{ours} / {other}": {

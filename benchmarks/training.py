@@ -1,4 +1,4 @@
-"""Shared by the training benchmarks: our engines as the worker calls them, and the tutorial's recipe."""
+"""What the training benchmarks share: the engines as the worker calls them, and the tutorial's recipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RECIPE_LENGTH = 512
 
 
 class Silent:
-    """A Reporter that keeps the numbers and passes on nothing; `on_step(step, total)` is called at each step."""
+    """A Reporter that only keeps the numbers; it calls `on_step(step, total)` at each step."""
 
     stop_requested = False
 
@@ -66,12 +66,12 @@ def load(spec: RunSpec) -> Any:
     with tempfile.TemporaryDirectory() as home:
         loaded = load(spec.data, Settings(home=Path(home)))
         for split in loaded.dataset:
-            loaded.dataset[split] = loaded.dataset[split].map(keep_in_memory=True)  # the home goes
+            loaded.dataset[split] = loaded.dataset[split].map(keep_in_memory=True)  # the home is deleted
         return loaded
 
 
 def train_ours(spec: RunSpec, loaded: Any, report: Any) -> dict[str, Any]:
-    """Train with an engine of ours; what `encode` made and what came of it."""
+    """Train with one of our engines; returns the result of `encode` and that of the training."""
     from core.models import loading as model_loading
     from core.runs import device
     from core.spec.engines import ENGINES
@@ -92,9 +92,9 @@ def train_ours(spec: RunSpec, loaded: Any, report: Any) -> dict[str, Any]:
 
 
 def train_recipe(spec: RunSpec, loaded: Any, callback: Any, *, tuned: bool = False, evaluate: bool = False) -> Any:
-    """The tutorial's code: pad all to the full length, default TrainingArguments. Returns its last evaluation.
+    """Train with the tutorial's code: full padding and default TrainingArguments. Returns the last evaluation.
 
-    tuned: what an expert would set: padding per batch and the Trainer's own grouping by length
+    tuned: with the settings of an expert: padding per batch, and the Trainer's own grouping by length
     """
     import numpy as np
     from transformers import (

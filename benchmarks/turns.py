@@ -1,7 +1,6 @@
-"""Several trainings that take turns of a few steps, so that a machine that gets slower slows all of them equally.
+"""Lets several trainings take turns of a few steps, so that a machine that becomes slower slows all of them equally.
 
-Each side is a separate process with its real environment. In it, a `Turns` is notified of each step and waits between
-turns.
+Each side is a separate process with its real environment. A `Turns` in it hears of each step, and waits between turns.
 """
 
 from __future__ import annotations
@@ -34,7 +33,7 @@ class Side:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            start_new_session=True,  # as a worker: Linux shares cores out among sessions
+            start_new_session=True,  # like a worker: Linux divides the cores among sessions
         )
         self._read()  # it says when it is ready
 
@@ -61,7 +60,7 @@ class Side:
         raise SystemExit(f"the side {self.name!r} ended early, with exit code {self._process.wait()}")
 
     def _last_line(self) -> dict[str, Any]:
-        """What the side prints at its end, if it prints a result."""
+        """The result that a side prints at its end, if there is one."""
         assert self._process.stdout is not None
         lines = [line for line in self._process.stdout if line.startswith('{"result"')]
         if self._process.wait() != 0:
@@ -78,7 +77,7 @@ def in_turn(sides: Sequence[Side]) -> None:
 
 
 class Turns:
-    """Within a side: lets the training run for a turn, measures it, and waits for the next."""
+    """Within a side: lets the training run for a turn, measures it, and waits for the next one."""
 
     def __init__(self) -> None:
         self._since: float | None = None
@@ -91,7 +90,7 @@ class Turns:
             self.step_done(step, total)
 
     def ready(self) -> None:
-        """Before the first step."""
+        """Say that the training is about to begin."""
         if self._since is None:
             self._say({})
             self._wait()
@@ -129,5 +128,5 @@ class Turns:
 
 
 def say_result(result: dict[str, Any]) -> None:
-    """The last word of a side."""
+    """Print the result of a side, as its last line."""
     print(json.dumps({"result": result}), flush=True)

@@ -1,4 +1,4 @@
-"""The share of the processor's speed that training uses: useful operations per second over those of a plain matmul.
+"""The share of the processor's speed that training uses: its useful operations per second over those of a matmul.
 
 Useful operations of a step are 6 x non-embedding parameters x tokens + 12 x layers x hidden x sum of squared lengths,
 padding not counted; the processor's speed is the median of ten float32 products of 1536 x 1536 matrices in the same
@@ -88,7 +88,7 @@ def run_side(options: argparse.Namespace) -> None:
 
 
 def matmul_rate() -> float:
-    """Operations per second of a product of two float32 matrices."""
+    """Operations per second in a product of two float32 matrices."""
     import torch
 
     a, b = torch.rand(SIZE, SIZE), torch.rand(SIZE, SIZE)
@@ -102,7 +102,7 @@ def matmul_rate() -> float:
 
 
 def useful_operations(model: Path, spec: Any, loaded: Any) -> float:
-    """Of one epoch, forward and backward."""
+    """Useful operations of one epoch, forward and backward."""
     import numpy as np
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 

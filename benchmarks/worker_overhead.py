@@ -1,11 +1,11 @@
-"""The cost of the store, the scheduler and the reporting: a run through the worker against a bare script.
+"""Measures the cost of the store, the scheduler and the reporting: a run in a worker against a bare script.
 
 Both train the same model on the same batches in the same environment; the bare script is a plain `Trainer` that only
-keeps the time. Rounds alternate. Measured from the first logged step to the last, in examples per second.
+measures the time. Rounds alternate. Speed is in examples per second, from the first logged step to the last.
 
     python -m benchmarks.worker_overhead [--data FOLDER --model FOLDER] [--quick]
 
-Without a FOLDER: the sample and scratch, whose steps are so short that an overhead per step shows most.
+Without FOLDER: the sample and scratch, whose short steps show an overhead per step best.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
 
 
 def plan(options: argparse.Namespace) -> RunSpec:
-    """One epoch, no evaluation while training; logged as often as by default."""
+    """The spec: one epoch, no evaluation during training, logging at the default interval."""
     changes: dict[str, Any] = {
         "training.num_train_epochs": 1,
         "training.eval_strategy": "no",
@@ -85,7 +85,7 @@ def plan(options: argparse.Namespace) -> RunSpec:
 
 
 def through_worker(path: Path, settings: Settings) -> float:
-    """Examples per second of a run as a person starts it."""
+    """Examples per second of a run that is started as a person starts it."""
     out = subprocess.run(
         [sys.executable, "-m", "core", "train", str(path), "--json"],
         env={**os.environ, "TUNEDECK_HOME": str(settings.home)},
@@ -105,7 +105,7 @@ def through_worker(path: Path, settings: Settings) -> float:
 
 
 def in_a_script(path: Path, settings: Settings) -> float:
-    """The same in a process that runs `bare`, in a worker's environment."""
+    """Examples per second of `bare`, in a process with a worker's environment."""
     out = subprocess.run(
         [sys.executable, "-m", "benchmarks.worker_overhead", "--bare", str(path)],
         env=worker_environment("cpu", settings=settings),
@@ -119,7 +119,7 @@ def in_a_script(path: Path, settings: Settings) -> float:
 
 
 def bare(path: Path) -> float:
-    """A plain Trainer over the same batches, without store, reports or anything else of ours around it."""
+    """Train with a plain Trainer on the same batches, without a store, reports or anything else of Tunedeck."""
     import time
 
     from transformers import PrinterCallback, Trainer, TrainerCallback

@@ -21,7 +21,7 @@ from ui.session import resources
 WATCH_EVERY_S = 2.0
 STEPS = (
     (":material/table_view:", "Look at the data", "Rows, labels and text lengths, before any time goes into training."),
-    (":material/monitoring:", "Watch it learn", "Loss and accuracy grow live. Close the browser: the run goes on."),
+    (":material/monitoring:", "Watch it learn", "Loss and accuracy, live. Close the browser: the run goes on."),
     (
         ":material/verified:",
         "Evaluate the model",
