@@ -99,7 +99,7 @@ def run_side(options: argparse.Namespace) -> None:
 
 
 def result_of(speeds: dict[str, float], options: argparse.Namespace) -> dict[str, Any]:
-    """The ratio of each engine to each opponent. The value is the smallest ratio to the recipe, or the next opponent."""
+    """The ratio of each engine to each opponent. The value is the smallest ratio to recipe or next opponent."""
     pairs = [(ours, other) for ours in PYTORCH for other in OTHERS] + [KERAS]
     ratios = {
         f"{ours} / {other}": {
