@@ -68,15 +68,15 @@ def imported_by(names: list[str]) -> set[str]:
 
 def what_pages_import() -> list[str]:
     sources = [*(PROJECT / "pages").rglob("*.py"), *(PROJECT / "ui").rglob("*.py"), PROJECT / "streamlit_app.py"]
-    found: set[str] = set()
+    modules: set[str] = set()
     for source in sources:
         for match in re.finditer(r"^from (core[\w.]*) import ([\w, ]+)|^import (core[\w.]*)", source.read_text(), re.M):
             package = match[1] or match[3]
-            found.add(package)
+            modules.add(package)
             for name in (match[2] or "").split(","):
                 if (PROJECT / package.replace(".", "/") / f"{name.strip()}.py").exists():
-                    found.add(f"{package}.{name.strip()}")
-    return sorted(found)
+                    modules.add(f"{package}.{name.strip()}")
+    return sorted(modules)
 
 
 def test_what_pages_import_is_light() -> None:
@@ -201,8 +201,8 @@ def test_an_import_upwards_is_found(tmp_path: Path, source: str) -> None:
     ],
 )
 def test_other_breaches_of_the_order_are_found(tmp_path: Path, file: str, source: str, problem: str) -> None:
-    (found,) = against_order(imports(plant(tmp_path, {**SOUND, **BESIDE, file: source})), ORDER)
-    assert problem in found
+    (breach,) = against_order(imports(plant(tmp_path, {**SOUND, **BESIDE, file: source})), ORDER)
+    assert problem in breach
 
 
 def test_a_long_circle_is_found(tmp_path: Path) -> None:

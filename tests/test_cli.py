@@ -55,8 +55,8 @@ def test_train_show_list_delete(settings: Settings, tmp_path: Path) -> None:
 
     status, listed, _ = run("runs")
     assert status == 0 and [r["name"] for r in listed["runs"]] == ["tiny"]
-    status, shown, _ = run("show", result["run"])
-    assert status == 0 and shown["metrics"] == result["metrics"]
+    status, record, _ = run("show", result["run"])
+    assert status == 0 and record["metrics"] == result["metrics"]
     status, _, errors = run("stop", result["run"])
     assert status == 2 and "already ended" in errors
     status, _, errors = run("resume", result["run"])
@@ -75,8 +75,8 @@ def test_what_was_odd_in_reading_a_file_is_told_everywhere(settings: Settings, t
     status, profile, _ = run("profile", str(path))
     odd = [note for note in profile["notes"] if note["level"] == "warning"]
     assert status == 0 and odd
-    told = command("profile", str(path)).stdout
-    assert f"Warning: {odd[0]['text']}" in told
+    printed = command("profile", str(path)).stdout
+    assert f"Warning: {odd[0]['text']}" in printed
     spec = (
         TINY.replace("source: sample", f"source: file, path: '{path}'")
         .replace("64", "30")
@@ -92,7 +92,7 @@ def test_what_was_odd_in_reading_a_file_is_told_everywhere(settings: Settings, t
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
         (["data.source=file", "data.path=no/such.csv"], "there is no file or folder 'no/such.csv'"),
         (["data.text_columns=[body]"], "has no column 'body'"),
@@ -102,10 +102,10 @@ def test_what_was_odd_in_reading_a_file_is_told_everywhere(settings: Settings, t
         (["model.name=./no_model"], "is not a folder"),
     ],
 )
-def test_nothing_is_queued_for_bad_input(settings: Settings, changes: list[str], said: str) -> None:
+def test_nothing_is_queued_for_bad_input(settings: Settings, changes: list[str], message: str) -> None:
     sets = [word for change in changes for word in ("--set", change)]
     status, result, _ = run("train", "-", *sets, stdin=TINY)
-    assert status == 2 and said in result["error"], result
+    assert status == 2 and message in result["error"], result
     assert not Store(settings.store_path).runs()
 
 
@@ -137,8 +137,10 @@ def test_a_person_reads_what_came_of_it_and_what_to_try_next(settings: Settings)
     assert f"{accuracy:.3f}  (always “{report['baseline']['label']}”: {always:.3f})" in lines[1]
     assert len(report["advice"]) == len([line for line in lines if line.startswith("  - ")]) > 0
     assert lines[-1] == f"The model is in {settings.run_dir(trained.id) / 'model'}"
-    shown = command("show", trained.id).stdout.splitlines()
-    assert shown[0].startswith(f"{trained.name} (train {trained.id}): finished, step 8 of 8, ") and shown[1:] == lines
+    printed = command("show", trained.id).stdout.splitlines()
+    assert (
+        printed[0].startswith(f"{trained.name} (train {trained.id}): finished, step 8 of 8, ") and printed[1:] == lines
+    )
 
 
 @pytest.mark.parametrize(

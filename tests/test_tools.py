@@ -24,8 +24,8 @@ def test_a_python_without_ensurepip_is_told_the_package(
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}" if name == "apt-get" else None)
     monkeypatch.chdir(tmp_path)
     assert environment.make() == 1
-    said = capsys.readouterr().out
-    assert f"sudo apt install python3.{sys.version_info.minor}-venv" in said and said.count("\n") == 1
+    printed = capsys.readouterr().out
+    assert f"sudo apt install python3.{sys.version_info.minor}-venv" in printed and printed.count("\n") == 1
     assert not (tmp_path / ".venv").exists()
 
 

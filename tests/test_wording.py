@@ -11,19 +11,19 @@ from core.wording import library_message
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "words"),
     [(None, "–"), (0.4, "under 1 s"), (8.4, "8 s"), (59.7, "1 min"), (80, "1 min 20 s"), (7500, "2 h 5 min")],
 )
-def test_durations(seconds: float | None, said: str) -> None:
-    assert wording.duration(seconds) == said
+def test_durations(seconds: float | None, words: str) -> None:
+    assert wording.duration(seconds) == words
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "words"),
     [(None, "–"), (math.nan, "not a number"), (0, "0"), (5e-5, "5e-5"), (0.0123, "0.0123"), (123_456.7, "123,457")],
 )
-def test_numbers(value: float | None, said: str) -> None:
-    assert wording.number(value) == said
+def test_numbers(value: float | None, words: str) -> None:
+    assert wording.number(value) == words
 
 
 def test_metrics_within_a_sentence() -> None:
@@ -52,16 +52,16 @@ def test_a_sentence_keeps_the_case_of_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("count", "said"),
+    ("count", "words"),
     [(1, "1 epoch"), (1.0, "1 epoch"), (0.5, "0.5 epochs"), (3.0, "3 epochs"), (2000, "2,000 epochs"), (0, "0 epochs")],
 )
-def test_one_of_a_thing_is_not_many(count: float, said: str) -> None:
-    assert wording.counted(count, "epoch") == said
+def test_one_of_a_thing_is_not_many(count: float, words: str) -> None:
+    assert wording.counted(count, "epoch") == words
 
 
 def test_a_share_of_a_language_that_is_chance_is_not_shown() -> None:
-    found = {"rows": 1000, "counts": {"ja": 700, "en": 281, "vi": 19}}
-    assert list(wording.likely_languages(found)) == ["ja", "en"]
+    languages = {"rows": 1000, "counts": {"ja": 700, "en": 281, "vi": 19}}
+    assert list(wording.likely_languages(languages)) == ["ja", "en"]
 
 
 @pytest.mark.parametrize(

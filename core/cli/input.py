@@ -105,12 +105,12 @@ def _is_path(text: str) -> bool:
 
 def progress() -> Any:
     """A progress callback that says each new phase."""
-    shown = ""
+    last = ""
 
     def told(text: str, share: float | None) -> None:
-        nonlocal shown
-        if text != shown:
-            shown = text
+        nonlocal last
+        if text != last:
+            last = text
             say(text)
 
     return told

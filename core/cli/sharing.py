@@ -60,10 +60,10 @@ def _export(options: argparse.Namespace, store: Store, settings: Settings) -> Re
     summary = store.run(run_id).summary
     if status == 0:
         _deliver(settings.run_dir(run_id) / summary["file"], target)
-        said = (
+        summary_line = (
             f", {'with' if with_texts else 'without'} the texts of its examples" if kind in ("bundle", "code") else ""
         )
-        say(f"{run.name} is in {target} as {options.form}{said}.")
+        say(f"{run.name} is in {target} as {options.form}{summary_line}.")
     return result | {"to": str(target), **summary}, status
 
 
@@ -105,8 +105,8 @@ def _spec(run: Run) -> specs.RunSpec:
         raise TunedeckError(
             f"run {run.id} is not a training but of the kind {run.kind!r}; give the id of a training run"
         )
-    made: specs.RunSpec = specs.build(run.spec)
-    return made
+    trained: specs.RunSpec = specs.build(run.spec)
+    return trained
 
 
 def _target(text: str) -> Path:
@@ -119,13 +119,13 @@ def _target(text: str) -> Path:
     return target
 
 
-def _deliver(made: Path, target: Path) -> None:
+def _deliver(source: Path, target: Path) -> None:
     """A zip as it is, or what is in it."""
     if target.suffix == ".zip":
         with tempfile.NamedTemporaryFile(dir=target.parent, delete=False) as partial:
             pass
-        shutil.copyfile(made, partial.name)
+        shutil.copyfile(source, partial.name)
         Path(partial.name).replace(target)
         return
     with replace_folder(target) as partial_folder:
-        zips.extract(made, zips.members(made, MOST_FILES * 10), partial_folder, 2**50)
+        zips.extract(source, zips.members(source, MOST_FILES * 10), partial_folder, 2**50)

@@ -299,8 +299,10 @@ def robustness_figure(kinds: Sequence[Disturbance]) -> go.Figure:
 
 
 def agreement_figure(names: Sequence[str], shares: Sequence[Sequence[float]]) -> go.Figure:
-    """A matrix of the shares of examples on which two models predict the same class."""
-    ticks = [safe(name, 24) for name in names]
+    """A matrix of the shares of examples on which two models predict the same class.
+
+    Rows are named; columns have the number of the row, as names side by side would be turned or left out.
+    """
     cells = go.Heatmap(
         z=[list(row) for row in shares],
         x=list(range(len(names))),
@@ -322,10 +324,13 @@ def agreement_figure(names: Sequence[str], shares: Sequence[Sequence[float]]) ->
         text=[f"{shares[row][column]:.1%}" for row, column in places],
         textfont={"size": 12},
     )
-    at: dict[str, Any] = {"tickmode": "array", "tickvals": list(range(len(names))), "ticktext": ticks}
+    at: dict[str, Any] = {"tickmode": "array", "tickvals": list(range(len(names))), "ticks": ""}
+    numbers = [str(number) for number in range(1, len(names) + 1)]
+    rows = [f"{number} · {safe(name, 24)}" for number, name in zip(numbers, names, strict=True)]
     chart = figure(
-        [cells, words], title="How often they agree", x="", y="", height=140 + 52 * len(names), showlegend=False
+        [cells, words], title="How often they agree", x="", y="", height=110 + 52 * len(names), showlegend=False
     )
     return chart.update_layout(
-        xaxis=axis("", **at, showgrid=False), yaxis=axis("", **at, showgrid=False, autorange="reversed")
+        xaxis=axis("", **at, ticktext=numbers, showgrid=False),
+        yaxis=axis("", **at, ticktext=rows, showgrid=False, autorange="reversed"),
     )

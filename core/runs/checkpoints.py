@@ -26,8 +26,8 @@ def path_of(run_dir: Path, step: int) -> Path:
 
 def steps(run_dir: Path) -> list[int]:
     """The steps of all complete checkpoints, ascending; one with a file of the wrong size is none."""
-    found = (re.fullmatch(r"checkpoint-(\d+)", path.name) for path in (run_dir / FOLDER).glob("checkpoint-*"))
-    numbers = sorted(int(match[1]) for match in found if match)
+    matches = (re.fullmatch(r"checkpoint-(\d+)", path.name) for path in (run_dir / FOLDER).glob("checkpoint-*"))
+    numbers = sorted(int(match[1]) for match in matches if match)
     return [step for step in numbers if _is_whole(path_of(run_dir, step))]
 
 
@@ -52,8 +52,8 @@ def damaged(checkpoint: Path) -> ModelError:
 
 def latest(run_dir: Path) -> Path | None:
     """The newest complete checkpoint; None if there is none."""
-    found = steps(run_dir)
-    return path_of(run_dir, found[-1]) if found else None
+    complete = steps(run_dir)
+    return path_of(run_dir, complete[-1]) if complete else None
 
 
 @contextmanager

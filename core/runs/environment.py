@@ -156,13 +156,13 @@ def described(ids: np.ndarray, labels: Iterable[int]) -> Examples:
 
 def versions() -> dict[str, str]:
     """Of each package that matters for a result, the version installed here."""
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = metadata.version(name)
+            versions[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def hardware(device: Device | None = None, threads: int | None = None) -> Hardware:

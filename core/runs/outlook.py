@@ -126,21 +126,21 @@ def advice(spec: RunSpec, language: str = "", prepared: Prepared | None = None) 
 
     language: the code of that of most training texts, if it is known; prepared: the dataset, if it is here
     """
-    training, found = spec.training, []
+    training, problems = spec.training, []
     rate, scratch = training.learning_rate, spec.model.name == "scratch"
     if prepared is not None and (doubt := label_doubt(spec.data, prepared)) is not None and not doubt.fatal:
-        found.append(Problem("data.label_column", doubt.message))
+        problems.append(Problem("data.label_column", doubt.message))
     if hint := models.foreign_to(spec.model.name, language):
-        found.append(Problem("model.name", hint))
+        problems.append(Problem("model.name", hint))
     if not scratch and rate > MOST_PRETRAINED_RATE:
-        found.append(Problem("training.learning_rate", "high for pretrained weights; 1e-5 to 5e-5 is usual"))
+        problems.append(Problem("training.learning_rate", "high for pretrained weights; 1e-5 to 5e-5 is usual"))
     if scratch and rate < LEAST_SCRATCH_RATE:
-        found.append(Problem("training.learning_rate", "low for new weights; about 1e-3 is usual"))
+        problems.append(Problem("training.learning_rate", "low for new weights; about 1e-3 is usual"))
     if training.eval_strategy == "no" and training.load_best_model_at_end:
-        found.append(
+        problems.append(
             Problem("training.load_best_model_at_end", "without evaluations during training the last model is kept")
         )
-    return found
+    return problems
 
 
 def label_problem(column: str, counts: pd.DataFrame) -> tuple[Problem | None, Problem | None]:
@@ -164,33 +164,35 @@ def data_problem(error: TunedeckError) -> Problem:
 
 
 def _data_problems(data: DataSpec, prepared: Prepared, holdouts: Sequence[Holdout]) -> list[Problem]:
-    found = []
+    problems = []
     for choose in (choose_columns, choose_train):
         try:
             choose(prepared, data, [])
         except DataError as error:
-            found.append(data_problem(error))
+            problems.append(data_problem(error))
     if (doubt := label_doubt(data, prepared)) is not None and doubt.fatal:
-        found.append(Problem("data.label_column", doubt.message))
+        problems.append(Problem("data.label_column", doubt.message))
     aside = final_tests(data, prepared, holdouts)
     train, evaluation = splits_used(data, prepared, aside)
     for field, split in (("data.train_split", train), ("data.eval_split", data.eval_split)):
         if split in aside:
-            found.append(Problem(field, f"{split!r} is set aside as the final test; choose another split"))
+            problems.append(Problem(field, f"{split!r} is set aside as the final test; choose another split"))
     if data.eval_split and train is not None:
         if evaluation is None:
             listed = ", ".join(prepared.splits)
-            found.append(Problem("data.eval_split", f"there is no split {data.eval_split!r}; the splits are {listed}"))
+            problems.append(
+                Problem("data.eval_split", f"there is no split {data.eval_split!r}; the splits are {listed}")
+            )
         elif evaluation == train:
-            found.append(
+            problems.append(
                 Problem("data.eval_split", f"{train!r} is the training split; leave this empty to hold a part out")
             )
-    return found
+    return problems
 
 
 def _model_problems(spec: RunSpec, settings: Settings) -> list[Problem]:
-    if found := support.problems(spec, models.known_type(spec.model.name, spec.model.revision, settings)):
-        return found
+    if unsupported := support.problems(spec, models.known_type(spec.model.name, spec.model.revision, settings)):
+        return unsupported
     try:
         match models.kind_of(spec.model.name):
             case "folder":

@@ -77,9 +77,9 @@ def is_dead(process: ProcessId) -> bool:
 
 def _live(process: ProcessId) -> psutil.Process | None:
     try:
-        found = psutil.Process(process.pid)
-        same = abs(_started(found) - process.started) < (0.05 if sys.platform == "linux" else 2.0)
-        return found if same and found.status() != psutil.STATUS_ZOMBIE else None
+        running = psutil.Process(process.pid)
+        same = abs(_started(running) - process.started) < (0.05 if sys.platform == "linux" else 2.0)
+        return running if same and running.status() != psutil.STATUS_ZOMBIE else None
     except psutil.NoSuchProcess:
         return None
 
@@ -140,8 +140,15 @@ def hand_over(
 ) -> None:
     """Give a waiting worker its run. Raises OSError if it is gone."""
     environment = worker_environment(resource, threads, settings)
-    told = {name: environment[name] for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS")}
-    message = {"run": run_id, "token": token, "log": str(worker_log(run_id, settings)), "environment": told}
+    devices_and_threads = {
+        name: environment[name] for name in ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    }
+    message = {
+        "run": run_id,
+        "token": token,
+        "log": str(worker_log(run_id, settings)),
+        "environment": devices_and_threads,
+    }
     assert child.stdin is not None
     with child.stdin as pipe:
         pipe.write(json.dumps(message).encode() + b"\n")

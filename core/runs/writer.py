@@ -72,10 +72,10 @@ class RunWriter:
 
     def fraction(self, text: str, done: float | None = None) -> None:
         """A phase that knows how far it is: `done` of 1."""
-        shown = text if done is None else f"{text} ({done:.0%})"
+        phase = text if done is None else f"{text} ({done:.0%})"
         with self._lock:
-            self._changed |= shown != self._progress.phase
-            self._progress = Progress(shown, self._progress.step, self._progress.total, self._progress.epoch)
+            self._changed |= phase != self._progress.phase
+            self._progress = Progress(phase, self._progress.step, self._progress.total, self._progress.epoch)
         self.check_stop()
 
     def progress(self, step: int, total: int, epoch: float | None = None) -> None:
@@ -93,13 +93,13 @@ class RunWriter:
 
     def restore(self, log: Sequence[Mapping[str, float | None]]) -> None:
         try:
-            told = self.store.measured(self._run.id)
+            measured = self.store.measured(self._run.id)
         except StoreError as error:
             logger.warning("%s Metrics of the earlier attempt may be missing.", error)
             return
         for entry in log:
             step, epoch = int(entry["step"] or 0), entry["epoch"]
-            lost = {name for name in entry.keys() - {"step", "epoch"} if (name, step) not in told}
+            lost = {name for name in entry.keys() - {"step", "epoch"} if (name, step) not in measured}
             values = {name: math.nan if value is None else value for name, value in entry.items()}
             self.metrics({name: values[name] for name in lost}, step, epoch)
 

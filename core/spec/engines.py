@@ -26,17 +26,17 @@ KERAS_TYPES = {
 
 def problems(spec: RunSpec, model_type: str | None) -> list[Problem]:
     """What of a spec its engine cannot do. model_type: of the model's config.json; None if it is not known yet."""
-    found = [*_task(spec), *_early_stopping(spec)]
+    problems = [*_task(spec), *_early_stopping(spec)]
     if spec.engine != "torch" and spec.training.max_tokens_per_batch is not None:
-        found.append(
+        problems.append(
             Problem(
                 "training.max_tokens_per_batch",
                 "only the PyTorch loop can fill batches by tokens; choose it as engine, or leave this empty",
             )
         )
     if spec.engine == "keras":
-        found += _keras(spec, model_type)
-    return found
+        problems += _keras(spec, model_type)
+    return problems
 
 
 def _task(spec: RunSpec) -> list[Problem]:
@@ -61,9 +61,9 @@ def _early_stopping(spec: RunSpec) -> list[Problem]:
 
 
 def _keras(spec: RunSpec, model_type: str | None) -> list[Problem]:
-    found = []
+    problems = []
     if model_type is not None and model_type not in KERAS_TYPES:
-        found.append(
+        problems.append(
             Problem(
                 "model.name",
                 f"the Keras engine takes {listed(KERAS_TYPES.values())}, but this model is of type {model_type!r}; "
@@ -71,9 +71,9 @@ def _keras(spec: RunSpec, model_type: str | None) -> list[Problem]:
             )
         )
     if spec.execution.device == "mps":
-        found.append(Problem("execution.device", "Keras does not compute on Apple's GPU here; choose auto or cpu"))
+        problems.append(Problem("execution.device", "Keras does not compute on Apple's GPU here; choose auto or cpu"))
     if spec.execution.precision == "fp16":
-        found.append(Problem("execution.precision", "the Keras engine has no fp16; choose bf16 or fp32"))
+        problems.append(Problem("execution.precision", "the Keras engine has no fp16; choose bf16 or fp32"))
     if spec.execution.torch_compile:
-        found.append(Problem("execution.torch_compile", "this is for the PyTorch engines; turn it off with Keras"))
-    return found
+        problems.append(Problem("execution.torch_compile", "this is for the PyTorch engines; turn it off with Keras"))
+    return problems

@@ -299,9 +299,9 @@ def condition_words(condition: Condition, most: int = 3) -> str:
     column, no = condition.column, condition.negate
     match condition.op:
         case "is":
-            shown = " or ".join(condition.values[:most])
+            values = " or ".join(condition.values[:most])
             more = len(condition.values) - most
-            return f"{column} is {'not ' if no else ''}{shown}" + (f" or {more:,} more" if more > 0 else "")
+            return f"{column} is {'not ' if no else ''}{values}" + (f" or {more:,} more" if more > 0 else "")
         case "between":
             return f"{column} is {'not ' if no else ''}{limits(condition.low, condition.high)}"
         case "length":

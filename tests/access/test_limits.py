@@ -135,8 +135,8 @@ def test_the_operators_folders_are_read_by_their_name(team: House, tmp_path: Pat
 def test_a_path_that_was_shown_comes_back(team: House) -> None:
     settings = team.settings_of(TOM)
     path = save_upload(settings, "a.csv", io.BytesIO(b"text,label\na,b\n"))
-    said = for_display(str(path), settings)
-    assert said.startswith("TUNEDECK_HOME/") and allowed_path(settings, said) == path
+    displayed = for_display(str(path), settings)
+    assert displayed.startswith("TUNEDECK_HOME/") and allowed_path(settings, displayed) == path
 
 
 def test_a_model_folder_is_one_of_the_runs_or_the_operators(team: House, tmp_path: Path) -> None:
@@ -156,11 +156,11 @@ def test_what_pages_say_has_no_path_of_the_server(team: House) -> None:
     team.plain.write(run.id, run.token, events=[(time.time(), "message", {"text": f"Read {at}", "level": "info"})])
     code = Path(models.__file__)
     team.plain.finish(run.id, run.token, "failed", f"{at} is full", f'File "{code}", line 1\n{Path.home()}/x')
-    found = team.of(TOM).run(run.id)
-    assert found.error == "TUNEDECK_HOME/uploads/x.csv is full"
-    said = repr((found, team.of(TOM).runs(), team.of(TOM).events_since(run.id)))
+    seen = team.of(TOM).run(run.id)
+    assert seen.error == "TUNEDECK_HOME/uploads/x.csv is full"
+    text = repr((seen, team.of(TOM).runs(), team.of(TOM).events_since(run.id)))
     for secret in (str(team.settings.home), str(code.parent), f"{Path.home()}/"):
-        assert secret not in said
+        assert secret not in text
     local = House(replace(team.settings, mode="local"), "local")
     assert local.of(PEOPLE["operator"]).run(run.id).error == f"{at} is full"
 

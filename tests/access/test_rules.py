@@ -205,9 +205,9 @@ def test_a_demo_does_not_answer_while_it_trains(demo: House, never_asked: Playgr
 
 
 def test_another_visitors_run_is_not_there(demo: House) -> None:
-    hidden, shown, mine = demo.ended(OTHER_VISITOR.id), demo.ended(OPERATOR_ID), demo.ended(PEOPLE["visitor"].id)
+    hidden, published, mine = demo.ended(OTHER_VISITOR.id), demo.ended(OPERATOR_ID), demo.ended(PEOPLE["visitor"].id)
     store = demo.of(PEOPLE["visitor"])
-    assert {run.id for run in store.runs()} == {shown.id, mine.id}
+    assert {run.id for run in store.runs()} == {published.id, mine.id}
     for look in (
         lambda: store.run(hidden.id), lambda: store.events_since(hidden.id), lambda: store.metrics_since(hidden.id),
         lambda: store.measured(hidden.id), lambda: store.rename(hidden.id, "x"), lambda: store.stop(hidden.id),

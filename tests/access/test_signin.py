@@ -56,11 +56,11 @@ def test_settings_of_a_team(home: Path, monkeypatch: pytest.MonkeyPatch) -> None
         "USER_DISK_GB": "0.5", "RUN_HOURS": "2",
     }.items():  # fmt: skip
         monkeypatch.setenv(f"TUNEDECK_{name}", value)
-    made = from_environment()
-    assert made.mode == "team" and made.max_upload_bytes == 5 * 1024**2
-    assert made.limits.disk_bytes == 1024**3 // 2 and made.limits.run_s == 7200
-    assert dict(made.roles)["ada@example.org"] == Role.ADMIN
-    assert dict(made.claim_roles) == {"ml team": Role.TRAINER, "ops": Role.ADMIN}
+    settings = from_environment()
+    assert settings.mode == "team" and settings.max_upload_bytes == 5 * 1024**2
+    assert settings.limits.disk_bytes == 1024**3 // 2 and settings.limits.run_s == 7200
+    assert dict(settings.roles)["ada@example.org"] == Role.ADMIN
+    assert dict(settings.claim_roles) == {"ml team": Role.TRAINER, "ops": Role.ADMIN}
 
 
 def test_small_modes_keep_no_spare_worker(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,8 +120,8 @@ def test_everybody_may_look_where_that_is_said(settings: Settings) -> None:
     team = replace(settings, mode="team", roles=(("*", Role.VIEWER),))
     assert signin.person_of({"email": "anybody@anywhere.net"}, team).role == Role.VIEWER
     nested = replace(team, role_claim="realm_access.roles")
-    found = signin.person_of({"email": "k@x.org", "realm_access": {"roles": ["trainer"]}}, nested)
-    assert found.role == Role.TRAINER
+    person = signin.person_of({"email": "k@x.org", "realm_access": {"roles": ["trainer"]}}, nested)
+    assert person.role == Role.TRAINER
 
 
 def test_the_audit_says_who_did_what(team: House) -> None:

@@ -196,10 +196,10 @@ def _pickled_type(place: Place, shared: Shared) -> None:
     planted = Planted(place.root / "ran")
 
     def change(table: pa.Table) -> pa.Table:
-        told = {
+        metadata = {
             b"ARROW:extension:name": b"arrow.py_extension_type", b"ARROW:extension:metadata": planted.pickle(),
         }  # fmt: skip
-        schema = pa.schema([f.with_metadata(told) if f.name == "confidence" else f for f in table.schema])
+        schema = pa.schema([f.with_metadata(metadata) if f.name == "confidence" else f for f in table.schema])
         return pa.Table.from_arrays(table.columns, schema=schema).replace_schema_metadata({b"pandas": planted.pickle()})
 
     path = rewritten(whole(shared), in_file("predictions.parquet", on_table(change)))
@@ -307,7 +307,7 @@ def _fails_late(place: Place, shared: Shared, monkeypatch: pytest.MonkeyPatch) -
     """What lay in the places of its runs lies there again."""
     import_bundle(whole(shared), place.store("team", TOM), place.settings("team", TOM))
 
-    def full(*told: object) -> None:
+    def full(*arguments: object) -> None:
         raise WrongStatus("the store is busy")
 
     monkeypatch.setattr("core.store.store.Store.import_runs", full)
@@ -354,10 +354,10 @@ def _data_of_the_server(place: Place, shared: Shared, opened: Any) -> None:
         source="file", path=str(place.canary / "secret.csv"), text_columns=("text",), label_column="label"
     )
     prepared = prepare(secret, place.settings())
-    told = {"title": "reviews", "fingerprint": prepared.fingerprint}
+    identity = {"title": "reviews", "fingerprint": prepared.fingerprint}
 
     def change(content: dict[str, bytes]) -> None:
-        in_json("evaluation.json", data=secret.model_dump(mode="json"), dataset=told, split="train")(content)
+        in_json("evaluation.json", data=secret.model_dump(mode="json"), dataset=identity, split="train")(content)
         tree = json.loads(content["bundle.json"])
         for name in [n for n in content if n.endswith("examples.parquet")]:
             del content[name], tree["files"][name]

@@ -73,8 +73,8 @@ def _formulas(place: Place) -> None:
 
     csv.writer(out).writerows([["text", "=label"], *([cell, "=a"] for cell in cells)])
     prepared = opened(place, file(place, "a.csv", out.getvalue().encode()))
-    said = export(prepared, next(iter(prepared.splits)), "csv").read_text(encoding="utf-8-sig")
-    rows = list(csv.reader(io.StringIO(said, newline="")))
+    text = export(prepared, next(iter(prepared.splits)), "csv").read_text(encoding="utf-8-sig")
+    rows = list(csv.reader(io.StringIO(text, newline="")))
     starts = [cell for row in rows for cell in row if cell and cell.lstrip("\t\r\n ")[:1] in "=+@" and cell[0] != "'"]
     assert not starts, starts
     place.checked += 1
@@ -83,8 +83,8 @@ def _formulas(place: Place) -> None:
 @case("a Parquet file with a pickle in its types")
 def _pickled_type(place: Place) -> None:
     planted = Planted(place.root / "ran")
-    told = {b"ARROW:extension:name": b"arrow.py_extension_type", b"ARROW:extension:metadata": planted.pickle()}
-    schema = pa.schema([pa.field("text", pa.string(), metadata=told), pa.field("label", pa.string())])
+    metadata = {b"ARROW:extension:name": b"arrow.py_extension_type", b"ARROW:extension:metadata": planted.pickle()}
+    schema = pa.schema([pa.field("text", pa.string(), metadata=metadata), pa.field("label", pa.string())])
     table = pa.Table.from_arrays([pa.array(["a", "b"]), pa.array(["x", "y"])], schema=schema)
     out = io.BytesIO()
     pq.write_table(table.replace_schema_metadata({b"pandas": planted.pickle(), b"huggingface": b"[" * 50_000}), out)
@@ -312,8 +312,8 @@ def _sql(query: str, says: str | None) -> Any:
                 place.harmless(str(error))
             else:
                 assert says is None, "it was answered"
-                told = sql.page(answer, 0, 1000).to_csv()
-                assert not [s for s in (*SECRETS.values(), str(place.root), str(Path.home()) + "/") if s in told], told
+                text = sql.page(answer, 0, 1000).to_csv()
+                assert not [s for s in (*SECRETS.values(), str(place.root), str(Path.home()) + "/") if s in text], text
 
     return attack
 

@@ -21,12 +21,12 @@ LIVE = re.compile(r"(?<!\\)<(script|img)|(?<!\\)!\[x\]\(|(?<!\\)\]\(javascript:"
 
 def words(page: AppTest) -> str:
     """All that stands on a page, with titles of widgets."""
-    told = [
+    texts = [
         getattr(e, "value", "")
         for kind in ("markdown", "caption", "info", "warning", "error", "success", "title")
         for e in page.get(kind)
     ]
-    return "\n".join(map(str, told))
+    return "\n".join(map(str, texts))
 
 
 def everything(page: AppTest) -> str:
@@ -37,12 +37,12 @@ def everything(page: AppTest) -> str:
 def harmless(place: Place, page: AppTest) -> str:
     """No exception, no secret, and nothing that the markup of a link would have become. What stands there."""
     assert not page.exception, page.exception
-    said, all_of_it = words(page), everything(page)
+    text, all_of_it = words(page), everything(page)
     for secret in (*SECRETS.values(), CANARY, str(place.canary)):
         assert secret not in all_of_it
-    assert not LIVE.search(said), said
+    assert not LIVE.search(text), text
     assert not any(e.allow_html for e in page.markdown)
-    return said
+    return text
 
 
 def a_run(place: Place) -> str:
@@ -56,8 +56,8 @@ def a_run(place: Place) -> str:
 def _run_path(place: Place, opened: Any) -> None:
     a_run(place)
     with place.untouched():
-        said = harmless(place, opened(place.home, "train/run", run="../../canary/secret.csv"))
-    assert "secret.csv" not in said
+        text = harmless(place, opened(place.home, "train/run", run="../../canary/secret.csv"))
+    assert "secret.csv" not in text
 
 
 @case("a zero byte and marks that turn writing in the run of a link")
@@ -71,8 +71,8 @@ def _run_zero(place: Place, opened: Any) -> None:
 def _run_long(place: Place, opened: Any) -> None:
     a_run(place)
     with place.untouched():
-        said = harmless(place, opened(place.home, "train/run", run="a" * 1_000_000))
-    assert len(said) < 5000
+        text = harmless(place, opened(place.home, "train/run", run="a" * 1_000_000))
+    assert len(text) < 5000
 
 
 @case("markup as the run of a link")
@@ -222,8 +222,8 @@ def _network_path(place: Place, opened: Any, monkeypatch: pytest.MonkeyPatch) ->
     ):  # fmt: skip
         with place.untouched():
             page = opened(place.home, "data/datasets", source="file", path=path)
-        said = harmless(place, page)
-        assert "another machine" in said and "link_open" not in [b.key for b in page.button], path
+        text = harmless(place, page)
+        assert "another machine" in text and "link_open" not in [b.key for b in page.button], path
 
 
 @case("a place on another machine in a spec or bundle that somebody sent")

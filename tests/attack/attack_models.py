@@ -88,8 +88,8 @@ def _pickle_beside(place: Place, classifier: Path) -> None:
 @case("a model that brings its own code")
 def _auto_map(place: Place, classifier: Path) -> None:
     mark = place.root / "ran"
-    told = {"AutoConfig": "evil.Config", "AutoModelForSequenceClassification": "evil.Model"}
-    folder = copied(place, classifier, auto_map=told, model_type="evil", trust_remote_code=True)
+    classes = {"AutoConfig": "evil.Config", "AutoModelForSequenceClassification": "evil.Model"}
+    folder = copied(place, classifier, auto_map=classes, model_type="evil", trust_remote_code=True)
     (folder / "evil.py").write_text(EVIL.format(mark=str(mark)))
     refused(place, folder, "needs code of its own")
     assert not mark.exists()
@@ -110,10 +110,10 @@ def _auto_map_known(place: Place, classifier: Path) -> None:
 def _tokenizer_code(place: Place, classifier: Path) -> None:
     folder, mark = copied(place, classifier), place.root / "ran"
     path = folder / "tokenizer_config.json"
-    told = json.loads(path.read_text()) | {
+    config = json.loads(path.read_text()) | {
         "auto_map": {"AutoTokenizer": ["evil.Tokens", "evil.Tokens"]}, "tokenizer_class": "EvilTokens",
     }  # fmt: skip
-    path.write_text(json.dumps(told))
+    path.write_text(json.dumps(config))
     (folder / "evil.py").write_text(EVIL.format(mark=str(mark)))
     with place.untouched():
         try:

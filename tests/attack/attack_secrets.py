@@ -49,8 +49,8 @@ def _home(place: Place, shared: Shared) -> None:
                 secret for secret in (*PLANTED, SECRET) if secret.encode() in data and path.name != "worker.log"
             ], path
     for run in shared.store.runs():
-        told = repr((run.spec, run.summary, run.error, [e.payload for e in shared.store.events_since(run.id)]))
-        none_in(told, run.kind)
+        record = repr((run.spec, run.summary, run.error, [e.payload for e in shared.store.events_since(run.id)]))
+        none_in(record, run.kind)
     place.checked += 1
 
 

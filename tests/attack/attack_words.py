@@ -70,8 +70,8 @@ def _card(place: Place, shared: Shared) -> None:
     for name in NAMES:
         text = card.card(gather_for_card(*named(shared, name)))
         head, body = text.removeprefix("---\n").split("\n---\n", 1)
-        told = yaml.safe_load(head)
-        assert "evil" not in told and not steers(text)
+        metadata = yaml.safe_load(head)
+        assert "evil" not in metadata and not steers(text)
         assert "<script>" not in body and "![x](" not in body
     with place.untouched():
         card.card(gather_for_card(*named(shared, "x")))
@@ -147,8 +147,8 @@ def _terminal(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
     capsys.readouterr()
     with place.untouched():
         assert main(["runs"]) == 0
-        for shown in place.plain.runs():
-            assert main(["show", shown.id]) == 0
+        for listed in place.plain.runs():
+            assert main(["show", listed.id]) == 0
         assert main(["show", TERMINAL]) == 2
         assert main(["train", TERMINAL]) == 2
     out, err = capsys.readouterr()
@@ -180,8 +180,8 @@ def _bundle(place: Place, shared: Shared, opened: Any) -> None:
 
     def change(content: dict[str, bytes]) -> None:
         name = next(n for n in content if n.endswith("evaluation.json"))
-        found = json.loads(content[name])
-        classes = [{**entry, "label": label} for entry, label in zip(found["per_class"], labels, strict=True)]
+        result = json.loads(content[name])
+        classes = [{**entry, "label": label} for entry, label in zip(result["per_class"], labels, strict=True)]
         in_json(
             "evaluation.json", labels=labels, per_class=classes, notes=[SCRIPT, MARKDOWN], title=MARKDOWN, split=SCRIPT,
             text_columns=[SCRIPT], dataset={"title": MARKDOWN, "fingerprint": "x"},

@@ -103,14 +103,14 @@ class Place:
         """The attack ends in a sentence that says this, and changes nothing."""
         with self.untouched(*allowed), pytest.raises(error) as caught:
             attack()
-        said = str(caught.value)
-        assert re.search(says, said, re.IGNORECASE), said
-        self.harmless(said, local=local)
-        return said
+        message = str(caught.value)
+        assert re.search(says, message, re.IGNORECASE), message
+        self.harmless(message, local=local)
+        return message
 
-    def harmless(self, said: str, *, local: bool = False) -> None:
+    def harmless(self, text: str, *, local: bool = False) -> None:
         """A sentence for people: not long, no stack trace, no secret, and no path of a server."""
-        assert len(said) < 1000 and "Traceback" not in said and 'File "' not in said, said
+        assert len(text) < 1000 and "Traceback" not in text and 'File "' not in text, text
         for secret in (*SECRETS.values(), CANARY):
-            assert secret not in said
-        assert local or str(self.root) not in said, said
+            assert secret not in text
+        assert local or str(self.root) not in text, text

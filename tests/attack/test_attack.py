@@ -53,9 +53,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Place:
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hf"))
     monkeypatch.setenv("TUNEDECK_SPARE_WORKER", "off")
-    made = Place(tmp_path / "server")
-    monkeypatch.setenv("TUNEDECK_HOME", str(made.home))
-    return made
+    place = Place(tmp_path / "server")
+    monkeypatch.setenv("TUNEDECK_HOME", str(place.home))
+    return place
 
 
 @pytest.fixture
@@ -64,10 +64,10 @@ def serve(place: Place) -> Iterator[Callable[..., Dashboard]]:
     started: list[Dashboard] = []
 
     def start(mode: str = "local", **environment: str) -> Dashboard:
-        made = Dashboard(place.settings(), {"TUNEDECK_MODE": mode, **environment})
-        started.append(made)
-        made.start()
-        return made
+        served = Dashboard(place.settings(), {"TUNEDECK_MODE": mode, **environment})
+        started.append(served)
+        served.start()
+        return served
 
     yield start
     for dashboard in started:

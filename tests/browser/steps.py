@@ -229,8 +229,8 @@ def status(page: Page) -> str:
 def step(page: Page) -> int:
     """The step that the progress bar says; 0 while there is none."""
     bar = page.locator("[data-testid=stProgress]")
-    found = re.search(r"step ([\d,]+) of", bar.inner_text()) if bar.count() else None
-    return int(found[1].replace(",", "")) if found else 0
+    match = re.search(r"step ([\d,]+) of", bar.inner_text()) if bar.count() else None
+    return int(match[1].replace(",", "")) if match else 0
 
 
 def points(page: Page, chart: str = "loss", trace: int = 0) -> int:

@@ -51,10 +51,10 @@ def start(settings: Settings, tmp_path: Path) -> Iterator[Callable[..., Dashboar
     def run(environment: dict[str, str], secrets: str = "") -> Dashboard:
         file = tmp_path / "secrets.toml"
         file.write_text(secrets)
-        made = Dashboard(settings, environment, [f"--secrets.files={file}"])
-        started.append(made)
-        made.start()
-        return made
+        served = Dashboard(settings, environment, [f"--secrets.files={file}"])
+        started.append(served)
+        served.start()
+        return served
 
     yield run
     for dashboard in started:
@@ -145,9 +145,13 @@ def test_a_team(start: Callable[..., Dashboard], new_page: Callable[[], Page], p
     page.locator("[data-testid=stDataFrame] canvas").first.wait_for()
     with page.expect_download() as download:
         page.locator(".st-key-audit_csv button").click()
-    said = download.value.path().read_text(encoding="utf-8-sig")
-    assert said.count("ada@example.org,sign in") == 1
-    assert "ada@example.org,stop" in said and "tom@example.org,delete" in said and "vic@example.org,sign in" in said
+    csv_text = download.value.path().read_text(encoding="utf-8-sig")
+    assert csv_text.count("ada@example.org,sign in") == 1
+    assert (
+        "ada@example.org,stop" in csv_text
+        and "tom@example.org,delete" in csv_text
+        and "vic@example.org,sign in" in csv_text
+    )
     assert not provider.refused
 
     # What Streamlit's tables would write themselves is not offered: their cells could be formulas.

@@ -22,9 +22,9 @@ def tab(page: Page, name: str) -> None:
 
 def said(page: Page, pattern: str) -> re.Match[str]:
     """Waits until the page says something like it."""
-    found = until(lambda: re.search(pattern, page.locator("[data-testid=stMain]").inner_text()), 30, pattern)
-    assert found is not None
-    return found
+    match = until(lambda: re.search(pattern, page.locator("[data-testid=stMain]").inner_text()), 30, pattern)
+    assert match is not None
+    return match
 
 
 def open_row(page: Page) -> None:
@@ -48,10 +48,10 @@ def test_browse_the_sample(dashboard: Dashboard, page: Page) -> None:
     search = page.get_by_role("searchbox", name="Search")
     search.fill("BURGER")
     search.press("Enter")
-    found = int(
+    matching = int(
         until(lambda: (m := said(page, r"([\d,]+) matching rows of 4,000")) and m[1] != f"{of_class:,}" and m[1], 30)
     )
-    assert 0 < found < of_class
+    assert 0 < matching < of_class
     assert "view=" in page.url and "BURGER" in page.url
 
     open_row(page)
@@ -65,7 +65,7 @@ def test_browse_the_sample(dashboard: Dashboard, page: Page) -> None:
     linked = page.context.new_page()
     linked.goto(page.url)
     settled(linked)
-    assert said(linked, r"([\d,]+) matching rows? of 4,000")[1] == str(found), "the address is a link to the view"
+    assert said(linked, r"([\d,]+) matching rows? of 4,000")[1] == str(matching), "the address is a link to the view"
     linked.close()
 
     page.get_by_role("button", name="label is 4 stars").click()

@@ -52,16 +52,16 @@ def main(page: Page) -> Locator:
 
 
 def said(page: Page, pattern: str, timeout_s: float = 60) -> re.Match[str]:
-    found = until(lambda: re.search(pattern, main(page).inner_text()), timeout_s, pattern)
-    assert found is not None
-    return found
+    match = until(lambda: re.search(pattern, main(page).inner_text()), timeout_s, pattern)
+    assert match is not None
+    return match
 
 
 def evaluation(dashboard: Dashboard, run: Run) -> dict[str, Any]:
-    found = [r for r in dashboard.store.runs(kind="evaluate") if r.spec["model"]["run"] == run.id]
-    folder = dashboard.settings.run_dir(found[0].id)
-    made: dict[str, Any] = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-    return made
+    runs = [r for r in dashboard.store.runs(kind="evaluate") if r.spec["model"]["run"] == run.id]
+    folder = dashboard.settings.run_dir(runs[0].id)
+    tree: dict[str, Any] = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+    return tree
 
 
 def test_judge_a_run_and_ask_why(dashboard: Dashboard, page: Page) -> None:
@@ -74,14 +74,14 @@ def test_judge_a_run_and_ask_why(dashboard: Dashboard, page: Page) -> None:
     settled(page)
     button(page, "Judge it in depth").click()
     page.locator(".st-key-judge_headline").wait_for(timeout=WAIT_S * 1000)
-    found = evaluation(dashboard, run)
-    expect(page.locator(".st-key-judge_headline")).to_contain_text(f"{found['metrics']['accuracy']:.3f}")
+    judged = evaluation(dashboard, run)
+    expect(page.locator(".st-key-judge_headline")).to_contain_text(f"{judged['metrics']['accuracy']:.3f}")
     said(page, r"A bag of words, trained in (under )?\d+ s, reaches 0\.\d+")
 
     tab(page, "Confusion")
     chart = page.locator("[class*=st-key-judge_cell] .js-plotly-plot").first
     chart.wait_for()
-    labels, confusion = found["labels"], found["confusion"]
+    labels, confusion = judged["labels"], judged["confusion"]
     true, taken = max(
         ((i, k) for i in range(len(labels)) for k in range(len(labels)) if i != k), key=lambda p: confusion[p[0]][p[1]]
     )

@@ -133,9 +133,9 @@ def test_many_labels_are_summed_up(table):
 
 def test_lengths(table, minilm):
     prepared = table({"a": ["hello world"] * 3000, "b": ["日本"] * 2999 + [None]})
-    found = sample_texts(prepared, "train", ["a", "b"], sample=1000)[0]
-    assert len(found) == 1000
-    assert {sum(len(text) for text in row) for row in found} <= {13, 11}
+    texts = sample_texts(prepared, "train", ["a", "b"], sample=1000)[0]
+    assert len(texts) == 1000
+    assert {sum(len(text) for text in row) for row in texts} <= {13, 11}
     part = tokens.token_lengths(prepared, "train", ["a"], minilm / "tokenizer.json", sample=1000)
     assert part.sampled
     assert (len(part.values), part.rows) == (1000, 3000)

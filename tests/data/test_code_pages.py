@@ -377,9 +377,9 @@ def detected(path: Path, data: bytes) -> encoding.Detected:
 @pytest.mark.parametrize(("language", "code"), CASES)
 def test_the_text_of_a_code_page_is_read_right(tmp_path, language, code):
     data = encoded(table(language), code)
-    found = detected(tmp_path / "a.csv", data)
-    text = unicodedata.normalize("NFC", data.decode(found.encoding, found.errors))
-    assert text == table(language), (found.encoding, text[:80])
+    encoding = detected(tmp_path / "a.csv", data)
+    text = unicodedata.normalize("NFC", data.decode(encoding.encoding, encoding.errors))
+    assert text == table(language), (encoding.encoding, text[:80])
 
 
 @pytest.mark.parametrize(("language", "code"), [case for case in CASES if case[0] not in ("English",)])
@@ -390,9 +390,9 @@ def test_capitals_are_read_right(tmp_path, language, code):
         data = encoded(text, code)
     except UnicodeEncodeError:
         pytest.skip("this encoding does not have these capitals")
-    found = detected(tmp_path / "a.csv", data)
-    read = unicodedata.normalize("NFC", data.decode(found.encoding, found.errors))
-    assert read == unicodedata.normalize("NFC", text) or found.level == "warning", (found, read[:80])
+    encoding = detected(tmp_path / "a.csv", data)
+    read = unicodedata.normalize("NFC", data.decode(encoding.encoding, encoding.errors))
+    assert read == unicodedata.normalize("NFC", text) or encoding.level == "warning", (encoding, read[:80])
 
 
 def test_short_files_are_read_right_or_said_to_be_unsure(tmp_path):
@@ -404,12 +404,12 @@ def test_short_files_are_read_right_or_said_to_be_unsure(tmp_path):
             data = encoded(text, code)
             if data.isascii():
                 continue
-            found = detected(tmp_path / "a.csv", data)
-            if unicodedata.normalize("NFC", data.decode(found.encoding, "replace")) == text:
+            encoding = detected(tmp_path / "a.csv", data)
+            if unicodedata.normalize("NFC", data.decode(encoding.encoding, "replace")) == text:
                 right += 1
             else:
                 wrong += 1
-                sure += found.level == "info"
+                sure += encoding.level == "info"
     assert right / (right + wrong) > 0.9 and sure < 0.15 * wrong, (right, wrong, sure)
 
 

@@ -219,10 +219,10 @@ def test_an_unfinished_folder_is_made_anew(settings, tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes(CSV)
     spec = DataSpec(source="file", path=str(path))
-    made = prepare(spec, settings)
-    (made.folder / "manifest.json").unlink()
+    again = prepare(spec, settings)
+    (again.folder / "manifest.json").unlink()
     assert find_prepared(spec, settings) is None
-    assert prepare(spec, settings).splits == made.splits
+    assert prepare(spec, settings).splits == again.splits
 
 
 def test_large_files_are_not_quick(settings, tmp_path):

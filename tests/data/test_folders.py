@@ -375,8 +375,8 @@ def test_bytes_that_no_text_has_are_told(opened):
     line = "Schöne Grüße, überall möglich für tägliche Größen\n".encode()
     content = {f"pos/{i}.txt": line * 2 + bytes([0xFF, 0xFE, 0x81, 0x8D, 0xC3]) * 3 + b"\n" for i in range(3)}
     prepared = opened({**texts("pos", "good"), **texts("neg", "bad"), **content}, "texts")
-    shown = sum("\ufffd" in row["text"] for row in rows_of(prepared))
-    assert shown == 0 or f"{shown} files with bytes that are not text" in warnings(prepared)
+    replaced = sum("\ufffd" in row["text"] for row in rows_of(prepared))
+    assert replaced == 0 or f"{replaced} files with bytes that are not text" in warnings(prepared)
 
 
 def test_a_changed_text_is_read_again(settings, tmp_path):
@@ -502,8 +502,8 @@ def test_a_dict_of_save_to_disk(opened):
 def test_saved_by_the_library_itself(tmp_path, settings):
     datasets = pytest.importorskip("datasets")
     features = datasets.Features({"text": datasets.Value("string"), "label": datasets.ClassLabel(names=["neg", "pos"])})
-    made = datasets.Dataset.from_dict({"text": list("abcdef"), "label": [0, 1] * 3}, features=features)
-    datasets.DatasetDict({"train": made, "test": made.select([5, 1])}).save_to_disk(str(tmp_path / "saved"))
+    dataset = datasets.Dataset.from_dict({"text": list("abcdef"), "label": [0, 1] * 3}, features=features)
+    datasets.DatasetDict({"train": dataset, "test": dataset.select([5, 1])}).save_to_disk(str(tmp_path / "saved"))
     prepared = prepare(DataSpec(source="file", path=str(tmp_path / "saved")), settings)
     assert sizes(prepared) == {"train": 6, "test": 2}
     assert values_of(prepared, "test") == [("f", 1), ("b", 1)]

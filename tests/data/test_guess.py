@@ -83,9 +83,9 @@ def guessed(**columns: str) -> Guess:
     ],
 )  # fmt: skip
 def test_pairs_are_proposed_and_explained(columns: dict[str, str], pair: tuple[str, str], label: str) -> None:
-    found = guessed(**columns)
-    assert (found.texts, found.label) == (pair, label)
-    assert f"{pair[0]} and {pair[1]} are read as a pair of texts" in found.notes[0]
+    guess = guessed(**columns)
+    assert (guess.texts, guess.label) == (pair, label)
+    assert f"{pair[0]} and {pair[1]} are read as a pair of texts" in guess.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -101,15 +101,15 @@ def test_pairs_are_proposed_and_explained(columns: dict[str, str], pair: tuple[s
     ],
 )
 def test_what_is_no_pair(columns: dict[str, str], texts: tuple[str, ...]) -> None:
-    found = guessed(**columns)
-    assert found.texts == texts and not found.notes
+    guess = guessed(**columns)
+    assert guess.texts == texts and not guess.notes
 
 
-@pytest.mark.parametrize("made", ["tokens", "json", "tree", "b64", "hash", "url", "uuid", "vector", "image", "form"])
-def test_what_a_program_wrote_is_no_text(made: str) -> None:
-    assert guessed(text=made, said="text", label="two").texts == ("said",)
-    assert guessed(text=made, label="two").texts == ()
-    assert values.is_machine_made([str(MAKERS[made](i)) for i in range(20)])
+@pytest.mark.parametrize("written", ["tokens", "json", "tree", "b64", "hash", "url", "uuid", "vector", "image", "form"])
+def test_what_a_program_wrote_is_no_text(written: str) -> None:
+    assert guessed(text=written, said="text", label="two").texts == ("said",)
+    assert guessed(text=written, label="two").texts == ()
+    assert values.is_machine_made([str(MAKERS[written](i)) for i in range(20)])
 
 
 @pytest.mark.parametrize(

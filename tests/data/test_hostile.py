@@ -135,9 +135,9 @@ def test_what_cannot_be_read_is_explained(case: str, tmp_path: Path, settings: S
     read = {"encoding": "utf-8"} if case == "a reading that does not fit" else {}
     with pytest.raises(TunedeckError) as caught:
         prepare(build({"source": "file", "path": str(path), "read": read}, DataSpec), small)
-    said = str(caught.value)
-    assert re.search(says, said, re.IGNORECASE), said
-    assert len(said) < 600 and "Traceback" not in said
+    message = str(caught.value)
+    assert re.search(says, message, re.IGNORECASE), message
+    assert len(message) < 600 and "Traceback" not in message
     assert (tree(tmp_path), tree(small.datasets)) == before, "nothing half made stays"
 
 
@@ -160,8 +160,8 @@ def test_what_is_strange_is_shown_harmlessly(case: str, tmp_path: Path, settings
         except TunedeckError as error:
             assert "no text column" in str(error)
     texts = tuple(c.name for c in prepared.columns if c.kind == "text" and c.name != last)[:1]
-    made = profile(prepared, texts, last, None)
-    json.dumps(made)
+    summary = profile(prepared, texts, last, None)
+    json.dumps(summary)
     inspect(
         prepared, build({"source": "file", "path": str(path), "text_columns": texts, "label_column": last}, DataSpec)
     )

@@ -226,9 +226,9 @@ def loaded_rows(dataset: Prepared, settings: Settings) -> Any:
     data = DataSpec(
         source="file", path=str(settings.home.parent / "a.csv"), text_columns=("text",), label_column="label"
     )
-    found = load.load(data, settings)
-    assert found.dataset["train"].cache_files
-    return {name: part.to_dict() for name, part in found.dataset.items()}, [note.text for note in found.notes]
+    loaded = load.load(data, settings)
+    assert loaded.dataset["train"].cache_files
+    return {name: part.to_dict() for name, part in loaded.dataset.items()}, [note.text for note in loaded.notes]
 
 
 KEPT: dict[str, Callable[[Prepared, Settings], Any]] = {
@@ -243,15 +243,15 @@ def test_what_is_kept_with_a_dataset_is_made_again(
     pattern: str, damage: Callable[[Path], None], source: DataSpec, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(split_dataset, "IN_MEMORY_BYTES", 0)
-    dataset, made = prepare(source, settings), KEPT[pattern]
-    expected = made(dataset, settings)
+    dataset, make = prepare(source, settings), KEPT[pattern]
+    expected = make(dataset, settings)
     for suffix in ("", seals.SUFFIX):
         paths = list(dataset.folder.glob(pattern + suffix))
         assert paths
         for path in paths:
             damage(path)
         seals._known.clear()
-        assert made(dataset, settings) == expected
+        assert make(dataset, settings) == expected
         assert all(seals.info(path) is not None for path in dataset.folder.glob(pattern))
 
 
@@ -259,7 +259,7 @@ def test_it_is_used_again_while_it_is_whole(
     source: DataSpec, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     dataset = prepare(source, settings)
-    expected = {pattern: made(dataset, settings) for pattern, made in KEPT.items() if "arrow" not in pattern}
+    expected = {pattern: make(dataset, settings) for pattern, make in KEPT.items() if "arrow" not in pattern}
     for module, name in (
         (matches, "_search"),
         (holdout, "text_keys"),

@@ -33,8 +33,8 @@ def noted(table: pa.Table, feature: Any, column: str = "label") -> pa.Table:
 def table(values: Any, names: list[str] | None = None) -> pa.Table:
     """Returns rows whose text contains their label. values: the labels as the file holds them"""
     column = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
-    made = pa.table({"text": [f"a text of number {i} here" for i in range(len(column))], "label": column})
-    return noted(made, {"names": names, "_type": "ClassLabel"}) if names else made
+    table = pa.table({"text": [f"a text of number {i} here" for i in range(len(column))], "label": column})
+    return noted(table, {"names": names, "_type": "ClassLabel"}) if names else table
 
 
 @pytest.fixture

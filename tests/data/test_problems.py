@@ -39,10 +39,10 @@ def look(tmp_path: Path, settings: Settings) -> Look:
         tree = {"source": "file", "path": str(folder), "text_columns": ["t"], "label_column": "label", "steps": steps}
         data: DataSpec = build(tree, DataSpec)
         prepared: Prepared = prepare(data, settings)
-        made = inspect(prepared, data)
-        assert find_inspection(prepared, data) == made
-        assert len({f.kind + f.split for f in made}) == len(made)
-        return {f.kind: f for f in made}
+        findings = inspect(prepared, data)
+        assert find_inspection(prepared, data) == findings
+        assert len({f.kind + f.split for f in findings}) == len(findings)
+        return {f.kind: f for f in findings}
 
     return found
 
@@ -98,9 +98,9 @@ CASES: dict[str, tuple[dict[str, dict[str, Any]], int, tuple[int, ...]]] = {
 @pytest.mark.parametrize("kind", CASES)
 def test_each_problem_is_found_and_its_remedy_works(kind: str, look: Look) -> None:
     splits, count, rows = CASES[kind]
-    found = look(splits)
-    assert kind in found, found
-    finding = found[kind]
+    findings = look(splits)
+    assert kind in findings, findings
+    finding = findings[kind]
     assert (finding.count, finding.rows) == (count, rows)
     assert finding.title and finding.text.endswith(".") and bool(finding.steps) == bool(finding.remedy)
     if finding.steps:
@@ -138,12 +138,12 @@ def test_three_stars_are_no_misspelt_four_stars(look: Look) -> None:
 def test_hostile_names_and_labels(look: Look, tmp_path: Path, settings: Settings) -> None:
     nasty = "x'; DROP TABLE data; --"
     data = {"t": texts(40), "label": [nasty, "it's"] * 20, 'a"b': ["same"] * 40}
-    found = look({"train": data})
-    assert set(found) == {"constant"}
+    findings = look({"train": data})
+    assert set(findings) == {"constant"}
 
 
 def test_empty_texts_are_no_copies_leaks_or_contradictions(look: Look) -> None:
     data = fine()
     data["t"][0:3] = ["", " ", ""]
-    found = look({"train": data, "test": {"t": ["", *texts(3, "test")], "label": ["good", "poor", "good", "poor"]}})
-    assert not {"duplicates", "leak", "conflicts"} & set(found) and found["empty"].count in (1, 3)
+    findings = look({"train": data, "test": {"t": ["", *texts(3, "test")], "label": ["good", "poor", "good", "poor"]}})
+    assert not {"duplicates", "leak", "conflicts"} & set(findings) and findings["empty"].count in (1, 3)

@@ -51,10 +51,10 @@ def prepared(tmp_path: Path, settings: Settings) -> Prepared:
 
 
 def test_numbers_are_those_of_pandas(prepared: Prepared, minilm: Path) -> None:
-    made = profile(prepared, ["text"], "label", minilm / "tokenizer.json", 512)
+    result = profile(prepared, ["text"], "label", minilm / "tokenizer.json", 512)
     frame = pd.read_parquet(prepared.splits["train"].path)
-    train = made["splits"]["train"]
-    assert made["rows"] == {"train": 100, "test": 20} and train["rows"] == 100
+    train = result["splits"]["train"]
+    assert result["rows"] == {"train": 100, "test": 20} and train["rows"] == 100
     assert train["labels"] == [{"label": "a", "rows": 50}, {"label": "b", "rows": 50}]
     lengths, text = frame["text"].str.len(), train["texts"]["text"]
     assert text["empty"] == 2
@@ -67,7 +67,7 @@ def test_numbers_are_those_of_pandas(prepared: Prepared, minilm: Path) -> None:
     assert train["columns"]["label"]["top"] == [{"value": "a", "rows": 50}, {"value": "b", "rows": 50}]
     assert train["columns"]["picture"]["holds"] == "images or sounds, as files in the cells"
     assert train["columns"]["tags"]["kind"] == "list" and "timestamp" in train["columns"]["day"]["type"]
-    assert find_profile(prepared, ["text"], "label", minilm / "tokenizer.json") == made
+    assert find_profile(prepared, ["text"], "label", minilm / "tokenizer.json") == result
 
 
 def test_languages_and_scripts(prepared: Prepared) -> None:
@@ -80,8 +80,8 @@ def test_languages_and_scripts(prepared: Prepared) -> None:
 def test_tokens_say_what_a_length_cuts(prepared: Prepared, minilm: Path) -> None:
     from tokenizers import Tokenizer
 
-    made = profile(prepared, ["text"], "label", minilm / "tokenizer.json", 512)
-    tokens = made["splits"]["train"]["tokens"]
+    result = profile(prepared, ["text"], "label", minilm / "tokenizer.json", 512)
+    tokens = result["splits"]["train"]["tokens"]
     tokenizer = Tokenizer.from_file(str(minilm / "tokenizer.json"))
     tokenizer.no_truncation()
     tokenizer.no_padding()
@@ -89,7 +89,7 @@ def test_tokens_say_what_a_length_cuts(prepared: Prepared, minilm: Path) -> None
     lengths = np.array([len(tokenizer.encode(text).ids) for text in texts])
     assert (tokens["max"], tokens["median"]) == (lengths.max(), np.median(lengths))
     assert tokens["cut"]["32"] == pytest.approx((lengths > 32).mean()) and tokens["cut"]["512"] == 0
-    assert made["recommended_max_length"] in (32, 64)
+    assert result["recommended_max_length"] in (32, 64)
     ids = np.concatenate([tokenizer.encode(text).ids for text in texts])
     assert tokens["unknown"] == pytest.approx((ids == tokenizer.token_to_id("[UNK]")).mean())
     assert tokens["vocabulary_used"] == len(set(ids.tolist()))
@@ -114,11 +114,11 @@ def test_the_longest_text_a_model_has_is_the_most(prepared: Prepared, minilm: Pa
 
 def test_the_command(settings: Settings, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert main(["profile", "sample", "--json"]) == 0
-    made: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert made["rows"] == {"train": 4000, "test": 1000} and made["recommended_max_length"] == 128
+    result: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert result["rows"] == {"train": 4000, "test": 1000} and result["recommended_max_length"] == 128
     spec = build({"model": {"name": "scratch"}}, ProfileSpec)
-    assert json.loads(json.dumps(profile_of(spec, settings))) == made
-    assert any("128 tokens" in line for line in profile_lines(made))
+    assert json.loads(json.dumps(profile_of(spec, settings))) == result
+    assert any("128 tokens" in line for line in profile_lines(result))
 
     file = tmp_path / "a.csv"
     file.write_text("t,l\n" + "good food,x\nbad food,y\n" * 9)

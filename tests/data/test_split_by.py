@@ -47,29 +47,29 @@ def test_usual_words_become_splits(words: tuple[str, ...], settings: Settings, t
     assert divide.proposed(whole) == ["part"] and whole.label_guess == "label"
     assert any("The values of part name splits" in note.text and note.level == "notice" for note in whole.notes)
     (finding,) = [f for f in inspect(whole, DataSpec(source="file", path=str(path))) if f.kind == "split-column"]
-    made = opened(path, settings, *finding.steps)
-    assert rows(made) == {"train": 20, "validation": 6, "test": 8}
-    assert not any("name splits" in note.text or note.level == "warning" for note in made.notes)
+    divided = opened(path, settings, *finding.steps)
+    assert rows(divided) == {"train": 20, "validation": 6, "test": 8}
+    assert not any("name splits" in note.text or note.level == "warning" for note in divided.notes)
     loaded = load(build({"source": "file", "path": str(path), "steps": finding.steps}, DataSpec), settings)
     assert (loaded.train_split, loaded.eval_split) == ("train", "validation")
 
 
 def test_what_names_no_split_is_counted_and_told(settings: Settings, tmp_path: Path) -> None:
     path = written(tmp_path / "d.csv", [*["train"] * 20, *["test"] * 5, *["secret"] * 3, "", " "])
-    made = opened(path, settings, {"step": "split_by", "column": "part"})
-    assert rows(made) == {"train": 20, "test": 5}
-    (warning,) = [note.text for note in made.notes if note.level == "warning"]
+    divided = opened(path, settings, {"step": "split_by", "column": "part"})
+    assert rows(divided) == {"train": 20, "test": 5}
+    (warning,) = [note.text for note in divided.notes if note.level == "warning"]
     assert warning.startswith("3 rows with another value of part ('secret') and 2 rows without a value")
-    found = preview(opened(path, settings), SplitBy(column="part"))
-    assert found.after == {"train": 20, "test": 5} and found.note == warning
+    effect = preview(opened(path, settings), SplitBy(column="part"))
+    assert effect.after == {"train": 20, "test": 5} and effect.note == warning
 
 
 def test_values_of_ones_own(settings: Settings, tmp_path: Path) -> None:
     path = written(tmp_path / "d.csv", [str(2018 + i % 4) for i in range(40)], "year")
     parts = {"2018": "train", "2019": "train", "2020": "validation"}
-    made = opened(path, settings, {"step": "split_by", "column": "year", "parts": parts})
-    assert rows(made) == {"train": 20, "validation": 10}
-    assert any(note.text.startswith("10 rows with another value of year ('2021')") for note in made.notes)
+    divided = opened(path, settings, {"step": "split_by", "column": "year", "parts": parts})
+    assert rows(divided) == {"train": 20, "validation": 10}
+    assert any(note.text.startswith("10 rows with another value of year ('2021')") for note in divided.notes)
     assert divide.proposed(opened(path, settings)) == []
     assert "2018 → train" in step_words(SplitBy(column="year", parts=parts))
 
@@ -77,8 +77,8 @@ def test_values_of_ones_own(settings: Settings, tmp_path: Path) -> None:
 def test_blanks_around_values_do_not_matter(settings: Settings, tmp_path: Path) -> None:
     path = written(tmp_path / "d.csv", [["core ", "held"][i % 2] for i in range(40)])
     parts = {"core ": "train", " held": "test"}
-    made = opened(path, settings, {"step": "split_by", "column": "part", "parts": parts})
-    assert rows(made) == {"train": 20, "test": 20}
+    divided = opened(path, settings, {"step": "split_by", "column": "part", "parts": parts})
+    assert rows(divided) == {"train": 20, "test": 20}
 
 
 def test_the_same_name_in_several_splits_is_joined(settings: Settings, tmp_path: Path) -> None:
@@ -107,5 +107,5 @@ def test_what_cannot_be_split(settings: Settings, tmp_path: Path) -> None:
 def test_a_renamed_pair_stays_a_pair(settings: Settings, tmp_path: Path) -> None:
     path = tmp_path / "pairs.csv"
     path.write_text("q1,q2,same\n" + "".join(f"is it {i} now,was it {i} then,{i % 2}\n" for i in range(30)))
-    made = opened(path, settings, {"step": "rename", "names": {"q1": "asked", "same": "verdict"}})
-    assert (made.text_guess, made.label_guess) == (("asked", "q2"), "verdict")
+    renamed = opened(path, settings, {"step": "rename", "names": {"q1": "asked", "same": "verdict"}})
+    assert (renamed.text_guess, renamed.label_guess) == (("asked", "q2"), "verdict")

@@ -157,7 +157,7 @@ def test_endless_queries_are_killed(query: str, sample: Prepared) -> None:
 
 
 @pytest.mark.parametrize(
-    ("query", "shown"),
+    ("query", "text"),
     [
         ("DATE '200000-01-01'", "200000-01-01"), ("DATE '5000-01-01 (BC)'", "5000-01-01 (BC)"),
         ("'infinity'::DATE", "infinity"), ("'-infinity'::TIMESTAMP", "-infinity"),
@@ -171,9 +171,9 @@ def test_endless_queries_are_killed(query: str, sample: Prepared) -> None:
         ("18446744073709551615::UBIGINT", "18446744073709551615"), ("'\\x00'::BLOB", "1 byte"),
     ],
 )  # fmt: skip
-def test_values_that_nothing_else_can_hold_are_shown(query: str, shown: str, sample: Prepared) -> None:
+def test_values_that_nothing_else_can_hold_are_shown(query: str, text: str, sample: Prepared) -> None:
     answer = sql.run(sample, f"SELECT {query} AS v UNION ALL SELECT NULL")
-    assert any(shown in str(value) for value in sql.page(answer, 0, 10)["v"])
+    assert any(text in str(value) for value in sql.page(answer, 0, 10)["v"])
     assert csv_of(answer.path)
 
 

@@ -45,8 +45,8 @@ def make(tmp_path: Path, settings: Settings) -> Make:
 
 
 def spec_of(folder: Path, *steps: dict[str, Any]) -> DataSpec:
-    made: DataSpec = build({"source": "file", "path": str(folder), "steps": list(steps)}, DataSpec)
-    return made
+    spec: DataSpec = build({"source": "file", "path": str(folder), "steps": list(steps)}, DataSpec)
+    return spec
 
 
 def column(prepared: Prepared, name: str, split: str = "train") -> list[Any]:
@@ -56,22 +56,22 @@ def column(prepared: Prepared, name: str, split: str = "train") -> list[Any]:
 def test_filter(make: Make) -> None:
     splits = {"train": {"t": ["a", "b", "c"], "n": [1, 2, 3]}, "test": {"t": ["d"], "n": [9]}}
     where = [{"column": "n", "op": "between", "high": 2}]
-    made = make(splits, {"step": "filter", "where": where, "splits": ["train"]})
-    assert column(made, "t") == ["a", "b"] and column(made, "t", "test") == ["d"]
+    filtered = make(splits, {"step": "filter", "where": where, "splits": ["train"]})
+    assert column(filtered, "t") == ["a", "b"] and column(filtered, "t", "test") == ["d"]
     assert list(make(splits, {"step": "filter", "where": where}).splits) == ["train"], "an empty split is left out"
 
 
 def test_columns_and_rename(make: Make) -> None:
     data = {"train": {"t": ["a"], "n": [1], "x": [None]}}
-    made = make(data, {"step": "columns", "keep": ["n", "t"]}, {"step": "rename", "names": {"t": "n", "n": "t"}})
-    assert rows_of(made) == [{"t": 1, "n": "a"}]
-    assert [c.name for c in made.columns] == ["t", "n"]
+    result = make(data, {"step": "columns", "keep": ["n", "t"]}, {"step": "rename", "names": {"t": "n", "n": "t"}})
+    assert rows_of(result) == [{"t": 1, "n": "a"}]
+    assert [c.name for c in result.columns] == ["t", "n"]
 
 
 def test_labels_are_renamed_and_joined(make: Make) -> None:
     data = {"train": {"t": list("abcd"), "label": ["Spam", "spam ", "ham", None]}}
-    made = make(data, {"step": "map_labels", "column": "label", "labels": {"Spam": "spam", "ham": "good"}})
-    assert column(made, "label") == ["spam", "spam ", "good", None]
+    result = make(data, {"step": "map_labels", "column": "label", "labels": {"Spam": "spam", "ham": "good"}})
+    assert column(result, "label") == ["spam", "spam ", "good", None]
     numbers = make({"train": {"t": list("abc"), "label": [1.0, 2.0, None]}},
                    {"step": "map_labels", "column": "label", "labels": {"1": "bad"}})  # fmt: skip
     assert column(numbers, "label") == ["bad", "2", None]
@@ -79,18 +79,18 @@ def test_labels_are_renamed_and_joined(make: Make) -> None:
 
 def test_classes_keep_their_order_when_joined(settings: Settings) -> None:
     step = {"step": "map_labels", "column": "label", "labels": {"2 stars": "bad", "1 star": "bad", "5 stars": "great"}}
-    made = prepare(build({"steps": [step]}, DataSpec), settings)
-    label = made.column("label")
+    joined = prepare(build({"steps": [step]}, DataSpec), settings)
+    label = joined.column("label")
     assert label is not None and label.names == ("bad", "3 stars", "4 stars", "great")
     before = prepare(DataSpec(), settings)
     new = {0: 0, 1: 0, 2: 1, 3: 2, 4: 3}
-    assert column(made, "label") == [new[old] for old in column(before, "label")]
+    assert column(joined, "label") == [new[old] for old in column(before, "label")]
 
 
 def test_texts_are_repaired(make: Make) -> None:
     texts = ["cafÃ© au lait", "fine", "zero\u200bwidth\x00", None, "“quoted” already right", "naïve café"]
-    made = make({"train": {"t": texts, "label": [0, 1, 0, 1, 0, 1]}}, {"step": "clean_text", "columns": ["t"]})
-    assert column(made, "t") == ["café au lait", "fine", "zerowidth", None, "“quoted” already right", "naïve café"]
+    repaired = make({"train": {"t": texts, "label": [0, 1, 0, 1, 0, 1]}}, {"step": "clean_text", "columns": ["t"]})
+    assert column(repaired, "t") == ["café au lait", "fine", "zerowidth", None, "“quoted” already right", "naïve café"]
 
 
 @pytest.mark.parametrize(
@@ -109,8 +109,8 @@ def test_what_is_left_of_a_web_page(text: str, plain: str) -> None:
 
 def test_exact_copies(make: Make) -> None:
     texts = ["One two", "one  TWO ", "three", "three", None, None]
-    made = make({"train": {"t": texts, "n": [1, 2, 3, 3, 4, 5]}}, {"step": "deduplicate", "columns": ["t"]})
-    assert column(made, "n") == [1, 3, 4, 5]
+    result = make({"train": {"t": texts, "n": [1, 2, 3, 3, 4, 5]}}, {"step": "deduplicate", "columns": ["t"]})
+    assert column(result, "n") == [1, 3, 4, 5]
     whole = make({"train": {"t": texts, "n": [1, 2, 3, 3, 4, 5]}}, {"step": "deduplicate"})
     assert column(whole, "n") == [1, 2, 3, 4, 5], "with no column named, all must be the same"
 
@@ -124,11 +124,11 @@ def test_near_copies(make: Make) -> None:
         "店員さんがとても親切で料理も美味しかったです",
         "店員さんがとても親切で料理も美味しかったです。",
     ]
-    made = make(
+    result = make(
         {"train": {"t": texts, "n": list(range(6))}},
         {"step": "deduplicate", "columns": ["t"], "match": "near", "threshold": 0.6},
     )
-    assert column(made, "n") == [0, 3, 4]
+    assert column(result, "n") == [0, 3, 4]
     strict = make({"train": {"t": texts, "n": list(range(6))}},
                   {"step": "deduplicate", "columns": ["t"], "match": "near", "threshold": 0.97})  # fmt: skip
     assert column(strict, "n") == [0, 1, 3, 4, 5]
@@ -147,8 +147,8 @@ def test_near_copies_are_those_of_every_pair(make: Make) -> None:
             for place in rng.integers(0, 30, rng.integers(1, 3)):
                 copy[place] = str(rng.choice(words))
             texts.append(" ".join(copy))
-    made = make({"train": {"t": texts, "n": list(range(len(texts)))}})
-    found = {frozenset(n for _, n in group) for group in near.groups(made, ["train"], ["t"], 0.6)}
+    prepared = make({"train": {"t": texts, "n": list(range(len(texts)))}})
+    groups = {frozenset(n for _, n in group) for group in near.groups(prepared, ["train"], ["t"], 0.6)}
     parents = list(range(len(texts)))
 
     def root(place: int) -> int:
@@ -165,21 +165,21 @@ def test_near_copies_are_those_of_every_pair(make: Make) -> None:
         expected.setdefault(root(place), set()).add(place)
     wanted = {frozenset(group) for group in expected.values() if len(group) > 1}
     assert len(wanted) > 20
-    assert len(found & wanted) >= 0.95 * len(wanted), "hashing may miss a few"
-    for group in found:
+    assert len(groups & wanted) >= 0.95 * len(wanted), "hashing may miss a few"
+    for group in groups:
         assert any(group <= other for other in wanted), "what is called near is near"
 
 
 def test_contradictions_and_leaks(make: Make) -> None:
     train = {"t": ["same", "SAME", "fine", "leak "], "label": ["a", "b", "a", "a"]}
     data = {"train": train, "test": {"t": ["Leak", "new"], "label": ["a", "b"]}}
-    made = make(data, {"step": "drop_conflicts", "columns": ["t"], "label": "label"})
-    assert column(made, "t") == ["fine", "leak "]
-    made = make(data, {"step": "drop_leaks", "columns": ["t"]})
-    assert column(made, "t") == ["same", "SAME", "fine"] and column(made, "t", "test") == ["Leak", "new"]
+    result = make(data, {"step": "drop_conflicts", "columns": ["t"], "label": "label"})
+    assert column(result, "t") == ["fine", "leak "]
+    result = make(data, {"step": "drop_leaks", "columns": ["t"]})
+    assert column(result, "t") == ["same", "SAME", "fine"] and column(result, "t", "test") == ["Leak", "new"]
     near_data = {"train": {"t": [LETTER, "other"], "label": ["a", "b"]}, "test": {"t": [LETTER + " x"], "label": ["a"]}}
-    made = make(near_data, {"step": "drop_leaks", "columns": ["t"], "match": "near"})
-    assert column(made, "t") == ["other"]
+    result = make(near_data, {"step": "drop_leaks", "columns": ["t"], "match": "near"})
+    assert column(result, "t") == ["other"]
 
 
 def test_subset_follows_the_seed(make: Make) -> None:
@@ -202,25 +202,25 @@ PARTS = {"train": 0.7, "validation": 0.1, "test": 0.2}
 def test_splitting(by: str, make: Make) -> None:
     named = {"stratified": "label", "group": "by", "time": "n"}.get(by)
     step = {"step": "split", "parts": PARTS, "by": by, **({"column": named} if named else {})}
-    made = make({"train": SIXTY}, step)
-    numbers = {name: column(made, "n", name) for name in PARTS}
+    result = make({"train": SIXTY}, step)
+    numbers = {name: column(result, "n", name) for name in PARTS}
     assert sorted(n for part in numbers.values() for n in part) == list(range(60)), "each row is in one part"
     if by == "group":
-        groups = [set(column(made, "by", name)) for name in PARTS]
+        groups = [set(column(result, "by", name)) for name in PARTS]
         assert not groups[0] & groups[1] and not groups[0] & groups[2] and not groups[1] & groups[2]
         assert abs(len(numbers["train"]) - 42) <= 4
     else:
         assert [len(numbers[name]) for name in PARTS] == [42, 6, 12]
     if by == "stratified":
-        assert [column(made, "label", name).count("a") for name in PARTS] == [14, 2, 4]
+        assert [column(result, "label", name).count("a") for name in PARTS] == [14, 2, 4]
     if by == "time":
         assert max(numbers["train"]) < min(numbers["validation"]) and max(numbers["validation"]) < min(numbers["test"])
 
 
 def test_splitting_one_of_several(make: Make) -> None:
     data = {"train": SIXTY, "test": {k: v[:5] for k, v in SIXTY.items()}}
-    made = make(data, {"step": "split", "split": "train", "parts": {"train": 0.9, "validation": 0.1}, "by": "random"})
-    assert {name: part.rows for name, part in made.splits.items()} == {"train": 54, "validation": 6, "test": 5}
+    result = make(data, {"step": "split", "split": "train", "parts": {"train": 0.9, "validation": 0.1}, "by": "random"})
+    assert {name: part.rows for name, part in result.splits.items()} == {"train": 54, "validation": 6, "test": 5}
 
 
 @pytest.mark.parametrize(
@@ -279,14 +279,14 @@ def test_previews_tell_what_is_then_done(make: Make) -> None:
         {"step": "split", "parts": {"train": 0.5, "test": 0.5}, "by": "random"},
     ):
         (built,) = spec_of(Path("x"), step).steps
-        told = preview(whole, built)
-        made = make(data, step)
-        assert told.after == {name: part.rows for name, part in made.splits.items()}, step_words(built)
-        gone = set(range(6)) - {texts.index(t) for t in column(made, "t") if t in texts}
+        effect = preview(whole, built)
+        result = make(data, step)
+        assert effect.after == {name: part.rows for name, part in result.splits.items()}, step_words(built)
+        gone = set(range(6)) - {texts.index(t) for t in column(result, "t") if t in texts}
         if step["step"] in ("deduplicate", "drop_conflicts", "subset"):
-            assert set(told.removed) == gone
+            assert set(effect.removed) == gone
         if step["step"] == "clean_text":
-            assert told.changed == (("cafÃ©", "café"),)
+            assert effect.changed == (("cafÃ©", "café"),)
 
 
 def test_steps_go_through_yaml_and_reuse_what_is_done(make: Make, tmp_path: Path, settings: Settings) -> None:
@@ -294,13 +294,13 @@ def test_steps_go_through_yaml_and_reuse_what_is_done(make: Make, tmp_path: Path
         {"step": "subset", "rows": 4},
         {"step": "filter", "where": [{"column": "n", "op": "between", "low": 1}]},
     ]
-    made = make({"train": {"t": list("abcdefgh"), "n": list(range(8))}}, *steps)
+    result = make({"train": {"t": list("abcdefgh"), "n": list(range(8))}}, *steps)
     data = spec_of(tmp_path / "data", *steps)
     again = from_yaml(to_yaml(RunSpec(data=data))).data
     assert again == data and find_prepared(again, settings) is not None
     assert find_prepared(until_step(data, 1), settings) is None, "what lies between is not kept"
-    assert not list(made.folder.glob("step-*"))
-    assert [note for note in made.notes if note.text.startswith("Keep")], "what was done is said"
+    assert not list(result.folder.glob("step-*"))
+    assert [note for note in result.notes if note.text.startswith("Keep")], "what was done is said"
 
 
 def test_a_run_trains_on_what_was_prepared(settings: Settings) -> None:
@@ -327,26 +327,26 @@ def test_exports_open_without_harm(make: Make) -> None:
         None,
         "\t=tab",
     ]
-    made = make({"train": {"=t": texts, "n": [-1.5] * 10, "l": [[1, 2]] * 10}})
-    with export(made, "train", "csv").open(encoding="utf-8-sig", newline="") as file:
+    prepared = make({"train": {"=t": texts, "n": [-1.5] * 10, "l": [[1, 2]] * 10}})
+    with export(prepared, "train", "csv").open(encoding="utf-8-sig", newline="") as file:
         header, *rows = csv.reader(file)
     assert header == ["'=t", "n", "l"]
     assert [row[0] for row in rows] == [
         "'=1+1", "'+cmd|' /C calc'!A0", "-5", "'-x", "'@SUM(A1)", '"quoted", too', "line\nbreak", "日本", "", "'\t=tab",
     ]  # fmt: skip
     assert rows[0][1:] == ["-1.5", "[1, 2]"]
-    assert pq.read_table(export(made, "train", "parquet")).to_pylist() == rows_of(made)
+    assert pq.read_table(export(prepared, "train", "parquet")).to_pylist() == rows_of(prepared)
 
 
 def test_exports_name_the_classes(settings: Settings) -> None:
-    made = prepare(DataSpec(), settings)
-    table = pq.read_table(export(made, "test", "parquet"))
+    prepared = prepare(DataSpec(), settings)
+    table = pq.read_table(export(prepared, "test", "parquet"))
     assert set(table.column("label").to_pylist()) == {"1 star", "2 stars", "3 stars", "4 stars", "5 stars"}
 
 
 def test_splits_in_other_scripts_are_exported_apart(make: Make) -> None:
-    made = make({"日本": {"t": ["京都"]}, "中国": {"t": ["北京"]}})
-    assert {name: pq.read_table(export(made, name, "parquet")).to_pylist()[0]["t"] for name in made.splits} == {
+    prepared = make({"日本": {"t": ["京都"]}, "中国": {"t": ["北京"]}})
+    assert {name: pq.read_table(export(prepared, name, "parquet")).to_pylist()[0]["t"] for name in prepared.splits} == {
         "日本": "京都", "中国": "北京",
     }  # fmt: skip
 
@@ -356,9 +356,9 @@ def test_labels_that_are_numbers_read_alike_in_all_batches_and_splits(
 ) -> None:
     monkeypatch.setattr(plan, "BATCH_ROWS", 2)
     step = {"step": "map_labels", "column": "l", "labels": {"1": "bad", "1.0": "bad"}, "splits": ["train"]}
-    made = make({"train": {"l": [1.0, 2.0, 2.5, 1.0]}, "test": {"l": [2.0]}}, step)
-    assert column(made, "l") == ["bad", "2", "2.5", "bad"] or column(made, "l") == ["bad", "2.0", "2.5", "bad"]
-    assert len({len(v) for v in [*column(made, "l")[1:2], *column(made, "l", "test")]}) == 1
+    result = make({"train": {"l": [1.0, 2.0, 2.5, 1.0]}, "test": {"l": [2.0]}}, step)
+    assert column(result, "l") == ["bad", "2", "2.5", "bad"] or column(result, "l") == ["bad", "2.0", "2.5", "bad"]
+    assert len({len(v) for v in [*column(result, "l")[1:2], *column(result, "l", "test")]}) == 1
     whole = make({"train": {"l": [1.0, 2.0, 3.0]}, "test": {"l": [2.0]}}, step)
     assert column(whole, "l") == ["bad", "2", "3"] and column(whole, "l", "test") == ["2"]
 
@@ -380,14 +380,20 @@ def test_labels_are_corrected_by_text(make: Make, settings: Settings) -> None:
     one, two, three = (str(n) for n in text_ids([["good one"], ["bad one"], ["other"]]))
     step = {"step": "correct_labels", "columns": ["t"], "label": "l", "labels": {one: "5", two: "1"}, "drop": [three]}
     splits = {"train": {"t": texts, "l": [1, 5, 1, 3]}, "test": {"t": ["good one"], "l": [1]}}
-    made = make(splits, step)
-    assert column(made, "l") == [5, 1, 5] and column(made, "t") == texts[:3] and column(made, "l", "test") == [5]
+    corrected = make(splits, step)
+    assert (
+        column(corrected, "l") == [5, 1, 5]
+        and column(corrected, "t") == texts[:3]
+        and column(corrected, "l", "test") == [5]
+    )
     only_test = make(splits, {**step, "splits": ["test"]})
     assert column(only_test, "l") == [1, 5, 1, 3] and column(only_test, "l", "test") == [5]
     whole = make(splits)
-    shown = preview(whole, build({"steps": [step]}, DataSpec).steps[0])
-    assert shown.before == {"train": 4, "test": 1} and shown.after == {"train": 3, "test": 1} and shown.removed == (3,)
-    assert shown.changed[0] == ("1: good one", "5: good one")
+    effect = preview(whole, build({"steps": [step]}, DataSpec).steps[0])
+    assert (
+        effect.before == {"train": 4, "test": 1} and effect.after == {"train": 3, "test": 1} and effect.removed == (3,)
+    )
+    assert effect.changed[0] == ("1: good one", "5: good one")
     with pytest.raises(DataError, match="'five' is not a value of 'l', which holds integer values"):
         make(splits, {**step, "labels": {one: "five"}})
 
@@ -395,8 +401,8 @@ def test_labels_are_corrected_by_text(make: Make, settings: Settings) -> None:
     text = column(reviews, "text")[0]
     number = str(text_ids([[text]])[0])
     fixed = {"step": "correct_labels", "columns": ["text"], "label": "label", "labels": {number: "1 star"}}
-    made = prepare(build({"steps": [fixed]}, DataSpec), settings)
-    assert rows_of(made)[0]["label"] == 0
+    corrected = prepare(build({"steps": [fixed]}, DataSpec), settings)
+    assert rows_of(corrected)[0]["label"] == 0
     with pytest.raises(DataError, match="not a class of 'label'; the classes are 1 star"):
         prepare(build({"steps": [{**fixed, "labels": {number: "6 stars"}}]}, DataSpec), settings)
 

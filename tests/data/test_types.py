@@ -112,8 +112,8 @@ def test_a_type_works_as_a_label_everywhere(case, tmp_path, settings):
     counts = label_counts(result.prepared, "train", "label")
     assert counts["count"].tolist() == [20, 20]
     inspection.inspect(result.prepared, data)
-    made = profile.profile(result.prepared, ["text"], "label", None)
-    assert made["splits"]["train"]["columns"]["label"]["distinct"] == 2
+    summary = profile.profile(result.prepared, ["text"], "label", None)
+    assert summary["splits"]["train"]["columns"]["label"]["distinct"] == 2
 
 
 @pytest.mark.parametrize("case", PLAIN)

@@ -51,8 +51,8 @@ def prepared(frame: pd.DataFrame, tmp_path: Any, settings: Any) -> Prepared:
 
 
 def view(**fields: Any) -> View:
-    made: View = build(fields, View)
-    return made
+    built: View = build(fields, View)
+    return built
 
 
 def where(*conditions: dict[str, Any]) -> View:
@@ -104,8 +104,8 @@ CASES: list[tuple[View, Any]] = [
 def test_a_view_shows_the_rows_that_pandas_finds(asked: View, expected: Any, prepared: Prepared, frame: Any) -> None:
     numbers = np.flatnonzero(expected(frame).to_numpy(dtype=bool))
     assert 0 < len(numbers) < ROWS, "the case says something"
-    found = matches.row_numbers(prepared, "train", asked)
-    assert found.tolist() == numbers.tolist()
+    matching = matches.row_numbers(prepared, "train", asked)
+    assert matching.tolist() == numbers.tolist()
     page = browse.page(prepared, "train", 5, 7, asked)
     assert page.index.tolist() == numbers[5:12].tolist()
     assert from_link(to_link(asked)) == asked
@@ -114,15 +114,15 @@ def test_a_view_shows_the_rows_that_pandas_finds(asked: View, expected: Any, pre
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize("column", ["price", "text", "open"])
 def test_sorting(column: str, descending: bool, prepared: Prepared, frame: pd.DataFrame) -> None:
-    found = matches.row_numbers(prepared, "train", view(sort=column, descending=descending))
+    numbers = matches.row_numbers(prepared, "train", view(sort=column, descending=descending))
     ordered = frame.sort_values(column, ascending=not descending, kind="stable", na_position="last")
     if column == "text":  # by code points, as in the file; pandas may order otherwise
         ordered = frame.loc[
             sorted(frame.index[frame["text"].notna()], key=lambda i: frame["text"][i].encode(), reverse=descending)
         ]
-        assert frame["text"][found[: len(ordered)]].tolist() == ordered["text"].tolist()
+        assert frame["text"][numbers[: len(ordered)]].tolist() == ordered["text"].tolist()
     else:
-        assert found.tolist() == ordered.index.tolist()
+        assert numbers.tolist() == ordered.index.tolist()
     page = browse.page(prepared, "train", ROWS - 3, 50, view(sort=column))
     assert len(page) == 3 and page[column].isna().all() == (column != "open")
 

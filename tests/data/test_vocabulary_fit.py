@@ -88,10 +88,10 @@ def test_an_english_model_on_other_languages(
     problem = plan.unread(spec, prepared, settings)
     assert (problem is not None) == unread
     profile = profile_of(ProfileSpec(data=data, model=ModelSpec(name=str(folder))), settings)
-    told = [n["text"] for n in profile["notes"] if n["level"] == "warning"]
-    assert bool(told) == unread
+    warnings = [n["text"] for n in profile["notes"] if n["level"] == "warning"]
+    assert bool(warnings) == unread
     if problem is not None:
-        assert problem.field == "model.name" and language in problem.message and language in told[0]
+        assert problem.field == "model.name" and language in problem.message and language in warnings[0]
         marks = "unknown to the vocabulary" if kind is word_pieces else "pieces smaller than a letter"
         assert marks in problem.message and str(tmp_path) not in problem.message
 

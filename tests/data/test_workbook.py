@@ -26,12 +26,12 @@ MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 
 def book(fill: Callable[[Any], None], *sheets: str) -> bytes:
     """Writes a workbook whose sheets the functions `fill` fill, one after the other."""
-    made = openpyxl.Workbook()
-    made.remove(made.active)
+    workbook = openpyxl.Workbook()
+    workbook.remove(workbook.active)
     for name in sheets or ("Sheet1",):
-        fill(made.create_sheet(name))
+        fill(workbook.create_sheet(name))
     out = io.BytesIO()
-    made.save(out)
+    workbook.save(out)
     return out.getvalue()
 
 

@@ -37,8 +37,8 @@ def test_intervals_stand_around_their_values() -> None:
 def test_the_chosen_class_comes_first_and_few_are_drawn() -> None:
     curves = analysis.curves(FOUND)
     for draw in (judge.roc_figure, judge.pr_figure):
-        shown = [name for name in names(draw(curves, LABELS, 7)) if name != "Chance"]
-        assert len(shown) == judge.MOST_LINES and shown[0].startswith("&lt;b&gt;&#36;x&#36;&lt;/b&gt; · A")
+        drawn = [name for name in names(draw(curves, LABELS, 7)) if name != "Chance"]
+        assert len(drawn) == judge.MOST_LINES and drawn[0].startswith("&lt;b&gt;&#36;x&#36;&lt;/b&gt; · A")
     tied = predictions([0, 0], np.zeros((2, 2)))
     assert names(judge.roc_figure(analysis.curves(tied), ["a", "b"])) == ["Chance"]
 
@@ -55,8 +55,8 @@ def test_reliability_and_confidence() -> None:
     perfect, before, after = judge.reliability_figure(bins, []).data
     assert list(before.y) == [b.accuracy for b in bins] and len(after.x) == 0 and perfect.name == "Perfect"
     assert [trace.name for trace in judge.reliability_figure(bins).data] == ["Perfect", "As trained"]
-    found = analysis.confidence(FOUND)
-    right, wrong = judge.confidence_figure(found.edges, found.right, found.wrong).data
+    confidence = analysis.confidence(FOUND)
+    right, wrong = judge.confidence_figure(confidence.edges, confidence.right, confidence.wrong).data
     assert sum(right.y) + sum(wrong.y) == 300
 
 

@@ -88,10 +88,10 @@ def test_every_cell_of_a_confusion_matrix_can_be_read(count: int) -> None:
     chart = confusion_figure(labels, counts)
     cover = chart.data[2]
     assert len(cover.x) == count * count
-    shown = {(int(y), int(x)): data for x, y, data in zip(cover.x, cover.y, cover.customdata, strict=True)}
-    assert shown[(1, 0)][2] == counts[1][0]
-    assert shown[(1, 0)][3] == pytest.approx(counts[1][0] / sum(counts[1]))
-    assert "<b>" not in shown[(0, 0)][0] and "$" not in shown[(0, 0)][0]
+    cells = {(int(y), int(x)): data for x, y, data in zip(cover.x, cover.y, cover.customdata, strict=True)}
+    assert cells[(1, 0)][2] == counts[1][0]
+    assert cells[(1, 0)][3] == pytest.approx(counts[1][0] / sum(counts[1]))
+    assert "<b>" not in cells[(0, 0)][0] and "$" not in cells[(0, 0)][0]
     assert max(len(text) for text in chart.layout.xaxis.ticktext) < 40
     written = [text for trace in chart.data[3:] for text in trace.text]
     assert len(written) == (sum(c > 0 for row in counts for c in row) if count <= 12 else 0)

@@ -14,11 +14,11 @@ from core.spec.data import DataSpec
 def fetch_model(name: str, revision: str | None = None) -> dict[str, Any]:
     from core.hub import download as hub
 
-    said: list[tuple[str, float | None]] = []
+    phases: list[tuple[str, float | None]] = []
     notes: list[str] = []
-    folder = hub.fetch_model(name, revision, lambda text, share: said.append((text, share)), notes.append)
+    folder = hub.fetch_model(name, revision, lambda text, share: phases.append((text, share)), notes.append)
     files = {path.name: path.stat().st_size for path in folder.iterdir()}
-    return {"folder": folder, "files": files, "progress": said, "notes": notes}
+    return {"folder": folder, "files": files, "progress": phases, "notes": notes}
 
 
 def prepare(name: str, config: str | None = None, revision: str | None = None) -> dict[str, Any]:
@@ -27,13 +27,13 @@ def prepare(name: str, config: str | None = None, revision: str | None = None) -
 
     from core.data.reading.hub import prepare_hub
 
-    said: list[tuple[str, float | None]] = []
+    phases: list[tuple[str, float | None]] = []
     notes: list[str] = []
     data = DataSpec(source="hub", path=name, config=config, revision=revision)
     with tempfile.TemporaryDirectory() as folder:
-        made = prepare_hub(data, Path(folder), lambda text, share: said.append((text, share)), notes.append)
+        prepared = prepare_hub(data, Path(folder), lambda text, share: phases.append((text, share)), notes.append)
         splits = {}
-        for split in made:
+        for split in prepared:
             table = pq.read_table(split.paths[0])
             splits[split.name] = {
                 "rows": table.num_rows,
@@ -42,7 +42,7 @@ def prepare(name: str, config: str | None = None, revision: str | None = None) -
                 "metadata": (table.schema.metadata or {}).get(b"huggingface", b"").decode(),
                 "label": list(split.names["label"]) if "label" in split.names else None,
             }
-    return {"splits": splits, "progress": said, "notes": notes}
+    return {"splits": splits, "progress": phases, "notes": notes}
 
 
 def labels(name: str) -> dict[str, Any]:
@@ -52,11 +52,11 @@ def labels(name: str) -> dict[str, Any]:
     from core.settings import Settings
 
     with tempfile.TemporaryDirectory() as folder:
-        made = datasets.prepare(DataSpec(source="hub", path=name), Settings(home=Path(folder)))
-        names = {split: browse.page(made, split, 0, 1000)["label"].tolist() for split in made.splits}
-        left = sorted(path.name for path in made.folder.iterdir())
-    columns = [column.name for column in made.columns]
-    return {"names": names, "notes": [note.text for note in made.notes], "files": left, "columns": columns}
+        prepared = datasets.prepare(DataSpec(source="hub", path=name), Settings(home=Path(folder)))
+        names = {split: browse.page(prepared, split, 0, 1000)["label"].tolist() for split in prepared.splits}
+        left = sorted(path.name for path in prepared.folder.iterdir())
+    columns = [column.name for column in prepared.columns]
+    return {"names": names, "notes": [note.text for note in prepared.notes], "files": left, "columns": columns}
 
 
 def tokenizer_json(name: str, revision: str | None = None) -> dict[str, Any]:
@@ -131,8 +131,8 @@ def light_import() -> dict[str, Any]:
 def find_datasets(words: str) -> dict[str, Any]:
     from core.data.reading import hub_preview as hub_browse
 
-    found, answered = hub_browse.search(words)
-    return {"found": {f.name: f.here for f in found}, "answered": answered}
+    hits, answered = hub_browse.search(words)
+    return {"found": {f.name: f.here for f in hits}, "answered": answered}
 
 
 def look(name: str, revision: str | None = None) -> dict[str, Any]:

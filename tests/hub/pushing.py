@@ -152,7 +152,7 @@ def library(name: str, folder: str) -> dict[str, Any]:
     files = api.list_repo_files(name)
     was = api.repo_info(name).private
     api.update_repo_settings(name, visibility="public")
-    found = {"url": str(url), "same": first.oid == again.oid, "files": files, "private": was}
-    found |= {"public": not api.repo_info(name).private, "exists": api.repo_exists(name)}
+    answers = {"url": str(url), "same": first.oid == again.oid, "files": files, "private": was}
+    answers |= {"public": not api.repo_info(name).private, "exists": api.repo_exists(name)}
     api.delete_repo(name)
-    return found | {"gone": not api.repo_exists(name)}
+    return answers | {"gone": not api.repo_exists(name)}

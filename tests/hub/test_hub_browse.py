@@ -35,27 +35,27 @@ def wanted(warm: Client, shared_hub: LoopbackHub) -> None:
 
 
 def test_search_finds_by_name_and_tells_what_is_here(wanted: None, warm: Client) -> None:
-    found = warm.call(calls.find_datasets, "wanted")
-    assert found["answered"] and found["found"] == {"tiny/wanted-here": True, "tiny/wanted-there": False}
+    hits = warm.call(calls.find_datasets, "wanted")
+    assert hits["answered"] and hits["found"] == {"tiny/wanted-here": True, "tiny/wanted-there": False}
     assert warm.call(calls.find_datasets, "no such thing")["found"] == {}
 
 
 def test_search_without_a_hub_lists_what_is_here(wanted: None, start: Callable[..., Client]) -> None:
     offline = start({"HF_ENDPOINT": "http://127.0.0.1:9"})
-    found = offline.call(calls.find_datasets, "wanted")
-    assert not found["answered"] and found["found"] == {"tiny/wanted-here": True}
+    hits = offline.call(calls.find_datasets, "wanted")
+    assert not hits["answered"] and hits["found"] == {"tiny/wanted-here": True}
 
 
 def test_the_card_is_read_and_nothing_else_is_fetched(warm: Client, shared_hub: LoopbackHub) -> None:
     train = as_parquet(reviews(80), ["bad", "good"])
     shared_hub.dataset("tiny/looked-at", {"README.md": CARD, "data/train.parquet": train, "code.py": "boom"})
-    found = warm.call(calls.look, "tiny/looked-at")
-    assert (found["licence"], found["languages"], found["gated"]) == ("cc-by-4.0", ("en", "ja"), False)
-    assert found["card"] == "# Reviews <script>alert(1)</script>"
-    assert found["configs"] == (
+    card = warm.call(calls.look, "tiny/looked-at")
+    assert (card["licence"], card["languages"], card["gated"]) == ("cc-by-4.0", ("en", "ja"), False)
+    assert card["card"] == "# Reviews <script>alert(1)</script>"
+    assert card["configs"] == (
         {"name": "first", "splits": {"train": 80, "test": 20}}, {"name": "second", "splits": {"train": None}},
     )  # fmt: skip
-    assert (found["size"], found["files"]) == (len(train), ("data/train.parquet",))
+    assert (card["size"], card["files"]) == (len(train), ("data/train.parquet",))
     assert not shared_hub.seen("looked-at", "train.parquet")
 
 

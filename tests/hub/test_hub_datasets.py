@@ -17,14 +17,14 @@ from tests.hub_server.server import LoopbackHub
 
 
 def test_splits_and_class_names_arrive(warm: Client) -> None:
-    made = warm.call(calls.prepare, "tiny/reviews")
-    train, test = made["splits"]["train"], made["splits"]["test"]
+    prepared = warm.call(calls.prepare, "tiny/reviews")
+    train, test = prepared["splits"]["train"], prepared["splits"]["test"]
     assert (train["rows"], test["rows"]) == (80, 20)
     assert train["columns"] == ["text", "label"]
     assert train["first"] == reviews(80)[0]
     assert train["label"] == ["bad", "good"]
     assert '"names": ["bad", "good"]' in train["metadata"], "class names are in the Parquet file itself"
-    assert made["notes"] == []
+    assert prepared["notes"] == []
 
 
 def test_progress_tells_the_phases(warm: Client, shared_hub: LoopbackHub) -> None:
@@ -162,11 +162,11 @@ def test_splits_that_number_their_classes_in_another_order(warm: Client, shared_
     rows = reviews(20)
     train, test = as_parquet(rows, ["bad", "good"]), as_parquet(swapped(rows), ["good", "bad"])
     shared_hub.dataset("tiny/other-order", {"data/train.parquet": train, "data/test.parquet": test})
-    made = warm.call(calls.labels, "tiny/other-order")
+    prepared = warm.call(calls.labels, "tiny/other-order")
     wanted = [["bad", "good"][int(str(row["label"]))] for row in rows]
-    assert made["names"] == {"train": wanted, "test": wanted}
-    assert any("test numbers its classes good, bad, train bad, good" in note for note in made["notes"])
-    assert "unpacked" not in made["files"]
+    assert prepared["names"] == {"train": wanted, "test": wanted}
+    assert any("test numbers its classes good, bad, train bad, good" in note for note in prepared["notes"])
+    assert "unpacked" not in prepared["files"]
 
 
 def test_shards_of_the_hub_that_number_their_classes_in_another_order(warm: Client, shared_hub: LoopbackHub) -> None:
@@ -174,13 +174,13 @@ def test_shards_of_the_hub_that_number_their_classes_in_another_order(warm: Clie
     first, second = as_parquet(rows, ["bad", "good"]), as_parquet(swapped(rows), ["good", "bad"])
     files = {"data/train-00000-of-00002.parquet": first, "data/train-00001-of-00002.parquet": second}
     shared_hub.dataset("tiny/other-order-in-shards", files)
-    made = warm.call(calls.labels, "tiny/other-order-in-shards")
-    assert made["names"] == {"train": [["bad", "good"][int(str(row["label"]))] for row in rows] * 2}
+    prepared = warm.call(calls.labels, "tiny/other-order-in-shards")
+    assert prepared["names"] == {"train": [["bad", "good"][int(str(row["label"]))] for row in rows] * 2}
 
 
 def test_structs_of_the_hub_become_columns_as_those_of_files_do(warm: Client, shared_hub: LoopbackHub) -> None:
     rows = [row | {"meta": {"source": "web", "stars": n % 5}} for n, row in enumerate(reviews(20))]
     shared_hub.dataset("tiny/structs", {"data/train.parquet": as_parquet(rows)})
-    made = warm.call(calls.labels, "tiny/structs")
-    assert made["columns"][-2:] == ["meta.source", "meta.stars"]
-    assert "What is inside structs has columns of its own: meta.source, meta.stars." in made["notes"]
+    prepared = warm.call(calls.labels, "tiny/structs")
+    assert prepared["columns"][-2:] == ["meta.source", "meta.stars"]
+    assert "What is inside structs has columns of its own: meta.source, meta.stars." in prepared["notes"]

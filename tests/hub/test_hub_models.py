@@ -99,11 +99,11 @@ def test_a_slow_hub_is_only_slow(warm: Client) -> None:
 
 
 def test_tokenizer_json_alone(warm: Client, shared_hub: LoopbackHub) -> None:
-    found = warm.call(calls.tokenizer_json, "plain-name")
-    assert found["before"] is None
-    assert found["fetched"] == found["after"] and found["fetched"].name == "tokenizer.json"
+    path = warm.call(calls.tokenizer_json, "plain-name")
+    assert path["before"] is None
+    assert path["fetched"] == path["after"] and path["fetched"].name == "tokenizer.json"
     count = len(shared_hub.requests)
-    assert warm.call(calls.tokenizer_json, "plain-name")["fetched"] == found["fetched"]
+    assert warm.call(calls.tokenizer_json, "plain-name")["fetched"] == path["fetched"]
     assert len(shared_hub.requests) == count, "what is in the cache is not asked for"
     with pytest.raises(ModelError, match=r"has no tokenizer\.json"):
         warm.call(calls.tokenizer_json, "odd/no-tokenizer-json")

@@ -41,9 +41,9 @@ def test_datasets_loads_from_it(warm: Client) -> None:
 
 
 def test_search_and_whoami(start: Callable[..., Client]) -> None:
-    found = start({"HF_TOKEN": GOOD_TOKEN}).call(calls.search, "review")
-    assert "tiny/reviews" in found["datasets"] and found["models"] == []
-    assert found["you"] == ["alice"]
+    answers = start({"HF_TOKEN": GOOD_TOKEN}).call(calls.search, "review")
+    assert "tiny/reviews" in answers["datasets"] and answers["models"] == []
+    assert answers["you"] == ["alice"]
 
 
 def test_ranges_and_headers(hub: LoopbackHub) -> None:
@@ -95,8 +95,8 @@ def test_unmodified_clients_write_to_it(start: Callable[..., Client], hub: Loopb
     (tmp_path / "small.safetensors").write_bytes(b"small")
     (tmp_path / "config.json").write_text("{}")
     env = {"HF_ENDPOINT": hub.endpoint, "HF_TOKEN": GOOD_TOKEN, "HF_HUB_DISABLE_XET": "1"}
-    found = start(env).call(pushing.library, "alice/written", str(tmp_path))
-    assert found == {
+    answers = start(env).call(pushing.library, "alice/written", str(tmp_path))
+    assert answers == {
         "url": f"{hub.endpoint}/alice/written",
         "same": True,
         "files": [".gitattributes", "config.json", "model.safetensors", "small.safetensors"],

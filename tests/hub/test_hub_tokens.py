@@ -18,13 +18,13 @@ WRONG_TOKEN = "hf_loopbackNobodysToken0000000000000"
 
 
 def files_with(secret: str, *folders: Path) -> list[Path]:
-    found = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    return [path for path in found if secret.encode() in path.read_bytes()]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    return [path for path in files if secret.encode() in path.read_bytes()]
 
 
 def outcomes(process: Client) -> list[str]:
     """Collects every message of many calls in this process."""
-    said = []
+    answers = []
     tries: list[tuple[Callable[..., Any], str]] = [
         (calls.fetch_model, "tiny/private"),
         (calls.fetch_model, "tiny/gated"),
@@ -36,10 +36,10 @@ def outcomes(process: Client) -> list[str]:
     ]
     for call, name in tries:
         try:
-            said.append(str(process.call(call, name)))
+            answers.append(str(process.call(call, name)))
         except Exception as error:
-            said.append(f"{error!r} {error} {getattr(error, '__notes__', '')}")
-    return said
+            answers.append(f"{error!r} {error} {getattr(error, '__notes__', '')}")
+    return answers
 
 
 def test_a_good_token_opens_private_and_gated(
@@ -47,11 +47,11 @@ def test_a_good_token_opens_private_and_gated(
 ) -> None:
     alice = start({"HF_TOKEN": GOOD_TOKEN, "HF_HOME": str(tmp_path)})
     assert alice.call(calls.token) == GOOD_TOKEN
-    said = outcomes(alice)
-    for opened in (said[0], said[1], said[4], said[5]):
+    answers = outcomes(alice)
+    for opened in (answers[0], answers[1], answers[4], answers[5]):
         assert "Error" not in opened
-    assert "or your token may not read it; check the spelling" in said[2]
-    assert GOOD_TOKEN not in "".join(said)
+    assert "or your token may not read it; check the spelling" in answers[2]
+    assert GOOD_TOKEN not in "".join(answers)
     assert not files_with(GOOD_TOKEN, tmp_path, log.parent)
     with_token = [request for request in shared_hub.requests if GOOD_TOKEN in (request.authorization or "")]
     assert with_token
@@ -75,8 +75,8 @@ def test_a_token_that_is_refused(
     start: Callable[..., Client], tmp_path: Path, log: Path, planted: str, says: str
 ) -> None:
     process = start({"HF_TOKEN": planted, "HF_HOME": str(tmp_path)})
-    said = outcomes(process)
-    assert not [text for text in said if planted in text]
+    answers = outcomes(process)
+    assert not [text for text in answers if planted in text]
     assert not files_with(planted, tmp_path, log.parent)
     for call, name in ((calls.fetch_model, "tiny/bert"), (calls.prepare, "tiny/reviews")):
         with pytest.raises(HubError, match=says):

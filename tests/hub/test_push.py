@@ -61,16 +61,16 @@ def faults(shared_hub: LoopbackHub, monkeypatch: pytest.MonkeyPatch) -> Callable
     """Returns `faults(...)`, which sets the faults of uploads to new repositories."""
 
     def these(**values: Any) -> Faults:
-        made = Faults(**values)
-        monkeypatch.setattr(shared_hub, "next_uploads", made)
-        return made
+        faults = Faults(**values)
+        monkeypatch.setattr(shared_hub, "next_uploads", faults)
+        return faults
 
     return these
 
 
 def spec(run: str, name: str, **more: Any) -> dict[str, Any]:
-    made: PushSpec = build({"run": run, "attempt": 1, "repo_id": name, "card": CARD} | more, PushSpec)
-    return made.model_dump(mode="json")
+    built: PushSpec = build({"run": run, "attempt": 1, "repo_id": name, "card": CARD} | more, PushSpec)
+    return built.model_dump(mode="json")
 
 
 def repo_of(hub: LoopbackHub, name: str, kind: Any = "model") -> Repo:
@@ -360,8 +360,8 @@ def test_what_does_not_leave(home: Path, settings: Settings, monkeypatch: pytest
             (model / link).unlink()
             (tmp_path / link).write_text('{"stolen": 1}')
             (model / link).symlink_to(tmp_path / link)
-        found = outgoing.of_model(model, f"# Card {secret} {home}", settings)
-        return {f.path: f.source if isinstance(f.source, bytes) else f.source.read_bytes() for f in found}
+        outgoing_files = outgoing.of_model(model, f"# Card {secret} {home}", settings)
+        return {f.path: f.source if isinstance(f.source, bytes) else f.source.read_bytes() for f in outgoing_files}
 
     clean = files({"config.json": json.dumps({"note": secret, "auto_map": {"AutoModel": "x.Y"}}).encode()})
     assert clean["README.md"].decode() == "# Card [hidden] TUNEDECK_HOME"

@@ -79,25 +79,25 @@ def bert_weights(seed: int) -> dict[str, np.ndarray]:
 
 def tokenizer() -> Tokenizer:
     """A WordPiece tokenizer over VOCABULARY that adds [CLS] and [SEP]."""
-    made = Tokenizer(models.WordPiece({word: i for i, word in enumerate(VOCABULARY)}, unk_token="[UNK]"))
-    made.normalizer = normalizers.BertNormalizer()
-    made.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    made.post_processor = processors.TemplateProcessing(
+    tokenizer = Tokenizer(models.WordPiece({word: i for i, word in enumerate(VOCABULARY)}, unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.post_processor = processors.TemplateProcessing(
         single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
-    return made
+    return tokenizer
 
 
 def reviews(rows: int, seed: int = 0) -> list[dict[str, Any]]:
     """`rows` short reviews: text, and label 1 where a good word decides, else 0."""
     rng = random.Random(seed)
-    made = []
+    records = []
     for number in range(rows):
         label = number % 2
         words = [*rng.choices(NEUTRAL, k=rng.randint(4, 20)), rng.choice(GOOD if label else BAD)]
         rng.shuffle(words)
-        made.append({"text": " ".join(words) + ".", "label": label})
-    return made
+        records.append({"text": " ".join(words) + ".", "label": label})
+    return records
 
 
 def as_csv(rows: list[dict[str, Any]]) -> bytes:

@@ -183,8 +183,8 @@ class Repo:
             for at, letter in enumerate(path[len(prefix) :])
             if letter == "/" and (recursive or "/" not in path[len(prefix) : len(prefix) + at])
         }
-        shown = [path for path in paths if recursive or "/" not in path[len(prefix) :]]
-        return [self.entry(commit, path) for path in sorted([*folders, *shown])]
+        listed = [path for path in paths if recursive or "/" not in path[len(prefix) :]]
+        return [self.entry(commit, path) for path in sorted([*folders, *listed])]
 
     def entry(self, commit: str, path: str) -> dict[str, Any]:
         """One line of a listing; a folder if no file has this path."""

@@ -16,7 +16,7 @@ def _search(handler: Handler, kind: str) -> None:
     """/api/models?search=…&author=…&limit=…: public repositories whose name holds the words."""
     handler.account()
     query = handler.query
-    found = [
+    hits = [
         repo.info(repo.refs["main"])
         for repo in handler.hub.repos.values()
         if f"{repo.kind}s" == kind
@@ -24,7 +24,7 @@ def _search(handler: Handler, kind: str) -> None:
         and query.get("search", "").lower() in repo.name.lower()
         and repo.name.startswith(query.get("author", ""))
     ]
-    handler.answer_json(found[: int(query.get("limit", 1000))])
+    handler.answer_json(hits[: int(query.get("limit", 1000))])
 
 
 def _info(handler: Handler, kind: str, name: str, revision: str | None = None) -> None:

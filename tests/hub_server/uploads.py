@@ -144,8 +144,8 @@ def _complete(handler: Handler, kind: str, name: str, oid: str) -> None:
 
 def _verify(handler: Handler, kind: str, name: str) -> None:
     repo = handler.writable(kind, name)
-    said = json.loads(handler.body)
-    if len(repo.blobs.get(said["oid"], b"")) != said["size"]:
+    claim = json.loads(handler.body)
+    if len(repo.blobs.get(claim["oid"], b"")) != claim["size"]:
         raise Refused(404, message="Object not found")
     handler.answer_json({})
 

@@ -53,9 +53,9 @@ def test_padding_is_what_the_tokenizer_does_on_both_sides(prepare: Any, make_loa
     for side in ("right", "left"):
         setup.encoded.tokenizer.padding_side = side
         expected = setup.encoded.tokenizer(texts, truncation=True, max_length=48, padding=True, return_tensors="np")
-        found = setup.encoded.pad(examples)
+        padded = setup.encoded.pad(examples)
         for name in expected:
-            np.testing.assert_array_equal(found[name], expected[name])
+            np.testing.assert_array_equal(padded[name], expected[name])
 
 
 def test_what_is_cut_is_counted_and_said(prepare: Any, make_loaded: Any, recorder: Any) -> None:

@@ -88,9 +88,9 @@ def test_it_learns_and_tells_and_its_model_loads(kind: str, prepare_for: Any, ma
     assert np.mean(losses[-3:]) < 0.7 * losses[0]
     assert (result.metrics["accuracy"] or 0) > (result.baseline.metrics["accuracy"] or 0) + 0.15
     assert recorder.steps[0] == (0, 75) and recorder.steps[-1] == (75, 75)
-    told = {name: [step for step, values in recorder.points if name in values] for name in ("loss", "eval_loss")}
-    assert told["loss"] == sorted({1, *range(5, 76, 5)})
-    assert told["eval_loss"] == [25, 50, 75]
+    steps = {name: [step for step, values in recorder.points if name in values] for name in ("loss", "eval_loss")}
+    assert steps["loss"] == sorted({1, *range(5, 76, 5)})
+    assert steps["eval_loss"] == [25, 50, 75]
     for name in ("learning_rate", "grad_norm"):
         assert len(recorder.series(name)) == len(losses)
     assert all(math.isfinite(v) and v > 0 for v in recorder.series("grad_norm"))
@@ -207,15 +207,15 @@ def test_a_killed_run_goes_on_as_if_nothing_had_been(
     run(resumed, checkpoints.latest(broken.run_dir))
 
     tolerance = 1e-3 if kind.startswith("keras") else 0.0
-    told = [
+    points = [
         {(step, name): value for step, values in setup.report.points for name, value in values.items()}
         for setup in (whole, resumed)
     ]
     start = resumed.report.steps[0][0]
     assert start == checkpoints.steps(broken.run_dir)[0]
-    for (step, name), value in told[0].items():
+    for (step, name), value in points[0].items():
         if step > start and not name.endswith("_per_second"):
-            np.testing.assert_allclose(told[1][step, name], value, tolerance, tolerance, err_msg=f"{name} at {step}")
+            np.testing.assert_allclose(points[1][step, name], value, tolerance, tolerance, err_msg=f"{name} at {step}")
     one, other = weights(whole.model), weights(resumed.model)
     for name in one:
         np.testing.assert_allclose(other[name], one[name], tolerance, tolerance, err_msg=name)
@@ -294,7 +294,7 @@ def test_a_class_that_counts_more_is_found_more(
     rng = np.random.default_rng(0)
     labels = [2 if i % 6 == 0 else 0 for i in range(96)]
     texts = [" ".join(rng.choice([f"word{n}" for n in range(30)], 5)) for _ in labels]
-    found = {}
+    recalls = {}
     for weight in (1.0, 100.0):
         report = new_recorder()
         setup = prepare_for(
@@ -305,8 +305,8 @@ def test_a_class_that_counts_more_is_found_more(
         run(setup)
         result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, report)
         assert isinstance(result, ClassReport)
-        found[weight] = result.per_class[2].recall
-    assert found[1.0] < 0.3 and found[100.0] > 0.9
+        recalls[weight] = result.per_class[2].recall
+    assert recalls[1.0] < 0.3 and recalls[100.0] > 0.9
 
 
 def test_a_weight_for_a_class_that_is_not_there(kind: str, prepare_for: Any) -> None:

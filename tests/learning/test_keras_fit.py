@@ -73,8 +73,8 @@ def test_batches_have_few_widths_and_little_padding() -> None:
 def test_whole_arrays_tell_their_size_before_they_are_made(prepare: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     setup = prepare(engine="keras", keras_input="numpy", training__num_train_epochs=0.1)
     train(setup)
-    (told,) = [text for text, _, code in setup.report.messages if code == "whole-arrays"]
-    assert "200 texts" in told and "% of that is padding" in told
+    (message,) = [text for text, _, code in setup.report.messages if code == "whole-arrays"]
+    assert "200 texts" in message and "% of that is padding" in message
     monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=1000))
     with pytest.raises(DataError, match=r"only 0\.0 GB of memory is free; choose tf\.data"):
         train(setup)

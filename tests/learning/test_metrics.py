@@ -42,14 +42,14 @@ def test_the_table_is_what_a_spec_takes() -> None:
 
 @pytest.mark.parametrize("name", METRICS)
 def test_equals_scikit_learn(name: str, answers: Any) -> None:
-    found, truth = answers
-    assert score([name], found, truth)[name] == pytest.approx(EXPECTED[name](truth, found))
+    predicted, truth = answers
+    assert score([name], predicted, truth)[name] == pytest.approx(EXPECTED[name](truth, predicted))
 
 
 def test_batch_by_batch(answers: Any, tmp_path: Path, monkeypatch: Any) -> None:
-    found, truth = answers
+    predicted, truth = answers
     monkeypatch.chdir(tmp_path)
-    logits = np.eye(4, dtype=np.float32)[found]
+    logits = np.eye(4, dtype=np.float32)[predicted]
     metrics = running(["matthews_correlation", "f1_macro"])
     for start in range(0, 200, 64):
         metrics.add_batch(logits[start : start + 64], truth[start : start + 64])

@@ -224,8 +224,8 @@ texts = [" ".join(draw.choices(words, k=20)) for _ in range(160)]
 print(hashlib.sha256(str(sorted(scratch.train_wordpiece(texts).get_vocab().items())).encode()).hexdigest())
 """
     run = [sys.executable, "-c", code]
-    found = {subprocess.run(run, cwd=PROJECT, capture_output=True, text=True, check=True).stdout for _ in range(3)}
-    assert len(found) == 1 and len(found.pop()) > 60
+    outputs = {subprocess.run(run, cwd=PROJECT, capture_output=True, text=True, check=True).stdout for _ in range(3)}
+    assert len(outputs) == 1 and len(outputs.pop()) > 60
 
 
 def test_scratch_is_small_and_takes_any_text(recorder: Any) -> None:

@@ -38,12 +38,12 @@ def summary() -> tuple[ClassReport, np.ndarray, np.ndarray]:
 
 def test_numbers_are_scikit_learns(summary: Any) -> None:
     report, labels, logits = summary
-    found = logits.argmax(-1)
+    predicted = logits.argmax(-1)
     assert report.baseline.label == "middling", "the majority of the training examples, not of these"
     assert report.baseline.metrics["accuracy"] == pytest.approx(2 / 6)
-    assert report.metrics["f1_macro"] == pytest.approx(sk.f1_score(labels, found, average="macro"))
-    assert report.confusion == sk.confusion_matrix(labels, found).tolist() == [[2, 1, 0], [1, 1, 0], [1, 0, 0]]
-    expected = sk.classification_report(labels, found, target_names=NAMES, output_dict=True, zero_division=0)
+    assert report.metrics["f1_macro"] == pytest.approx(sk.f1_score(labels, predicted, average="macro"))
+    assert report.confusion == sk.confusion_matrix(labels, predicted).tolist() == [[2, 1, 0], [1, 1, 0], [1, 0, 0]]
+    expected = sk.classification_report(labels, predicted, target_names=NAMES, output_dict=True, zero_division=0)
     for entry in report.per_class:
         assert entry.f1 == pytest.approx(expected[entry.label]["f1-score"])
         assert entry.support == expected[entry.label]["support"]
@@ -111,9 +111,9 @@ def test_advice_knows_the_language_of_the_texts() -> None:
     scratch = RunSpec.model_validate({"model": {"name": "scratch"}})
     for language, model in (("en", "distilbert-base-uncased"), ("ja", "modernbert-ja"), ("fi", "multilingual")):
         assert model in " ".join(tip.text for tip in advise(scratch, good_report(), history(0.9), language))
-    said = advise(PRETRAINED, good_report(), history(0.9), "ja")
+    advice = advise(PRETRAINED, good_report(), history(0.9), "ja")
     better = "try sbintuitions/modernbert-ja-130m."
-    assert [tip.text for tip in said] == [
+    assert [tip.text for tip in advice] == [
         f"google-bert/bert-base-cased knows English only, and most texts look Japanese; {better}"
     ]
     assert advise(PRETRAINED, good_report(), history(0.9), "en") == []
@@ -122,8 +122,8 @@ def test_advice_knows_the_language_of_the_texts() -> None:
 def test_a_perfect_run_is_not_sent_after_a_better_model() -> None:
     scratch = RunSpec.model_validate({"model": {"name": "scratch"}})
     perfect = good_report(metrics={"accuracy": 1.0}, train_examples=500)
-    (said,) = advise(scratch, perfect, history(1.0))
-    assert said.text.startswith("Almost every prediction")
+    (advice,) = advise(scratch, perfect, history(1.0))
+    assert advice.text.startswith("Almost every prediction")
 
 
 def test_the_file_is_whole_json(prepare: Any, recorder: Any) -> None:

@@ -32,9 +32,9 @@ def test_plain_text_escapes_every_mark(app: Open, text: str) -> None:
     app()
     from ui.components.basics import plain
 
-    shown = plain(text)
-    assert shown.replace("\\", "").replace(JOINER, "") == text
-    assert all(shown[place - 1] == "\\" for place, mark in enumerate(shown) if mark in "*_[]<>$`#|")
+    escaped = plain(text)
+    assert escaped.replace("\\", "").replace(JOINER, "") == text
+    assert all(escaped[place - 1] == "\\" for place, mark in enumerate(escaped) if mark in "*_[]<>$`#|")
 
 
 @pytest.mark.parametrize("text", [":smile:", ":material/star:", "https://a.b", "www.a.b", "me@a.b", "10:30:00"])

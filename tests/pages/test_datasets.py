@@ -370,5 +370,5 @@ def test_a_link_opens_the_dataset_the_split_and_the_view(app: Open) -> None:
 )
 def test_a_hostile_link_gets_a_sentence(parameters: dict[str, str], says: str, app: Open) -> None:
     page = linked(app, **parameters)
-    shown = said(page) + " ".join(str(error.value) for error in page.error)
-    assert re.search(says, shown), shown
+    text = said(page) + " ".join(str(error.value) for error in page.error)
+    assert re.search(says, text), text

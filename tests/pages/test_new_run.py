@@ -57,8 +57,8 @@ def test_every_field_of_the_spec_has_its_place(app: Open) -> None:
     from ui.new_run import summary as spec_summary
 
     for path, _ in spec_fields():
-        shown = spec_form.is_main(path) or spec_form.has_choice(path)
-        assert shown or path == "task", path
+        has_place = spec_form.is_main(path) or spec_form.has_choice(path)
+        assert has_place or path == "task", path
         assert spec_form.help_text(path), path
     assert all(any(path.startswith(e) for path, _ in spec_fields()) for e in spec_summary.ELSEWHERE)
 
@@ -73,12 +73,14 @@ def test_what_will_happen_is_told(app: Open) -> None:
     page = app(PAGE)
     put(page, "training.num_train_epochs", 2.0)
     put(page, "training.per_device_train_batch_size", 16)
-    told = "\n".join(text.value for text in page.markdown)
-    assert "4,000 examples for training" in told and "1,000 for evaluation" in told and " 500 steps" in told
+    page_text = "\n".join(text.value for text in page.markdown)
+    assert (
+        "4,000 examples for training" in page_text and "1,000 for evaluation" in page_text and " 500 steps" in page_text
+    )
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "said"),
+    ("path", "value", "message"),
     [
         ("training.learning_rate", "7", "the most is 1"),
         ("training.learning_rate", "fast", "not a number"),
@@ -90,13 +92,13 @@ def test_what_will_happen_is_told(app: Open) -> None:
         ("model.name", "what is this", "is not a model"),
     ],
 )
-def test_a_bad_value_is_explained_and_refused(app: Open, path: str, value: object, said: str) -> None:
+def test_a_bad_value_is_explained_and_refused(app: Open, path: str, value: object, message: str) -> None:
     page = app(PAGE)
     (write if path == "model.name" else put)(page, path, value)
     beside = [text.value for text in page.markdown if text.value.startswith(":red[")]
-    assert any(said in text.replace("\\", "") for text in beside), beside
+    assert any(message in text.replace("\\", "") for text in beside), beside
     assert page.button(key="start").disabled
-    assert said in page.warning[0].value.replace("\\", "")
+    assert message in page.warning[0].value.replace("\\", "")
     assert store().runs() == []
 
 
@@ -191,8 +193,8 @@ def test_columns_that_do_not_exist_are_said(app: Open) -> None:
         PRESETS[SAMPLE].spec, {"data.label_column": "stars", "data.train_split": "nope"}
     )
     page.switch_page(f"../pages/{PAGE}.py").run()
-    said = page.warning[0].value.replace("\\", "")
-    assert "no column 'stars'" in said and "no split 'nope'" in said and "text, label" in said
+    warning = page.warning[0].value.replace("\\", "")
+    assert "no column 'stars'" in warning and "no split 'nope'" in warning and "text, label" in warning
 
 
 def test_seldom_meant_settings_are_pointed_out_but_allowed(app: Open) -> None:
@@ -202,8 +204,8 @@ def test_seldom_meant_settings_are_pointed_out_but_allowed(app: Open) -> None:
     assert start(page).training.learning_rate == 1e-5
 
 
-@pytest.mark.parametrize(("text", "said"), [("この店はとてもおいしい", True), ("this place is very good", False)])
-def test_a_model_for_another_language_is_pointed_out(app: Open, tmp_path: Path, text: str, said: bool) -> None:
+@pytest.mark.parametrize(("text", "warned"), [("この店はとてもおいしい", True), ("this place is very good", False)])
+def test_a_model_for_another_language_is_pointed_out(app: Open, tmp_path: Path, text: str, warned: bool) -> None:
     path = tmp_path / "reviews.csv"
     path.write_text("text,label\n" + "".join(f"{text} {n},{'ab'[n % 2]}\n" for n in range(40)), encoding="utf-8")
     page = app()
@@ -215,8 +217,8 @@ def test_a_model_for_another_language_is_pointed_out(app: Open, tmp_path: Path, 
     page.switch_page(f"../pages/{PAGE}.py").run()
     assert not page.exception
     hints = [c.value.replace("\\", "") for c in page.caption if "nows English only" in c.value]
-    assert bool(hints) is said
-    if said:
+    assert bool(hints) is warned
+    if warned:
         assert "most texts look Japanese; try sbintuitions/modernbert-ja-130m" in hints[0]
 
 
@@ -244,12 +246,12 @@ def test_all_values_of_a_spec_survive_the_form(app: Open) -> None:
 def test_the_engine_is_chosen_with_what_only_it_has(app: Open) -> None:
     page = app(PAGE)
     held = page.session_state["form"]
-    shown = lambda path: held.key(path) in {w.key for w in [*page.selectbox, *page.number_input, *page.toggle]}  # noqa: E731
-    assert not shown("keras_input") and not shown("training.max_tokens_per_batch")
+    offered = lambda path: held.key(path) in {w.key for w in [*page.selectbox, *page.number_input, *page.toggle]}  # noqa: E731
+    assert not offered("keras_input") and not offered("training.max_tokens_per_batch")
     put(page, "engine", "torch")
-    assert shown("training.max_tokens_per_batch") and shown("execution.torch_compile")
+    assert offered("training.max_tokens_per_batch") and offered("execution.torch_compile")
     put(page, "engine", "keras")
-    assert shown("keras_input") and not shown("execution.torch_compile")
+    assert offered("keras_input") and not offered("execution.torch_compile")
     assert any("BERT, DistilBERT, ALBERT, RoBERTa and XLM-RoBERTa" in c.value for c in page.caption)
     put(page, "keras_input", "numpy")
     spec = start(page)
@@ -260,8 +262,8 @@ def test_a_model_that_keras_cannot_take_is_refused_with_the_other_engines(app: O
     page = app(PAGE)
     put(page, "engine", "keras")
     put(page, "model.name", "answerdotai/ModernBERT-base")
-    said = page.warning[0].value.replace("\\", "")
-    assert "'modernbert'" in said and "choose the Trainer or the PyTorch loop" in said
+    warning = page.warning[0].value.replace("\\", "")
+    assert "'modernbert'" in warning and "choose the Trainer or the PyTorch loop" in warning
     assert page.button(key="start").disabled
     put(page, "engine", "torch")
     assert not page.warning and not page.button(key="start").disabled
@@ -288,11 +290,11 @@ def test_class_weights_are_a_table_of_the_classes(app: Open) -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "said", "starts"),
+    ("values", "words", "starts"),
     [(["same"] * 60, "nothing to learn", False), ([str(i) for i in range(60)], "more than 50 different", True)],
 )
 def test_the_labels_are_looked_at_before_anything_starts(
-    app: Open, tmp_path: Path, values: list[str], said: str, starts: bool
+    app: Open, tmp_path: Path, values: list[str], words: str, starts: bool
 ) -> None:
     rows = "".join(f"some words here {i},{value}\n" for i, value in enumerate(values))
     (tmp_path / "data.csv").write_text("text,label\n" + rows)
@@ -306,8 +308,8 @@ def test_the_labels_are_looked_at_before_anything_starts(
     )
     page.session_state["draft"] = RunSpec(data=data)
     page.switch_page(f"../pages/{PAGE}.py").run()
-    shown = [*(m.value for m in page.markdown), *(c.value for c in page.caption)]
-    assert any(said in text for text in shown)
+    texts = [*(m.value for m in page.markdown), *(c.value for c in page.caption)]
+    assert any(words in text for text in texts)
     assert page.button(key="start").disabled is not starts
 
 

@@ -28,15 +28,15 @@ def a_run(settings: Settings, name: str = "A run") -> str:
 
 
 @pytest.mark.parametrize(
-    ("page", "said"),
+    ("page", "sentence"),
     [
         ("results/evaluate", "Nothing to judge yet"),
         ("results/compare", "Nothing to compare yet"),
         ("results/playground", "No model yet"),
     ],
 )
-def test_the_first_visit(app: App, page: str, said: str) -> None:
-    assert said in words(app(page))
+def test_the_first_visit(app: App, page: str, sentence: str) -> None:
+    assert sentence in words(app(page))
 
 
 def test_a_finished_run_is_judged_without_being_asked(app: App, settings: Settings) -> None:
@@ -88,6 +88,6 @@ def test_hostile_texts_stay_texts_when_words_are_highlighted(app: App) -> None:
     spans = [(0, 8), (19, 27), (28, 35), (36, 39), (40, 53), (54, 58)]
     scores = (1, -1, 0.3, 0, 0, 0.5)
     words = [Word(part=0, start=a, end=b, score=score) for (a, b), score in zip(spans, scores, strict=True)]
-    made = explanation._marked(text, words, 1.0)
-    assert ":blue-background[**\\<script\\>**]" in made and ":orange-background[**" in made
-    assert "\\*\\*bold" in made and "\\:red\\[a\\]" in made and "\\$x\\$" in made and "\\[l\\]" in made
+    marked = explanation._marked(text, words, 1.0)
+    assert ":blue-background[**\\<script\\>**]" in marked and ":orange-background[**" in marked
+    assert "\\*\\*bold" in marked and "\\:red\\[a\\]" in marked and "\\$x\\$" in marked and "\\[l\\]" in marked

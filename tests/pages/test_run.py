@@ -73,10 +73,10 @@ def test_a_working_run_shows_its_progress(app: Open, store: Store, settings: Set
     run.say("the head is new and starts from random weights", "notice")
     run.say("3 % of the texts are cut", "warning")
     page = open_run(app, run.id)
-    shown = {metric.label: metric.value for metric in page.metric}
-    assert shown["Accuracy"] == "0.350"
-    assert shown["Speed"] == "210 /s"
-    assert shown["CPU"] == "1.9 cores"
+    vitals = {metric.label: metric.value for metric in page.metric}
+    assert vitals["Accuracy"] == "0.350"
+    assert vitals["Speed"] == "210 /s"
+    assert vitals["CPU"] == "1.9 cores"
     assert "The head is new and starts from random weights." in words(page)
     assert [w.value.replace("\\", "") for w in page.warning] == ["3 % of the texts are cut."]
     store.stop(run.id)

@@ -49,8 +49,8 @@ def test_latest_runs_are_listed(app: Open) -> None:
     for number in range(7):
         store().submit("train", f"Run *{number}*", PRESETS[SAMPLE].spec.model_dump(mode="json"))
     page = app()
-    found: list[Any] = list(page.get("page_link"))
-    links = [link.label for link in found]
+    page_links: list[Any] = list(page.get("page_link"))
+    links = [link.label for link in page_links]
     assert [label for label in links if "Run" in label and "\\*6\\*" in label]
     assert sum("\\*" in label for label in links) == 5
     assert not any("How it goes" in heading.value for heading in page.subheader)

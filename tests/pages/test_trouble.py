@@ -80,5 +80,5 @@ def test_a_home_that_becomes_read_only_is_said_on_every_page(app: Callable[[str]
         resources.scheduler()._faults.begin(trouble.value)  # as its thread does, which no test of pages starts
         page.run()
         assert not page.exception
-        said = words(page) + " ".join(warning.value.replace("\\", "") for warning in page.warning)
-        assert "is read-only, so no run" in said
+        text = words(page) + " ".join(warning.value.replace("\\", "") for warning in page.warning)
+        assert "is read-only, so no run" in text

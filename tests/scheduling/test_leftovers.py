@@ -113,5 +113,5 @@ worker.leave(3)
     start = time.monotonic()
     done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 3 and time.monotonic() - start < 25
-    folder, said = done.stdout.split()
-    assert said == "atexit" and not Path(folder).exists()
+    folder, ended = done.stdout.split()
+    assert ended == "atexit" and not Path(folder).exists()

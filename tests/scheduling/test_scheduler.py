@@ -165,8 +165,8 @@ def test_advice_fits_the_kind_of_work(kind: str, code: int | None, log: str) -> 
     if not (process.WINDOWS and code == -9):
         assert "memory" in cause.lower() and "start again" in cause
     for error in (MemoryError(), OSError(30, "Read-only file system"), ImportError("no torch")):
-        assert "did not foresee" not in (said := explain(error, kind))
-        assert ("batch size" in said) == (kind == "train" and isinstance(error, MemoryError))
+        assert "did not foresee" not in (explained := explain(error, kind))
+        assert ("batch size" in explained) == (kind == "train" and isinstance(error, MemoryError))
 
 
 def test_a_store_that_was_moved_away_takes_no_model_with_it(store: Store, settings: Settings) -> None:
