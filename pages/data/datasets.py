@@ -6,65 +6,47 @@ from core.wording import counted
 from ui import pages
 from ui.components.basics import allowed, plain
 from ui.datasets import (
-    columns as dataset_columns,
+    columns,
+    labels,
+    lengths,
+    prepare,
+    problems,
+    profile,
+    rows,
+    sql,
+    view,
 )
-from ui.datasets import (
-    labels as dataset_labels,
-)
-from ui.datasets import (
-    lengths as dataset_lengths,
-)
-from ui.datasets import (
-    prepare as dataset_prepare,
-)
-from ui.datasets import (
-    problems as dataset_problems,
-)
-from ui.datasets import (
-    profile as dataset_profile,
-)
-from ui.datasets import (
-    rows as dataset_rows,
-)
-from ui.datasets import (
-    sql as dataset_sql,
-)
-from ui.datasets import (
-    view as dataset_view,
-)
-from ui.datasets.choosing import opening as dataset_import
-from ui.datasets.choosing import reading as dataset_reading
-from ui.datasets.choosing import source as dataset_source
+from ui.datasets.choosing import opening, reading, source
 from ui.session import resources, state
 
 st.title("Datasets")
-linked = dataset_view.follow_link()
-dataset_source.choose()
-if dataset_source.waits_for_choice():
+linked = view.follow_link()
+source.choose()
+if source.waits_for_choice():
     st.stop()
 
 data = state.data()
-prepared = dataset_import.opened_or_importing(data)
+prepared = opening.opened_or_importing(data)
 if prepared is None:
     st.stop()
-data = dataset_columns.chosen(data, prepared)
+data = columns.chosen(data, prepared)
 
 with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="bottom"):
     with st.container(width="content", gap=None):
         st.header(plain(prepared.title), anchor=False, width="content")
-        rows = sum(part.rows for part in prepared.splits.values())
+        row_count = sum(part.rows for part in prepared.splits.values())
         steps = f" · {counted(len(data.steps), 'step')} of preparation" if data.steps else ""
-        st.caption(f"{counted(rows, 'row')} · {counted(len(prepared.columns), 'column')}{steps}")
+        st.caption(f"{counted(row_count, 'row')} · {counted(len(prepared.columns), 'column')}{steps}")
     if resources.may("train") and st.button(
         "Train on this dataset", type="primary", icon=":material/arrow_forward:", key="train_on_this", shortcut="T"
     ):
-        dataset_columns.carry_over(data)
+        columns.carry_over(data)
         st.switch_page(pages.NEW_RUN)
 
 if linked is not None:
-    dataset_view.take_link(linked, prepared)
-split = dataset_columns.choose(data, prepared)
-dataset_view.write_link(data, prepared, split)
+    view.take_link(linked, prepared)
+split = columns.choose(data, prepared)
+view.write_link(data, prepared, split)
 
 rows_tab, labels_tab, lengths_tab, profile_tab, problems_tab, prepare_tab, sql_tab, reading_tab = st.tabs(
     [
@@ -82,25 +64,25 @@ rows_tab, labels_tab, lengths_tab, profile_tab, problems_tab, prepare_tab, sql_t
 )
 if rows_tab.open:
     with rows_tab:
-        dataset_rows.render(data, prepared, split)
+        rows.render(data, prepared, split)
 if labels_tab.open:
     with labels_tab:
-        dataset_labels.render(data.label_column, prepared, split)
+        labels.render(data.label_column, prepared, split)
 if lengths_tab.open:
     with lengths_tab:
-        dataset_lengths.render(data, prepared, split)
+        lengths.render(data, prepared, split)
 if profile_tab.open:
     with profile_tab:
-        dataset_profile.render(data, prepared)
+        profile.render(data, prepared)
 if problems_tab.open:
     with problems_tab:
-        dataset_problems.render(data, prepared)
+        problems.render(data, prepared)
 if prepare_tab.open and allowed("train", prepare_tab):
     with prepare_tab:
-        dataset_prepare.render(data, prepared, split)
+        prepare.render(data, prepared, split)
 if sql_tab.open and allowed("sql", sql_tab):
     with sql_tab:
-        dataset_sql.render(data, prepared)
+        sql.render(data, prepared)
 if reading_tab.open:
     with reading_tab:
-        dataset_reading.render(data, prepared)
+        reading.render(data, prepared)

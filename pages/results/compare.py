@@ -7,8 +7,7 @@ import streamlit as st
 
 from ui import pages
 from ui.components.basics import empty_state
-from ui.evaluate import compare as compare_models
-from ui.evaluate import judged
+from ui.evaluate import compare, judged
 from ui.session import resources, state
 
 st.title("Compare")
@@ -25,11 +24,11 @@ if len(runs) < 2:
     )
     st.stop()
 may_compare = resources.may("work")
-chosen = compare_models.choose(runs) if may_compare else compare_models.published(runs)
+chosen = compare.choose(runs) if may_compare else compare.published(runs)
 if not may_compare and not chosen:
     st.stop()
 if len(chosen) < 2:
     st.caption("Choose two or more evaluations on the same split. A final test is the fairest of them.")
     st.stop()
-if (comparison := compare_models.comparison(chosen)) is not None:
-    compare_models.show(comparison, chosen)
+if (comparison := compare.comparison(chosen)) is not None:
+    compare.show(comparison, chosen)

@@ -9,21 +9,19 @@ from core.wording import counted, part_of
 from ui import pages
 from ui.components import linked_tabs
 from ui.components.basics import empty_state, plain
-from ui.evaluate import choose as judge_choose
-from ui.evaluate import judged as evaluations
-from ui.evaluate import views as judge_views
+from ui.evaluate import choose, judged, views
 from ui.session import state
 
 st.title("Evaluate")
 if notice := state.take_notice():
     st.error(notice, icon=":material/error:")
-runs = [*evaluations.trained_models(), *evaluations.imported_runs()]
+runs = [*judged.trained_models(), *judged.imported_runs()]
 linked = st.query_params.get("evaluation", "")
-judged = judge_choose.by_link(linked) if linked else None
-if judged is None:
+opened = choose.by_link(linked) if linked else None
+if opened is None:
     if not runs and not state.widget("judge_any"):
         empty_state(
-            "Nothing to judge yet",
+            "Nothing to evaluate yet",
             "Train a model first; this page then tells how far to trust it and where it fails.",
             icon=":material/fact_check:",
             page=pages.NEW_RUN,
@@ -31,27 +29,27 @@ if judged is None:
         )
     left, right = st.columns([1.2, 1], gap="medium")
     with left:
-        choice = judge_choose.model(runs)
+        choice = choose.model(runs)
     if choice is None:
         st.stop()
     if choice.trained is not None and choice.trained.imported is not None:
         with right:
-            judged = judge_choose.shared(choice.trained)
+            opened = choose.shared(choice.trained)
     else:
         with right:
-            spec = judge_choose.examples(choice)
+            spec = choose.examples(choice)
         if spec is None:
             st.stop()
-        judged = judge_choose.evaluated(choice, spec)
-    if judged is None:
+        opened = choose.evaluated(choice, spec)
+    if opened is None:
         st.stop()
 else:
     st.page_link(pages.EVALUATE, label="Another model or other examples", icon=":material/arrow_back:")
 
-evaluation = judged.evaluation
+evaluation = opened.evaluation
 examples = counted(evaluation.examples, "example")
 st.markdown(
     f"**{plain(evaluation.title)}** on {examples} {part_of(evaluation.held_out)} “{plain(evaluation.split)}”, "
     f"{plain(evaluation.dataset.title)}"
 )
-linked_tabs.show(judge_views.of(judged.task), "judge_tabs", judged)
+linked_tabs.show(views.of(opened.task), "judge_tabs", opened)

@@ -5,8 +5,8 @@ import streamlit as st
 from ui import pages
 from ui.components.basics import empty_state
 from ui.evaluate import judged
-from ui.playground import ask as play_ask
-from ui.playground import batch as play_batch
+from ui.playground import ask
+from ui.playground import batch as playground_batch
 from ui.session import resources, state
 
 st.title("Playground")
@@ -15,7 +15,7 @@ if notice := state.take_notice():
 runs = judged.trained_models()
 if not runs and not state.widget("play_models"):
     st.caption("You can also ask any model that classifies texts, by its folder or Hub id.")
-asked = play_ask.models(runs)
+asked = ask.models(runs)
 if not asked:
     if not runs:
         empty_state(
@@ -32,12 +32,12 @@ text, batch = st.tabs(
 )
 if text.open:
     with text:
-        texts = play_ask.question(asked)
+        texts = ask.question(asked)
         if texts:
-            play_ask.answers(asked, texts)
-            play_ask.history()
+            ask.answers(asked, texts)
+            ask.history()
         else:
             st.caption("The model is kept warm while you are here; an answer takes milliseconds.")
 if batch.open:
     with batch:
-        play_batch.render(asked)
+        playground_batch.render(asked)

@@ -10,34 +10,20 @@ from ui.components import linked_tabs
 from ui.components.basics import empty_state
 from ui.session import resources, state
 from ui.share import (
-    bundle as share_bundle,
-)
-from ui.share import (
-    card as share_card,
-)
-from ui.share import (
-    choose as share_choose,
-)
-from ui.share import (
-    code as share_code,
-)
-from ui.share import (
-    export as share_export,
-)
-from ui.share import (
-    hub as share_hub,
-)
-from ui.share import (
-    publish as share_publish,
-)
-from ui.share import (
-    report as share_report,
+    bundle,
+    card,
+    choose,
+    code,
+    export,
+    hub,
+    publish,
+    report,
 )
 
 st.title("Share")
 if notice := state.take_notice():
     st.error(notice, icon=":material/error:")
-runs = share_choose.shareable()
+runs = choose.shareable()
 if not runs:
     empty_state(
         "Nothing to share yet",
@@ -47,15 +33,15 @@ if not runs:
         label="Train a model",
     )
     st.stop()
-run = share_choose.run(runs)
+run = choose.run(runs)
 own, may = run.imported is None, resources.may
 VIEWS: dict[str, tuple[bool, linked_tabs.View]] = {
-    "report": (True, (":material/article: Report", share_report.render)),
-    "card": (own and may("card", run), (":material/badge: Model card", share_card.render)),
-    "code": (True, (":material/code: Code", share_code.render)),
-    "files": (own and may("work"), (":material/download: Model files", share_export.render)),
-    "hub": (own and may("push", run), (":material/cloud_upload: Hub", share_hub.render)),
-    "bundle": (may("work"), (":material/inventory_2: Bundle", share_bundle.render)),
-    "publish": (may("publish", run), (":material/public: Publish", share_publish.render)),
+    "report": (True, (":material/article: Report", report.render)),
+    "card": (own and may("card", run), (":material/badge: Model card", card.render)),
+    "code": (True, (":material/code: Code", code.render)),
+    "files": (own and may("work"), (":material/download: Model files", export.render)),
+    "hub": (own and may("push", run), (":material/cloud_upload: Hub", hub.render)),
+    "bundle": (may("work"), (":material/inventory_2: Bundle", bundle.render)),
+    "publish": (may("publish", run), (":material/public: Publish", publish.render)),
 }
 linked_tabs.show({name: view for name, (offered, view) in VIEWS.items() if offered}, "share_tabs", run)

@@ -9,7 +9,7 @@ from core.wording import sentence
 from ui import pages
 from ui.components import start_cards
 from ui.components.basics import empty_state, for_display, plain
-from ui.runs import actions as run_actions
+from ui.runs import actions
 from ui.session import resources, state
 
 LATEST, LATEST_SHOWN = 5, 20
@@ -40,7 +40,7 @@ first, own, tutorial = st.columns([1.25, 1, 1])
 sample = PRESETS[SAMPLE]
 with first, start_cards.card("Start here", ":material/rocket_launch:", sample.summary, sample.expectation):
     clicked = st.button("Train on the sample reviews", type="primary", icon=":material/play_arrow:", key="train_sample")
-    if clicked and (run := run_actions.start_training(sample.title, sample.spec)):
+    if clicked and (run := actions.start_training(sample.title, sample.spec)):
         st.switch_page(pages.RUN, query_params={"run": run})
 files = "file" in access.sources(resources.settings())
 with (

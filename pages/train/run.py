@@ -7,19 +7,11 @@ from core.store.watching import RunView
 from ui import pages
 from ui.components.basics import empty_state
 from ui.runs import (
-    background as run_light,
-)
-from ui.runs import (
-    curves as run_curves,
-)
-from ui.runs import (
-    header as run_header,
-)
-from ui.runs import (
-    log as run_log,
-)
-from ui.runs import (
-    results as run_results,
+    background,
+    curves,
+    header,
+    log,
+    results,
 )
 from ui.session import resources, state
 
@@ -34,19 +26,19 @@ def body(view: RunView, live: bool) -> None:
         st.rerun()  # deleted in another tab
     if live and run.is_final:
         st.rerun()  # once more, with the results and without polling
-    run_header.status_line(run)
+    header.status_line(run)
     if run.kind != "train":
-        run_light.render(view, run)
+        background.render(view, run)
         return
-    report = run_results.render(run) if run.is_final else None
+    report = results.render(run) if run.is_final else None
     if not run.is_final:
-        run_header.progress(view, run)
+        header.progress(view, run)
         if run.status != "queued":
-            run_header.vitals(view, run)
-    run_curves.render(view, run, report)
-    run_log.notices(view)
-    run_log.log(view, run)
-    run_log.settings_of(run)
+            header.vitals(view, run)
+    curves.render(view, run, report)
+    log.notices(view)
+    log.log(view, run)
+    log.settings_of(run)
 
 
 run_id = st.query_params.get("run", "")
@@ -62,7 +54,7 @@ except (RunNotFound, PathError):
         label="See all runs",
     )
     st.stop()
-run_header.title(run)
+header.title(run)
 if notice := state.take_notice():
     st.error(notice, icon=":material/error:")
 st.fragment(body, run_every=None if run.is_final else EVERY_S)(view, not run.is_final)

@@ -7,9 +7,7 @@ from core.store.record import ACTIVE
 from core.wording import counted
 from ui import pages
 from ui.components.basics import empty_state
-from ui.runs import actions as run_actions
-from ui.runs import bundle_import as run_import
-from ui.runs import table as run_table
+from ui.runs import actions, bundle_import, table
 from ui.session import resources, state
 
 BUSY_S, IDLE_S = 2.0, 15.0
@@ -26,7 +24,7 @@ def body(was_busy: bool) -> None:
             live=True,
             width=320,
         )
-        group = st.pills("Status", list(run_table.GROUPS), label_visibility="collapsed", key="runs_group")
+        group = st.pills("Status", list(table.GROUPS), label_visibility="collapsed", key="runs_group")
         runs = resources.store().runs()
         imports = any(run.kind != "train" for run in runs) and st.toggle(
             "Background work", key="runs_imports", help="Also list imports, evaluations, predictions and the like."
@@ -34,21 +32,21 @@ def body(was_busy: bool) -> None:
     runs = runs if imports else [run for run in runs if run.kind == "train"]
     if was_busy != any(run.status in ("queued", *ACTIVE) for run in runs):
         st.rerun()  # look more or less often from now on
-    matching = run_table.matching(runs, words or "", group)
+    matching = table.matching(runs, words or "", group)
     toolbar = st.container()
     if not matching:
         st.caption(f"None of {counted(len(runs), 'run')} matches.")
         state.set_selected_runs(set())
         return
-    selected = run_table.table(matching)
+    selected = table.table(matching)
     with toolbar:
-        run_table.actions(selected)
+        table.actions(selected)
 
 
 with st.container(horizontal=True, vertical_alignment="center", key="runs_title"):
     st.title("Runs", anchor=False, width="stretch")
     if resources.may("import"):
-        run_import.ask()
+        bundle_import.ask()
     if resources.may("train") and st.button(
         "New run", icon=":material/add:", type="primary", key="runs_new", shortcut="N"
     ):
@@ -72,6 +70,6 @@ if asked := state.take_question():
     except RunNotFound:
         st.rerun()
     if dialog == "rename":
-        run_actions.rename_dialog(chosen[0])
+        actions.rename_dialog(chosen[0])
     else:
-        run_actions.delete_dialog(chosen)
+        actions.delete_dialog(chosen)

@@ -67,7 +67,7 @@ def evaluation(dashboard: Dashboard, run: Run) -> dict[str, Any]:
 def test_judge_a_run_and_ask_why(dashboard: Dashboard, page: Page) -> None:
     page.goto(dashboard.url("evaluate"))
     settled(page)
-    expect(main(page)).to_contain_text("Nothing to judge yet")
+    expect(main(page)).to_contain_text("Nothing to evaluate yet")
     run = train(dashboard, "first")
 
     page.goto(dashboard.url(f"run?run={run.id}"))

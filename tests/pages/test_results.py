@@ -30,7 +30,7 @@ def a_run(settings: Settings, name: str = "A run") -> str:
 @pytest.mark.parametrize(
     ("page", "sentence"),
     [
-        ("results/evaluate", "Nothing to judge yet"),
+        ("results/evaluate", "Nothing to evaluate yet"),
         ("results/compare", "Nothing to compare yet"),
         ("results/playground", "No model yet"),
     ],

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from streamlit.navigation.page import StreamlitPage
 from streamlit.testing.v1 import AppTest
 
 from core.settings import from_environment
@@ -54,3 +55,22 @@ def test_latest_runs_are_listed(app: Open) -> None:
     assert [label for label in links if "Run" in label and "\\*6\\*" in label]
     assert sum("\\*" in label for label in links) == 5
     assert not any("How it goes" in heading.value for heading in page.subheader)
+
+
+def test_every_page_keeps_its_address(app: Open) -> None:
+    """Links in mails, bookmarks and other people's pages lead here."""
+    app()
+    from ui import pages
+
+    assert {page.url_path: page.title for page in vars(pages).values() if isinstance(page, StreamlitPage)} == {
+        "": "Start",
+        "datasets": "Datasets",
+        "new_run": "New run",
+        "runs": "Runs",
+        "run": "Run",
+        "evaluate": "Evaluate",
+        "compare": "Compare",
+        "playground": "Playground",
+        "share": "Share",
+        "audit": "Audit",
+    }

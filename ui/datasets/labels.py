@@ -14,8 +14,7 @@ from core.figures.data import bar_labels, label_bars
 from core.spec.steps import Condition
 from core.wording import shortened
 from ui.components.basics import plain, show_error
-from ui.datasets import columns as dataset_columns
-from ui.datasets import view as dataset_view
+from ui.datasets import columns, view
 from ui.datasets.label_counts import label_counts
 from ui.session import state
 
@@ -48,7 +47,7 @@ def render(column: str | None, prepared: Prepared, split: str) -> None:
     if many:
         st.caption(f"The {FEW} most frequent:")
     most = FEW if many else MAX_LABELS + 2
-    key = f"label_bars_{prepared.fingerprint}_{dataset_view.turn(prepared)}"
+    key = f"label_bars_{prepared.fingerprint}_{view.turn(prepared)}"
     st.plotly_chart(
         label_bars(counts, shares=len(splits) > 1, most=most, without=OTHER),
         key=key,
@@ -69,8 +68,8 @@ def _clicked(key: str, labels: list[str], column: str, prepared: Prepared, split
     split = splits[int(points[0]["curve_number"])]
     missing = label == EMPTY
     condition = Condition(column=column, op="missing") if missing else Condition(column=column, values=(label,))
-    dataset_columns.set_split(split, prepared)
-    dataset_view.add(condition, prepared, split)
+    columns.set_split(split, prepared)
+    view.add(condition, prepared, split)
     state.show_dataset_tab(state.ROWS_TAB)
 
 

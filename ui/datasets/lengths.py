@@ -20,9 +20,9 @@ from core.spec.model import ModelSpec
 from core.spec.names import model_name
 from core.spec.steps import Condition
 from ui.components.basics import plain, show_error
-from ui.datasets import view as dataset_view
-from ui.new_run import form as spec_form
-from ui.new_run import model as spec_model
+from ui.datasets import view
+from ui.new_run import form as new_run_form
+from ui.new_run import model as new_run_model
 from ui.session import resources, state
 
 SAMPLE = 2_000
@@ -45,7 +45,7 @@ def render(data: DataSpec, prepared: Prepared, split: str) -> None:
     form = state.form()
     chosen, longest = st.columns(2, gap="medium")
     with chosen:
-        spec_model.select(form)
+        new_run_model.select(form)
     model = ModelSpec(name=str(form.values["model.name"]), revision=form.values["model.revision"])
     with longest:
         max_length = _slider(form)
@@ -82,7 +82,7 @@ def _show_characters(data: DataSpec, prepared: Prepared, split: str) -> None:
         f"Half of the texts have up to {median:,} characters, 95% up to {nearly_all:,}; "
         f"the longest has {values.max():,}."
     )
-    key = f"character_histogram_{prepared.fingerprint}_{dataset_view.turn(prepared)}"
+    key = f"character_histogram_{prepared.fingerprint}_{view.turn(prepared)}"
     st.plotly_chart(
         length_histogram(values, None, "characters"),
         key=key,
@@ -100,7 +100,7 @@ def _clicked(key: str, column: str, prepared: Prepared, split: str) -> None:
     if points:
         drawn = points[0]["customdata"]  # Streamlit may pass a mapping by index
         low, high, *_ = drawn.values() if isinstance(drawn, Mapping) else drawn
-        dataset_view.add(Condition(column=column, op="length", low=float(low), high=float(high)), prepared, split)
+        view.add(Condition(column=column, op="length", low=float(low), high=float(high)), prepared, split)
         state.show_dataset_tab(state.ROWS_TAB)
 
 
@@ -120,13 +120,13 @@ def _slider(form: state.Form) -> int:
     value = form.values["model.max_length"]
     value = value if isinstance(value, int) else 128
     st.slider(
-        spec_form.title("model.max_length"),
+        new_run_form.title("model.max_length"),
         8,
         max(SLIDER_TOP, value),
         max(8, value),
         8,
         key=key,
-        help=spec_form.help_text("model.max_length"),
+        help=new_run_form.help_text("model.max_length"),
         on_change=_keep,
         args=(key,),
     )

@@ -23,8 +23,8 @@ from core.spec.run import build
 from core.spec.steps import step_words
 from core.wording import counted, sentence
 from ui.components.basics import plain, show_error
-from ui.datasets import view as dataset_view
-from ui.datasets.choosing import opening as dataset_import
+from ui.datasets import view as datasets_view
+from ui.datasets.choosing import opening
 from ui.session import state
 
 KINDS = {
@@ -86,7 +86,7 @@ def _remove(number: int) -> None:
 def _take(data: DataSpec) -> None:
     """Open the dataset with its new steps. Columns that a step removed are guessed again."""
     state.set_data(data)
-    dataset_import.start_if_needed(data)
+    opening.start_if_needed(data)
 
 
 @st.dialog("What this does", width="large")
@@ -199,19 +199,19 @@ def _new_step(data: DataSpec, prepared: Prepared, split: str) -> Any:
 
 
 def _filter(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[str, Any]:
-    view = dataset_view.current(prepared)
+    view = datasets_view.current(prepared)
     if view.where:
         use = st.toggle("Take the filters of the Rows tab", True, key=f"{key}_view")
         if use:
             return {"where": [condition.model_dump() for condition in view.where]}
-    condition = dataset_view.condition_fields(key, prepared, split)
+    condition = datasets_view.condition_fields(key, prepared, split)
     return {"where": [] if isinstance(condition, str) else [condition.model_dump()]}
 
 
 def _map_labels(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[str, Any]:
     names = [c.name for c in prepared.columns if c.kind in PLAIN]
     column = st.selectbox("Column", names, _place(names, data.label_column), key=f"{key}_column")
-    labels = dataset_view.offered(column, prepared, split)
+    labels = datasets_view.offered(column, prepared, split)
     frame = pd.DataFrame({"Label": labels[:MOST_LABELS], "New name": labels[:MOST_LABELS]})
     edited = st.data_editor(
         frame,
@@ -254,7 +254,7 @@ def _split_by(key: str, data: DataSpec, prepared: Prepared, split: str) -> dict[
     names = [c.name for c in prepared.columns if c.kind in ("text", "class", "integer", "boolean")]
     named = next(iter(divide.proposed(prepared)), None)
     column = st.selectbox("Column", names, _place(names, named), key=f"{key}_column")
-    values = dataset_view.offered(column, prepared, split)[:MOST_LABELS]
+    values = datasets_view.offered(column, prepared, split)[:MOST_LABELS]
     frame = pd.DataFrame({"Value": values, "Split": [split_words.kind_of(value) or "" for value in values]})
     edited = st.data_editor(
         frame,

@@ -14,7 +14,7 @@ from core.spec.data import DataSpec
 from core.wording import counted
 from ui.components import light_run
 from ui.components.basics import plain, show_error
-from ui.datasets import prepare as dataset_prepare
+from ui.datasets import prepare
 
 LOOKS = {
     "high": (":material/error:", "red", "will mislead you"),
@@ -73,7 +73,7 @@ def _show(finding: Finding, number: int, data: DataSpec, prepared: Prepared) -> 
                 icon=":material/healing:",
                 help="Shows a preview first.",
             ):
-                dataset_prepare.preview_dialog(finding.steps, data, prepared)
+                prepare.preview_dialog(finding.steps, data, prepared)
         st.markdown(plain(finding.text) + (" Only part of the rows were searched." if finding.sampled else ""))
         if finding.rows:
             rows_title = (

@@ -19,7 +19,7 @@ from core.spec.run import ProfileSpec
 from core.wording import counted, language_name, likely_languages, number
 from ui.components import light_run
 from ui.components.basics import plain, show_error
-from ui.datasets import columns as dataset_columns
+from ui.datasets import columns
 from ui.session import resources, state
 
 MOST_AT_ONCE = 200_000
@@ -28,7 +28,7 @@ MOST_LANGUAGES = 12
 
 def render(data: DataSpec, prepared: Prepared) -> None:
     """The columns, and below them the profile or a button that computes it."""
-    dataset_columns.table(data, prepared)
+    columns.table(data, prepared)
     form = state.form()
     model = ModelSpec(name=str(form.values["model.name"]), revision=form.values["model.revision"])
     try:

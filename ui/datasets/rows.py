@@ -19,8 +19,8 @@ from core.errors import TunedeckError
 from core.spec.data import DataSpec
 from core.wording import counted
 from ui.components.basics import plain, show_error
-from ui.datasets import tokens as dataset_tokens
-from ui.datasets import view as dataset_view
+from ui.datasets import tokens as datasets_tokens
+from ui.datasets import view as datasets_view
 from ui.session import state
 
 SIZES = (50, 100)
@@ -41,7 +41,7 @@ def _rows(data: DataSpec, prepared: Prepared, split: str) -> None:
     if not total:
         st.info(f"The split {plain(split)} has no rows.", icon=":material/inbox:")
         return
-    view = dataset_view.controls(prepared, split)
+    view = datasets_view.controls(prepared, split)
     try:
         with st.spinner("Looking through the rows") if not view.is_whole else nullcontext():
             matching = total if view.is_whole else len(matches.row_numbers(prepared, split, view))
@@ -155,7 +155,7 @@ def _whole(data: DataSpec, prepared: Prepared, split: str, number: int, view: Vi
             st.markdown(f"**Row {number:,}**", width="content")
             tokens = bool(data.text_columns) and st.toggle("As the model sees it", key="whole_row_tokens")
         if tokens:
-            dataset_tokens.render(data, prepared, split, values)
+            datasets_tokens.render(data, prepared, split, values)
             names = [name for name in names if name not in data.text_columns]
         for name in names:
             text = _as_text(values.get(name))

@@ -15,8 +15,8 @@ from core.spec.run import build
 from core.spec.steps import Condition, condition_words
 from core.wording import sentence, shortened
 from ui.components.basics import plain, show_error
-from ui.datasets import columns as dataset_columns
-from ui.datasets.choosing import link as dataset_link
+from ui.datasets import columns
+from ui.datasets.choosing import link
 from ui.datasets.label_counts import label_counts
 from ui.session import state
 
@@ -54,7 +54,7 @@ def set_view(view: View, prepared: Prepared, split: str) -> None:
 
 def _keep(view: View, prepared: Prepared, split: str) -> None:
     state.remember(_key("view", prepared), view)
-    dataset_link.write(state.data(), split, view)
+    link.write(state.data(), split, view)
 
 
 def add(condition: Condition, prepared: Prepared, split: str) -> None:
@@ -62,27 +62,27 @@ def add(condition: Condition, prepared: Prepared, split: str) -> None:
     set_view(current(prepared).with_condition(condition), prepared, split)
 
 
-def follow_link() -> dataset_link.Linked | None:
+def follow_link() -> link.Linked | None:
     """Open the dataset of a new link, or show what is wrong with the link."""
     try:
-        return dataset_link.read()
+        return link.read()
     except SpecError as error:
         show_error(error, title="The link cannot be followed")
         return None
 
 
-def take_link(linked: dataset_link.Linked, prepared: Prepared) -> None:
+def take_link(linked: link.Linked, prepared: Prepared) -> None:
     """Show the split and the view of a link, if the dataset has that split."""
     split, view = linked
     if split in prepared.splits:
-        dataset_columns.set_split(split, prepared)
+        columns.set_split(split, prepared)
     state.remember(_key("view", prepared), view)
     state.remember(_key("generation", prepared), turn(prepared) + 1)
 
 
 def write_link(data: DataSpec, prepared: Prepared, split: str) -> None:
     """Write what the page shows into its address."""
-    dataset_link.write(data, split, current(prepared))
+    link.write(data, split, current(prepared))
 
 
 def controls(prepared: Prepared, split: str) -> View:

@@ -19,7 +19,7 @@ from core.wording import counted
 from ui import pages
 from ui.components.basics import plain
 from ui.datasets.label_counts import label_counts
-from ui.new_run import form as spec_form
+from ui.new_run import form as new_run_form
 from ui.session import resources, state
 
 ICONS = {"sample": ":material/star:", "file": ":material/description:", "hub": ":material/cloud_download:"}
@@ -96,18 +96,18 @@ def render(
         st.caption(f"Prepared in {counted(len(data.steps), 'step')}:  \n{done}")
     if prepared is not None:
         _final_test(data, prepared)
-    spec_form.show_problems("data", problems)
+    new_run_form.show_problems("data", problems)
     names = [c.name for c in prepared.columns] if prepared else None
     text, label, examples = st.columns([2, 1.3, 1.2])
     with text:
         guess = ", ".join(prepared.text_guess) if prepared else ""
-        spec_form.field(form, "data.text_columns", problems, names=names, placeholder=guess, after=share)
+        new_run_form.field(form, "data.text_columns", problems, names=names, placeholder=guess, after=share)
     with label:
         guess = (prepared.label_guess or "") if prepared else ""
-        spec_form.field(form, "data.label_column", problems, names=names, placeholder=guess, after=share)
-        spec_form.show_advice("data.label_column", advice)
+        new_run_form.field(form, "data.label_column", problems, names=names, placeholder=guess, after=share)
+        new_run_form.show_advice("data.label_column", advice)
     with examples:
-        spec_form.field(form, "data.max_train_examples", problems, placeholder="All", after=share)
+        new_run_form.field(form, "data.max_train_examples", problems, placeholder="All", after=share)
 
 
 def _size(prepared: Prepared | None) -> str:

@@ -25,7 +25,7 @@ from core.spec.run import RunSpec, replace
 from core.store import files
 from core.wording import counted, number, rough_duration, size
 from ui.components.basics import plain
-from ui.new_run import form as spec_form
+from ui.new_run import form as new_run_form
 from ui.session import resources, state
 
 SCRATCH_NOTE = "A small new BERT that learns from your rows alone: no download, seconds per run, modest accuracy."
@@ -45,11 +45,11 @@ def choose(
     model, length = st.columns([3, 1.5])
     with model, st.container(gap="xsmall"):
         select(form, [choice.entry.name for choice in proposal.choices])
-        spec_form.show_problems("model.name", problems)
+        new_run_form.show_problems("model.name", problems)
     with length:
-        spec_form.field(form, "model.max_length", problems)
+        new_run_form.field(form, "model.max_length", problems)
     st.caption(note(str(form.values["model.name"]), proposal))
-    spec_form.show_advice("model.name", advice)
+    new_run_form.show_advice("model.name", advice)
 
 
 def language(spec: RunSpec, prepared: Prepared | None) -> str:
@@ -94,7 +94,7 @@ def propose(form: state.Form, prepared: Prepared | None) -> tuple[Proposal, dict
     The choice holds for the usual settings, so that an edited field does not change the model; the times are those of
     the form as it is.
     """
-    spec = spec_form.read(form)[0]
+    spec = new_run_form.read(form)[0]
     usual = replace(plan.start_from(state.data()), {"engine": form.values["engine"]})
     texts = _texts(prepared.fingerprint, state.data(), prepared) if prepared else None
     settings = resources.settings()
@@ -188,14 +188,14 @@ def select(form: state.Form, proposed: Sequence[str] = ()) -> None:
     listed = [*proposed, *here, *_used_before(), *trained, *(entry.name for entry in CATALOGUE)]
     options = list(dict.fromkeys(["scratch", *(listed if settings.mode != "demo" else ()), name]))
     st.selectbox(
-        spec_form.title("model.name"),
+        new_run_form.title("model.name"),
         options,
         options.index(name),
         format_func=lambda option: f"Model of the run “{trained[option]}”" if option in trained else option,
         accept_new_options=True,
         key=key,
         placeholder="Choose one, or type a Hub id or the path of a folder",
-        help=spec_form.help_text("model.name") + " Type to enter another Hub id or the path of a folder.",
+        help=new_run_form.help_text("model.name") + " Type to enter another Hub id or the path of a folder.",
         on_change=_changed,
         args=(key,),
     )
@@ -236,7 +236,7 @@ def _changed(key: str) -> None:
     if moved := _set_model(form, str(state.widget(key) or "scratch").strip()):
         form.generation += 1
         kind = "new weights" if form.values["model.name"] == "scratch" else "pretrained weights"
-        changes = ", ".join(f"{spec_form.title(p).lower()} is now {number(v)}" for p, v in moved.items())
+        changes = ", ".join(f"{new_run_form.title(p).lower()} is now {number(v)}" for p, v in moved.items())
         st.toast(f"To suit {kind}: {changes}.", icon=":material/tune:")
 
 

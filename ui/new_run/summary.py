@@ -19,8 +19,8 @@ from core.spec.run import RunSpec
 from core.store import final_tests
 from core.wording import ENGINE_MEANINGS, ENGINE_TITLES, counted, listed, rough_duration, sentence, size
 from ui.components.basics import plain
-from ui.new_run import data as spec_data
-from ui.new_run import form as spec_form
+from ui.new_run import data
+from ui.new_run import form as new_run_form
 from ui.session import resources, state
 
 # Fields that are set on the Datasets page.
@@ -49,11 +49,11 @@ def choose_preset(form: state.Form) -> None:
 
 def main_settings(form: state.Form, problems: list[Problem], advice: list[Problem]) -> None:
     """The most important hyperparameters."""
-    paths = [p for p in spec_form.FIELDS if p.startswith("training.") and spec_form.is_main(p)]
+    paths = [p for p in new_run_form.FIELDS if p.startswith("training.") and new_run_form.is_main(p)]
     for column, path in zip(st.columns(len(paths)), paths, strict=True):
         with column:
-            spec_form.field(form, path, problems)
-            spec_form.show_advice(path, advice)
+            new_run_form.field(form, path, problems)
+            new_run_form.show_advice(path, advice)
 
 
 def choose_engine(form: state.Form, problems: list[Problem]) -> None:
@@ -62,56 +62,56 @@ def choose_engine(form: state.Form, problems: list[Problem]) -> None:
     choice, way = st.columns([2.2, 1.3], vertical_alignment="bottom")
     with choice:
         st.segmented_control(
-            spec_form.title("engine"),
+            new_run_form.title("engine"),
             list(ENGINE_TITLES),
             default=engine,
             required=True,
             key=key,
             format_func=lambda name: ENGINE_TITLES[name],
-            help=spec_form.help_text("engine"),
+            help=new_run_form.help_text("engine"),
             on_change=_keep_engine,
             args=(key,),
         )
     if engine == "keras":
         with way:
-            spec_form.field(form, "keras_input", problems)
+            new_run_form.field(form, "keras_input", problems)
     st.caption(ENGINE_MEANINGS[engine] + (f" It trains {listed(KERAS_TYPES.values())}." if engine == "keras" else ""))
-    spec_form.show_problems("engine", problems)
+    new_run_form.show_problems("engine", problems)
 
 
 def advanced(form: state.Form, prepared: Prepared | None, problems: list[Problem], advice: list[Problem]) -> None:
     """The fields that are not shown elsewhere, by section."""
-    paths = [p for p in spec_form.FIELDS if not _is_elsewhere(p) and spec_form.has_choice(p)]
+    paths = [p for p in new_run_form.FIELDS if not _is_elsewhere(p) and new_run_form.has_choice(p)]
     marks = {problem.field for problem in problems}
-    paths = [p for p in paths if p in marks or not spec_form.is_void(p, form.values)]
+    paths = [p for p in paths if p in marks or not new_run_form.is_void(p, form.values)]
     marked = sum(problem.field in paths for problem in problems)
     label = "Advanced" + (f" :red[· {counted(marked, 'setting')} to look at]" if marked else "")
     with st.expander(label, icon=":material/tune:", expanded=marked > 0):
         sections = [(name, list(inner)) for name, inner in groupby(paths, lambda p: p.split(".")[0])]
-        titles = [spec_form.title(name) for name, _ in sections]
+        titles = [new_run_form.title(name) for name, _ in sections]
         for tab, (name, inner) in zip(st.tabs(titles), sections, strict=True):
             with tab:
                 grid = st.grid(3, min_column_width=FIELD_PX)
                 for path in inner:
-                    with grid.cell(column_span="all" if spec_form.is_wide(path) else 1):
+                    with grid.cell(column_span="all" if new_run_form.is_wide(path) else 1):
                         _advanced_field(form, path, prepared, problems)
-                        spec_form.show_advice(path, advice)
-                spec_form.show_problems(name, problems)
+                        new_run_form.show_advice(path, advice)
+                new_run_form.show_problems(name, problems)
 
 
 def _advanced_field(form: state.Form, path: str, prepared: Prepared | None, problems: list[Problem]) -> None:
     if path == "training.custom_class_weights":
-        spec_form.field(form, path, problems, names=spec_data.classes(state.data(), prepared))
+        new_run_form.field(form, path, problems, names=data.classes(state.data(), prepared))
     elif not path.startswith("data."):
-        spec_form.field(form, path, problems)
+        new_run_form.field(form, path, problems)
     elif prepared is None or not path.endswith("_split"):
-        spec_form.field(form, path, problems, after=spec_data.share)
+        new_run_form.field(form, path, problems, after=data.share)
     else:
         aside = selection.final_tests(state.data(), prepared, final_tests.holdouts(resources.store()))
         train, evaluation = selection.splits_used(state.data(), prepared, aside)
         used = (train if path == "data.train_split" else evaluation) or "A part of the training split"
-        spec_form.field(
-            form, path, problems, names=list(prepared.splits), placeholder=f"{used} (automatic)", after=spec_data.share
+        new_run_form.field(
+            form, path, problems, names=list(prepared.splits), placeholder=f"{used} (automatic)", after=data.share
         )
 
 
@@ -156,19 +156,19 @@ def show_outlook(spec: RunSpec | None, prepared: Prepared | None, seconds: float
 def show_preset(form: state.Form) -> None:
     """What to expect of the preset, as long as the form is unchanged."""
     preset = PRESETS.get(form.preset or "")
-    if preset is not None and spec_form.read(form)[0] == preset.spec:
+    if preset is not None and new_run_form.read(form)[0] == preset.spec:
         st.caption(plain(preset.expectation))
 
 
 def show_problems(problems: list[Problem]) -> None:
     """Everything that keeps the run from starting."""
     if problems:
-        lines = (f"**{plain(spec_form.title(p.field))}**: {plain(sentence(p.message))}" for p in problems)
+        lines = (f"**{plain(new_run_form.title(p.field))}**: {plain(sentence(p.message))}" for p in problems)
         st.warning("\n\n".join(lines), title="Before it can start", icon=":material/front_hand:")
 
 
 def _is_elsewhere(path: str) -> bool:
-    return spec_form.is_main(path) or path.startswith(ELSEWHERE)
+    return new_run_form.is_main(path) or path.startswith(ELSEWHERE)
 
 
 def _device(spec: RunSpec) -> str:

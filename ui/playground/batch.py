@@ -22,7 +22,7 @@ from core.store.record import Run
 from core.wording import counted, size
 from ui.components import light_run, model_columns
 from ui.components.basics import allowed, plain, show_error
-from ui.datasets.choosing import opening as dataset_import
+from ui.datasets.choosing import opening
 from ui.playground.ask import Asked
 from ui.session import resources, state
 
@@ -109,7 +109,7 @@ def _opened(data: DataSpec) -> Prepared | None:
     prepared = find_prepared(data, resources.settings())
     if prepared is not None:
         return prepared
-    return dataset_import.opened_or_importing(data)
+    return opening.opened_or_importing(data)
 
 
 def _file(run: Run) -> Path | None:

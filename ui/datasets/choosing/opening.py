@@ -16,7 +16,7 @@ from core.spec.run import build
 from core.store.record import Run
 from ui.components import light_run
 from ui.components.basics import plain, show_error
-from ui.datasets.choosing import reading as dataset_reading
+from ui.datasets.choosing import reading
 from ui.session import resources
 
 IMPORTS_LOOKED_AT = 30
@@ -39,7 +39,7 @@ def opened_or_importing(data: DataSpec) -> Prepared | None:
     except TunedeckError as error:
         show_error(error, title=f"{plain(dataset_name(data))} cannot be opened")
         if _is_there(data):
-            dataset_reading.render(data, None)
+            reading.render(data, None)
         return None
     if prepared is None:
         _show_import(data)
@@ -88,7 +88,7 @@ def _offer(data: DataSpec) -> None:
 def _show_failure(data: DataSpec, run: Run) -> None:
     light_run.show_failure(run, f"Opening {dataset_name(data)}")
     if run.status != "stopped" and _is_there(data):
-        dataset_reading.render(data, None)
+        reading.render(data, None)
     st.button("Try again", icon=":material/refresh:", key="retry_import", on_click=start_import, args=(data,))
 
 

@@ -18,8 +18,8 @@ from core.spec.run import build
 from core.store.record import Run
 from core.wording import listed, sentence, size
 from ui.components.basics import for_display, plain
-from ui.datasets.choosing import hub as dataset_hub
-from ui.datasets.choosing import opening as dataset_import
+from ui.datasets.choosing import hub as datasets_hub
+from ui.datasets.choosing import opening
 from ui.session import resources, state
 
 KINDS = {
@@ -133,7 +133,7 @@ def _file() -> None:
 def _hub() -> None:
     for key, value in _hub_fields(state.data()).items():
         state.begin_with(key, value)
-    dataset_hub.search()
+    datasets_hub.search()
     with st.form("dataset_hub", border=False):
         name, config, revision, look, button = st.columns([3, 1.4, 1.4, 0.9, 0.9], vertical_alignment="bottom")
         name.text_input("Dataset", key="hub_name", placeholder="owner/name, such as dair-ai/emotion")
@@ -145,7 +145,7 @@ def _hub() -> None:
         button.form_submit_button("Open", on_click=_open_hub, width="stretch", type="primary")
     st.pills("Well-known ones", HUB_EXAMPLES, key="hub_example", on_change=_open_example)
     if looked := state.widget("hub_looked"):
-        dataset_hub.look(*looked)
+        datasets_hub.look(*looked)
 
 
 def _look_at_hub() -> None:
@@ -241,7 +241,7 @@ def _try_to_open(**fields: object) -> None:
     try:
         data = cast(DataSpec, build(fields, DataSpec))
         _open(data)
-        dataset_import.start_if_needed(data)
+        opening.start_if_needed(data)
     except SpecError:
         hub = fields["source"] == "hub"
         state.set_notice("Give the id of a dataset first." if hub else "Give the path of a file or folder first.")
@@ -259,7 +259,7 @@ def _uploaded(key: str) -> None:
     else:
         data = DataSpec(source="file", path=str(path))
         _open(data)
-        dataset_import.start_if_needed(data)
+        opening.start_if_needed(data)
         st.toast(f"{plain(file.name)} is here ({size(path.stat().st_size)}).", icon=":material/check:")
     finally:
         state.forget_upload(file)
