@@ -236,7 +236,7 @@ def test_texts_in_two_languages_have_none() -> None:
 
 
 def test_the_speed_of_this_machine_is_measured() -> None:
-    assert 1e8 < proposing.matrix_rate() < 1e15
+    assert 1e9 < proposing.core_rate() < 1e13
 
 
 def test_a_device_of_unknown_speed_has_no_estimate_and_ordinary_sizes(

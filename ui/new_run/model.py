@@ -139,12 +139,12 @@ def _at_hand(roots: tuple[Path, ...], mode: str, _settings: Settings) -> list[At
 def _proposals(form: state.Form, proposal: Proposal, times: dict[str, float | None]) -> None:
     """A card for each proposed model; where there is none, what one loses by it."""
     if not proposal.choices:
-        if form.values["model.name"] == "scratch" and resources.settings().mode != "demo":
+        if form.proposes and resources.settings().mode != "demo":
             st.info(NOTHING_HERE, icon=":material/cloud_off:")
         return
     st.caption(plain(proposal.ground))
     chosen = str(form.values["model.name"])
-    for column, choice in zip(st.columns(len(proposal.choices)), proposal.choices, strict=True):
+    for column, choice in zip(st.columns(len(TITLES)), proposal.choices, strict=False):
         with column, st.container(border=True, gap="xsmall", height="stretch"):
             picked = choice.entry.name == chosen
             st.button(
