@@ -28,6 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from core.files import write_text
+from core.messages import Message
 from core.runs.process import identity, worker_environment
 from core.settings import PROJECT, Settings
 from core.spec.run import RunSpec, build
@@ -155,11 +156,11 @@ def worker(run_id: str) -> dict[str, Any]:
     parts: dict[str, float] = {}
     began, what = time.perf_counter(), "Starting"
 
-    def note(text: str) -> None:
+    def note(text: str | Message) -> None:
         nonlocal began, what
         now = time.perf_counter()
         parts[what] = round(parts.get(what, 0) + now - began, 1)
-        began, what = now, text
+        began, what = now, str(text)
 
     report.phase = note  # type: ignore[method-assign]
     report.fraction = lambda text, done=None: note(text)  # type: ignore[method-assign]

@@ -6,19 +6,45 @@ other exception is a bug of ours and keeps its stack trace in the worker's log.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from dataclasses import field as field_of
+from typing import Any, Self
+
+from core.messages import Message, as_json, message_of, worded
 
 
 class TunedeckError(Exception):
-    """An error that a person can fix; `str(error)` is the sentence to show."""
+    """An error that a person can fix; `str(error)` is the sentence to show.
+
+    message: the sentence with its id and arguments, which the store keeps of an error that ends a run
+    """
+
+    def __init__(self, message: str | Message = "") -> None:
+        self.message = message_of(message)
+        super().__init__(self.message.text)
+
+    @classmethod
+    def of(cls, id: str, template: str, /, **arguments: object) -> Self:
+        """An error whose sentence has an id. template, arguments: see `core.messages`"""
+        return cls(Message.of(id, template, **arguments))
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One error in one field of a spec; `field` is its dotted path (`training.learning_rate`)."""
+    """One error in one field of a spec; `field` is its dotted path (`training.learning_rate`).
+
+    id, arguments: of the sentence, see `core.messages`
+    """
 
     field: str
     message: str
+    id: str = ""
+    arguments: dict[str, Any] = field_of(default_factory=dict, hash=False)
+
+    @classmethod
+    def of(cls, id: str, template: str, field: str, /, **arguments: object) -> Problem:
+        """A problem whose sentence has an id. template: see `core.messages`"""
+        return cls(field, worded(template, arguments), id, as_json(arguments))
 
 
 class SpecError(TunedeckError):
@@ -26,15 +52,20 @@ class SpecError(TunedeckError):
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
-        super().__init__("\n".join(f"{p.field}: {p.message}" if p.field else p.message for p in problems))
+        text = "\n".join(f"{p.field}: {p.message}" if p.field else p.message for p in problems)
+        super().__init__(Message(text, "spec-problems", {"problems": [asdict(problem) for problem in problems]}))
 
 
 class DataError(TunedeckError):
     """A dataset that cannot be opened, read or used; `field` names the spec field at fault, if there is one."""
 
-    def __init__(self, message: str, field: str = "") -> None:
+    def __init__(self, message: str | Message, field: str = "") -> None:
         self.field = field
         super().__init__(message)
+
+    @classmethod
+    def of(cls, id: str, template: str, field: str = "", /, **arguments: object) -> Self:
+        return cls(Message.of(id, template, **arguments), field)
 
 
 class ModelError(TunedeckError):

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal, Protocol
 
-from core.messages import Argument
+from core.messages import Argument, Message
 
 Level = Literal["info", "notice", "warning"]
 
@@ -17,10 +17,10 @@ class Reporter(Protocol):
     Safe to call from any thread. Only `fraction` and `check_stop` may raise.
     """
 
-    def phase(self, text: str) -> None:
+    def phase(self, text: str | Message) -> None:
         """The current activity, in a few words for the progress bar: "Tokenising", "Training"."""
 
-    def fraction(self, text: str, done: float | None = None) -> None:
+    def fraction(self, text: str | Message, done: float | None = None) -> None:
         """A phase with the share of it that is done, from 0 to 1. Raises to end the run if it was asked to stop."""
 
     def progress(self, step: int, total: int, epoch: float | None = None) -> None:

@@ -28,7 +28,6 @@ from core.spec.section import value_at
 from core.store import quotas
 from core.store.record import Event, Metric, Run
 from core.store.store import Store
-from core.wording import counted
 
 T = TypeVar("T")
 
@@ -109,14 +108,20 @@ class GuardedStore(Store):
         ((mine,),) = db.execute(f"{going} = ?", (self.by,))
         most = self.settings.limits.queued
         if mine >= most:
-            raise AccessDenied(
-                f"you have {counted(mine, 'run')} in the queue or at work, and the limit here is {most:,}; wait until "
-                "one ends, or stop one"
+            raise AccessDenied.of(
+                "runs-limit",
+                "you have {count:run|runs} in the queue or at work, and the limit here is {most:,}; wait "
+                "until one ends, or stop one",
+                count=mine,
+                most=most,
             )
         if self.settings.mode == "demo":
             ((all_of_them,),) = db.execute(f"{going} LIKE ? || '%'", (VISITOR,))
             if all_of_them >= self.settings.demo.waiting:
-                raise AccessDenied("this demo's queue is full because many people use it; try again in a few minutes")
+                raise AccessDenied.of(
+                    "demo-queue-full",
+                    "this demo's queue is full because many people use it; try again in a few minutes",
+                )
 
     def condition(self) -> tuple[str, tuple[Any, ...]]:
         if self.settings.mode != "demo" or self.settings.person == OPERATOR:
@@ -126,7 +131,9 @@ class GuardedStore(Store):
     def _visible(self, run: Run) -> Run:
         """The run itself. Raises RunNotFound if the person may not see it."""
         if not self.sees(run):
-            raise RunNotFound(f"There is no run {run.id!r}; the Runs page lists those that exist.")
+            raise RunNotFound.of(
+                "no-such-run", "There is no run {run!r}; the Runs page lists those that exist.", run=run.id
+            )
         return run
 
     def _for_display(self, run: Run) -> Run:
@@ -135,7 +142,9 @@ class GuardedStore(Store):
         return replace(
             run,
             phase=for_display(run.phase, self.settings),
+            phase_arguments=for_display(run.phase_arguments, self.settings),
             error=for_display(run.error, self.settings),
+            error_arguments=for_display(run.error_arguments, self.settings),
             detail=for_display(run.detail, self.settings),
         )
 
@@ -204,7 +213,9 @@ class GuardedPlayground:
         if subject.run:
             self._store.run(subject.run)
         elif self._settings.mode == "demo" and self._settings.person != OPERATOR:
-            raise AccessDenied("this demo answers with the models of its runs only; choose one of them")
+            raise AccessDenied.of(
+                "demo-model-only", "this demo answers with the models of its runs only; choose one of them"
+            )
         elif models.kind_of(subject.name) == "folder":
             models.folder_of(subject.name, self._settings)
 
@@ -213,4 +224,4 @@ class GuardedPlayground:
         try:
             return ask()
         except TunedeckError as error:
-            raise type(error)(for_display(str(error), self._settings)) from None
+            raise type(error)(for_display(error.message, self._settings)) from None

@@ -73,9 +73,13 @@ def names_of(text: str, variable: str) -> tuple[str, ...]:
     for word in filter(None, re.split(r"[\s,;]+", text.lower())):
         name = word.strip("[]").rstrip(".")
         if not PATTERN.fullmatch(name) or (":" in name and not _is_address(name)):
-            raise TunedeckError(
-                f"{variable} has {word[:80]!r}, which is not a host name; give names such as tunedeck.example.org, "
-                "without https:// and port, *.example.org for all its subdomains, or * for every name"
+            raise TunedeckError.of(
+                "not-a-host-name",
+                "{variable} has {word!r}, which is not a host name; give names such as "
+                "tunedeck.example.org, without https:// and port, *.example.org for all its subdomains, "
+                "or * for every name",
+                variable=variable,
+                word=word[:80],
             )
         names.append(_compressed(name))
     return tuple(dict.fromkeys(names))
@@ -86,9 +90,12 @@ def origins_of(text: str, variable: str) -> tuple[str, ...]:
     origins = tuple(dict.fromkeys(filter(None, re.split(r"[\s,;]+", text.lower()))))
     for origin in origins:
         if not ORIGIN.fullmatch(origin):
-            raise TunedeckError(
-                f"{variable} has {origin[:80]!r}, which is not the origin of a page; give origins such as "
-                "https://blog.example.org, https://*.example.org for all subdomains, or * for every page"
+            raise TunedeckError.of(
+                "not-an-origin",
+                "{variable} has {origin!r}, which is not the origin of a page; give origins such as "
+                "https://blog.example.org, https://*.example.org for all subdomains, or * for every page",
+                variable=variable,
+                origin=origin[:80],
             )
     return origins
 

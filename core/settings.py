@@ -148,7 +148,11 @@ class Settings:
     def run_dir(self, run_id: str) -> Path:
         """The folder of a run's files. Raises PathError for a malformed id (ids may come from links)."""
         if not re.fullmatch(r"[a-z0-9]{4,40}", run_id):
-            raise PathError(f"{run_id[:60]!r} is not the id of a run; an id has only letters a to z and digits")
+            raise PathError.of(
+                "not-a-run-id",
+                "{run!r} is not the id of a run; an id has only letters a to z and digits",
+                run=run_id[:60],
+            )
         return self.home / "runs" / run_id
 
 
@@ -160,8 +164,11 @@ def from_environment() -> Settings:
         home = home.expanduser().resolve()
         home.mkdir(parents=True, exist_ok=True)
     except (OSError, ValueError, RuntimeError) as error:
-        raise PathError(
-            f"{home} cannot be Tunedeck's folder ({error}); set TUNEDECK_HOME to a folder that you can write to"
+        raise PathError.of(
+            "home-unusable",
+            "{folder} cannot be Tunedeck's folder ({reason}); set TUNEDECK_HOME to a folder that you can write to",
+            folder=home,
+            reason=error,
         ) from None
     roots = os.environ.get("TUNEDECK_ROOTS", "")
     mode = _mode()
@@ -201,17 +208,32 @@ def _configure(path: Path) -> None:
     except FileNotFoundError:
         return
     except (OSError, ValueError) as error:
-        raise TunedeckError(f"{path.name} cannot be read ({error}); correct it, or publish the runs again") from None
+        raise TunedeckError.of(
+            "app-settings-unreadable",
+            "{file} cannot be read ({reason}); correct it, or publish the runs again",
+            file=path.name,
+            reason=error,
+        ) from None
     for name, value in variables.items():
         if not isinstance(value, str | int | float):
-            raise TunedeckError(f"{path.name} sets {name} to neither a text nor a number; set it to one of them")
+            raise TunedeckError.of(
+                "app-setting-not-a-value",
+                "{file} sets {setting} to neither a text nor a number; set it to one of them",
+                file=path.name,
+                setting=name,
+            )
         os.environ.setdefault(f"TUNEDECK_{name.upper()}", str(value))
 
 
 def _mode() -> str:
     mode = os.environ.get("TUNEDECK_MODE", "").strip().lower() or "local"
     if mode not in MODES:
-        raise TunedeckError(f"TUNEDECK_MODE is {mode[:40]!r}; it must be one of {', '.join(MODES)}")
+        raise TunedeckError.of(
+            "mode-unknown",
+            "TUNEDECK_MODE is {mode!r}; it must be one of {modes}",
+            mode=mode[:40],
+            modes=", ".join(MODES),
+        )
     return mode
 
 
@@ -247,12 +269,19 @@ def _people(name: str) -> list[str]:
     people = [who.casefold() for who in re.split(r"[\s,;]+", os.environ.get(name, "")) if who]
     for who in people:
         if who != "*" and not re.fullmatch(r"(\*|[^@*]+)@[^@*]+", who):
-            raise TunedeckError(
-                f"{name} has {who[:80]!r}, which is not an e-mail address; give addresses such as ada@example.org, "
-                "*@example.org for a whole domain, or * for everybody who signs in"
+            raise TunedeckError.of(
+                "not-an-email",
+                "{variable} has {address!r}, which is not an e-mail address; give addresses such as "
+                "ada@example.org, *@example.org for a whole domain, or * for everybody who signs in",
+                variable=name,
+                address=who[:80],
             )
         if who == "*" and name != "TUNEDECK_VIEWERS":
-            raise TunedeckError(f"{name} is *, which would admit everybody; only TUNEDECK_VIEWERS may be *")
+            raise TunedeckError.of(
+                "everybody-not-allowed",
+                "{variable} is *, which would admit everybody; only TUNEDECK_VIEWERS may be *",
+                variable=name,
+            )
     return people
 
 
@@ -265,9 +294,11 @@ def _claim_roles() -> tuple[tuple[str, Role], ...]:
     for pair in filter(None, (part.strip() for part in text.split(","))):
         value, equals, role = (part.strip() for part in pair.rpartition("="))
         if not equals or not value or role.upper() not in Role.__members__:
-            raise TunedeckError(
-                f"TUNEDECK_CLAIM_ROLES has {pair[:80]!r}; write value=role with a role of "
-                f"{', '.join(r.title for r in Role)}, such as ml-team=trainer"
+            raise TunedeckError.of(
+                "claim-role-unknown",
+                "TUNEDECK_CLAIM_ROLES has {pair!r}; write value=role with a role of {roles}, such as ml-team=trainer",
+                pair=pair[:80],
+                roles=", ".join(r.title for r in Role),
             )
         roles.append((value, Role[role.upper()]))
     return tuple(roles)
@@ -280,7 +311,13 @@ def _number(name: str, default: float) -> float:
     except ValueError:
         value = -1.0
     if not 0 < value < 1e9:
-        raise TunedeckError(f"{name} is {text[:40]!r}; set it to a number above 0, such as {default:g}")
+        raise TunedeckError.of(
+            "setting-not-positive",
+            "{variable} is {value!r}; set it to a number above 0, such as {default:g}",
+            variable=name,
+            value=text[:40],
+            default=default,
+        )
     return value
 
 
@@ -289,14 +326,21 @@ def _seconds(name: str, default: float) -> float:
     try:
         return float(text)
     except ValueError:
-        raise TunedeckError(f"{name} is {text!r}, which is not a number of seconds; set it to one such as 60") from None
+        raise TunedeckError.of(
+            "setting-not-seconds",
+            "{variable} is {value!r}, which is not a number of seconds; set it to one such as 60",
+            variable=name,
+            value=text,
+        ) from None
 
 
 def _switch(name: str, default: bool) -> bool:
     text = os.environ.get(name, "").strip().lower()
     if text in ("", "on", "off", "1", "0", "true", "false"):
         return text in ("on", "1", "true") if text else default
-    raise TunedeckError(f"{name} is {text!r}; it must be on or off")
+    raise TunedeckError.of(
+        "setting-not-on-or-off", "{variable} is {value!r}; it must be on or off", variable=name, value=text
+    )
 
 
 def allowed_path(settings: Settings, path: str) -> Path:
@@ -306,12 +350,18 @@ def allowed_path(settings: Settings, path: str) -> Path:
         resolved.exists()  # raises for a path that is too long or not accessible
     except (OSError, ValueError, RuntimeError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise PathError(f"{path[:100]!r} cannot be opened ({why}); check the path") from None
+        raise PathError.of(
+            "path-unusable", "{path!r} cannot be opened ({reason}); check the path", path=path[:100], reason=why
+        ) from None
     if settings.mode == "local" or any(
         resolved.is_relative_to(root) for root in (settings.own_uploads.resolve(), *settings.roots)
     ):
         return resolved
-    raise PathError(f"{Path(path).name!r} lies outside the folders that may be opened here; upload the file instead")
+    raise PathError.of(
+        "path-outside",
+        "{file!r} lies outside the folders that may be opened here; upload the file instead",
+        file=Path(path).name,
+    )
 
 
 def _real_path(settings: Settings, path: str) -> Path:

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
+from core.messages import with_noun
 from core.tasks import metric
 
 ENGINE_TITLES = {"trainer": "Trainer", "torch": "PyTorch loop", "keras": "Keras"}
@@ -124,8 +125,7 @@ def size(count: float) -> str:
 
 def counted(count: float, one: str, many: str = "") -> str:
     """A number with its noun: "1 run", "2,000 runs", "0.5 epochs". many: the plural, if it is not `one` with an s"""
-    digits = f"{count:,}" if isinstance(count, int) else f"{count:,.3g}" if count < 1000 else f"{count:,.0f}"
-    return f"{digits} {one if count == 1 else many or one + 's'}"
+    return with_noun(count, one, many or f"{one}s")
 
 
 def shortened(text: str, length: int) -> str:

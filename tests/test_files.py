@@ -74,7 +74,7 @@ def test_a_file_that_stays_open_is_told(tmp_path: Path, monkeypatch: pytest.Monk
         write_text(target, "new")
     assert target.read_text() == "old" and 1 < reader.waits < 10
     assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
-    assert cause_of(caught.value, "train") == (
+    assert str(cause_of(caught.value, "train")) == (
         "report.json is open in another program, so it cannot be replaced. Close it there, and start again."
     )
 

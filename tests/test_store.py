@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import subprocess
 import sys
@@ -12,11 +13,13 @@ from pathlib import Path
 import apsw
 import pytest
 
-from core.errors import RunNotFound, StaleWrite, StoreError, WrongStatus
+from core.errors import DataError, RunNotFound, StaleWrite, StoreError, WrongStatus
+from core.messages import Message
 from core.runs.process import identity, is_dead
 from core.settings import Settings
 from core.store.lease import acquire_lease
 from core.store.record import ProcessId, Progress
+from core.store.schema import MIGRATIONS
 from core.store.store import Store
 from core.store.watching import RunView
 
@@ -230,3 +233,39 @@ def test_a_newer_store_is_left_alone(tmp_path: Path) -> None:
     connection.close()
     with pytest.raises(StoreError, match="newer Tunedeck"):
         Store(path)
+
+
+def test_the_sentences_of_a_run_are_kept_with_their_ids(store: Store) -> None:
+    run_id, token = started(store)
+    phase = Message.of("tokenising-texts", "Tokenising: {done:,} of {total:,}", done=1_000, total=2_000)
+    store.write(run_id, token, Progress(phase, 0, 0, None))
+    run = store.run(run_id)
+    assert (run.phase, run.phase_id) == ("Tokenising: 1,000 of 2,000", "tokenising-texts")
+    assert run.phase_arguments == {"done": 1_000, "total": 2_000}
+    error = DataError.of("file-empty", "{file} is empty", "data.path", file="\udc83.csv")
+    store.finish(run_id, token, "failed", error.message)
+    run = store.run(run_id)
+    assert (run.error, run.error_id, run.error_arguments) == ("?.csv is empty", "file-empty", {"file": "\udc83.csv"})
+    last = store.events_since(run_id)[-1].payload
+    assert (last["status"], last["code"], last["arguments"]) == ("failed", "file-empty", {"file": "\udc83.csv"})
+    store.resume(run_id, 0)
+    assert (store.run(run_id).error, store.run(run_id).error_id, store.run(run_id).error_arguments) == (None, "", {})
+
+
+def test_a_store_of_an_earlier_version_has_sentences_without_ids(tmp_path: Path) -> None:
+    path = tmp_path / "old.db"
+    with contextlib.closing(apsw.Connection(str(path))) as db:
+        for migration in MIGRATIONS[:4]:
+            db.execute(migration)
+        db.execute("PRAGMA user_version = 4")
+        db.execute(
+            "INSERT INTO runs (id, kind, owner, name, status, spec, created, phase, error) VALUES"
+            " ('a', 'train', 'local', 'one', 'failed', '{}', 1, 'Training', 'the file is empty')"
+        )
+        event = '{"text": "x"}'
+        db.execute("INSERT INTO events (run, attempt, time, kind, payload) VALUES ('a', 1, 1, 'message', ?)", (event,))
+    store = Store(path)
+    run = store.run("a")
+    assert (run.phase, run.phase_id, run.phase_arguments) == ("Training", "", {})
+    assert (run.error, run.error_id, run.error_arguments) == ("the file is empty", "", {})
+    assert store.events_since("a")[0].payload == {"text": "x"}

@@ -20,17 +20,22 @@ def person_of(claims: Mapping[str, Any], settings: Settings) -> Person:
     """
     email = str(claims.get("email") or "").strip().casefold()
     if not EMAIL.fullmatch(email):
-        raise AccessDenied(
-            "your sign-in has no e-mail address, which identifies people here; add the scope email to the sign-in"
+        raise AccessDenied.of(
+            "sign-in-without-email",
+            "your sign-in has no e-mail address, which identifies people here; add the scope email to the sign-in",
         )
     if "email_verified" in claims and claims["email_verified"] not in (True, "true", "True"):
-        raise AccessDenied(
-            f"the address {email} is not verified; confirm it with your sign-in provider, then try again"
+        raise AccessDenied.of(
+            "email-not-verified",
+            "the address {email} is not verified; confirm it with your sign-in provider, then try again",
+            email=email,
         )
     roles = [role for who, role in settings.roles if matches(email, who)]
     roles += _claimed(claims, settings)
     if not roles:
-        raise AccessDenied(f"{email} has no role here; ask the operator of this Tunedeck for one")
+        raise AccessDenied.of(
+            "no-role", "{email} has no role here; ask the operator of this Tunedeck for one", email=email
+        )
     name = " ".join(str(claims.get("name") or email).split())[:80]
     return Person(email, name, max(roles))
 

@@ -58,13 +58,26 @@ def check_evaluation(spec: EvaluateSpec, store: Store, settings: Settings) -> No
 def check_prediction(spec: PredictSpec, out: Path, store: Store, settings: Settings) -> None:
     """Raises DataError, ModelError, PathError, SpecError, TunedeckError for what would make the prediction fail."""
     if out.is_dir():
-        raise TunedeckError(f"{str(out)!r} is a folder; give --out the name of a file in it")
+        raise TunedeckError.of(
+            "output-is-folder", "{out!r} is a folder; give --out the name of a file in it", out=str(out)
+        )
     if not out.parent.is_dir():
-        raise TunedeckError(f"there is no folder {str(out.parent)!r} to write {out.name} to; make it first")
+        raise TunedeckError.of(
+            "output-folder-missing",
+            "there is no folder {parent!r} to write {out} to; make it first",
+            parent=str(out.parent),
+            out=out.name,
+        )
     if not os.access(out if out.exists() else out.parent, os.W_OK):
-        raise TunedeckError(f"{str(out)!r} may not be written; give --out a file in a folder of yours")
+        raise TunedeckError.of(
+            "output-not-writable", "{out!r} may not be written; give --out a file in a folder of yours", out=str(out)
+        )
     if spec.data.source == "file" and exists(out) and out.samefile(spec.data.path):
-        raise TunedeckError(f"{str(out)!r} is the file that is read, which would be lost; give --out another name")
+        raise TunedeckError.of(
+            "output-is-input",
+            "{out!r} is the file that is read, which would be lost; give --out another name",
+            out=str(out),
+        )
     prepared = opened(spec.data, settings)
     if prepared is not None:
         columns.fit(spec.data, prepared, _training(spec.model, store, settings), labelled=False)
@@ -80,4 +93,11 @@ def _training(subject: Subject, store: Store, settings: Settings) -> Training:
 def _check_split(split: str, prepared: Prepared | None) -> None:
     if split and prepared is not None and split not in prepared.splits:
         listed = ", ".join(prepared.splits)
-        raise DataError(f"{prepared.title} has no split {split!r}; its splits are {listed}", "split")
+        raise DataError.of(
+            "no-such-split-listed",
+            "{title} has no split {split!r}; its splits are {listed}",
+            "split",
+            title=prepared.title,
+            split=split,
+            listed=listed,
+        )

@@ -28,10 +28,14 @@ def read_spec(path: str, settings: Settings) -> specs.RunSpec:
         with file.open(encoding="utf-8-sig") as stream:
             return specs.from_yaml(stream.read(specs.MAX_SPEC_CHARACTERS + 1))
     except FileNotFoundError:
-        raise TunedeckError(f"There is no file {path!r}; give the path of a YAML spec.") from None
+        raise TunedeckError.of(
+            "no-spec-file", "There is no file {path!r}; give the path of a YAML spec.", path=path
+        ) from None
     except (OSError, UnicodeDecodeError) as error:
         why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise TunedeckError(f"{path!r} cannot be read as a spec: {why}.") from None
+        raise TunedeckError.of(
+            "spec-unreadable", "{path!r} cannot be read as a spec: {reason}.", path=path, reason=why
+        ) from None
 
 
 def read_card(path: str | None, settings: Settings) -> str:
@@ -42,7 +46,12 @@ def read_card(path: str | None, settings: Settings) -> str:
         return allowed_path(settings, path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         why = "it is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error.strerror
-        raise TunedeckError(f"{path!r} cannot be read as a card: {why}; give a Markdown file") from None
+        raise TunedeckError.of(
+            "card-unreadable",
+            "{path!r} cannot be read as a card: {reason}; give a Markdown file",
+            path=path,
+            reason=why,
+        ) from None
 
 
 def subject(model: str, store: Store, settings: Settings) -> dict[str, Any]:
@@ -53,7 +62,9 @@ def subject(model: str, store: Store, settings: Settings) -> dict[str, Any]:
         pass
     else:
         if results.model_folder(settings.run_dir(run.id)) is None:
-            raise ModelError(f"the run {run.name!r} left no model; choose one that has finished")
+            raise ModelError.of(
+                "run-without-model", "the run {run!r} left no model; choose one that has finished", run=run.name
+            )
         return {"run": run.id, "attempt": run.attempt}
     if _is_path(model) or models.kind_of(model) == "folder":
         model_folder.check_folder(models.folder_of(model, settings), name=model)
@@ -73,7 +84,9 @@ def dataset(path: str, config: str | None, texts: list[str], label: str | None) 
     elif exists(place):
         source, path = "file", str(place.absolute())
     elif _is_path(path):
-        raise DataError(f"there is no file or folder {path!r}; check the spelling", "data.path")
+        raise DataError.of(
+            "no-such-file", "there is no file or folder {path!r}; check the spelling", "data.path", path=path
+        )
     else:
         source = "hub"
         say(f"There is no file or folder {path!r}, so it is taken for a dataset of the Hub.")

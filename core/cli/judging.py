@@ -75,7 +75,11 @@ def _predict(options: argparse.Namespace, store: Store, settings: Settings) -> R
     out = Path(options.out).expanduser()
     form = out.suffix.lower().removeprefix(".")
     if form not in ("csv", "parquet"):
-        raise TunedeckError(f"{options.out!r} is neither a .csv nor a .parquet file; give --out one of these endings")
+        raise TunedeckError.of(
+            "output-ending",
+            "{out!r} is neither a .csv nor a .parquet file; give --out one of these endings",
+            out=options.out,
+        )
     data = cli_input.dataset(options.data, options.config, options.text, None)
     subject = cli_input.subject(options.model, store, settings)
     spec: PredictSpec = specs.build({"model": subject, "data": data, "split": options.split, "form": form}, PredictSpec)
@@ -93,6 +97,10 @@ def _copy(source: Path, out: Path) -> None:
     try:
         shutil.copyfile(source, out)
     except OSError as error:
-        raise TunedeckError(
-            f"{str(out)!r} cannot be written ({error.strerror}); the predictions are kept in {source}"
+        raise TunedeckError.of(
+            "output-write-failed",
+            "{out!r} cannot be written ({reason}); the predictions are kept in {source}",
+            out=str(out),
+            reason=error.strerror,
+            source=source,
         ) from None

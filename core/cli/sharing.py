@@ -102,8 +102,11 @@ def _import(options: argparse.Namespace, store: Store, settings: Settings) -> Re
 
 def _spec(run: Run) -> specs.RunSpec:
     if run.kind != "train":
-        raise TunedeckError(
-            f"run {run.id} is not a training but of the kind {run.kind!r}; give the id of a training run"
+        raise TunedeckError.of(
+            "run-not-training",
+            "run {id} is not a training but of the kind {kind!r}; give the id of a training run",
+            id=run.id,
+            kind=run.kind,
         )
     trained: specs.RunSpec = specs.build(run.spec)
     return trained
@@ -113,9 +116,18 @@ def _target(text: str) -> Path:
     """Where to write. Raises TunedeckError if something is there, or there is no folder to hold it."""
     target = Path(text).expanduser()
     if target.exists() and not (target.is_dir() and not any(target.iterdir())):
-        raise TunedeckError(f"{str(target)!r} is there already, and nothing is overwritten; give --to a new name")
+        raise TunedeckError.of(
+            "target-exists",
+            "{target!r} is there already, and nothing is overwritten; give --to a new name",
+            target=str(target),
+        )
     if not target.parent.is_dir():
-        raise TunedeckError(f"there is no folder {str(target.parent)!r} to write {target.name} to; make it first")
+        raise TunedeckError.of(
+            "target-folder-missing",
+            "there is no folder {parent!r} to write {file} to; make it first",
+            parent=str(target.parent),
+            file=target.name,
+        )
     return target
 
 

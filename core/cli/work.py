@@ -199,9 +199,15 @@ def result_of(run: Run, settings: Settings | None, view: RunView | None = None) 
         return result
     report = read_report(settings.run_dir(run.id)) if run.is_final else None  # else it is that of an earlier attempt
     return result | {
-        "notes": [{k: e.payload[k] for k in ("text", "level")} for e in view.events if e.kind == "message"],
+        "notes": [_note(event.payload) for event in view.events if event.kind == "message"],
         "advice": [tip.text for tip in report.advice] if report else [],
     }
+
+
+def _note(payload: dict[str, Any]) -> dict[str, Any]:
+    """A message of a run, in the shape of a profile's notes."""
+    words = {name: payload[name] for name in ("text", "level")}
+    return words | {"id": payload.get("code", ""), "arguments": payload.get("arguments", {})}
 
 
 def say(text: str) -> None:

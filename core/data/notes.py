@@ -2,14 +2,30 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from core.events import Level
+from core.messages import Argument, Message, as_json, worded
 
 
 @dataclass(frozen=True)
 class Note:
-    """A sentence for people; its level is `warning` if rows or values are not used as the file has them."""
+    """A sentence for people; its level is `warning` if rows or values are not used as the file has them.
+
+    id, arguments: of the sentence, see `core.messages`; empty if an earlier version kept the sentence alone
+    """
 
     text: str
     level: Level = "info"
+    id: str = ""
+    arguments: Mapping[str, Argument] = field(default_factory=dict, hash=False)
+
+    @classmethod
+    def of(cls, id: str, template: str, level: Level = "info", /, **arguments: object) -> Note:
+        """A note whose sentence has an id. template: see `core.messages`"""
+        return cls(worded(template, arguments), level, id, as_json(arguments))
+
+    @property
+    def message(self) -> Message:
+        return Message(self.text, self.id, self.arguments)

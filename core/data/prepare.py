@@ -132,8 +132,15 @@ def _do_steps(data: DataSpec, settings: Settings, folder: Path, progress: Progre
 
 def _unwritable(error: OSError, settings: Settings) -> DataError:
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return DataError(
-            f"the disk with {settings.datasets} is full; free some space or set TUNEDECK_HOME to another disk",
+        return DataError.of(
+            "disk-full",
+            "the disk with {folder} is full; free some space or set TUNEDECK_HOME to another disk",
             "data.path",
+            folder=settings.datasets,
         )
-    return DataError(f"the dataset cannot be read or kept ({error}); check the path and its permissions", "data.path")
+    return DataError.of(
+        "dataset-unreadable",
+        "the dataset cannot be read or kept ({reason}); check the path and its permissions",
+        "data.path",
+        reason=error,
+    )

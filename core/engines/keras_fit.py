@@ -281,11 +281,16 @@ class WholeArrays:
         size = 2 * 4 * len(NAMES) * len(encoded.train) * width  # int32, and once more in the order of an epoch
         free = psutil.virtual_memory().available
         if size > 0.8 * free:
-            raise DataError(
-                f"whole arrays of {len(encoded.train):,} texts padded to {width:,} tokens take {size / 1e9:.1f} GB, "
-                f"but only {free / 1e9:.1f} GB of memory is free; choose tf.data as Keras input, or a shorter longest "
-                "text",
+            raise DataError.of(
+                "arrays-too-large",
+                "whole arrays of {examples:,} texts padded to {tokens:,} tokens take {gigabytes:.1f} GB, "
+                "but only {free:.1f} GB of memory is free; choose tf.data as Keras input, or a shorter "
+                "longest text",
                 "keras_input",
+                examples=len(encoded.train),
+                tokens=width,
+                gigabytes=size / 1000000000.0,
+                free=free / 1000000000.0,
             )
         used = sum(encoded.train["length"]) / (len(encoded.train) * width)
         report.message(

@@ -129,14 +129,22 @@ def build(model: Any, dtype: str = "float32") -> Any:
     config = model.config
     kind = ARCHITECTURES.get(config.model_type)
     if kind is None:
-        raise ModelError(f"Keras cannot take a model of type {config.model_type!r}; choose another engine or model")
+        raise ModelError.of(
+            "keras-model-type",
+            "Keras cannot take a model of type {model_type!r}; choose another engine or model",
+            model_type=config.model_type,
+        )
     activation = kind.size(config, "hidden_act")
     if activation not in GELU:
-        raise ModelError(
-            f"this model computes with {activation!r} where Keras has GELU; choose the Trainer or the PyTorch loop"
+        raise ModelError.of(
+            "keras-activation",
+            "this model computes with {activation!r} where Keras has GELU; choose the Trainer or the PyTorch loop",
+            activation=activation,
         )
     if getattr(config, "position_embedding_type", "absolute") != "absolute":
-        raise ModelError("this model has relative positions, which Keras does not; choose another engine")
+        raise ModelError.of(
+            "keras-relative-positions", "this model has relative positions, which Keras does not; choose another engine"
+        )
     body = getattr(model, kind.body)
     dropout = kind.size(config, "hidden_dropout_prob")
     arguments: dict[str, Any] = {

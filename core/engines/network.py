@@ -33,10 +33,13 @@ def freeze(model: Any, trainable_layers: int | None) -> None:
     if trainable_layers > len(layers):
         raise SpecError(
             [
-                Problem(
+                Problem.of(
+                    "too-many-trainable-layers",
+                    "{layers} layers are to be trained, but this model has {most} that can be trained one by "
+                    "one; choose at most {most}, or leave it empty to train the whole model",
                     "training.trainable_layers",
-                    f"{trainable_layers} layers are to be trained, but this model has {len(layers)} that can be "
-                    f"trained one by one; choose at most {len(layers)}, or leave it empty to train the whole model",
+                    layers=trainable_layers,
+                    most=len(layers),
                 )
             ]
         )
@@ -110,17 +113,22 @@ def explained(error: Exception, spec: RunSpec, device: Device) -> Exception:
     from torch._dynamo.exc import TorchDynamoException
 
     if isinstance(error, TorchDynamoException):
-        return ModelError(
-            f"torch.compile could not make kernels for this model here ({library_message(error, 200)}); turn off "
-            '"Compile the model", or install a C++ compiler'
+        return ModelError.of(
+            "compile-failed",
+            'torch.compile could not make kernels for this model here ({reason}); turn off "Compile '
+            'the model", or install a C++ compiler',
+            reason=library_message(error, 200),
         )
     if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
         return out_of_memory(spec, device)
     if kind := _in_code_of_a_model(error):
         logger.error("%s", "".join(traceback.format_exception(error)))
-        return ModelError(
-            f"models of type {kind!r} cannot compute these texts ({library_message(error, 200)}); use another model, "
-            "or other settings for the longest text and the padding"
+        return ModelError.of(
+            "model-cannot-compute",
+            "models of type {kind!r} cannot compute these texts ({reason}); use another model, or "
+            "other settings for the longest text and the padding",
+            kind=kind,
+            reason=library_message(error, 200),
         )
     return error
 
@@ -134,8 +142,14 @@ def _in_code_of_a_model(error: BaseException) -> str:
 
 def out_of_memory(spec: RunSpec, device: Device) -> ModelError:
     size = spec.training.per_device_train_batch_size
-    return ModelError(
-        f"memory ran out on the {device.title} with {size} texts of up to {spec.model.max_length:,} tokens per step; "
-        f"set the batch size to {max(1, size // 2)} and the gradient accumulation to "
-        f"{spec.training.gradient_accumulation_steps * 2}, which learns the same, or shorten the longest text"
+    return ModelError.of(
+        "out-of-memory",
+        "memory ran out on the {device} with {batch_size} texts of up to {tokens:,} tokens per "
+        "step; set the batch size to {smaller_batch_size} and the gradient accumulation to "
+        "{accumulation}, which learns the same, or shorten the longest text",
+        device=device.title,
+        batch_size=size,
+        tokens=spec.model.max_length,
+        smaller_batch_size=max(1, size // 2),
+        accumulation=spec.training.gradient_accumulation_steps * 2,
     )

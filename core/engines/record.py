@@ -54,9 +54,10 @@ class Record:
         except ValueError as error:
             raise damaged(checkpoint) from error
         if saved["data"] != self.data:
-            raise DataError(
-                "the dataset has changed since this run began, so it cannot go on where it was; start a new run with "
-                "the same settings",
+            raise DataError.of(
+                "dataset-changed",
+                "the dataset has changed since this run began, so it cannot go on where it was; start a "
+                "new run with the same settings",
                 "data.path",
             )
         self.step, self.best_step, self.without_improvement = saved["step"], saved["best_step"], saved["without"]

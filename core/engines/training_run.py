@@ -44,7 +44,7 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dic
     data = trained_data(run, settings)  # of a run that goes on: what it guessed at first
     loaded = task.columns.load(data, settings, report.fraction, final_tests.holdouts(report.store, before=run.created))
     for note in loaded.notes:
-        report.message(note.text, note.level)
+        report.message(note.text, note.level, note.id, **note.arguments)
     ids = {part: ids_of(rows, loaded.text_columns) for part, rows in loaded.dataset.items()}
     environment.write(folder, spec, loaded, ids, chosen)
     report.check_stop()

@@ -126,9 +126,14 @@ def _check_space(needed: int, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(folder).free
     if needed > free:
-        raise HubError(
-            f"{name!r} needs {readable(needed)}, but the disk of {folder} has {readable(free)} left; "
-            "make room, or set HF_HOME to a folder on another disk"
+        raise HubError.of(
+            "hub-disk-full",
+            "{name!r} needs {needed}, but the disk of {folder} has {free} left; make room, or set "
+            "HF_HOME to a folder on another disk",
+            name=name,
+            needed=readable(needed),
+            folder=folder,
+            free=readable(free),
         )
 
 
@@ -210,10 +215,16 @@ def choose_files(name: str, files: list[str]) -> list[str]:
     top = [path for path in files if "/" not in path]
     if "config.json" not in top:
         if "adapter_config.json" in top:
-            raise ModelError(
-                f"{name!r} is an adapter for another model, not a whole one; name the model it was made for"
+            raise ModelError.of(
+                "model-is-adapter",
+                "{name!r} is an adapter for another model, not a whole one; name the model it was made for",
+                name=name,
             )
-        raise ModelError(f"{name!r} has no config.json, so transformers cannot load it; choose another model")
+        raise ModelError.of(
+            "model-without-config",
+            "{name!r} has no config.json, so transformers cannot load it; choose another model",
+            name=name,
+        )
     if WEIGHTS in top:
         weights = [WEIGHTS]
     elif f"{WEIGHTS}.index.json" in top:
@@ -256,7 +267,11 @@ def fetch_tokenizer_json(name: str, revision: str | None = None) -> Path:
     try:
         _, commit, sizes = repo_files("model", name, revision)
         if "tokenizer.json" not in sizes:
-            raise ModelError(f"{name!r} has no tokenizer.json, so its tokens cannot be counted before it is loaded")
+            raise ModelError.of(
+                "model-without-tokenizer-json",
+                "{name!r} has no tokenizer.json, so its tokens cannot be counted before it is loaded",
+                name=name,
+            )
         return download("model", name, revision, commit, {"tokenizer.json": sizes["tokenizer.json"]}) / "tokenizer.json"
     except hub_errors() as error:
         raise explain(error, "model", name, revision) from None

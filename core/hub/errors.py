@@ -57,9 +57,14 @@ def token() -> str | None:
     try:
         value = get_token()
     except Exception:
-        raise HubError("The Hub token could not be read; sign in again with `hf auth login`, or set HF_TOKEN") from None
+        raise HubError.of(
+            "hub-token-unreadable",
+            "The Hub token could not be read; sign in again with `hf auth login`, or set HF_TOKEN",
+        ) from None
     if value and not re.fullmatch(r"[!-~]+", value):
-        raise HubError("The Hub token has characters that a token cannot have; copy it again into HF_TOKEN")
+        raise HubError.of(
+            "hub-token-characters", "The Hub token has characters that a token cannot have; copy it again into HF_TOKEN"
+        )
     return value
 
 
@@ -112,7 +117,13 @@ def explain(error: Exception, what: What, name: str, revision: str | None = None
         return error
     if message := reason(error, what, name, revision):
         return HubError(message)
-    return HubError(f"The {what} {name!r} could not be fetched: {without_secrets(library_message(error))}")
+    return HubError.of(
+        "hub-fetch-failed",
+        "The {kind} {name!r} could not be fetched: {reason}",
+        kind=what,
+        name=name,
+        reason=without_secrets(library_message(error)),
+    )
 
 
 def reason(error: Exception, what: What, name: str, revision: str | None = None) -> str | None:

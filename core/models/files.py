@@ -16,7 +16,7 @@ from typing import Any
 from core import strange_files
 from core.errors import ModelError
 from core.models import tokenizer_rules
-from core.wording import counted, library_message, listed, size
+from core.wording import library_message, listed, size
 
 TOKENIZER_FILES = (
     "tokenizer.json", "vocab.txt", "vocab.json", "spiece.model", "sentencepiece.bpe.model", "sentencepiece.model",
@@ -62,20 +62,33 @@ def read_json(path: Path, largest: int | None = None) -> dict[str, Any]:
     try:
         largest = largest or LARGEST_JSON
         if path.stat().st_size > largest:
-            raise ModelError(f"{path} has more than {largest // 1024**2} MB, the most that a {path.name} may have")
+            raise ModelError.of(
+                "model-file-too-large",
+                "{path} has more than {megabytes} MB, the most that a {file} may have",
+                path=path,
+                megabytes=largest // 1024**2,
+                file=path.name,
+            )
         check_strange(path)
         tree = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} cannot be read: {library_message(error)}") from None
+        raise ModelError.of(
+            "model-file-unreadable", "{path} cannot be read: {reason}", path=path, reason=library_message(error)
+        ) from None
     if not isinstance(tree, dict):
-        raise ModelError(f"{path} is not a model's {path.stem}; save the model again with save_pretrained")
+        raise ModelError.of(
+            "not-a-model-file",
+            "{path} is not a model's {kind}; save the model again with save_pretrained",
+            path=path,
+            kind=path.stem,
+        )
     return tree
 
 
 def check_strange(path: Path) -> None:
     """Raises ModelError if a file is a pointer, a web page or the like instead of its content; OSError."""
     if message := strange_files.strange(path):
-        raise ModelError(f"{path} cannot be read: {message}")
+        raise ModelError.of("model-json-unreadable", "{path} cannot be read: {reason}", path=path, reason=message)
 
 
 def check_weights(folder: Path) -> None:
@@ -89,9 +102,13 @@ def check_weights(folder: Path) -> None:
             _check_safetensors(folder / name)
         return
     if parts:
-        raise ModelError(
-            f"{folder} has parts of weights ({min(path.name for path in parts)}), but no {INDEX} that lists their "
-            "content; download it too, or save the model again with save_pretrained"
+        raise ModelError.of(
+            "weights-without-index",
+            "{folder} has parts of weights ({part}), but no {index} that lists their content; download "
+            "it too, or save the model again with save_pretrained",
+            folder=folder,
+            part=min(path.name for path in parts),
+            index=INDEX,
         )
     raise ModelError(_without_weights(folder))
 
@@ -101,16 +118,29 @@ def _parts_of(folder: Path) -> list[str]:
     table = read_json(folder / INDEX).get("weight_map")
     names = sorted(set(map(str, table.values()))) if isinstance(table, dict) else []
     if foreign := [name for name in names if not PART.fullmatch(name)]:
-        raise ModelError(
-            f"{INDEX} in {folder} names {foreign[0][:100]!r} as a part of the weights; the parts must lie beside it as "
-            "model-00001-of-00002.safetensors and so on, as save_pretrained writes them"
+        raise ModelError.of(
+            "weights-index-outside",
+            "{index} in {folder} names {part!r} as a part of the weights; the parts must lie beside it "
+            "as model-00001-of-00002.safetensors and so on, as save_pretrained writes them",
+            index=INDEX,
+            folder=folder,
+            part=foreign[0][:100],
         )
     if not names:
-        raise ModelError(f"{INDEX} in {folder} names no weights; save the model again with save_pretrained")
+        raise ModelError.of(
+            "weights-index-empty",
+            "{index} in {folder} names no weights; save the model again with save_pretrained",
+            index=INDEX,
+            folder=folder,
+        )
     if missing := [name for name in names if not (folder / name).is_file()]:
-        raise ModelError(
-            f"{folder} lacks {len(missing)} of the {counted(len(names), 'part')} of its weights ({missing[0]}); "
-            "download what is missing"
+        raise ModelError.of(
+            "weights-parts-missing",
+            "{folder} lacks {count} of the {total:part|parts} of its weights ({part}); download what is missing",
+            folder=folder,
+            count=len(missing),
+            total=len(names),
+            part=missing[0],
         )
     return names
 
@@ -123,27 +153,37 @@ def _check_safetensors(path: Path) -> None:
         with path.open("rb") as file:
             header_length = int.from_bytes(file.read(8), "little")
             if length < 8 or header_length > max(length - 8, LARGEST_HEADER):
-                raise ModelError(
-                    f"{path} cannot be loaded: it is not a safetensors file, or damaged; download it again"
+                raise ModelError.of(
+                    "weights-damaged",
+                    "{path} cannot be loaded: it is not a safetensors file, or damaged; download it again",
+                    path=path,
                 )
             if header_length > LARGEST_HEADER:
-                raise ModelError(
-                    f"{path} cannot be loaded: its header has {size(header_length)}; the most is {size(LARGEST_HEADER)}"
+                raise ModelError.of(
+                    "weights-header-too-large",
+                    "{path} cannot be loaded: its header has {size}; the most is {most}",
+                    path=path,
+                    size=size(header_length),
+                    most=size(LARGEST_HEADER),
                 )
             header = file.read(header_length)
         if len(header) < header_length:
             raise ModelError(_incomplete(path, length, None))
         end = _end_of_data(json.loads(header)) + 8 + header_length
     except (OSError, ValueError, RecursionError, AttributeError, TypeError, KeyError, IndexError):
-        raise ModelError(
-            f"{path} cannot be loaded: it is not a safetensors file, or damaged; download it again"
+        raise ModelError.of(
+            "weights-damaged",
+            "{path} cannot be loaded: it is not a safetensors file, or damaged; download it again",
+            path=path,
         ) from None
     if length < end:
         raise ModelError(_incomplete(path, length, end))
     if length > end:
-        raise ModelError(
-            f"{path} cannot be loaded: it has {length - end:,} bytes more than the weights that it lists; "
-            "download it again"
+        raise ModelError.of(
+            "weights-too-long",
+            "{path} cannot be loaded: it has {bytes:,} bytes more than the weights that it lists; download it again",
+            path=path,
+            bytes=length - end,
         )
 
 
@@ -196,25 +236,38 @@ def check_tokenizer(folder: Path, name: str) -> None:
     for file in TOKENIZER_JSON:
         settings = read_json(folder / file) if (folder / file).is_file() else {}
         if forbidden := [key for key in READS_FILES if settings.get(key)]:
-            raise ModelError(
-                f"{file} of {name} names files to read ({forbidden[0]}), which a tokenizer may not; remove that line, "
-                "or use another model"
+            raise ModelError.of(
+                "tokenizer-reads-files",
+                "{file} of {name} names files to read ({files}), which a tokenizer may not; remove that "
+                "line, or use another model",
+                file=file,
+                name=name,
+                files=forbidden[0],
             )
     paths = [folder / file for file in TOKENIZER_FILES if (folder / file).is_file()]
     for path in paths:
         check_strange(path)
         length = path.stat().st_size
         if length > tokenizer_rules.LARGEST:
-            raise ModelError(
-                f"{path.name} of {name} has {size(length)}; the most that is loaded here is "
-                f"{size(tokenizer_rules.LARGEST)}"
+            raise ModelError.of(
+                "tokenizer-file-too-large",
+                "{file} of {name} has {size}; the most that is loaded here is {most}",
+                file=path.name,
+                name=name,
+                size=size(length),
+                most=size(tokenizer_rules.LARGEST),
             )
         if path.suffix == ".json" and not _begins_as_json(path):
-            raise ModelError(f"{path} cannot be read: it is not JSON; download it again")
+            raise ModelError.of(
+                "model-file-not-json", "{path} cannot be read: it is not JSON; download it again", path=path
+            )
     if not paths and tokenizer_class(folder) not in WITHOUT_FILE:
-        raise ModelError(
-            f"{folder} has no tokenizer ({listed(TOKENIZER_FILES[:2])} are looked for, and others); save it there "
-            "with tokenizer.save_pretrained(folder)"
+        raise ModelError.of(
+            "tokenizer-missing",
+            "{folder} has no tokenizer ({files} are looked for, and others); save it there with "
+            "tokenizer.save_pretrained(folder)",
+            folder=folder,
+            files=listed(TOKENIZER_FILES[:2]),
         )
     _check_packages(folder, name)
 
@@ -234,14 +287,23 @@ def _check_packages(folder: Path, name: str) -> None:
     packages = _packages(_tokenizer_config(folder))
     missing = [package for package in packages if importlib.util.find_spec(package.replace("-", "_")) is None]
     if len(missing) == 1:
-        raise ModelError(
-            f"the tokenizer of {name} ({tokenizer_class(folder)}) needs {missing[0]}, which is not installed: run "
-            f"`pip install {missing[0]}` in Tunedeck's environment, or use another model"
+        raise ModelError.of(
+            "tokenizer-library-missing",
+            "the tokenizer of {name} ({kind}) needs {library}, which is not installed: run `pip "
+            "install {library}` in Tunedeck's environment, or use another model",
+            name=name,
+            kind=tokenizer_class(folder),
+            library=missing[0],
         )
     if missing:
-        raise ModelError(
-            f"the tokenizer of {name} ({tokenizer_class(folder)}) needs {listed(missing)}, which are not installed: "
-            f"run `pip install {' '.join(missing)}` in Tunedeck's environment, or use another model"
+        raise ModelError.of(
+            "tokenizer-libraries-missing",
+            "the tokenizer of {name} ({kind}) needs {libraries}, which are not installed: run `pip "
+            "install {packages}` in Tunedeck's environment, or use another model",
+            name=name,
+            kind=tokenizer_class(folder),
+            libraries=listed(missing),
+            packages=" ".join(missing),
         )
 
 

@@ -45,11 +45,17 @@ def check_folder(folder: Path, max_length: int | None = None, name: str = "") ->
     max_length: tokens per text, checked against the model's limit; name: of the model in messages, if not the folder's
     """
     if os.path.isfile(folder):  # noqa: PTH113 - a Path raises for malformed names
-        raise ModelError(
-            f"{folder} is a file, not a folder; give the folder that has config.json and model.safetensors in it"
+        raise ModelError.of(
+            "model-path-is-file",
+            "{path} is a file, not a folder; give the folder that has config.json and model.safetensors in it",
+            path=folder,
         )
     if not os.path.isdir(folder):  # noqa: PTH112
-        raise ModelError(f"{folder} is not a folder; give the folder that has config.json and model.safetensors in it")
+        raise ModelError.of(
+            "model-path-not-folder",
+            "{path} is not a folder; give the folder that has config.json and model.safetensors in it",
+            path=folder,
+        )
     with opening(folder):
         _check_contents(folder, max_length, name or folder.name)
 
@@ -58,37 +64,66 @@ def _check_contents(folder: Path, max_length: int | None, name: str) -> None:
     config = read_config(folder)
     kind = config.get("model_type")
     if not isinstance(kind, str) or not kind:
-        raise ModelError(f"config.json in {folder} names no model_type; save the model again with save_pretrained")
+        raise ModelError.of(
+            "config-without-model-type",
+            "config.json in {folder} names no model_type; save the model again with save_pretrained",
+            folder=folder,
+        )
     if "auto_map" in config and kind not in KNOWN_TYPES:
-        raise ModelError(f"{name} needs code of its own to load (auto_map), which is not run here; use another model")
+        raise ModelError.of(
+            "model-needs-code",
+            "{name} needs code of its own to load (auto_map), which is not run here; use another model",
+            name=name,
+        )
     if config.get("is_encoder_decoder"):
-        raise ModelError(f"{name} is an encoder-decoder ({kind}), which cannot classify texts here; use an encoder")
+        raise ModelError.of(
+            "model-is-encoder-decoder",
+            "{name} is an encoder-decoder ({kind}), which cannot classify texts here; use an encoder",
+            name=name,
+            kind=kind,
+        )
     if kernel := _foreign_attention(config):
-        raise ModelError(
-            f"{name} wants to compute with code from the Hub (attn_implementation {kernel[:100]!r}), which is not run "
-            "here; remove that line from its config.json"
+        raise ModelError.of(
+            "model-wants-hub-kernel",
+            "{name} wants to compute with code from the Hub (attn_implementation {kernel!r}), which is "
+            "not run here; remove that line from its config.json",
+            name=name,
+            kernel=kernel[:100],
         )
     table = config.get("id2label")
     if table is not None and not (isinstance(table, dict) and all(key.isdecimal() and len(key) < 8 for key in table)):
-        raise ModelError(
-            f"config.json of {name} has an id2label that cannot be read; it has to name the classes by their numbers, "
-            'as in {"0": "bad", "1": "good"}'
+        raise ModelError.of(
+            "config-id2label-unreadable",
+            "config.json of {name} has an id2label that cannot be read; it has to name the classes by "
+            'their numbers, as in {{"0": "bad", "1": "good"}}',
+            name=name,
         )
     if kind in ONE_WIDTH:
-        raise ModelError(f"{name} is a {kind}, which takes texts of one fixed length only; use another model")
+        raise ModelError.of(
+            "model-fixed-length",
+            "{name} is a {kind}, which takes texts of one fixed length only; use another model",
+            name=name,
+            kind=kind,
+        )
     if config.get("quantization_config"):
-        raise ModelError(
-            f"{name} has quantised weights (quantization_config in its config.json), which cannot be trained; "
-            "take the original model"
+        raise ModelError.of(
+            "model-quantised",
+            "{name} has quantised weights (quantization_config in its config.json), which cannot be "
+            "trained; take the original model",
+            name=name,
         )
     _check_size(config, name)
     check_weights(folder)
     check_tokenizer(folder, name)
     limit = position_limit(config)
     if max_length is not None and limit is not None and max_length > limit:
-        raise ModelError(
-            f"the longest text is set to {max_length:,} tokens, but {name} takes at most {limit:,}; "
-            f"set model.max_length to {limit} or less"
+        raise ModelError.of(
+            "longest-text-above-limit",
+            "the longest text is set to {tokens:,} tokens, but {name} takes at most {most:,}; set "
+            "model.max_length to {most} or less",
+            tokens=max_length,
+            name=name,
+            most=limit,
         )
 
 
@@ -138,8 +173,13 @@ def _check_size(config: dict[str, Any], name: str) -> None:
     for field, most in MOST.items():
         value = config.get(field)
         if isinstance(value, int | float) and not 0 <= value <= most:
-            raise ModelError(
-                f"config.json of {name} has {field} {str(value)[:20]}; the most that is loaded here is {most:,}"
+            raise ModelError.of(
+                "config-value-too-large",
+                "config.json of {name} has {field} {value}; the most that is loaded here is {most:,}",
+                name=name,
+                field=field,
+                value=str(value)[:20],
+                most=most,
             )
 
 
@@ -164,6 +204,9 @@ def opening(name: object) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{str(name)[:200]!r} cannot be opened ({library_message(error)}); check the path and its permissions"
+        raise ModelError.of(
+            "model-folder-not-opened",
+            "{name!r} cannot be opened ({reason}); check the path and its permissions",
+            name=str(name)[:200],
+            reason=library_message(error),
         ) from None

@@ -72,7 +72,9 @@ def tokenizer_failures(failure: str) -> Iterator[None]:
     except BaseException as error:  # a panic in the library's Rust is not an Exception
         if not isinstance(error, Exception) and type(error).__name__ != PANIC:
             raise
-        raise ModelError(f"{failure}: {library_message(error)}") from error
+        raise ModelError.of(
+            "loading-failed", "{what}: {reason}", what=failure, reason=library_message(error)
+        ) from error
 
 
 def ignore(change: str, value: Any) -> None:
@@ -124,11 +126,19 @@ def load_trained(folder: Path, title: str, kind: HeadKind) -> Any:
                 weights_only=True, output_loading_info=True, ignore_mismatched_sizes=True,  # refused below
             )  # fmt: skip
         except Exception as error:  # a broken file makes the library raise errors of many kinds
-            raise ModelError(f"the model {title} cannot be loaded: {library_message(error)}") from error
+            raise ModelError.of(
+                "model-not-loaded",
+                "the model {title} cannot be loaded: {reason}",
+                title=title,
+                reason=library_message(error),
+            ) from error
     if other := sorted(mismatch[0] for mismatch in info["mismatched_keys"]):
-        raise ModelError(
-            f"the weights of {title} do not fit its config.json ({other[0]} has another size); use the folder as "
-            "save_pretrained wrote it"
+        raise ModelError.of(
+            "weights-do-not-fit",
+            "the weights of {title} do not fit its config.json ({part} has another size); use the "
+            "folder as save_pretrained wrote it",
+            title=title,
+            part=other[0],
         )
     if info["missing_keys"]:
         raise ModelError(kind.untrained.format(title=title, missing=sorted(info["missing_keys"])[0]))
@@ -171,8 +181,11 @@ def _check_architecture(folder: Path, kind: HeadKind) -> None:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # an unknown type, or a config that its class refuses
-        raise ModelError(
-            f"the installed transformers cannot load a model of type {architecture!r}: {library_message(error)}"
+        raise ModelError.of(
+            "model-type-not-supported",
+            "the installed transformers cannot load a model of type {model_type!r}: {reason}",
+            model_type=architecture,
+            reason=library_message(error),
         ) from error
     if type(config) not in _auto_class(kind)._model_mapping:
         raise ModelError(kind.unfit.format(name=folder.name, kind=architecture))
@@ -180,7 +193,11 @@ def _check_architecture(folder: Path, kind: HeadKind) -> None:
 
 def _add_padding(tokenizer: Any, folder: Path, report: Reporter) -> None:
     if tokenizer.eos_token is None:
-        raise ModelError(f"the tokenizer in {folder} has neither a padding nor an end token; use another model")
+        raise ModelError.of(
+            "tokenizer-without-padding",
+            "the tokenizer in {folder} has neither a padding nor an end token; use another model",
+            folder=folder,
+        )
     tokenizer.pad_token = tokenizer.eos_token
     report.message(
         f"This model has no padding token, as is usual for models that write text. Its end token "
@@ -210,7 +227,12 @@ def _load_pretrained(
                 output_loading_info=True,
             )
         except Exception as error:  # a broken file or config makes the library raise errors of many kinds
-            raise ModelError(f"the model in {folder} cannot be loaded: {library_message(error)}") from error
+            raise ModelError.of(
+                "model-in-folder-not-loaded",
+                "the model in {folder} cannot be loaded: {reason}",
+                folder=folder,
+                reason=library_message(error),
+            ) from error
     dimensions = class_head.class_parameters(network)
     _check_body(folder, network, info, dimensions)
     _settle_head(folder, network, head, info, dimensions, report, adapted)
@@ -234,9 +256,13 @@ def _check_body(folder: Path, network: Any, info: dict[str, Any], dimensions: di
         bare = class_head.bare_parameters(network)
         lost = [k for k in lost if k.removeprefix(body) in bare]
     if lost:
-        raise ModelError(
-            f"the weights in {folder} do not fit its config.json: {len(lost):,} are missing or of another size, "
-            f"such as {lost[0]}; use the folder as save_pretrained wrote it"
+        raise ModelError.of(
+            "weights-in-folder-do-not-fit",
+            "the weights in {folder} do not fit its config.json: {count:,} are missing or of another "
+            "size, such as {part}; use the folder as save_pretrained wrote it",
+            folder=folder,
+            count=len(lost),
+            part=lost[0],
         )
     logger.info("new weights: %s; unused: %s", sorted(changed) or "none", sorted(info["unexpected_keys"]) or "none")
 
@@ -280,10 +306,14 @@ def _fit_tokens(
         return
     added = sorted((number, token) for token, number in tokenizer.get_added_vocab().items() if number >= rows)
     if len(added) < len(tokenizer) - rows:
-        raise ModelError(
-            f"the tokenizer in {folder} has {len(tokenizer):,} tokens, its model only {rows:,}; they do not belong "
-            "together. Take the tokenizer that the model was trained with; or in Python, "
-            "model.resize_token_embeddings(len(tokenizer)), and save both with save_pretrained"
+        raise ModelError.of(
+            "tokenizer-larger-than-model",
+            "the tokenizer in {folder} has {tokens:,} tokens, its model only {rows:,}; they do not "
+            "belong together. Take the tokenizer that the model was trained with; or in Python, "
+            "model.resize_token_embeddings(len(tokenizer)), and save both with save_pretrained",
+            folder=folder,
+            tokens=len(tokenizer),
+            rows=rows,
         )
     size = max(len(tokenizer), added[-1][0] + 1)
     network.resize_token_embeddings(size, mean_resizing=False)

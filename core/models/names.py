@@ -58,8 +58,10 @@ def kind_of(name: str) -> Kind:
         return "folder"
     if HUB_NAME.fullmatch(name) and ".." not in name and "--" not in name:
         return "hub"
-    raise ModelError(
-        f"{name[:100]!r} is not a model: give scratch, a folder, or a Hub id such as google-bert/bert-base-cased"
+    raise ModelError.of(
+        "not-a-model",
+        "{name!r} is not a model: give scratch, a folder, or a Hub id such as google-bert/bert-base-cased",
+        name=name[:100],
     )
 
 
@@ -95,9 +97,11 @@ def fetch(
 def check_no_run(name: str, settings: Settings) -> None:
     """Raises ModelError for the id of a run, which looks like a Hub id."""
     if RUN_ID.fullmatch(name) and (settings.run_dir(name) / "model" / "config.json").is_file():
-        raise ModelError(
-            f"{name} is the id of a run; to train its model further, give the folder of its model: "
-            f"{settings.run_dir(name) / 'model'}"
+        raise ModelError.of(
+            "model-is-run-id",
+            "{name} is the id of a run; to train its model further, give the folder of its model: {folder}",
+            name=name,
+            folder=settings.run_dir(name) / "model",
         )
 
 

@@ -27,7 +27,13 @@ def check_rules(path: Path) -> None:
     """Raises ModelError for a tokenizer.json that is not valid or whose rules make texts far too long; OSError."""
     length = path.stat().st_size
     if length > LARGEST:
-        raise ModelError(f"{path.name} has {size(length)}; the most that is loaded here is {size(LARGEST)}")
+        raise ModelError.of(
+            "tokenizer-too-large",
+            "{file} has {size}; the most that is loaded here is {most}",
+            file=path.name,
+            size=size(length),
+            most=size(LARGEST),
+        )
     try:
         tree = json.loads(path.read_text(encoding="utf-8"))
         if not isinstance(tree, dict):
@@ -35,14 +41,27 @@ def check_rules(path: Path) -> None:
         factor = growth(tree)
         around = _special(tree.get("post_processor"), 0)
     except (ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise ModelError(f"{path.name} is not a tokenizer that can be read ({library_message(error)})") from None
+        raise ModelError.of(
+            "tokenizer-unreadable",
+            "{file} is not a tokenizer that can be read ({reason})",
+            file=path.name,
+            reason=library_message(error),
+        ) from None
     if factor > MOST_GROWTH:
-        raise ModelError(
-            f"{path.name} has rules that can make a text more than {MOST_GROWTH:,.0f} times as long, which no "
-            "tokenizer needs; it is not used"
+        raise ModelError.of(
+            "tokenizer-grows-texts",
+            "{file} has rules that can make a text more than {most:,.0f} times as long, which no "
+            "tokenizer needs; it is not used",
+            file=path.name,
+            most=MOST_GROWTH,
         )
     if around > MOST_SPECIAL:
-        raise ModelError(f"{path.name} puts more than {MOST_SPECIAL:,} tokens around each text; it is not used")
+        raise ModelError.of(
+            "tokenizer-adds-tokens",
+            "{file} puts more than {most:,} tokens around each text; it is not used",
+            file=path.name,
+            most=MOST_SPECIAL,
+        )
 
 
 def growth(tree: dict[str, Any]) -> float:

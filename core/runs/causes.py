@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 import signal
 
+from core.messages import Message
 from core.runs.kinds import CLOSE_OTHERS, KINDS
 from core.runs.process import WINDOWS
 
 
-def cause_of_death(exit_code: int | None, log: str, kind: str, memory_gb: float | None = None) -> str:
+def cause_of_death(exit_code: int | None, log: str, kind: str, memory_gb: float | None = None) -> Message:
     """One or two sentences.
 
     exit_code: as subprocess has it (negative for a signal on POSIX), None if nobody was there to see it; kind: of work
@@ -19,46 +20,71 @@ def cause_of_death(exit_code: int | None, log: str, kind: str, memory_gb: float 
     if cause := _told_by(log, less):
         return cause
     if exit_code is None:
-        return (
+        return Message.of(
+            "worker-gone",
             "The worker is gone and nobody saw it end: a restart of the machine, too little memory, or it was killed "
-            f"by hand. Start it again; if it repeats, memory may be short. {less}"
+            "by hand. Start it again; if it repeats, memory may be short. {less_memory}",
+            less_memory=less,
         )
     if exit_code == -signal.SIGTERM or (not WINDOWS and exit_code == -signal.SIGINT):
-        return "The worker was told to end from outside (a shutdown, or by hand). Start it again."
+        return Message.of(
+            "worker-told-to-end", "The worker was told to end from outside (a shutdown, or by hand). Start it again."
+        )
     if not WINDOWS and exit_code == -signal.SIGKILL:
-        return f"{_killed(memory_gb)} {less}"
+        return _killed(memory_gb, less)
     if exit_code < 0:
-        return f"The worker crashed with signal {-exit_code} ({_signal_name(-exit_code)}); its log may say more."
-    return f"The worker ended with exit code {exit_code} without saying why; its log may say more."
-
-
-def _killed(memory_gb: float | None) -> str:
-    """What is known of a SIGKILL: not who sent it. The kernel sends it where memory runs out, and so does `kill -9`."""
-    if memory_gb is None:
-        return "The process was killed from outside (signal 9), most often because memory ran out."
-    return (
-        "The process was killed from outside (signal 9), most often because memory ran out; "
-        f"it took {memory_gb:.1f} GB when it last reported."
+        return Message.of(
+            "worker-crashed",
+            "The worker crashed with signal {signal} ({name}); its log may say more.",
+            signal=-exit_code,
+            name=_signal_name(-exit_code),
+        )
+    return Message.of(
+        "worker-ended",
+        "The worker ended with exit code {exit_code} without saying why; its log may say more.",
+        exit_code=exit_code,
     )
 
 
-def cause_of(error: BaseException, kind: str) -> str | None:
+def _killed(memory_gb: float | None, less_memory: str) -> Message:
+    """What is known of a SIGKILL: not who sent it. The kernel sends it where memory runs out, and so does `kill -9`."""
+    if memory_gb is None:
+        return Message.of(
+            "worker-killed",
+            "The process was killed from outside (signal 9), most often because memory ran out. {less_memory}",
+            less_memory=less_memory,
+        )
+    return Message.of(
+        "worker-killed-with-memory",
+        "The process was killed from outside (signal 9), most often because memory ran out; "
+        "it took {memory_gb:.1f} GB when it last reported. {less_memory}",
+        memory_gb=memory_gb,
+        less_memory=less_memory,
+    )
+
+
+def cause_of(error: BaseException, kind: str) -> Message | None:
     """What to say of an error that the machine is to blame for; None for any other."""
     less = _less_memory(kind)
     return _told_by(f"{type(error).__name__}: {error}", less)
 
 
-def _told_by(log: str, less_memory: str) -> str | None:
+def _told_by(log: str, less_memory: str) -> Message | None:
     if in_use := re.search(r"[^\s\]]+ is open in another program, so it cannot be replaced", log):
-        return f"{in_use[0]}. Close it there, and start again."
+        return Message.of("file-in-use", "{what}. Close it there, and start again.", what=in_use[0])
     if "No space left on device" in log or "[Errno 28]" in log or "is full; free some space" in log:
-        return "The disk is full. Free some space, or delete old runs, and start again."
+        return Message.of("run-disk-full", "The disk is full. Free some space, or delete old runs, and start again.")
     if "Read-only file system" in log or "[Errno 30]" in log or "can be read but not written" in log:
-        return "Tunedeck's folder can be read but not written. Make it writable, and start again."
+        return Message.of(
+            "home-read-only", "Tunedeck's folder can be read but not written. Make it writable, and start again."
+        )
     if "out of memory" in log.lower() or "MemoryError" in log or "bad_alloc" in log:
-        return f"Memory ran out. {less_memory}"
+        return Message.of("run-out-of-memory", "Memory ran out. {less_memory}", less_memory=less_memory)
     if "ModuleNotFoundError" in log or "ImportError" in log:
-        return "A library could not be imported, so the installation is incomplete. Run `make setup` and start again."
+        return Message.of(
+            "library-missing",
+            "A library could not be imported, so the installation is incomplete. Run `make setup` and start again.",
+        )
     return None
 
 

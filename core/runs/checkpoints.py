@@ -44,9 +44,11 @@ def _is_whole(checkpoint: Path) -> bool:
 
 def damaged(checkpoint: Path) -> ModelError:
     """What to say of one that cannot be read without running what it holds, or at all."""
-    return ModelError(
-        f"{checkpoint.name} of this run is damaged, or holds what could run code when it is opened; it is not opened. "
-        "Start the run anew with “Change and run again”"
+    return ModelError.of(
+        "checkpoint-damaged",
+        "{checkpoint} of this run is damaged, or holds what could run code when it is opened; it "
+        "is not opened. Start the run anew with “Change and run again”",
+        checkpoint=checkpoint.name,
     )
 
 

@@ -298,7 +298,17 @@ KINDS: dict[str, Kind] = {
 def kind_of(name: str) -> Kind:
     """Raises SpecError unless there is such work."""
     if name not in KINDS:
-        raise SpecError([Problem("", f"{name[:40]!r} is no kind of work; there are {', '.join(KINDS)}")])
+        raise SpecError(
+            [
+                Problem.of(
+                    "no-such-kind",
+                    "{name!r} is no kind of work; there are {kinds}",
+                    "",
+                    name=name[:40],
+                    kinds=", ".join(KINDS),
+                )
+            ]
+        )
     return KINDS[name]
 
 

@@ -133,12 +133,22 @@ def advice(spec: RunSpec, language: str = "", prepared: Prepared | None = None) 
     if hint := models.foreign_to(spec.model.name, language):
         problems.append(Problem("model.name", hint))
     if not scratch and rate > MOST_PRETRAINED_RATE:
-        problems.append(Problem("training.learning_rate", "high for pretrained weights; 1e-5 to 5e-5 is usual"))
+        problems.append(
+            Problem.of(
+                "learning-rate-high", "high for pretrained weights; 1e-5 to 5e-5 is usual", "training.learning_rate"
+            )
+        )
     if scratch and rate < LEAST_SCRATCH_RATE:
-        problems.append(Problem("training.learning_rate", "low for new weights; about 1e-3 is usual"))
+        problems.append(
+            Problem.of("learning-rate-low", "low for new weights; about 1e-3 is usual", "training.learning_rate")
+        )
     if training.eval_strategy == "no" and training.load_best_model_at_end:
         problems.append(
-            Problem("training.load_best_model_at_end", "without evaluations during training the last model is kept")
+            Problem.of(
+                "last-model-kept",
+                "without evaluations during training the last model is kept",
+                "training.load_best_model_at_end",
+            )
         )
     return problems
 
@@ -149,12 +159,27 @@ def label_problem(column: str, counts: pd.DataFrame) -> tuple[Problem | None, Pr
     field, rows = "data.label_column", int(counts["count"].sum())
     if rows and len(real) < LEAST_CLASSES:
         what = f"every row has the same value in {column!r}" if len(real) else f"{column!r} is empty in every row"
-        return Problem(field, f"{what}, so there is nothing to learn; choose another column"), None
+        return Problem.of(
+            "nothing-to-learn", "{what}, so there is nothing to learn; choose another column", field, what=what
+        ), None
     if (counts["label"] == OTHER).any():
-        return None, Problem(field, f"{column!r} has more than {MAX_LABELS} different values; is it a class?")
+        return None, Problem.of(
+            "column-many-values",
+            "{column!r} has more than {most} different values; is it a class?",
+            field,
+            column=column,
+            most=MAX_LABELS,
+        )
     empty = int(counts.loc[counts["label"] == EMPTY, "count"].sum())
     if empty:
-        return None, Problem(field, f"{empty:,} of {rows:,} rows have no value in {column!r}; they are left out")
+        return None, Problem.of(
+            "rows-without-value",
+            "{count:,} of {rows:,} rows have no value in {column!r}; they are left out",
+            field,
+            count=empty,
+            rows=rows,
+            column=column,
+        )
     return None, None
 
 
@@ -176,16 +201,34 @@ def _data_problems(data: DataSpec, prepared: Prepared, holdouts: Sequence[Holdou
     train, evaluation = splits_used(data, prepared, aside)
     for field, split in (("data.train_split", train), ("data.eval_split", data.eval_split)):
         if split in aside:
-            problems.append(Problem(field, f"{split!r} is set aside as the final test; choose another split"))
+            problems.append(
+                Problem.of(
+                    "split-set-aside",
+                    "{split!r} is set aside as the final test; choose another split",
+                    field,
+                    split=split,
+                )
+            )
     if data.eval_split and train is not None:
         if evaluation is None:
             listed = ", ".join(prepared.splits)
             problems.append(
-                Problem("data.eval_split", f"there is no split {data.eval_split!r}; the splits are {listed}")
+                Problem.of(
+                    "no-evaluation-split",
+                    "there is no split {split!r}; the splits are {splits}",
+                    "data.eval_split",
+                    split=data.eval_split,
+                    splits=listed,
+                )
             )
         elif evaluation == train:
             problems.append(
-                Problem("data.eval_split", f"{train!r} is the training split; leave this empty to hold a part out")
+                Problem.of(
+                    "evaluation-is-training-split",
+                    "{split!r} is the training split; leave this empty to hold a part out",
+                    "data.eval_split",
+                    split=train,
+                )
             )
     return problems
 

@@ -195,7 +195,11 @@ class Scheduler:
             self._bury(run, watch, exit_code)
         elif now - watch.changed > COME_UP_S:
             if run.status == "stopping":
-                self._give_up(run, "stopped", "Stopped before its worker came up; there is no model.")
+                self._give_up(
+                    run,
+                    "stopped",
+                    Message("Stopped before its worker came up; there is no model.", "stopped-before-worker"),
+                )
             else:
                 self._held.requeue(run.id, run.token)
 
@@ -209,9 +213,13 @@ class Scheduler:
             cause = cause_of_death(exit_code, tail, run.kind, memory_gb)
             ended = self._give_up(run, "lost", cause, tail)
         elif (folder / "model" / "config.json").is_file():
-            ended = self._give_up(run, "stopped", "Stopped before it was judged; its model is kept.")
+            ended = self._give_up(
+                run, "stopped", Message("Stopped before it was judged; its model is kept.", "stopped-before-evaluation")
+            )
         else:
-            ended = self._give_up(run, "stopped", "Stopped before it could save; there is no model.")
+            ended = self._give_up(
+                run, "stopped", Message("Stopped before it could save; there is no model.", "stopped-before-saving")
+            )
         if ended and run.process is not None:
             process.signal_group(run.process, force=True)  # whatever it had started
 
@@ -219,9 +227,12 @@ class Scheduler:
         if run.beats != watch.beats:
             watch.beats, watch.changed = run.beats, now
         elif now - watch.changed > self._settings.hung_after_s:
-            silent = f"{self._settings.hung_after_s:.0f} s"
             tail = process.log_tail(self._settings.run_dir(run.id) / "worker.log")
-            cause = f"The worker gave no sign of life for {silent} and was ended. Start it again."
+            cause = Message.of(
+                "worker-silent",
+                "The worker gave no sign of life for {seconds:.0f} s and was ended. Start it again.",
+                seconds=self._settings.hung_after_s,
+            )
             if self._give_up(run, "lost", cause, tail):  # first: a scheduler that lost its lease kills nobody
                 process.signal_group(worker, force=True)
 
@@ -231,7 +242,7 @@ class Scheduler:
         limited = self._settings.mode != "local" and run.owner != OPERATOR.id
         if limited and run.status in ("starting", "running") and (run.seconds or 0) > limit:
             text = f"Stopped after {duration(limit)}, the longest that a run may take here; the model so far is kept."
-            self._held.time_up(run.id, run.token, Message(text, "time_up", {"seconds": limit}))
+            self._held.time_up(run.id, run.token, Message(text, "time-up", {"seconds": limit}))
 
     def _clear_demo(self) -> None:
         """Delete what visitors' runs have left, some hours after they ended."""
@@ -261,11 +272,10 @@ class Scheduler:
             watch.killed = now
             process.signal_group(worker, force=True)
         elif watch.killed is not None and now - watch.killed > TERMINATE_S:
-            self._give_up(
-                run, "stopped", "Stopped, but its process does not die; restart the machine to free its memory."
-            )
+            stuck = "Stopped, but its process does not die; restart the machine to free its memory."
+            self._give_up(run, "stopped", Message(stuck, "process-does-not-end"))
 
-    def _give_up(self, run: Run, status: str, error: str, detail: str = "") -> bool:
+    def _give_up(self, run: Run, status: str, error: str | Message, detail: str = "") -> bool:
         return self._held.give_up(run.id, run.token, status, error, detail)
 
     def _forget(self, tokens: set[int]) -> None:
@@ -304,7 +314,12 @@ class Scheduler:
             child = waiting or process.start_worker(run.id, token, resource, threads, self._settings)
         except OSError as error:
             reason = error.strerror or "unknown error"
-            self._held.give_up(run.id, token, "failed", f"The worker could not be started: {reason}.")
+            self._held.give_up(
+                run.id,
+                token,
+                "failed",
+                Message.of("worker-not-started", "The worker could not be started: {reason}.", reason=reason),
+            )
             return
         self._children[token] = child
         try:
@@ -369,7 +384,12 @@ def resume_run(store: Store, settings: Settings, run_id: str) -> int:
     step = resume_point(run, settings)
     if step is None:
         why = "it left no checkpoint" if run.status in RESUMABLE else f"it is {run.status}"
-        raise WrongStatus(f"Run {run_id} cannot be resumed: {why}. Change and run again starts a new one.")
+        raise WrongStatus.of(
+            "run-not-resumable",
+            "Run {run} cannot be resumed: {reason}. Change and run again starts a new one.",
+            run=run_id,
+            reason=why,
+        )
     store.resume(run_id, step)
     return step
 
@@ -387,4 +407,8 @@ def remove_run(store: Store, settings: Settings, run_id: str) -> None:
         leftover = folder
     shutil.rmtree(leftover, ignore_errors=True)
     if leftover.exists():
-        raise StoreError(f"The run is deleted, but some of its files could not be removed; delete {leftover} by hand.")
+        raise StoreError.of(
+            "run-files-left",
+            "The run is deleted, but some of its files could not be removed; delete {folder} by hand.",
+            folder=leftover,
+        )

@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 import apsw
 
 from core.errors import StaleWrite, StoreError, TunedeckError
+from core.messages import Message
 from core.runs import kinds, process
 from core.runs.causes import cause_of
 from core.runs.writer import GIVEN_UP, RunWriter, Stopped, logger
@@ -111,18 +112,18 @@ def warm(*, with_keras: bool) -> None:
         importlib.import_module(module)
 
 
-def _work(run: Run, settings: Settings, report: RunWriter) -> tuple[str, str, str, dict[str, Any]]:
+def _work(run: Run, settings: Settings, report: RunWriter) -> tuple[str, str | Message, str, dict[str, Any]]:
     """Do what the run is for; its final status, one sentence, the last lines of a failure, and its summary."""
     try:
         summary = do(run, settings, report)
         return ("stopped" if report.stop_requested else "finished"), "", "", summary
     except Stopped as stopped:
-        return "stopped", str(stopped), "", {}
+        return "stopped", stopped.message, "", {}
     except StaleWrite:
         os._exit(GIVEN_UP)
     except TunedeckError as error:
         logger.error("%s", error)
-        return "failed", str(error), "", {}
+        return "failed", error.message, "", {}
     except BaseException as error:
         trace = traceback.format_exc()
         logger.error("%s", trace)
@@ -133,15 +134,17 @@ def do(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     """What the run is for, by the function of its kind; its summary. Raises SpecError, and what that function does."""
     kind = kinds.kind_of(run.kind)
     spec = build(run.spec, kind.spec_class())
-    report.phase("Loading libraries")
+    report.phase(Message.of("loading-libraries", "Loading libraries"))
     return kind.work_function()(spec, run, settings, report)
 
 
-def explain(error: BaseException, kind: str) -> str:
+def explain(error: BaseException, kind: str) -> Message:
     """One sentence for an error nobody foresaw, by the kind of work that it ended."""
-    return cause_of(error, kind) or (
-        f"Something failed that Tunedeck did not foresee ({type(error).__name__}: {library_message(error)}). "
-        "The log has the details."
+    return cause_of(error, kind) or Message.of(
+        "unforeseen-error",
+        "Something failed that Tunedeck did not foresee ({type}: {reason}). The log has the details.",
+        type=type(error).__name__,
+        reason=library_message(error),
     )
 
 

@@ -16,8 +16,7 @@ import psutil
 
 from core.errors import StaleWrite, StoreError, TunedeckError
 from core.events import Level
-from core.files import finite
-from core.messages import Argument
+from core.messages import Argument, Message, as_json, message_of
 from core.store.record import Progress, Run
 from core.store.store import Store
 from core.store.trouble import Faults
@@ -41,7 +40,7 @@ class RunWriter:
     def __init__(self, store: Store, run: Run, token: int) -> None:
         self.store, self._run, self._token = store, run, token
         self._lock = threading.Lock()
-        self._progress = Progress("Starting", 0, 0, None)
+        self._progress = Progress(Message("Starting", "starting"), 0, 0, None)
         self._changed = True
         self._metrics: list[tuple[str, int, float | None, float, float]] = []
         self._events: list[tuple[float, str, dict[str, Any]]] = []
@@ -62,19 +61,21 @@ class RunWriter:
     def check_stop(self) -> None:
         """Raises Stopped if the run was asked to stop."""
         if self._stop.is_set():
-            raise Stopped("Stopped before training began; there is no model.")
+            raise Stopped.of("stopped-before-training", "Stopped before training began; there is no model.")
 
-    def phase(self, text: str) -> None:
+    def phase(self, text: str | Message) -> None:
         logger.info("%s", text)
         with self._lock:
             self._progress = Progress(text, self._progress.step, self._progress.total, self._progress.epoch)
             self._changed = True
 
-    def fraction(self, text: str, done: float | None = None) -> None:
+    def fraction(self, text: str | Message, done: float | None = None) -> None:
         """A phase that knows how far it is: `done` of 1."""
-        phase = text if done is None else f"{text} ({done:.0%})"
+        phase = message_of(text)
+        if done is not None:
+            phase = Message(f"{text} ({done:.0%})", phase.id, {**phase.arguments, "done": done})
         with self._lock:
-            self._changed |= phase != self._progress.phase
+            self._changed |= str(phase) != str(self._progress.phase)
             self._progress = Progress(phase, self._progress.step, self._progress.total, self._progress.epoch)
         self.check_stop()
 
@@ -105,7 +106,7 @@ class RunWriter:
 
     def message(self, text: str, level: Level = "info", code: str = "", **arguments: Argument) -> None:
         logger.info("%s", text)
-        self._event("message", {"text": text, "level": level, "code": code, "arguments": finite(arguments)})
+        self._event("message", {"text": text, "level": level, "code": code, "arguments": as_json(arguments)})
 
     def checkpoint(self, path: Path, step: int, best: bool) -> None:
         logger.info("Checkpoint at step %d%s", step, " (best so far)" if best else "")

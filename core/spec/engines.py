@@ -29,9 +29,10 @@ def problems(spec: RunSpec, model_type: str | None) -> list[Problem]:
     problems = [*_task(spec), *_early_stopping(spec)]
     if spec.engine != "torch" and spec.training.max_tokens_per_batch is not None:
         problems.append(
-            Problem(
-                "training.max_tokens_per_batch",
+            Problem.of(
+                "batch-tokens-needs-torch",
                 "only the PyTorch loop can fill batches by tokens; choose it as engine, or leave this empty",
+                "training.max_tokens_per_batch",
             )
         )
     if spec.engine == "keras":
@@ -52,10 +53,11 @@ def _early_stopping(spec: RunSpec) -> list[Problem]:
     if spec.evaluation.early_stopping_patience is None or spec.training.eval_strategy != "no":
         return []
     return [
-        Problem(
+        Problem.of(
+            "early-stopping-needs-evaluations",
+            "early stopping needs evaluations while training; evaluate after each epoch or every so "
+            "many steps, or leave this empty",
             "evaluation.early_stopping_patience",
-            "early stopping needs evaluations while training; evaluate after each epoch or every so many steps, or "
-            "leave this empty",
         )
     ]
 
@@ -64,16 +66,29 @@ def _keras(spec: RunSpec, model_type: str | None) -> list[Problem]:
     problems = []
     if model_type is not None and model_type not in KERAS_TYPES:
         problems.append(
-            Problem(
+            Problem.of(
+                "keras-types",
+                "the Keras engine takes {types}, but this model is of type {model_type!r}; choose the "
+                "Trainer or the PyTorch loop, or another model",
                 "model.name",
-                f"the Keras engine takes {listed(KERAS_TYPES.values())}, but this model is of type {model_type!r}; "
-                "choose the Trainer or the PyTorch loop, or another model",
+                types=listed(KERAS_TYPES.values()),
+                model_type=model_type,
             )
         )
     if spec.execution.device == "mps":
-        problems.append(Problem("execution.device", "Keras does not compute on Apple's GPU here; choose auto or cpu"))
+        problems.append(
+            Problem.of(
+                "keras-no-mps", "Keras does not compute on Apple's GPU here; choose auto or cpu", "execution.device"
+            )
+        )
     if spec.execution.precision == "fp16":
-        problems.append(Problem("execution.precision", "the Keras engine has no fp16; choose bf16 or fp32"))
+        problems.append(
+            Problem.of("keras-no-fp16", "the Keras engine has no fp16; choose bf16 or fp32", "execution.precision")
+        )
     if spec.execution.torch_compile:
-        problems.append(Problem("execution.torch_compile", "this is for the PyTorch engines; turn it off with Keras"))
+        problems.append(
+            Problem.of(
+                "keras-no-compile", "this is for the PyTorch engines; turn it off with Keras", "execution.torch_compile"
+            )
+        )
     return problems

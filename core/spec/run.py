@@ -122,7 +122,16 @@ def get_field(spec: Section, path: str) -> Any:
 def build(tree: Any, kind: type[Section] = RunSpec) -> Any:
     """The spec that `tree` (nested dicts) describes. Raises SpecError with one sentence per broken field."""
     if not isinstance(tree, dict):
-        raise SpecError([Problem("", f"a spec is a mapping of fields to values, but this is {excerpt(tree)}")])
+        raise SpecError(
+            [
+                Problem.of(
+                    "spec-not-a-mapping",
+                    "a spec is a mapping of fields to values, but this is {value}",
+                    "",
+                    value=excerpt(tree),
+                )
+            ]
+        )
     try:
         return kind.model_validate(tree)
     except ValidationError as error:
@@ -143,7 +152,9 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
     for text in assignments:
         path, equals, value = text.partition("=")
         if not equals or not re.fullmatch(r"\w+(\.\w+)*", path.strip()):
-            raise SpecError([Problem("", f"{text!r} is not of the form section.field=value")])
+            raise SpecError(
+                [Problem.of("not-an-assignment", "{value!r} is not of the form section.field=value", "", value=text)]
+            )
         changes[path.strip()] = read_yaml(value)
     return changes
 
@@ -151,7 +162,17 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 def from_yaml(text: str) -> RunSpec:
     """The spec in a YAML document. Raises SpecError."""
     if len(text) > MAX_SPEC_CHARACTERS:
-        raise SpecError([Problem("", f"a spec has at most {MAX_SPEC_CHARACTERS:,} characters, this has {len(text):,}")])
+        raise SpecError(
+            [
+                Problem.of(
+                    "spec-too-long",
+                    "a spec has at most {most:,} characters, this has {characters:,}",
+                    "",
+                    most=MAX_SPEC_CHARACTERS,
+                    characters=len(text),
+                )
+            ]
+        )
     return cast(RunSpec, build(read_yaml(text)))
 
 
@@ -164,8 +185,19 @@ def _set(tree: dict[str, Any], path: str, value: Any) -> None:
     *parents, leaf = path.split(".")
     for part in parents:
         if not isinstance(tree.get(part), dict):
-            raise SpecError([Problem(path, f"there is no such field; the sections are {', '.join(tree)}")])
+            raise SpecError(
+                [
+                    Problem.of(
+                        "no-such-field-sections",
+                        "there is no such field; the sections are {sections}",
+                        path,
+                        sections=", ".join(tree),
+                    )
+                ]
+            )
         tree = tree[part]
     if leaf not in tree:
-        raise SpecError([Problem(path, f"there is no such field; here are {', '.join(tree)}")])
+        raise SpecError(
+            [Problem.of("no-such-field", "there is no such field; here are {fields}", path, fields=", ".join(tree))]
+        )
     tree[leaf] = value

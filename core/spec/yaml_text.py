@@ -32,4 +32,6 @@ def read_yaml(text: str) -> Any:
         where = getattr(error, "problem_mark", None)
         line = f" (line {where.line + 1})" if where else ""
         why = getattr(error, "problem", None) or str(error)
-        raise SpecError([Problem("", f"this is not YAML{line}: {why}")]) from None
+        raise SpecError(
+            [Problem.of("not-yaml", "this is not YAML{line}: {reason}", "", line=line, reason=why)]
+        ) from None

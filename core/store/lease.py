@@ -65,8 +65,9 @@ class Lease:
             token = secrets.randbits(62) | 1
             db.execute(
                 "UPDATE runs SET status='starting', resource=?, attempt=attempt+1, token=?, claimed=?, host=NULL,"
-                " boot=NULL, pid=NULL, pid_started=NULL, beats=0, heartbeat=NULL, phase='Starting', step=0, total=0,"
-                " epoch=NULL, started=NULL, stop_requested=NULL, error=NULL, detail=NULL"
+                " boot=NULL, pid=NULL, pid_started=NULL, beats=0, heartbeat=NULL,"
+                " phase='Starting', phase_id='starting', phase_arguments=NULL, step=0, total=0, epoch=NULL,"
+                " started=NULL, stop_requested=NULL, error=NULL, error_id='', error_arguments=NULL, detail=NULL"
                 " WHERE id=? AND status='queued'",
                 (resource, token, time.time(), run_id),
             )
@@ -102,10 +103,10 @@ class Lease:
             if db.changes():
                 audit.record(db, "time limit", "stop", run_id, message.text)
                 rows.add_state(db, run_id, "stopping")
-                payload = {"text": message.text, "code": message.id, "arguments": message.arguments}
+                payload = {"text": message.text, "code": message.id, "arguments": dict(message.arguments)}
                 rows.add_event(db, run_id, "message", {**payload, "level": "warning"})
 
-    def give_up(self, run_id: str, token: int, status: str, error: str, detail: str = "") -> bool:
+    def give_up(self, run_id: str, token: int, status: str, error: str | Message, detail: str = "") -> bool:
         """End an attempt from outside, so that its worker can no longer write. False if it had already ended."""
         with self._atomic() as db:
             return rows.end_attempt(db, run_id, token, status, error, detail, {})

@@ -32,6 +32,9 @@ def check_disk(settings: Settings, store: Store, more: int = 0) -> None:
         return
     used, most = used_bytes(settings, store), settings.limits.disk_bytes
     if used + more > most or used >= most:
-        raise AccessDenied(
-            f"your runs and uploads use {size(used)}, and your limit is {size(most)}; delete some runs first"
+        raise AccessDenied.of(
+            "storage-limit",
+            "your runs and uploads use {used}, and your limit is {most}; delete some runs first",
+            used=size(used),
+            most=size(most),
         )

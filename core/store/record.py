@@ -6,6 +6,8 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+from core.messages import Message
+
 ACTIVE = ("starting", "running", "stopping")
 FINAL = ("finished", "stopped", "failed", "lost")
 RESUMABLE = ("stopped", "failed", "lost")
@@ -55,6 +57,11 @@ class Run:
     summary: dict[str, Any] = field(default_factory=dict)
     imported: dict[str, Any] | None = None
     """For a run that came in a bundle (see `core.sharing.bundles.importing`); such a run is read-only."""
+    phase_id: str = ""
+    phase_arguments: dict[str, Any] = field(default_factory=dict)
+    error_id: str = ""
+    error_arguments: dict[str, Any] = field(default_factory=dict)
+    """Of the sentences in `phase` and `error`, see `core.messages`; empty if they are not known."""
 
     @property
     def is_final(self) -> bool:
@@ -92,7 +99,7 @@ class Event:
 
 @dataclass(frozen=True)
 class Progress:
-    phase: str
+    phase: str | Message
     step: int
     total: int
     epoch: float | None

@@ -11,8 +11,10 @@ from typing import Any
 import apsw
 
 from core.errors import RunNotFound, StaleWrite, WrongStatus
+from core.messages import Message, message_of
 from core.store.record import FINAL, ProcessId, Run
 
+TREES = ("spec", "summary", "phase_arguments", "error_arguments")
 COLUMNS = ", ".join(f.name for f in fields(Run))
 
 
@@ -20,7 +22,9 @@ def run_of(db: apsw.Connection, run_id: str) -> Run:
     """Raises RunNotFound."""
     row = next(iter(db.execute(f"SELECT {COLUMNS} FROM runs WHERE id=?", (run_id,))), None)
     if row is None:
-        raise RunNotFound(f"There is no run {run_id[:60]!r}; the Runs page lists those that exist.")
+        raise RunNotFound.of(
+            "no-such-run", "There is no run {run!r}; the Runs page lists those that exist.", run=run_id[:60]
+        )
     return as_run(row)
 
 
@@ -28,16 +32,19 @@ def own_run(db: apsw.Connection, run_id: str) -> Run:
     """A run that was made in this home. Raises RunNotFound, and WrongStatus for one from a bundle."""
     run = run_of(db, run_id)
     if run.imported is not None:
-        raise WrongStatus(f"Run {run_id} came in a bundle and is read-only; it can be viewed or deleted.")
+        raise WrongStatus.of(
+            "run-read-only", "Run {run} came in a bundle and is read-only; it can be viewed or deleted.", run=run_id
+        )
     return run
 
 
 def as_run(row: Sequence[Any]) -> Run:
     """The run in a row of `COLUMNS`."""
     values = dict(zip((f.name for f in fields(Run)), row, strict=True))
-    trees = {name: json.loads(values[name] or "{}") for name in ("spec", "summary")}
+    trees = {name: json.loads(values[name] or "{}") or {} for name in TREES}
+    ids = {name: values[name] or "" for name in ("phase_id", "error_id")}
     imported = json.loads(values["imported"]) if values["imported"] else None
-    return Run(**{**values, **trees, "imported": imported})
+    return Run(**{**values, **trees, **ids, "imported": imported})
 
 
 def insert_run(db: apsw.Connection, run: Run) -> None:
@@ -45,8 +52,7 @@ def insert_run(db: apsw.Connection, run: Run) -> None:
     db.execute("DELETE FROM runs WHERE id=?", (run.id,))
     values = vars(run) | {
         "name": clean_name(run.name),
-        "spec": json.dumps(run.spec),
-        "summary": json.dumps(run.summary),
+        **{name: json.dumps(getattr(run, name)) for name in TREES},
         "imported": json.dumps(run.imported),
     }
     db.execute(
@@ -94,18 +100,29 @@ def set_process(db: apsw.Connection, run_id: str, token: int, process: ProcessId
 
 
 def end_attempt(
-    db: apsw.Connection, run_id: str, token: int, status: str, error: str, detail: str, summary: dict[str, Any]
+    db: apsw.Connection,
+    run_id: str,
+    token: int,
+    status: str,
+    error: str | Message,
+    detail: str,
+    summary: dict[str, Any],
 ) -> bool:
     """Give a working attempt its final status. False if it had ended, or is not the present one."""
     assert status in FINAL, status
+    error = message_of(error)
     db.execute(
-        "UPDATE runs SET status=?, ended=?, error=?, detail=?, summary=? WHERE id=? AND token=?"
-        " AND status IN ('starting','running','stopping')",
-        (status, time.time(), storable(error) or None, storable(detail) or None, json.dumps(summary), run_id, token),
-    )
+        "UPDATE runs SET status=?, ended=?, error=?, error_id=?, error_arguments=?, detail=?, summary=?"
+        " WHERE id=? AND token=? AND status IN ('starting','running','stopping')",
+        (
+            status, time.time(), storable(error.text) or None, error.id, json.dumps(dict(error.arguments)),
+            storable(detail) or None, json.dumps(summary), run_id, token,
+        ),
+    )  # fmt: skip
     if db.changes() == 0:
         return False
-    add_state(db, run_id, status, **({"error": error} if error else {}))
+    kept = {"error": error.text, "code": error.id, "arguments": dict(error.arguments)}
+    add_state(db, run_id, status, **(kept if error.text else {}))
     return True
 
 

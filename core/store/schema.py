@@ -98,6 +98,12 @@ MIGRATIONS = (
     ) STRICT;
     CREATE INDEX runs_of_owner ON runs (owner);
     """,
+    """
+    ALTER TABLE runs ADD COLUMN phase_id TEXT;         -- ids and arguments of the sentences in phase and
+    ALTER TABLE runs ADD COLUMN phase_arguments TEXT;  -- error: see core/messages.py; arguments are JSON
+    ALTER TABLE runs ADD COLUMN error_id TEXT;
+    ALTER TABLE runs ADD COLUMN error_arguments TEXT;
+    """,
 )
 
 

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import apsw
 
 from core.errors import StaleWrite, StoreError, WrongStatus
+from core.messages import Message, message_of
 from core.person import OPERATOR
 from core.store import audit
 from core.store import trouble as store_trouble
@@ -63,7 +64,11 @@ class Store:
         with self.connection(create=True) as connection:
             (version,) = next(iter(connection.execute("PRAGMA user_version")))
             if int(version) > len(MIGRATIONS):
-                raise StoreError(f"{path} was written by a newer Tunedeck; update this one, or set TUNEDECK_HOME")
+                raise StoreError.of(
+                    "store-newer",
+                    "{path} was written by a newer Tunedeck; update this one, or set TUNEDECK_HOME",
+                    path=path,
+                )
             migrate(connection)
 
     # People
@@ -93,7 +98,12 @@ class Store:
             run = run_of(db, run_id)
             self.allow("stop", run)
             if run.is_final:
-                raise WrongStatus(f"Run {run_id} has already ended ({run.status}); there is nothing to stop.")
+                raise WrongStatus.of(
+                    "run-already-ended",
+                    "Run {run} has already ended ({status}); there is nothing to stop.",
+                    run=run_id,
+                    status=run.status,
+                )
             audit.record(db, self.by, "stop", run_id, run.name)
             now = time.time()
             if run.status == "queued":
@@ -114,12 +124,18 @@ class Store:
             run = own_run(db, run_id)
             self.allow("resume", run)
             if run.status not in RESUMABLE:
-                raise WrongStatus(f"Run {run_id} is {run.status}; only one that ended early can be resumed.")
+                raise WrongStatus.of(
+                    "run-cannot-resume",
+                    "Run {run} is {status}; only one that ended early can be resumed.",
+                    run=run_id,
+                    status=run.status,
+                )
             self.admit(db, run.kind)
             audit.record(db, self.by, "resume", run_id, f"after step {step}")
             db.execute(
-                "UPDATE runs SET status='queued', token=0, resource=NULL, ended=NULL, error=NULL, detail=NULL,"
-                " summary=NULL, stop_requested=NULL WHERE id=?",
+                "UPDATE runs SET status='queued', token=0, resource=NULL, ended=NULL,"
+                " error=NULL, error_id='', error_arguments=NULL, detail=NULL, summary=NULL, stop_requested=NULL"
+                " WHERE id=?",
                 (run_id,),
             )
             db.execute("DELETE FROM metrics WHERE run=? AND step>?", (run_id, step))
@@ -158,7 +174,11 @@ class Store:
                 assert run.imported is not None and run.is_final
                 known = next(iter(db.execute("SELECT imported FROM runs WHERE id=?", (run.id,))), None)
                 if known is not None and known[0] is None:
-                    raise WrongStatus(f"Run {run.id} was made in this home and is not replaced; nothing is imported.")
+                    raise WrongStatus.of(
+                        "run-of-this-home",
+                        "Run {run} was made in this home and is not replaced; nothing is imported.",
+                        run=run.id,
+                    )
                 if known is not None:
                     self.allow("delete", run_of(db, run.id))
                 insert_run(db, run)
@@ -172,7 +192,12 @@ class Store:
             run = run_of(db, run_id)
             self.allow("delete", run)
             if run.status in ACTIVE:
-                raise WrongStatus(f"Run {run_id} is still {run.status}; stop it before deleting it.")
+                raise WrongStatus.of(
+                    "run-still-working",
+                    "Run {run} is still {status}; stop it before deleting it.",
+                    run=run_id,
+                    status=run.status,
+                )
             audit.record(db, self.by, "delete", run_id, run.name)
             db.execute("DELETE FROM runs WHERE id=?", (run_id,))
 
@@ -296,9 +321,11 @@ class Store:
             if db.changes() == 0:
                 raise StaleWrite(run_id)
             if progress is not None:
+                phase = message_of(progress.phase)
+                sentence = (storable(phase.text), phase.id, json.dumps(dict(phase.arguments)))
                 db.execute(
-                    "UPDATE runs SET phase=?, step=?, total=?, epoch=? WHERE id=?",
-                    (storable(progress.phase), progress.step, progress.total, progress.epoch, run_id),
+                    "UPDATE runs SET phase=?, phase_id=?, phase_arguments=?, step=?, total=?, epoch=? WHERE id=?",
+                    (*sentence, progress.step, progress.total, progress.epoch, run_id),
                 )
             ((attempt, status),) = db.execute("SELECT attempt, status FROM runs WHERE id=?", (run_id,))
             insert_metrics(db, ((run_id, attempt, *metric) for metric in metrics))
@@ -310,7 +337,7 @@ class Store:
         run_id: str,
         token: int,
         status: str,
-        error: str = "",
+        error: str | Message = "",
         detail: str = "",
         summary: dict[str, Any] | None = None,
     ) -> None:

@@ -17,33 +17,44 @@ def of(path: Path, error: Exception) -> StoreTrouble | None:
     """The trouble behind an error of SQLite or of the stored JSON; None for a bug of ours."""
     match error:
         case apsw.FullError():
-            return StoreTrouble(f"The disk that holds {path} is full; free some space and try again.")
+            return StoreTrouble.of(
+                "store-disk-full", "The disk that holds {path} is full; free some space and try again.", path=path
+            )
         case apsw.NotADBError() | apsw.CorruptError() | json.JSONDecodeError() | UnicodeDecodeError():
-            return StoreTrouble(
-                f"{path} is not a run store, or is damaged; put a copy of it back, or move it away and restart "
-                "Tunedeck to begin with an empty one."
+            return StoreTrouble.of(
+                "store-damaged",
+                "{path} is not a run store, or is damaged; put a copy of it back, or move it away and "
+                "restart Tunedeck to begin with an empty one.",
+                path=path,
             )
         case apsw.BusyError() | apsw.LockedError() | apsw.ProtocolError():
-            return _read_only(path) or StoreTrouble(
-                f"{path} stays locked by another program; end that program and try again."
+            return _read_only(path) or StoreTrouble.of(
+                "store-locked", "{path} stays locked by another program; end that program and try again.", path=path
             )
         case apsw.IOError():
-            return _read_only(path) or StoreTrouble(
-                f"{path} cannot be read or written: the disk reports an error ({error}); check the disk."
+            return _read_only(path) or StoreTrouble.of(
+                "store-disk-error",
+                "{path} cannot be read or written: the disk reports an error ({reason}); check the disk.",
+                path=path,
+                reason=error,
             )
         case apsw.ReadOnlyError() | apsw.CantOpenError() | apsw.PermissionsError():
             return (
                 _out_of_files()
                 or _read_only(path)
                 or _gone(path)
-                or StoreTrouble(
-                    f"The run store {path} cannot be opened; check that it and its folder exist and are yours."
+                or StoreTrouble.of(
+                    "store-not-opened",
+                    "The run store {path} cannot be opened; check that it and its folder exist and are yours.",
+                    path=path,
                 )
             )
         case apsw.SQLError() if "no such table" in str(error):
-            return _gone(path) or StoreTrouble(
-                f"{path} has lost its content: it was emptied or replaced; put a copy of it back, or restart Tunedeck "
-                "to begin with an empty one."
+            return _gone(path) or StoreTrouble.of(
+                "store-lost-content",
+                "{path} has lost its content: it was emptied or replaced; put a copy of "
+                "it back, or restart Tunedeck to begin with an empty one.",
+                path=path,
             )
         case _:
             return None
@@ -51,9 +62,11 @@ def of(path: Path, error: Exception) -> StoreTrouble | None:
 
 def without_folder(path: Path, error: OSError) -> StoreTrouble:
     """The trouble when the store's folder cannot be created."""
-    return StoreTrouble(
-        f"The folder {path.parent} cannot be created ({error.strerror}); set TUNEDECK_HOME to a folder that you can "
-        "write to."
+    return StoreTrouble.of(
+        "store-folder-not-created",
+        "The folder {folder} cannot be created ({reason}); set TUNEDECK_HOME to a folder that you can write to.",
+        folder=path.parent,
+        reason=error.strerror,
     )
 
 
@@ -62,9 +75,10 @@ def _out_of_files() -> StoreTrouble | None:
         os.close(os.open(os.devnull, os.O_RDONLY))
     except OSError as error:
         if error.errno in (errno.EMFILE, errno.ENFILE):
-            return StoreTrouble(
-                "Too many files are open in this process; close some tabs, or restart Tunedeck with a higher limit "
-                "(ulimit -n 4096)."
+            return StoreTrouble.of(
+                "too-many-open-files",
+                "Too many files are open in this process; close some tabs, or restart Tunedeck with a "
+                "higher limit (ulimit -n 4096).",
             )
     return None
 
@@ -72,9 +86,11 @@ def _out_of_files() -> StoreTrouble | None:
 def _gone(path: Path) -> StoreTrouble | None:
     if path.exists():
         return None
-    return StoreTrouble(
-        f"The run store {path} is gone: it was deleted or moved away; put it back, or restart Tunedeck to begin with "
-        "an empty one."
+    return StoreTrouble.of(
+        "store-gone",
+        "The run store {path} is gone: it was deleted or moved away; put it back, or restart "
+        "Tunedeck to begin with an empty one.",
+        path=path,
     )
 
 
@@ -83,8 +99,10 @@ def _read_only(path: Path) -> StoreTrouble | None:
     closed = next((place for place in reversed(places) if not os.access(place, os.W_OK)), None)
     if closed is None:
         return None
-    return StoreTrouble(
-        f"{closed} is read-only, so no run can be recorded; make it writable, or set TUNEDECK_HOME to another folder."
+    return StoreTrouble.of(
+        "store-read-only",
+        "{path} is read-only, so no run can be recorded; make it writable, or set TUNEDECK_HOME to another folder.",
+        path=closed,
     )
 
 

@@ -104,7 +104,11 @@ def encode_texts(
     Raises DataError if there is nothing to train on.
     """
     if not loaded.dataset["train"].num_rows:
-        raise DataError("there are no training examples; choose another split or a larger share", "data.train_split")
+        raise DataError.of(
+            "no-training-examples",
+            "there are no training examples; choose another split or a larger share",
+            "data.train_split",
+        )
     if cache is None:
         splits, truncated = _tokenise(loaded, spec, tokenizer, report, None, label_type)
     else:

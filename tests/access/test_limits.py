@@ -182,7 +182,7 @@ def test_a_run_ends_when_its_time_is_up(team: House, owner: str, expected: str) 
     assert bool(messages) == (expected == "stopping")
     if messages:
         assert "the longest that a run may take here" in messages[0]["text"]
-        assert (messages[0]["code"], messages[0]["arguments"]) == ("time_up", {"seconds": 0.05})
+        assert (messages[0]["code"], messages[0]["arguments"]) == ("time-up", {"seconds": 0.05})
         entry = audit_log.entries(team.plain)[0]
         assert (entry.person, entry.action) == ("time limit", "stop")
     scheduler.close()

@@ -257,7 +257,8 @@ def work(place: Place, run_id: str) -> tuple[str, str, str, dict[str, Any]]:
     place.settings().run_dir(run_id).mkdir(parents=True, exist_ok=True)
     report = RunWriter(place.plain, run, 7)
     try:
-        return _work(run, place.settings(), report)
+        status, error, detail, summary = _work(run, place.settings(), report)
+        return status, str(error), detail, summary
     finally:
         report.end_thread()
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from core.messages import Message
 from core.store import final_tests
 
 
@@ -72,8 +73,8 @@ def push(home: str, spec: dict[str, Any], *, stop_after_s: float | None = None, 
     phases: list[str] = []
     tell = report.fraction
 
-    def fraction(text: str, done: float | None = None) -> None:
-        phases.append(text)
+    def fraction(text: str | Message, done: float | None = None) -> None:
+        phases.append(str(text))
         tell(text, done)
 
     report.fraction = fraction  # type: ignore[method-assign]

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from core.messages import Argument, Message
 from core.models import loading as model_loading
 from core.models import names as models
 from core.models import scratch
@@ -41,12 +42,12 @@ class Recorder:
     phases: list[str] = field(default_factory=list)
     stop_requested: bool = False
 
-    def phase(self, text: str) -> None:
-        self.phases.append(text)
-        if self.stop_in_phase and text.startswith(self.stop_in_phase):
+    def phase(self, text: str | Message) -> None:
+        self.phases.append(str(text))
+        if self.stop_in_phase and str(text).startswith(self.stop_in_phase):
             self.stop_requested = True
 
-    def fraction(self, text: str, done: float | None = None) -> None:
+    def fraction(self, text: str | Message, done: float | None = None) -> None:
         self.phase(text)
         self.check_stop()
 
@@ -60,7 +61,7 @@ class Recorder:
 
     def restore(self, log: Sequence[Mapping[str, float | None]]) -> None: ...
 
-    def message(self, text: str, level: str = "info", code: str = "", **arguments: str | int | float) -> None:
+    def message(self, text: str, level: str = "info", code: str = "", **arguments: Argument) -> None:
         self.messages.append((text, level, code))
 
     def checkpoint(self, path: Path, step: int, best: bool) -> None:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import torch
 
 from core.evaluation.after_training import evaluate_run
+from core.messages import Message
 from core.runs import checkpoints
 from core.spec.engines import ENGINES
 
@@ -81,9 +82,9 @@ class Interrupted:
                 self._strike()
         return bool(self.report.stop_requested)
 
-    def phase(self, text: str) -> None:
+    def phase(self, text: str | Message) -> None:
         self.report.phase(text)
-        if text == "Evaluating":
+        if str(text) == "Evaluating":
             self.evaluations += 1
             self.asked = 0
             stop = self.stop or Stop("load")

@@ -146,26 +146,26 @@ def test_delete_refuses_a_working_run_and_takes_the_files_of_an_ended_one(
     ],
 )
 def test_causes_are_plain_words(code: int | None, log: str, word: str) -> None:
-    assert word in cause_of_death(code, log, "train")
+    assert word in cause_of_death(code, log, "train").text
 
 
 @pytest.mark.skipif(os.name != "posix", reason="there are no signals")
 def test_a_kill_is_not_put_down_to_memory_alone() -> None:
-    cause = cause_of_death(-signal.SIGKILL, "", "train", memory_gb=3.24)
+    cause = cause_of_death(-signal.SIGKILL, "", "train", memory_gb=3.24).text
     assert "killed from outside (signal 9)" in cause and "3.2 GB" in cause
-    assert "GB" not in cause_of_death(-signal.SIGKILL, "", "train")
+    assert "GB" not in cause_of_death(-signal.SIGKILL, "", "train").text
 
 
 @pytest.mark.parametrize("kind", kinds.KINDS)
 @pytest.mark.parametrize(("code", "log"), [(-9, ""), (None, ""), (1, "MemoryError")])
 def test_advice_fits_the_kind_of_work(kind: str, code: int | None, log: str) -> None:
     """Only training has a batch size to halve."""
-    cause = cause_of_death(code, log, kind)
+    cause = cause_of_death(code, log, kind).text
     assert ("batch size" in cause) == (kind == "train" and not (process.WINDOWS and code == -9))
     if not (process.WINDOWS and code == -9):
         assert "memory" in cause.lower() and "start again" in cause
     for error in (MemoryError(), OSError(30, "Read-only file system"), ImportError("no torch")):
-        assert "did not foresee" not in (explained := explain(error, kind))
+        assert "did not foresee" not in (explained := explain(error, kind).text)
         assert ("batch size" in explained) == (kind == "train" and isinstance(error, MemoryError))
 
 

@@ -57,7 +57,13 @@ def row(prepared: Prepared, split: str, number: int) -> dict[str, Any]:
     """
     part = split_of(prepared, split)
     if not 0 <= number < part.rows:
-        raise DataError(f"there is no row {number:,}; {split} has rows 0 to {part.rows - 1:,}")
+        raise DataError.of(
+            "no-such-row",
+            "there is no row {number:,}; {split} has rows 0 to {last:,}",
+            number=number,
+            split=split,
+            last=part.rows - 1,
+        )
     frame = _fetch(part, f"n = {number}", MOST_CHARACTERS)
     return {c.name: named(frame[c.name].iloc[0], c.names) for c in prepared.columns if c.name in frame}
 

@@ -73,7 +73,13 @@ def fetch(connection: duckdb.DuckDBPyConnection, sql: str) -> tuple[list[tuple[A
 def split_of(prepared: Prepared, name: str) -> Split:
     """The split of this name. Raises DataError."""
     if name not in prepared.splits:
-        raise DataError(f"there is no split {name!r}; the splits are {', '.join(prepared.splits)}", "data.train_split")
+        raise DataError.of(
+            "no-such-split-name",
+            "there is no split {name!r}; the splits are {splits}",
+            "data.train_split",
+            name=name,
+            splits=", ".join(prepared.splits),
+        )
     return prepared.splits[name]
 
 
@@ -81,7 +87,12 @@ def column_of(prepared: Prepared, name: str) -> Column:
     """The column of this name. Raises DataError."""
     column = prepared.column(name)
     if column is None:
-        raise DataError(f"there is no column {name!r}; the columns are {', '.join(c.name for c in prepared.columns)}")
+        raise DataError.of(
+            "no-such-column",
+            "there is no column {column!r}; the columns are {columns}",
+            column=name,
+            columns=", ".join(c.name for c in prepared.columns),
+        )
     return column
 
 
@@ -146,17 +157,29 @@ def _as_data_error(error: duckdb.Error, part: Split, most_s: float | None) -> Da
     why = str(error).splitlines()[0].partition("Error: ")[2][:200] or type(error).__name__
     match error:
         case duckdb.InterruptException():
-            return DataError(
-                f"this takes longer than {most_s:.0f} seconds on {part.rows:,} rows; narrow it with a filter first"
+            return DataError.of(
+                "query-too-slow",
+                "this takes longer than {seconds:.0f} seconds on {rows:,} rows; narrow it with a filter first",
+                seconds=most_s,
+                rows=part.rows,
             )
         case duckdb.InvalidInputException():
-            return DataError(f"this cannot be looked for ({why}); check the pattern")
+            return DataError.of(
+                "pattern-unusable", "this cannot be looked for ({reason}); check the pattern", reason=why
+            )
         case duckdb.OutOfMemoryException():
-            return DataError(
-                f"{part.path.name} has too many different or too long values for this; choose another column"
+            return DataError.of(
+                "column-too-varied",
+                "{file} has too many different or too long values for this; choose another column",
+                file=part.path.name,
             )
         case _:
-            return DataError(f"{part.path.name} cannot be read ({why}); prepare it again")
+            return DataError.of(
+                "prepared-file-unreadable",
+                "{file} cannot be read ({reason}); prepare it again",
+                file=part.path.name,
+                reason=why,
+            )
 
 
 def _literal(text: str) -> str:

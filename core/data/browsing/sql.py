@@ -83,9 +83,14 @@ def run(
     if settings is not None:
         check(settings, "sql")
     if not sql.strip():
-        raise DataError("write a query first, such as SELECT * FROM train LIMIT 10")
+        raise DataError.of("query-empty", "write a query first, such as SELECT * FROM train LIMIT 10")
     if len(sql) > MOST_CHARACTERS:
-        raise DataError(f"the query has {len(sql):,} characters; the most is {MOST_CHARACTERS:,}")
+        raise DataError.of(
+            "query-too-long",
+            "the query has {characters:,} characters; the most is {most:,}",
+            characters=len(sql),
+            most=MOST_CHARACTERS,
+        )
     folder = prepared.folder / FOLDER
     folder.mkdir(exist_ok=True)
     _prune(folder)
@@ -109,7 +114,11 @@ def run(
         (working / "out.parquet").replace(out)
         return Answer(out, answer["rows"], answer["whole"], answer["seconds"])
     except OSError as error:
-        raise DataError(f"the result cannot be kept ({error.strerror or error}); ask for less, or free space") from None
+        raise DataError.of(
+            "result-not-kept",
+            "the result cannot be kept ({reason}); ask for less, or free space",
+            reason=error.strerror or error,
+        ) from None
     finally:
         shutil.rmtree(working, ignore_errors=True)
 
@@ -125,7 +134,9 @@ def page(answer: Answer, offset: int, limit: int) -> pd.DataFrame:
             table = pa.concat_tables(parts) if parts else file.schema_arrow.empty_table()
             frame = table.to_pandas(integer_object_nulls=True)
     except (pa.ArrowException, OSError, ValueError, OverflowError) as error:
-        raise DataError(f"the result cannot be shown ({str(error)[:120]}); run the query again") from None
+        raise DataError.of(
+            "result-not-shown", "the result cannot be shown ({reason}); run the query again", reason=str(error)[:120]
+        ) from None
     for name in frame.columns:
         if frame[name].dtype == object or str(frame[name].dtype) in ("str", "string"):
             frame[name] = pd.Series([cells.cell(value) for value in frame[name]], frame.index, frame[name].dtype)
@@ -198,7 +209,11 @@ def _in_child(request: dict[str, Any], most_seconds: float) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(output.splitlines()[-1])
         return answer
     except (ValueError, IndexError):
-        raise DataError(f"the query took more memory than there is ({MEMORY} is allowed); ask for less") from None
+        raise DataError.of(
+            "query-out-of-memory-allowed",
+            "the query took more memory than there is ({memory} is allowed); ask for less",
+            memory=MEMORY,
+        ) from None
     finally:
         child.kill()
         child.communicate()
@@ -212,12 +227,18 @@ def _watched(child: subprocess.Popen[str], request: str, most_seconds: float) ->
             return child.communicate(next(unsent, None), timeout=LOOK_S)[0]
         except subprocess.TimeoutExpired:
             if time.monotonic() > end:
-                raise DataError(
-                    f"the query was ended after {most_seconds:.0f} seconds; ask for less, such as a LIMIT inside or "
-                    "fewer joins"
+                raise DataError.of(
+                    "query-ended",
+                    "the query was ended after {seconds:.0f} seconds; ask for less, such as a LIMIT "
+                    "inside or fewer joins",
+                    seconds=most_seconds,
                 ) from None
             if _resident(child.pid) > RESIDENT:
-                raise DataError(f"the query took more memory than the {MEMORY} it may have; ask for less") from None
+                raise DataError.of(
+                    "query-out-of-memory",
+                    "the query took more memory than the {memory} it may have; ask for less",
+                    memory=MEMORY,
+                ) from None
 
 
 def _resident(pid: int) -> int:

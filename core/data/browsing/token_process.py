@@ -105,7 +105,13 @@ class _Process:
         try:
             key = (str(path), path.stat().st_mtime_ns)
         except OSError as error:
-            raise DataError(f"{path.name} cannot be read ({error.strerror}); choose the model again", FIELD) from None
+            raise DataError.of(
+                "tokenizer-file-unreadable",
+                "{file} cannot be read ({reason}); choose the model again",
+                FIELD,
+                file=path.name,
+                reason=error.strerror,
+            ) from None
         with self._lock:
             since, message = self._broken.get(key, (-REMEMBERED_S, ""))
             if time.monotonic() - since < REMEMBERED_S:
@@ -130,7 +136,13 @@ class _Process:
         if "refused" in answer:
             raise DataError(str(answer["refused"]), FIELD)
         if "error" in answer:
-            raise DataError(f"{path.name} is not a tokenizer that can be used ({answer['error']})", FIELD)
+            raise DataError.of(
+                "tokenizer-unusable",
+                "{file} is not a tokenizer that can be used ({reason})",
+                FIELD,
+                file=path.name,
+                reason=answer["error"],
+            )
         return answer
 
     def close(self) -> None:

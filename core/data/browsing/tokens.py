@@ -62,7 +62,11 @@ def tokenizer_for(
         texts = sample_texts(prepared, split, columns, SCRATCH_TEXTS)[0]
         words = [text for row in texts for text in row if text.strip()]
         if not words:
-            raise DataError("all texts in these columns are empty; choose another text column", "data.text_columns")
+            raise DataError.of(
+                "texts-all-empty",
+                "all texts in these columns are empty; choose another text column",
+                "data.text_columns",
+            )
         seals.write_text(path, scratch.train_wordpiece(words).to_str())
     return path
 
@@ -87,7 +91,12 @@ def character_lengths(prepared: Prepared, split: str, column: str, most: int = 1
 
     def sql(names: dict[str, str]) -> tuple[str, list[str]]:
         if column not in names:
-            raise DataError(f"the split {split!r} has no column {column!r}; choose another")
+            raise DataError.of(
+                "split-without-column",
+                "the split {split!r} has no column {column!r}; choose another",
+                split=split,
+                column=column,
+            )
         return f"SELECT coalesce(length(CAST({names[column]} AS VARCHAR)), 0) FROM data{sample}", []
 
     parts = [values for (values,) in database.query(prepared, split, sql)]

@@ -71,11 +71,23 @@ def to_link(view: View) -> str:
 def from_link(text: str) -> View:
     """Reads the view of a URL, which may be hostile. Raises SpecError."""
     if len(text) > MAX_LINK:
-        raise SpecError([Problem("view", f"the link's view has {len(text):,} characters; the most is {MAX_LINK:,}")])
+        raise SpecError(
+            [
+                Problem.of(
+                    "view-link-too-long",
+                    "the link's view has {characters:,} characters; the most is {most:,}",
+                    "view",
+                    characters=len(text),
+                    most=MAX_LINK,
+                )
+            ]
+        )
     try:
         tree = json.loads(text) if text else {}
     except (ValueError, RecursionError):
-        raise SpecError([Problem("view", "the link's view is not readable; open the dataset again")]) from None
+        raise SpecError(
+            [Problem.of("view-link-unreadable", "the link's view is not readable; open the dataset again", "view")]
+        ) from None
     return cast(View, build(tree, View))
 
 
@@ -88,7 +100,7 @@ def where_sql(view: View, prepared: Prepared, columns: Mapping[str, str]) -> tup
     if view.search:
         texts = [columns[c.name] for c in prepared.columns if c.kind == "text" and c.name in columns]
         if not texts:
-            raise DataError("there is no text column to search; filter by a column instead")
+            raise DataError.of("no-text-to-search", "there is no text column to search; filter by a column instead")
         contains, needle = _contains("{}", view.search, view.match_case)
         parts = f"({parts}) AND ({' OR '.join(contains.format(text) for text in texts)})"
         parameters += [needle] * len(texts)
@@ -102,7 +114,12 @@ def conditions_sql(where: Iterable[Condition], prepared: Prepared, columns: Mapp
         column = prepared.column(condition.column)
         if column is None or condition.column not in columns:
             names = ", ".join(c.name for c in prepared.columns if c.name in columns)
-            raise DataError(f"there is no column {condition.column!r}; the columns are {names}")
+            raise DataError.of(
+                "no-such-column",
+                "there is no column {column!r}; the columns are {columns}",
+                column=condition.column,
+                columns=names,
+            )
         sql, values = _condition_sql(condition, column, columns[condition.column])
         parts.append(f"NOT coalesce({sql}, false)" if condition.negate else f"coalesce({sql}, false)")
         parameters += values
@@ -114,7 +131,12 @@ def order_sql(view: View, prepared: Prepared, columns: Mapping[str, str]) -> str
     if not view.sort:
         return "n"
     if view.sort not in columns:
-        raise DataError(f"there is no column {view.sort!r} to sort by; the columns are {', '.join(columns)}")
+        raise DataError.of(
+            "no-column-to-sort-by",
+            "there is no column {sort!r} to sort by; the columns are {columns}",
+            sort=view.sort,
+            columns=", ".join(columns),
+        )
     return f"{columns[view.sort]} {'DESC' if view.descending else 'ASC'} NULLS LAST, n"
 
 
@@ -134,7 +156,12 @@ def _condition_sql(condition: Condition, column: Column, sql: str) -> tuple[str,
             if column.kind == "decimal":
                 return _limits(f"CAST({sql} AS DOUBLE)", condition)
             if column.kind not in ("integer", "float"):
-                raise DataError(f"{column.name!r} holds {column.kind} values, not numbers; use another condition on it")
+                raise DataError.of(
+                    "condition-needs-numbers",
+                    "{column!r} holds {kind} values, not numbers; use another condition on it",
+                    column=column.name,
+                    kind=column.kind,
+                )
             return _limits(sql, condition)
         case "length":
             return _limits(f"length({text})", condition)
@@ -166,13 +193,25 @@ def _limits(sql: str, condition: Condition) -> tuple[str, list[Any]]:
 
 def _typed(value: str, column: Column) -> Any:
     """Converts a value of an `is` condition to the type of the column. Raises DataError."""
-    wrong = DataError(f"{value!r} is not a value of {column.name!r}, which holds {column.kind} values")
+    wrong = DataError.of(
+        "value-not-of-column",
+        "{value!r} is not a value of {column!r}, which holds {kind} values",
+        value=value,
+        column=column.name,
+        kind=column.kind,
+    )
     match column.kind:
         case "class":
             names = column.names or ()
             if value not in names:
                 listed = ", ".join(names[:20])
-                raise DataError(f"{value!r} is not a class of {column.name!r}; the classes are {listed}")
+                raise DataError.of(
+                    "no-such-class",
+                    "{value!r} is not a class of {column!r}; the classes are {classes}",
+                    value=value,
+                    column=column.name,
+                    classes=listed,
+                )
             return names.index(value)
         case "boolean":
             if value not in TRUE + FALSE:

@@ -21,9 +21,9 @@ def choose_columns(prepared: Prepared, data: DataSpec, notes: list[Note]) -> tup
     texts = choose_texts(prepared, data)
     label = choose_label(prepared, data, texts)
     if not data.text_columns:
-        notes.append(Note(f"Text from {' and '.join(texts)}, guessed from the columns."))
+        notes.append(Note.of("text-guessed", "Text from {texts}, guessed from the columns.", texts=" and ".join(texts)))
     if data.label_column is None:
-        notes.append(Note(f"Label from {label}, guessed from the columns."))
+        notes.append(Note.of("label-guessed", "Label from {label}, guessed from the columns.", label=label))
     return texts, label
 
 
@@ -31,12 +31,19 @@ def choose_label(prepared: Prepared, data: DataSpec, texts: Sequence[str]) -> st
     """The label column: that of the spec, else the guess if it is none of the texts. Raises DataError."""
     existing = ", ".join(c.name for c in prepared.columns)
     if data.label_column is not None and prepared.column(data.label_column) is None:
-        raise DataError(
-            f"{prepared.title} has no column {data.label_column!r}; its columns are {existing}", "data.label_column"
+        raise DataError.of(
+            "no-such-column-in",
+            "{title} has no column {column!r}; its columns are {columns}",
+            "data.label_column",
+            title=prepared.title,
+            column=data.label_column,
+            columns=existing,
         )
     label = data.label_column or (prepared.label_guess if prepared.label_guess not in texts else None)
     if label is None:
-        raise DataError(f"no column looks like a label; {_choice(prepared)}", "data.label_column")
+        raise DataError.of(
+            "no-label-column", "no column looks like a label; {choice}", "data.label_column", choice=_choice(prepared)
+        )
     return label
 
 
@@ -45,16 +52,29 @@ def choose_texts(prepared: Prepared, data: DataSpec) -> tuple[str, ...]:
     existing = ", ".join(c.name for c in prepared.columns)
     for name in data.text_columns:
         if prepared.column(name) is None:
-            raise DataError(f"{prepared.title} has no column {name!r}; its columns are {existing}", "data.text_columns")
+            raise DataError.of(
+                "no-such-column-in",
+                "{title} has no column {column!r}; its columns are {columns}",
+                "data.text_columns",
+                title=prepared.title,
+                column=name,
+                columns=existing,
+            )
     texts = data.text_columns or tuple(t for t in prepared.text_guess if t != data.label_column)
     if not texts:
-        raise DataError(f"no column looks like text; {_choice(prepared)}", "data.text_columns")
+        raise DataError.of(
+            "no-text-column", "no column looks like text; {choice}", "data.text_columns", choice=_choice(prepared)
+        )
     for name in texts:
         column = prepared.column(name)
         if column and column.kind not in types.PLAIN:
-            raise DataError(
-                f"the column {name!r} holds {_holds(prepared, column)}, no text; choose another of {existing}",
+            raise DataError.of(
+                "column-holds-no-text",
+                "the column {column!r} holds {content}, no text; choose another of {columns}",
                 "data.text_columns",
+                column=name,
+                content=_holds(prepared, column),
+                columns=existing,
             )
     return texts
 
@@ -64,17 +84,26 @@ def choose_train(prepared: Prepared, data: DataSpec, notes: list[Note]) -> str:
     names = list(prepared.splits)
     if data.train_split:
         if data.train_split not in names:
-            raise DataError(
-                f"{prepared.title} has no split {data.train_split!r}; its splits are {', '.join(names)}",
+            raise DataError.of(
+                "no-such-split-in",
+                "{title} has no split {split!r}; its splits are {splits}",
                 "data.train_split",
+                title=prepared.title,
+                split=data.train_split,
+                splits=", ".join(names),
             )
         return data.train_split
     called_train = [name for name in names if split_of(name) == "train"]
     if not called_train and len(names) > 1:
-        raise DataError(f"no split is called train; choose one of {', '.join(names)}", "data.train_split")
+        raise DataError.of(
+            "no-train-split",
+            "no split is called train; choose one of {splits}",
+            "data.train_split",
+            splits=", ".join(names),
+        )
     train = "train" if "train" in names else [*called_train, *names][0]
     if len(names) > 1 or train != "train":
-        notes.append(Note(f"Training on the split {train}."))
+        notes.append(Note.of("training-split", "Training on the split {split}.", split=train))
     return train
 
 

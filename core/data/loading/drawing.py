@@ -25,9 +25,14 @@ def hold_out(train: Dataset, data: DataSpec, names: Sequence[str], notes: list[N
     mask = np.zeros(len(codes), dtype=bool)
     mask[chosen] = True
     notes.append(
-        Note(
-            f"There is no evaluation split, so {len(chosen):,} of {len(codes):,} training rows "
-            f"({len(chosen) / len(codes):.0%}) are held out, in the same proportions of classes (seed {data.seed})."
+        Note.of(
+            "held-out",
+            "There is no evaluation split, so {held_out:,} of {rows:,} training rows ({share:.0%}) are "
+            "held out, in the same proportions of classes (seed {seed}).",
+            held_out=len(chosen),
+            rows=len(codes),
+            share=len(chosen) / len(codes),
+            seed=data.seed,
         )
     )
     notes += _singles(codes, names)
@@ -37,17 +42,21 @@ def hold_out(train: Dataset, data: DataSpec, names: Sequence[str], notes: list[N
 def _stratified(codes: np.ndarray, data: DataSpec) -> np.ndarray:
     """The numbers of the rows to hold out. Raises DataError if there are none. codes: class numbers of all rows"""
     if len(codes) < 4:
-        raise DataError(
-            f"there are {len(codes)} usable rows; at least 4 are needed to hold some out for evaluation. Add rows or "
-            "name an evaluation split",
+        raise DataError.of(
+            "too-few-rows-to-hold-out",
+            "there are {rows} usable rows; at least 4 are needed to hold some out for evaluation. Add "
+            "rows or name an evaluation split",
             "data.eval_split",
+            rows=len(codes),
         )
     chosen = label_rules.stratified(codes, data.validation_fraction, data.seed)
     if not len(chosen):
-        raise DataError(
-            f"each label occurs once in {len(codes):,} rows, so none can be held out for evaluation; choose another "
-            "label column, add rows or name an evaluation split",
+        raise DataError.of(
+            "labels-occur-once",
+            "each label occurs once in {rows:,} rows, so none can be held out for evaluation; choose "
+            "another label column, add rows or name an evaluation split",
             "data.label_column",
+            rows=len(codes),
         )
     return chosen
 
@@ -60,7 +69,13 @@ def _singles(codes: np.ndarray, names: Sequence[str]) -> list[Note]:
     if not singles:
         return []
     examples = ", ".join(map(repr, singles[:5])) + (f" and {len(singles) - 5:,} more" if len(singles) > 5 else "")
-    return [Note(f"Of {examples} there is one example each; it stays in training and is not evaluated.")]
+    return [
+        Note.of(
+            "single-examples-not-held-out",
+            "Of {classes} there is one example each; it stays in training and is not evaluated.",
+            classes=examples,
+        )
+    ]
 
 
 def subset(part: Dataset, count: int | None, seed: int, purpose: str, notes: list[Note]) -> Dataset:
@@ -68,10 +83,25 @@ def subset(part: Dataset, count: int | None, seed: int, purpose: str, notes: lis
     if count is None or count >= len(part):
         if count is not None and count > len(part):
             notes.append(
-                Note(f"{count:,} {purpose} examples were asked for; there are {len(part):,}, all of which are used.")
+                Note.of(
+                    "fewer-examples-than-asked",
+                    "{count:,} {purpose} examples were asked for; there are {available:,}, all of which are used.",
+                    count=count,
+                    purpose=purpose,
+                    available=len(part),
+                )
             )
         return part
-    notes.append(Note(f"{count:,} of {len(part):,} {purpose} examples are used, chosen by shuffling with seed {seed}."))
+    notes.append(
+        Note.of(
+            "examples-subset",
+            "{count:,} of {available:,} {purpose} examples are used, chosen by shuffling with seed {seed}.",
+            count=count,
+            available=len(part),
+            purpose=purpose,
+            seed=seed,
+        )
+    )
     return part.shuffle(seed=seed).select(range(count))
 
 
@@ -82,10 +112,13 @@ def check_classes_left(train: Dataset, names: Sequence[str], label: str, field: 
     counts = np.bincount(_codes(train), minlength=len(names))
     if (counts > 0).sum() < 2:
         only = names[int(counts.argmax())]
-        raise DataError(
-            f"the training examples have one class only, {only!r} in {label!r}; at least two are needed. Choose "
-            "another column or more examples",
+        raise DataError.of(
+            "one-class-in-training",
+            "the training examples have one class only, {only!r} in {label!r}; at least two are "
+            "needed. Choose another column or more examples",
             field,
+            only=only,
+            label=label,
         )
 
 

@@ -32,11 +32,13 @@ def check_not_aside(aside: Collection[str], train_split: str, data: DataSpec) ->
     """Raises DataError if the spec trains or evaluates on a final test. aside: as `set_aside` has them"""
     for name, field in ((train_split, "data.train_split"), (data.eval_split, "data.eval_split")):
         if name in aside:
-            raise DataError(
-                f"the split {name!r} is set aside as the final test, or has texts of it, so that nothing is trained or "
-                "tuned on it; choose another split, drop those texts under Prepare, or take the test back on the "
-                "Evaluate page",
+            raise DataError.of(
+                "split-is-final-test",
+                "the split {split!r} is set aside as the final test, or has texts of it, so that nothing "
+                "is trained or tuned on it; choose another split, drop those texts under Prepare, or "
+                "take the test back on the Evaluate page",
                 field,
+                split=name,
             )
 
 
@@ -58,11 +60,17 @@ def choose_eval(
     for kind in ("validation", "test"):
         for name in sorted(n for n in names if n != train_split and split_of(n) == kind):
             if name in aside:
-                notes.append(Note(f"The split {name} is set aside as the final test; this run does not look at it."))
+                notes.append(
+                    Note.of(
+                        "final-test-set-aside",
+                        "The split {split} is set aside as the final test; this run does not look at it.",
+                        split=name,
+                    )
+                )
                 continue
             unusable = _unusable(prepared, name, train_split, texts, label, classes)
             if unusable is None:
-                notes.append(Note(f"Evaluating on the split {name}."))
+                notes.append(Note.of("evaluation-split", "Evaluating on the split {split}.", split=name))
                 return name
             notes.append(unusable)
     return None
@@ -70,15 +78,21 @@ def choose_eval(
 
 def _check_named(prepared: Prepared, eval_split: str, train_split: str) -> None:
     if eval_split not in prepared.splits:
-        raise DataError(
-            f"{prepared.title} has no split {eval_split!r}; its splits are {', '.join(prepared.splits)}",
+        raise DataError.of(
+            "no-such-split-in",
+            "{title} has no split {split!r}; its splits are {splits}",
             "data.eval_split",
+            title=prepared.title,
+            split=eval_split,
+            splits=", ".join(prepared.splits),
         )
     if eval_split == train_split:
-        raise DataError(
-            f"the split {train_split!r} is named for training and for evaluation; leave the evaluation split "
+        raise DataError.of(
+            "split-named-twice",
+            "the split {split!r} is named for training and for evaluation; leave the evaluation split "
             "empty to hold a part out",
             "data.eval_split",
+            split=train_split,
         )
 
 
@@ -89,15 +103,32 @@ def _unusable(
     columns = parquet.open_file(prepared.splits[split].path).schema_arrow.names
     missing = [name for name in (*texts, label) if name not in columns]
     if missing:
-        return Note(f"The split {split} has no column {missing[0]!r}, so it is not used.", "warning")
+        return Note.of(
+            "split-unused-without-column",
+            "The split {split} has no column {column!r}, so it is not used.",
+            "warning",
+            split=split,
+            column=missing[0],
+        )
     names = label_rules.names_in(prepared, split, label)
     if not names:
-        return Note(f"The split {split} has no labels to evaluate with, so it is not used.", "warning")
-    if max(places(names, classes.names)) < 0:
-        return Note(
-            f"The split {split} has the labels {first_five(names)} in {label!r}, none of which is a class of "
-            f"{train_split} ({first_five(classes.names)}), so it is not used.",
+        return Note.of(
+            "split-unused-without-labels",
+            "The split {split} has no labels to evaluate with, so it is not used.",
             "warning",
+            split=split,
+        )
+    if max(places(names, classes.names)) < 0:
+        return Note.of(
+            "split-unused-other-labels",
+            "The split {split} has the labels {labels} in {label!r}, none of which is a class of "
+            "{train_split} ({classes}), so it is not used.",
+            "warning",
+            split=split,
+            labels=first_five(names),
+            label=label,
+            train_split=train_split,
+            classes=first_five(classes.names),
         )
     return None
 

@@ -17,7 +17,6 @@ from core.data.reading.aligning.parts import trimmed
 from core.data.reading.tables import bounded, parquet
 from core.errors import DataError
 from core.models.label_names import places
-from core.wording import counted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -63,14 +62,22 @@ def classes(prepared: Prepared, split: str, column: str) -> Classes:
         kept = [i for i, name in enumerate(known.names) if name not in known.added or name in occurring]
         return Classes(tuple(known.names[i] for i in kept), tuple(kept), known.names)
     if not values:
-        raise DataError(
-            f"the column {column!r} is empty in the split {split!r}; choose another column", "data.label_column"
+        raise DataError.of(
+            "column-empty-in-split",
+            "the column {column!r} is empty in the split {split!r}; choose another column",
+            "data.label_column",
+            column=column,
+            split=split,
         )
     _check_single(prepared, split, column, values)
     _check(prepared, column, known.kind, values, rows)
     if len(values) == 1:
-        raise DataError(
-            f"the column {column!r} has only one class, {values[0]!r}; at least two are needed", "data.label_column"
+        raise DataError.of(
+            "column-one-class",
+            "the column {column!r} has only one class, {label!r}; at least two are needed",
+            "data.label_column",
+            column=column,
+            label=values[0],
         )
     return Classes(tuple(ordered(values)))
 
@@ -163,8 +170,12 @@ def _unfit(prepared: Prepared, split: str, column: Column) -> DataError:
     if several:
         return _several(column.name, several, rows)
     content = types.holds(column.kind, arrow, example)
-    return DataError(
-        f"the column {column.name!r} holds {content}, not one class per row; choose another column", "data.label_column"
+    return DataError.of(
+        "column-not-one-class-per-row",
+        "the column {column!r} holds {content}, not one class per row; choose another column",
+        "data.label_column",
+        column=column.name,
+        content=content,
     )
 
 
@@ -182,28 +193,41 @@ def _check_single(prepared: Prepared, split: str, column: str, values: list[str]
 
 
 def _several(column: str, several: int, rows: int) -> DataError:
-    return DataError(
-        f"{several:,} of the {counted(rows, 'row')} have more than one label in {column!r}; this task takes one. Leave "
-        "those rows out of the file, or choose another column",
+    return DataError.of(
+        "several-labels-per-row",
+        "{count:,} of the {rows:row|rows} have more than one label in {column!r}; this task takes "
+        "one. Leave those rows out of the file, or choose another column",
         "data.label_column",
+        count=several,
+        rows=rows,
+        column=column,
     )
 
 
 def _check(prepared: Prepared, column: str, kind: str, values: list[str], rows: int) -> None:
     if is_measured(kind, values, rows):
         examples = ", ".join(values[:3])
-        raise DataError(
-            f"the column {column!r} has fractions ({examples}, …) and looks like a number to predict, not a class; "
-            "choose another column, or group its values into classes first",
+        raise DataError.of(
+            "column-has-fractions",
+            "the column {column!r} has fractions ({examples}, …) and looks like a number to predict, "
+            "not a class; choose another column, or group its values into classes first",
             "data.label_column",
+            column=column,
+            examples=examples,
         )
     many = len(values) > MAX_CLASSES
     if many or (len(values) > 50 and len(values) * 10 > rows * 9):
         others = ", ".join(c.name for c in prepared.columns if c.name != column)
-        raise DataError(
-            f"the column {column!r} has {len(values):,} different values in {rows:,} rows and looks like an id or free "
-            f"text; a label has at most {MAX_CLASSES:,}. Choose another column ({others})",
+        raise DataError.of(
+            "column-too-many-values",
+            "the column {column!r} has {count:,} different values in {rows:,} rows and looks like an "
+            "id or free text; a label has at most {most:,}. Choose another column ({columns})",
             "data.label_column",
+            column=column,
+            count=len(values),
+            rows=rows,
+            most=MAX_CLASSES,
+            columns=others,
         )
 
 

@@ -116,10 +116,13 @@ def _look_alikes(names: Sequence[str], label: str) -> list[Note]:
             f"“{telling(a, b)}”" for a, b in [(first, second), *((n, first) for n in (second, *others))]
         )
         notes.append(
-            Note(
-                f"{label}: {names_apart} differ by case, blanks or unseen characters only and are different classes; "
-                "the problems of the dataset, on its page, offer to make them one.",
+            Note.of(
+                "labels-differ-by-case",
+                "{column}: {labels} differ by case, blanks or unseen characters only and are different "
+                "classes; the problems of the dataset, on its page, offer to make them one.",
                 "warning",
+                column=label,
+                labels=names_apart,
             )
         )
     return notes
@@ -150,7 +153,14 @@ def load_split(
     texts, label = choose_columns(prepared, data, notes)
     if split not in prepared.splits:
         splits = ", ".join(prepared.splits)
-        raise DataError(f"{prepared.title} has no split {split!r}; its splits are {splits}", "split")
+        raise DataError.of(
+            "no-such-split-in",
+            "{title} has no split {split!r}; its splits are {splits}",
+            "split",
+            title=prepared.title,
+            split=split,
+            splits=splits,
+        )
     classes = label_rules.classes(prepared, like or split, label)
     examples = dataset_of(prepared, split, texts, label, classes, notes)
     columns = tuple(map(in_dataset, texts))

@@ -35,7 +35,13 @@ def dataset_of(
     part = prepared.splits[split]
     missing = [n for n in (*texts, label) if n not in parquet.open_file(part.path).schema_arrow.names]
     if missing:
-        raise DataError(f"the split {split!r} has no column {missing[0]!r}; choose another split", "data.eval_split")
+        raise DataError.of(
+            "split-lacks-column",
+            "the split {split!r} has no column {column!r}; choose another split",
+            "data.eval_split",
+            split=split,
+            column=missing[0],
+        )
     features = Features(
         {
             **{in_dataset(t): Value("string") for t in texts},

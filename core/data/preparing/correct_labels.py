@@ -78,8 +78,13 @@ def _check_castable(prepared: Prepared, step: CorrectLabels) -> None:
             try:
                 pa.array([label]).cast(arrow)
             except pa.ArrowException:
-                raise DataError(
-                    f"{label!r} is not a value of {step.label!r}, which holds {arrow}", "data.steps"
+                raise DataError.of(
+                    "label-not-of-type",
+                    "{label!r} is not a value of {column!r}, which holds {kind}",
+                    "data.steps",
+                    label=label,
+                    column=step.label,
+                    kind=arrow,
                 ) from None
 
 
@@ -88,7 +93,14 @@ def _value(label: str, column: Column) -> Any:
     if column.names:
         if label not in column.names:
             classes = ", ".join(column.names[:20])
-            raise DataError(f"{label!r} is not a class of {column.name!r}; the classes are {classes}", "data.steps")
+            raise DataError.of(
+                "no-such-class",
+                "{value!r} is not a class of {column!r}; the classes are {classes}",
+                "data.steps",
+                value=label,
+                column=column.name,
+                classes=classes,
+            )
         return column.names.index(label)
     try:
         match column.kind:
@@ -101,6 +113,11 @@ def _value(label: str, column: Column) -> Any:
             case _:
                 return label
     except (ValueError, KeyError):
-        raise DataError(
-            f"{label!r} is not a value of {column.name!r}, which holds {column.kind} values", "data.steps"
+        raise DataError.of(
+            "value-not-of-column-kind",
+            "{value!r} is not a value of {column!r}, which holds {kind} values",
+            "data.steps",
+            value=label,
+            column=column.name,
+            kind=column.kind,
         ) from None

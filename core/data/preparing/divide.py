@@ -54,10 +54,13 @@ def by_values(prepared: Prepared, sources: Sequence[str], step: SplitBy) -> ByVa
     named = {value: name for value in counts if (name := _split_of(value, chosen)) is not None}
     if not named:
         examples = ", ".join(repr(value) for value in list(counts)[:SHOWN])
-        raise DataError(
-            f"no value of {step.column!r} names a split ({examples}); say which value is which split, or choose "
-            "another column",
+        raise DataError.of(
+            "no-split-names",
+            "no value of {column!r} names a split ({examples}); say which value is which split, or "
+            "choose another column",
             "data.steps",
+            column=step.column,
+            examples=examples,
         )
     order = [name for name in ("train", "validation", "test") if name in named.values()]
     names = list(dict.fromkeys([*order, *named.values()]))
@@ -75,7 +78,13 @@ def _texts(prepared: Prepared, split: str, column: str) -> list[str]:
     known = prepared.column(column)
     with parquet.open_file(prepared.splits[split].path) as file:
         if column not in file.schema_arrow.names:
-            raise DataError(f"the split {split!r} has no column {column!r}; choose another", "data.steps")
+            raise DataError.of(
+                "split-without-column",
+                "the split {split!r} has no column {column!r}; choose another",
+                "data.steps",
+                split=split,
+                column=column,
+            )
     values = types.plain(bounded.column(prepared.splits[split].path, column))
     if known is not None and known.names:
         names = known.names
@@ -83,8 +92,11 @@ def _texts(prepared: Prepared, split: str, column: str) -> list[str]:
     try:
         return [(value or "").strip() for value in values.cast(pa.string()).to_pylist()]
     except pa.ArrowException:
-        raise DataError(
-            f"the values of {column!r} cannot be read as text; choose another column", "data.steps"
+        raise DataError.of(
+            "values-not-text",
+            "the values of {column!r} cannot be read as text; choose another column",
+            "data.steps",
+            column=column,
         ) from None
 
 
@@ -120,13 +132,24 @@ def codes_of(prepared: Prepared, sources: Sequence[str], column: str) -> np.ndar
     for split in sources:
         with parquet.open_file(prepared.splits[split].path) as file:
             if column not in file.schema_arrow.names:
-                raise DataError(f"the split {split!r} has no column {column!r}; choose another", "data.steps")
+                raise DataError.of(
+                    "split-without-column",
+                    "the split {split!r} has no column {column!r}; choose another",
+                    "data.steps",
+                    split=split,
+                    column=column,
+                )
         columns.append(types.plain(bounded.column(prepared.splits[split].path, column)))
     try:
         together = pa.chunked_array([chunk for values in columns for chunk in values.chunks], columns[0].type)
         ranks = pc.rank(together, sort_keys="ascending", tiebreaker="dense")
     except (pa.ArrowException, TypeError):
-        raise DataError(f"the values of {column!r} have no order; choose another column", "data.steps") from None
+        raise DataError.of(
+            "values-without-order",
+            "the values of {column!r} have no order; choose another column",
+            "data.steps",
+            column=column,
+        ) from None
     return np.asarray(ranks, dtype=np.int64) - 1
 
 

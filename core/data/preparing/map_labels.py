@@ -23,7 +23,13 @@ def map_labels(prepared: Prepared, step: MapLabels, splits: Sequence[str]) -> Pl
     column = prepared.column(step.column)
     assert column is not None
     if column.kind not in types.PLAIN:
-        raise DataError(f"{step.column!r} holds {column.kind} values, not labels", "data.steps")
+        raise DataError.of(
+            "column-holds-no-labels",
+            "{column!r} holds {kind} values, not labels",
+            "data.steps",
+            column=step.column,
+            kind=column.kind,
+        )
     if column.names:
         return _map_classes(prepared, step, column, splits)
     plan = plan_of_values(prepared, _in_column(step.column, lambda old: _renamed(old, step)), splits)
@@ -37,9 +43,20 @@ def _map_classes(prepared: Prepared, step: MapLabels, column: Column, splits: Se
     unknown = [old for old in step.labels if old not in column.names]
     if unknown:
         classes = ", ".join(column.names[:20])
-        raise DataError(f"{unknown[0]!r} is not a class of {step.column!r}; the classes are {classes}", "data.steps")
+        raise DataError.of(
+            "no-class-to-rename",
+            "{value!r} is not a class of {column!r}; the classes are {classes}",
+            "data.steps",
+            value=unknown[0],
+            column=step.column,
+            classes=classes,
+        )
     if set(splits) != set(prepared.splits):
-        raise DataError("classes are renamed in all splits or in none; leave the splits empty", "data.steps")
+        raise DataError.of(
+            "classes-renamed-everywhere",
+            "classes are renamed in all splits or in none; leave the splits empty",
+            "data.steps",
+        )
     new_names = [step.labels.get(name, name) for name in column.names]
     names = tuple(dict.fromkeys(new_names))
     numbers = [names.index(name) for name in new_names]

@@ -39,10 +39,13 @@ def groups(
 
     total = sum(prepared.splits[name].rows for name in splits)
     if total > MOST_ROWS:
-        raise DataError(
-            f"nearly equal texts are looked for among at most {MOST_ROWS:,} rows, but these splits have {total:,}; "
-            "take a subset first, or look for exactly equal texts",
+        raise DataError.of(
+            "too-many-rows-for-near-copies",
+            "nearly equal texts are looked for among at most {most:,} rows, but these splits have "
+            "{rows:,}; take a subset first, or look for exactly equal texts",
             "data.steps",
+            most=MOST_ROWS,
+            rows=total,
         )
     texts, places = [], []
     for split in splits:

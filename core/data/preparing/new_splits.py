@@ -16,7 +16,12 @@ def split_by(prepared: Prepared, step: SplitBy) -> Plan:
     others = [name for name in prepared.splits if name not in sources]
     divided = by_values(prepared, sources, step)
     if clash := [name for name in divided.parts if name in others]:
-        raise DataError(f"there is already a split {clash[0]!r}; divide all splits together", "data.steps")
+        raise DataError.of(
+            "split-exists-divide-together",
+            "there is already a split {split!r}; divide all splits together",
+            "data.steps",
+            split=clash[0],
+        )
     changes = [Change(name, dict(masks)) for name, masks in divided.parts.items()]
     return Plan([*changes, *(Change(name, {name: None}) for name in others)], note=divided.note)
 
@@ -30,7 +35,12 @@ def divide(prepared: Prepared, step: Divide) -> Plan:
     sources = [step.split] if step.split else list(prepared.splits)
     others = [name for name in prepared.splits if name not in sources]
     if clash := [name for name in step.parts if name in others]:
-        raise DataError(f"there is already a split {clash[0]!r}; give the part another name", "data.steps")
+        raise DataError.of(
+            "split-exists-other-name",
+            "there is already a split {split!r}; give the part another name",
+            "data.steps",
+            split=clash[0],
+        )
     rows = [prepared.splits[name].rows for name in sources]
     values = codes_of(prepared, sources, step.column) if step.column and step.by != "random" else None
     parts = assigned(sum(rows), values, step)
@@ -41,5 +51,10 @@ def divide(prepared: Prepared, step: Divide) -> Plan:
     ]
     empty = [change.name for change in changes if not rows_of(prepared, change)]
     if empty:
-        raise DataError(f"the part {empty[0]!r} would have no row; give it a larger share", "data.steps")
+        raise DataError.of(
+            "part-without-rows",
+            "the part {part!r} would have no row; give it a larger share",
+            "data.steps",
+            part=empty[0],
+        )
     return Plan([*changes, *(Change(name, {name: None}) for name in others)])

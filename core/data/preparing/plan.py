@@ -82,7 +82,13 @@ def splits_of(prepared: Prepared, step: Any) -> list[str]:
     for name in named:
         if name not in prepared.splits:
             existing = ", ".join(prepared.splits)
-            raise DataError(f"there is no split {name!r} for this step; the splits are {existing}", "data.steps")
+            raise DataError.of(
+                "no-split-for-step",
+                "there is no split {split!r} for this step; the splits are {splits}",
+                "data.steps",
+                split=name,
+                splits=existing,
+            )
     return named or list(prepared.splits)
 
 
@@ -91,4 +97,10 @@ def check_columns(prepared: Prepared, columns: Iterable[str]) -> None:
     for name in columns:
         if prepared.column(name) is None:
             existing = ", ".join(c.name for c in prepared.columns)
-            raise DataError(f"there is no column {name!r} for this step; the columns are {existing}", "data.steps")
+            raise DataError.of(
+                "no-column-for-step",
+                "there is no column {column!r} for this step; the columns are {columns}",
+                "data.steps",
+                column=name,
+                columns=existing,
+            )

@@ -97,7 +97,12 @@ def without_leaks(prepared: Prepared, step: DropLeaks, progress: Progress) -> np
 
     others = [name for name in prepared.splits if name != step.split]
     if not others:
-        raise DataError(f"{step.split!r} is the only split, so its texts cannot occur in another one", "data.steps")
+        raise DataError.of(
+            "only-split",
+            "{split!r} is the only split, so its texts cannot occur in another one",
+            "data.steps",
+            split=step.split,
+        )
     mask = np.ones(prepared.splits[step.split].rows, dtype=bool)
     if step.match == "near":
         from core.data.preparing.near import groups

@@ -55,7 +55,12 @@ def plan_step(prepared: Prepared, step: Any, progress: Progress = ignore) -> Pla
     """What a step does to this dataset. Raises DataError if it cannot be done, or leaves no row."""
     plan = _plan(prepared, step, splits_of(prepared, step), progress)
     if not any(rows_of(prepared, change) for change in plan.changes):
-        raise DataError(f"no row is left after this step: {step_words(step)}; change it or leave it out", "data.steps")
+        raise DataError.of(
+            "step-leaves-no-rows",
+            "no row is left after this step: {step}; change it or leave it out",
+            "data.steps",
+            step=step_words(step),
+        )
     return plan
 
 
@@ -165,7 +170,12 @@ def _rename(prepared: Prepared, step: Rename) -> Plan:
     check_columns(prepared, step.names)
     names = [step.names.get(c.name, c.name) for c in prepared.columns]
     if twice := [name for name in names if names.count(name) > 1]:
-        raise DataError(f"two columns would be called {twice[0]!r}; choose another name", "data.steps")
+        raise DataError.of(
+            "column-name-twice",
+            "two columns would be called {column!r}; choose another name",
+            "data.steps",
+            column=twice[0],
+        )
     plan = plan_of_values(prepared, lambda t: t.rename_columns([step.names.get(n, n) for n in t.column_names]))
     plan.names = {name: column.names for name, column in zip(names, prepared.columns, strict=True)}
     return plan
@@ -180,7 +190,12 @@ def _cleaned(table: pa.Table, step: CleanText) -> pa.Table:
         place = table.column_names.index(name)
         values = types.plain(table.column(place))
         if not pa.types.is_string(values.type) and not pa.types.is_large_string(values.type):
-            raise DataError(f"{name!r} holds no text to repair; choose a text column", "data.steps")
+            raise DataError.of(
+                "no-text-to-repair",
+                "{column!r} holds no text to repair; choose a text column",
+                "data.steps",
+                column=name,
+            )
         texts = [None if text is None else clean(text, step) for text in values.to_pylist()]
         table = table.set_column(place, name, pa.array(texts, values.type))
     return table

@@ -61,7 +61,12 @@ def unpack(path: Path, kind: str, folder: Path, max_bytes: int, inside: tuple[st
     inside: the kinds of the packed files around this one
     """
     if len(inside) > 3 or (kind in ARCHIVES and sum(k in ARCHIVES for k in inside) > 1):
-        raise DataError(f"{path.name} is an archive in an archive in an archive; unpack it yourself", "data.path")
+        raise DataError.of(
+            "archive-too-deep",
+            "{file} is an archive in an archive in an archive; unpack it yourself",
+            "data.path",
+            file=path.name,
+        )
     folder.mkdir(parents=True, exist_ok=True)
     try:
         if kind in COMPRESSED:
@@ -69,9 +74,12 @@ def unpack(path: Path, kind: str, folder: Path, max_bytes: int, inside: tuple[st
         extract = _unzip if kind == ".zip" else _untar
         return extract(path, folder, max_bytes, (*inside, kind))
     except BROKEN as error:
-        raise DataError(
-            f"{path.name} cannot be unpacked, it is damaged or incomplete ({error}); copy or download it again",
+        raise DataError.of(
+            "archive-damaged",
+            "{file} cannot be unpacked, it is damaged or incomplete ({reason}); copy or download it again",
             "data.path",
+            file=path.name,
+            reason=error,
         ) from None
 
 
@@ -262,22 +270,35 @@ def _check_members(path: Path, members: list[zipfile.ZipInfo], max_bytes: int) -
         raise _no_data(path)
     _check_count(path, len(members))
     if any(m.flag_bits & 1 for m in members):
-        raise DataError(f"{path.name} is encrypted with a password; pack it without a password", "data.path")
+        raise DataError.of(
+            "archive-encrypted",
+            "{file} is encrypted with a password; pack it without a password",
+            "data.path",
+            file=path.name,
+        )
     for m in members:
         check_size(path, m.file_size, max(1, m.compress_size), max_bytes)
     check_size(path, sum(m.file_size for m in members), path.stat().st_size, max_bytes)
 
 
 def _no_data(path: Path) -> DataError:
-    return DataError(
-        f"{path.name} holds no data file; put files ending in {', '.join(sorted(DATA_SUFFIXES))} into it", "data.path"
+    return DataError.of(
+        "archive-without-data",
+        "{file} holds no data file; put files ending in {endings} into it",
+        "data.path",
+        file=path.name,
+        endings=", ".join(sorted(DATA_SUFFIXES)),
     )
 
 
 def _check_count(path: Path, count: int) -> None:
     if count > MAX_MEMBERS:
-        raise DataError(
-            f"{path.name} holds more than {MAX_MEMBERS:,} files, the most that are unpacked here", "data.path"
+        raise DataError.of(
+            "archive-too-many-files",
+            "{file} holds more than {most:,} files, the most that are unpacked here",
+            "data.path",
+            file=path.name,
+            most=MAX_MEMBERS,
         )
 
 
@@ -326,14 +347,20 @@ def _copy(source: Readable, target: Path, path: Path, packed: int, max_bytes: in
 def check_size(path: Path, size: int, packed: int, max_bytes: int) -> None:
     """Raises DataError if `size` unpacked bytes are too many, in all or for a file of `packed` bytes."""
     if size > max_bytes:
-        raise DataError(
-            f"{path.name} unpacks to more than {max_bytes / 1024**2:,.0f} MB, the most that is unpacked here; "
-            "unpack it yourself and give the folder's path",
+        raise DataError.of(
+            "archive-too-large",
+            "{file} unpacks to more than {megabytes:,.0f} MB, the most that is unpacked here; unpack "
+            "it yourself and give the folder's path",
             "data.path",
+            file=path.name,
+            megabytes=max_bytes / 1024**2,
         )
     if size > RATIO_FROM and size > MAX_RATIO * packed:
-        raise DataError(
-            f"{path.name} unpacks to over {MAX_RATIO} times its size, which is how a file made to fill a disk looks; "
-            "if you trust it, unpack it yourself and give the folder's path",
+        raise DataError.of(
+            "archive-ratio-suspicious",
+            "{file} unpacks to over {ratio} times its size, which is how a file made to fill a disk "
+            "looks; if you trust it, unpack it yourself and give the folder's path",
             "data.path",
+            file=path.name,
+            ratio=MAX_RATIO,
         )

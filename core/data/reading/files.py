@@ -133,11 +133,27 @@ def resolve(path: str, settings: Settings) -> Path:
     try:
         resolved = allowed_path(settings, path)
         if not resolved.exists():
-            raise DataError(f"there is no file or folder {path!r}; check the spelling, or upload the file", "data.path")
+            raise DataError.of(
+                "no-file-to-read",
+                "there is no file or folder {path!r}; check the spelling, or upload the file",
+                "data.path",
+                path=path,
+            )
         if not resolved.is_dir() and not resolved.is_file():
-            raise DataError(f"{path!r} is neither a file nor a folder; choose one of these", "data.path")
+            raise DataError.of(
+                "not-file-nor-folder",
+                "{path!r} is neither a file nor a folder; choose one of these",
+                "data.path",
+                path=path,
+            )
     except (OSError, ValueError, RuntimeError) as error:
-        raise DataError(f"{path[:200]!r} cannot be opened ({error}); check the path", "data.path") from None
+        raise DataError.of(
+            "path-not-opened",
+            "{path!r} cannot be opened ({reason}); check the path",
+            "data.path",
+            path=path[:200],
+            reason=error,
+        ) from None
     return resolved
 
 
@@ -147,12 +163,21 @@ def identify(path: Path) -> Source:
         with path.open("rb") as file:
             head = file.read(HEAD_BYTES)
         if not head:
-            raise DataError(f"{path.name} is empty (0 bytes); choose a file with at least one row", "data.path")
+            raise DataError.of(
+                "file-empty",
+                "{file} is empty (0 bytes); choose a file with at least one row",
+                "data.path",
+                file=path.name,
+            )
         if sentence := strange(path):
             raise DataError(sentence, "data.path")
     except OSError as error:
-        raise DataError(
-            f"{path.name} cannot be opened ({error.strerror}); check its permissions", "data.path"
+        raise DataError.of(
+            "file-not-opened",
+            "{file} cannot be opened ({reason}); check its permissions",
+            "data.path",
+            file=path.name,
+            reason=error.strerror,
         ) from None
     if refusal := _refusal(path, head):
         raise DataError(refusal.format(name=path.name), "data.path")
@@ -161,7 +186,13 @@ def identify(path: Path) -> Source:
     suffix = base_suffix(path)
     last = path.suffix.lower()
     if last in PACKED | PARQUET_SUFFIXES | ARROW_SUFFIXES | BOOK_SUFFIXES | TAR_SUFFIXES.keys():
-        raise DataError(f"{path.name} is damaged: it does not begin as a {last} file does", "data.path")
+        raise DataError.of(
+            "file-damaged-start",
+            "{file} is damaged: it does not begin as a {kind} file does",
+            "data.path",
+            file=path.name,
+            kind=last,
+        )
     if suffix in JSON_SUFFIXES or (
         suffix not in TEXT_SUFFIXES and head.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"[")
     ):

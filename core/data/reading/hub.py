@@ -130,7 +130,12 @@ def _builder(listing: Listing, config: str | None) -> Any:
     if f"{name.split('/')[-1]}.py" in scripts:
         raise DataError(_needs_script(name, scripts[0]), "data.path")
     if "/" not in name:
-        raise DataError(f"{name!r} has no owner; give the dataset's id as owner/name", "data.path")
+        raise DataError.of(
+            "dataset-without-owner",
+            "{name!r} has no owner; give the dataset's id as owner/name",
+            "data.path",
+            name=name,
+        )
     try:
         builder = load_dataset_builder(f"hf://datasets/{name}", name=config, revision=commit)
     except (DataFilesNotFoundError, EmptyDatasetError):
@@ -163,7 +168,12 @@ def _needs_script(name: str, script: str) -> str:
 def _no_table(name: str, scripts: list[str]) -> DataError:
     if scripts:
         return DataError(_needs_script(name, scripts[0]), "data.path")
-    return DataError(f"{name!r} has no CSV, JSON, Parquet, Arrow or text files to read; choose another", "data.path")
+    return DataError.of(
+        "dataset-without-data-files",
+        "{name!r} has no CSV, JSON, Parquet, Arrow or text files to read; choose another",
+        "data.path",
+        name=name,
+    )
 
 
 def _config_problem(name: str, config: str | None, commit: str, error: ValueError) -> DataError:
@@ -171,11 +181,22 @@ def _config_problem(name: str, config: str | None, commit: str, error: ValueErro
 
     names = get_dataset_config_names(f"hf://datasets/{name}", revision=commit)
     if config is None and len(names) > 1:
-        return DataError(
-            f"{name} has several configurations: {_listed(names)}; choose one in data.config", "data.config"
+        return DataError.of(
+            "choose-configuration",
+            "{name} has several configurations: {configurations}; choose one in data.config",
+            "data.config",
+            name=name,
+            configurations=_listed(names),
         )
     if config is not None and config not in names:
-        return DataError(f"{name} has no configuration {config!r}; it has {_listed(names)}", "data.config")
+        return DataError.of(
+            "no-such-configuration",
+            "{name} has no configuration {configuration!r}; it has {configurations}",
+            "data.config",
+            name=name,
+            configuration=config,
+            configurations=_listed(names),
+        )
     return _unreadable(name, error)
 
 
@@ -191,12 +212,21 @@ def _unreadable(name: str, error: BaseException) -> DataError:
     while (inner := error.__cause__ or error.__context__) is not None:
         error = inner
         if isinstance(error, CastError):
-            return DataError(f"The files of {name!r} do not have the same columns: {error.details()}", "data.config")
+            return DataError.of(
+                "dataset-files-differ",
+                "The files of {name!r} do not have the same columns: {reason}",
+                "data.config",
+                name=name,
+                reason=error.details(),
+            )
     reason = without_secrets(library_message(error))
-    return DataError(
-        f"The files of {name!r} could not be read: {reason}. Download them and open them as files, where the way "
-        "they are read can be set",
+    return DataError.of(
+        "dataset-files-unreadable",
+        "The files of {name!r} could not be read: {reason}. Download them and open them as files, "
+        "where the way they are read can be set",
         "data.path",
+        name=name,
+        reason=reason,
     )
 
 
@@ -209,9 +239,11 @@ def _check_own_files(builder: Any, listing: Listing) -> None:
 
 
 def _outside(name: str) -> DataError:
-    return DataError(
-        f"{name!r} points to files outside its own repository, which are not opened here; choose another dataset",
+    return DataError.of(
+        "dataset-points-outside",
+        "{name!r} points to files outside its own repository, which are not opened here; choose another dataset",
         "data.path",
+        name=name,
     )
 
 
@@ -251,10 +283,13 @@ def _cached(name: str, config: str | None, revision: str | None) -> Any:
     commit = cached_commit("dataset", name, revision)
     folders = _cached_folders(Path(settings.HF_DATASETS_CACHE), name, commit) if commit else {}
     if config is None and len(folders) > 1:
-        raise DataError(
-            f"The Hub could not be reached, and this machine has several configurations of {name}: "
-            f"{_listed(sorted(folders))}; choose one in data.config",
+        raise DataError.of(
+            "choose-configuration-offline",
+            "The Hub could not be reached, and this machine has several configurations of {name}: "
+            "{configurations}; choose one in data.config",
             "data.config",
+            name=name,
+            configurations=_listed(sorted(folders)),
         )
     chosen = folders.get(config) if config else next(iter(folders.values()), None)
     if chosen is None:

@@ -109,7 +109,7 @@ def overview(name: str, revision: str | None = None) -> DatasetOverview:
 def preview(dataset: DatasetOverview, file: str) -> list[dict[str, Any]]:
     """Returns the first rows of a file, without downloading the rest. Raises HubError, DataError."""
     if file not in dataset.files or not file.lower().endswith(PREVIEWED):
-        raise DataError(f"{file!r} has no preview; choose a Parquet, CSV or JSON file")
+        raise DataError.of("no-preview", "{file!r} has no preview; choose a Parquet, CSV or JSON file", file=file)
     try:
         if file.lower().endswith(".parquet"):
             return _parquet_rows(dataset, file)
@@ -200,7 +200,12 @@ def _parquet_rows(dataset: DatasetOverview, file: str) -> list[dict[str, Any]]:
             with pq.ParquetFile(stream) as table:
                 batch = next(table.iter_batches(batch_size=PREVIEW_ROWS), None)
         except pa.ArrowException as error:
-            raise DataError(f"{file} cannot be read as Parquet ({library_message(error, 120)})") from None
+            raise DataError.of(
+                "parquet-preview-failed",
+                "{file} cannot be read as Parquet ({reason})",
+                file=file,
+                reason=library_message(error, 120),
+            ) from None
     return [] if batch is None else list(batch.to_pylist())
 
 
@@ -225,7 +230,11 @@ def _text_rows(dataset: DatasetOverview, file: str) -> list[dict[str, Any]]:
             break
         rows.append(value if isinstance(value, dict) else {"value": value})
     if not rows:
-        raise DataError(f"{file} is one JSON document, which has no first rows; download it to see them")
+        raise DataError.of(
+            "json-document-no-preview",
+            "{file} is one JSON document, which has no first rows; download it to see them",
+            file=file,
+        )
     return rows
 
 

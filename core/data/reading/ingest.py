@@ -20,7 +20,6 @@ from core.data.reading.units import Unit, units_of, unpacked
 from core.settings import Settings
 from core.spec.data import DataSpec
 from core.spec.steps import Rename, SplitBy, step_words
-from core.wording import counted
 
 
 def sample(folder: Path, progress: Progress) -> Manifest:
@@ -76,7 +75,14 @@ def by_step(prepared: Prepared, step: Any, folder: Path, progress: Progress) -> 
     paths, names, left_out = transform.apply(prepared, step, folder, progress)
     added = {column.name: column.added for column in prepared.columns}
     describe(manifest, paths, folder, names, {n: tuple(c for c in added.get(n, ()) if c in names[n]) for n in names})
-    manifest.notes.append(Note(f"{step_words(step)}: {counted(sum(s['rows'] for s in manifest.splits), 'row')}."))
+    manifest.notes.append(
+        Note.of(
+            "step-result",
+            "{step}: {count:row|rows}.",
+            step=step_words(step),
+            count=sum(s["rows"] for s in manifest.splits),
+        )
+    )
     manifest.notes += [Note(left_out, "warning")] if left_out else []
     renamed = step.names if isinstance(step, Rename) else {}
     there = {column.name for column in manifest.columns}

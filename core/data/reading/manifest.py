@@ -64,7 +64,12 @@ def describe(manifest: Manifest, paths: dict[str, Path], folder: Path, names: Na
         manifest.splits.append({"name": split, "path": relative, "rows": rows})
         _add_columns(columns, schema, parquet.null_counts(path), names, added)
     if not any(split["rows"] for split in manifest.splits):
-        raise DataError(f"{manifest.title} has no rows; choose a dataset with at least one", "data.path")
+        raise DataError.of(
+            "dataset-without-rows",
+            "{title} has no rows; choose a dataset with at least one",
+            "data.path",
+            title=manifest.title,
+        )
     manifest.columns = list(columns.values())
     _guess(manifest, paths, columns)
     return manifest
@@ -98,10 +103,12 @@ def _guess(manifest: Manifest, paths: dict[str, Path], columns: dict[str, Column
 
 def split_column_note(column: str) -> Note:
     """That a column names splits, of which Prepare can make splits."""
-    return Note(
-        f"The values of {column} name splits, such as train and test, but all rows are in one split: Prepare makes "
-        "splits of them (split_by).",
+    return Note.of(
+        "column-names-splits",
+        "The values of {column} name splits, such as train and test, but all rows are in one "
+        "split: Prepare makes splits of them (split_by).",
         "notice",
+        column=column,
     )
 
 

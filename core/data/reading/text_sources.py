@@ -18,7 +18,7 @@ from core.data.reading.text import delimited, textfile, textnotes
 from core.data.reading.units import FAMILIES
 from core.errors import DataError
 from core.spec.data import ReadSpec
-from core.wording import counted, listed
+from core.wording import listed
 
 
 def read_tables(
@@ -111,18 +111,40 @@ def _kind_of(name: str, parts: list[Possible], manifest: Manifest) -> str:
     if column.has_null_class:
         share = f"{count / column.values:.0%}"
         manifest.notes.append(
-            Note(f"{name}: {words} ({counted(count, 'row')}, {share}) counts as a value beside the {others}, as text.")
+            Note.of(
+                "word-counts-as-value",
+                "{name}: {words} ({count:row|rows}, {share}) counts as a value beside the {others}, as text.",
+                name=name,
+                words=words,
+                count=count,
+                share=share,
+                others=others,
+            )
         )
         return "text"
     manifest.notes.append(
-        Note(f"{name}: {words} ({counted(count, 'row')}) was read as no value, as the rest are {others}.", "warning")
+        Note.of(
+            "word-read-as-missing",
+            "{name}: {words} ({count:row|rows}) was read as no value, as the rest are {others}.",
+            "warning",
+            name=name,
+            words=words,
+            count=count,
+            others=others,
+        )
     )
     return kind
 
 
 def _differ(split: str, a: Path, names: list[str], b: Path, others: list[str]) -> DataError:
-    return DataError(
-        f"the files of the split {split} differ in their columns: {a.name} has {', '.join(names[:8])}, "
-        f"{b.name} has {', '.join(others[:8])}; give them the same ones",
+    return DataError.of(
+        "split-files-differ",
+        "the files of the split {split} differ in their columns: {file} has {columns}, {other} has "
+        "{other_columns}; give them the same ones",
         "data.path",
+        split=split,
+        file=a.name,
+        columns=", ".join(names[:8]),
+        other=b.name,
+        other_columns=", ".join(others[:8]),
     )

@@ -64,7 +64,12 @@ def _usable(layout: Layout, title: str) -> Layout:
     if len(layout.tables) == 1:
         (table,) = layout.tables
         if files.split_of(table.entry.path.name) not in (None, "train") and not layout.saved:
-            layout.notes.append(Note("There is one file only, so it is the training split, whatever its name says."))
+            layout.notes.append(
+                Note.of(
+                    "one-file-is-training",
+                    "There is one file only, so it is the training split, whatever its name says.",
+                )
+            )
         layout.tables = [replace(table, split=table.split if layout.saved else "train")]
         return layout
     usable: list[Table] = []
@@ -78,12 +83,19 @@ def _usable(layout: Layout, title: str) -> Layout:
             closed.append(table)
     if closed:
         names = shortened([table.entry.name for table in closed])
-        layout.notes.append(Note(f"Not read, as they cannot be opened: {names}.", "warning"))
+        layout.notes.append(
+            Note.of("files-not-opened", "Not read, as they cannot be opened: {files}.", "warning", files=names)
+        )
     if blank:
         names = shortened([table.entry.name for table in blank])
-        layout.notes.append(Note(f"Not read, as they are empty: {names}.", "warning"))
+        layout.notes.append(Note.of("files-empty", "Not read, as they are empty: {files}.", "warning", files=names))
     if layout.tables and not usable:
-        raise DataError(f"{title} has no file that can be read and is not empty; check their permissions", "data.path")
+        raise DataError.of(
+            "no-readable-file",
+            "{title} has no file that can be read and is not empty; check their permissions",
+            "data.path",
+            title=title,
+        )
     layout.tables = usable
     return layout
 
@@ -94,7 +106,13 @@ def units_of(layout: Layout, title: str, settings: Settings, folder: Path, progr
     for table in layout.tables:
         source = files.identify(table.entry.path)
         if source.kind in PACKED:
-            raise DataError(f"{title} holds another archive, {source.path.name}; unpack that one first", "data.path")
+            raise DataError.of(
+                "archive-in-archive",
+                "{title} holds another archive, {file}; unpack that one first",
+                "data.path",
+                title=title,
+                file=source.path.name,
+            )
         if source.kind == ".arrow":
             source = _from_arrow(source.path, layout.saved, folder / f"arrow-{len(units)}", settings, progress)
         key = (table.split, table.values, _family(source))

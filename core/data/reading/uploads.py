@@ -45,13 +45,19 @@ def save_upload(settings: Settings, name: str, stream: Readable) -> Path:
         return partial.rename(target)
     except OSError as error:
         if error.errno == errno.ENOSPC:
-            raise DataError(
-                f"the disk with {settings.uploads} is full, so {name[:80]!r} was not kept; free some space and upload "
-                "it again",
+            raise DataError.of(
+                "upload-disk-full",
+                "the disk with {folder} is full, so {file!r} was not kept; free some space and upload it again",
                 "data.path",
+                folder=settings.uploads,
+                file=name[:80],
             ) from None
-        raise DataError(
-            f"{name[:80]!r} could not be kept ({error.strerror or error}); try again", "data.path"
+        raise DataError.of(
+            "upload-not-kept",
+            "{file!r} could not be kept ({reason}); try again",
+            "data.path",
+            file=name[:80],
+            reason=error.strerror or error,
         ) from None
     finally:
         partial.unlink(missing_ok=True)
@@ -75,13 +81,21 @@ def _copy(stream: Readable, target: Path, max_bytes: int, name: str) -> str:
         while chunk := stream.read(CHUNK):
             size += len(chunk)
             if size > max_bytes:
-                raise DataError(
-                    f"{name[:80]!r} is larger than {max_bytes / 1024**2:,.0f} MB, the most that can be uploaded; "
-                    "give the path of the file instead, or upload a part",
+                raise DataError.of(
+                    "upload-too-large",
+                    "{file!r} is larger than {megabytes:,.0f} MB, the most that can be uploaded; give "
+                    "the path of the file instead, or upload a part",
                     "data.path",
+                    file=name[:80],
+                    megabytes=max_bytes / 1024**2,
                 )
             digest.update(chunk)
             out.write(chunk)
     if not size:
-        raise DataError(f"{name[:80]!r} is empty (0 bytes); choose a file with at least one row", "data.path")
+        raise DataError.of(
+            "upload-empty",
+            "{file!r} is empty (0 bytes); choose a file with at least one row",
+            "data.path",
+            file=name[:80],
+        )
     return digest.hexdigest()

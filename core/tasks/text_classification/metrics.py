@@ -93,7 +93,10 @@ def check_finite(logits: np.ndarray) -> None:
 
     broken = int((~np.isfinite(logits)).any(axis=-1).sum())
     if broken:
-        raise ModelError(
-            f"the model's answers are no numbers (NaN) for {broken:,} of {len(logits):,} examples: training diverged. "
-            "Divide the learning rate by ten, or choose fp32 as precision, and train again"
+        raise ModelError.of(
+            "answers-not-numbers",
+            "the model's answers are no numbers (NaN) for {count:,} of {examples:,} examples: training "
+            "diverged. Divide the learning rate by ten, or choose fp32 as precision, and train again",
+            count=broken,
+            examples=len(logits),
         )

@@ -49,18 +49,27 @@ def check_trained(config: Any, saved: dict[str, Any], title: str) -> None:
     config: the loaded model's; saved: the tree of its config.json. Raises ModelError.
     """
     if config.num_labels < 2 or config.problem_type == "regression":
-        raise ModelError(
-            f"{title} predicts a number for each text, not a class; choose a classifier of two classes or more"
+        raise ModelError.of(
+            "model-predicts-numbers",
+            "{title} predicts a number for each text, not a class; choose a classifier of two classes or more",
+            title=title,
         )
     if config.problem_type == "multi_label_classification":
-        raise ModelError(
-            f"{title} gives each text any number of labels (problem_type multi_label_classification), not one class; "
-            "choose a classifier that was trained for one class per text"
+        raise ModelError.of(
+            "model-multi-label",
+            "{title} gives each text any number of labels (problem_type multi_label_classification), "
+            "not one class; choose a classifier that was trained for one class per text",
+            title=title,
         )
     try:
         class_head.trained_names({"id2label": saved.get("id2label")})
     except ValueError as error:
-        raise ModelError(f"{title} cannot answer with names: {error}; number them so in its config.json") from None
+        raise ModelError.of(
+            "model-class-names",
+            "{title} cannot answer with names: {reason}; number them so in its config.json",
+            title=title,
+            reason=error,
+        ) from None
 
 
 def class_weights(spec: RunSpec, encoded: Encoded) -> np.ndarray | None:

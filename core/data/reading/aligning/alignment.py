@@ -116,9 +116,15 @@ def _renumber(stored: Stored, table: list[int], names: list[str], known: Stored)
     if before == own:
         return []
     return [
-        Note(
-            f"{stored.column}: {stored.part.title} numbers its classes {_name_list(before)}, {known.part.title} "
-            f"{_name_list(own)}; the numbers of each are read by its own names."
+        Note.of(
+            "class-numbers-differ",
+            "{column}: {part} numbers its classes {before}, {other} {own}; the numbers of each are "
+            "read by its own names.",
+            column=stored.column,
+            part=stored.part.title,
+            before=_name_list(before),
+            other=known.part.title,
+            own=_name_list(own),
         )
     ]
 
@@ -141,10 +147,17 @@ def _number(stored: Stored, values: list[str], names: list[str], known: Stored) 
     examples, other, classes = _name_list(_ordered(values)), known.part.title, _name_list(known.names or ())
     if _are_places(stored, values, names):
         table = {value: int(value) for value in values}
-        note = Note(
-            f"{column}: {title} has {kind} ({examples}), {other} names its classes {classes}; the numbers are taken as "
-            "places in that list, which begins with 0.",
+        note = Note.of(
+            "class-values-as-places",
+            "{column}: {part} has {kind} ({examples}), {other} names its classes {classes}; the "
+            "numbers are taken as places in that list, which begins with 0.",
             "warning",
+            column=column,
+            part=title,
+            kind=kind,
+            examples=examples,
+            other=other,
+            classes=classes,
         )
     else:
         table = dict(zip(values, places(values, names), strict=True))
@@ -155,14 +168,28 @@ def _number(stored: Stored, values: list[str], names: list[str], known: Stored) 
             table[value] = len(names)
             names.append(value)
         note = (
-            Note(
-                f"{column}: {title} has {kind} ({examples}), {other} class numbers with the names {classes}; they are "
-                "matched by name."
+            Note.of(
+                "class-values-by-name",
+                "{column}: {part} has {kind} ({examples}), {other} class numbers with the names {classes}; "
+                "they are matched by name.",
+                column=column,
+                part=title,
+                kind=kind,
+                examples=examples,
+                other=other,
+                classes=classes,
             )
             if matches
-            else Note(
-                f"{column}: {title} has {kind} ({examples}), none of which is a class of {other} ({classes}).",
+            else Note.of(
+                "class-values-unknown",
+                "{column}: {part} has {kind} ({examples}), none of which is a class of {other} ({classes}).",
                 "warning",
+                column=column,
+                part=title,
+                kind=kind,
+                examples=examples,
+                other=other,
+                classes=classes,
             )
         )
     stored.known = tuple(names[place] for place in table.values() if place >= 0)
@@ -191,16 +218,37 @@ def _text_note(stored: Stored, first: Stored, spelling: Sequence[str], matches: 
     column, title, kind = stored.column, first.part.title, numbers.WORDS[first.kind]
     examples, other, classes = _name_list(_ordered(spelling)), stored.part.title, _name_list(stored.names or ())
     if not spelling:
-        return Note(
-            f"{column}: {title} has {kind}, so the class numbers of {other} are read as their names ({classes})."
+        return Note.of(
+            "class-numbers-read-as-names",
+            "{column}: {part} has {kind}, so the class numbers of {other} are read as their names ({classes}).",
+            column=column,
+            part=title,
+            kind=kind,
+            other=other,
+            classes=classes,
         )
     if matches:
-        return Note(
-            f"{column}: {title} has {kind} ({examples}), so the class numbers of {other} are read as their names "
-            f"({classes})."
+        return Note.of(
+            "class-numbers-read-as-names-with-examples",
+            "{column}: {part} has {kind} ({examples}), so the class numbers of {other} are read as "
+            "their names ({classes}).",
+            column=column,
+            part=title,
+            kind=kind,
+            examples=examples,
+            other=other,
+            classes=classes,
         )
-    return Note(
-        f"{column}: {title} has {kind} ({examples}), none of which is a class of {other} ({classes}).", "warning"
+    return Note.of(
+        "class-values-unknown",
+        "{column}: {part} has {kind} ({examples}), none of which is a class of {other} ({classes}).",
+        "warning",
+        column=column,
+        part=title,
+        kind=kind,
+        examples=examples,
+        other=other,
+        classes=classes,
     )
 
 

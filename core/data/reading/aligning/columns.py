@@ -111,10 +111,15 @@ def _match(texts: pa.Array, pattern: str) -> bool:
 def check_width(name: str, count: int, what: str = "columns") -> None:
     """Raises DataError if a file has more columns than a dataset may have."""
     if count > MAX_COLUMNS:
-        raise DataError(
-            f"{name} has {count:,} {what}; at most {MAX_COLUMNS:,} columns are read. Keep the text, the label and what "
-            "you need beside them",
+        raise DataError.of(
+            "too-many-columns",
+            "{name} has {count:,} {noun}; at most {most:,} columns are read. Keep the text, the label "
+            "and what you need beside them",
             "data.path",
+            name=name,
+            count=count,
+            noun=what,
+            most=MAX_COLUMNS,
         )
 
 

@@ -38,13 +38,29 @@ def align(column: Sequence[Stored]) -> list[Note]:
     other, other_kind = next((s.part.title, WORDS[k]) for s, k in zip(column, before, strict=True) if k != before[0])
     if "boolean" in before and target in ("integer", "boolean") and set(readable) != {"boolean"}:
         return [
-            Note(
-                f"{name}: {title} has {first_kind}, {other} {other_kind}; 1 and true, 0 and false are taken as the "
-                "same.",
+            Note.of(
+                "booleans-and-numbers",
+                "{column}: {part} has {kind}, {other} {other_kind}; 1 and true, 0 and false are taken as the same.",
                 "warning",
+                column=name,
+                part=title,
+                kind=first_kind,
+                other=other,
+                other_kind=other_kind,
             )
         ]
-    return [Note(f"{name}: {title} has {first_kind}, {other} {other_kind}; both are read as {WORDS[target]}.")]
+    return [
+        Note.of(
+            "number-kinds-widened",
+            "{column}: {part} has {kind}, {other} {other_kind}; both are read as {read_as}.",
+            column=name,
+            part=title,
+            kind=first_kind,
+            other=other,
+            other_kind=other_kind,
+            read_as=WORDS[target],
+        )
+    ]
 
 
 def _readable_as(stored: Stored) -> Kind:

@@ -89,7 +89,12 @@ def part_of(split: str, path: Path, title: str, names: Mapping[str, tuple[str, .
     with parquet.open_file(path) as file:
         schema, rows = file.schema_arrow, file.metadata.num_rows
     if len(set(schema.names)) < len(schema.names):
-        raise DataError(f"{path.name} has two columns of the same name; rename one of them", "data.path")
+        raise DataError.of(
+            "columns-same-name-in-file",
+            "{file} has two columns of the same name; rename one of them",
+            "data.path",
+            file=path.name,
+        )
     return Part(split, path, title, schema, rows, {**(names or {}), **parquet.class_names(schema)})
 
 

@@ -26,7 +26,9 @@ def _bytes_to_text(column: list[Stored]) -> list[Note]:
         return []
     for stored in wrapped:
         stored.become("text", pa.string(), _decoded)
-    return [Note(f"{column[0].column}: the bytes are UTF-8 and were read as text.")]
+    return [
+        Note.of("bytes-read-as-text", "{column}: the bytes are UTF-8 and were read as text.", column=column[0].column)
+    ]
 
 
 def _is_text(values: Any) -> bool:
@@ -62,7 +64,13 @@ def _lists_to_values(column: list[Stored]) -> list[Note]:
         stored.become(
             "class" if stored.names and kind == "integer" else kind, plain, lambda v: types.plain(lists.only_values(v))
         )
-    return [Note(f"{column[0].column}: each list has one value at most, which was read as the value of its row.")]
+    return [
+        Note.of(
+            "lists-read-as-values",
+            "{column}: each list has one value at most, which was read as the value of its row.",
+            column=column[0].column,
+        )
+    ]
 
 
 def _texts_to_values(column: list[Stored]) -> list[Note]:
@@ -71,7 +79,13 @@ def _texts_to_values(column: list[Stored]) -> list[Note]:
         return []
     for stored in wrapped:
         stored.become("text", pa.string(), lists.only_texts)
-    return [Note(f'{column[0].column}: texts such as ["neg"] are lists of one value, which was read as that value.')]
+    return [
+        Note.of(
+            "list-texts-read-as-values",
+            '{column}: texts such as ["neg"] are lists of one value, which was read as that value.',
+            column=column[0].column,
+        )
+    ]
 
 
 def _may_be_lists(stored: Stored) -> bool:

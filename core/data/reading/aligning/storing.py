@@ -73,10 +73,12 @@ def write(parts: Sequence[Part], aligned: Aligned, target: Path, tick: Callable[
 
 def _unfit(parts: Sequence[Part], error: Exception) -> DataError:
     names = f"{parts[0].path.name} to {parts[-1].path.name}" if len(parts) > 1 else parts[0].path.name
-    return DataError(
-        f"the files {names} of one split cannot be joined, their columns differ "
-        f"({library_message(error, 160)}); give them the same ones",
+    return DataError.of(
+        "split-files-not-joined",
+        "the files {files} of one split cannot be joined, their columns differ ({reason}); give them the same ones",
         "data.path",
+        files=names,
+        reason=library_message(error, 160),
     )
 
 

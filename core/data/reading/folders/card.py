@@ -46,10 +46,13 @@ def named(entries: list[Entry], data: list[Entry], config: str | None) -> Named 
     if not configs:
         return None
     if config is not None and config not in configs:
-        raise DataError(
-            f"the dataset's card (README.md) has no configuration {config!r}; it has "
-            f"{', '.join(list(configs)[:30])}. Choose one of them, or leave it empty",
+        raise DataError.of(
+            "no-such-configuration-in-card",
+            "the dataset's card (README.md) has no configuration {configuration!r}; it has "
+            "{configurations}. Choose one of them, or leave it empty",
             "data.config",
+            configuration=config,
+            configurations=", ".join(list(configs)[:30]),
         )
     marked = next((name for name, c in configs.items() if c.get("default") is True), None)
     name = config or marked or ("default" if "default" in configs else next(iter(configs)))

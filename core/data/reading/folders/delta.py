@@ -38,15 +38,22 @@ def table(entries: list[Entry]) -> Table | None:
     if not log:
         return None
     if sum(entry.size for entry in log) > MAX_LOG_BYTES:
-        raise DataError(f"the log of the Delta table is too large to be read here; {WRITE_PARQUET}", "data.path")
+        raise DataError.of(
+            "delta-log-too-large",
+            "the log of the Delta table is too large to be read here; {advice}",
+            "data.path",
+            advice=WRITE_PARQUET,
+        )
     commits = {int(m.group(1)): e for e in log if (m := COMMIT.fullmatch(e.name))}
     checkpoints = {int(m.group(1)): e for e in log if (m := CHECKPOINT.fullmatch(e.name))}
     first = max(checkpoints, default=-1) + 1
     expected = range(first, max(commits, default=-1) + 1)
     if any(number not in commits for number in expected) or not (commits or checkpoints):
-        raise DataError(
-            f"the log of the Delta table has a gap, or a kind of checkpoint that is not read here; {WRITE_PARQUET}",
+        raise DataError.of(
+            "delta-log-gap",
+            "the log of the Delta table has a gap, or a kind of checkpoint that is not read here; {advice}",
             "data.path",
+            advice=WRITE_PARQUET,
         )
     result = Table(log=log)
     if first:
@@ -67,7 +74,14 @@ def _checkpoint(result: Table, entry: Entry) -> None:
             for action in batch.to_pylist(maps_as_pydicts="lossy"):
                 _apply(result, action)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{entry.name} cannot be read ({str(error)[:100]}); {WRITE_PARQUET}", "data.path") from None
+        raise DataError.of(
+            "delta-file-unreadable",
+            "{file} cannot be read ({reason}); {advice}",
+            "data.path",
+            file=entry.name,
+            reason=str(error)[:100],
+            advice=WRITE_PARQUET,
+        ) from None
 
 
 def _commit(result: Table, entry: Entry) -> None:
@@ -77,21 +91,41 @@ def _commit(result: Table, entry: Entry) -> None:
                 action = json.loads(line)
                 _apply(result, action if isinstance(action, dict) else {})
     except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{entry.name} cannot be read ({str(error)[:100]}); {WRITE_PARQUET}", "data.path") from None
+        raise DataError.of(
+            "delta-file-unreadable",
+            "{file} cannot be read ({reason}); {advice}",
+            "data.path",
+            file=entry.name,
+            reason=str(error)[:100],
+            advice=WRITE_PARQUET,
+        ) from None
 
 
 def _apply(result: Table, action: dict[str, Any]) -> None:
     if action.get("sidecar"):
-        raise DataError(f"the Delta table has a checkpoint in several files; {WRITE_PARQUET}", "data.path")
+        raise DataError.of(
+            "delta-checkpoint-in-parts",
+            "the Delta table has a checkpoint in several files; {advice}",
+            "data.path",
+            advice=WRITE_PARQUET,
+        )
     settings = (action.get("metaData") or {}).get("configuration") or {}
     if settings.get("delta.columnMapping.mode", "none") != "none":
-        raise DataError(f"the Delta table has renamed columns (column mapping); {WRITE_PARQUET}", "data.path")
+        raise DataError.of(
+            "delta-renamed-columns",
+            "the Delta table has renamed columns (column mapping); {advice}",
+            "data.path",
+            advice=WRITE_PARQUET,
+        )
     if removed := action.get("remove"):
         result.files.pop(_inner(removed.get("path")), None)
     if added := action.get("add"):
         if added.get("deletionVector"):
-            raise DataError(
-                f"the Delta table has deleted rows inside files (deletion vectors); {WRITE_PARQUET}", "data.path"
+            raise DataError.of(
+                "delta-deleted-rows",
+                "the Delta table has deleted rows inside files (deletion vectors); {advice}",
+                "data.path",
+                advice=WRITE_PARQUET,
             )
         values = added.get("partitionValues") or {}
         result.files[_inner(added.get("path"))] = {
@@ -103,5 +137,10 @@ def _inner(path: Any) -> str:
     """Returns a file's path inside the table's folder. Raises DataError for a path outside."""
     inner = PurePosixPath(unquote(str(path or "")))
     if inner.is_absolute() or ".." in inner.parts or ":" in inner.parts[0] or not inner.parts:
-        raise DataError(f"the Delta table names a file outside its folder; {WRITE_PARQUET}", "data.path")
+        raise DataError.of(
+            "delta-file-outside",
+            "the Delta table names a file outside its folder; {advice}",
+            "data.path",
+            advice=WRITE_PARQUET,
+        )
     return inner.as_posix()

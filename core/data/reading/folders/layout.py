@@ -107,10 +107,19 @@ def _no_data(path: Path, entries: list[Entry]) -> DataError:
         try:
             files.identify(entry.path)
         except DataError as error:
-            return DataError(f"the folder {path.name!r} has no data file that is read here: {error}", "data.path")
-    return DataError(
-        f"the folder {path.name!r} has no data file; it needs files ending in {', '.join(sorted(DATA_SUFFIXES))}",
+            return DataError.of(
+                "folder-data-unreadable",
+                "the folder {folder!r} has no data file that is read here: {reason}",
+                "data.path",
+                folder=path.name,
+                reason=error,
+            )
+    return DataError.of(
+        "folder-without-data",
+        "the folder {folder!r} has no data file; it needs files ending in {endings}",
         "data.path",
+        folder=path.name,
+        endings=", ".join(sorted(DATA_SUFFIXES)),
     )
 
 
@@ -124,20 +133,37 @@ def _refuse_foreign(path: Path, entries: list[Entry]) -> None:
     elif any(entry.name.endswith(".lance") or entry.name.startswith("_versions/") for entry in entries):
         kind = "a Lance table"
     if kind:
-        raise DataError(
-            f"the folder {path.name!r} is {kind}, whose files may hold rows that were deleted; export it as plain "
-            "Parquet or CSV files",
+        raise DataError.of(
+            "folder-may-hold-deleted-rows",
+            "the folder {folder!r} is {kind}, whose files may hold rows that were deleted; export it "
+            "as plain Parquet or CSV files",
             "data.path",
+            folder=path.name,
+            kind=kind,
         )
 
 
 def _link_notes(walked: Walk) -> list[Note]:
     notes = []
     if walked.broken_links:
-        notes.append(Note(f"Not read, as they cannot be opened: {shortened(walked.broken_links)}.", "warning"))
+        notes.append(
+            Note.of(
+                "links-not-opened",
+                "Not read, as they cannot be opened: {files}.",
+                "warning",
+                files=shortened(walked.broken_links),
+            )
+        )
     if walked.foreign_links:
         links = shortened(walked.foreign_links)
-        notes.append(Note(f"Not read, as they lead to where nothing may be opened: {links}.", "warning"))
+        notes.append(
+            Note.of(
+                "links-not-allowed",
+                "Not read, as they lead to where nothing may be opened: {files}.",
+                "warning",
+                files=links,
+            )
+        )
     return notes
 
 
@@ -147,11 +173,19 @@ def _delta(path: Path, entries: list[Entry]) -> Layout | None:
         return None
     by_name = {entry.name: entry for entry in entries}
     if not table.files:
-        raise DataError(f"the Delta table {path.name!r} cannot be read: it has no files; copy it again", "data.path")
-    if missing := [name for name in table.files if name not in by_name]:
-        raise DataError(
-            f"the Delta table {path.name!r} cannot be read: its file {missing[0]} is missing; copy it again",
+        raise DataError.of(
+            "delta-without-files",
+            "the Delta table {folder!r} cannot be read: it has no files; copy it again",
             "data.path",
+            folder=path.name,
+        )
+    if missing := [name for name in table.files if name not in by_name]:
+        raise DataError.of(
+            "delta-file-missing",
+            "the Delta table {folder!r} cannot be read: its file {file} is missing; copy it again",
+            "data.path",
+            folder=path.name,
+            file=missing[0],
         )
     known = [by_name[name] for name in sorted(table.files)]
     values = {entry.name: tuple(table.files[entry.name].items()) for entry in known}
@@ -169,7 +203,12 @@ def _saved(path: Path, entries: list[Entry]) -> Layout | None:
     if splits is None:
         return None
     tables = [Table(entry, name) for name, members in splits.items() for entry in members]
-    note = Note(f"Saved with save_to_disk: {counted(len(splits), 'split')} ({shortened(list(splits))}).")
+    note = Note.of(
+        "saved-to-disk",
+        "Saved with save_to_disk: {count:split|splits} ({splits}).",
+        count=len(splits),
+        splits=shortened(list(splits)),
+    )
     return Layout(path, tables, notes=[note], saved=True)
 
 
@@ -187,7 +226,14 @@ def _plain(path: Path, entries: list[Entry], config: str | None) -> Layout:
     notes = []
     if len(full) < len(data):
         empty = [e.name for e in data if not e.size]
-        notes.append(Note(f"Not read, as they are empty (0 bytes): {shortened(empty)}.", "warning"))
+        notes.append(
+            Note.of(
+                "empty-files-not-read",
+                "Not read, as they are empty (0 bytes): {files}.",
+                "warning",
+                files=shortened(empty),
+            )
+        )
     if chosen := card.named(entries, full, config):
         layout = Layout(
             path, [Table(e, split) for split, members in chosen.splits.items() for e in members], notes=notes
@@ -197,10 +243,14 @@ def _plain(path: Path, entries: list[Entry], config: str | None) -> Layout:
         layout = _in_splits(path, full, {})
         layout.notes = notes + layout.notes
     if len(layout.tables) > MAX_FILES:
-        raise DataError(
-            f"the folder {path.name!r} has {len(layout.tables):,} data files; the most is {MAX_FILES:,}. Choose a "
-            "folder further down, or join them",
+        raise DataError.of(
+            "folder-too-many-files",
+            "the folder {folder!r} has {count:,} data files; the most is {most:,}. Choose a folder "
+            "further down, or join them",
             "data.path",
+            folder=path.name,
+            count=len(layout.tables),
+            most=MAX_FILES,
         )
     return layout
 
@@ -208,11 +258,18 @@ def _plain(path: Path, entries: list[Entry], config: str | None) -> Layout:
 def _card_note(chosen: card.Named) -> Note:
     splits = ", ".join(f"{name} ({counted(len(members), 'file')})" for name, members in chosen.splits.items())
     if len(chosen.configs) == 1:
-        return Note(f"Splits as the dataset's card (README.md) names them: {splits}.")
-    return Note(
-        f"The dataset's card (README.md) has {len(chosen.configs)} configurations ({shortened(list(chosen.configs))}); "
-        f"{chosen.config} is read: {splits}. Set data.config to read another.",
+        return Note.of(
+            "splits-of-card", "Splits as the dataset's card (README.md) names them: {splits}.", splits=splits
+        )
+    return Note.of(
+        "configuration-read",
+        "The dataset's card (README.md) has {count} configurations ({configurations}); "
+        "{configuration} is read: {splits}. Set data.config to read another.",
         "warning",
+        count=len(chosen.configs),
+        configurations=shortened(list(chosen.configs)),
+        configuration=chosen.config,
+        splits=splits,
     )
 
 
@@ -235,7 +292,13 @@ def _in_splits(
     if len(tables) > 1:
         notes.append(_split_note(tables))
     if keys := list(dict.fromkeys(key for table in tables for key, _ in table.values)):
-        notes.append(Note(f"Columns made from folders called key=value: {shortened(keys)}."))
+        notes.append(
+            Note.of(
+                "columns-from-folders",
+                "Columns made from folders called key=value: {columns}.",
+                columns=shortened(keys),
+            )
+        )
     return Layout(path, tables, notes=notes)
 
 
@@ -243,7 +306,11 @@ def _split_note(tables: list[Table]) -> Note:
     members: dict[str, list[str]] = {}
     for table in tables:
         members.setdefault(table.split, []).append(table.entry.name)
-    return Note(f"Splits by file name: {', '.join(f'{name} ({shortened(m)})' for name, m in members.items())}.")
+    return Note.of(
+        "splits-by-file-name",
+        "Splits by file name: {splits}.",
+        splits=", ".join((f"{name} ({shortened(m)})" for name, m in members.items())),
+    )
 
 
 def _one_format(data: list[Entry]) -> tuple[list[Entry], list[Note]]:
@@ -258,7 +325,17 @@ def _one_format(data: list[Entry]) -> tuple[list[Entry], list[Note]]:
         if best.setdefault(key, entry) is not entry:
             dropped.append(entry.name)
     kept = {id(entry) for entry in best.values()}
-    notes = [Note(f"Not read, as the same is there in another format: {shortened(dropped)}.")] if dropped else []
+    notes = (
+        [
+            Note.of(
+                "other-format-not-read",
+                "Not read, as the same is there in another format: {files}.",
+                files=shortened(dropped),
+            )
+        ]
+        if dropped
+        else []
+    )
     return [entry for entry in data if id(entry) in kept], notes
 
 

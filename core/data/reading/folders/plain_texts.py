@@ -75,10 +75,13 @@ def _texts_of(
                 yield from (line.strip() for line in stream if line.strip("\ufeff \t\r\n"))
             return
         if entry.size > MAX_TEXT_BYTES:
-            raise DataError(
-                f"{entry.name} has {entry.size / 1024**2:,.0f} MB; one text may have at most "
-                f"{MAX_TEXT_BYTES // 1024**2} MB. Take the file out of the folder",
+            raise DataError.of(
+                "text-file-too-large",
+                "{file} has {megabytes:,.0f} MB; one text may have at most {most} MB. Take the file out of the folder",
                 "data.path",
+                file=entry.name,
+                megabytes=entry.size / 1024**2,
+                most=MAX_TEXT_BYTES // 1024**2,
             )
         content = entry.path.read_bytes()
     except OSError:
@@ -103,17 +106,21 @@ def _decoded(entry: Entry, content: bytes, encoding: str | None, other: Detected
             return content.decode("utf-16", "replace")
         return content.decode("utf-8-sig")
     except LookupError:
-        raise DataError(
-            f"there is no character encoding called {encoding!r}; use utf-8, cp932, latin-1 or leave it empty to have "
-            "it detected",
+        raise DataError.of(
+            "no-such-encoding",
+            "there is no character encoding called {encoding!r}; use utf-8, cp932, latin-1 or leave it "
+            "empty to have it detected",
             "data.read.encoding",
+            encoding=encoding,
         ) from None
     except UnicodeError:
         if encoding or other is None:
-            raise DataError(
-                f"{entry.name} cannot be read as {encoding or 'utf-8'}; choose another encoding or leave it empty to "
-                "have it detected",
+            raise DataError.of(
+                "text-file-not-in-encoding",
+                "{file} cannot be read as {encoding}; choose another encoding or leave it empty to have it detected",
                 "data.read.encoding",
+                file=entry.name,
+                encoding=encoding or "utf-8",
             ) from None
         return content.decode(other.encoding, "replace" if other.errors == "strict" else other.errors)
 
@@ -152,13 +159,36 @@ def _notes(split: str, skipped: Skipped, detected: Detected | None) -> list[Note
     notes = []
     if detected and detected.errors.startswith(stray.PREFIX):
         name = NAMES[detected.errors.removeprefix(stray.PREFIX)]
-        notes.append(Note(f"{split}: bytes in files of UTF-8 that are not UTF-8 are read as {name}.", "warning"))
+        notes.append(
+            Note.of(
+                "bytes-read-in-encoding",
+                "{split}: bytes in files of UTF-8 that are not UTF-8 are read as {encoding}.",
+                "warning",
+                split=split,
+                encoding=name,
+            )
+        )
     elif detected and detected.encoding != "utf-8":
         name = NAMES.get(detected.encoding, detected.encoding)
-        notes.append(Note(f"{split}: files that are not UTF-8 are read as {name}."))
+        notes.append(
+            Note.of(
+                "files-read-in-encoding",
+                "{split}: files that are not UTF-8 are read as {encoding}.",
+                split=split,
+                encoding=name,
+            )
+        )
     if skipped.damaged:
         files = counted(skipped.damaged, "file")
-        notes.append(Note(f"{split}: {files} with bytes that are not text; they are shown as \ufffd.", "warning"))
+        notes.append(
+            Note.of(
+                "files-with-binary-bytes",
+                "{split}: {files} with bytes that are not text; they are shown as �.",
+                "warning",
+                split=split,
+                files=files,
+            )
+        )
     parts = [
         (skipped.empty, "without any text"),
         (skipped.unreadable, "that cannot be opened"),
@@ -166,5 +196,9 @@ def _notes(split: str, skipped: Skipped, detected: Detected | None) -> list[Note
     ]
     left_out = [f"{counted(count, 'file')} {why}" for count, why in parts if count]
     if left_out:
-        notes.append(Note(f"{split}: left out are {listed(left_out)}.", "warning"))
+        notes.append(
+            Note.of(
+                "texts-not-read", "{split}: left out are {left_out}.", "warning", split=split, left_out=listed(left_out)
+            )
+        )
     return notes

@@ -68,10 +68,14 @@ def recognise(entries: list[Entry], folder: str) -> Texts | None:
         return texts
     if all(split_of(whole_stem(e.inner)) for e in lines):
         return None
-    raise DataError(
-        f"the folder {folder!r} holds {counted(len(lines), 'plain text file')}, which are neither tables nor sorted by "
-        "class; put them into a folder per class, such as pos and neg, or make a CSV file of text and label",
+    raise DataError.of(
+        "texts-not-sorted",
+        "the folder {folder!r} holds {count:plain text file|plain text files}, which are neither "
+        "tables nor sorted by class; put them into a folder per class, such as pos and neg, or "
+        "make a CSV file of text and label",
         "data.path",
+        folder=folder,
+        count=len(lines),
     )
 
 
@@ -114,7 +118,15 @@ def _sorted_in(inside: list[Entry], places: dict[PurePosixPath, tuple[str, str]]
         else:
             texts.add(split, label, entry)
     for name, count in without.most_common(MAX_NOTES):
-        texts.notes.append(Note(f"Left out, without a class: {counted(count, 'text')} in {name}.", "warning"))
+        texts.notes.append(
+            Note.of(
+                "texts-without-class-left-out",
+                "Left out, without a class: {count:text|texts} in {folder}.",
+                "warning",
+                count=count,
+                folder=name,
+            )
+        )
     note = f"Each file is one text, and the name of its folder is its class: {_class_list(texts)}."
     texts.notes.insert(0, Note(note))
     return texts
@@ -153,10 +165,23 @@ def _class_files(lines: list[Entry]) -> Texts | None:
     files = len(texts.entries)
     if len(texts.classes) < 2 or files > MAX_CLASS_FILES or sum(_lines(e) > 1 for e in lines) * 2 < files:
         return None
-    texts.notes.append(Note(f"Each line is one text, and the name of its file is its class: {_class_list(texts)}."))
+    texts.notes.append(
+        Note.of(
+            "lines-are-texts",
+            "Each line is one text, and the name of its file is its class: {classes}.",
+            classes=_class_list(texts),
+        )
+    )
     if joined := [names for classes in texts.splits.values() for names in classes.values() if len(names) > 1]:
         parts = "; ".join(", ".join(entry.name for entry in names[:4]) for names in joined[:3])
-        texts.notes.append(Note(f"Files whose names differ in a number are parts of one class: {parts}.", "warning"))
+        texts.notes.append(
+            Note.of(
+                "files-joined-to-class",
+                "Files whose names differ in a number are parts of one class: {parts}.",
+                "warning",
+                parts=parts,
+            )
+        )
     return texts
 
 
@@ -170,10 +195,13 @@ def _check_parallel(lines: list[Entry], folder: str) -> None:
     parallel = [e for e in lines if PARALLEL.intersection(re.split(r"[^a-z]+", whole_stem(e.inner).lower()))]
     names = ", ".join(e.name for e in parallel[:4])
     if len(parallel) >= 2 or (parallel and len(lines) == 2):
-        raise DataError(
-            f"the folder {folder!r} has texts and labels in separate files ({names}); bring them together into one "
-            "table with a column for each",
+        raise DataError.of(
+            "texts-and-labels-apart",
+            "the folder {folder!r} has texts and labels in separate files ({files}); bring them "
+            "together into one table with a column for each",
             "data.path",
+            folder=folder,
+            files=names,
         )
 
 

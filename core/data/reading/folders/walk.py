@@ -55,8 +55,12 @@ def walk(root: Path, settings: Settings) -> Walk:
     result = Walk(root)
     for count, (entry, name) in enumerate(_entries(root)):
         if count >= MAX_ENTRIES:
-            raise DataError(
-                f"the folder {root.name!r} has over {MAX_ENTRIES:,} entries; choose a smaller one", "data.path"
+            raise DataError.of(
+                "folder-too-many-entries",
+                "the folder {folder!r} has over {most:,} entries; choose a smaller one",
+                "data.path",
+                folder=root.name,
+                most=MAX_ENTRIES,
             )
         _add(result, entry, name, settings)
     return result
@@ -91,8 +95,12 @@ def _entries(root: Path) -> Iterator[tuple[os.DirEntry[str], str]]:
             inside = sorted(os.scandir(folder), key=lambda e: e.name)
         except OSError as error:
             if folder == root:
-                raise DataError(
-                    f"the folder {root.name!r} cannot be opened ({error.strerror}); check its permissions", "data.path"
+                raise DataError.of(
+                    "folder-not-opened",
+                    "the folder {folder!r} cannot be opened ({reason}); check its permissions",
+                    "data.path",
+                    folder=root.name,
+                    reason=error.strerror,
                 ) from None
             continue
         for entry in inside:

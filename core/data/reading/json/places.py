@@ -57,7 +57,9 @@ def choose(name: str, root: Outline, key: str | None) -> Shape:
     if best is None or best.weak:
         _check_lengths(name, root)
     if best is None or best.shape.form == "one":
-        one = Note(f"{name}: the file is one object, and is read as one row.", "warning")
+        one = Note.of(
+            "json-one-object", "{name}: the file is one object, and is read as one row.", "warning", name=name
+        )
         return Shape((), "one", keys=keys, notes=(one,))
     others = [place for place in candidates if place is not best and not place.weak and place.shape.path]
     return replace(best.shape, keys=keys, notes=(_note(name, root, best, others),))
@@ -65,14 +67,20 @@ def choose(name: str, root: Outline, key: str | None) -> Shape:
 
 def _no_records(name: str, key: str, keys: tuple[str, ...]) -> DataError:
     if not keys:
-        return DataError(
-            f"{name} has no records under {key!r}: no key of it has records; leave the key empty",
+        return DataError.of(
+            "no-records-under-key",
+            "{name} has no records under {key!r}: no key of it has records; leave the key empty",
             "data.read.records_key",
+            name=name,
+            key=key,
         )
-    return DataError(
-        f"{name} has no records under {key!r}: there are records under {', '.join(keys[:20])}; choose another key, or "
-        "leave it empty",
+    return DataError.of(
+        "records-under-other-keys",
+        "{name} has no records under {key!r}: there are records under {keys}; choose another key, or leave it empty",
         "data.read.records_key",
+        name=name,
+        key=key,
+        keys=", ".join(keys[:20]),
     )
 
 
@@ -259,7 +267,13 @@ def _check_lengths(name: str, root: Outline) -> None:
         lengths = {key: child.size for key, child in value.children.items() if child.kind == "array"}
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"{key} has {count:,}" for key, count in list(lengths.items())[:LISTED])
-            raise DataError(f"the columns of {name} differ in length: {counts}; they must be equal", "data.path")
+            raise DataError.of(
+                "json-columns-differ-in-length",
+                "the columns of {name} differ in length: {counts}; they must be equal",
+                "data.path",
+                name=name,
+                counts=counts,
+            )
 
 
 def _note(name: str, root: Outline, best: Place, others: list[Place]) -> Note:

@@ -41,7 +41,13 @@ def shape_of(path: Path, kind: str, detected: Detected, key: str | None, header:
     with encodings.open_text(path, detected, "") as text:
         shape = _of_document(Reader(path, text, seen, careful=True), key, header)
     if twice := next((part for part in shape.path or () if part in seen.repeated), None):
-        raise DataError(f"{path.name} has the key {twice!r} twice in one object; rename one of them", "data.path")
+        raise DataError.of(
+            "json-key-twice",
+            "{file} has the key {key!r} twice in one object; rename one of them",
+            "data.path",
+            file=path.name,
+            key=twice,
+        )
     return ".json", shape
 
 
@@ -86,9 +92,12 @@ def _of_document(reader: Reader, key: str | None, header: bool | None) -> Shape:
 
 def _check_no_key(reader: Reader, key: str | None) -> None:
     if key is not None:
-        raise DataError(
-            f"{reader.path.name} is a list of records, so that no key leads to them; leave the key {key!r} out",
+        raise DataError.of(
+            "json-list-has-no-keys",
+            "{file} is a list of records, so that no key leads to them; leave the key {key!r} out",
             "data.read.records_key",
+            file=reader.path.name,
+            key=key,
         )
 
 
@@ -240,17 +249,26 @@ def _go(reader: Reader, path: tuple[str, ...]) -> None:
 def _from_columns(reader: Reader, shape: Shape) -> Iterator[Any]:
     """Yields rows from columns, which are arrays, or objects with a value for each row's number or name."""
     if reader.path.stat().st_size > MAX_HELD:
-        raise DataError(
-            f"{reader.path.name} has its values column by column; such a file may have at most "
-            f"{MAX_HELD // 1024**2:,} MB. Write it row by row, as JSON Lines",
+        raise DataError.of(
+            "json-columns-too-large",
+            "{file} has its values column by column; such a file may have at most {megabytes:,} MB. "
+            "Write it row by row, as JSON Lines",
             "data.path",
+            file=reader.path.name,
+            megabytes=MAX_HELD // 1024**2,
         )
     columns: dict[str, Any] = {}
     for key in reader.object_keys():
         if shape.columns and key not in shape.columns:
             reader.skip()
         elif key in columns:
-            raise DataError(f"{reader.path.name} has the column {key!r} twice; rename one of them", "data.path")
+            raise DataError.of(
+                "json-column-twice",
+                "{file} has the column {key!r} twice; rename one of them",
+                "data.path",
+                file=reader.path.name,
+                key=key,
+            )
         elif reader.peek() == "[":
             columns[key] = list(reader.array())
         else:

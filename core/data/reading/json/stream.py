@@ -207,9 +207,12 @@ class Reader:
 
 
 def too_long(path: Path) -> DataError:
-    return DataError(
-        f"{path.name} has a value of over {MAX_VALUE:,} characters; write the records as JSON Lines, one per line",
+    return DataError.of(
+        "json-value-too-long",
+        "{file} has a value of over {most:,} characters; write the records as JSON Lines, one per line",
         "data.path",
+        file=path.name,
+        most=MAX_VALUE,
     )
 
 
@@ -219,8 +222,14 @@ def not_json(path: Path, line: int, near: str, error: Exception, at: str | None 
         at = error.doc[error.pos : error.pos + 6]
         near = near if error.pos < 20 else error.doc[error.pos - 20 : error.pos + 20]
     cause = "it is nested too deeply" if isinstance(error, RecursionError) else _cause(str(error), near, at or "")
-    return DataError(
-        f"{path.name} is not valid JSON at line {line:,} ({cause}), near {near[:40]!r}; correct that line", "data.path"
+    return DataError.of(
+        "json-invalid",
+        "{file} is not valid JSON at line {line:,} ({reason}), near {near!r}; correct that line",
+        "data.path",
+        file=path.name,
+        line=line,
+        reason=cause,
+        near=near[:40],
     )
 
 

@@ -57,7 +57,12 @@ def examine(path: Path, kind: str, read: ReadSpec) -> Layout:
     except RecursionError:
         raise _too_deep(path) from None
     if not layout.tree.rows or not layout.tree.root.fields:
-        raise DataError(f"{path.name} has no records; choose a file with at least one", "data.path")
+        raise DataError.of(
+            "json-without-records",
+            "{file} has no records; choose a file with at least one",
+            "data.path",
+            file=path.name,
+        )
     return layout
 
 
@@ -109,7 +114,12 @@ def _class_names(layouts: list[Layout], wanted: list[JsonColumn]) -> dict[bytes,
 
 
 def _too_deep(path: Path) -> DataError:
-    return DataError(f"{path.name} is nested too deeply to be read; put its records into fewer levels", "data.path")
+    return DataError.of(
+        "json-nested-too-deeply",
+        "{file} is nested too deeply to be read; put its records into fewer levels",
+        "data.path",
+        file=path.name,
+    )
 
 
 def _batches(rows: Iterator[dict[str, Any]], width: int) -> Iterator[list[dict[str, Any]]]:
@@ -147,7 +157,9 @@ def notes(layout: Layout, wanted: list[JsonColumn]) -> list[Note]:
     """Describes how a file was read, and which of its records differ from the others."""
     name, notes = layout.path.name, list(layout.shape.notes)
     if layout.detected.encoding != "utf-8":
-        notes.append(Note(f"{name}: {layout.detected.note}", layout.detected.level))
+        notes.append(
+            Note.of("file-encoding", "{name}: {note}", layout.detected.level, name=name, note=layout.detected.note)
+        )
     notes += [note for note in (*_on_records(layout, name), *_on_columns(layout, wanted, name)) if note]
     return notes
 
@@ -155,44 +167,78 @@ def notes(layout: Layout, wanted: list[JsonColumn]) -> list[Note]:
 def _on_records(layout: Layout, name: str) -> Iterator[Note]:
     shape, seen, rows = layout.shape, layout.seen, layout.tree.rows
     if seen.commas:
-        yield Note(
-            f"{name}: the records are separated by commas, without brackets around them; all {rows:,} were read."
+        yield Note.of(
+            "json-records-by-commas",
+            "{name}: the records are separated by commas, without brackets around them; all {rows:,} were read.",
+            name=name,
+            rows=rows,
         )
     if shape.pages:
-        yield Note(f"{name}: the records lie in several arrays; all {rows:,} were read.")
+        yield Note.of(
+            "json-several-arrays",
+            "{name}: the records lie in several arrays; all {rows:,} were read.",
+            name=name,
+            rows=rows,
+        )
     if shape.header:
-        yield Note(f"{name}: the first row has the names of the columns.")
+        yield Note.of("json-first-row-names", "{name}: the first row has the names of the columns.", name=name)
     if shape.tasks:
-        yield Note(
-            f"{name}: a Label Studio export; what was answered to each question is a column under the question's name."
+        yield Note.of(
+            "label-studio-export",
+            "{name}: a Label Studio export; what was answered to each question is a column under the question's name.",
+            name=name,
         )
         differ = layout.tree.root.fields.get(label_studio.DISAGREE)
         if differ is not None:
-            yield Note(
-                f"{name}: in {counted(differ.counts.get(bool, 0), 'record')} the annotators disagree; the commonest "
-                f"answer counts, else the first. {label_studio.DISAGREE} is true there.",
+            yield Note.of(
+                "annotators-disagree",
+                "{name}: in {count:record|records} the annotators disagree; the commonest answer counts, "
+                "else the first. {column} is true there.",
                 "warning",
+                name=name,
+                count=differ.counts.get(bool, 0),
+                column=label_studio.DISAGREE,
             )
     if seen.lone and seen.lone < rows:
-        yield Note(
-            f"{name}: {counted(seen.lone, 'record')} of {rows:,} had a value alone where the others have an "
+        yield Note.of(
+            "json-lone-values",
+            "{name}: {count:record|records} of {rows:,} had a value alone where the others have an "
             "object; it stands in the column text, if it is not null.",
             "warning",
+            name=name,
+            count=seen.lone,
+            rows=rows,
         )
     if seen.misfits:
-        yield Note(
-            f"{name}: {counted(seen.misfits, 'row')} of {rows:,} had more or fewer values than there are names; "
-            "what is missing is empty, what is too many has a column of its own.",
+        yield Note.of(
+            "json-rows-misfit",
+            "{name}: {count:row|rows} of {rows:,} had more or fewer values than there are names; what "
+            "is missing is empty, what is too many has a column of its own.",
             "warning",
+            name=name,
+            count=seen.misfits,
+            rows=rows,
         )
     if seen.no_numbers:
-        yield Note(f"{name}: {counted(seen.no_numbers, 'value')} written as NaN: read as empty.")
+        yield Note.of(
+            "json-nan", "{name}: {count:value|values} written as NaN: read as empty.", name=name, count=seen.no_numbers
+        )
     if seen.repeated:
         keys = ", ".join(f"{key} ({counted(n, 'time')})" for key, n in list(seen.repeated.items())[:LISTED])
-        yield Note(f"{name}: a key stands twice in one object: {keys}; the last value counts.", "warning")
+        yield Note.of(
+            "json-keys-twice",
+            "{name}: a key stands twice in one object: {keys}; the last value counts.",
+            "warning",
+            name=name,
+            keys=keys,
+        )
     if layout.broken.count:
-        yield Note(
-            f"{name}: {layout.broken.count:,} half surrogate pairs, which no text can hold, became \ufffd.", "warning"
+        yield Note.of(
+            "half-surrogates",
+            "{name}: {count:,} half surrogate pairs, which no text can hold, became �.",
+            "warning",
+            name=name,
+            count=layout.broken.count,
         )
 
 
@@ -200,16 +246,31 @@ def _on_columns(layout: Layout, wanted: list[JsonColumn], name: str) -> Iterator
     fields, rows = layout.tree.root.fields, layout.tree.rows
     counts = {key: sum(node.counts.values()) for key, node in fields.items()}
     if sum(counts.values()) < SHARED * rows * len(counts):
-        yield Note(
-            f"{name}: most records do not share their keys: there are {len(counts):,}, and a record has "
-            f"{sum(counts.values()) / rows:.1f} of them on average.",
+        yield Note.of(
+            "json-keys-not-shared",
+            "{name}: most records do not share their keys: there are {keys:,}, and a record has "
+            "{average:.1f} of them on average.",
             "warning",
+            name=name,
+            keys=len(counts),
+            average=sum(counts.values()) / rows,
         )
     elif missing := [f"{key} ({counted(rows - count, 'time')})" for key, count in counts.items() if count < rows]:
-        yield Note(f"{name}: not every record has {', '.join(missing[:LISTED])}; where it is missing it is empty.")
+        yield Note.of(
+            "json-keys-missing",
+            "{name}: not every record has {columns}; where it is missing it is empty.",
+            name=name,
+            columns=", ".join(missing[:LISTED]),
+        )
     if inner := [column.name for column in wanted if len(column.path) > 1]:
         more = f" and {len(inner) - LISTED:,} more" if len(inner) > LISTED else ""
-        yield Note(f"{name}: what is inside objects has columns of its own: {', '.join(inner[:LISTED])}{more}.")
+        yield Note.of(
+            "json-inner-columns",
+            "{name}: what is inside objects has columns of its own: {columns}{more}.",
+            name=name,
+            columns=", ".join(inner[:LISTED]),
+            more=more,
+        )
     for column in wanted:
         yield from _on_column(column, name)
 
@@ -217,27 +278,61 @@ def _on_columns(layout: Layout, wanted: list[JsonColumn], name: str) -> Iterator
 def _on_column(column: JsonColumn, name: str) -> Iterator[Note]:
     node, title = column.node, column.name
     if column.renamed:
-        yield Note(
-            f"{name}: the key {column.renamed!r} was renamed to {title}, as a column needs a name of its own.",
+        yield Note.of(
+            "json-key-renamed",
+            "{name}: the key {key!r} was renamed to {column}, as a column needs a name of its own.",
             "warning",
+            name=name,
+            key=column.renamed,
+            column=title,
         )
     elif column.renamed is not None:
-        yield Note(
-            f"{name}: the key with no name was renamed to {title}, as a column needs a name of its own.", "warning"
+        yield Note.of(
+            "json-nameless-key-renamed",
+            "{name}: the key with no name was renamed to {column}, as a column needs a name of its own.",
+            "warning",
+            name=name,
+            column=title,
         )
     if len(node.kinds) > 1 and str in node.kinds and node.kinds <= WORDS.keys():
         values = listed([f"{counts:,} {WORDS[kind]}" for kind, counts in node.counts.items() if kind in WORDS])
-        yield Note(f"{name}: {title} has values of different types ({values}); all are kept as text.", "warning")
+        yield Note.of(
+            "json-types-differ",
+            "{name}: {column} has values of different types ({kinds}); all are kept as text.",
+            "warning",
+            name=name,
+            column=title,
+            kinds=values,
+        )
     if column.rest:
         objects = node.counts.get(dict, 0)
         others = sum(n for kind, n in node.counts.items() if kind not in (dict, type(None)))
-        yield Note(
-            f"{name}: {title} is an object in {counted(objects, 'record')} and another value in {others:,}; the "
-            f"object's values are in {title}.…, the others in {title}.",
+        yield Note.of(
+            "json-objects-and-values",
+            "{name}: {column} is an object in {count:record|records} and another value in {others:,}; "
+            "the object's values are in {column}.…, the others in {column}.",
             "warning",
+            name=name,
+            column=title,
+            count=objects,
+            others=others,
         )
     if node.closed:
-        yield Note(f"{name}: {title} holds objects with {node.closed}; it stays one column, as JSON text.", "warning")
+        yield Note.of(
+            "json-closed-objects",
+            "{name}: {column} holds objects with {reason}; it stays one column, as JSON text.",
+            "warning",
+            name=name,
+            column=title,
+            reason=node.closed,
+        )
     elif node.items and node.items.fields and not column.rest:
         keys = listed(list(node.items.fields)[:LISTED])
-        yield Note(f"{name}: {title} holds lists of up to {counted(node.longest, 'object')} with {keys}.")
+        yield Note.of(
+            "json-lists-of-objects",
+            "{name}: {column} holds lists of up to {count:object|objects} with {keys}.",
+            name=name,
+            column=title,
+            count=node.longest,
+            keys=keys,
+        )

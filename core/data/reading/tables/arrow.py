@@ -32,10 +32,13 @@ def write(path: Path, target: Path, features: dict[str, Any], max_bytes: int, ti
                     batch.validate(full=True)  # a hostile file may have offsets that lead anywhere
                     size += batch.nbytes
                     if size > max_bytes:
-                        raise DataError(
-                            f"{path.name} unpacks to more than {max_bytes / 1024**2:,.0f} MB, the most that is read "
+                        raise DataError.of(
+                            "arrow-too-large",
+                            "{file} unpacks to more than {megabytes:,.0f} MB, the most that is read "
                             "here; save it as Parquet",
                             "data.path",
+                            file=path.name,
+                            megabytes=max_bytes / 1024**2,
                         )
                     table = pa.Table.from_batches([batch]).replace_schema_metadata(schema.metadata)
                     writer.write_table(table, row_group_size=ROWS)
@@ -43,10 +46,13 @@ def write(path: Path, target: Path, features: dict[str, Any], max_bytes: int, ti
     except (pa.ArrowException, OSError, MemoryError) as error:
         if isinstance(error, OSError) and error.errno:
             raise
-        raise DataError(
-            f"{path.name} cannot be read as Arrow, it is damaged or incomplete ({library_message(error, 120)}); copy "
-            "or download it again, or save it as Parquet",
+        raise DataError.of(
+            "arrow-damaged",
+            "{file} cannot be read as Arrow, it is damaged or incomplete ({reason}); copy or download "
+            "it again, or save it as Parquet",
             "data.path",
+            file=path.name,
+            reason=library_message(error, 120),
         ) from None
 
 

@@ -40,10 +40,13 @@ def check(path: Path) -> None:
         footer = file.metadata
         check_width(path.name, footer.num_columns)
         if footer.num_rows > MAX_ROWS:
-            raise DataError(
-                f"{path.name} has {footer.num_rows:,} rows; at most {MAX_ROWS:,} are read. Divide it into several "
-                "files",
+            raise DataError.of(
+                "too-many-rows",
+                "{file} has {rows:,} rows; at most {most:,} are read. Divide it into several files",
                 "data.path",
+                file=path.name,
+                rows=footer.num_rows,
+                most=MAX_ROWS,
             )
         unpacked = sum(_unpacked(footer.row_group(g)) for g in range(footer.num_row_groups))
         if unpacked > RATIO_FROM and unpacked > MAX_RATIO * path.stat().st_size:
@@ -67,10 +70,15 @@ def _check_dictionaries(path: Path, footer: Any) -> None:
                     stream.seek(max(0, chunk.dictionary_page_offset or 0))
                     unpacked = _page_bytes(stream.read(32))
                     if unpacked > MAX_VALUE:
-                        raise DataError(
-                            f"{path.name} has {size(unpacked)} of different values in {chunk.path_in_schema!r} at "
-                            f"once; at most {size(MAX_VALUE)} are read. Shorten them, or write smaller row groups",
+                        raise DataError.of(
+                            "parquet-values-too-large",
+                            "{file} has {size} of different values in {column!r} at once; at most {most} "
+                            "are read. Shorten them, or write smaller row groups",
                             "data.path",
+                            file=path.name,
+                            size=size(unpacked),
+                            column=chunk.path_in_schema,
+                            most=size(MAX_VALUE),
                         )
 
 
@@ -235,21 +243,31 @@ def reading(path: Path) -> Iterator[None]:
     try:
         yield
     except MemoryError:  # Arrow's too
-        raise DataError(
-            f"there is not enough memory to read {path.name}; use fewer or shorter columns, or several files",
+        raise DataError.of(
+            "out-of-memory-reading",
+            "there is not enough memory to read {file}; use fewer or shorter columns, or several files",
             "data.path",
+            file=path.name,
         ) from None
     except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path.name} cannot be read as Parquet, it is damaged or incomplete ({str(error).splitlines()[0][:120]}); "
-            "copy or download it again",
+        raise DataError.of(
+            "parquet-damaged",
+            "{file} cannot be read as Parquet, it is damaged or incomplete ({reason}); copy or download it again",
             "data.path",
+            file=path.name,
+            reason=str(error).splitlines()[0][:120],
         ) from None
 
 
 def _bomb(path: Path, unpacked: int) -> DataError:
-    return DataError(
-        f"{path.name} has {size(path.stat().st_size)} and unpacks to {size(unpacked)} or more, over {MAX_RATIO} times "
-        "as much, as a file that is made to fill the memory does; if you trust it, write it again as several files",
+    return DataError.of(
+        "parquet-ratio-suspicious",
+        "{file} has {size} and unpacks to {unpacked} or more, over {ratio} times as much, as a "
+        "file that is made to fill the memory does; if you trust it, write it again as several "
+        "files",
         "data.path",
+        file=path.name,
+        size=size(path.stat().st_size),
+        unpacked=size(unpacked),
+        ratio=MAX_RATIO,
     )

@@ -23,10 +23,12 @@ def open_file(path: Path) -> pq.ParquetFile:
     try:
         return pq.ParquetFile(path)
     except (pa.ArrowException, OSError) as error:
-        raise DataError(
-            f"{path.name} cannot be read as Parquet, it is damaged or incomplete ({library_message(error, 120)}); "
-            "copy or download it again",
+        raise DataError.of(
+            "parquet-damaged",
+            "{file} cannot be read as Parquet, it is damaged or incomplete ({reason}); copy or download it again",
             "data.path",
+            file=path.name,
+            reason=library_message(error, 120),
         ) from None
 
 

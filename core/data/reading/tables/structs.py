@@ -44,7 +44,12 @@ def flattened(path: Path, target: Path, tick: Callable[[float], None]) -> Note |
             tick(done / rows)
     inner = [name for name in names if name not in schema.names]
     more = f" and {len(inner) - LISTED:,} more" if len(inner) > LISTED else ""
-    return Note(f"What is inside structs has columns of its own: {', '.join(inner[:LISTED])}{more}.")
+    return Note.of(
+        "struct-columns",
+        "What is inside structs has columns of its own: {columns}{more}.",
+        columns=", ".join(inner[:LISTED]),
+        more=more,
+    )
 
 
 def must_be_read(path: Path) -> bool:

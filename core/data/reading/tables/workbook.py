@@ -62,10 +62,13 @@ def write(
     except (DataError, OSError):
         raise
     except Exception as error:  # a broken part makes openpyxl raise errors of many kinds
-        raise DataError(
-            f"{path.name} cannot be read as an Excel workbook, it is damaged ({library_message(error, 120)}); open it "
-            "in a spreadsheet program and save it again, or save the sheet as CSV",
+        raise DataError.of(
+            "workbook-damaged",
+            "{file} cannot be read as an Excel workbook, it is damaged ({reason}); open it in a "
+            "spreadsheet program and save it again, or save the sheet as CSV",
             "data.path",
+            file=path.name,
+            reason=library_message(error, 120),
         ) from None
 
 
@@ -83,21 +86,45 @@ def notes(sheet: Sheet, name: str) -> list[Note]:
     )
     result = [Note(" ".join(sentences))]
     if sheet.blank:
-        result.append(Note(f"{name}: skipped {counted(sheet.blank, 'row')} without any value."))
+        result.append(
+            Note.of(
+                "sheet-blank-rows", "{name}: skipped {count:row|rows} without any value.", name=name, count=sheet.blank
+            )
+        )
     if sheet.filled:
         cells = counted(sheet.filled, "cell")
-        result.append(Note(f"{name}: {cells} below the first of merged cells got its value.", "warning"))
+        result.append(
+            Note.of(
+                "merged-cells-filled",
+                "{name}: {cells} below the first of merged cells got its value.",
+                "warning",
+                name=name,
+                cells=cells,
+            )
+        )
     if sheet.errors:
         kinds = listed(sorted(sheet.errors))
         cells = counted(sheet.errors.total(), "cell")
-        result.append(Note(f"{name}: left empty as they are errors ({kinds}): {cells}.", "warning"))
+        result.append(
+            Note.of(
+                "cells-with-errors",
+                "{name}: left empty as they are errors ({kinds}): {cells}.",
+                "warning",
+                name=name,
+                kinds=kinds,
+                cells=cells,
+            )
+        )
     if sheet.no_result:
         formulas = counted(sheet.no_result, "formula")
         result.append(
-            Note(
-                f"{name}: left empty as they have no result: {formulas}; open the workbook in a spreadsheet program "
-                "and save it to have them calculated.",
+            Note.of(
+                "formulas-without-result",
+                "{name}: left empty as they have no result: {cells}; open the workbook in a spreadsheet "
+                "program and save it to have them calculated.",
                 "warning",
+                name=name,
+                cells=formulas,
             )
         )
     return result
@@ -109,18 +136,25 @@ def _check_parts(path: Path, max_bytes: int) -> None:
         parts = archive.infolist()
     check_size(path, sum(part.file_size for part in parts), path.stat().st_size, max_bytes)
     if len(parts) > MAX_PARTS:
-        raise DataError(
-            f"{path.name} has {len(parts):,} parts; a workbook may have at most {MAX_PARTS:,}. Save it again",
+        raise DataError.of(
+            "workbook-too-many-parts",
+            "{file} has {count:,} parts; a workbook may have at most {most:,}. Save it again",
             "data.path",
+            file=path.name,
+            count=len(parts),
+            most=MAX_PARTS,
         )
     for part in parts:
         name = part.filename.lower()
         most = MAX_STRINGS if "sharedstrings" in name else MAX_OTHER
         if part.file_size > most and name.endswith((".xml", ".rels")) and "worksheets/" not in name:
-            raise DataError(
-                f"{path.name} has {part.file_size / 1024**2:,.0f} MB of XML in {part.filename[:60]}, more than is read "
-                "here; save the sheet as CSV",
+            raise DataError.of(
+                "workbook-too-large",
+                "{file} has {megabytes:,.0f} MB of XML in {part}, more than is read here; save the sheet as CSV",
                 "data.path",
+                file=path.name,
+                megabytes=part.file_size / 1024**2,
+                part=part.filename[:60],
             )
 
 
@@ -128,8 +162,13 @@ def _choose_sheet(path: Path, book: Any, name: str | None) -> tuple[Any, Sheet]:
     """Returns the sheet that a person named, else the first visible one with values that is not a cover page."""
     titles = [sheet.title for sheet in book.worksheets]
     if name is not None and name not in titles:
-        raise DataError(
-            f"{path.name} has no sheet called {name!r}; it has {', '.join(map(repr, titles[:10]))}", "data.read.sheet"
+        raise DataError.of(
+            "no-such-sheet",
+            "{file} has no sheet called {sheet!r}; it has {sheets}",
+            "data.read.sheet",
+            file=path.name,
+            sheet=name,
+            sheets=", ".join(map(repr, titles[:10])),
         )
     visible = [sheet for sheet in book.worksheets if sheet.sheet_state == "visible"] or book.worksheets
     filled = {}
@@ -144,7 +183,9 @@ def _choose_sheet(path: Path, book: Any, name: str | None) -> tuple[Any, Sheet]:
         sheet = last if len(filled[last]) == TABLE_ROWS else next(iter(filled))
         return sheet, Sheet(sheet.title, [title for title in titles if title != sheet.title])
     title = f"the sheet {name!r} of {path.name}" if name is not None else path.name
-    raise DataError(f"{title} has no rows; choose a workbook with at least one", "data.path")
+    raise DataError.of(
+        "workbook-without-rows", "{title} has no rows; choose a workbook with at least one", "data.path", title=title
+    )
 
 
 def _is_cover(counts: list[int]) -> bool:
@@ -167,13 +208,22 @@ def _bounded(path: Path, sheet: Any) -> Iterator[tuple[Any, ...]]:
     for number, row in enumerate(sheet.iter_rows(), 1):
         cells += len(row)
         if cells > most:
-            raise DataError(
-                f"{path.name} has rows of up to {len(row):,} cells, nearly all of them empty; delete the columns "
+            raise DataError.of(
+                "sheet-rows-too-wide",
+                "{file} has rows of up to {cells:,} cells, nearly all of them empty; delete the columns "
                 "without values in a spreadsheet program, or save the sheet as CSV",
                 "data.path",
+                file=path.name,
+                cells=len(row),
             )
         if number > MAX_ROWS:
-            raise DataError(f"{path.name} claims more than {MAX_ROWS:,} rows; save the sheet as CSV", "data.path")
+            raise DataError.of(
+                "sheet-too-many-rows",
+                "{file} claims more than {most:,} rows; save the sheet as CSV",
+                "data.path",
+                file=path.name,
+                most=MAX_ROWS,
+            )
         yield row
 
 
@@ -247,10 +297,15 @@ def _texts(path: Path, chosen: Any, sheet: Sheet) -> Iterator[tuple[int, list[st
         while row and not row[-1]:
             row.pop()
         if len(row) > MAX_COLUMNS:
-            raise DataError(
-                f"{path.name} has a value in column {len(row):,} of row {number:,}; a sheet may have at most "
-                f"{MAX_COLUMNS:,} columns. Save the part that you need",
+            raise DataError.of(
+                "sheet-too-many-columns",
+                "{file} has a value in column {column:,} of row {row:,}; a sheet may have at most "
+                "{most:,} columns. Save the part that you need",
                 "data.path",
+                file=path.name,
+                column=len(row),
+                row=number,
+                most=MAX_COLUMNS,
             )
         if row:
             yield number, row

@@ -175,12 +175,18 @@ def _check_fit(file: TextFile) -> None:
     if misfits * 2 <= file.rows or "delimiter" in file.chosen or file.form:
         return
     values = counted(len(file.names), "value")
-    raise DataError(
-        f"{misfits:,} of the {counted(file.rows, 'row')} of {file.path.name} do not have the {values} "
-        f"that {'its header' if file.header else 'its first rows'} would need, such as {file.misfit}; set the "
-        "delimiter, the quote character, the escape character or the lines to skip (with a delimiter set, rows are "
-        "read as well as they fit)",
+    raise DataError.of(
+        "rows-do-not-fit",
+        "{count:,} of the {rows:row|rows} of {file} do not have the {values} that {part} would "
+        "need, such as {example}; set the delimiter, the quote character, the escape character or "
+        "the lines to skip (with a delimiter set, rows are read as well as they fit)",
         "data.read.delimiter",
+        count=misfits,
+        rows=file.rows,
+        file=file.path.name,
+        values=values,
+        part="its header" if file.header else "its first rows",
+        example=file.misfit,
     )
 
 
@@ -210,8 +216,13 @@ def _watch_quotes(lines: Iterable[str], opening: str, start: int) -> Iterator[st
 
 
 def _too_long(path: Path, line: int) -> DataError:
-    return DataError(
-        f"{path.name} has a value of more than {dialects.MAX_CELL // 1024**2} million characters after line {line:,}; "
-        "either a quote is never closed there (close it, or turn quoted values off) or it is not a table of texts",
+    return DataError.of(
+        "cell-too-long",
+        "{file} has a value of more than {millions} million characters after line {line:,}; either "
+        "a quote is never closed there (close it, or turn quoted values off) or it is not a table "
+        "of texts",
         "data.read.quoting",
+        file=path.name,
+        millions=dialects.MAX_CELL // 1024**2,
+        line=line,
     )

@@ -75,10 +75,12 @@ def _check_text(path: Path, head: bytes, most: float) -> None:
     """
     control = len(head) - len(head.translate(None, NOT_TEXT))
     if control > max(3, most * len(head)):
-        raise DataError(
-            f"{path.name} is not a text file, it is full of control characters; choose a table of texts, or set its "
-            "encoding if it is one",
+        raise DataError.of(
+            "file-not-text",
+            "{file} is not a text file, it is full of control characters; choose a table of texts, or "
+            "set its encoding if it is one",
             "data.path",
+            file=path.name,
         )
 
 
@@ -88,10 +90,13 @@ def _check_zeros(path: Path) -> None:
     for chunk in _chunks(path):
         offset = (before + chunk).find(bytes(ZEROS))
         if offset >= 0:
-            raise DataError(
-                f"{path.name} has zero bytes in a row (the first at byte {position - len(before) + offset:,}), so it "
-                "is damaged or not a text file; copy or download it again",
+            raise DataError.of(
+                "zero-bytes",
+                "{file} has zero bytes in a row (the first at byte {position:,}), so it is damaged or "
+                "not a text file; copy or download it again",
                 "data.path",
+                file=path.name,
+                position=position - len(before) + offset,
             )
         position, before = position + len(chunk), chunk[1 - ZEROS :]
 
@@ -102,10 +107,12 @@ def check(path: Path, encoding: str) -> Detected:
         io.TextIOWrapper(io.BytesIO(), encoding=encoding)
         codecs.getincrementaldecoder(encoding)()
     except (LookupError, TypeError, ValueError):
-        raise DataError(
-            f"there is no character encoding called {encoding!r}; use utf-8, cp932, euc_jp, utf-16, latin-1 "
-            "or leave it empty to have it detected",
+        raise DataError.of(
+            "no-such-table-encoding",
+            "there is no character encoding called {encoding!r}; use utf-8, cp932, euc_jp, utf-16, "
+            "latin-1 or leave it empty to have it detected",
             "data.read.encoding",
+            encoding=encoding,
         ) from None
     with path.open("rb") as file:
         head = file.read(SAMPLE_BYTES)
@@ -118,17 +125,24 @@ def check(path: Path, encoding: str) -> Detected:
             codecs.BOM_UTF16_BE,
         )
     ):
-        raise DataError(
-            f"{path.name} cannot be read as {encoding}, as it has neither a byte order mark nor a zero byte; choose "
-            "another encoding or leave it empty to have it detected",
+        raise DataError.of(
+            "not-utf-16-or-32",
+            "{file} cannot be read as {encoding}, as it has neither a byte order mark nor a zero byte; "
+            "choose another encoding or leave it empty to have it detected",
             "data.read.encoding",
+            file=path.name,
+            encoding=encoding,
         )
     offset = invalid_at(path, encoding)
     if offset is not None:
-        raise DataError(
-            f"{path.name} cannot be read as {encoding}, as line {line_of(path, offset):,} is not valid in it; choose "
-            "another encoding or leave it empty to have it detected",
+        raise DataError.of(
+            "file-not-in-encoding",
+            "{file} cannot be read as {encoding}, as line {line:,} is not valid in it; choose another "
+            "encoding or leave it empty to have it detected",
             "data.read.encoding",
+            file=path.name,
+            encoding=encoding,
+            line=line_of(path, offset),
         )
     if not encoding.lower().replace("_", "-").startswith(("utf-16", "utf-32")):
         _check_zeros(path)

@@ -21,7 +21,6 @@ from core.data.reading.text.dialect import Dialect
 from core.data.reading.text.encoding import Detected
 from core.errors import DataError
 from core.spec.data import ReadSpec
-from core.wording import counted
 
 SAMPLE_CHARACTERS = 1024 * 1024
 HEADER_ROWS = 200
@@ -72,7 +71,9 @@ def examine(path: Path, suffix: str, read: ReadSpec, known: list[str] | None = N
     if cut and "\n" in text:
         text = text[: text.rindex("\n") + 1]
     if not text.strip("\0 \r\n\t"):
-        raise DataError(f"{path.name} is empty; choose a file with at least one row", "data.path")
+        raise DataError.of(
+            "file-without-content", "{file} is empty; choose a file with at least one row", "data.path", file=path.name
+        )
     chosen = frozenset(
         name for name, value in read.model_dump(exclude={"encoding", "records_key"}).items() if value is not None
     )
@@ -84,9 +85,12 @@ def examine(path: Path, suffix: str, read: ReadSpec, known: list[str] | None = N
     skip = read.skip_lines or int(hinted)
     body = dialects.without_lines(text, skip)
     if not body.strip():
-        raise DataError(
-            f"{path.name} has no rows below the {counted(skip, 'line')} that are skipped; skip fewer",
+        raise DataError.of(
+            "no-rows-below-skipped",
+            "{file} has no rows below the {count:line|lines} that are skipped; skip fewer",
             "data.read.skip_lines",
+            file=path.name,
+            count=skip,
         )
     _check_characters(path, read, body)
     if hint and hint in body and read.delimiter is None:
@@ -115,7 +119,12 @@ def _with_header(
     except csv.Error as error:
         raise unclosed(path, len(rows), error, dialect) from None
     if not rows:
-        raise DataError(f"{path.name} has no rows, only blank lines; choose a file with at least one row", "data.path")
+        raise DataError.of(
+            "only-blank-lines",
+            "{file} has no rows, only blank lines; choose a file with at least one row",
+            "data.path",
+            file=path.name,
+        )
     if read.skip_lines is None and (start := preambles.table_start(rows).rows):
         rows = rows[start:]
         dialect = replace(dialect, skip=rows[0][0])
@@ -128,10 +137,12 @@ def _with_header(
     if known and not header and len(known) == len(names):
         names = known
     if len(names) == 1 and all("::" in row[0] for row in cells) and read.delimiter is None:
-        raise DataError(
-            f"the columns of {path.name} are parted by two colons (::); only a single character can part columns, so "
-            "replace them by a tab, or set the delimiter to read it in another way",
+        raise DataError.of(
+            "two-colons",
+            "the columns of {file} are parted by two colons (::); only a single character can part "
+            "columns, so replace them by a tab, or set the delimiter to read it in another way",
             "data.read.delimiter",
+            file=path.name,
         )
     lengths = [sum(len(r[i]) for r in cells if len(r) == len(names)) for i in range(len(names))]
     return TextFile(
@@ -157,17 +168,24 @@ def _check_characters(path: Path, read: ReadSpec, text: str) -> None:
     """Raises DataError for a chosen delimiter that does not occur, or a character that has two meanings."""
     delimiter = read.delimiter
     if delimiter is not None and (delimiter in '"\r\n\0' or delimiter not in text):
-        raise DataError(
-            f"{delimiter!r} does not part the columns of {path.name}: it must occur there and be neither a quote nor a "
-            "line end; choose another delimiter or leave it empty to have it detected",
+        raise DataError.of(
+            "delimiter-unusable",
+            "{delimiter!r} does not part the columns of {file}: it must occur there and be neither a "
+            "quote nor a line end; choose another delimiter or leave it empty to have it detected",
             "data.read.delimiter",
+            delimiter=delimiter,
+            file=path.name,
         )
     for name, value in (("quote_character", read.quote_character), ("escape_character", read.escape_character)):
         if value and (value in "\r\n\0 " or value == delimiter):
-            raise DataError(
-                f"{value!r} cannot be the {name.replace('_', ' ')} of {path.name}: it is a line end, a blank or the "
+            raise DataError.of(
+                "character-unusable",
+                "{character!r} cannot be the {role} of {file}: it is a line end, a blank or the "
                 "delimiter; choose another character or leave it empty to have it detected",
                 f"data.read.{name}",
+                character=value,
+                role=name.replace("_", " "),
+                file=path.name,
             )
 
 
@@ -180,10 +198,13 @@ def _check_lines(path: Path) -> None:
             while (chunk := file.read(PROBE)) and b"\n" not in chunk and b"\r" not in chunk:
                 length += len(chunk)
                 if length > MAX_LINE_BYTES // 2:
-                    raise DataError(
-                        f"{path.name} has a line of more than {MAX_LINE_BYTES // 2 // 1024**2} MB, so it is not a "
-                        "table of texts; put one row on a line",
+                    raise DataError.of(
+                        "line-too-long",
+                        "{file} has a line of more than {megabytes} MB, so it is not a table of texts; "
+                        "put one row on a line",
                         "data.path",
+                        file=path.name,
+                        megabytes=MAX_LINE_BYTES // 2 // 1024**2,
                     )
 
 
@@ -191,10 +212,14 @@ def _check_drawn(path: Path, text: str, read: ReadSpec) -> None:
     """Raises DataError for a table drawn with lines, as database clients print it: its values may be cut."""
     lines = [line for line in islice(text.splitlines(), 12) if line.strip()][:4]
     if read.delimiter is None and any(DRAWN.fullmatch(line) and re.search(r"-[+|]|[+|]-", line) for line in lines):
-        raise DataError(
-            f"{path.name} is a table drawn with lines such as {shortened(lines[0], 40)!r}, as a database client prints "
-            "it; export it as CSV or TSV (mysql --batch, psql --csv), or set the delimiter to read it as it is",
+        raise DataError.of(
+            "drawn-table",
+            "{file} is a table drawn with lines such as {example!r}, as a database client prints it; "
+            "export it as CSV or TSV (mysql --batch, psql --csv), or set the delimiter to read it as "
+            "it is",
             "data.path",
+            file=path.name,
+            example=shortened(lines[0], 40),
         )
 
 
@@ -232,10 +257,15 @@ def _without_mark(lines: Iterator[str]) -> Iterator[str]:
 
 
 def unclosed(path: Path, line: int, error: Exception, dialect: Dialect) -> DataError:
-    return DataError(
-        f"{path.name} cannot be read: a quote ({dialect.quote}) that opens after line {line:,} is never closed "
-        f"({error}); close it, or turn quoted values off",
+    return DataError.of(
+        "quote-never-closed",
+        "{file} cannot be read: a quote ({quote}) that opens after line {line:,} is never closed "
+        "({reason}); close it, or turn quoted values off",
         "data.read.quoting",
+        file=path.name,
+        quote=dialect.quote,
+        line=line,
+        reason=error,
     )
 
 

@@ -31,19 +31,48 @@ def notes(file: TextFile, name: str) -> list[Note]:
     """Describes for people how a file was read."""
     detected, layout = file.detected, " ".join(_layout(file))
     if detected.level == "warning":
-        notes = [Note(f"{name}: {detected.note}", "warning"), Note(f"{name}: {layout}")]
+        notes = [
+            Note.of("file-encoding", "{name}: {note}", "warning", name=name, note=detected.note),
+            Note.of("file-layout", "{name}: {layout}", name=name, layout=layout),
+        ]
     else:
-        notes = [Note(f"{name}: {detected.note} {layout}")]
+        notes = [
+            Note.of(
+                "file-encoding-and-layout",
+                "{name}: {encoding} {layout}",
+                name=name,
+                encoding=detected.note,
+                layout=layout,
+            )
+        ]
     if file.dialect.skip:
         notes.append(_above_note(file, name))
     if file.renamed:
         renamed = ", ".join(file.renamed[:5])
-        notes.append(Note(f"{name}: columns with no name or a name used twice were renamed: {renamed}."))
-    notes += [Note(f"{name}: {text}", "warning") for text in _odd_rows(file)]
+        notes.append(
+            Note.of(
+                "columns-renamed",
+                "{name}: columns with no name or a name used twice were renamed: {columns}.",
+                name=name,
+                columns=renamed,
+            )
+        )
+    notes += [Note.of("odd-rows", "{name}: {detail}", "warning", name=name, detail=text) for text in _odd_rows(file)]
     if file.blank:
-        notes.append(Note(f"{name}: skipped {counted(file.blank, 'blank line')}."))
+        notes.append(
+            Note.of(
+                "blank-lines-skipped", "{name}: skipped {count:blank line|blank lines}.", name=name, count=file.blank
+            )
+        )
     if file.empty:
-        notes.append(Note(f"{name}: skipped {counted(file.empty, 'row')} without any value, like blank lines."))
+        notes.append(
+            Note.of(
+                "empty-rows-skipped",
+                "{name}: skipped {count:row|rows} without any value, like blank lines.",
+                name=name,
+                count=file.empty,
+            )
+        )
     return notes
 
 
@@ -77,18 +106,39 @@ def _above_note(file: TextFile, name: str) -> Note:
     lines = counted(file.dialect.skip, "line")
     examples = ", ".join(repr(line) for line in file.above) or "blank"
     if "skip_lines" in file.chosen:
-        return Note(f"{name}: skipped {lines} above the table, as chosen ({examples}).")
+        return Note.of(
+            "lines-skipped-as-chosen",
+            "{name}: skipped {lines} above the table, as chosen ({examples}).",
+            name=name,
+            lines=lines,
+            examples=examples,
+        )
     if dialects.HINT.fullmatch(file.above[0] if file.above else "") and file.dialect.skip == 1:
         match = dialects.separator_hint(file.above[0])[0] == file.dialect.delimiter
         if not match and "delimiter" not in file.chosen:
-            return Note(
-                f"{name}: the first line, {file.above[0]!r}, names a delimiter that does not occur; it is skipped, and "
-                "the delimiter is detected.",
+            return Note.of(
+                "delimiter-line-wrong",
+                "{name}: the first line, {line!r}, names a delimiter that does not occur; it is "
+                "skipped, and the delimiter is detected.",
                 "warning",
+                name=name,
+                line=file.above[0],
             )
-        return Note(f"{name}: the first line, {file.above[0]!r}, names the delimiter and is not a row.")
+        return Note.of(
+            "delimiter-line",
+            "{name}: the first line, {line!r}, names the delimiter and is not a row.",
+            name=name,
+            line=file.above[0],
+        )
     plain = all(line.startswith((*preambles.COMMENT, "sep=")) for line in file.above)
-    return Note(f"{name}: skipped {lines} above the table ({examples}).", "info" if plain else "warning")
+    return Note.of(
+        "lines-skipped",
+        "{name}: skipped {lines} above the table ({examples}).",
+        "info" if plain else "warning",
+        name=name,
+        lines=lines,
+        examples=examples,
+    )
 
 
 def _odd_rows(file: TextFile) -> Iterator[str]:
