@@ -64,8 +64,10 @@ class Facts(Protocol):
     TITLE: str  # for people: "Text classification"
     ENGINES: tuple[str, ...]  # the names of those that can train it
     VIEWS: tuple[str, ...]  # of the Evaluate page, by their names in `ui/evaluate/views.py`, in the order of the tabs
+    CHAPTERS: tuple[str, ...]  # of report and card, by their names in `core/sharing/report/chapters`, in their order
     OFFERS: tuple[str, ...]  # of OFFERS above: what its models can do beside what every task's can
     MODEL: str  # what it trains, within a sentence: "a text classifier"
+    LOSS: str  # what it is called: "cross-entropy"
     BASELINE: str  # what the simplest baseline always answers: "most common class"
     PIPELINE: str  # the pipeline of transformers that answers with names, which is the task on the Hub too; else empty
 
@@ -176,7 +178,7 @@ class Advice(Protocol):
     def uncertain(self, report: Any) -> Message | None: ...
 
 
-class Answers(Protocol):
+class Shares(Protocol):
     """answers.py"""
 
     def shares(self, logits: np.ndarray, temperature: float) -> np.ndarray:
@@ -259,9 +261,9 @@ class Task:
         return cast(Script, self._part("script"))
 
     @property
-    def answers(self) -> Answers:
+    def answers(self) -> Shares:
         """Only of a room that offers "playground" or "onnx"."""
-        return cast(Answers, self._part("answers"))
+        return cast(Shares, self._part("answers"))
 
     def _part(self, name: str) -> Any:
         return importlib.import_module(f"{TASKS[self.name]}.{name}")

@@ -16,7 +16,8 @@ from core.errors import SpecError
 from core.evaluation.results import read_evaluation
 from core.settings import Settings
 from core.sharing.report import card, hub_rules
-from core.sharing.report.card import PLACEHOLDER, Edits
+from core.sharing.report.card import PLACEHOLDER
+from core.sharing.report.card_edits import NOTHING, Edits
 from core.sharing.report.content import gather_for_card
 from core.spec.data import DataSpec
 from core.spec.presets import PRESETS
@@ -50,7 +51,7 @@ def finished(
     return store.run(run.id)
 
 
-def made(store: Store, settings: Settings, run: Any, edits: Edits = card.NOTHING) -> str:
+def made(store: Store, settings: Settings, run: Any, edits: Edits = NOTHING) -> str:
     return card.card(gather_for_card(store, settings, run), edits)
 
 

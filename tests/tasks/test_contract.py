@@ -30,6 +30,7 @@ from core.sharing.bundles import bundle
 from core.sharing.bundles.importing import import_bundle
 from core.sharing.code import exact, script_torch, script_trainer
 from core.sharing.code.facts import facts_of
+from core.sharing.report.chapters import table as chapters
 from core.spec import engines
 from core.spec.run import build, from_yaml, main_metric_of, replace, to_yaml
 from core.store.store import Store
@@ -45,7 +46,7 @@ PARTS = {
     "facts": contract.Facts, "metrics": contract.Metrics, "columns": contract.Columns, "encode": contract.Encode,
     "model": contract.Model, "predictions": contract.PredictionsFile, "results": contract.Results,
     "analysis": contract.Analysis, "advice": contract.Advice, "script": contract.Script,
-    "answers": contract.Answers,
+    "answers": contract.Shares,
 }  # fmt: skip
 # Parts that a room has if it offers one of these.
 OPTIONAL = {"script": {"script"}, "answers": {"playground", "onnx"}}
@@ -123,6 +124,7 @@ def test_a_room_has_all_that_the_contract_names(name: str) -> None:
     assert set(room.facts.ENGINES) <= set(engines.ENGINES)
     assert room.metrics.MAIN in room.metrics.METRICS
     assert tuple(views.of(name)) == room.facts.VIEWS, "in this order, and each is drawn by somebody"
+    assert set(room.facts.CHAPTERS) <= chapters.CHAPTERS.keys()
 
 
 def test_the_evaluate_page_shows_the_views_that_a_task_names(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import streamlit as st
 
 from core.errors import AccessDenied, Problem, SpecError
 from core.sharing.report import card, hub_rules
-from core.sharing.report.card import Edits
+from core.sharing.report.card_edits import NOTHING, Edits
 from core.sharing.report.content import gather_for_card
 from core.store.record import Run
 from ui.components.basics import plain, show_error
@@ -25,7 +25,7 @@ def render(run: Run) -> None:
     keys = _Keys(run.id)
     if state.widget(keys.draft) is None:
         try:
-            state.remember(keys.draft, card.read_card(folder) or _filled(run, card.NOTHING))
+            state.remember(keys.draft, card.read_card(folder) or _filled(run, NOTHING))
         except SpecError as error:
             show_error(error, "The settings of this run are not valid any more")
             return
@@ -216,4 +216,4 @@ def _reset(run: Run, keys: _Keys) -> None:
     except AccessDenied as error:
         state.set_notice(f"The card could not be reset: {plain(str(error))}.")
         return
-    _set(keys, _filled(run, card.NOTHING))
+    _set(keys, _filled(run, NOTHING))

@@ -2,25 +2,22 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from pydantic import BaseModel
 
 from core.data.browsing import browse
 from core.data.dataset import Prepared
-from core.data.inspecting.language import NONE, sampled
 from core.data.prepare import find_prepared
-from core.errors import HubError, ModelError, PathError, SpecError, TunedeckError
+from core.errors import SpecError, TunedeckError
 from core.evaluation.results import read_evaluation, read_report, read_robustness
 from core.messages import Message
-from core.models import names as models
 from core.runs.environment import Environment, TrainedDataset, read_environment
 from core.settings import Settings
 from core.sharing import redact
+from core.sharing.report import origin
 from core.sharing.report.document import visible
 from core.spec.data import DataSpec
 from core.spec.run import RunSpec, build
@@ -30,17 +27,20 @@ from core.store import final_tests
 from core.store.record import Run
 from core.store.store import Store
 from core.store.watching import RunView
+from core.tasks.contract import Task, task_of
 from core.tasks.evaluations import Evaluation, Group, Robustness
 from core.tasks.results import Report
 
 if TYPE_CHECKING:
     import pandas as pd
 
+Figures = Evaluation | Report
+"""Whose metrics are shown."""
+
 LOOKED_AT = 500
 TEXTS = 20  # mistakes that come with their text
 PUBLIC_GROUPS = {"length", "label", "form", "language"}  # groups of examples whose names hold no value of a column
 KINDS = ("test", "validation", "other", "training")  # the most honest first
-LANGUAGE_TEXTS, LANGUAGE_SHARE = 100, 0.1
 
 
 @dataclass(frozen=True)
@@ -90,13 +90,17 @@ class Content:
     languages: tuple[str, ...] = ()
 
     @property
+    def task(self) -> Task:
+        return task_of(self.spec)
+
+    @property
     def best(self) -> Evaluated | None:
         """The evaluation whose figures count."""
         return self.evaluations[0] if self.evaluations else None
 
     @property
-    def figures(self) -> Evaluation | Report | None:
-        """Whose metrics, classes and confusion to show: those of the first evaluation, else of the run's own report."""
+    def figures(self) -> Figures | None:
+        """Those of the first evaluation, else of the run's own report."""
         return self.evaluations[0].evaluation if self.evaluations else self.report
 
     @property
@@ -141,7 +145,7 @@ def gather_for_card(store: Store, settings: Settings, run: Run) -> Content:
     """The same without texts, and with what a card's metadata needs beside. Raises SpecError."""
     spec = cast(RunSpec, build(run.spec))
     made = _gathered(store, settings, run, None)
-    return replace(made, licence=_licence(spec), languages=_languages(spec, settings))
+    return replace(made, licence=origin.licence(spec), languages=origin.languages(spec, settings))
 
 
 def _gathered(store: Store, settings: Settings, run: Run, with_texts: bool | None) -> Content:
@@ -156,7 +160,7 @@ def _gathered(store: Store, settings: Settings, run: Run, with_texts: bool | Non
     return Content(
         id=run.id, name=_public(run.name, settings), status=run.status, error=_public(run.error or "", settings),
         started=run.started, ended=run.ended, step=run.step, total=run.total,
-        spec=redact.public_spec(spec, settings), base_model=_base_model(spec),
+        spec=redact.public_spec(spec, settings), base_model=origin.base_model(spec),
         report=_public(report, settings), environment=_public(environs, settings),
         evaluations=evaluations,
         series={name: view.series(name) for name in view.points},
@@ -213,14 +217,6 @@ def _rank(evaluated: Evaluated) -> tuple[int, int, float]:
     return KINDS.index(evaluated.evaluation.kind), -evaluated.evaluation.examples, -evaluated.ended
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None
-
-
 def without_values(evaluation: Evaluation) -> Evaluation:
     """An evaluation whose groups of examples are named by what divides them, not by values of the data's columns."""
     slices = evaluation.slices
@@ -262,65 +258,3 @@ def _dataset(tree: Any, settings: Settings) -> Prepared | None:
         return find_prepared(cast(DataSpec, build(tree, DataSpec)), settings)
     except SpecError:
         return None
-
-
-def _base_model(spec: RunSpec) -> str:
-    """The base model's Hub id. A bare name may be that of a folder elsewhere: it counts if the Hub's cache has it."""
-    from core.hub import download as hub
-
-    name = spec.model.name
-    try:
-        if redact.is_folder(name) or models.kind_of(name) != "hub":
-            return ""
-        return name if "/" in name or hub.cached_file(name, "config.json", spec.model.revision) else ""
-    except (ModelError, HubError):
-        return ""
-
-
-def _licence(spec: RunSpec) -> str:
-    """The base model's licence: as its own card says it if that is here, else as we know it."""
-    from core.hub import download as hub
-    from core.sharing.report import hub_rules
-
-    name = _base_model(spec)
-    if not name:
-        return ""
-    try:
-        card = hub.cached_file(name, "README.md", spec.model.revision)
-        said = hub_rules.metadata(card.read_text(encoding="utf-8", errors="replace")).get("license") if card else None
-    except (OSError, HubError, SpecError):
-        said = None
-    return said if isinstance(said, str) and said in hub_rules.LICENCES else hub_rules.KNOWN_MODELS.get(name, "")
-
-
-def _languages(spec: RunSpec, settings: Settings) -> tuple[str, ...]:
-    """The languages of a tenth of the texts or more, the commonest first: by the profile, else by a sample."""
-    try:
-        prepared = find_prepared(spec.data, settings)
-    except PathError:
-        prepared = None
-    if prepared is None:
-        return ()
-    counts = _profiled(prepared) or _told(prepared, spec)
-    total = sum(counts.values())
-    known = sorted(((n, code) for code, n in counts.items() if n >= LANGUAGE_SHARE * total), reverse=True)
-    return tuple(code for _, code in known if code != NONE)
-
-
-def _profiled(prepared: Prepared) -> dict[str, int]:
-    for path in sorted(prepared.folder.glob("profile-*.json")):
-        for split in ((_read(path) or {}).get("splits") or {}).values():
-            if counts := (split.get("languages") or {}).get("counts"):
-                return {str(code): int(n) for code, n in counts.items()}
-    return {}
-
-
-def _told(prepared: Prepared, spec: RunSpec) -> dict[str, int]:
-    columns = spec.data.text_columns or prepared.text_guess
-    split = next((name for name, part in prepared.splits.items() if part.rows), None)
-    if split is None or not columns:
-        return {}
-    try:
-        return sampled(prepared, split, columns, LANGUAGE_TEXTS)
-    except TunedeckError:
-        return {}

@@ -7,3 +7,5 @@ OFFERS = ("script", "playground", "onnx")
 MODEL = "a text classifier"
 BASELINE = "most common class"
 PIPELINE = "text-classification"
+LOSS = "cross-entropy"
+CHAPTERS = ("classes", "calibration", "groups by share", "confusions", "mistakes", "label errors")

@@ -7,3 +7,5 @@ OFFERS = ("script",)
 MODEL = "a model that measures texts"
 BASELINE = "mean"
 PIPELINE = ""
+LOSS = "squared error"
+CHAPTERS = ("groups", "answers")

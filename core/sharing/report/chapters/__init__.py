@@ -1,0 +1,1 @@
+"""The report chapter by chapter, and what the model card takes from it: a file per chapter."""
