@@ -6,6 +6,7 @@ They are described by the same facts as the catalogue's, read from config.json, 
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,13 +23,14 @@ from core.spec.yaml_text import read_yaml
 
 MOST_FOLDERS = 100  # of a folder that the operator names
 CARD_BYTES = 16_384
+MOST_WIDE, MOST_DIMENSIONS = 10_000_000, 4
 # Encoders, whose output on a whole text a classifier can stand on.
 ENCODERS = {
     "albert", "bert", "big_bird", "camembert", "convbert", "data2vec-text", "deberta", "deberta-v2", "distilbert",
     "electra", "ernie", "eurobert", "ibert", "luke", "megatron-bert", "mobilebert", "modernbert", "mpnet", "rembert",
     "roberta", "roberta-prelayernorm", "roformer", "squeezebert", "xlm-roberta", "xlm-roberta-xl", "xmod",
 }  # fmt: skip
-FINISHED = re.compile(r"For(SequenceClassification|TokenClassification|QuestionAnswering|MultipleChoice)$")
+FINISHED = re.compile(r"For(SequenceClassification|TokenClassification|QuestionAnswering|MultipleChoice)\b")
 
 
 class AtHand(NamedTuple):
@@ -57,8 +59,7 @@ def describe(folder: Path, name: str) -> AtHand:
     """Reads the facts of a checked folder. Raises ModelError, OSError."""
     config = read_config(folder)
     kind = str(config["model_type"])
-    architectures = config.get("architectures") or [""]
-    general = kind in ENCODERS and not any(FINISHED.search(str(a)) for a in architectures)
+    general = kind in ENCODERS and not FINISHED.search(str(config.get("architectures"))[:1000])
     if (known := BY_NAME.get(name)) is not None:
         return AtHand(known, folder, general)
     weights = [path for path in folder.glob("model*.safetensors") if path.is_file()]
@@ -95,7 +96,7 @@ def _named(settings: Settings) -> Iterator[tuple[str, Path]]:
 
 def _shape(config: dict[str, Any], kind: str) -> Shape:
     def first(*names: str) -> int:
-        return next((config[n] for n in names if isinstance(config.get(n), int) and config[n] > 0), 0)
+        return next((config[n] for n in names if isinstance(config.get(n), int) and 0 < config[n] <= MOST_WIDE), 0)
 
     hidden = first("hidden_size", "dim", "d_model", "n_embd")
     inner = first("intermediate_size", "hidden_dim", "n_inner") or 4 * hidden
@@ -103,17 +104,19 @@ def _shape(config: dict[str, Any], kind: str) -> Shape:
 
 
 def _parameters(path: Path) -> int:
-    """Counts the weights of a file that `check_folder` has accepted, from its header."""
+    """Counts the weights of a file that `check_folder` has accepted, from its header; 0 if its shapes make no sense."""
     with path.open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-    total = 0
-    for name, tensor in header.items():
-        if name != "__metadata__":
-            count = 1
-            for extent in tensor.get("shape", []):
-                count *= int(extent)
-            total += count
-    return total
+    shapes = [tensor.get("shape") for name, tensor in header.items() if name != "__metadata__"]
+    return sum(map(math.prod, shapes)) if all(map(_is_shape, shapes)) else 0
+
+
+def _is_shape(shape: Any) -> bool:
+    return (
+        isinstance(shape, list)
+        and len(shape) <= MOST_DIMENSIONS
+        and all(isinstance(extent, int) and 0 <= extent <= MOST_WIDE for extent in shape)
+    )
 
 
 def _card(folder: Path) -> tuple[str, str]:

@@ -120,16 +120,35 @@ def reason(tier: Tier, model: Candidate, seconds: float | None, needs: Needs) ->
     entry, knows = model.entry, knowledge(model.entry)
     if tier == "fast" or not _is_within(tier, model, seconds):
         return f"The quickest that {knows}."
+    if seconds is None:
+        return _reason_without_time(tier, model, needs)
     limit = LIMITS[tier]
     if tier == "balanced" and model.here:
         return f"It is on this machine already, {knows}, and is done within {limit} here."
     if entry.compares and _few(needs):
         return f"It {knows}, was trained to compare texts, which counts with few rows, and is done within {limit} here."
-    if needs.tokens > ORDINARY_LENGTH and (entry.longest is None or entry.longest >= needs.tokens):
+    if _reads_long(entry, needs):
         return f"The strongest that {knows}, reads your longest texts whole and is done within {limit} here."
     if tier == "balanced":
         return f"The strongest of ordinary size that {knows} and is done within {limit} here."
     return f"The strongest that {knows} and is done within {limit} here."
+
+
+def _reason_without_time(tier: Tier, model: Candidate, needs: Needs) -> str:
+    entry, knows = model.entry, knowledge(model.entry)
+    if tier == "balanced" and model.here:
+        return f"It is on this machine already and {knows}."
+    if entry.compares and _few(needs):
+        return f"It {knows} and was trained to compare texts, which counts with few rows."
+    if _reads_long(entry, needs):
+        return f"The strongest that {knows} and reads your longest texts whole."
+    if tier == "balanced":
+        return f"The strongest of ordinary size that {knows}."
+    return f"The strongest that {knows} and fits this machine."
+
+
+def _reads_long(entry: Entry, needs: Needs) -> bool:
+    return needs.tokens > ORDINARY_LENGTH and (entry.longest is None or entry.longest >= needs.tokens)
 
 
 def knowledge(entry: Entry) -> str:

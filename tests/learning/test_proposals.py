@@ -145,6 +145,59 @@ def test_a_hostile_card_says_nothing(tiny_bert: Path, tmp_path: Path, card: str)
     assert (entry.language, entry.licence) == ("", "")
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("shape", ["many"]), ("shape", None), ("shape", [10**9, 10**9]), ("shape", 7),
+        ("architectures", 7), ("architectures", {"a": []}), ("hidden_size", "wide"), ("intermediate_size", 10**6),
+    ],
+)  # fmt: skip
+def test_a_hostile_folder_does_no_harm_to_the_list(
+    settings: Settings, cache: Path, tiny_bert: Path, key: str, value: object
+) -> None:
+    folder = lay_into_cache(tiny_bert, "tiny/odd", cache)
+    if key == "shape":
+        content = (folder / "model.safetensors").read_bytes()
+        length = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + length])
+        next(tensor for name, tensor in header.items() if name != "__metadata__")[key] = value
+        changed_header = json.dumps(header).encode()
+        whole = len(changed_header).to_bytes(8, "little") + changed_header + content[8 + length :]
+        (folder / "model.safetensors").write_bytes(whole)
+    else:
+        config = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps(config | {key: value}))
+    for model in at_hand(settings):
+        assert 0 <= model.entry.parameters < 10**9 and model.entry.shape.weights >= 0
+
+
+@pytest.mark.parametrize(
+    ("tokenizer", "file", "kind"),
+    [
+        ("DebertaV2Tokenizer", "spm.model", "deberta-v2"),
+        ("XLMRobertaTokenizer", "sentencepiece.bpe.model", "xlm-roberta"),
+    ],
+)
+def test_a_tokenizer_of_sentencepiece_alone_loads_after_the_plain_install(
+    tmp_path: Path, tokenizer: str, file: str, kind: str
+) -> None:
+    import sentencepiece
+
+    from core.models.loading import open_tokenizer
+
+    (tmp_path / "texts.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 50)
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(tmp_path / "texts.txt"), model_prefix=str(tmp_path / "spm"), vocab_size=45, hard_vocab_limit=False,
+        pad_id=0, bos_id=1, eos_id=2, unk_id=3, minloglevel=2,
+    )  # fmt: skip
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (tmp_path / "spm.model").rename(folder / file)
+    (folder / "config.json").write_text(json.dumps({"model_type": kind}))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": tokenizer}))
+    assert len(open_tokenizer(folder, "tiny")("the quick fox")["input_ids"]) > 4
+
+
 @pytest.fixture
 def own(settings: Settings, tmp_path: Path) -> DataSpec:
     lines = [f"what is the balance of my account {n},{'ab'[n % 2]}" for n in range(300)]
@@ -245,7 +298,7 @@ def test_a_device_of_unknown_speed_has_no_estimate_and_ordinary_sizes(
     monkeypatch.setattr(reach, "may_be_asked", lambda: True)
     spec, prepared = replace(plan.start_from(own), {"execution.device": "mps"}), prepare(own, settings)
     choices = proposing.propose_models(spec, prepared, settings).choices
-    assert choices and all(choice.seconds is None for choice in choices)
+    assert choices and all(choice.seconds is None and "minutes" not in choice.reason for choice in choices)
     assert max(choice.entry.shape.weights for choice in choices) <= 400e6
 
 
