@@ -17,6 +17,7 @@ MOST_SECONDS: dict[Tier, float] = {"fast": float("inf"), "balanced": 600.0, "bes
 MOST_WEIGHTS: dict[Tier, float] = {"fast": float("inf"), "balanced": 150e6, "best": 400e6}
 LIMITS: dict[Tier, str] = {"balanced": "10 minutes", "best": "3 hours"}
 AT_HAND = 1.0  # of strength: what is here needs no download
+OWN_LANGUAGE = 0.5  # a model of one language has all of its vocabulary for it
 UNKNOWN_LANGUAGE, TOO_SHORT = 1.0, 1.0
 ORDINARY_LENGTH = 512  # tokens that most models take
 FEW_ROWS, COMPARES = 2_000, 1.5
@@ -102,6 +103,8 @@ def _is_within(tier: Tier, model: Candidate, seconds: float | None) -> bool:
 def _strength(model: Candidate, needs: Needs, at_hand: float = 0.0) -> float:
     entry = model.entry
     strength = entry.strength + (at_hand if model.here else 0.0)
+    if entry.language and entry.language == needs.language:
+        strength += OWN_LANGUAGE
     if not entry.language:
         strength -= UNKNOWN_LANGUAGE
     if entry.compares and _few(needs):

@@ -44,6 +44,11 @@ def test_each_language_gets_models_that_know_it_the_balanced_one_among_them(lang
     assert weights == sorted(weights) and len(set(weights)) == len(weights)
 
 
+def test_a_model_of_the_language_itself_comes_before_one_of_many() -> None:
+    assert [choice.entry.language for choice in by_tier(Needs("ja", 60, 20_000)).values()] == ["ja", "ja", "ja"]
+    assert by_tier(Needs("de", 60, 20_000))["balanced"].entry.language == "de"
+
+
 def test_a_slower_machine_gets_smaller_models() -> None:
     needs = Needs("en", 60, 20_000)
     fast, slow = by_tier(needs)["balanced"].entry, by_tier(needs, slower=12)["balanced"].entry

@@ -102,9 +102,11 @@ def propose(form: state.Form, prepared: Prepared | None) -> tuple[Proposal, dict
     proposal = proposing.propose_models(usual, prepared, settings, texts, here)
     if form.proposes:
         name = proposal.default.entry.name if proposal.default else "scratch"
-        if name != form.values["model.name"]:
+        if (before := form.values["model.name"]) != name:
             _set_model(form, name)
             form.generation += 1
+            if before != "scratch":  # not the form's beginning
+                st.toast(f"The proposed model is now {plain(model_name(name))}.", icon=":material/tune:")
     chosen = str(form.values["model.name"])
     known = [entry for entry in [*here, *CATALOGUE] if entry.name == chosen][:1]
     entries = [*(choice.entry for choice in proposal.choices), *known]
