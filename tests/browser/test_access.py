@@ -115,7 +115,7 @@ def test_a_team(start: Callable[..., Dashboard], new_page: Callable[[], Page], p
         expect(page.locator(f".st-key-{key}")).to_have_count(0)
     page.goto(dashboard.url(f"share?run={toms.id}"))
     expect(page.get_by_role("button", name="Download HTML")).to_be_visible()
-    expect(page.get_by_role("button", name="Judge it in depth")).to_have_count(0)
+    expect(page.get_by_role("button", name="Evaluate it")).to_have_count(0)
 
     # A trainer works, on what is theirs.
     page = come_in(new_page(), dashboard, "Tom")

@@ -72,7 +72,7 @@ def test_judge_a_run_and_ask_why(dashboard: Dashboard, page: Page) -> None:
 
     page.goto(dashboard.url(f"run?run={run.id}"))
     settled(page)
-    button(page, "Judge it in depth").click()
+    button(page, "Evaluate it").click()
     page.locator(".st-key-judge_headline").wait_for(timeout=WAIT_S * 1000)
     judged = evaluation(dashboard, run)
     expect(page.locator(".st-key-judge_headline")).to_contain_text(f"{judged['metrics']['accuracy']:.3f}")
@@ -198,7 +198,7 @@ def test_a_final_test_and_two_models_on_it(dashboard: Dashboard, page: Page) -> 
         page.keyboard.press("Escape")
     said(page, r"(is better than|is worse than|cannot be told apart)", WAIT_S)
     (rows,) = {run.summary["examples"] for run in dashboard.store.runs(kind="evaluate")}
-    shared = int(said(page, r"([\d,]+) examples that all were judged on")[1].replace(",", ""))
+    shared = int(said(page, r"([\d,]+) examples that all were evaluated on")[1].replace(",", ""))
     assert 0.9 * rows < shared <= rows, "all of them, but for texts that occur twice"
     expect(main(page)).to_contain_text("McNemar")
 

@@ -91,3 +91,21 @@ def test_hostile_texts_stay_texts_when_words_are_highlighted(app: App) -> None:
     marked = explanation._marked(text, words, 1.0)
     assert ":blue-background[**\\<script\\>**]" in marked and ":orange-background[**" in marked
     assert "\\*\\*bold" in marked and "\\:red\\[a\\]" in marked and "\\$x\\$" in marked and "\\[l\\]" in marked
+
+
+def test_a_link_that_is_followed_again_leads_to_the_same_run(app: App, settings: Settings) -> None:
+    older = a_run(settings, "Older")
+    newer = a_run(settings, "Newer")
+    page = app("results/evaluate")
+    for _ in range(2):
+        page.switch_page("../pages/train/runs.py").run()
+        page.query_params["run"] = older
+        page.switch_page("../pages/results/evaluate.py").run()
+        assert page.selectbox(key="judge_model").value == older
+    page.selectbox(key="judge_model").set_value(newer).run()
+    assert page.selectbox(key="judge_model").value == newer, "a choice counts more than the link"
+    assert "run" not in page.query_params
+    page.selectbox(key="judge_model").set_value(older).run()
+    page.switch_page("../pages/train/runs.py").run()
+    page.switch_page("../pages/results/evaluate.py").run()
+    assert page.selectbox(key="judge_model").value == older, "without a link the last choice is back"

@@ -34,7 +34,7 @@ def test_texts_are_off_for_a_file_of_ones_own(app: App, settings: Settings) -> N
     run = a_run(settings)
     page = opened(app, REPORT)
     assert page.toggle(key=f"share_report_texts_{run}").value is True
-    assert page.button(key="share_report_judge").label == "Judge it in depth"
+    assert page.button(key="share_report_evaluate").label == "Evaluate it"
     spec = Store(settings.store_path).run(run).spec
     own = a_run(settings, {**spec, "data": {**spec["data"], "source": "file", "path": "/srv/mine.csv"}})
     page = opened(app, REPORT)

@@ -46,9 +46,11 @@ def model(runs: list[Run]) -> Choice | None:
     ids = [run.id for run in runs]
     options = [*ids, OTHER_MODEL]
     named = {run.id: run for run in runs}
-    if (wanted := linked or state.widget("judge_linked")) in ids and state.widget("judge_linked") != linked:
-        state.remember("judge_linked", linked)
-        state.remember("judge_model", wanted)
+    if state.widget("judge_model") is None:  # somebody comes to the page: without a link the last choice is back
+        state.remember("judge_model", linked if linked in ids else state.widget("judge_last"))
+    elif linked in ids and state.widget("judge_linked") != linked:
+        state.remember("judge_model", linked)
+    state.remember("judge_linked", linked)
     if state.widget("judge_model") not in options:
         state.remember("judge_model", options[0])
     titles = run_titles(runs) | {OTHER_MODEL: "Another model: a folder or Hub id"}
@@ -56,6 +58,7 @@ def model(runs: list[Run]) -> Choice | None:
         "Model", options, key="judge_model", on_change=_forget_link,
         format_func=titles.__getitem__,
     )  # fmt: skip
+    state.remember("judge_last", chosen)
     if chosen != OTHER_MODEL:
         run = named[chosen]
         return Choice(judged.subject_of(run), run, run.name)

@@ -40,7 +40,7 @@ def choose(runs: list[Run]) -> list[Run]:
     chosen = st.multiselect(
         "Evaluations", list(named), key="compare_chosen", max_selections=MOST, placeholder="Choose two or more",
         format_func=titles.__getitem__,
-        help="Each is compared with the first. Only examples that all were judged on count.",
+        help="Each is compared with the first. Only examples that all were evaluated on count.",
     )  # fmt: skip
     if len(chosen) > 1 and tuple(chosen) != linked:
         state.remember("compare_linked", {linked, tuple(chosen)})
@@ -96,7 +96,7 @@ def comparison(chosen: list[Run]) -> Comparison | None:
             return result
     light_run.work_on(
         "compare", "Comparing", spec, at_once=True, button="Compare", key="-".join(run.id for run in chosen),
-        offer="The models are compared on the examples that all of them were judged on.",
+        offer="The models are compared on the examples that all of them were evaluated on.",
     )  # fmt: skip
     return None
 
@@ -109,7 +109,7 @@ def show(comparison: Comparison, chosen: list[Run]) -> None:
         if all(comparison.examples == n for n in comparison.of)
         else f" (of {', '.join(f'{n:,}' for n in comparison.of)})"
     )
-    st.markdown(f"**{counted(comparison.examples, 'example')}** that all were judged on{fewer}")
+    st.markdown(f"Compared on the **{counted(comparison.examples, 'example')}** that all were evaluated on{fewer}")
     if any(model.kind == "training" for model in comparison.models):
         st.warning("One of them was trained on these examples, which decides nothing.", icon=":material/warning:")
     for pair, name in zip(comparison.pairs, names[1:], strict=True):
@@ -134,8 +134,8 @@ def show(comparison: Comparison, chosen: list[Run]) -> None:
             f"All of them are wrong on {counted(comparison.all_wrong, 'example')}: no choice between them helps there."
         )
     st.caption(
-        "**How to read it:** the difference is of the same examples (paired bootstrap), so it is surer than two "
-        "overlapping intervals suggest. McNemar's test counts only examples on which one is right and the other wrong."
+        "**How to read it:** the difference is measured on the same examples (paired bootstrap), so it can be sure "
+        "though the intervals overlap. McNemar's test counts only examples on which one is right and the other wrong."
     )
     _examples(comparison, names)
 
@@ -155,7 +155,7 @@ def _verdict(pair: Pair, first: str, other: str, main: str) -> str:
     gap, test = pair.difference[main], pair.mcnemar
     span = f"{gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
     a, b = plain(first), plain(other)
-    counts = f"right where the other errs: {test.gains:,} to {test.losses:,}, McNemar's p {test.p:.2g}"
+    counts = f"only it is right on {test.gains:,}, only the other on {test.losses:,} (McNemar's p {test.p:.2g})"
     outcome = advantage(gap)
     if outcome == "better":
         return f":green[:material/trending_up:] **{b} is better than {a}**: {metric_title(main)} {span}; {counts}."

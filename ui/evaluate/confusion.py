@@ -78,7 +78,7 @@ def mistakes(judged: Judged) -> None:
         st.success("No example was answered wrongly.", icon=":material/check_circle:")
         return
     wrong = round(judged.evaluation.examples * (1 - judged.classes.accuracy))
-    st.markdown(f"**{counted(wrong, 'mistake')}**, those first that the model is surest of")
+    st.markdown(f"**{counted(wrong, 'mistake')}**, the most confident first")
     st.caption(
         "**How to read it:** where it is very sure and yet wrong, look for a wrong label, for a kind of text that "
         "training lacked, or for a word that misleads it."

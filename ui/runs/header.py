@@ -117,7 +117,7 @@ def subject(run: Run) -> str:
     parts = [plain(dataset_of(run))]
     if run.kind == "train":
         model = model_name(str(run.spec.get("model", {}).get("name", "?")))
-        model = "a new small BERT" if model == "scratch" else model
+        model = "A new small BERT" if model == "scratch" else model
         parts = [f"{plain(model)} on {parts[0]}", engine_title(run.spec)]
     ended = run.is_final and run.ended is not None and run.started is not None
     parts.append(f"started {clock(run.started)}" if run.started else f"submitted {clock(run.created)}")

@@ -77,8 +77,8 @@ def scores(report: Report) -> None:
 def further(run: Run) -> None:
     """Buttons for what to do with the model next."""
     with st.container(horizontal=True, key="run_further"):
-        judge = "Judge it in depth" if resources.may("work") else "Look at its evaluation"
-        if st.button(judge, icon=":material/fact_check:", key="run_evaluate"):
+        label = "Evaluate it" if resources.may("work") else "Look at its evaluation"
+        if st.button(label, icon=":material/fact_check:", key="run_evaluate"):
             st.switch_page(pages.EVALUATE, query_params={"run": run.id})
         if resources.may("ask") and st.button("Try it", icon=":material/forum:", key="run_play"):
             st.switch_page(pages.PLAYGROUND, query_params={"run": run.id})

@@ -82,7 +82,7 @@ def _hint(run: Run) -> None:
             ":material/fact_check: **Evaluate it first**: then the report also has intervals, a bag-of-words baseline, "
             "calibration, and the groups with the most mistakes."
         )
-        if st.button("Judge it in depth", key="share_report_judge"):
+        if st.button("Evaluate it", key="share_report_evaluate"):
             st.switch_page(pages.EVALUATE, query_params={"run": run.id})
 
 
