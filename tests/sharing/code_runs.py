@@ -226,6 +226,8 @@ def _base(folder: Path, kind: str) -> Path:
         "vocab_size": 3000, "hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2,
         "intermediate_size": 64, "max_position_embeddings": 70, "pad_token_id": tokenizer.pad_token_id,
     }  # fmt: skip
-    made = BertModel(BertConfig(**sizes)) if kind == "bert" else RobertaModel(RobertaConfig(type_vocab_size=2, **sizes))
-    model_loading.save(made, tokenizer, folder)
+    model = (
+        BertModel(BertConfig(**sizes)) if kind == "bert" else RobertaModel(RobertaConfig(type_vocab_size=2, **sizes))
+    )
+    model_loading.save(model, tokenizer, folder)
     return folder

@@ -57,11 +57,11 @@ def judged_run(tmp_path_factory: pytest.TempPathFactory) -> JudgedRun:
 
 
 def _reviews(folder: Path) -> Path:
-    made = folder / "reviews"
-    made.mkdir()
+    reviews = folder / "reviews"
+    reviews.mkdir()
     for seed, (split, count) in enumerate({"train": 120, "validation": 60, "test": 160}.items(), 7):
         texts, labels = make_texts(count, seed)
         frame = pd.DataFrame({"text": texts, "label": [LABELS[i] for i in labels]})
         frame["author"] = ["Jane Roe", "Ann Poe"] * (count // 2)
-        frame.to_csv(made / f"{split}.csv", index=False)
-    return made
+        frame.to_csv(reviews / f"{split}.csv", index=False)
+    return reviews

@@ -34,8 +34,8 @@ TOKEN = "hf_PlantedTokenOfNobody0123456789"
 
 def whole(tree: dict[str, Any], kind: type[Section]) -> dict[str, Any]:
     """A spec as pages submit it, with all its defaults."""
-    made: dict[str, Any] = build(tree, kind).model_dump(mode="json")
-    return made
+    whole: dict[str, Any] = build(tree, kind).model_dump(mode="json")
+    return whole
 
 
 @dataclass
@@ -120,10 +120,10 @@ def test_there_and_back(shared: Shared, elsewhere: tuple[Store, Settings]) -> No
     assert read_report(shared.settings.run_dir(run.id)) == read_report(home.run_dir(run.id))
 
     judged = shared.ids["one judged"]
-    here, found = read_evaluation(shared.settings.run_dir(judged)), read_evaluation(home.run_dir(judged))
-    assert here is not None and found is not None
-    assert here.data | {"path": "reviews"} == found.data
-    assert here.model_copy(update={"data": found.data}) == found
+    here, after = read_evaluation(shared.settings.run_dir(judged)), read_evaluation(home.run_dir(judged))
+    assert here is not None and after is not None
+    assert here.data | {"path": "reviews"} == after.data
+    assert here.model_copy(update={"data": after.data}) == after
     robustness = read_robustness(home.run_dir(judged))
     assert robustness is not None and robustness == read_robustness(shared.settings.run_dir(judged))
     old, new = (predictions.read(s.run_dir(judged) / predictions.NAME) for s in (shared.settings, home))
@@ -141,9 +141,9 @@ def test_there_and_back(shared: Shared, elsewhere: tuple[Store, Settings]) -> No
 def test_nothing_secret_goes_along(shared: Shared) -> None:
     log = shared.settings.run_dir(shared.ids["one"]) / "worker.log"
     log.write_text(f"{TOKEN}\n")
-    told = everything(shared.bundle("one", texts=False))
+    content = everything(shared.bundle("one", texts=False))
     for secret in (TOKEN, SECRET, str(shared.settings.home.parent), str(shared.settings.home), "worker.log", "word17"):
-        assert secret not in told, secret
+        assert secret not in content, secret
     assert "word17" in everything(shared.bundle("one", texts=True)), "the texts, if they were asked for"
 
 
@@ -174,8 +174,8 @@ def test_by_the_command_line(
     folder = tmp_path / "out"
     monkeypatch.setenv("TUNEDECK_HOME", str(shared.settings.home))
     assert main(["export", shared.ids["one"], "--to", str(folder), "--json"]) == 0
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert told["status"] == "finished" and told["texts"] is False and (folder / "bundle.json").is_file()
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert printed["status"] == "finished" and printed["texts"] is False and (folder / "bundle.json").is_file()
     assert main(["export", shared.ids["one"], "--to", str(folder)]) == 2, "nothing is overwritten"
     code = tmp_path / "code.zip"
     assert main(["export", shared.ids["one"], "--to", str(code), "--form", "code", "--json"]) == 0
@@ -319,8 +319,8 @@ def test_hostile_bundles(shared: Shared, elsewhere: tuple[Store, Settings], tmp_
     path = shared.bundle("one", texts=True)
     there, home = elsewhere
     empty = snapshot(home)
-    for name, (change, said) in HOSTILE.items():
-        with pytest.raises(TunedeckError, match=said):
+    for name, (change, message) in HOSTILE.items():
+        with pytest.raises(TunedeckError, match=message):
             import_bundle(rewritten(path, change), there, home)
             pytest.fail(name)
         assert not there.runs(), name

@@ -61,8 +61,8 @@ def read(text: str) -> dict[str, Any]:
 
 
 def results_of(text: str) -> list[EvalResult]:
-    found: list[EvalResult] = ModelCard(text).data.get("eval_results", [])
-    return found
+    results: list[EvalResult] = ModelCard(text).data.get("eval_results", [])
+    return results
 
 
 def test_the_hub_reads_the_figures_of_every_evaluation(judged_run: JudgedRun) -> None:
@@ -71,9 +71,9 @@ def test_the_hub_reads_the_figures_of_every_evaluation(judged_run: JudgedRun) ->
     assert not card.check_card(text, settings)
     results = {(r.dataset_split, r.metric_name): r for r in results_of(text)}
     for evaluation, split in ((test, "test"), (validation, "validation")):
-        found = read_evaluation(settings.run_dir(evaluation))
-        assert found is not None
-        for name, value in found.metrics.items():
+        evaluated = read_evaluation(settings.run_dir(evaluation))
+        assert evaluated is not None
+        for name, value in evaluated.metrics.items():
             result, known = results.pop((split, metric_title(name))), metric(name)
             assert known is not None
             assert result.metric_value == value and result.metric_type == known.hub
@@ -205,18 +205,18 @@ def test_secrets_stay_here(store: Store, settings: Settings, monkeypatch: pytest
     text = card.outgoing(store, settings, run)
     assert "correct-horse" not in text and "qqqq" not in text and str(settings.home) not in text
     key = "-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----"
-    for secret, said in (
+    for secret, message in (
         ("correct-horse-battery", "token or password"), ("hf_" + "z" * 30, "token or password"),
         (f"see {Path.home()}/notes", "folder of this machine"), (key, "private key"),
     ):  # fmt: skip
         problems = card.check_card(f"{text}\n{secret}\n", settings)
-        assert any(said in problem.message for problem in problems), secret
+        assert any(message in problem.message for problem in problems), secret
         with pytest.raises(SpecError):
             card.write_card(run, f"{text}\n{secret}\n", settings)
 
 
 @pytest.mark.parametrize(
-    ("metadata", "field", "said"),
+    ("metadata", "field", "message"),
     [
         ("license: apache 2", "license", "'apache 2' is no licence"),
         ("license: [mit, nonsense]", "license", "'nonsense' is no licence"),
@@ -237,9 +237,9 @@ def test_secrets_stay_here(store: Store, settings: Settings, monkeypatch: pytest
         ("x: !!python/object/apply:os.system ['true']", "", "not YAML"),
     ],
 )
-def test_what_the_hub_would_refuse(settings: Settings, metadata: str, field: str, said: str) -> None:
+def test_what_the_hub_would_refuse(settings: Settings, metadata: str, field: str, message: str) -> None:
     problems = card.check_card(f"---\n{metadata}\n---\n# A model\n", settings)
-    assert [p.field for p in problems] == [field] and said in problems[0].message
+    assert [p.field for p in problems] == [field] and message in problems[0].message
 
 
 def test_values_of_results_are_numbers(settings: Settings) -> None:

@@ -152,14 +152,14 @@ def test_onnx(work: Work, trained: str, settings: Settings, store: Store, tmp_pa
     model = settings.run_dir(trained) / "model"
     results.save_temperature(model, 0.8)
     run, summary = work("export", ask("onnx", trained))
-    told = summary["against_torch"]
-    assert told["texts"] == told["same_class"] == 80 and told["max_difference"] < 1e-5
-    assert told["of"] == "evaluation examples of the run" and summary["speed"]["onnx"] > 0
+    against_torch = summary["against_torch"]
+    assert against_torch["texts"] == against_torch["same_class"] == 80 and against_torch["max_difference"] < 1e-5
+    assert against_torch["of"] == "evaluation examples of the run" and summary["speed"]["onnx"] > 0
     folder = unpacked(run, settings, store, tmp_path / "out")
     assert {path.name for path in folder.iterdir()} == {
         "README.txt", "check.json", "labels.json", "model.onnx", "predict.py", "tokenizer.json",
     }  # fmt: skip
-    assert json.loads((folder / "check.json").read_text())["against_torch"] == told
+    assert json.loads((folder / "check.json").read_text())["against_torch"] == against_torch
     raw = (folder / "model.onnx").read_bytes()
     for path in ("site-packages", ".py", str(settings.home), "/work/"):
         assert path.encode() not in raw, "the exporter writes where a model's code lies"
@@ -171,10 +171,10 @@ def test_onnx(work: Work, trained: str, settings: Settings, store: Store, tmp_pa
         [sys.executable, "-c", code], cwd=folder, input=json.dumps(texts), capture_output=True, text=True, check=True
     )
     np.testing.assert_allclose(json.loads(done.stdout), shares, atol=1e-5)
-    shown = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "predict.py", "word1 good word2"], cwd=folder, capture_output=True, text=True, check=True
     )
-    assert shown.stdout.startswith("good ") and shown.stdout.endswith("word1 good word2\n")
+    assert process.stdout.startswith("good ") and process.stdout.endswith("word1 good word2\n")
 
 
 def test_int8(
@@ -183,16 +183,16 @@ def test_int8(
 ) -> None:  # fmt: skip
     monkeypatch.setattr(onnx_model, "write", written)
     run, summary = work("export", ask("onnx", trained, int8=True))
-    told = summary["int8"]
-    assert told["bytes"] < 0.3 * told["fp32_bytes"]
-    assert told["texts"] == 80 and told["same_class"] >= 70 and 0 < told["max_difference"] < 0.5
-    accuracy = told["metrics"]["accuracy"]
+    int8 = summary["int8"]
+    assert int8["bytes"] < 0.3 * int8["fp32_bytes"]
+    assert int8["texts"] == 80 and int8["same_class"] >= 70 and 0 < int8["max_difference"] < 0.5
+    accuracy = int8["metrics"]["accuracy"]
     gap = accuracy["difference"]
     assert gap["low"] <= gap["value"] <= gap["high"]
     assert accuracy["int8"] - accuracy["fp32"] == pytest.approx(gap["value"])
     assert summary["speed"]["int8"] > 0 and summary["against_torch"]["max_difference"] < 1e-5
     folder = unpacked(run, settings, store, tmp_path / "out")
-    assert (folder / "model.onnx").stat().st_size == told["bytes"]
+    assert (folder / "model.onnx").stat().st_size == int8["bytes"]
     assert "8 bits" in (folder / "README.txt").read_text()
 
 
@@ -247,14 +247,14 @@ def test_architectures(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert known.probabilities.std(axis=0).max() > 0.01, "it does not answer all of them alike"
     onnx_model.write(model, out)
     onnx_model.write_tokenizer(model, out / "tokenizer.json")
-    told = onnx_model.check(model, out, texts, known, quiet)
-    assert told["same_class"] == told["texts"] == 62 and told["max_difference"] < 1e-5
-    assert told["tokens"][0] < 5 and told["tokens"][1] == 48
+    against_torch = onnx_model.check(model, out, texts, known, quiet)
+    assert against_torch["same_class"] == against_torch["texts"] == 62 and against_torch["max_difference"] < 1e-5
+    assert against_torch["tokens"][0] < 5 and against_torch["tokens"][1] == 48
     assert (out / "model.onnx.data").exists() == apart
     if apart:
         onnx_model.quantise(out, "small")
-        found = onnx_model.Runtime(out).probabilities(texts.texts, onnx_model.like_batches(texts.texts), quiet)
-        assert found.shape == (62, 3) and np.isfinite(found).all()
+        probabilities = onnx_model.Runtime(out).probabilities(texts.texts, onnx_model.like_batches(texts.texts), quiet)
+        assert probabilities.shape == (62, 3) and np.isfinite(probabilities).all()
 
 
 def test_a_file_that_answers_otherwise_is_not_left(
@@ -301,10 +301,10 @@ def test_data_that_is_gone_costs_the_labels_alone(trained: str, settings: Settin
     shutil.rmtree(settings.datasets, ignore_errors=True)
     run = Synthetic(store, settings, kind="export").working()
     report = RunWriter(store, store.run(run.id), run.token)
-    found = inputs.gather(build(ask("onnx", trained), ExportSpec).model, LABELS, 100, settings, report)
+    texts = inputs.gather(build(ask("onnx", trained), ExportSpec).model, LABELS, 100, settings, report)
     report.end_thread()
     report.flush()
-    assert len(found.texts) == 100 and found.labels is None and found.source == "generated reviews"
+    assert len(texts.texts) == 100 and texts.labels is None and texts.source == "generated reviews"
     (event,) = [e for e in store.events_since(run.id) if e.kind == "message"]
     assert "cannot be loaded" in event.payload["text"]
 
@@ -316,10 +316,10 @@ def test_labels_of_the_data_find_the_classes_of_the_model(trained: str, settings
 
     run = Synthetic(store, settings, kind="export").working()
     report = RunWriter(store, store.run(run.id), run.token)
-    found = inputs.gather(build(ask("onnx", trained), ExportSpec).model, LABELS, 50, settings, report)
+    texts = inputs.gather(build(ask("onnx", trained), ExportSpec).model, LABELS, 50, settings, report)
     report.end_thread()
-    assert found.labels is not None and len(found.labels) == len(found.texts) == 50
-    assert all(LABELS[label] in text for (text,), label in zip(found.texts, found.labels, strict=True))
+    assert texts.labels is not None and len(texts.labels) == len(texts.texts) == 50
+    assert all(LABELS[label] in text for (text,), label in zip(texts.texts, texts.labels, strict=True))
 
 
 def test_what_cannot_be(work: Work, trained: str, settings: Settings, store: Store, classifier: Path) -> None:
@@ -334,8 +334,8 @@ def test_what_cannot_be(work: Work, trained: str, settings: Settings, store: Sto
 
 def test_a_folder_that_no_run_made(work: Work, classifier: Path, settings: Settings, store: Store) -> None:
     run, _ = work("export", ask("safetensors", name=str(classifier)))
-    made = exports.zip_of(store.run(run), settings)
-    assert made is not None and made.name == "classifier-safetensors.zip" and zipfile.is_zipfile(made)
+    archive = exports.zip_of(store.run(run), settings)
+    assert archive is not None and archive.name == "classifier-safetensors.zip" and zipfile.is_zipfile(archive)
 
 
 def test_links_in_a_folder_lead_nowhere_else(classifier: Path, tmp_path: Path, home: Path) -> None:
@@ -401,8 +401,8 @@ def test_a_keras_file(
         [sys.executable, "-c", code], cwd=folder, input=json.dumps(texts), capture_output=True, text=True, check=True
     )
     asked = Classifier(model, 48)
-    found = np.array(json.loads(done.stdout.splitlines()[-1]))
-    np.testing.assert_allclose(found, softmax(asked.logits([(t,) for t in texts]) / 1.3), atol=3e-3)
+    probabilities = np.array(json.loads(done.stdout.splitlines()[-1]))
+    np.testing.assert_allclose(probabilities, softmax(asked.logits([(t,) for t in texts]) / 1.3), atol=3e-3)
 
     asked.model.classifier.weight.data.neg_()
     model_loading.save(asked.model, asked.tokenizer, model)

@@ -56,20 +56,20 @@ def test_the_keras_file_is_offered_where_there_is_one(app: App, trained: str, se
 
 def test_what_was_found_is_told(app: App, trained: str, settings: Settings, store: Store) -> None:
     subject = {"run": trained, "attempt": 1, "name": "", "revision": None, "max_length": None}
-    told = {"texts": 500, "same_class": 499, "max_difference": 2.34e-6, "of": "evaluation examples of the run"}
+    against_torch = {"texts": 500, "same_class": 499, "max_difference": 2.34e-6, "of": "evaluation examples of the run"}
     gap = {"value": -0.004, "low": -0.012, "high": 0.0041, "p": 0.3}
     finish(
-        store, settings, {"model": subject, "form": "onnx", "int8": True}, against_torch=told,
-        int8=told | {"bytes": 25, "fp32_bytes": 100, "metrics": {"accuracy": {"difference": gap}}},
+        store, settings, {"model": subject, "form": "onnx", "int8": True}, against_torch=against_torch,
+        int8=against_torch | {"bytes": 25, "fp32_bytes": 100, "metrics": {"accuracy": {"difference": gap}}},
         speed={"onnx": 1.43, "int8": 2.42, "batch": 8},
     )  # fmt: skip
     page = part_of_share(app, "files")
     page.toggle(key="share_export_int8").set_value(True).run()
-    said = words(page)
-    assert "agrees with torch** on 499 of 500 texts" in said and "more than 2e-6" in said
-    assert "25% of the size" in said and "Accuracy −0.4 points (−1.2 to +0.4)" in said
-    assert "ONNX about 1.4 times, ONNX with 8-bit weights about 2.4 times" in said
-    assert "temperature has changed" not in said
+    text = words(page)
+    assert "agrees with torch** on 499 of 500 texts" in text and "more than 2e-6" in text
+    assert "25% of the size" in text and "Accuracy −0.4 points (−1.2 to +0.4)" in text
+    assert "ONNX about 1.4 times, ONNX with 8-bit weights about 2.4 times" in text
+    assert "temperature has changed" not in text
     (settings.run_dir(trained) / "model" / "calibration.json").write_text('{"temperature": 2.0}')
     page.run()
     assert "temperature has changed" in words(page)

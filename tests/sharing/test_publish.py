@@ -100,11 +100,11 @@ def test_a_visitor_of_the_site(site: Path, shared: Shared, tmp_path: Path) -> No
     }  # fmt: skip
     done = subprocess.run([sys.executable, "-c", VISIT], cwd=site, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
-    told = json.loads(done.stdout.splitlines()[-1])
+    texts = json.loads(done.stdout.splitlines()[-1])
     accuracy = f"{shared.store.run(run).summary['metrics']['accuracy']:.3f}"
-    assert accuracy in told["train/run"]
-    assert "surest of" in told["results/evaluate"], "the view of the link"
-    assert "Start training" not in " ".join(told.values())
+    assert accuracy in texts["train/run"]
+    assert "surest of" in texts["results/evaluate"], "the view of the link"
+    assert "Start training" not in " ".join(texts.values())
 
 
 def test_by_the_command_line(
@@ -113,8 +113,8 @@ def test_by_the_command_line(
     monkeypatch.setenv("TUNEDECK_HOME", str(shared.settings.home))
     folder = tmp_path / "site"
     assert main(["publish", shared.ids["one"], "--to", str(folder), "--mode", "demo", "--json"]) == 0
-    told = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert told["texts"] is False and told["mode"] == "demo"
+    printed = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert printed["texts"] is False and printed["mode"] == "demo"
     assert 'mode = "demo"' in (folder / "tunedeck.toml").read_text()
     assert "torch==" in (folder / "requirements.txt").read_text()
     assert main(["publish", "nosuchrun", "--to", str(tmp_path / "other")]) == 2

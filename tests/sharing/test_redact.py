@@ -36,16 +36,16 @@ def test_a_secret_of_the_environment(settings: Settings, monkeypatch: pytest.Mon
     ],
 )  # fmt: skip
 def test_a_secret_by_its_form(settings: Settings, text: str) -> None:
-    shown = redact.clean(text, settings)
-    assert redact.HIDDEN in shown and "hunter2" not in shown and "MIIE" not in shown and len(shown) < 60
+    cleaned = redact.clean(text, settings)
+    assert redact.HIDDEN in cleaned and "hunter2" not in cleaned and "MIIE" not in cleaned and len(cleaned) < 60
 
 
 def test_a_secret_in_advice(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DB_PASSWORD", SECRETS["DB_PASSWORD"])
     way = f"{Path.home() / 'model'}"
-    told = Message(f"{way} knows {SECRETS['DB_PASSWORD']}.", "foreign-language", {"model": way})
-    report = ClassReport.model_validate(a_report(["a", "b"])).model_copy(update={"advice": (told,)})
-    hidden = Message(f"{Path('~') / 'model'} knows {redact.HIDDEN}.", told.id, {"model": str(Path("~") / "model")})
+    advice = Message(f"{way} knows {SECRETS['DB_PASSWORD']}.", "foreign-language", {"model": way})
+    report = ClassReport.model_validate(a_report(["a", "b"])).model_copy(update={"advice": (advice,)})
+    hidden = Message(f"{Path('~') / 'model'} knows {redact.HIDDEN}.", advice.id, {"model": str(Path("~") / "model")})
     assert redact.clean(report, settings).advice == (hidden,)
 
 
@@ -64,8 +64,8 @@ def test_ways_on_this_machine(settings: Settings, tmp_path: Path) -> None:
     model = tmp_path / "of somebody" / "model"
     model.mkdir(parents=True)
     spec = build({"data": {"source": "file", "path": str(tmp_path / "me" / "a.csv")}, "model": {"name": str(model)}})
-    shown = redact.public_spec(spec, settings)
-    assert (shown.data.path, shown.model.name) == ("a.csv", "model")
+    public = redact.public_spec(spec, settings)
+    assert (public.data.path, public.model.name) == ("a.csv", "model")
     hub: RunSpec = build(
         {"data": {"source": "hub", "path": "me/data"}, "model": {"name": "google-bert/bert-base-cased"}}
     )

@@ -90,25 +90,25 @@ def told(store: Store, settings: Settings, run: Synthetic, with_texts: bool | No
 
 def test_figures_are_those_of_the_evaluation(judged_run: JudgedRun) -> None:
     store, settings, run, validation, test = judged_run
-    found = read_classes(settings.run_dir(test))
-    assert found is not None
+    evaluation = read_classes(settings.run_dir(test))
+    assert evaluation is not None
     content = gather(store, settings, run)
     assert [e.id for e in content.evaluations] == [test, validation], "the one that nothing has seen comes first"
     page, text = Read(report.html(content)), report.markdown(content)
-    bag = found.baselines.bag_of_words
+    bag = evaluation.baselines.bag_of_words
     assert bag is not None
-    for name in found.metric_names:
-        low, high = found.intervals[name]
-        row = f"{score(found.metrics[name])} {score(low)} to {score(high)} {score(bag.metrics[name])}"
+    for name in evaluation.metric_names:
+        low, high = evaluation.intervals[name]
+        row = f"{score(evaluation.metrics[name])} {score(low)} to {score(high)} {score(bag.metrics[name])}"
         assert row in page.text and row.replace(" to ", "-to-").replace(" ", " | ").replace("-to-", " to ") in text
-    for entry in found.per_class:
+    for entry in evaluation.per_class:
         cells = [score(value) for value in (entry.f1, entry.precision, entry.recall)]
         assert " ".join([entry.label, *cells, f"{entry.support:,}"]) in page.text
-    assert f"{found.calibration.ece:.3f}" in page.text
+    assert f"{evaluation.calibration.ece:.3f}" in page.text
     assert "Final test." in page.text and "looked at 1 time" in page.text
     confusion = next(f for f in page.figures() if any(t.get("type") == "heatmap" for t in f["data"]))
     cells = next(t["customdata"] for t in confusion["data"] if t.get("hovertemplate"))
-    assert [c[2] for c in cells] == [n for row in found.confusion for n in row]
+    assert [c[2] for c in cells] == [n for row in evaluation.confusion for n in row]
     assert "How sure that figure is" not in page.text
     environment = json.loads((settings.run_dir(run.id) / "environment.json").read_text())
     assert environment["dataset"]["train"]["content"] in page.text and environment["packages"]["torch"] in page.text
@@ -116,14 +116,14 @@ def test_figures_are_those_of_the_evaluation(judged_run: JudgedRun) -> None:
 
 def test_texts_and_values_of_a_file_stay_out_unless_asked_for(judged_run: JudgedRun) -> None:
     store, settings, run, _, test = judged_run
-    found = read_classes(settings.run_dir(test))
-    assert found is not None and any("author Jane Roe" in g.name for g in found.slices.worst)
+    evaluation = read_classes(settings.run_dir(test))
+    assert evaluation is not None and any("author Jane Roe" in g.name for g in evaluation.slices.worst)
     secret = ("Jane Roe", "word1")
     quiet = gather(store, settings, run)
     for text in (report.html(quiet), report.markdown(quiet)):
         assert not any(word in text for word in secret) and "a group by author" in text and "texts are left out" in text
     loud = report.markdown(gather(store, settings, run, True))
-    first = found.mistakes[0]
+    first = evaluation.mistakes[0]
     rows = (settings.home.parent / "reviews" / "test.csv").read_text().splitlines()
     assert rows[1 + first.row].split(",")[0] in loud and "Jane Roe" in loud
     for text in (report.html(quiet), loud):
@@ -189,13 +189,13 @@ def test_it_can_be_read_without_seeing_it(judged_run: JudgedRun) -> None:
 
 def test_a_run_without_an_evaluation(store: Store, settings: Settings) -> None:
     run = synthetic(store, settings)
-    made = run.finish()
+    finished = run.finish()
     content = told(store, settings, run)
     assert content.report is not None and content.report == read_report(settings.run_dir(run.id))
-    assert content.report.tree() | {"advice": made["advice"]} == made
-    assert [tip.text for tip in content.report.advice] == made["advice"] != []
+    assert content.report.tree() | {"advice": finished["advice"]} == finished
+    assert [tip.text for tip in content.report.advice] == finished["advice"] != []
     page = Read(report.html(content))
-    assert f"Accuracy {score(made['metrics']['accuracy'])}" in page.text and "an evaluation would tell" in page.text
+    assert f"Accuracy {score(finished['metrics']['accuracy'])}" in page.text and "an evaluation would tell" in page.text
     assert "Can its confidence be believed" not in page.text
 
 
@@ -219,9 +219,9 @@ def test_metrics_that_are_no_numbers(store: Store, settings: Settings) -> None:
     run.train(100, of=100, broken_from=40)
     run.finish()
     path = settings.run_dir(run.id) / "report.json"
-    made = json.loads(path.read_text())
-    made["metrics"] |= {"accuracy": None, "loss": None}
-    path.write_text(json.dumps(made))
+    tree = json.loads(path.read_text())
+    tree["metrics"] |= {"accuracy": None, "loss": None}
+    path.write_text(json.dumps(tree))
     page = Read(report.html(told(store, settings, run)))
     assert "The Accuracy is not a number" in page.text
     assert "NaN" not in "".join(text for attrs, text in page.scripts if attrs)
@@ -310,15 +310,15 @@ def test_it_opens_from_a_file_without_a_network(
     file = tmp_path / "report.html"
     file.write_text(report.html(told(store, settings, run)), encoding="utf-8")
     context = browser.new_context(viewport={"width": 420, "height": 900}, color_scheme=theme)  # type: ignore[arg-type]
-    page, asked, said = context.new_page(), list[str](), list[str]()
+    page, asked, errors = context.new_page(), list[str](), list[str]()
     page.on("request", lambda request: asked.append(request.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text))
+    page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(file.as_uri())
     page.wait_for_function("document.querySelectorAll('.chart:not(.drawn)').length == 0")
     assert page.locator(".chart .main-svg").count() >= 8
     assert page.evaluate("document.querySelector('.chart').data[0].x.length") == 20
-    assert page.evaluate("window.bad") is None and not said
+    assert page.evaluate("window.bad") is None and not errors
     assert page.locator("h1").inner_text() == HOSTILE[0]
     assert page.evaluate("document.documentElement.scrollWidth") <= 420
     ink = page.locator(".chart .legendtext").first.evaluate("e => getComputedStyle(e).fill")

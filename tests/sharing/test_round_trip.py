@@ -165,8 +165,8 @@ def test_what_is_no_longer_published_is_forgotten(shared: Shared, results: Path,
     shutil.copytree(results, folder)
     (folder / "broken.zip").write_bytes(b"PK")
     (folder / "notes.txt").write_text("no bundle")
-    (said,) = take_in(store, settings)
-    assert "broken.zip" in said and len(store.runs(kind="train")) == 2, "one that is broken hides no other"
+    (problem,) = take_in(store, settings)
+    assert "broken.zip" in problem and len(store.runs(kind="train")) == 2, "one that is broken hides no other"
     (folder / "broken.zip").unlink()
     (folder / f"{shared.ids['two']}.zip").unlink()
     assert take_in(store, settings) == []
@@ -203,5 +203,5 @@ def test_results_of_a_repository_on_the_hub(
         return done.stdout.strip()
 
     assert taken("acme/our-results") == f"[] {runs}"
-    said = taken("acme/nothing-there")
-    assert "nothing-there" in said and said.endswith(f"{runs}"), "while the Hub says no, what is here stays"
+    problems = taken("acme/nothing-there")
+    assert "nothing-there" in problems and problems.endswith(f"{runs}"), "while the Hub says no, what is here stays"

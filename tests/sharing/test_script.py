@@ -56,13 +56,13 @@ def done(workshop: Workshop) -> dict[str, Done]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("HF_HOME", str(workshop.root / "hf"))
         patch.delenv("HF_TOKEN", raising=False)
-        made = {}
+        outputs = {}
         for case in CASES:
             run = workshop.train(case)
-            made[case] = workshop.made(run, workshop.export(run))
-        plain = [workshop.without_exact(made[case].folder) for case in PLAIN]
-        run_scripts([*(one.folder for one in made.values()), *plain], workshop.root / "hf")
-    return made
+            outputs[case] = workshop.made(run, workshop.export(run))
+        plain = [workshop.without_exact(outputs[case].folder) for case in PLAIN]
+        run_scripts([*(one.folder for one in outputs.values()), *plain], workshop.root / "hf")
+    return outputs
 
 
 @pytest.mark.parametrize("case", PLAIN)
@@ -95,10 +95,10 @@ def test_a_script_of_the_default_settings_is_short(engine: str, base: str) -> No
 @pytest.mark.parametrize("case", EXACT)
 def test_a_script_of_a_pytorch_engine_comes_to_the_same_figures_and_weights(done: dict[str, Done], case: str) -> None:
     one = done[case]
-    wanted, found = one.report["metrics"], one.metrics
-    assert found.keys() == wanted.keys()
-    assert found["loss"] == pytest.approx(wanted["loss"], abs=1e-6)
-    assert {k: v for k, v in found.items() if k != "loss"} == {k: v for k, v in wanted.items() if k != "loss"}
+    wanted, repeated = one.report["metrics"], one.metrics
+    assert repeated.keys() == wanted.keys()
+    assert repeated["loss"] == pytest.approx(wanted["loss"], abs=1e-6)
+    assert {k: v for k, v in repeated.items() if k != "loss"} == {k: v for k, v in wanted.items() if k != "loss"}
     ours, theirs = weights(one.run_dir / "model"), weights(one.folder / "model")
     assert ours.keys() == theirs.keys()
     assert all(np.array_equal(ours[name], theirs[name]) for name in ours)
@@ -171,8 +171,8 @@ def lint(*paths: str, but: str = "") -> None:
 
 def imported(text: str) -> list[str]:
     nodes = list(ast.walk(ast.parse(text)))
-    found = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
-    return found + [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    modules = [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    return modules + [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
 
 
 def test_only_what_a_run_needs_is_in_its_script(done: dict[str, Done]) -> None:
@@ -198,8 +198,8 @@ def test_the_notebook_is_valid_and_repeats_its_run(done: dict[str, Done], worksh
         patch.delenv("PYTHONPATH", raising=False)
         book = nbformat.read(one.folder / "notebook.ipynb", as_version=4)
         NotebookClient(book, timeout=200, resources={"metadata": {"path": str(one.folder)}}).execute()
-    said = "".join(o.get("text", "") for o in book.cells[-1].outputs if o.get("name") == "stdout")
-    assert json.loads(said.strip().splitlines()[-1]) == one.metrics
+    printed = "".join(o.get("text", "") for o in book.cells[-1].outputs if o.get("name") == "stdout")
+    assert json.loads(printed.strip().splitlines()[-1]) == one.metrics
 
 
 def test_hostile_words_stay_words(done: dict[str, Done], workshop: Workshop) -> None:
@@ -297,8 +297,8 @@ def test_scripts_order_examples_as_the_engines_do(strategy: str, budget: int | N
         lengths = rng.integers(3, 90, count)
         wanted = TrainingBatches(lengths, spec.training)
         for epoch in range(3):
-            found = space["batches_of"](epoch, lengths)
-            assert [b.tolist() for b in found] == [b.tolist() for b in wanted.of(epoch)]
+            order = space["batches_of"](epoch, lengths)
+            assert [b.tolist() for b in order] == [b.tolist() for b in wanted.of(epoch)]
 
 
 def test_pieces_of_core_are_found_whole() -> None:
@@ -324,8 +324,8 @@ def test_a_file_whose_text_is_exported_says_so() -> None:
 
 
 def test_imports_are_merged_and_sorted() -> None:
-    made = imports(["import torch", "from a import b, C", "from a import D", "import json", "import torch"])
-    assert made == "import json\n\nimport torch\nfrom a import C, D, b"
+    merged = imports(["import torch", "from a import b, C", "from a import D", "import json", "import torch"])
+    assert merged == "import json\n\nimport torch\nfrom a import C, D, b"
 
 
 def test_comments_are_one_printable_line() -> None:
