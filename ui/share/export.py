@@ -65,7 +65,7 @@ def render(run: Run) -> None:
     task = task_of_record(run.spec).facts
     converts = "onnx" in task.OFFERS
     has_keras = converts and exports.keras_file(folder) is not None
-    st.caption(f"The model is {size(weights)} large. The files made here contain no path, no secret and no foreign code.")
+    st.caption(f"The model is {size(weights)} large. The files contain no path, no secret and no foreign code.")
     if not converts:
         st.caption(f"Models of the task “{task.TITLE}” have no ONNX or Keras form.")
     with st.grid(len(FORMS) if has_keras else 2, min_column_width=300, key="share_export"):
