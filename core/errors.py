@@ -46,6 +46,11 @@ class Problem:
         """A problem whose sentence has an id. template: see `core.messages`"""
         return cls(field, worded(template, arguments), id, as_json(arguments))
 
+    @classmethod
+    def from_message(cls, field: str, message: Message) -> Problem:
+        """A message as the problem of a field."""
+        return cls(field, message.text, message.id, dict(message.arguments))
+
 
 class SpecError(TunedeckError):
     """A spec that breaks its rules; `problems` has one entry per field, in the order of the spec's fields."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from core.events import Level
 from core.messages import Argument, Message, as_json, worded
+from core.wording import sentence
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,11 @@ class Note:
     def of(cls, id: str, template: str, level: Level = "info", /, **arguments: object) -> Note:
         """A note whose sentence has an id. template: see `core.messages`"""
         return cls(worded(template, arguments), level, id, as_json(arguments))
+
+    @classmethod
+    def from_message(cls, message: Message, level: Level = "info") -> Note:
+        """A message as a note: a whole sentence, with a capital and a full stop."""
+        return cls(sentence(message.text), level, message.id, message.arguments)
 
     @property
     def message(self) -> Message:

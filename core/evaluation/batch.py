@@ -47,7 +47,7 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
     fit = columns.fit(spec.data, prepared, training, labelled=False)
     notes = (*prepared.notes, *fit.notes)
     for note in notes:
-        report.message(note.text, note.level)
+        report.message(note.text, note.level, note.id, **note.arguments)
     splits = splits_of(prepared, spec.split, fit.texts)
     report.phase("Loading the model")
     model = Classifier(folder, max_length, title)

@@ -137,7 +137,7 @@ def _examples(
     split = spec.split or usual_split(prepare(data, settings, report.fraction))
     part = load.load_split(data, split, settings, report.fraction, like)
     for note in (*part.notes, *notes):
-        report.message(note.text, note.level)
+        report.message(note.text, note.level, note.id, **note.arguments)
     part = _some(part, spec, data)
     kind: Kind = "other"
     if loaded is not None and part.prepared.fingerprint == loaded.prepared.fingerprint:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from core.wording import shortened
 
+LONGEST = 10_000  # characters of a label that results can hold
 BLANK = {"\u2800": " ", "\u3164": " ", "\u1160": " ", "\u115f": " ", "\uffa0": " "}  # letters that look like blanks
 UNSEEN = {"\u034f"}  # the invisible grapheme joiner, which is not one of Unicode's format characters
 

@@ -15,7 +15,7 @@ from collections import OrderedDict
 from pathlib import Path
 from typing import Any
 
-from core.errors import TunedeckError
+from core.errors import ModelError, TunedeckError
 from core.settings import Settings, from_environment
 from core.store.store import Store
 from core.tasks.contract import Task
@@ -100,6 +100,7 @@ def answer(models: Models, line: str) -> dict[str, Any]:
         loaded = time.perf_counter() - started
         started = time.perf_counter()
         result = _ask(models, task, model, question)
+        _check_finite(result)
         return {"ok": True, **result, "seconds": time.perf_counter() - started, "loaded_in": loaded}
     except TunedeckError as error:
         return {"ok": False, "error": str(error)}
@@ -110,6 +111,18 @@ def answer(models: Models, line: str) -> dict[str, Any]:
             "ok": False,
             "error": f"the question could not be answered ({type(error).__name__}: {library_message(error)})",
         }
+
+
+def _check_finite(result: dict[str, Any]) -> None:
+    """Raises ModelError for an answer with NaN or infinities, which mean nothing."""
+    try:
+        json.dumps(result, allow_nan=False)
+    except ValueError:
+        raise ModelError.of(
+            "playground-answer-not-numbers",
+            "the model's answers to this text are no numbers (NaN), as after a training that diverged; choose another "
+            "model, or train it again with a lower learning rate",
+        ) from None
 
 
 def _ask(models: Models, task: Task, model: Any, question: dict[str, Any]) -> dict[str, Any]:

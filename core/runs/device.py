@@ -40,9 +40,25 @@ def choose(execution: ExecutionSpec) -> Device:
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "mps" if torch.backends.mps.is_available() else "cpu"
     if kind == "cuda" and not torch.cuda.is_available():
-        raise _refused("device", "the device is 'cuda', but torch sees no CUDA GPU here; choose auto or cpu")
+        raise SpecError(
+            [
+                Problem.of(
+                    "no-cuda-gpu",
+                    "the device is 'cuda', but torch sees no CUDA GPU here; choose auto or cpu",
+                    "execution.device",
+                )
+            ]
+        )
     if kind == "mps" and not torch.backends.mps.is_available():
-        raise _refused("device", "the device is 'mps', but this machine has no Apple GPU; choose auto or cpu")
+        raise SpecError(
+            [
+                Problem.of(
+                    "no-apple-gpu",
+                    "the device is 'mps', but this machine has no Apple GPU; choose auto or cpu",
+                    "execution.device",
+                )
+            ]
+        )
     title = torch.cuda.get_device_name(0) if kind == "cuda" else {"mps": "Apple GPU", "cpu": "CPU"}[kind]
     return Device(kind, _precision(kind, execution.precision), title)
 
@@ -62,11 +78,24 @@ def _precision(kind: str, wanted: str) -> str:
         # On a CPU bf16 is faster only with special instructions and is slow emulation otherwise: only when asked.
         return "bf16" if kind == "cuda" and has_bf16 else "fp32"
     if wanted == "bf16" and not has_bf16:
-        raise _refused("precision", "the precision is 'bf16', which this GPU does not have; choose fp16 or fp32")
+        raise SpecError(
+            [
+                Problem.of(
+                    "no-bf16",
+                    "the precision is 'bf16', which this GPU does not have; choose fp16 or fp32",
+                    "execution.precision",
+                )
+            ]
+        )
     if wanted == "fp16" and kind != "cuda":
-        raise _refused("precision", f"the precision is 'fp16', which needs a CUDA GPU, not {kind}; choose bf16 or fp32")
+        raise SpecError(
+            [
+                Problem.of(
+                    "fp16-needs-cuda",
+                    "the precision is 'fp16', which needs a CUDA GPU, not {kind}; choose bf16 or fp32",
+                    "execution.precision",
+                    kind=kind,
+                )
+            ]
+        )
     return wanted
-
-
-def _refused(field: str, message: str) -> SpecError:
-    return SpecError([Problem(f"execution.{field}", message)])

@@ -118,7 +118,7 @@ def unread(spec: RunSpec, prepared: Prepared, settings: Settings) -> Problem | N
     if vocabulary_fit.warning(reading, spec.model.name) is None:
         return None
     message = vocabulary_fit.warning(reading, spec.model.name, language(spec.data, prepared))
-    return Problem("model.name", message) if message else None
+    return Problem.from_message("model.name", message) if message else None
 
 
 def advice(spec: RunSpec, language: str = "", prepared: Prepared | None = None) -> list[Problem]:
@@ -129,7 +129,7 @@ def advice(spec: RunSpec, language: str = "", prepared: Prepared | None = None) 
     training, problems = spec.training, []
     rate, scratch = training.learning_rate, spec.model.name == "scratch"
     if prepared is not None and (doubt := label_doubt(spec.data, prepared)) is not None and not doubt.fatal:
-        problems.append(Problem("data.label_column", doubt.message))
+        problems.append(Problem.from_message("data.label_column", doubt.message))
     if hint := models.foreign_to(spec.model.name, language):
         problems.append(Problem("model.name", hint))
     if not scratch and rate > MOST_PRETRAINED_RATE:
@@ -158,9 +158,18 @@ def label_problem(column: str, counts: pd.DataFrame) -> tuple[Problem | None, Pr
     real = counts[~counts["label"].isin([EMPTY, OTHER])]
     field, rows = "data.label_column", int(counts["count"].sum())
     if rows and len(real) < LEAST_CLASSES:
-        what = f"every row has the same value in {column!r}" if len(real) else f"{column!r} is empty in every row"
+        if len(real):
+            return Problem.of(
+                "one-label-everywhere",
+                "every row has the same value in {column!r}, so there is nothing to learn; choose another column",
+                field,
+                column=column,
+            ), None
         return Problem.of(
-            "nothing-to-learn", "{what}, so there is nothing to learn; choose another column", field, what=what
+            "label-column-empty",
+            "{column!r} is empty in every row, so there is nothing to learn; choose another column",
+            field,
+            column=column,
         ), None
     if (counts["label"] == OTHER).any():
         return None, Problem.of(
@@ -185,7 +194,7 @@ def label_problem(column: str, counts: pd.DataFrame) -> tuple[Problem | None, Pr
 
 def data_problem(error: TunedeckError) -> Problem:
     """What opening a dataset said, as a problem of the field to look at."""
-    return Problem((error.field if isinstance(error, DataError) else "") or "data", str(error))
+    return Problem.from_message((error.field if isinstance(error, DataError) else "") or "data", error.message)
 
 
 def _data_problems(data: DataSpec, prepared: Prepared, holdouts: Sequence[Holdout]) -> list[Problem]:
@@ -196,7 +205,7 @@ def _data_problems(data: DataSpec, prepared: Prepared, holdouts: Sequence[Holdou
         except DataError as error:
             problems.append(data_problem(error))
     if (doubt := label_doubt(data, prepared)) is not None and doubt.fatal:
-        problems.append(Problem("data.label_column", doubt.message))
+        problems.append(Problem.from_message("data.label_column", doubt.message))
     aside = final_tests(data, prepared, holdouts)
     train, evaluation = splits_used(data, prepared, aside)
     for field, split in (("data.train_split", train), ("data.eval_split", data.eval_split)):

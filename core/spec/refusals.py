@@ -20,30 +20,54 @@ def problem(error: Any, kind: type[Section]) -> Problem:
     path, value, context = ".".join(names), excerpt(error["input"]), error.get("ctx", {})
     match error["type"]:
         case "value_error":
-            message = str(context["error"])
+            return Problem(path, str(context["error"]))
         case "extra_forbidden":
-            message = f"there is no such field; check its spelling ({', '.join(_siblings(kind, names))})"
+            fields = _siblings(kind, names)
+            return Problem.of(
+                "unknown-field", "there is no such field; check its spelling ({fields})", path, fields=fields
+            )
         case "literal_error":
-            message = f"{value} is not one of {context['expected']}"
+            return Problem.of(
+                "not-one-of", "{value} is not one of {expected}", path, value=value, expected=context["expected"]
+            )
         case "union_tag_invalid":
-            message = f"{context['tag']!r} is not one of {context['expected_tags']}"
+            tag, tags = context["tag"], context["expected_tags"]
+            return Problem.of("tag-not-one-of", "{tag!r} is not one of {expected}", path, tag=tag, expected=tags)
         case "union_tag_not_found":
-            message = f"{value} does not say what it is; give it a {context['discriminator'].strip(chr(39))}"
+            name = context["discriminator"].strip("'")
+            return Problem.of(
+                "without-tag", "{value} does not say what it is; give it a {name}", path, value=value, name=name
+            )
         case "greater_than":
-            message = f"{value} is too small; it must be greater than {context['gt']}"
+            return Problem.of(
+                "not-greater-than",
+                "{value} is too small; it must be greater than {least}",
+                path,
+                value=value,
+                least=context["gt"],
+            )
         case "greater_than_equal":
-            message = f"{value} is too small; the least is {context['ge']}"
+            return Problem.of(
+                "below-least", "{value} is too small; the least is {least}", path, value=value, least=context["ge"]
+            )
         case "less_than":
-            message = f"{value} is too large; it must be less than {context['lt']}"
+            return Problem.of(
+                "not-less-than",
+                "{value} is too large; it must be less than {most}",
+                path,
+                value=value,
+                most=context["lt"],
+            )
         case "less_than_equal":
-            message = f"{value} is too large; the most is {context['le']}"
+            return Problem.of(
+                "above-most", "{value} is too large; the most is {most}", path, value=value, most=context["le"]
+            )
         case "int_parsing" | "int_type" | "int_from_float":
-            message = f"{value} is not a whole number"
+            return Problem.of("not-whole-number", "{value} is not a whole number", path, value=value)
         case "float_parsing" | "float_type" | "finite_number":
-            message = f"{value} is not a number"
-        case _:
-            message = f"{value}: {error['msg'][0].lower()}{error['msg'][1:]}"
-    return Problem(path, message)
+            return Problem.of("not-a-number", "{value} is not a number", path, value=value)
+    reason = f"{error['msg'][0].lower()}{error['msg'][1:]}"
+    return Problem.of("value-refused", "{value}: {reason}", path, value=value, reason=reason)
 
 
 def _siblings(kind: type[Section], names: list[str]) -> list[str]:

@@ -15,9 +15,10 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from core.files import write_text
 from core.messages import Message
+from core.models.label_names import LONGEST
 
 Name = Annotated[str, StringConstraints(max_length=200)]
-Label = Annotated[str, StringConstraints(max_length=10_000)]
+Label = Annotated[str, StringConstraints(max_length=LONGEST)]
 Text = Annotated[str, StringConstraints(max_length=100_000)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
 

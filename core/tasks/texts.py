@@ -243,9 +243,7 @@ def warn_unread(loaded: Loaded, spec: RunSpec, tokenizer: Any, report: Reporter)
         return
     language = main_language(spec.data, loaded.prepared, loaded.train_split, loaded.source_columns)
     if message := vocabulary_fit.warning(reading, spec.model.name, language):
-        report.message(
-            sentence(message), level="warning", code="unknown-tokens", model=spec.model.name, language=language
-        )
+        report.message(sentence(message.text), level="warning", code=message.id, **message.arguments)
 
 
 def _explain_cuts(encoded: Encoded, spec: RunSpec, report: Reporter) -> None:

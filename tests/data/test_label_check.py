@@ -96,7 +96,7 @@ def test_a_word_per_line_is_told(tags: str, settings: Settings, tmp_path: Path) 
     path.write_text("word\ttag\n" + "\n".join(lines) + "\n", encoding="utf-8")
     data = DataSpec(source="file", path=str(path), text_columns=("word",), label_column="tag")
     doubt = plan.label_doubt(data, prepare(data, settings))
-    assert doubt is not None and "each row is one word with its tag" in doubt.message
+    assert doubt is not None and "each row is one word with its tag" in doubt.message.text
 
 
 def test_one_word_texts_are_no_tags(settings: Settings, tmp_path: Path) -> None:

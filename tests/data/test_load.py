@@ -350,3 +350,13 @@ def test_what_lists_and_objects_hold_is_told_with_the_remedy(settings: Any, tmp_
                                 for n in range(30)))  # fmt: skip
         with pytest.raises(DataError, match=sentence):
             load(DataSpec(source="file", path=str(path)), settings)
+
+
+def test_a_label_that_no_result_can_hold_is_refused(loaded):
+    long = ["a" * 10_001, "b", "a" * 10_001, "b"]
+    with pytest.raises(DataError, match="a label of 10,001 characters, and a label has at most 10,000") as caught:
+        loaded({"text": texts(4), "label": long}, text_columns=("text",), label_column="label")
+    assert caught.value.message.arguments == {"column": "label", "characters": 10_001, "most": 10_000}
+    named = with_classes(pa.table({"text": texts(4), "label": [0, 1, 0, 1]}), label=["a" * 10_001, "b"])
+    with pytest.raises(DataError, match="a label has at most 10,000"):
+        loaded({"train": named}, text_columns=("text",), label_column="label")

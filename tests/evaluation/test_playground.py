@@ -71,3 +71,22 @@ def test_errors_are_sentences_and_end_nothing(playground: Playground, classifier
     with pytest.raises(TunedeckError, match="at most 100,000"):
         playground.predict(good, [["x" * 100_001]])
     assert playground.predict(good, [["word1 good"]]).names == LABELS and playground._child is child
+
+
+def test_a_model_that_diverged_is_refused_in_a_sentence(
+    playground: Playground, classifier: Path, tmp_path: Path
+) -> None:
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    folder = tmp_path / "model"
+    shutil.copytree(classifier, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["classifier.bias"] = torch.full_like(weights["classifier.bias"], float("nan"))
+    save_file(weights, folder / "model.safetensors", {"format": "pt"})
+    subject = Subject(name=str(folder), max_length=48)
+    with pytest.raises(ModelError, match=r"are no numbers \(NaN\)"):
+        playground.predict(subject, [["word1 good"]])
+    for method in ("occlusion", "integrated_gradients"):
+        with pytest.raises(ModelError, match=r"are no numbers \(NaN\)"):
+            playground.explain(subject, ["word1 good"], method)

@@ -20,6 +20,7 @@ from core.data.reading.aligning.parts import trimmed
 from core.data.reading.aligning.types import PLAIN
 from core.data.reading.guessing import values
 from core.data.reading.tables import parquet
+from core.messages import Message
 
 MOST_WHOLE_NUMBERS = 50
 TAG = re.compile(r"(?:[BIESLUM]-\S+|O)")
@@ -31,7 +32,7 @@ LEAST_ROWS = 20
 class Doubt(NamedTuple):
     """A warning about a label column. fatal: whether a run on it would be refused"""
 
-    message: str
+    message: Message
     fatal: bool
 
 
@@ -59,30 +60,42 @@ def _doubt(path: Path, changed: int, kind: str, label: str, texts: tuple[str, ..
         return None
     examples = ", ".join(distinct[:3])
     if _is_measured(path, kind, label, distinct, len(given)):
-        return Doubt(
-            f"{label!r} has fractions ({examples}, …): numbers on a scale, not classes. Choose another column, or "
+        message = Message.of(
+            "label-has-fractions",
+            "{column!r} has fractions ({examples}, …): numbers on a scale, not classes. Choose another column, or "
             "group its values into classes first",
-            fatal=True,
+            column=label,
+            examples=examples,
         )
+        return Doubt(message, fatal=True)
     if kind == "integer" and len(distinct) > MOST_WHOLE_NUMBERS:
-        return Doubt(
-            f"{label!r} has more than {MOST_WHOLE_NUMBERS} different whole numbers ({examples}, …), which look like "
-            "amounts, not classes: a class is learned without its neighbours",
-            fatal=False,
+        message = Message.of(
+            "label-has-amounts",
+            "{column!r} has more than {most} different whole numbers ({examples}, …), which look like amounts, not "
+            "classes: a class is learned without its neighbours",
+            column=label,
+            most=MOST_WHOLE_NUMBERS,
+            examples=examples,
         )
+        return Doubt(message, fatal=False)
     label_values = given.to_pylist() if kind in ("text", "integer") else []
     if _are_tags(label_values, table, texts):
-        return Doubt(
-            f"each row is one word with its tag in {label!r} (as in CoNLL files): tags of words are not learned here, "
+        message = Message.of(
+            "label-has-tags",
+            "each row is one word with its tag in {column!r} (as in CoNLL files): tags of words are not learned here, "
             "and words alone, without their sentence, teach little. Bring a file with one text per row",
-            fatal=False,
+            column=label,
         )
+        return Doubt(message, fatal=False)
     if combined := _combinations(label_values):
-        return Doubt(
-            f"{label!r} holds several labels in some rows ({combined!r}); one class per text is learned, so each "
+        message = Message.of(
+            "label-has-combinations",
+            "{column!r} holds several labels in some rows ({example!r}); one class per text is learned, so each "
             "combination becomes a class of its own",
-            fatal=False,
+            column=label,
+            example=combined,
         )
+        return Doubt(message, fatal=False)
     return None
 
 

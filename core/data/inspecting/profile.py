@@ -30,7 +30,6 @@ from core.hub import download as hub
 from core.models import names as models
 from core.settings import Settings
 from core.spec.run import ProfileSpec
-from core.wording import sentence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,7 +125,7 @@ def profile(
 def _doubts(prepared: Prepared, split: str, label: str | None, texts: Sequence[str]) -> Iterator[Note]:
     """Yields a warning if the label column does not look like one class per text."""
     if label is not None and (doubt := label_check.doubt(prepared, split, label, texts)) is not None:
-        yield Note(sentence(doubt.message), "warning")
+        yield Note.from_message(doubt.message, "warning")
 
 
 def _unread(
@@ -138,7 +137,7 @@ def _unread(
     common = next((code for code in counts if code != language.NONE), "")
     known = common if counts.get(common, 0) * 2 > sum(counts.values()) else ""
     if message := vocabulary_fit.warning(reading, model, known):
-        yield Note(sentence(message), "warning")
+        yield Note.from_message(message, "warning")
 
 
 def find_profile(

@@ -14,6 +14,7 @@ from pathlib import Path
 from core.data.browsing.samples import sample_texts
 from core.data.browsing.token_process import open_limited
 from core.data.dataset import Prepared
+from core.messages import Message
 from core.models import names as models
 from core.spec.names import model_name
 from core.wording import language_name
@@ -84,7 +85,7 @@ def read_split(prepared: Prepared, split: str, columns: Sequence[str], tokenizer
     return read(rows, tokenizer.ids, tokenizer.unknown, tokenizer.vocabulary)
 
 
-def warning(reading: Reading, name: str, language: str = "") -> str | None:
+def warning(reading: Reading, name: str, language: str = "") -> Message | None:
     """Returns a warning if a model's tokenizer cannot read these texts; None if it can.
 
     name: the model's name in a spec; language: the code of the language of most texts; empty if unknown
@@ -93,19 +94,45 @@ def warning(reading: Reading, name: str, language: str = "") -> str | None:
         return None
     known = language_name(language) if language else "their language"
     better, model = models.suited(language), model_name(name)
-    if better == name:
-        advice = f"Choose a model that knows {known}"
-    else:
-        advice = f"Choose a model that knows {known}, such as {better}"
-    if reading.unknown_share > MOST_UNKNOWN:
-        return (
-            f"{reading.unknown_share:.0%} of the tokens of these texts are unknown to the vocabulary of {model}, which "
-            f"cannot tell such words apart. {advice}"
+    share, per_character = reading.unknown_share, reading.tokens / max(1, reading.characters)
+    if share > MOST_UNKNOWN and better == name:
+        return Message.of(
+            "unknown-tokens",
+            "{share:.0%} of the tokens of these texts are unknown to the vocabulary of {model}, which cannot tell such "
+            "words apart. Choose a model that knows {language}",
+            share=share,
+            model=model,
+            language=known,
+        )
+    if share > MOST_UNKNOWN:
+        return Message.of(
+            "unknown-tokens-other-model",
+            "{share:.0%} of the tokens of these texts are unknown to the vocabulary of {model}, which cannot tell such "
+            "words apart. Choose a model that knows {language}, such as {better}",
+            share=share,
+            model=model,
+            language=known,
+            better=better,
+        )
+    if reading.is_by_bytes and better == name:
+        return Message.of(
+            "tokens-smaller-than-letters",
+            "{model} reads these texts in pieces smaller than a letter ({tokens:.1f} tokens per character), as its "
+            "vocabulary lacks their script: it learns little, and cuts texts off early. Choose a model that knows "
+            "{language}",
+            model=model,
+            tokens=per_character,
+            language=known,
         )
     if reading.is_by_bytes:
-        return (
-            f"{model} reads these texts in pieces smaller than a letter "
-            f"({reading.tokens / max(1, reading.characters):.1f} tokens per character), as its vocabulary lacks their "
-            f"script: it learns little, and cuts texts off early. {advice}"
+        return Message.of(
+            "tokens-smaller-than-letters-other-model",
+            "{model} reads these texts in pieces smaller than a letter ({tokens:.1f} tokens per character), as its "
+            "vocabulary lacks their script: it learns little, and cuts texts off early. Choose a model that knows "
+            "{language}, such as {better}",
+            model=model,
+            tokens=per_character,
+            language=known,
+            better=better,
         )
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ from core.data.reading.aligning import lists, types
 from core.data.reading.aligning.parts import trimmed
 from core.data.reading.tables import bounded, parquet
 from core.errors import DataError
-from core.models.label_names import places
+from core.models.label_names import LONGEST, places
 
 if TYPE_CHECKING:
     import numpy as np
@@ -60,6 +60,7 @@ def classes(prepared: Prepared, split: str, column: str) -> Classes:
     if known.names:
         occurring = {known.names[int(v)] for v in values if int(v) in range(len(known.names))}
         kept = [i for i, name in enumerate(known.names) if name not in known.added or name in occurring]
+        _check_length(column, [known.names[i] for i in kept])
         return Classes(tuple(known.names[i] for i in kept), tuple(kept), known.names)
     if not values:
         raise DataError.of(
@@ -69,6 +70,7 @@ def classes(prepared: Prepared, split: str, column: str) -> Classes:
             column=column,
             split=split,
         )
+    _check_length(column, values)
     _check_single(prepared, split, column, values)
     _check(prepared, column, known.kind, values, rows)
     if len(values) == 1:
@@ -80,6 +82,21 @@ def classes(prepared: Prepared, split: str, column: str) -> Classes:
             label=values[0],
         )
     return Classes(tuple(ordered(values)))
+
+
+def _check_length(column: str, names: Sequence[str]) -> None:
+    """Raises DataError for a label that is longer than any result can hold."""
+    longest = max(map(len, names), default=0)
+    if longest > LONGEST:
+        raise DataError.of(
+            "label-too-long",
+            "the column {column!r} has a label of {characters:,} characters, and a label has at most {most:,}; choose "
+            "another column, or shorten its values",
+            "data.label_column",
+            column=column,
+            characters=longest,
+            most=LONGEST,
+        )
 
 
 def names_in(prepared: Prepared, split: str, column: str) -> list[str]:

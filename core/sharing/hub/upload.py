@@ -21,7 +21,7 @@ from core.errors import HubError, TunedeckError
 from core.events import Level
 from core.hub.download import TOKENIZER_FILES, readable
 from core.hub.errors import What, endpoint, hub_errors, status_of, without_secrets
-from core.messages import Argument
+from core.messages import Argument, Message
 from core.sharing.hub.hub_account import Account
 from core.sharing.hub.outgoing import Outgoing
 from core.sharing.hub.push_errors import explain_upload, taken
@@ -123,7 +123,8 @@ def upload(target: Target, files: Sequence[Outgoing], account: Account, report: 
             return job.work()
     except _foreseen() as error:
         if report.stop_requested:
-            report.message(f"Stopped. {job.there()}".strip(), code="push-stopped", arrived=job.arrived)
+            stopped = job.stopped()
+            report.message(stopped.text, "info", stopped.id, **stopped.arguments)
             return job.summary(None)
         if isinstance(error, TunedeckError):
             raise
@@ -210,6 +211,26 @@ class _Job:
                 f"{self.target.repo_id} and will not be sent again"
             )
         return f"The repository {self.target.repo_id} was created and is still empty" if self.created else ""
+
+    def stopped(self) -> Message:
+        """A sentence on a push that was stopped, and on what has arrived until then."""
+        if self.large:
+            return Message.of(
+                "push-stopped-with-files",
+                "Stopped. {count} of {total} large files ({size}) have arrived at {repository} and will not be sent "
+                "again",
+                count=len(self.large),
+                total=sum(isinstance(file.source, Path) for file in self.files),
+                size=readable(self.arrived),
+                repository=self.target.repo_id,
+            )
+        if self.created:
+            return Message.of(
+                "push-stopped-repository-empty",
+                "Stopped. The repository {repository} was created and is still empty",
+                repository=self.target.repo_id,
+            )
+        return Message("Stopped.", "push-stopped")
 
     def _look(self) -> Repository | None:
         from huggingface_hub import constants, get_session

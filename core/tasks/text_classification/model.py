@@ -10,6 +10,7 @@ import numpy as np
 from core.errors import ModelError, Problem, SpecError
 from core.models import class_head
 from core.models.head import Head, HeadKind
+from core.models.label_names import LONGEST
 
 if TYPE_CHECKING:
     import torch
@@ -62,7 +63,7 @@ def check_trained(config: Any, saved: dict[str, Any], title: str) -> None:
             title=title,
         )
     try:
-        class_head.trained_names({"id2label": saved.get("id2label")})
+        longest = max(map(len, class_head.trained_names({"id2label": saved.get("id2label")})), default=0)
     except ValueError as error:
         raise ModelError.of(
             "model-class-names",
@@ -70,6 +71,15 @@ def check_trained(config: Any, saved: dict[str, Any], title: str) -> None:
             title=title,
             reason=error,
         ) from None
+    if longest > LONGEST:
+        raise ModelError.of(
+            "model-class-name-too-long",
+            "{title} has a class whose name has {characters:,} characters, and a name has at most {most:,}; shorten it "
+            "in its config.json",
+            title=title,
+            characters=longest,
+            most=LONGEST,
+        )
 
 
 def class_weights(spec: RunSpec, encoded: Encoded) -> np.ndarray | None:
