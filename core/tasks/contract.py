@@ -145,6 +145,13 @@ class PredictionsFile(Protocol):
     def write(self, path: Path, answers: Any) -> None:
         """Parquet, complete or not there at all."""
 
+    def check(self, path: Path, result: Any) -> None:
+        """Refuse a stranger's file that pages cannot show beside its result, a report or an evaluation.
+
+        Its columns and rows are in order. Raises ValueError with what the file has: "predictions of classes that do
+        not exist"; KeyError.
+        """
+
     def read(self, path: Path) -> Any:
         """What `write` wrote. Raises OSError, ValueError or KeyError if there is nothing of the kind."""
 

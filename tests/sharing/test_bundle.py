@@ -357,7 +357,7 @@ def test_predictions_of_classes_that_do_not_exist(
         pq.write_table(wrong, tmp_path / "far.parquet")
         return (tmp_path / "far.parquet").read_bytes()
 
-    with pytest.raises(DataError, match="classes or rows that do not exist"):
+    with pytest.raises(DataError, match="classes that do not exist"):
         import_bundle(rewritten(path, in_file("predictions.parquet", far)), *elsewhere)
 
 

@@ -11,7 +11,7 @@ import hashlib
 import math
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, get_args
@@ -19,30 +19,19 @@ from typing import Annotated, Any, Literal, Self, get_args
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, ValidationError, model_validator
 
 from core.data.reading.uploads import CHUNK, Readable, safe_name
-from core.errors import DataError, RunNotFound, SpecError, WrongStatus
-from core.evaluation.results import COMPARISON, EVALUATION, REPORT
+from core.errors import DataError, RunNotFound, WrongStatus
 from core.events import Level
 from core.files import sync
-from core.network_paths import network_path_in
 from core.runs.leftovers import half_made
 from core.settings import Settings
-from core.sharing.bundles import bundle_format, bundle_shapes, examples_file, zips
-from core.sharing.bundles.bundle import as_run, specs_of
-from core.sharing.bundles.bundle_format import FOR_PEOPLE, MANIFEST, MOST_FILES, Manifest, Record, first_line, read_json
-from core.spec import run as specs
-from core.spec.data import DataSpec
-from core.spec.evaluation import FIRST_TASK
+from core.sharing.bundles import bundle_format, checking, zips
+from core.sharing.bundles.bundle import as_run
+from core.sharing.bundles.bundle_format import FOR_PEOPLE, MANIFEST, MOST_FILES, Manifest, read_json
 from core.store import quotas
 from core.store.record import Run
 from core.store.store import Store
-from core.tasks.contract import Task
-from core.tasks.evaluations import Comparison, Evaluation
-from core.tasks.results import Report, Result
-from core.tasks.text_classification.results import ClassTables
 
-MOST_METRICS, MOST_EVENTS, MOST_ROWS = 500_000, 100_000, 5_000_000
-MOST_TEXT_BYTES, ROWS_AT_ONCE = 1024**3, 50_000  # of a table in memory
-METRICS = {"name": "string", "step": "int64", "epoch": "double", "time": "double", "value": "double"}
+MOST_EVENTS = 100_000
 
 
 PayloadName = Annotated[str, StringConstraints(max_length=50)]
@@ -87,7 +76,7 @@ def import_bundle(source: Path, store: Store, settings: Settings, owner: str = "
             _fetch(source, manifest, partial, settings.max_unpacked_bytes if known else most)
             if known is not None:
                 return known  # only now: what was changed in its files is refused also where the run is here already
-            _check(manifest, partial, source.name)
+            checking.check(manifest, partial, source.name)
             trained = manifest.trained
             imported = {
                 "bundle": digest, "run": trained.id, "texts": manifest.texts, "tunedeck": manifest.tunedeck,
@@ -182,117 +171,6 @@ def _copy(source: Path, names: list[str], partial: Path, max_bytes: int) -> None
             raise DataError(f"{source.name} is larger than what may be unpacked here; leave out its texts")
         (partial / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, partial / name)
-
-
-def _check(manifest: Manifest, partial: Path, name: str) -> None:
-    """Raises DataError unless every page can show what is there."""
-    try:
-        specs_of(manifest.runs)
-    except SpecError as error:
-        raise DataError(f"{name} has settings that are not valid ({error.problems[0].message[:200]})") from None
-    evaluations = {run.id for run in manifest.runs if run.kind == "evaluate"}
-    for run in manifest.runs:
-        if (path := network_path_in(run.spec)) is not None:
-            raise DataError(f"{name} names {path[:100]!r}, a place on another machine; export the run again without it")
-        folder = partial / "runs" / run.id
-        folder.mkdir(parents=True, exist_ok=True)
-        _check_belongs(run, manifest.trained, evaluations, name)
-        trees = {p.name: read_json(p, name) for p in folder.glob("*.json")}
-        results = {
-            file: bundle_shapes.check_result(file, tree, name)
-            for file, tree in trees.items()
-            if file in bundle_shapes.RESULTS
-        }
-        _check_results(run, folder, results, name)
-
-
-def _check_belongs(run: Record, trained: Record, evaluations: set[str], name: str) -> None:
-    subject = run.spec.get("model", {})
-    if run.kind == "evaluate" and subject.get("run") != trained.id:
-        raise DataError(f"{name} has an evaluation of another run than its own; export the run again")
-    if run.kind == "compare" and not evaluations & set(run.spec["evaluations"]):
-        raise DataError(f"{name} has a comparison that its run has no part in; export the run again")
-
-
-def _check_results(run: Record, folder: Path, results: dict[str, Result], name: str) -> None:
-    needed = {"train": (), "evaluate": (EVALUATION, "predictions.parquet"), "compare": (COMPARISON,)}
-    for file in needed[run.kind]:
-        if not (folder / file).is_file():
-            raise DataError(f"{name} is not complete: run {run.id} has no {file}; export the run again")
-    judged = results.get(EVALUATION) or results.get(COMPARISON)
-    if isinstance(judged, Evaluation | Comparison):
-        if network_path_in(judged.tree()) is not None:
-            raise DataError(f"{name} names data on another machine; export the run again without it")
-        try:
-            specs.build(judged.data, DataSpec)
-        except SpecError as error:
-            raise DataError(f"{name} names data that is not valid ({error.problems[0].message[:200]})") from None
-    report, task = results.get(REPORT), run.spec.get("task", FIRST_TASK)
-    if isinstance(report, Report) and report.task != task:
-        raise DataError(f"{name} has a report of the task {report.task!r} for a run of {task!r}; export the run again")
-    classes = results.get(EVALUATION) or report
-    if (path := folder / "predictions.parquet").is_file():
-        _check_table(path, Task(task).predictions.COLUMNS, name)
-        if isinstance(classes, ClassTables):
-            _check_classes(path, len(classes.labels), name)
-    if (path := folder / "metrics.parquet").is_file():
-        _check_table(path, METRICS, name, MOST_METRICS)
-    if (path := folder / examples_file.NAME).is_file() and isinstance(judged, Evaluation):
-        texts = {f"text_{n}": "string" for n in range(len(judged.text_columns))}
-        _check_table(path, {"row": "int64", **texts}, name)
-        _check_texts(path, name)
-
-
-def _check_table(path: Path, columns: Mapping[str, str], name: str, most: int = MOST_ROWS) -> None:
-    """Its columns, how many rows it has, and how much its texts take once they are in memory."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    texts, size = [column for column, kind in columns.items() if kind == "string"], 0
-    try:
-        with pq.ParquetFile(path, read_dictionary=texts) as file:  # what stands there often is not repeated
-            types = {f.name: str(getattr(f.type, "value_type", f.type)) for f in file.schema_arrow}
-            if any(types.get(c) != kind for c, kind in columns.items()) or file.metadata.num_rows > most:
-                raise DataError(f"{name} has a {path.name} with other columns than a bundle's, or too many rows")
-            for batch in file.iter_batches(ROWS_AT_ONCE, columns=texts) if texts else ():
-                for column in batch.columns:
-                    lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
-                    size += pc.sum(lengths).as_py() or 0
-                if size > MOST_TEXT_BYTES:
-                    raise DataError(f"{name} has a {path.name} made to fill the memory; export the run without texts")
-    except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{name} has a {path.name} that is no Parquet file ({first_line(error)})") from None
-
-
-def _check_classes(path: Path, classes: int, name: str) -> None:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    try:
-        shares = pq.read_schema(path).field("probabilities").type
-        fits = pa.types.is_fixed_size_list(shares) and shares.value_type == pa.float32() and shares.list_size == classes
-        table = pq.read_table(path, columns=["row", "label", "prediction"])
-        bounds = {column: pc.min_max(table.column(column)).as_py() for column in table.column_names}
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise DataError(f"{name} has a {path.name} that cannot be read ({first_line(error)})") from None
-    limits = {"row": (0, 2**53), "label": (-1, classes - 1), "prediction": (0, classes - 1)}
-    for column, (low, high) in limits.items():
-        found = bounds[column]
-        if table.column(column).null_count or (len(table) and not low <= found["min"] <= found["max"] <= high):
-            raise DataError(f"{name} has predictions of classes or rows that do not exist; export the run again")
-    if not fits or pc.count_distinct(table.column("row")).as_py() < len(table):
-        raise DataError(f"{name} has predictions that are not one of each row, or have no probabilities")
-
-
-def _check_texts(path: Path, name: str) -> None:
-    import pyarrow.compute as pc
-    import pyarrow.parquet as pq
-
-    rows = pq.read_table(path, columns=["row"]).column("row")
-    if rows.null_count or pc.count_distinct(rows).as_py() < len(rows):
-        raise DataError(f"{name} has two texts of one example; export the run again")
 
 
 def _new(store: Store, runs: list[Run]) -> Iterator[Run]:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.files import replace_file
+from core.tasks.text_classification.results import ClassTables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -96,6 +97,24 @@ def write(path: Path, answers: Predictions) -> None:
     ).replace_schema_metadata({"labels": json.dumps(answers.names)})
     with replace_file(path) as partial:
         pq.write_table(table, partial, row_group_size=GROUP)
+
+
+def check(path: Path, result: ClassTables) -> None:
+    """Refuse a stranger's file whose classes are not those of the result beside it. Raises ValueError, KeyError."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    classes = len(result.labels)
+    shares = pq.read_schema(path).field("probabilities").type
+    if not pa.types.is_fixed_size_list(shares) or shares.value_type != pa.float32() or shares.list_size != classes:
+        raise ValueError("predictions without the probability of each class")
+    table = pq.read_table(path, columns=["label", "prediction"])
+    for column, least in {"label": -1, "prediction": 0}.items():
+        bounds = pc.min_max(table.column(column)).as_py()
+        outside = len(table) and not least <= bounds["min"] <= bounds["max"] < classes
+        if table.column(column).null_count or outside:
+            raise ValueError("predictions of classes that do not exist")
 
 
 def read(path: Path) -> Predictions:

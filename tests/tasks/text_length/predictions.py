@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,6 +27,12 @@ def write(path: Path, answers: Predictions) -> None:
         "label": pa.array(answers.labels, pa.float32()), "prediction": pa.array(answers.logits[:, 0], pa.float32()),
     }  # fmt: skip
     pq.write_table(pa.table(columns), path)
+
+
+def check(path: Path, result: Any) -> None:
+    answers = read(path)
+    if not np.isfinite(answers.labels).all():
+        raise ValueError("predictions of texts without a number")
 
 
 def read(path: Path) -> Predictions:

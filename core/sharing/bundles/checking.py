@@ -1,0 +1,133 @@
+"""What a bundle holds, checked: specs, tables and results must be as the pages need them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from core.errors import DataError, SpecError
+from core.evaluation.results import COMPARISON, EVALUATION, REPORT
+from core.network_paths import network_path_in
+from core.sharing.bundles import bundle_shapes, examples_file
+from core.sharing.bundles.bundle import specs_of
+from core.sharing.bundles.bundle_format import Manifest, Record, first_line, read_json
+from core.spec import run as specs
+from core.spec.data import DataSpec
+from core.tasks.contract import Task, task_of_record
+from core.tasks.evaluations import Comparison, Evaluation, Robustness
+from core.tasks.results import Report, Result
+
+MOST_METRICS, MOST_ROWS = 500_000, 5_000_000
+MOST_TEXT_BYTES, ROWS_AT_ONCE = 1024**3, 50_000  # of a table in memory
+METRICS = {"name": "string", "step": "int64", "epoch": "double", "time": "double", "value": "double"}
+
+
+def check(manifest: Manifest, partial: Path, name: str) -> None:
+    """Raises DataError unless every page can show what is there."""
+    try:
+        specs_of(manifest.runs)
+    except SpecError as error:
+        raise DataError(f"{name} has settings that are not valid ({error.problems[0].message[:200]})") from None
+    evaluations = {run.id for run in manifest.runs if run.kind == "evaluate"}
+    task = task_of_record(manifest.trained.spec)
+    for run in manifest.runs:
+        if (path := network_path_in(run.spec)) is not None:
+            raise DataError(f"{name} names {path[:100]!r}, a place on another machine; export the run again without it")
+        folder = partial / "runs" / run.id
+        folder.mkdir(parents=True, exist_ok=True)
+        _belongs(run, manifest.trained, evaluations, name)
+        trees = {p.name: read_json(p, name) for p in folder.glob("*.json")}
+        results = {
+            file: bundle_shapes.check_result(file, tree, name)
+            for file, tree in trees.items()
+            if file in bundle_shapes.RESULTS
+        }
+        _results(run, task, folder, results, name)
+
+
+def _belongs(run: Record, trained: Record, evaluations: set[str], name: str) -> None:
+    subject = run.spec.get("model", {})
+    if run.kind == "evaluate" and subject.get("run") != trained.id:
+        raise DataError(f"{name} has an evaluation of another run than its own; export the run again")
+    if run.kind == "compare" and not evaluations & set(run.spec["evaluations"]):
+        raise DataError(f"{name} has a comparison that its run has no part in; export the run again")
+
+
+def _results(run: Record, task: Task, folder: Path, results: dict[str, Result], name: str) -> None:
+    needed = {"train": (), "evaluate": (EVALUATION, "predictions.parquet"), "compare": (COMPARISON,)}
+    for file in needed[run.kind]:
+        if not (folder / file).is_file():
+            raise DataError(f"{name} is not complete: run {run.id} has no {file}; export the run again")
+    judged = results.get(EVALUATION) or results.get(COMPARISON)
+    if isinstance(judged, Evaluation | Comparison):
+        if network_path_in(judged.tree()) is not None:
+            raise DataError(f"{name} names data on another machine; export the run again without it")
+        try:
+            specs.build(judged.data, DataSpec)
+        except SpecError as error:
+            raise DataError(f"{name} names data that is not valid ({error.problems[0].message[:200]})") from None
+    for result in results.values():
+        if isinstance(result, Report | Evaluation | Comparison | Robustness) and result.task != task.name:
+            raise DataError(
+                f"{name} has a result of the task {result.task!r} for a run of {task.name!r}; export the run again"
+            )
+    answered = results.get(EVALUATION) or results.get(REPORT)
+    if (path := folder / "predictions.parquet").is_file():
+        _table(path, task.predictions.COLUMNS, name)
+        if isinstance(answered, Report | Evaluation):
+            _predictions(path, answered, task, name)
+    if (path := folder / "metrics.parquet").is_file():
+        _table(path, METRICS, name, MOST_METRICS)
+    if (path := folder / examples_file.NAME).is_file() and isinstance(judged, Evaluation):
+        texts = {f"text_{n}": "string" for n in range(len(judged.text_columns))}
+        _table(path, {"row": "int64", **texts}, name)
+        _texts(path, name)
+
+
+def _table(path: Path, columns: Mapping[str, str], name: str, most: int = MOST_ROWS) -> None:
+    """Its columns, how many rows it has, and how much its texts take once they are in memory."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    texts, size = [column for column, kind in columns.items() if kind == "string"], 0
+    try:
+        with pq.ParquetFile(path, read_dictionary=texts) as file:  # what stands there often is not repeated
+            types = {f.name: str(getattr(f.type, "value_type", f.type)) for f in file.schema_arrow}
+            if any(types.get(c) != kind for c, kind in columns.items()) or file.metadata.num_rows > most:
+                raise DataError(f"{name} has a {path.name} with other columns than a bundle's, or too many rows")
+            for batch in file.iter_batches(ROWS_AT_ONCE, columns=texts) if texts else ():
+                for column in batch.columns:
+                    lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
+                    size += pc.sum(lengths).as_py() or 0
+                if size > MOST_TEXT_BYTES:
+                    raise DataError(f"{name} has a {path.name} made to fill the memory; export the run without texts")
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{name} has a {path.name} that is no Parquet file ({first_line(error)})") from None
+
+
+def _predictions(path: Path, judged: Report | Evaluation, task: Task, name: str) -> None:
+    """One of each row, and as the task's pages need them."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    try:
+        rows = pq.read_table(path, columns=["row"]).column("row")
+        task.predictions.check(path, judged)
+    except (pa.ArrowException, OSError, KeyError) as error:
+        raise DataError(f"{name} has a {path.name} that cannot be read ({first_line(error)})") from None
+    except ValueError as error:
+        raise DataError(f"{name} has {first_line(error)}; export the run again") from None
+    least = pc.min(rows).as_py()
+    if rows.null_count or (least is not None and least < 0) or pc.count_distinct(rows).as_py() < len(rows):
+        raise DataError(f"{name} has predictions that are not one of each row; export the run again")
+
+
+def _texts(path: Path, name: str) -> None:
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    rows = pq.read_table(path, columns=["row"]).column("row")
+    if rows.null_count or pc.count_distinct(rows).as_py() < len(rows):
+        raise DataError(f"{name} has two texts of one example; export the run again")
