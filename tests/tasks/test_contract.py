@@ -74,11 +74,15 @@ def store(settings: Settings) -> Store:
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
+    return numbers(tmp_path)
+
+
+def numbers(folder: Path) -> Path:
     """Texts of one to twelve words; the number is how many, the class whether they are more than six."""
     draw = np.random.default_rng(0)
     counts = draw.integers(1, 13, 120)
     texts = [" ".join(f"word{draw.integers(20)}" for _ in range(count)) for count in counts]
-    path = tmp_path / "texts.csv"
+    path = folder / "texts.csv"
     label = np.where(counts > 6, "long", "short")
     pd.DataFrame({"text": texts, "number": counts / 6, "label": label}).to_csv(path, index=False)
     return path
