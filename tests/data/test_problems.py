@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from core import seals
 from core.data.dataset import Prepared
 from core.data.inspecting.problems.finding import Finding
 from core.data.inspecting.problems.inspection import find_inspection, inspect
 from core.data.prepare import prepare
+from core.messages import Message
 from core.settings import Settings
 from core.spec.data import DataSpec
 from core.spec.run import build
@@ -102,7 +105,7 @@ def test_each_problem_is_found_and_its_remedy_works(kind: str, look: Look) -> No
     assert kind in findings, findings
     finding = findings[kind]
     assert (finding.count, finding.rows) == (count, rows)
-    assert finding.title and finding.text.endswith(".") and bool(finding.steps) == bool(finding.remedy)
+    assert finding.title.id and finding.text.text.endswith(".") and bool(finding.steps) == bool(finding.remedy.text)
     if finding.steps:
         assert kind not in look(splits, list(finding.steps)), "the remedy removes the problem"
 
@@ -120,7 +123,7 @@ def test_labels_that_look_the_same_become_one(look: Look, names: list[str]) -> N
     labels = [*names, "other"] * 12
     splits = {"train": {"t": texts(len(labels)), "label": labels}}
     finding = look(splits)["label-case"]
-    assert finding.count == len(names) - 1 and "\\u" in finding.text
+    assert finding.count == len(names) - 1 and "\\u" in finding.text.text
     assert "label-case" not in look(splits, list(finding.steps))
 
 
@@ -147,3 +150,21 @@ def test_empty_texts_are_no_copies_leaks_or_contradictions(look: Look) -> None:
     data["t"][0:3] = ["", " ", ""]
     findings = look({"train": data, "test": {"t": ["", *texts(3, "test")], "label": ["good", "poor", "good", "poor"]}})
     assert not {"duplicates", "leak", "conflicts"} & set(findings) and findings["empty"].count in (1, 3)
+
+
+def test_findings_that_an_earlier_version_kept_are_sentences_without_ids(tmp_path: Path, settings: Settings) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("t,label\none text,a\nanother,b\n", encoding="utf-8")
+    data = DataSpec(source="file", path=str(path), text_columns=("t",), label_column="label")
+    prepared = prepare(data, settings)
+    inspect(prepared, data)
+    (kept,) = prepared.folder.glob("problems-*.json")
+    old = {
+        "kind": "empty", "severity": "low", "title": "2 rows of train without t", "text": "Nothing to read.",
+        "count": 2, "split": "train", "rows": [0, 1], "steps": [{"step": "filter"}], "remedy": "Drop them",
+        "sampled": False,
+    }  # fmt: skip
+    seals.write_text(kept, json.dumps([old]))
+    (finding,) = find_inspection(prepared, data) or []
+    assert (finding.title, finding.text) == (Message("2 rows of train without t"), Message("Nothing to read."))
+    assert (finding.remedy.text, finding.rows, finding.steps) == ("Drop them", (0, 1), ({"step": "filter"},))

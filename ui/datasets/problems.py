@@ -66,15 +66,15 @@ def _show(finding: Finding, number: int, data: DataSpec, prepared: Prepared) -> 
     icon, color, meaning = LOOKS[finding.severity]
     with st.container(border=True, gap="small", key=f"finding_{finding.kind}_{number}"):
         with st.container(horizontal=True, horizontal_alignment="distribute", vertical_alignment="center"):
-            st.markdown(f":{color}[{icon}] **{plain(finding.title)}** :{color}-badge[{meaning}]", width="content")
+            st.markdown(f":{color}[{icon}] **{plain(finding.title.text)}** :{color}-badge[{meaning}]", width="content")
             if finding.steps and st.button(
-                plain(finding.remedy),
+                plain(finding.remedy.text),
                 key=f"remedy_{number}",
                 icon=":material/healing:",
                 help="Shows a preview first.",
             ):
                 prepare.preview_dialog(finding.steps, data, prepared)
-        st.markdown(plain(finding.text) + (" Only part of the rows were searched." if finding.sampled else ""))
+        st.markdown(plain(finding.text.text) + (" Only part of the rows were searched." if finding.sampled else ""))
         if finding.rows:
             rows_title = (
                 "Rows"

@@ -10,8 +10,9 @@ from core.data.dataset import Prepared
 from core.data.inspecting.problems.counting import EXAMPLES, MANY, Names, about, rows_where, splits_with
 from core.data.inspecting.problems.finding import Finding
 from core.data.preparing.clean import CONTROL
+from core.messages import Message
 from core.spec.steps import CleanText, Condition, Filter, dump_steps
-from core.wording import counted, shortened
+from core.wording import shortened
 
 SAMPLED_TEXTS = 100_000
 MARKUP = r"(?i)&(amp|lt|gt|quot|nbsp|apos|#\d+);|#\d{2,4};|\bquot;|</?(br|p|div|span|li|td|font|strong)( [^<>]*)?/?>"
@@ -83,13 +84,20 @@ def _encoding(split: str, column: str, suspects: Suspects) -> Iterator[Finding]:
         yield Finding(
             kind="encoding",
             severity="medium",
-            title=f"{counted(len(rows), 'text')} of {split} in a wrong encoding",
-            text=f"For instance “{broken}” where “{meant}” was meant. The model would learn the damage.",
+            title=Message.of(
+                "encoding", "{count:text|texts} of {split} in a wrong encoding", count=len(rows), split=split
+            ),
+            text=Message.of(
+                "encoding-why",
+                "For instance “{broken}” where “{meant}” was meant. The model would learn the damage.",
+                broken=broken,
+                meant=meant,
+            ),
             count=len(rows),
             split=split,
             rows=tuple(rows[:EXAMPLES]),
             steps=dump_steps(CleanText(columns=(column,), remove_control=False)),
-            remedy="Repair them",
+            remedy=Message.of("remedy-repair", "Repair them"),
             sampled=suspects.sampled,
         )
 
@@ -101,13 +109,18 @@ def _replacement(split: str, column: str, suspects: Suspects) -> Iterator[Findin
         yield Finding(
             kind="replacement",
             severity="medium",
-            title=f"{counted(len(rows), 'text')} of {split} with lost characters (\ufffd)",
-            text="Something could not be read when the file was made. Read the original again if you have it.",
+            title=Message.of(
+                "replacement", "{count:text|texts} of {split} with lost characters (�)", count=len(rows), split=split
+            ),
+            text=Message.of(
+                "replacement-why",
+                "Something could not be read when the file was made. Read the original again if you have it.",
+            ),
             count=len(rows),
             split=split,
             rows=tuple(rows[:EXAMPLES]),
             steps=dump_steps(Filter(where=(without,))),
-            remedy="Drop them",
+            remedy=Message.of("remedy-drop", "Drop them"),
             sampled=suspects.sampled,
         )
 
@@ -119,13 +132,15 @@ def _markup(prepared: Prepared, split: str, column: str) -> Iterator[Finding]:
         yield Finding(
             kind="markup",
             severity="medium" if count > MANY * prepared.splits[split].rows else "low",
-            title=f"{counted(count, 'text')} of {split} with HTML in them",
-            text="Tags and codes such as &amp; and #39; are left of a web page; to a model they are words.",
+            title=Message.of("markup", "{count:text|texts} of {split} with HTML in them", count=count, split=split),
+            text=Message.of(
+                "markup-why", "Tags and codes such as &amp; and #39; are left of a web page; to a model they are words."
+            ),
             count=count,
             split=split,
             rows=rows,
             steps=dump_steps(CleanText(columns=(column,), remove_markup=True)),
-            remedy="Make plain text of it",
+            remedy=Message.of("remedy-make-plain-text", "Make plain text of it"),
         )
 
 
@@ -136,11 +151,15 @@ def _control(prepared: Prepared, split: str, column: str) -> Iterator[Finding]:
         yield Finding(
             kind="control",
             severity="low",
-            title=f"{counted(count, 'text')} of {split} with characters that nobody sees",
-            text="Control characters and blanks of no width split words into unknown tokens.",
+            title=Message.of(
+                "control", "{count:text|texts} of {split} with characters that nobody sees", count=count, split=split
+            ),
+            text=Message.of(
+                "control-why", "Control characters and blanks of no width split words into unknown tokens."
+            ),
             count=count,
             split=split,
             rows=rows,
             steps=dump_steps(CleanText(columns=(column,), fix_encoding=False)),
-            remedy="Remove the characters",
+            remedy=Message.of("remedy-remove-characters", "Remove the characters"),
         )

@@ -8,11 +8,12 @@ from typing import Any
 from core.data.browsing import database
 from core.data.dataset import Prepared
 from core.data.inspecting.problems.counting import Names, has_columns
-from core.data.inspecting.problems.finding import Finding
+from core.data.inspecting.problems.finding import NO_REMEDY, Finding
 from core.data.preparing import divide
 from core.data.reading.aligning.types import PLAIN
+from core.messages import Message
 from core.spec.steps import Columns, SplitBy, dump_steps
-from core.wording import counted, listed, shortened
+from core.wording import listed, shortened
 
 AT_ONCE = 50  # columns of one query
 ID_SHARE, ID_ROWS = 0.95, 20  # different values per row, and rows, from which a column holds ids
@@ -41,12 +42,17 @@ def _split_columns(prepared: Prepared) -> Iterator[Finding]:
         yield Finding(
             kind="split-column",
             severity="high",
-            title=f"The values of “{shortened(column, 40)}” name the split of each row",
-            text="The official training and test rows are mixed: a model would be judged on rows drawn from both.",
+            title=Message.of(
+                "split-column", "The values of “{column}” name the split of each row", column=shortened(column, 40)
+            ),
+            text=Message.of(
+                "split-column-why",
+                "The official training and test rows are mixed: a model would be judged on rows drawn from both.",
+            ),
             count=prepared.splits[split].rows,
             split=split,
             steps=dump_steps(SplitBy(column=column)),
-            remedy="Make these splits",
+            remedy=Message.of("remedy-make-splits", "Make these splits"),
         )
 
 
@@ -72,16 +78,21 @@ def _constant(prepared: Prepared, split: str, constant: list[str], used: Sequenc
     yield Finding(
         kind="constant",
         severity="high" if in_use else "low",
-        title=f"{counted(len(constant), 'column')} with the same value everywhere: {listed(constant[:5])}",
+        title=Message.of(
+            "constant",
+            "{count:column|columns} with the same value everywhere: {columns}",
+            count=len(constant),
+            columns=listed(constant[:5]),
+        ),
         text=(
-            "Nothing can be told apart by it. It is chosen as text or label."
+            Message.of("constant-in-use-why", "Nothing can be told apart by it. It is chosen as text or label.")
             if in_use
-            else "Nothing can be told apart by it."
+            else Message.of("constant-why", "Nothing can be told apart by it.")
         ),
         count=len(constant),
         split=split,
         steps=() if in_use else dump_steps(Columns(keep=others)),
-        remedy="" if in_use else "Leave it out",
+        remedy=NO_REMEDY if in_use else Message.of("remedy-leave-out", "Leave it out"),
     )
 
 
@@ -90,8 +101,15 @@ def _ids(split: str, ids: list[str]) -> Iterator[Finding]:
         yield Finding(
             kind="ids",
             severity="low",
-            title=f"{counted(len(ids), 'column')} with another value in each row: {listed(ids[:5])}",
-            text="Ids, links or dates: no model learns from them, but they help to find a row again.",
+            title=Message.of(
+                "ids",
+                "{count:column|columns} with another value in each row: {columns}",
+                count=len(ids),
+                columns=listed(ids[:5]),
+            ),
+            text=Message.of(
+                "ids-why", "Ids, links or dates: no model learns from them, but they help to find a row again."
+            ),
             count=len(ids),
             split=split,
         )

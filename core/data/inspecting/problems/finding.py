@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from core.messages import Message
+
 Severity = Literal["high", "medium", "low"]
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
 
@@ -13,6 +15,9 @@ Kind = Literal[
     "markup", "control", "unlabelled", "label-case", "label-spelling", "rare", "imbalance", "telltale", "split-column",
     "constant", "ids",
 ]  # fmt: skip
+
+
+NO_REMEDY = Message("")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +32,11 @@ class Finding:
 
     kind: Kind
     severity: Severity
-    title: str
-    text: str
+    title: Message
+    text: Message
     count: int
     split: str = ""
     rows: tuple[int, ...] = ()
     steps: tuple[dict[str, Any], ...] = ()
-    remedy: str = ""
+    remedy: Message = NO_REMEDY
     sampled: bool = False

@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from core import seals
 from core.data.dataset import Prepared, Progress, ignore
@@ -18,6 +19,7 @@ from core.data.inspecting.problems.lengths import lengths
 from core.data.inspecting.problems.near_copies import near_copies
 from core.data.inspecting.problems.repeats import conflicts, copies, leaks
 from core.data.loading.choices import choose_train
+from core.messages import Message
 from core.spec.data import DataSpec
 
 VERSION = 5  # raise it when a check finds something else than before
@@ -41,9 +43,16 @@ def find_inspection(prepared: Prepared, data: DataSpec) -> list[Finding] | None:
     """The findings of an earlier `inspect`; None if there was none."""
     try:
         kept = json.loads(seals.read_text(_path(prepared, data)) or "null")
-        return [Finding(**{**f, "rows": tuple(f["rows"]), "steps": tuple(f["steps"])}) for f in kept]
+        return [_kept(finding) for finding in kept]
     except (OSError, ValueError, TypeError, KeyError):
         return None
+
+
+def _kept(tree: dict[str, Any]) -> Finding:
+    """A finding as its file has it; earlier versions wrote the sentences alone."""
+    sentences = {name: tree[name] for name in ("title", "text", "remedy")}
+    messages = {n: Message(**kept) if isinstance(kept, dict) else Message(kept) for n, kept in sentences.items()}
+    return Finding(**{**tree, **messages, "rows": tuple(tree["rows"]), "steps": tuple(tree["steps"])})
 
 
 def _checks(prepared: Prepared, data: DataSpec, progress: Progress) -> list[tuple[str, Check]]:

@@ -12,8 +12,9 @@ from core.data.inspecting.problems.finding import Finding
 from core.data.inspecting.problems.lengths import BLANK
 from core.data.inspecting.problems.look_alikes import look_alikes
 from core.data.reading.aligning.types import PLAIN
+from core.messages import Message
 from core.spec.steps import Condition, Filter, dump_steps
-from core.wording import counted, shortened
+from core.wording import shortened
 
 RARE, TOO_RARE = 10, 2  # rows of a class
 MAJORITY = 0.8
@@ -58,13 +59,19 @@ def _unlabelled(prepared: Prepared, split: str, column: Column) -> Iterator[Find
         yield Finding(
             kind="unlabelled",
             severity="low",
-            title=f"{counted(count, 'row')} of {split} without {column.name}",
-            text="There is nothing to learn from them. A run leaves them out by itself.",
+            title=Message.of(
+                "unlabelled",
+                "{count:row|rows} of {split} without {column}",
+                count=count,
+                split=split,
+                column=column.name,
+            ),
+            text=Message.of("unlabelled-why", "There is nothing to learn from them. A run leaves them out by itself."),
             count=count,
             split=split,
             rows=rows,
             steps=dump_steps(Filter(where=(Condition(column=column.name, op="missing", negate=True),))),
-            remedy="Drop them",
+            remedy=Message.of("remedy-drop", "Drop them"),
         )
 
 
@@ -77,17 +84,27 @@ def _rare(counts: Counts, label: str, train: str) -> Iterator[Finding]:
     yield Finding(
         kind="rare",
         severity="medium",
-        title=f"{counted(len(rare), 'class', 'classes')} with fewer than {RARE} rows in {train}",
+        title=Message.of(
+            "rare",
+            "{count:class|classes} with fewer than {most} rows in {train}",
+            count=len(rare),
+            most=RARE,
+            train=train,
+        ),
         text=(
-            f"{examples}. Too few to learn from and to judge by; one that occurs once cannot be in training and "
-            "evaluation both."
+            Message.of(
+                "rare-once-why",
+                "{examples}. Too few to learn from and to judge by; one that occurs once cannot be in training and "
+                "evaluation both.",
+                examples=examples,
+            )
             if min(rare.values()) < TOO_RARE
-            else f"{examples}. Too few to learn from and to judge by."
+            else Message.of("rare-why", "{examples}. Too few to learn from and to judge by.", examples=examples)
         ),
         count=len(rare),
         split=train,
         steps=dump_steps(Filter(where=(Condition(column=label, op="is", values=tuple(rare), negate=True),))),
-        remedy="Drop their rows",
+        remedy=Message.of("remedy-drop-rows-of-labels", "Drop their rows"),
     )
 
 
@@ -98,9 +115,20 @@ def _imbalance(counts: Counts, train: str) -> Iterator[Finding]:
         yield Finding(
             kind="imbalance",
             severity="medium",
-            title=f"{share:.0%} of {train} is “{shortened(commonest, 40)}”",
-            text=f"A model that always says so is right in {share:.0%} of cases. Look at F1 (macro) or Matthews "
-            "correlation instead of accuracy, and try balanced class weights on the New run page.",
+            title=Message.of(
+                "imbalance",
+                "{share:.0%} of {train} is “{label}”",
+                share=share,
+                train=train,
+                label=shortened(commonest, 40),
+            ),
+            text=Message.of(
+                "imbalance-why",
+                "A model that always says so is right in {share:.0%} of cases. Look at F1 (macro) or "
+                "Matthews correlation instead of accuracy, and try balanced class weights on the New "
+                "run page.",
+                share=share,
+            ),
             count=counts[commonest],
             split=train,
         )
@@ -125,9 +153,18 @@ def _telltales(
             yield Finding(
                 kind="telltale",
                 severity="medium",
-                title=f"{count / rows_of_class:.0%} of the “{shortened(name, 40)}” texts hold that word",
-                text=f"If the word gives {column.name} away, a model learns it and nothing else, and fails where it is "
-                "missing.",
+                title=Message.of(
+                    "telltale",
+                    "{share:.0%} of the “{label}” texts hold that word",
+                    share=count / rows_of_class,
+                    label=shortened(name, 40),
+                ),
+                text=Message.of(
+                    "telltale-why",
+                    "If the word gives {column} away, a model learns it and nothing else, and fails where "
+                    "it is missing.",
+                    column=column.name,
+                ),
                 count=count,
                 split=split,
                 rows=rows,

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from core.data.dataset import Prepared
 from core.data.inspecting.problems.counting import about, rows_where, splits_with, value_of
 from core.data.inspecting.problems.finding import Finding
+from core.messages import Message
 from core.spec.steps import Condition, Filter, dump_steps
-from core.wording import counted
 
 LONG_TIMES, LONG_CHARACTERS = 20, 5_000
 
@@ -30,13 +30,15 @@ def _empty(prepared: Prepared, split: str, column: str) -> Iterator[Finding]:
         yield Finding(
             kind="empty",
             severity="low",
-            title=f"{counted(count, 'row')} of {split} without {column}",
-            text="There is nothing to read in them. A run leaves them out by itself.",
+            title=Message.of(
+                "empty", "{count:row|rows} of {split} without {column}", count=count, split=split, column=column
+            ),
+            text=Message.of("empty-why", "There is nothing to read in them. A run leaves them out by itself."),
             count=count,
             split=split,
             rows=rows,
             steps=dump_steps(Filter(where=(Condition(column=column, op="missing", negate=True),))),
-            remedy="Drop them",
+            remedy=Message.of("remedy-drop", "Drop them"),
         )
 
 
@@ -48,12 +50,22 @@ def _long(prepared: Prepared, split: str, column: str) -> Iterator[Finding]:
         yield Finding(
             kind="long",
             severity="low",
-            title=f"{counted(count, 'text')} of {split} with more than {limit:,.0f} characters",
-            text=f"Half of the texts have up to {median:,.0f}. A model reads only the beginning of such a text; it "
-            "often is several texts in one, or a whole document.",
+            title=Message.of(
+                "long",
+                "{count:text|texts} of {split} with more than {characters:,.0f} characters",
+                count=count,
+                split=split,
+                characters=limit,
+            ),
+            text=Message.of(
+                "long-why",
+                "Half of the texts have up to {median:,.0f}. A model reads only the beginning of such "
+                "a text; it often is several texts in one, or a whole document.",
+                median=median,
+            ),
             count=count,
             split=split,
             rows=rows,
             steps=dump_steps(Filter(where=(Condition(column=column, op="length", high=float(int(limit))),))),
-            remedy="Drop them",
+            remedy=Message.of("remedy-drop", "Drop them"),
         )

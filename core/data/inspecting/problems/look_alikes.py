@@ -9,9 +9,9 @@ from itertools import combinations
 from typing import Literal
 
 from core.data.inspecting.problems.finding import Finding
+from core.messages import Message
 from core.models.label_names import groups, telling
 from core.spec.steps import MapLabels, dump_steps
-from core.wording import counted
 
 MOST_COMPARED = 200
 ALIKE = 0.85
@@ -25,23 +25,32 @@ def look_alikes(counts: dict[str, int], label: str) -> Iterator[Finding]:
     same = {other: common for common, *others in groups(by_count) for other in others}
     misspelt = _misspelt([name for name in by_count if name not in same][:MOST_COMPARED], counts)
     if same:
-        title = f"{counted(len(same), 'label')} of {label} that differ by case, blanks or unseen characters only"
+        title = Message.of(
+            "label-case",
+            "{count:label|labels} of {column} that differ by case, blanks or unseen characters only",
+            count=len(same),
+            column=label,
+        )
         yield _finding("label-case", title, label, same)
     if misspelt:
-        title = f"{counted(len(misspelt), 'label')} of {label} that look misspelt"
+        title = Message.of(
+            "label-spelling", "{count:label|labels} of {column} that look misspelt", count=len(misspelt), column=label
+        )
         yield _finding("label-spelling", title, label, misspelt)
 
 
-def _finding(kind: Literal["label-case", "label-spelling"], title: str, label: str, labels: dict[str, str]) -> Finding:
+def _finding(
+    kind: Literal["label-case", "label-spelling"], title: Message, label: str, labels: dict[str, str]
+) -> Finding:
     """labels: each label -> the one that it should be"""
     return Finding(
         kind=kind,
         severity="high",
         title=title,
-        text=f"{_pairs(labels)}. To a model they are different classes.",
+        text=Message.of("look-alikes-why", "{pairs}. To a model they are different classes.", pairs=_pairs(labels)),
         count=len(labels),
         steps=dump_steps(MapLabels(column=label, labels=labels)),
-        remedy="Make them one",
+        remedy=Message.of("remedy-make-one", "Make them one"),
     )
 
 

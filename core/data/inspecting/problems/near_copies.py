@@ -9,8 +9,8 @@ from core.data.dataset import Prepared, Progress
 from core.data.inspecting.problems.counting import EXAMPLES, MANY, splits_with
 from core.data.inspecting.problems.finding import Finding
 from core.data.preparing.repeats import text_keys
+from core.messages import Message
 from core.spec.steps import Deduplicate, DropLeaks, dump_steps
-from core.wording import counted
 
 NEAR_ROWS = 1_000_000  # of all splits; in more rows near copies are not looked for
 
@@ -74,13 +74,24 @@ def _near_leak(split: str, rows: list[int], texts: Sequence[str], train: str, th
     return Finding(
         kind="near-leak",
         severity="medium",
-        title=f"{counted(len(rows), 'text')} of {split} nearly also in {train}",
-        text=f"At least {threshold:.0%} of their word groups are the same: the score on {split} is too good.",
+        title=Message.of(
+            "near-leak",
+            "{count:text|texts} of {split} nearly also in {train}",
+            count=len(rows),
+            split=split,
+            train=train,
+        ),
+        text=Message.of(
+            "near-leak-why",
+            "At least {share:.0%} of their word groups are the same: the score on {split} is too good.",
+            share=threshold,
+            split=split,
+        ),
         count=len(rows),
         split=split,
         rows=tuple(sorted(rows)[:EXAMPLES]),
         steps=dump_steps(DropLeaks(columns=tuple(texts), split=train, match="near")),
-        remedy=f"Drop them from {train}",
+        remedy=Message.of("remedy-drop-from-split", "Drop them from {train}", train=train),
     )
 
 
@@ -88,11 +99,17 @@ def _near_duplicates(split: str, rows: list[int], texts: Sequence[str], threshol
     return Finding(
         kind="near-duplicates",
         severity="medium" if len(rows) > MANY * total else "low",
-        title=f"{counted(len(rows), 'text')} of {split} nearly the same as another",
-        text=f"At least {threshold:.0%} of their word groups are the same: templates, reposts, small edits.",
+        title=Message.of(
+            "near-duplicates", "{count:text|texts} of {split} nearly the same as another", count=len(rows), split=split
+        ),
+        text=Message.of(
+            "near-duplicates-why",
+            "At least {share:.0%} of their word groups are the same: templates, reposts, small edits.",
+            share=threshold,
+        ),
         count=len(rows),
         split=split,
         rows=tuple(sorted(rows)[:EXAMPLES]),
         steps=dump_steps(Deduplicate(columns=tuple(texts), splits=(split,), match="near")),
-        remedy="Keep one of each",
+        remedy=Message.of("remedy-keep-one", "Keep one of each"),
     )

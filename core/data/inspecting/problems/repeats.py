@@ -12,8 +12,8 @@ from core.data.dataset import Prepared
 from core.data.inspecting.problems.counting import MANY, collected, rows_where, splits_with
 from core.data.inspecting.problems.finding import Finding
 from core.data.preparing.repeats import conflicts_sql, copies_sql, text_keys
+from core.messages import Message
 from core.spec.steps import Deduplicate, DropConflicts, DropLeaks, dump_steps
-from core.wording import counted
 
 
 def copies(prepared: Prepared, texts: Sequence[str]) -> Iterator[Finding]:
@@ -24,14 +24,19 @@ def copies(prepared: Prepared, texts: Sequence[str]) -> Iterator[Finding]:
             yield Finding(
                 kind="duplicates",
                 severity="medium" if count / prepared.splits[split].rows > MANY else "low",
-                title=f"{counted(count, 'copy', 'copies')} of other rows in {split}",
-                text="What occurs twice counts twice: in training it is learned by heart, in evaluation it makes the "
-                "score too sure.",
+                title=Message.of(
+                    "duplicates", "{count:copy|copies} of other rows in {split}", count=count, split=split
+                ),
+                text=Message.of(
+                    "duplicates-why",
+                    "What occurs twice counts twice: in training it is learned by heart, in evaluation it "
+                    "makes the score too sure.",
+                ),
                 count=count,
                 split=split,
                 rows=rows,
                 steps=dump_steps(Deduplicate(columns=tuple(texts), splits=(split,))),
-                remedy="Keep one of each",
+                remedy=Message.of("remedy-keep-one", "Keep one of each"),
             )
 
 
@@ -54,14 +59,21 @@ def leaks(prepared: Prepared, texts: Sequence[str], train: str) -> Iterator[Find
             yield Finding(
                 kind="leak",
                 severity="high",
-                title=f"{counted(count, 'text')} of {split} also in {train}",
-                text=f"The model has read them with their labels, so the score on {split} is too good "
-                f"({share:.1%} of it).",
+                title=Message.of(
+                    "leak", "{count:text|texts} of {split} also in {train}", count=count, split=split, train=train
+                ),
+                text=Message.of(
+                    "leak-why",
+                    "The model has read them with their labels, so the score on {split} is too good "
+                    "({share:.1%} of it).",
+                    split=split,
+                    share=share,
+                ),
                 count=count,
                 split=split,
                 rows=rows,
                 steps=dump_steps(DropLeaks(columns=tuple(texts), split=train)),
-                remedy=f"Drop them from {train}",
+                remedy=Message.of("remedy-drop-from-split", "Drop them from {train}", train=train),
             )
 
 
@@ -73,11 +85,19 @@ def conflicts(prepared: Prepared, texts: Sequence[str], label: str) -> Iterator[
             yield Finding(
                 kind="conflicts",
                 severity="high",
-                title=f"{counted(count, 'row')} of {split} with the same text but another {label}",
-                text="At most one of the labels is right, so no model can be right on all of them.",
+                title=Message.of(
+                    "conflicts",
+                    "{count:row|rows} of {split} with the same text but another {label}",
+                    count=count,
+                    split=split,
+                    label=label,
+                ),
+                text=Message.of(
+                    "conflicts-why", "At most one of the labels is right, so no model can be right on all of them."
+                ),
                 count=count,
                 split=split,
                 rows=rows,
                 steps=dump_steps(DropConflicts(columns=tuple(texts), label=label, splits=(split,))),
-                remedy="Drop them all",
+                remedy=Message.of("remedy-drop-all", "Drop them all"),
             )
