@@ -31,12 +31,15 @@ def folder_bytes(folder: Path) -> int:
     return total
 
 
-def load_code(model: Path | str) -> str:
-    """Three lines of Python that load a model and its tokenizer. model: its folder, or a placeholder for it"""
+def load_code(model: Path | str, auto_class: str = "AutoModelForSequenceClassification") -> str:
+    """Three lines of Python that load a model and its tokenizer.
+
+    model: its folder, or a placeholder for it; auto_class: of transformers, as its task's head has it
+    """
     return (
-        "from transformers import AutoModelForSequenceClassification, AutoTokenizer\n"
+        f"from transformers import {auto_class}, AutoTokenizer\n"
         f"tokenizer = AutoTokenizer.from_pretrained({str(model)!r})\n"
-        f"model = AutoModelForSequenceClassification.from_pretrained({str(model)!r})"
+        f"model = {auto_class}.from_pretrained({str(model)!r})"
     )
 
 

@@ -29,7 +29,7 @@ from core.store.store import Store
 from core.tasks import TASKS
 from core.tasks.evaluations import Answer, Baselines, DatasetIdentity, Evaluation, Group, Slices
 from tests.evaluation.conftest import worker_of
-from tests.pages.conftest import app
+from tests.pages.conftest import app, part_of_share
 from tests.sharing.test_report import Read
 from tests.tasks.test_contract import SECOND, numbers, spec_for
 from tests.tasks.text_length import predictions
@@ -191,11 +191,37 @@ def test_the_playground_says_that_it_cannot_ask(
 ) -> None:
     with pytest.raises(ModelError, match="cannot be asked in the playground"):
         Models(measured.settings).get({"run": measured.run.id})
-    bundled, _ = measured.work("bundle", {"run": measured.run.id, "attempt": 1, "texts": False})
-    import_bundle(measured.settings.run_dir(bundled) / bundle.NAME, Store(settings.store_path), settings)
-    run = measured.run.id
-    shutil.copytree(measured.settings.run_dir(run) / "model", settings.run_dir(run) / "model")
+    brought(measured, settings)
     page = app("results/playground")
     page.text_area(key="play_text").input("one two three").run()
     (sentence,) = [info.value for info in page.info]
     assert "Length of a text" in sentence and "cannot be asked in the playground" in sentence and not page.exception
+
+
+SAYS = {
+    "report": "What was trained on which data",
+    "card": "It is for texts of the kind that it was trained on",
+    "files": "Models of the task “Length of a text” have no ONNX or Keras form.",
+    "code": "This run as a standalone script",
+    "bundle": "with 1 evaluation",
+}
+
+
+@pytest.mark.parametrize("view", SAYS)
+def test_the_share_page_shows_each_part(
+    measured: Measured, app: Callable[[str], AppTest], settings: Settings, view: str
+) -> None:
+    brought(measured, settings)
+    page = part_of_share(app, view)
+    words = "\n".join(str(e.value) for e in [*page.markdown, *page.caption, *page.info])
+    assert SAYS[view] in words and not page.exception and not page.error
+
+
+def brought(measured: Measured, settings: Settings) -> None:
+    """The run in a home of its own, as if it had been trained there."""
+    bundled, _ = measured.work("bundle", {"run": measured.run.id, "attempt": 1, "texts": False})
+    store, run = Store(settings.store_path), measured.run.id
+    import_bundle(measured.settings.run_dir(bundled) / bundle.NAME, store, settings)
+    shutil.copytree(measured.settings.run_dir(run) / "model", settings.run_dir(run) / "model")
+    with store.atomic() as db:
+        db.execute("UPDATE runs SET imported=NULL")

@@ -87,9 +87,10 @@ def dataset_files(
     spec: PushSpec,
     folder: Path,
     settings: Settings,
+    category: str,
     progress: Progress = ignore,
 ) -> list[Outgoing]:
-    """Write the splits below `folder`; returns them and their card. Raises DataError."""
+    """Write the splits below `folder`; returns them and their card, see there. Raises DataError."""
     (folder / "data").mkdir(parents=True, exist_ok=True)
     files, parts = [], []
     for number, (split, name) in enumerate(zip(splits, hub_names(splits), strict=True)):
@@ -98,7 +99,7 @@ def dataset_files(
         _write(prepared.splits[split].path, columns, folder / part.path)
         files.append(Outgoing(part.path, folder / part.path, (folder / part.path).stat().st_size))
         parts.append(part)
-    text = spec.card or card(redact.clean(prepared.title, settings), parts, columns, spec)
+    text = spec.card or card(redact.clean(prepared.title, settings), parts, columns, spec, category)
     return [*files, as_text(CARD, redact.clean(text, settings))]
 
 
@@ -145,13 +146,13 @@ def feature(column: Column) -> dict[str, Any]:
     return {"dtype": DTYPES[column.kind], "_type": "Value"}
 
 
-def card(title: str, parts: Sequence[Part], columns: Sequence[Column], spec: PushSpec) -> str:
-    """A dataset's README.md: metadata for the Hub, and a few sentences."""
+def card(title: str, parts: Sequence[Part], columns: Sequence[Column], spec: PushSpec, category: str) -> str:
+    """A dataset's README.md: metadata for the Hub, and a few sentences. category: the Hub's task; may be empty"""
     rows = sum(part.rows for part in parts)
     size = next((name for most, name in SIZES if rows < most), "n>100M")
     header: dict[str, Any] = {
         "pretty_name": title,
-        "task_categories": ["text-classification"],
+        **({"task_categories": [category]} if category else {}),
         "size_categories": [size],
     }
     if spec.licence:

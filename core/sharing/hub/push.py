@@ -24,6 +24,7 @@ from core.sharing.report import card
 from core.spec.data import DataSpec
 from core.store import files as results
 from core.store import final_tests
+from core.tasks.contract import task_of_record
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter
@@ -83,7 +84,10 @@ def _dataset(spec: PushSpec, folder: Path, settings: Settings, report: RunWriter
             split=name,
         )
     columns = outgoing_data.choose_columns(prepared, spec.columns, texts, data.label_column or prepared.label_guess)
-    return outgoing_data.dataset_files(prepared, splits, columns, spec, folder, settings, report.fraction)
+    task = task_of_record(report.store.run(spec.run).spec if spec.run else {}).facts
+    return outgoing_data.dataset_files(
+        prepared, splits, columns, spec, folder, settings, task.PIPELINE, report.fraction
+    )
 
 
 def data_of(spec: PushSpec, settings: Settings, report: RunWriter) -> DataSpec:

@@ -94,7 +94,7 @@ def _safetensors(
     temperature = read_temperature(source)
     labels = _labels(json.loads(str(files["config.json"]))) if task.facts.PIPELINE else []
     return files | _card(source, settings) | {
-        usage.README: usage.safetensors_readme(title, name, labels, temperature)
+        usage.README: usage.safetensors_readme(title, name, labels, temperature, task)
     }, {"temperature": temperature}
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from core.store.files import load_code
+from core.tasks.contract import Task
 
 PREDICT, LABELS, README = "predict.py", "labels.json", "README.txt"
 SAFETENSORS = "A folder of Hugging Face Transformers: weights as safetensors, config, tokenizer."
@@ -77,16 +78,17 @@ if __name__ == "__main__":
 '''
 
 
-def safetensors_readme(title: str, name: str, labels: Sequence[str], temperature: float) -> str:
-    """labels: of a classifier; without them, of a model that answers with numbers."""
-    if not labels:
+def safetensors_readme(title: str, name: str, labels: Sequence[str], temperature: float, task: Task) -> str:
+    """labels: of a classifier"""
+    loading, pipeline = _indented(load_code(Path(name), task.model.KIND.auto_class)), task.facts.PIPELINE
+    if not pipeline:
         return _readme(
             title,
             labels,
             SAFETENSORS,
             f"""To load it and ask it (pip install torch transformers), beside this folder:
 
-{_indented(load_code(Path(name)))}
+{loading}
     inputs = tokenizer("a text", truncation=True, return_tensors="pt")
     print(model(**inputs).logits)
 """,
@@ -97,12 +99,12 @@ def safetensors_readme(title: str, name: str, labels: Sequence[str], temperature
         SAFETENSORS,
         f"""To load it (pip install torch transformers), beside this folder:
 
-{_indented(load_code(Path(name)))}
+{loading}
 
 To classify:
 
     from transformers import pipeline
-    classify = pipeline("text-classification", model=model, tokenizer=tokenizer)
+    classify = pipeline("{pipeline}", model=model, tokenizer=tokenizer)
     print(classify("a text", truncation=True))
 """
         + _temperature(temperature),

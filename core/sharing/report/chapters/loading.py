@@ -48,7 +48,7 @@ def load_code(content: Content, model: str = MODEL_FOLDER) -> Code:
 def _with_logits(content: Content, model: str, pair: bool) -> list[str]:
     texts = '"The first text", "the second"' if pair else '"A text"'
     return [
-        *results.load_code(model).split("\n"),
+        *results.load_code(model, content.task.model.KIND.auto_class).split("\n"),
         f"inputs = tokenizer({texts}, truncation=True, max_length={content.spec.model.max_length}, "
         "return_tensors='pt')",
         "print(model(**inputs).logits)",
@@ -60,7 +60,7 @@ def _with_temperature(content: Content, model: str, pair: bool) -> list[str]:
     return [
         "# Or with probabilities that can be believed: a temperature was fitted on validation examples.",
         "import torch",
-        *results.load_code(model).replace("\nmodel = ", "\nnetwork = ").split("\n"),
+        *results.load_code(model, content.task.model.KIND.auto_class).replace("\nmodel = ", "\nnetwork = ").split("\n"),
         f"inputs = tokenizer({texts}, truncation=True, max_length={content.spec.model.max_length}, "
         "return_tensors='pt')",
         "with torch.inference_mode():",
