@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from core.data.inspecting.problems.inspection import inspect
 from core.data.inspecting.profile import profile_of
 from core.data.prepare import prepare
+from core.messages import Message
 from core.settings import Settings
 from core.spec.data import DataSpec
 from core.spec.run import ProfileSpec
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def import_dataset(spec: DataSpec, run: Run, settings: Settings, report: Reporter) -> dict[str, Any]:
     """Bring a dataset to Parquet, so that pages can browse it. Raises DataError, HubError, PathError."""
-    report.phase("Opening the dataset")
+    report.phase(Message("Opening the dataset", "opening-dataset"))
     prepared = prepare(spec, settings, report.fraction)
     return {"fingerprint": prepared.fingerprint, "rows": {name: split.rows for name, split in prepared.splits.items()}}
 
@@ -28,13 +29,13 @@ def inspect_dataset(spec: DataSpec, run: Run, settings: Settings, report: Report
 
     Raises DataError, HubError, PathError.
     """
-    report.phase("Opening the dataset")
+    report.phase(Message("Opening the dataset", "opening-dataset"))
     findings = inspect(prepare(spec, settings, report.fraction), spec, report.fraction)
     return {"findings": len(findings)}
 
 
 def profile_dataset(spec: ProfileSpec, run: Run, settings: Settings, report: Reporter) -> dict[str, Any]:
     """What is in a dataset, in numbers; they are kept with the dataset. Raises DataError, HubError, PathError."""
-    report.phase("Opening the dataset")
+    report.phase(Message("Opening the dataset", "opening-dataset"))
     profile = profile_of(spec, settings, report.fraction)
     return {"rows": profile["rows"], "recommended_max_length": profile["recommended_max_length"]}

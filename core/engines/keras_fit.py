@@ -31,6 +31,7 @@ from core.engines.timetable import Timetable
 from core.engines.vocabulary import Vocabulary
 from core.errors import DataError, Problem, SpecError
 from core.events import Reporter
+from core.messages import Message
 from core.models import loading as model_loading
 from core.runs import checkpoints
 from core.runs.device import Device, choose
@@ -62,7 +63,7 @@ def train(
     try:
         with vocabulary.only_used(model):
             _train(spec, encoded, model, run_dir, report, resume, device, vocabulary)
-        report.phase("Saving the model")
+        report.phase(Message("Saving the model", "saving-model"))
         keras_weights.compute_as_keras(model)
         model_loading.save(model, encoded.tokenizer, run_dir / "model")
         classifier = keras_weights.build(model)
@@ -258,7 +259,7 @@ def evaluate(
     classifier: Any, encoded: Encoded, pad: Padding, spec: RunSpec, report: Reporter
 ) -> dict[str, float] | None:
     """`loss` (the mean over examples) and the spec's metrics of the evaluation split; None if a stop cut it short."""
-    report.phase("Evaluating")
+    report.phase(Message("Evaluating", "evaluating"))
     order: list[np.ndarray] = []
     outputs: list[np.ndarray] = []
     for number, batch in enumerate(

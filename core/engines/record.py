@@ -12,6 +12,7 @@ from core.engines.timetable import Timetable
 from core.errors import DataError, ModelError
 from core.events import Reporter
 from core.files import finite, write_text
+from core.messages import Message
 from core.runs.checkpoints import RECORD, damaged, path_of, prune
 from core.runs.history import HISTORY, History
 from core.spec.run import RunSpec
@@ -74,7 +75,7 @@ class Record:
 
     def begin(self) -> None:
         """Before the first step."""
-        self.report.phase("Training")
+        self.report.phase(Message("Training", "training"))
         self.report.progress(self.step, self.timetable.total, self.timetable.epoch(self.step) if self.step else 0.0)
         self.start_clock()
 
@@ -123,7 +124,7 @@ class Record:
         if is_best:
             self.best_value, self.best_step = value, self.step
         if not self.timetable.ends(self.step):
-            self.report.phase("Training")
+            self.report.phase(Message("Training", "training"))
         self.start_clock()
         return is_best and self.spec.training.load_best_model_at_end
 
@@ -211,17 +212,22 @@ class Record:
 
     def _explain_divergence(self) -> None:
         rate = self.spec.training.learning_rate
-        cause = (
-            f"The loss was no longer a number at step {self.diverged_at}: training diverged. "
-            f"Lower the learning rate from {rate:g} to {rate / 10:g}, add a warm-up, or choose fp32 as precision"
-        )
+        step = self.diverged_at or 0
         if not self.keeps_best:
-            raise ModelError(cause)
+            raise ModelError.of(
+                "training-diverged",
+                "The loss was no longer a number at step {step}: training diverged. Lower the learning rate from "
+                "{learning_rate:g} to {lower:g}, add a warm-up, or choose fp32 as precision",
+                step=step,
+                learning_rate=rate,
+                lower=rate / 10,
+            )
         self.report.message(
-            f"{cause}. The best model before that is kept.",
+            f"The loss was no longer a number at step {step}: training diverged. Lower the learning rate from {rate:g} "
+            f"to {rate / 10:g}, add a warm-up, or choose fp32 as precision. The best model before that is kept.",
             level="warning",
             code="diverged",
-            step=self.diverged_at or 0,
+            step=step,
             learning_rate=rate,
         )
 

@@ -24,6 +24,7 @@ from core.engines.sampling import TrainingBatches
 from core.engines.timetable import Timetable
 from core.engines.vocabulary import Vocabulary
 from core.events import Reporter
+from core.messages import Message
 from core.models import loading as model_loading
 from core.runs import checkpoints
 from core.runs.device import Device, choose
@@ -56,7 +57,7 @@ def train(
             _train(spec, encoded, model, run_dir, report, resume, device, vocabulary)
     except (MemoryError, RuntimeError, ValueError, IndexError, TypeError) as error:
         raise network.explained(error, spec, device) from error
-    report.phase("Saving the model")
+    report.phase(Message("Saving the model", "saving-model"))
     model_loading.save(model, encoded.tokenizer, run_dir / "model")
 
 
@@ -154,7 +155,7 @@ def evaluate(
     model: Any, encoded: Encoded, spec: RunSpec, device: Device, report: Reporter, collate: Collate
 ) -> dict[str, float] | None:
     """`loss` (the mean over examples) and the spec's metrics of the evaluation split; None if a stop cut it short."""
-    report.phase("Evaluating")
+    report.phase(Message("Evaluating", "evaluating"))
     batches = evaluation_batches(encoded.eval["length"], spec.training.per_device_eval_batch_size)
     eval_dataloader = _dataloader(encoded, "eval", batches, device, collate)
     metrics = task_of(spec).metrics.running(spec.evaluation.metrics)

@@ -30,6 +30,7 @@ from core.engines.sampling import EpochSampler, EvalSampler, TrainingBatches
 from core.engines.timetable import Timetable
 from core.engines.vocabulary import Vocabulary
 from core.events import Reporter
+from core.messages import Message
 from core.models import loading as model_loading
 from core.runs import checkpoints
 from core.runs.device import Device, choose
@@ -55,7 +56,7 @@ def train(
     vocabulary = Vocabulary(model, encoded, spec.training)
     with vocabulary.only_used(model), cpu_dropout.used(model, device, spec.execution.torch_compile):
         _train(spec, encoded, model, run_dir, report, resume, device, task, loss, vocabulary)
-    report.phase("Saving the model")
+    report.phase(Message("Saving the model", "saving-model"))
     model_loading.save(model, encoded.tokenizer, run_dir / "model")
 
 
@@ -236,7 +237,7 @@ class Watcher(TrainerCallback):
     def on_prediction_step(self, args: Any, state: TrainerState, control: TrainerControl, **_: Any) -> None:
         if not self.evaluating:
             self.evaluating = True
-            self.record.report.phase("Evaluating")
+            self.record.report.phase(Message("Evaluating", "evaluating"))
 
     def whole_evaluations_only(self, compute: Any) -> Any:
         """No numbers for an evaluation that a stop cut short, so that it is neither shown nor ever the best."""

@@ -11,6 +11,7 @@ from core.errors import SpecError
 from core.evaluation.after_training import evaluate_run
 from core.files import write_text
 from core.machine import physical_cores
+from core.messages import Message
 from core.models import folder as model_folder
 from core.models import loading as model_loading
 from core.models import names as models
@@ -40,7 +41,7 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dic
     chosen = device.choose(spec.execution)  # refuses what this machine lacks before anything else is done
     device.set_threads(spec.execution.threads or physical_cores())
 
-    report.phase("Loading the data")
+    report.phase(Message("Loading the data", "loading-data"))
     data = trained_data(run, settings)  # of a run that goes on: what it guessed at first
     loaded = task.columns.load(data, settings, report.fraction, final_tests.holdouts(report.store, before=run.created))
     for note in loaded.notes:
@@ -49,8 +50,13 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dic
     environment.write(folder, spec, loaded, ids, chosen)
     report.check_stop()
 
-    report.phase("Loading the model")
-    source = models.fetch(spec.model, settings, report.fraction, report.message)
+    report.phase(Message("Loading the model", "loading-model"))
+    source = models.fetch(
+        spec.model,
+        settings,
+        report.fraction,
+        lambda note: report.message(note.text, "info", note.id, **note.arguments),
+    )
     if problems := support.problems(spec, model_folder.model_type(source)):
         raise SpecError(problems)
     texts = (text for column in loaded.text_columns for text in loaded.dataset["train"][column])
@@ -61,15 +67,15 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dic
     )  # fmt: skip
     report.check_stop()
 
-    report.phase("Tokenising")
+    report.phase(Message("Tokenising", "tokenising"))
     encoded = task.encode.encode(loaded, spec, tokenizer, report, settings.encoded)
     warn_unread(loaded, spec, tokenizer, report)
     report.check_stop()
 
-    report.phase("Preparing to train")
+    report.phase(Message("Preparing to train", "preparing-to-train"))
     engine.train(spec, encoded, model, folder, report, checkpoints.latest(folder))
 
-    report.phase("Evaluating")
+    report.phase(Message("Evaluating", "evaluating"))
     language = main_language(spec.data, loaded.prepared, loaded.train_split, loaded.source_columns)
     result = evaluate_run(spec, encoded, model, folder, report, ids["eval"], language)
     main = result.main_metric

@@ -27,6 +27,7 @@ from core.hub.errors import (
     token,
     unreachable,
 )
+from core.messages import Message
 
 __all__ = [
     "Progress",
@@ -170,7 +171,7 @@ def progress_bar(progress: Progress, text: str, total: int) -> type:
 
 
 def fetch_model(
-    name: str, revision: str | None = None, progress: Progress = ignore, note: Callable[[str], None] = ignore
+    name: str, revision: str | None = None, progress: Progress = ignore, note: Callable[[Message], None] = ignore
 ) -> Path:
     """Downloads the configuration, tokenizer and safetensors of a Hub model, unless cached; returns their folder.
 
@@ -187,7 +188,14 @@ def fetch_model(
         folder = _cached_model(name, revision) if unreachable(error) else None
         if folder is None:
             raise explain(error, "model", name, revision) from None
-    note(f"The Hub could not be reached; the copy of {name} that this machine has is used (commit {folder.name[:7]})")
+    note(
+        Message.of(
+            "hub-copy-used",
+            "The Hub could not be reached; the copy of {name} that this machine has is used (commit {commit})",
+            name=name,
+            commit=folder.name[:7],
+        )
+    )
     return folder
 
 
@@ -235,13 +243,20 @@ def choose_files(name: str, files: list[str]) -> list[str]:
     return ["config.json", *tokenizer, *weights]
 
 
-def _no_weights(name: str, files: list[str]) -> str:
+def _no_weights(name: str, files: list[str]) -> Message:
     if pickled := [path for path in files if path.endswith(PICKLED)]:
-        return (
-            f"{name!r} has its weights only in pickled form ({pickled[0]}), and unpickling can run any code; "
-            "choose a model or a revision with model.safetensors"
+        return Message.of(
+            "hub-weights-pickled",
+            "{name!r} has its weights only in pickled form ({file}), and unpickling can run any "
+            "code; choose a model or a revision with model.safetensors",
+            name=name,
+            file=pickled[0],
         )
-    return f"{name!r} has no model.safetensors, the form in which Tunedeck loads weights; choose another model"
+    return Message.of(
+        "hub-weights-missing",
+        "{name!r} has no model.safetensors, the form in which Tunedeck loads weights; choose another model",
+        name=name,
+    )
 
 
 def cached_file(name: str, file: str, revision: str | None = None) -> Path | None:

@@ -15,30 +15,47 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from core.errors import HubError
+from core.messages import Message
 from core.wording import library_message
 
 What = Literal["model", "dataset"]
 
 
-def hub_id_problem(name: str) -> str | None:
+def hub_id_problem(name: str) -> Message | None:
     """Returns a sentence if `name` cannot be the id of a model or dataset on the Hub; else None."""
     rule = "a Hub id is name or owner/name, of letters, digits, - _ and ."
     if "://" in name:
-        return f"{name!r} is an address; {rule}, such as google-bert/bert-base-cased"
+        return Message.of(
+            "hub-id-is-address",
+            "{name!r} is an address; {rule}, such as google-bert/bert-base-cased",
+            name=name,
+            rule=rule,
+        )
     if name.count("/") > 1:
-        return f"{name!r} has too many parts; {rule}"
+        return Message.of("hub-id-too-many-parts", "{name!r} has too many parts; {rule}", name=name, rule=rule)
     if not all(re.fullmatch(r"[A-Za-z0-9_]([\w.-]{0,94}[\w])?", part, re.ASCII) for part in name.split("/")):
-        return f"{name!r} is not a Hub id; {rule}, neither beginning nor ending with - or ."
+        return Message.of(
+            "hub-id-letters",
+            "{name!r} is not a Hub id; {rule}, neither beginning nor ending with - or .",
+            name=name,
+            rule=rule,
+        )
     if "--" in name or ".." in name or name.endswith(".git"):
-        return f"{name!r} is not a Hub id; it may not hold -- or .. or end with .git"
+        return Message.of(
+            "hub-id-dashes", "{name!r} is not a Hub id; it may not hold -- or .. or end with .git", name=name
+        )
     return None
 
 
-def revision_problem(revision: str | None) -> str | None:
+def revision_problem(revision: str | None) -> Message | None:
     """Returns a sentence if `revision` cannot be a branch, tag or commit; else None. It becomes a path in the cache."""
     if revision is None or (re.fullmatch(r"[\w][\w./+-]*", revision, re.ASCII) and ".." not in revision):
         return None
-    return f"{revision!r} is not a revision; give a branch, a tag or a commit id, or leave it empty for the newest"
+    return Message.of(
+        "not-a-revision",
+        "{revision!r} is not a revision; give a branch, a tag or a commit id, or leave it empty for the newest",
+        revision=revision,
+    )
 
 
 def check(name: str, revision: str | None) -> None:
@@ -126,7 +143,7 @@ def explain(error: Exception, what: What, name: str, revision: str | None = None
     )
 
 
-def reason(error: Exception, what: What, name: str, revision: str | None = None) -> str | None:
+def reason(error: Exception, what: What, name: str, revision: str | None = None) -> Message | None:
     """Returns the message of `explain` for a known error; None for others, which may not come from the Hub."""
     for cause in error_chain(error):
         if message := _refusal(cause, what, name, revision) or _no_connection(cause, what, name) or _disk(cause):
@@ -150,7 +167,7 @@ def status_of(error: BaseException) -> int:
     return getattr(response, "status_code", 0)
 
 
-def _refusal(error: BaseException, what: What, name: str, revision: str | None) -> str | None:
+def _refusal(error: BaseException, what: What, name: str, revision: str | None) -> Message | None:
     """Explains a refusal by the Hub; None for other errors."""
     from huggingface_hub import errors
 
@@ -158,83 +175,175 @@ def _refusal(error: BaseException, what: What, name: str, revision: str | None) 
     server_message = (getattr(error, "server_message", None) or "").lower()
     page = f"{endpoint()}/{'datasets/' if what == 'dataset' else ''}{name}"
     if isinstance(error, errors.HFValidationError):
-        return hub_id_problem(name) or f"{name!r} is not a Hub id"
+        return hub_id_problem(name) or Message.of("not-a-hub-id", "{name!r} is not a Hub id", name=name)
     if status == 401 and "expired" in server_message:
-        return (
-            "The Hub token of this machine has expired (401); put a new one into HF_TOKEN, or remove it for public "
-            f"{what}s"
+        return Message.of(
+            "hub-token-expired",
+            "The Hub token of this machine has expired (401); put a new one into HF_TOKEN, or remove "
+            "it for public {kind}s",
+            kind=what,
         )
     if status == 401 and "invalid credentials" in server_message:
-        return (
-            "The Hub token of this machine is not valid (401); put a new one into HF_TOKEN, or remove it for public "
-            f"{what}s"
+        return Message.of(
+            "hub-token-not-valid",
+            "The Hub token of this machine is not valid (401); put a new one into HF_TOKEN, or "
+            "remove it for public {kind}s",
+            kind=what,
         )
     if isinstance(error, errors.GatedRepoError):
         if status == 401:
-            return f"{name!r} is gated: accept its terms at {page}, then set HF_TOKEN to a token of that account"
-        return f"{name!r} is gated and your account has no access yet; ask for it at {page}, then try again"
+            return Message.of(
+                "hub-gated-signed-out",
+                "{name!r} is gated: accept its terms at {address}, then set HF_TOKEN to a token of that account",
+                name=name,
+                address=page,
+            )
+        return Message.of(
+            "hub-gated",
+            "{name!r} is gated and your account has no access yet; ask for it at {address}, then try again",
+            name=name,
+            address=page,
+        )
     if isinstance(error, errors.RevisionNotFoundError):
-        return f"{name!r} has no revision {revision!r}; give a branch, a tag or a commit of it, or leave it empty"
+        return Message.of(
+            "hub-no-such-revision",
+            "{name!r} has no revision {revision!r}; give a branch, a tag or a commit of it, or leave it empty",
+            name=name,
+            revision=revision,
+        )
     if isinstance(error, errors.RepositoryNotFoundError):
         if _has_token():
-            return f"There is no {what} {name!r} on {site()}, or your token may not read it; check the spelling"
-        return f"There is no {what} {name!r} on {site()}, or it is private; check the spelling, or set HF_TOKEN"
+            return Message.of(
+                "hub-nothing-for-token",
+                "There is no {kind} {name!r} on {site}, or your token may not read it; check the spelling",
+                kind=what,
+                name=name,
+                site=site(),
+            )
+        return Message.of(
+            "hub-nothing-without-token",
+            "There is no {kind} {name!r} on {site}, or it is private; check the spelling, or set HF_TOKEN",
+            kind=what,
+            name=name,
+            site=site(),
+        )
     if isinstance(error, errors.DisabledRepoError):
-        return f"Access to {name!r} has been disabled on {site()}; choose another {what}"
+        return Message.of(
+            "hub-disabled",
+            "Access to {name!r} has been disabled on {site}; choose another {kind}",
+            name=name,
+            site=site(),
+            kind=what,
+        )
     if isinstance(error, errors.RemoteEntryNotFoundError):
-        return f"A file that {name!r} should have is missing on {site()}; choose another {what} or revision"
+        return Message.of(
+            "hub-file-missing",
+            "A file that {name!r} should have is missing on {site}; choose another {kind} or revision",
+            name=name,
+            site=site(),
+            kind=what,
+        )
     return _status_sentence(status, name) if isinstance(error, errors.HfHubHTTPError) else None
 
 
-def _status_sentence(status: int, name: str) -> str | None:
+def _status_sentence(status: int, name: str) -> Message | None:
     if status in (401, 403):
-        return f"The Hub refused {name!r} ({status}); give the token in HF_TOKEN the right to read it"
+        return Message.of(
+            "hub-refused",
+            "The Hub refused {name!r} ({status}); give the token in HF_TOKEN the right to read it",
+            name=name,
+            status=status,
+        )
     if status == 429:
-        return "The Hub limits how often this machine may ask (429); wait some minutes, or set HF_TOKEN for more"
+        return Message.of(
+            "hub-too-many-requests",
+            "The Hub limits how often this machine may ask (429); wait some minutes, or set HF_TOKEN for more",
+        )
     if status >= 500:
-        return f"The Hub has trouble ({status}) and could not give {name!r}; try again in some minutes"
+        return Message.of(
+            "hub-trouble",
+            "The Hub has trouble ({status}) and could not give {name!r}; try again in some minutes",
+            status=status,
+            name=name,
+        )
     if status >= 400:
-        return f"The Hub did not understand the request for {name!r} ({status})"
+        return Message.of(
+            "hub-request-not-understood",
+            "The Hub did not understand the request for {name!r} ({status})",
+            name=name,
+            status=status,
+        )
     return None
 
 
-def _no_connection(error: BaseException, what: What, name: str) -> str | None:
+def _no_connection(error: BaseException, what: What, name: str) -> Message | None:
     """Explains why the Hub gave no answer; None for other errors."""
     import httpx2
     from huggingface_hub.errors import OfflineModeIsEnabled, XetDownloadError
 
     if isinstance(error, OfflineModeIsEnabled):
-        return (
-            f"The {what} {name!r} is not complete in this machine's cache, and HF_HUB_OFFLINE forbids to fetch it; "
-            f"unset that variable, or choose a {what} that is here"
+        return Message.of(
+            "hub-offline",
+            "The {kind} {name!r} is not complete in this machine's cache, and HF_HUB_OFFLINE forbids "
+            "to fetch it; unset that variable, or choose a {kind} that is here",
+            kind=what,
+            name=name,
         )
     if isinstance(error, (httpx2.ProxyError, httpx2.UnsupportedProtocol, httpx2.InvalidURL)):
-        return "The Hub's address or the proxy is wrong; check HF_ENDPOINT, HTTP_PROXY and HTTPS_PROXY"
+        return Message.of(
+            "hub-address-wrong",
+            "The Hub's address or the proxy is wrong; check HF_ENDPOINT, HTTP_PROXY and HTTPS_PROXY",
+        )
     if isinstance(error, httpx2.LocalProtocolError):
-        return "The Hub token has characters that a token cannot have; copy it again into HF_TOKEN"
+        return Message.of(
+            "hub-token-has-wrong-characters",
+            "The Hub token has characters that a token cannot have; copy it again into HF_TOKEN",
+        )
     if isinstance(error, httpx2.TimeoutException):
-        return f"{site()} did not answer in time; check the connection and try again, what is complete is kept"
+        return Message.of(
+            "hub-timeout",
+            "{site} did not answer in time; check the connection and try again, what is complete is kept",
+            site=site(),
+        )
     if isinstance(error, (httpx2.ConnectError, ConnectionError)):
         if "certificate" in str(error).lower():
-            return (
-                f"{site()} cannot be reached securely (its certificate was not accepted), and {name!r} is not in this "
-                "machine's cache; check the connection"
+            return Message.of(
+                "hub-certificate",
+                "{site} cannot be reached securely (its certificate was not accepted), and {name!r} is "
+                "not in this machine's cache; check the connection",
+                site=site(),
+                name=name,
             )
-        return f"{site()} cannot be reached, and {name!r} is not in this machine's cache; check the connection"
+        return Message.of(
+            "hub-not-reached",
+            "{site} cannot be reached, and {name!r} is not in this machine's cache; check the connection",
+            site=site(),
+            name=name,
+        )
     cut = "Consistency check failed" in str(error) and isinstance(error, OSError)
     if cut or isinstance(error, (httpx2.RemoteProtocolError, httpx2.NetworkError, XetDownloadError)):
-        return f"The connection was cut while {name!r} was fetched; try again, files that are complete are kept"
+        return Message.of(
+            "hub-connection-cut",
+            "The connection was cut while {name!r} was fetched; try again, files that are complete are kept",
+            name=name,
+        )
     return None
 
 
-def _disk(error: BaseException) -> str | None:
+def _disk(error: BaseException) -> Message | None:
     if not isinstance(error, OSError):
         return None
     folder = cache_folder()
     if error.errno in (errno.ENOSPC, errno.EDQUOT) or "Not enough disk space" in str(error):
-        return f"The disk of {folder} is full; make room, or set HF_HOME to a folder on another disk"
+        return Message.of(
+            "hub-cache-full",
+            "The disk of {folder} is full; make room, or set HF_HOME to a folder on another disk",
+            folder=folder,
+        )
     if isinstance(error, (PermissionError, NotADirectoryError, FileExistsError)) or error.errno == errno.EROFS:
-        return f"{folder} cannot be written; set HF_HOME to a folder of yours"
+        return Message.of(
+            "hub-cache-not-writable", "{folder} cannot be written; set HF_HOME to a folder of yours", folder=folder
+        )
     return None
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from core import strange_files
 from core.errors import ModelError
+from core.messages import Message
 from core.models import tokenizer_rules
 from core.wording import library_message, listed, size
 
@@ -193,42 +194,83 @@ def _end_of_data(header: dict[str, Any]) -> int:
     return max(ends, default=0)
 
 
-def _incomplete(path: Path, length: int, whole: int | None) -> str:
+def _incomplete(path: Path, length: int, whole: int | None) -> Message:
     if whole is None or whole > 2**50:
-        return f"{path} cannot be loaded: the file ends too early ({size(length)}); download it again"
-    return (
-        f"{path} cannot be loaded: the download is incomplete, {size(length)} of {size(whole)} are there "
-        f"({length:,} of {whole:,} bytes); download it again"
+        return Message.of(
+            "weights-end-too-early",
+            "{path} cannot be loaded: the file ends too early ({length}); download it again",
+            path=path,
+            length=size(length),
+        )
+    return Message.of(
+        "weights-incomplete",
+        "{path} cannot be loaded: the download is incomplete, {length} of {whole} are there "
+        "({bytes:,} of {whole_bytes:,} bytes); download it again",
+        path=path,
+        length=size(length),
+        whole=size(whole),
+        bytes=length,
+        whole_bytes=whole,
     )
 
 
-def _without_weights(folder: Path) -> str:
+def _without_weights(folder: Path) -> Message:
     """Explains what a folder has in place of safetensors, and the fix."""
     pickled = [path for pattern in PICKLED for path in folder.glob(pattern) if path.is_file()]
     for path in pickled:
         if message := strange_files.strange(path):
-            return f"{folder} has no weights that can be loaded: {message}"
+            return Message.of(
+                "weights-not-loadable",
+                "{folder} has no weights that can be loaded: {reason}",
+                folder=folder,
+                reason=message,
+            )
     if pickled:
-        return (
-            f"{folder} has its weights only in a pickled file, which can run code when it is opened "
-            f"({pickled[0].name}); convert them where you trust the file: model.save_pretrained(folder) writes "
-            "model.safetensors"
+        return Message.of(
+            "weights-pickled",
+            "{folder} has its weights only in a pickled file, which can run code when it is opened "
+            "({file}); convert them where you trust the file: model.save_pretrained(folder) writes "
+            "model.safetensors",
+            folder=folder,
+            file=pickled[0].name,
         )
     for pattern, title in OTHER_FORMATS.items():
         if paths := sorted(folder.glob(pattern)):
-            return (
-                f"{folder} has its weights only for {title} ({paths[0].name}), which is not trained here; take the "
-                "original model with a model.safetensors, which most of them were converted from"
+            return Message.of(
+                "weights-other-format",
+                "{folder} has its weights only for {title} ({file}), which is not trained here; take the "
+                "original model with a model.safetensors, which most of them were converted from",
+                folder=folder,
+                title=title,
+                file=paths[0].name,
             )
     others = sorted(path.name for path in folder.glob("*.safetensors") if path.is_file())
     if "adapter_model.safetensors" in others:
-        return f"{folder} holds an adapter, not a whole model; merge it into its base model first"
+        return Message.of(
+            "folder-is-adapter",
+            "{folder} holds an adapter, not a whole model; merge it into its base model first",
+            folder=folder,
+        )
     if len(others) == 1:
-        return f"{folder} has its weights as {others[0]}; rename the file to model.safetensors"
+        return Message.of(
+            "weights-other-name",
+            "{folder} has its weights as {file}; rename the file to model.safetensors",
+            folder=folder,
+            file=others[0],
+        )
     names = [path.name for path in folder.glob("*safetensors*") if path.is_file()]
     if unfinished := [name for name in names if name.endswith(strange_files.UNFINISHED)]:
-        return f"{folder} has no weights yet: {unfinished[0]} is a download that did not finish; download it again"
-    return f"{folder} has no weights (model.safetensors); save the model there with save_pretrained"
+        return Message.of(
+            "weights-unfinished",
+            "{folder} has no weights yet: {file} is a download that did not finish; download it again",
+            folder=folder,
+            file=unfinished[0],
+        )
+    return Message.of(
+        "folder-without-weights",
+        "{folder} has no weights (model.safetensors); save the model there with save_pretrained",
+        folder=folder,
+    )
 
 
 def check_tokenizer(folder: Path, name: str) -> None:

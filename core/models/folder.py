@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError
+from core.messages import Message
 from core.models.files import check_tokenizer, check_weights, nested_models, read_json
 from core.wording import library_message
 
@@ -152,20 +153,35 @@ def read_config(folder: Path) -> dict[str, Any]:
     return read_json(path)
 
 
-def _without_config(folder: Path) -> str:
+def _without_config(folder: Path) -> Message:
     """Explains what a folder without config.json is, and the fix."""
     if (folder / "adapter_config.json").is_file():
-        return f"{folder} holds an adapter, not a whole model; merge it into its base model first"
+        return Message.of(
+            "folder-holds-adapter",
+            "{folder} holds an adapter, not a whole model; merge it into its base model first",
+            folder=folder,
+        )
     if inner := nested_models(folder):
-        return (
-            f"{folder} has no config.json; the model in it lies in {inner[0].relative_to(folder)}, so give {inner[0]}"
+        return Message.of(
+            "config-in-inner-folder",
+            "{folder} has no config.json; the model in it lies in {relative}, so give {inner}",
+            folder=folder,
+            relative=inner[0].relative_to(folder),
+            inner=inner[0],
         )
     if gguf := next(iter(sorted(folder.glob("*.gguf"))), None):
-        return (
-            f"{folder} holds weights for llama.cpp ({gguf.name}, GGUF), which are not trained here; take the original "
-            "model with config.json and model.safetensors"
+        return Message.of(
+            "folder-holds-gguf",
+            "{folder} holds weights for llama.cpp ({gguf}, GGUF), which are not trained here; take "
+            "the original model with config.json and model.safetensors",
+            folder=folder,
+            gguf=gguf.name,
         )
-    return f"{folder} has no config.json, so it is not a model; give the folder that save_pretrained wrote"
+    return Message.of(
+        "folder-without-config",
+        "{folder} has no config.json, so it is not a model; give the folder that save_pretrained wrote",
+        folder=folder,
+    )
 
 
 def _check_size(config: dict[str, Any], name: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from core.errors import ModelError, TunedeckError
 from core.events import Reporter
 from core.files import replace_folder
+from core.messages import Message
 from core.models import class_head, scratch
 from core.models.folder import model_type, read_config
 from core.models.head import Head, HeadKind
@@ -37,7 +38,7 @@ def load_tokenizer(
     scratch. Raises ModelError.
     """
     if folder is None:
-        report.phase("Building a vocabulary")
+        report.phase(Message("Building a vocabulary", "building-vocabulary"))
         tokenizer = scratch.tokenizer(texts, model.max_length)
         report.message(
             f"Built a vocabulary of {counted(len(tokenizer), 'word piece')} from the training texts.",

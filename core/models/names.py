@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from core.errors import ModelError, PathError
+from core.messages import Message
 from core.models.catalogue import BY_NAME, CATALOGUE, MANY
 from core.models.folder import check_folder, model_type, opening, position_limit, read_config
 from core.settings import Settings, allowed_path
@@ -65,7 +66,7 @@ def kind_of(name: str) -> Kind:
     )
 
 
-def ignore(sentence: str) -> None:
+def ignore(message: Message) -> None:
     """A `note` callback that does nothing."""
 
 
@@ -73,7 +74,7 @@ def fetch(
     model: ModelSpec,
     settings: Settings,
     progress: Callable[[str, float | None], None],
-    note: Callable[[str], None] = ignore,
+    note: Callable[[Message], None] = ignore,
 ) -> Path | None:
     """Returns the local folder of a pretrained model, after a download if needed; None for scratch.
 

@@ -15,6 +15,7 @@ from core.data.inspecting import vocabulary_fit
 from core.data.inspecting.language import main_language
 from core.errors import DataError
 from core.events import Reporter
+from core.messages import Message
 from core.models.loading import tokenizer_failures
 from core.spec.run import RunSpec
 from core.tasks import token_cache
@@ -187,7 +188,15 @@ class _Encoder:
         self.done += len(lengths)
         if time.monotonic() - self.told > 1:
             self.told = time.monotonic()
-            self.report.phase(f"Tokenising the {TITLES[self.split]} texts: {self.done:,} of {self.total:,}")
+            self.report.phase(
+                Message.of(
+                    "tokenising-texts",
+                    "Tokenising the {split} texts: {done:,} of {total:,}",
+                    split=TITLES[self.split],
+                    done=self.done,
+                    total=self.total,
+                )
+            )
         return {**dict(encoding), "labels": batch["label"], "length": lengths, "row": batch["row"]}
 
     def _was_cut(self, encoding: Any, index: int, texts: list[list[str]]) -> bool:

@@ -271,3 +271,24 @@ def test_it_is_used_again_while_it_is_whole(
         monkeypatch.setattr(module, name, None)
     assert {pattern: KEPT[pattern](dataset, settings) for pattern in expected} == expected
     assert np.array_equal(keys(dataset, settings), expected["keys-*.npy"])
+
+
+def test_notes_are_kept_with_their_ids_and_those_of_an_earlier_version_without(
+    tmp_path: Path, settings: Settings
+) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("text,label\none,a\n\ntwo,b\n", encoding="utf-8")
+    prepared = prepare(DataSpec(source="file", path=str(path)), settings)
+    opened = prepared_folder.open_folder(prepared.folder)
+    assert opened is not None and opened.notes == prepared.notes
+    (skipped,) = [note for note in opened.notes if note.id == "blank-lines-skipped"]
+    assert skipped.arguments == {"name": "data.csv", "count": 1}
+
+    manifest = prepared.folder / prepared_folder.MANIFEST
+    tree = json.loads(manifest.read_text(encoding="ascii"))
+    del tree["checksum"]
+    tree["notes"] = [{"text": note["text"], "level": note["level"]} for note in tree["notes"]]
+    manifest.write_text(json.dumps(tree), encoding="ascii")
+    old = prepared_folder.open_folder(prepared.folder)
+    assert old is not None and [note.text for note in old.notes] == [note.text for note in prepared.notes]
+    assert {note.id for note in old.notes} == {""} and old.notes[0].arguments == {}

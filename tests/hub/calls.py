@@ -16,7 +16,9 @@ def fetch_model(name: str, revision: str | None = None) -> dict[str, Any]:
 
     phases: list[tuple[str, float | None]] = []
     notes: list[str] = []
-    folder = hub.fetch_model(name, revision, lambda text, share: phases.append((text, share)), notes.append)
+    folder = hub.fetch_model(
+        name, revision, lambda text, share: phases.append((text, share)), lambda note: notes.append(note.text)
+    )
     files = {path.name: path.stat().st_size for path in folder.iterdir()}
     return {"folder": folder, "files": files, "progress": phases, "notes": notes}
 
@@ -31,7 +33,9 @@ def prepare(name: str, config: str | None = None, revision: str | None = None) -
     notes: list[str] = []
     data = DataSpec(source="hub", path=name, config=config, revision=revision)
     with tempfile.TemporaryDirectory() as folder:
-        prepared = prepare_hub(data, Path(folder), lambda text, share: phases.append((text, share)), notes.append)
+        prepared = prepare_hub(
+            data, Path(folder), lambda text, share: phases.append((text, share)), lambda note: notes.append(note.text)
+        )
         splits = {}
         for split in prepared:
             table = pq.read_table(split.paths[0])

@@ -20,6 +20,7 @@ from core.data.reading.tables import parquet
 from core.errors import DataError
 from core.hub.download import Listing, Progress, cached_commit, download, ignore, repo_files
 from core.hub.errors import cache_folder, check, explain, hub_errors, reason, token, unreachable, without_secrets
+from core.messages import Message
 from core.spec.data import DataSpec
 from core.wording import library_message
 
@@ -36,7 +37,7 @@ class HubSplit(NamedTuple):
 
 
 def prepare_hub(
-    data: DataSpec, folder: Path, progress: Progress = ignore, note: Callable[[str], None] = ignore
+    data: DataSpec, folder: Path, progress: Progress = ignore, note: Callable[[Message], None] = ignore
 ) -> list[HubSplit]:
     """Downloads the dataset that `data` names and writes each split to Parquet files in `folder`.
 
@@ -60,7 +61,7 @@ def _load(
     revision: str | None,
     folder: Path,
     progress: Progress,
-    note: Callable[[str], None],
+    note: Callable[[Message], None],
 ) -> list[HubSplit]:
     """Loads the splits from the Hub, or from an earlier download if the Hub does not answer."""
     try:
@@ -76,7 +77,14 @@ def _load(
         copy = _cached(name, config, revision) if unreachable(error) else None
         if copy is None:
             raise
-    note(f"The Hub could not be reached; the copy of {name} that this machine has is used (commit {copy.hash[:7]})")
+    note(
+        Message.of(
+            "hub-copy-used",
+            "The Hub could not be reached; the copy of {name} that this machine has is used (commit {commit})",
+            name=name,
+            commit=copy.hash[:7],
+        )
+    )
     return _write(dict(copy.as_dataset()), folder)
 
 
@@ -158,10 +166,13 @@ def _kind(builder: Any) -> str:
     return type(builder).__module__.rsplit(".", 1)[-1]
 
 
-def _needs_script(name: str, script: str) -> str:
-    return (
-        f"{name!r} can only be read by its own script ({script}), which is not run, as it could do anything here; "
-        "look for a version of it in Parquet or CSV, or download the data and open the files"
+def _needs_script(name: str, script: str) -> Message:
+    return Message.of(
+        "dataset-needs-script",
+        "{name!r} can only be read by its own script ({script}), which is not run, as it could do anything here; look "
+        "for a version of it in Parquet or CSV, or download the data and open the files",
+        name=name,
+        script=script,
     )
 
 

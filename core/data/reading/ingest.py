@@ -27,7 +27,7 @@ def sample(folder: Path, progress: Progress) -> Manifest:
     from core.data.reading import sample as reviews
 
     progress("Writing the sample", None)
-    manifest = Manifest("Sample reviews", notes=[Note(reviews.NOTE)])
+    manifest = Manifest("Sample reviews", notes=[Note(reviews.NOTE, id="sample-reviews")])
     parts = [part_of(name, path, name) for name, path in reviews.write(folder).items()]
     return align_parts(manifest, parts, folder, progress)
 
@@ -37,7 +37,7 @@ def hub(data: DataSpec, folder: Path, progress: Progress) -> Manifest:
     from core.data.reading.hub import prepare_hub
 
     manifest = Manifest(f"{data.path} ({data.config})" if data.config else data.path)
-    splits = prepare_hub(data, folder, progress, lambda text: manifest.notes.append(Note(text)))
+    splits = prepare_hub(data, folder, progress, lambda message: manifest.notes.append(Note.from_message(message)))
     parts: list[Part] = []
     for split in splits:
         for number, path in enumerate(split.paths):

@@ -57,7 +57,7 @@ def notes(file: TextFile, name: str) -> list[Note]:
                 columns=renamed,
             )
         )
-    notes += [Note.of("odd-rows", "{name}: {detail}", "warning", name=name, detail=text) for text in _odd_rows(file)]
+    notes += _odd_rows(file, name)
     if file.blank:
         notes.append(
             Note.of(
@@ -141,40 +141,102 @@ def _above_note(file: TextFile, name: str) -> Note:
     )
 
 
-def _odd_rows(file: TextFile) -> Iterator[str]:
-    """Yields sentences on rows that are not used as the file has them."""
+def _odd_rows(file: TextFile, name: str) -> Iterator[Note]:
+    """Yields notes on rows that are not used as the file has them."""
     width = len(file.names)
     if file.short[0]:
         yield (
-            f"{counted(file.short[0], 'row')} had fewer than {width} values (the first on line {file.short[1]:,}); "
-            "the missing ones are empty."
+            Note.of(
+                "rows-too-short",
+                "{name}: {count:row|rows} had fewer than {width} values (the first on line {line:,}); "
+                "the missing ones are empty.",
+                "warning",
+                name=name,
+                count=file.short[0],
+                width=width,
+                line=file.short[1],
+            )
         )
     if file.long[0]:
         yield (
-            f"{counted(file.long[0], 'row')} had more than {width} values (the first on line {file.long[1]:,}); "
-            f"they were taken as delimiters inside {file.names[file.widest]}."
+            Note.of(
+                "rows-too-long",
+                "{name}: {count:row|rows} had more than {width} values (the first on line {line:,}); "
+                "they were taken as delimiters inside {column}.",
+                "warning",
+                name=name,
+                count=file.long[0],
+                width=width,
+                line=file.long[1],
+                column=file.names[file.widest],
+            )
         )
     if file.repeated[0]:
         yield (
-            f"skipped {counted(file.repeated[0], 'row')} that repeat the header (the first on line "
-            f"{file.repeated[1]:,}), as in joined files."
+            Note.of(
+                "header-repeated",
+                "{name}: skipped {count:row|rows} that repeat the header (the first on line "
+                "{line:,}), as in joined files.",
+                "warning",
+                name=name,
+                count=file.repeated[0],
+                line=file.repeated[1],
+            )
         )
     if file.below:
         footer = ", ".join(repr(row) for row in file.below)
-        yield f"skipped {counted(len(file.below), 'line')} below the table ({footer})."
+        yield Note.of(
+            "lines-below-skipped",
+            "{name}: skipped {count:line|lines} below the table ({footer}).",
+            "warning",
+            name=name,
+            count=len(file.below),
+            footer=footer,
+        )
     if file.total:
-        yield f"the last row looks like a sum ({file.total!r}) but is read as a row; filter it out if it is one."
+        yield Note.of(
+            "last-row-is-sum",
+            "{name}: the last row looks like a sum ({total!r}) but is read as a row; filter it out if it is one.",
+            "warning",
+            name=name,
+            total=file.total,
+        )
     if file.nulls:
-        yield f"read as empty: {counted(file.nulls, 'value')} of \\N, which databases write for NULL."
+        yield Note.of(
+            "nulls-read-as-empty",
+            "{name}: read as empty: {count:value|values} of \\N, which databases write for NULL.",
+            "warning",
+            name=name,
+            count=file.nulls,
+        )
     if file.several:
         yield (
-            f"there are several labels in {counted(file.several, 'line')}; label has the first of them, {MORE} the "
-            "others."
+            Note.of(
+                "several-labels-on-line",
+                "{name}: there are several labels in {count:line|lines}; label has the first of them, "
+                "{more} the others.",
+                "warning",
+                name=name,
+                count=file.several,
+                more=MORE,
+            )
         )
     if file.dialect.kept_quotes and not file.dialect.quote:
         yield (
-            f"most values begin with {file.dialect.kept_quotes}, which is read as part of them: it does not enclose "
-            "values throughout. Set the quote character, or write double quotes."
+            Note.of(
+                "quotes-kept",
+                "{name}: most values begin with {quotes}, which is read as part of them: it does "
+                "not enclose values throughout. Set the quote character, or write double quotes.",
+                "warning",
+                name=name,
+                quotes=file.dialect.kept_quotes,
+            )
         )
     if file.loose_quote:
-        yield f"a quote stands where none should be (the first about line {file.loose_quote:,})."
+        yield Note.of(
+            "quote-misplaced",
+            "{name}: a quote stands where none should be (the first about line {line:,}).",
+            "warning",
+            name=name,
+            line=file.loose_quote,
+        )
