@@ -16,7 +16,8 @@ def check_offered(task: Task) -> None:
     """Raises ModelError for a task whose models the playground cannot ask."""
     if "playground" not in task.facts.OFFERS:
         raise ModelError(
-            f"a model of the task {task.facts.TITLE!r} cannot be asked in the playground; have a file predicted"
+            f"a model of the task {task.facts.TITLE!r} cannot be asked in the playground; its report says how to load "
+            "it"
         )
 
 

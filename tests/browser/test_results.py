@@ -114,7 +114,7 @@ def test_judge_a_run_and_ask_why(dashboard: Dashboard, page: Page) -> None:
     said(page, r"groups and pairs of groups were tried")
 
     tab(page, "Mistakes")
-    said(page, "those first that the model is surest of")
+    said(page, "the most confident first")
     example = page.locator(".st-key-judge_mistakes_example")
     in_table(page, *FIRST_BOX, example)
     expect(example).to_contain_text("Blue speaks for", timeout=WAIT_S * 1000)

@@ -103,7 +103,7 @@ def test_a_visitor_of_the_site(site: Path, shared: Shared, tmp_path: Path) -> No
     texts = json.loads(done.stdout.splitlines()[-1])
     accuracy = f"{shared.store.run(run).summary['metrics']['accuracy']:.3f}"
     assert accuracy in texts["train/run"]
-    assert "surest of" in texts["results/evaluate"], "the view of the link"
+    assert "the most confident first" in texts["results/evaluate"], "the view of the link"
     assert "Start training" not in " ".join(texts.values())
 
 
