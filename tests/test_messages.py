@@ -33,26 +33,26 @@ def calls() -> Iterator[tuple[str, ast.Call]]:
 
 def templates() -> list[tuple[str, str, str, set[str]]]:
     """Every `Message.of`, `Note.of`, `DataError.of`, …: place, id, template, names of the arguments."""
-    found = []
+    templates_found = []
     for place, call in calls():
         of = call.func
         if isinstance(of, ast.Attribute) and of.attr == "of" and getattr(of.value, "id", None) in WORDED:
             id, template = (getattr(argument, "value", None) for argument in call.args[:2])
             assert isinstance(id, str) and isinstance(template, str), f"{place}: an id and a template are literals"
-            found.append((place, id, template, {str(keyword.arg) for keyword in call.keywords}))
-    return found
+            templates_found.append((place, id, template, {str(keyword.arg) for keyword in call.keywords}))
+    return templates_found
 
 
 def sentences() -> Iterator[tuple[str, str, str]]:
     """Every sentence with an id, however it is made: place, id, the source of its text."""
     yield from ((place, id, repr(template)) for place, id, template, _ in templates())
     for place, call in calls():
-        made = getattr(call.func, "id", None) == "Message" and len(call.args) > 1
-        if made and isinstance(call.args[1], ast.Constant):
+        is_constructed = getattr(call.func, "id", None) == "Message" and len(call.args) > 1
+        if is_constructed and isinstance(call.args[1], ast.Constant):
             yield place, str(call.args[1].value), ast.unparse(call.args[0])
-        told = isinstance(call.func, ast.Attribute) and call.func.attr == "message" and call.args
+        is_written = isinstance(call.func, ast.Attribute) and call.func.attr == "message" and call.args
         codes = [keyword.value for keyword in call.keywords if keyword.arg == "code"]
-        if told and codes and isinstance(codes[0], ast.Constant):
+        if is_written and codes and isinstance(codes[0], ast.Constant):
             yield place, str(codes[0].value), ast.unparse(call.args[0])
 
 
@@ -62,7 +62,7 @@ def test_an_id_stands_for_one_sentence() -> None:
         assert KEBAB.fullmatch(id), f"{place}: {id!r} is no short name in kebab case"
         assert text not in ("''", '""'), f"{place}: {id!r} has no text"
         texts.setdefault(id, set()).add(text)
-    several = {id: found for id, found in texts.items() if len(found) > 1}
+    several = {id: sentences_of_id for id, sentences_of_id in texts.items() if len(sentences_of_id) > 1}
     assert len(texts) > 400 and not several, several
 
 

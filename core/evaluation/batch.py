@@ -53,7 +53,7 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
     model = Classifier(folder, max_length, title)
     path = settings.run_dir(run.id) / NAMES[spec.form]
     total = sum(prepared.splits[name].rows for name in splits)
-    told = {"rows": 0, "empty": 0}
+    totals = {"rows": 0, "empty": 0}
     counts = np.zeros(len(model.names), dtype=np.int64)
     report.phase("Predicting")
 
@@ -61,19 +61,19 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
         for split in splits:
             for table in export.tables(prepared, split, PART):
 
-                def tick(text: str, share: float | None, done: int = told["rows"], rows: int = len(table)) -> None:
+                def tick(text: str, share: float | None, done: int = totals["rows"], rows: int = len(table)) -> None:
                     report.fraction(text, (done + (share or 0) * rows) / max(1, total))
 
-                made, predicted = _answered(table, fit, model, split if len(splits) > 1 else None, tick)
-                told["rows"] += len(table)
-                told["empty"] += int((predicted < 0).sum())
+                answers, predicted = _answered(table, fit, model, split if len(splits) > 1 else None, tick)
+                totals["rows"] += len(table)
+                totals["empty"] += int((predicted < 0).sum())
                 counts[:] += np.bincount(predicted[predicted >= 0], minlength=len(counts))
-                yield made
+                yield answers
 
     with replace_file(path) as partial:
         export.write(answered(), spec.form, partial)
     named = dict(zip(model.names, counts.tolist(), strict=True))
-    return told | {
+    return totals | {
         "counts": named, "file": path.name, "title": model.title, "dataset": prepared.title,
         "text_columns": list(fit.texts),
     }  # fmt: skip
@@ -105,10 +105,10 @@ def _answered(
         shares[places] = softmax(logits)
         sound = places[np.isfinite(shares[places]).all(axis=1)]
         predicted[sound] = shares[sound].argmax(axis=1)
-    found = pa.array([model.names[i] if i >= 0 else None for i in predicted.tolist()], pa.string())
+    classes = pa.array([model.names[i] if i >= 0 else None for i in predicted.tolist()], pa.string())
     blank = predicted < 0
     added: list[tuple[str, Any]] = [(SPLIT, pa.array([split] * len(rows), pa.string()))] if split else []
-    added += [(PREDICTION, found), (CONFIDENCE, pa.array(np.nanmax(np.nan_to_num(shares), axis=1), mask=blank))]
+    added += [(PREDICTION, classes), (CONFIDENCE, pa.array(np.nanmax(np.nan_to_num(shares), axis=1), mask=blank))]
     added += [(f"{PROBABILITY}{name}", pa.array(shares[:, i], mask=blank)) for i, name in enumerate(model.names)]
     for name, values in added:
         table = table.append_column(_free(name, table.column_names), values)
@@ -126,8 +126,8 @@ def _read(table: pa.Table, name: str, fit: columns.Fit) -> list[str]:
 
 def _free(name: str, taken: list[str]) -> str:
     """A name that no column has: prediction, prediction_2, …"""
-    number, made = 1, name
-    while made in taken:
+    number, free = 1, name
+    while free in taken:
         number += 1
-        made = f"{name}_{number}"
-    return made
+        free = f"{name}_{number}"
+    return free

@@ -92,16 +92,16 @@ class Classifier:
 
     def logits(self, texts: Sequence[Sequence[str]], progress: Progress = ignore) -> np.ndarray:
         """float32 (texts, classes). What `progress` raises ends it."""
-        made = np.empty((len(texts), len(self.names)), dtype=np.float32)
+        logits = np.empty((len(texts), len(self.names)), dtype=np.float32)
         for start in range(0, len(texts), AT_ONCE):
             examples = self.encode(texts[start : start + AT_ONCE])
             done = start
             for places in self.batches([len(e["input_ids"]) for e in examples]):
                 outputs = self.forward(self.batch([examples[i] for i in places]))
-                made[start + places] = outputs.logits.float().cpu().numpy()
+                logits[start + places] = outputs.logits.float().cpu().numpy()
                 done += len(places)
                 progress("Predicting", done / len(texts))
-        return made
+        return logits
 
     def batch(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         padded = pad(examples, self.tokenizer, multiple_of=self.device.pad_to_multiple_of)
@@ -143,6 +143,6 @@ def find_subject(subject: Subject, settings: Settings, progress: Progress = igno
         return folder, subject.max_length or run.spec["model"]["max_length"], run.name
     if models.kind_of(subject.name) == "scratch":
         raise ModelError("scratch has learned nothing yet; name a folder or a Hub id of a model that classifies texts")
-    found = models.fetch(ModelSpec(name=subject.name, revision=subject.revision, max_length=8), settings, progress)
-    assert found is not None, "scratch has no folder"
-    return found, subject.max_length, subject.name
+    fetched = models.fetch(ModelSpec(name=subject.name, revision=subject.revision, max_length=8), settings, progress)
+    assert fetched is not None, "scratch has no folder"
+    return fetched, subject.max_length, subject.name

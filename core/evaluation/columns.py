@@ -308,12 +308,12 @@ def _was_trained_on(splits: Sequence[str], place: int, training: Training) -> bo
     name = training.train_split
     for step in reversed(training.steps[place + 1 :]):
         if isinstance(step, Divide):
-            made = set(step.parts)
+            known = set(step.parts)
         elif isinstance(step, SplitBy):
-            made = set(step.parts.values() or split_words.WORDS)
+            known = set(step.parts.values() or split_words.WORDS)
         else:
             continue
-        if name in made:
+        if name in known:
             if not step.split:
                 return True  # made of all splits
             name = step.split

@@ -164,8 +164,8 @@ def usual_split(prepared: Prepared) -> str:
     if len(names) == 1:
         return names[0]
     for meant in ("test", "validation"):
-        if found := next((name for name in names if split_of(name) == meant), None):
-            return found
+        if split := next((name for name in names if split_of(name) == meant), None):
+            return split
     raise DataError(f"{prepared.title} has the splits {', '.join(names)}; name the one to judge on", "split")
 
 
@@ -222,14 +222,12 @@ def _predictions(
 
 def _kept(path: Path, names: tuple[str, ...], rows: np.ndarray, ids: np.ndarray) -> Predictions | None:
     try:
-        found = predictions.read(path)
+        kept = predictions.read(path)
     except (OSError, ValueError, KeyError):
         return None
     known = dict(zip(rows.tolist(), ids.tolist(), strict=True))
-    same = all(
-        known.get(row) == number for row, number in zip(found.rows.tolist(), found.text_ids.tolist(), strict=True)
-    )
-    return found if same and found.names == names else None
+    same = all(known.get(row) == number for row, number in zip(kept.rows.tolist(), kept.text_ids.tolist(), strict=True))
+    return kept if same and kept.names == names else None
 
 
 def matched(model: tuple[str, ...], data: tuple[str, ...], title: str) -> tuple[list[int], list[str]]:
@@ -237,15 +235,15 @@ def matched(model: tuple[str, ...], data: tuple[str, ...], title: str) -> tuple[
 
     By name (see `label_names`); by number where the model has no names (LABEL_0 …) and both have as many classes.
     """
-    found = label_names.places(data, model)
-    if max(found) >= 0:
-        return found, []
+    places = label_names.places(data, model)
+    if max(places) >= 0:
+        return places, []
     nameless = all(name == f"{CLASS_NUMBER}{i}" for i, name in enumerate(model))
     plain = all(name.lstrip("-").isdigit() for name in (*model, *data))
     if len(model) == len(data) and (nameless or plain):
         pairs = ", ".join(f"{a} is {b}" for a, b in zip(model[:5], data[:5], strict=False))
         return list(range(len(data))), [f"{title} has no names for its classes; they are taken in order: {pairs}."]
-    return found, []
+    return places, []
 
 
 def _final_test(examples: Examples, holdouts: list[Holdout], run: Run, report: RunWriter) -> FinalTest | None:

@@ -91,13 +91,13 @@ def _integrated_gradients(
     gradients = LayerIntegratedGradients(share, model.model.get_input_embeddings())
     baseline = float(_shares(model, inputs | {"input_ids": empty})[0][target])
     for steps in STEPS:
-        found, delta = gradients.attribute(
+        attributions, delta = gradients.attribute(
             ids, baselines=empty, n_steps=steps, internal_batch_size=STEPS_AT_ONCE, return_convergence_delta=True
         )
         error = float(delta.abs().max())
         if error < EXACT or steps * ids.shape[1] > MOST_WORK:
             break
-    return found.sum(-1)[0].detach().cpu().numpy(), baseline, error
+    return attributions.sum(-1)[0].detach().cpu().numpy(), baseline, error
 
 
 def _occlusion(

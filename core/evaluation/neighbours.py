@@ -30,16 +30,16 @@ def embed(
 ) -> np.ndarray:
     """Vectors of length 1: float32 (texts, hidden size)."""
     examples = model.encode(texts)
-    made: np.ndarray | None = None
+    embeddings: np.ndarray | None = None
     for number, places in enumerate(batches := model.batches([len(e["input_ids"]) for e in examples])):
         inputs = model.batch([examples[i] for i in places])
         hidden = model.forward(inputs, output_hidden_states=True).hidden_states[-1].float()
         mask = inputs["attention_mask"].unsqueeze(-1)
         vectors = ((hidden * mask).sum(1) / mask.sum(1)).cpu().numpy()
-        made = np.empty((len(texts), vectors.shape[1]), np.float32) if made is None else made
-        made[places] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        embeddings = np.empty((len(texts), vectors.shape[1]), np.float32) if embeddings is None else embeddings
+        embeddings[places] = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
         progress("Reading the training texts", (number + 1) / len(batches))
-    return np.empty((0, 0), np.float32) if made is None else made
+    return np.empty((0, 0), np.float32) if embeddings is None else embeddings
 
 
 def keep(spec: NeighboursSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:

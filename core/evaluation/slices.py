@@ -128,19 +128,19 @@ def groups_of(
     """The groups to look at. rows: of the split; without: its columns that are texts or the label."""
     say("Looking for groups that it finds hard")
     lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
-    made = _ranges("length", "text", lengths, unit=" characters")
+    divisions = _ranges("length", "text", lengths, unit=" characters")
     if len(names) <= MOST_CLASSES:
-        made += [Division("label", f"class {name}", labels == i) for i, name in enumerate(names)]
-    made += [
+        divisions += [Division("label", f"class {name}", labels == i) for i, name in enumerate(names)]
+    divisions += [
         Division("form", f"text with {what}", np.fromiter((bool(pattern.search(t)) for t in texts), bool, len(texts)))
         for what, pattern in FORMS.items()
     ]
-    made += _languages(texts)
-    classes = [g.mask for g in made if g.kind == "label"]
+    divisions += _languages(texts)
+    classes = [g.mask for g in divisions if g.kind == "label"]
     for column in prepared.columns:
         if column.name not in without:
-            made += [g for g in _column(prepared, split, column, rows) if not _is_class(g.mask, classes)]
-    return made
+            divisions += [g for g in _column(prepared, split, column, rows) if not _is_class(g.mask, classes)]
+    return divisions
 
 
 def _is_class(mask: np.ndarray, classes: Sequence[np.ndarray]) -> bool:
@@ -172,8 +172,8 @@ def _column(prepared: Prepared, split: str, column: Column, rows: np.ndarray) ->
     groups = []
     for value in (entry["values"].as_py() for entry in counts):
         if value is not None:
-            shown = column.names[value] if column.names and 0 <= value < len(column.names) else value
-            groups.append(Division(column.name, f"{column.name} {shown}"[:120], np.asarray(held == value, dtype=bool)))
+            name = column.names[value] if column.names and 0 <= value < len(column.names) else value
+            groups.append(Division(column.name, f"{column.name} {name}"[:120], np.asarray(held == value, dtype=bool)))
     return groups
 
 
@@ -183,8 +183,8 @@ def _ranges(kind: str, name: str, numbers: np.ndarray, unit: str = "") -> list[D
     if not len(known):
         return []
     edges = np.unique(np.quantile(known, np.linspace(0, 1, PARTS + 1)))
-    made = []
+    divisions = []
     for low, high in pairwise(edges.tolist()):
         inside = (numbers >= low) & (numbers <= high if high == edges[-1] else numbers < high)
-        made.append(Division(kind, f"{name} of {low:,.6g} to {high:,.6g}{unit}", inside))
-    return made
+        divisions.append(Division(kind, f"{name} of {low:,.6g} to {high:,.6g}{unit}", inside))
+    return divisions

@@ -49,7 +49,7 @@ frame["time"] = pd.to_datetime(frame["time"], unit="s", utc=True).dt.tz_convert(
 st.dataframe(
     frame,
     hide_index=True,
-    height=560,
+    height=min(560, 36 * (len(frame) + 1)),
     alt="Who did what, newest first",
     key="audit_table",
     column_config={

@@ -49,14 +49,14 @@ def test_huge_logits_have_probabilities() -> None:
 
 
 def test_headline_is_scikit_learns() -> None:
-    found = analysis.headline(list(METRICS), FOUND)
-    truth, said = FOUND.labels, FOUND.predicted
-    assert found["metrics"]["accuracy"] == sk.accuracy_score(truth, said)
-    assert found["metrics"]["f1_macro"] == pytest.approx(sk.f1_score(truth, said, average="macro"))
-    assert found["metrics"]["loss"] == pytest.approx(sk.log_loss(truth, FOUND.probabilities.astype(float)), rel=1e-4)
-    assert found["confusion"] == sk.confusion_matrix(truth, said).tolist()
-    report = sk.classification_report(truth, said, target_names=FOUND.names, output_dict=True)
-    for entry in found["per_class"]:
+    headline = analysis.headline(list(METRICS), FOUND)
+    truth, predicted = FOUND.labels, FOUND.predicted
+    assert headline["metrics"]["accuracy"] == sk.accuracy_score(truth, predicted)
+    assert headline["metrics"]["f1_macro"] == pytest.approx(sk.f1_score(truth, predicted, average="macro"))
+    assert headline["metrics"]["loss"] == pytest.approx(sk.log_loss(truth, FOUND.probabilities.astype(float)), rel=1e-4)
+    assert headline["confusion"] == sk.confusion_matrix(truth, predicted).tolist()
+    report = sk.classification_report(truth, predicted, target_names=FOUND.names, output_dict=True)
+    for entry in headline["per_class"]:
         assert entry.recall == pytest.approx(report[entry.label]["recall"])
         assert entry.support == report[entry.label]["support"]
 
@@ -113,15 +113,15 @@ def test_calibration_uses_other_examples_temperature_as_it_is() -> None:
 
 
 def test_confidence_counts_everybody_once() -> None:
-    found = analysis.confidence(FOUND)
-    assert sum(found.right) == FOUND.right.sum() and sum(found.wrong) == (~FOUND.right).sum()
+    confidence = analysis.confidence(FOUND)
+    assert sum(confidence.right) == FOUND.right.sum() and sum(confidence.wrong) == (~FOUND.right).sum()
 
 
 def test_mistakes_are_the_surest_ones() -> None:
-    found = analysis.mistakes(FOUND)
-    assert all(e.label != e.prediction for e in found)
+    mistakes = analysis.mistakes(FOUND)
+    assert all(e.label != e.prediction for e in mistakes)
     wrong = np.sort(FOUND.confidence[~FOUND.right])[::-1][: analysis.MISTAKES_KEPT]
-    assert [e.confidence for e in found] == pytest.approx(wrong.tolist())
+    assert [e.confidence for e in mistakes] == pytest.approx(wrong.tolist())
 
 
 def test_planted_label_errors_are_found_and_only_among_fresh_examples() -> None:
@@ -130,10 +130,10 @@ def test_planted_label_errors_are_found_and_only_among_fresh_examples() -> None:
     planted = np.arange(0, 60)
     labels[planted] = (labels[planted] + 1) % 3
     noisy = Predictions(clean.names, clean.rows, clean.text_ids, labels, clean.logits)
-    found = label_errors.suspected(noisy, np.ones(1_000, dtype=bool))
-    rows = {entry.row for entry in found.rows}
+    suspects = label_errors.suspected(noisy, np.ones(1_000, dtype=bool))
+    rows = {entry.row for entry in suspects.rows}
     assert len(rows & set(planted.tolist())) >= 50 and len(rows) <= 75
-    entry = next(e for e in found.rows if e.row in planted)
+    entry = next(e for e in suspects.rows if e.row in planted)
     assert entry.suggested == clean.labels[entry.row] and 0 <= entry.quality < 0.5
     fresh = np.ones(1_000, dtype=bool)
     fresh[planted] = False
@@ -142,8 +142,8 @@ def test_planted_label_errors_are_found_and_only_among_fresh_examples() -> None:
 
 @pytest.mark.parametrize("labels", [[0] * 30, [0, 1]])
 def test_too_little_to_suspect_a_label(labels: list[int]) -> None:
-    found = by_hand.predictions(labels, np.random.default_rng(0).normal(size=(len(labels), 3)))
-    assert label_errors.suspected(found, np.ones(len(labels), dtype=bool)).rows == []
+    predicted = by_hand.predictions(labels, np.random.default_rng(0).normal(size=(len(labels), 3)))
+    assert label_errors.suspected(predicted, np.ones(len(labels), dtype=bool)).rows == []
 
 
 @pytest.mark.parametrize(
@@ -158,34 +158,34 @@ def test_a_weak_model_doubts_no_label(skill: float, classes: int, share: float, 
     labels = draw.choice(classes, 1_000, p=chances / chances.sum())
     logits = draw.normal(size=(1_000, classes)) + np.log(chances)
     logits[np.arange(1_000), labels] += skill
-    found = by_hand.predictions(labels, logits)
-    suspected = label_errors.suspected(found, np.ones(1_000, dtype=bool))
-    assert bool(suspected.held_back) == held_back, found.right.mean()
+    predicted = by_hand.predictions(labels, logits)
+    suspected = label_errors.suspected(predicted, np.ones(1_000, dtype=bool))
+    assert bool(suspected.held_back) == held_back, predicted.right.mean()
     assert not held_back or (suspected.count, suspected.rows) == (0, [])
     if held_back:
-        assert f"right on {found.right.mean():.0%} of the examples" in suspected.held_back
+        assert f"right on {predicted.right.mean():.0%} of the examples" in suspected.held_back
 
 
 def test_label_errors_with_a_class_that_no_example_has() -> None:
-    found = random_predictions(300, 3, skill=3)
-    two = found.take(np.flatnonzero(found.labels != 1))
+    predicted = random_predictions(300, 3, skill=3)
+    two = predicted.take(np.flatnonzero(predicted.labels != 1))
     assert all(e.suggested != 1 for e in label_errors.suspected(two, np.ones(len(two), dtype=bool)).rows)
 
 
 def groups(count: int, hard: np.ndarray, seed: int = 0) -> list[slices.Division]:
     draw = np.random.default_rng(seed)
-    made = [slices.Division("color", f"color {i}", draw.integers(0, 4, count) == i) for i in range(4)]
-    made += [slices.Division("size", f"size {i}", draw.integers(0, 3, count) == i) for i in range(3)]
-    return [*made, slices.Division("kind", "the hard ones", hard)]
+    divisions = [slices.Division("color", f"color {i}", draw.integers(0, 4, count) == i) for i in range(4)]
+    divisions += [slices.Division("size", f"size {i}", draw.integers(0, 3, count) == i) for i in range(3)]
+    return [*divisions, slices.Division("kind", "the hard ones", hard)]
 
 
 def test_a_hard_group_is_found_and_luck_is_not() -> None:
     draw = np.random.default_rng(5)
     hard = draw.random(2_000) < 0.1
     wrong = draw.random(2_000) < np.where(hard, 0.6, 0.1)
-    found = slices.find(groups(2_000, hard), wrong, np.arange(2_000))
-    assert found.worst and all("the hard ones" in g.name for g in found.worst)
-    first = next(g for g in found.worst if g.name == "the hard ones")
+    result = slices.find(groups(2_000, hard), wrong, np.arange(2_000))
+    assert result.worst and all("the hard ones" in g.name for g in result.worst)
+    first = next(g for g in result.worst if g.name == "the hard ones")
     assert first.count == hard.sum() and first.errors == (hard & wrong).sum()
     assert first.coverage == pytest.approx(hard.mean()) and first.score == pytest.approx(1 - wrong[hard].mean())
     assert set(first.rows) <= set(np.flatnonzero(hard & wrong).tolist())
@@ -196,9 +196,9 @@ def test_luck_alone_seldom_finds_a_group() -> None:
     for seed in range(30):
         draw = np.random.default_rng(100 + seed)
         wrong = draw.random(1_000) < 0.3
-        found = slices.find(groups(1_000, draw.random(1_000) < 0.2, seed), wrong, np.arange(1_000))
-        assert found.tried > 20
-        alarms += bool(found.worst)
+        result = slices.find(groups(1_000, draw.random(1_000) < 0.2, seed), wrong, np.arange(1_000))
+        assert result.tried > 20
+        alarms += bool(result.worst)
     assert alarms <= 4, "of thirty datasets without any hard group"
 
 
@@ -212,9 +212,9 @@ def test_baselines_learn_from_training_and_are_judged_on_the_same_examples() -> 
     texts, labels = by_hand.make_texts(500, 1)
     train = texts[:400], np.array(labels[:400])
     here = np.array(labels[400:])
-    found = baselines(list(METRICS), train, texts[400:], here, here, 3, lambda text: None)
-    assert found.constant.label == np.bincount(train[1]).argmax()
-    bag = found.bag_of_words
+    result = baselines(list(METRICS), train, texts[400:], here, here, 3, lambda text: None)
+    assert result.constant.label == np.bincount(train[1]).argmax()
+    bag = result.bag_of_words
     assert bag is not None
     assert (bag.metrics["accuracy"] or 0) > 0.9 and bag.difference["accuracy"].value >= 0
     assert bag.train_examples == 400 and bag.examples == 100
@@ -225,8 +225,8 @@ def test_baselines_learn_from_training_and_are_judged_on_the_same_examples() -> 
 def test_the_bag_of_words_reads_scripts_without_blanks() -> None:
     texts = [f"この店は{'最高' if i % 2 else '最悪'}でした。料理は{i}点です" for i in range(300)]
     labels = np.arange(300) % 2
-    found = baselines(list(METRICS), (texts[:200], labels[:200]), texts[200:], labels[200:], labels[200:], 2, print)
-    assert found.bag_of_words is not None and found.bag_of_words.metrics["accuracy"] == 1
+    result = baselines(list(METRICS), (texts[:200], labels[:200]), texts[200:], labels[200:], labels[200:], 2, print)
+    assert result.bag_of_words is not None and result.bag_of_words.metrics["accuracy"] == 1
 
 
 @pytest.mark.parametrize(
@@ -257,14 +257,14 @@ def test_groups_come_from_texts_labels_and_columns(tmp_path: Path, settings: Set
     prepared = prepare(DataSpec(source="file", path=str(tmp_path / "d.parquet")), settings)
     texts, labels = [str(t) for t in frame["text"]], np.array(frame["label"])
     chosen = np.arange(0, rows, 1)
-    made = slices.groups_of(
+    divisions = slices.groups_of(
         texts, labels, ("a", "b", "c"), chosen, prepared, "train", ("text", "label"), lambda t: None
     )
-    kinds = {group.kind for group in made}
+    kinds = {group.kind for group in divisions}
     assert kinds == {"length", "label", "form", "language", "source", "price"}, "no id, no list, no copy of the label"
-    question = next(g for g in made if g.name == "text with a question mark")
+    question = next(g for g in divisions if g.name == "text with a question mark")
     assert question.mask.tolist() == [i % 2 == 1 for i in range(rows)]
-    lengths = [g.mask for g in made if g.kind == "length"]
+    lengths = [g.mask for g in divisions if g.kind == "length"]
     assert np.sum(lengths, axis=0).tolist() == [1] * rows, "each example is in one part of a range"
-    of_source = next(g for g in made if g.name == "source s1")
+    of_source = next(g for g in divisions if g.name == "source s1")
     assert of_source.mask.tolist() == [i % 4 == 1 for i in range(rows)]

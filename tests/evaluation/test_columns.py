@@ -82,9 +82,9 @@ def test_a_model_of_pairs_answers_on_pairs(
     subject = Subject(run=pair_run)
     data = DataSpec(source="file", path=str(pairs(tmp_path / "other.csv", 24, 3)))
     run, _ = work("evaluate", EvaluateSpec(model=subject, data=data).model_dump(mode="json"))
-    found = read_evaluation(settings.run_dir(run))
-    assert found is not None and found.text_columns == list(PAIR)
-    assert "Text from #1 String and #2 String, as the run paraphrases was trained." in found.notes
+    evaluation = read_evaluation(settings.run_dir(run))
+    assert evaluation is not None and evaluation.text_columns == list(PAIR)
+    assert "Text from #1 String and #2 String, as the run paraphrases was trained." in evaluation.notes
 
     same = DataSpec(source="file", path=str(tmp_path / "data"), text_columns=PAIR, label_column="Quality")
     whole, _ = work("evaluate", EvaluateSpec(model=subject, data=same, split="validation").model_dump(mode="json"))

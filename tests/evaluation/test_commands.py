@@ -30,23 +30,23 @@ def command(*arguments: str, settings: Settings, **env: str) -> tuple[int, dict[
 
 def test_judge_and_predict(classifier: Path, reviews: Callable[..., Path], settings: Settings, tmp_path: Path) -> None:
     folder = reviews(train=20, test=60)
-    status, result, said = command(
+    status, result, messages = command(
         "evaluate", str(classifier), "--data", str(folder), "--split", "test", settings=settings
     )
-    assert status == 0 and result["status"] == "finished", said
+    assert status == 0 and result["status"] == "finished", messages
     assert result["metrics"]["accuracy"] > 0.8 and (Path(result["folder"]) / "predictions.parquet").is_file()
     out = tmp_path / "out.parquet"
-    status, result, said = command(
+    status, result, messages = command(
         "predict", str(classifier), str(folder / "test.csv"), "--out", str(out), settings=settings
     )
-    assert status == 0 and result["rows"] == 60, said
+    assert status == 0 and result["rows"] == 60, messages
     assert result["text_columns"] == ["text"]
     assert any("guessed from the columns" in note["text"] for note in result["notes"]), "a folder names no columns"
     assert {"text", "label", "prediction", "confidence", "p_good"} <= set(pq.read_table(out).column_names)
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("evaluate", "/no/such/model", "--data", "sample", "--split", "test"), "is not a folder"),
         (("evaluate", "core/no_such_model", "--data", "sample"), "is not a folder"),
@@ -63,11 +63,11 @@ def test_judge_and_predict(classifier: Path, reviews: Callable[..., Path], setti
     ],
 )
 def test_bad_input_is_exit_2_and_nothing_is_queued(
-    arguments: tuple[str, ...], said: str, classifier: Path, settings: Settings
+    arguments: tuple[str, ...], message: str, classifier: Path, settings: Settings
 ) -> None:
     given = [str(classifier) if argument == "MODEL" else argument for argument in arguments]
     status, result, _ = command(*given, settings=settings)
-    assert status == 2 and said in str(result["error"])
+    assert status == 2 and message in str(result["error"])
     assert not Store(settings.store_path).runs()
 
 
@@ -86,7 +86,7 @@ def test_a_model_of_the_hub(
     hub.model("me/judged", {path.name: path.read_bytes() for path in classifier.iterdir()})
     env = hub.env(tmp_path / "hf")
     data = ("--data", str(reviews(train=20, test=40)), "--split", "test")
-    status, result, said = command("evaluate", "me/judged", *data, settings=settings, **env)
-    assert status == 0 and result["metrics"]["accuracy"] > 0.8, said
+    status, result, messages = command("evaluate", "me/judged", *data, settings=settings, **env)
+    assert status == 0 and result["metrics"]["accuracy"] > 0.8, messages
     status, result, _ = command("evaluate", "tiny/bert", *data, settings=settings, **env)
     assert status == 1 and "no trained head" in result["error"]

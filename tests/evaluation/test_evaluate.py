@@ -57,42 +57,46 @@ def trained(work: Work, classifier: Path, reviews: Reviews) -> str:
 
 def test_a_model_made_elsewhere(work: Work, classifier: Path, reviews: Reviews, settings: Settings) -> None:
     run, summary = work("evaluate", judge(classifier, reviews(train=20, test=80), "test"))
-    found = read_classes(settings.run_dir(run))
-    assert found is not None and found.examples == 80 and found.kind == "other"
-    assert 0.8 < summary["value"] == found.metrics["accuracy"]
-    made = predictions.read(settings.run_dir(run) / predictions.NAME)
-    assert made.names == LABELS and (made.right.mean()) == pytest.approx(found.metrics["accuracy"])
-    assert found.baselines.bag_of_words is None, "what it was trained on is not known"
+    evaluation = read_classes(settings.run_dir(run))
+    assert evaluation is not None and evaluation.examples == 80 and evaluation.kind == "other"
+    assert 0.8 < summary["value"] == evaluation.metrics["accuracy"]
+    answers = predictions.read(settings.run_dir(run) / predictions.NAME)
+    assert answers.names == LABELS and (answers.right.mean()) == pytest.approx(evaluation.metrics["accuracy"])
+    assert evaluation.baselines.bag_of_words is None, "what it was trained on is not known"
     json.loads((settings.run_dir(run) / "evaluation.json").read_text(), parse_constant=pytest.fail)
 
 
 def test_a_run_on_validation_and_test(work: Work, trained: str, settings: Settings, store: Store) -> None:
     own, _ = work("evaluate", EvaluateSpec(model=Subject(run=trained)).model_dump(mode="json"))
-    found = read_classes(settings.run_dir(own))
-    assert found is not None and found.kind == "validation" and found.split == "validation"
+    evaluation = read_classes(settings.run_dir(own))
+    assert evaluation is not None and evaluation.kind == "validation" and evaluation.split == "validation"
     report = json.loads((settings.run_dir(trained) / "report.json").read_text())
-    assert found.metrics == pytest.approx(report["metrics"], rel=1e-4), "the figures of the run's own page"
-    assert found.confusion == report["confusion"]
-    assert found.calibration.temperature_from == "here" and found.tuned is None
+    assert evaluation.metrics == pytest.approx(report["metrics"], rel=1e-4), "the figures of the run's own page"
+    assert evaluation.confusion == report["confusion"]
+    assert evaluation.calibration.temperature_from == "here" and evaluation.tuned is None
     assert not final_tests.holdouts(store), "what chose the checkpoint is no final test"
     few, _ = work("evaluate", EvaluateSpec(model=Subject(run=trained), max_examples=20).model_dump(mode="json"))
     assert len(predictions.read(settings.run_dir(few) / predictions.NAME)) == 20
 
     spec = EvaluateSpec(model=Subject(run=trained), split="test").model_dump(mode="json")
     test, _ = work("evaluate", spec)
-    found = read_classes(settings.run_dir(test))
-    assert found is not None and found.kind == "test" and found.examples == 80
-    assert found.calibration.temperature_from == "validation"
-    assert found.tuned is not None and found.final_test is not None and found.baselines.bag_of_words is not None
-    assert found.tuned.thresholds.keys() == {"0", "1", "2"} and found.tuned.examples == 60
-    assert found.final_test.looks == 1 and found.baselines.bag_of_words.train_examples == 120
+    evaluation = read_classes(settings.run_dir(test))
+    assert evaluation is not None and evaluation.kind == "test" and evaluation.examples == 80
+    assert evaluation.calibration.temperature_from == "validation"
+    assert (
+        evaluation.tuned is not None
+        and evaluation.final_test is not None
+        and evaluation.baselines.bag_of_words is not None
+    )
+    assert evaluation.tuned.thresholds.keys() == {"0", "1", "2"} and evaluation.tuned.examples == 60
+    assert evaluation.final_test.looks == 1 and evaluation.baselines.bag_of_words.train_examples == 120
     work("evaluate", spec)
     (kept,) = final_tests.holdouts(store)
     assert kept.looks == 2 and kept.split == "test"
 
     train, _ = work("evaluate", EvaluateSpec(model=Subject(run=trained), split="train").model_dump(mode="json"))
-    found = read_classes(settings.run_dir(train))
-    assert found is not None and found.kind == "training" and found.label_errors is None
+    evaluation = read_classes(settings.run_dir(train))
+    assert evaluation is not None and evaluation.kind == "training" and evaluation.label_errors is None
 
 
 def aside(store: Store, settings: Settings, folder: Path, split: str = "test") -> None:
@@ -152,9 +156,9 @@ def test_examples_held_out_of_the_training_split_are_called_so(
             "training": {"num_train_epochs": 1}, "execution": {"device": "cpu"}}  # fmt: skip
     run, _ = work("train", build(spec).model_dump(mode="json"))
     for subject, held_out in ((run, True), (trained, False)):
-        made, _ = work("evaluate", {"model": {"run": subject}})
-        found = read_classes(settings.run_dir(made))
-        assert found is not None and found.held_out is held_out and found.kind == "validation"
+        judged, _ = work("evaluate", {"model": {"run": subject}})
+        evaluation = read_classes(settings.run_dir(judged))
+        assert evaluation is not None and evaluation.held_out is held_out and evaluation.kind == "validation"
 
 
 def test_texts_that_were_in_training_are_told(work: Work, classifier: Path, tmp_path: Path, settings: Settings) -> None:
@@ -168,23 +172,23 @@ def test_texts_that_were_in_training_are_told(work: Work, classifier: Path, tmp_
     spec = build({"data": data_of(folder), "model": {"name": str(classifier), "max_length": 48},
                   "training": {"num_train_epochs": 1}, "execution": {"device": "cpu"}})  # fmt: skip
     run, _ = work("train", spec.model_dump(mode="json"))
-    made, _ = work("evaluate", EvaluateSpec(model=Subject(run=run)).model_dump(mode="json"))
-    found = read_classes(settings.run_dir(made))
-    assert found is not None and found.overlap is not None and found.label_errors is not None
-    assert found.overlap.count == 5 and found.overlap.of == 30
-    assert set(found.overlap.metrics_without) == set(found.metric_names)
-    assert found.label_errors.of == 25, "labels are doubted only where the text was not learned by heart"
+    judged, _ = work("evaluate", EvaluateSpec(model=Subject(run=run)).model_dump(mode="json"))
+    evaluation = read_classes(settings.run_dir(judged))
+    assert evaluation is not None and evaluation.overlap is not None and evaluation.label_errors is not None
+    assert evaluation.overlap.count == 5 and evaluation.overlap.of == 30
+    assert set(evaluation.overlap.metrics_without) == set(evaluation.metric_names)
+    assert evaluation.label_errors.of == 25, "labels are doubted only where the text was not learned by heart"
 
 
 def test_classes_in_another_order_or_unknown(work: Work, classifier: Path, tmp_path: Path, settings: Settings) -> None:
     path = tmp_path / "d.csv"
     texts, labels = make_texts(60, 9)
-    shown = ["GOOD" if label == 2 else "Bad" if label == 0 else "unheard of" for label in labels]
-    path.write_text("text,label\n" + "\n".join(f"{t},{w}" for t, w in zip(texts, shown, strict=True)))
+    labels_given = ["GOOD" if label == 2 else "Bad" if label == 0 else "unheard of" for label in labels]
+    path.write_text("text,label\n" + "\n".join(f"{t},{w}" for t, w in zip(texts, labels_given, strict=True)))
     run, _ = work("evaluate", judge(classifier, path, "train"))
-    found = read_classes(settings.run_dir(run))
-    assert found is not None and found.examples == sum(label != 1 for label in labels)
-    assert (found.metrics["accuracy"] or 0) > 0.8 and "does not know were left out" in found.notes[0]
+    evaluation = read_classes(settings.run_dir(run))
+    assert evaluation is not None and evaluation.examples == sum(label != 1 for label in labels)
+    assert (evaluation.metrics["accuracy"] or 0) > 0.8 and "does not know were left out" in evaluation.notes[0]
     path.write_text("text,label\n" + "\n".join(f"{t},x{w}" for t, w in zip(texts, labels, strict=True)))
     with pytest.raises(DataError, match="knows the classes bad, middling, good"):
         work("evaluate", judge(classifier, path, "train"))
@@ -241,7 +245,7 @@ def test_inference_is_the_models_own(classifier: Path) -> None:
 
     texts = [(text,) for text in make_texts(300, 4)[0]]
     model = Classifier(classifier, 48, device="cpu")
-    found = model.logits(texts)
+    logits = model.logits(texts)
     tokenizer = AutoTokenizer.from_pretrained(classifier)
     plain = AutoModelForSequenceClassification.from_pretrained(classifier).eval()
     with torch.inference_mode():
@@ -249,8 +253,8 @@ def test_inference_is_the_models_own(classifier: Path) -> None:
             plain(**tokenizer(text, truncation=True, max_length=48, return_tensors="pt")).logits[0].numpy()
             for (text,) in texts
         ]
-    np.testing.assert_allclose(found, np.stack(one_by_one), atol=1e-5)
-    np.testing.assert_array_equal(found, model.logits(texts))
+    np.testing.assert_allclose(logits, np.stack(one_by_one), atol=1e-5)
+    np.testing.assert_array_equal(logits, model.logits(texts))
 
 
 @pytest.mark.parametrize("form", ["csv", "parquet"])
@@ -289,7 +293,7 @@ def test_a_file_of_many_parts_keeps_its_order(
     table = pq.read_table(settings.run_dir(run) / summary["file"]).to_pydict()
     assert table["split"] == ["train"] * 120 + ["test"] * 40
     assert table["text"] == [text for seed, n in ((7, 120), (8, 40)) for text in make_texts(n, seed)[0]]
-    right = [said == label for said, label in zip(table["prediction"], table["label"], strict=True)]
+    right = [predicted == label for predicted, label in zip(table["prediction"], table["label"], strict=True)]
     assert np.mean(right) > 0.8
 
 
@@ -316,20 +320,22 @@ def test_models_are_compared_on_what_they_share(
     two, _ = work("evaluate", EvaluateSpec(model=Subject(run=trained), split="test").model_dump(mode="json"))
     few, _ = work("evaluate", judge(classifier, folder, "test", max_examples=30))
     run, _ = work("compare", CompareSpec(evaluations=(one, two, few)).model_dump(mode="json"))
-    made = read_comparison(settings.run_dir(run))
-    assert made is not None and made.examples <= 30 and made.of == [80, 80, 30]
+    comparison = read_comparison(settings.run_dir(run))
+    assert comparison is not None and comparison.examples <= 30 and comparison.of == [80, 80, 30]
     first, second = (predictions.read(settings.run_dir(i) / predictions.NAME) for i in (one, few))
     shared = first.take(np.flatnonzero(np.isin(first.text_ids, second.text_ids)))
-    assert made.models[0].metrics["accuracy"] == pytest.approx(shared.right.mean())
-    same = made.pairs[1]
+    assert comparison.models[0].metrics["accuracy"] == pytest.approx(shared.right.mean())
+    same = comparison.pairs[1]
     assert same.difference["accuracy"].value == 0 and same.wins == same.losses == ()
-    assert made.agreement[0][2] == 1 and np.allclose(np.array(made.agreement), np.array(made.agreement).T)
+    assert comparison.agreement[0][2] == 1 and np.allclose(
+        np.array(comparison.agreement), np.array(comparison.agreement).T
+    )
     other, _ = work("evaluate", judge(classifier, folder, "validation"))
     with pytest.raises(DataError, match="not judged on the same examples"):
         work("compare", CompareSpec(evaluations=(one, other)).model_dump(mode="json"))
     lines = outcome(Store(settings.store_path).run(run), settings)
-    assert len(lines) == 1 + 3 + 2 + 1 and f"{made.models[1].metrics['accuracy']:.3f}" in lines[2], lines
-    assert f"{made.pairs[0].difference['accuracy'].value:+.3f}" in lines[4]
+    assert len(lines) == 1 + 3 + 2 + 1 and f"{comparison.models[1].metrics['accuracy']:.3f}" in lines[2], lines
+    assert f"{comparison.pairs[0].difference['accuracy'].value:+.3f}" in lines[4]
 
 
 def test_show_prints_the_figures_of_a_profile(work: Work, reviews: Reviews, settings: Settings) -> None:
@@ -348,12 +354,12 @@ def test_robustness_tells_what_each_disturbance_costs(
 ) -> None:
     run, _ = work("evaluate", judge(classifier, reviews(train=10, test=80), "test"))
     work("robustness", {"evaluation": run, "examples": 50})
-    made = read_robustness(settings.run_dir(run))
-    assert made is not None
-    kinds = {kind.name: kind for kind in made.kinds}
-    assert made.examples == 50 and set(kinds) == {"typos", "lower", "upper", "punctuation", "half", "spaces"}
+    robustness = read_robustness(settings.run_dir(run))
+    assert robustness is not None
+    kinds = {kind.name: kind for kind in robustness.kinds}
+    assert robustness.examples == 50 and set(kinds) == {"typos", "lower", "upper", "punctuation", "half", "spaces"}
     for kind in kinds.values():
-        assert kind.change == pytest.approx(kind.score - made.score)
+        assert kind.change == pytest.approx(kind.score - robustness.score)
         assert kind.low <= kind.change <= kind.high
         assert all(e.before != e.after for e in kind.examples)
     assert kinds["half"].change < 0, "half of the time the word that tells is gone"
@@ -369,16 +375,16 @@ def test_the_nearest_training_examples(work: Work, trained: str, settings: Setti
     _, summary = work("neighbours", {"run": trained, "attempt": 1})
     assert summary["examples"] == 120
     texts, labels = make_texts(120, 7)
-    found = nearest(model, path, [texts[11]])
-    assert found[0]["row"] == 11 and found[0]["similarity"] == pytest.approx(1, abs=2e-3)
-    assert sorted(LABELS)[found[0]["label"]] == LABELS[labels[11]] and len(found) == 5
-    assert [e["similarity"] for e in found] == sorted((e["similarity"] for e in found), reverse=True)
+    neighbours = nearest(model, path, [texts[11]])
+    assert neighbours[0]["row"] == 11 and neighbours[0]["similarity"] == pytest.approx(1, abs=2e-3)
+    assert sorted(LABELS)[neighbours[0]["label"]] == LABELS[labels[11]] and len(neighbours) == 5
+    assert [e["similarity"] for e in neighbours] == sorted((e["similarity"] for e in neighbours), reverse=True)
 
 
 def test_corrections_become_a_dataset(settings: Settings) -> None:
     for number, text in enumerate(["ein Text\nmit Zeilen", '日本 "語"'], 1):
         assert corrections.add(settings, LABELS, [text], "good", "bad", "m") == number
     assert corrections.count(settings, LABELS, pair=True) == 0
-    made = prepare(corrections.dataset(settings, LABELS, pair=False), settings)
-    rows = pq.read_table(made.splits["train"].path).to_pylist()
+    prepared = prepare(corrections.dataset(settings, LABELS, pair=False), settings)
+    rows = pq.read_table(prepared.splits["train"].path).to_pylist()
     assert [row["text"] for row in rows] == ["ein Text\nmit Zeilen", '日本 "語"'] and rows[0]["label"] == "good"

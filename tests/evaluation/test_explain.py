@@ -18,29 +18,29 @@ def model(classifier: Path) -> Classifier:
     return Classifier(classifier, 48, device="cpu")
 
 
-def by_word(found: dict[str, Any], text: str) -> dict[str, float]:
-    return {text[word["start"] : word["end"]]: word["score"] for word in found["words"]}
+def by_word(explanation: dict[str, Any], text: str) -> dict[str, float]:
+    return {text[word["start"] : word["end"]]: word["score"] for word in explanation["words"]}
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
 @pytest.mark.parametrize("label", LABELS)
 def test_the_word_that_decides(model: Classifier, method: Any, label: str) -> None:
     text = f"word1 word2, {label} word3 word4!"
-    found = explain(model, [text], method)
-    words = by_word(found, text)
+    explanation = explain(model, [text], method)
+    words = by_word(explanation, text)
     assert set(words) == {"word1", "word2", ",", label, "word3", "word4", "!"}
-    assert LABELS[found["target"]] == label and max(words, key=lambda word: words[word]) == label
+    assert LABELS[explanation["target"]] == label and max(words, key=lambda word: words[word]) == label
     against = explain(model, [text], method, (LABELS.index(label) + 1) % 3)
     assert by_word(against, text)[label] < words[label] / 2, "for another class it says less, or the contrary"
 
 
 def test_integrated_gradients_add_up(model: Classifier) -> None:
-    found = explain(model, ["word1 good word2 word3"], "integrated_gradients")
-    total = sum(word["score"] for word in found["words"])
-    assert total == pytest.approx(found["probability"] - found["baseline"], abs=found["error"] + 0.01)
-    assert found["error"] < 0.05
+    explanation = explain(model, ["word1 good word2 word3"], "integrated_gradients")
+    total = sum(word["score"] for word in explanation["words"])
+    assert total == pytest.approx(explanation["probability"] - explanation["baseline"], abs=explanation["error"] + 0.01)
+    assert explanation["error"] < 0.05
     shares = np.exp(model.logits([["word1 good word2 word3"]])[0])
-    assert found["probability"] == pytest.approx(shares.max() / shares.sum(), abs=1e-4)
+    assert explanation["probability"] == pytest.approx(shares.max() / shares.sum(), abs=1e-4)
 
 
 def test_long_texts_pairs_and_scripts_without_blanks(model: Classifier) -> None:
@@ -49,6 +49,6 @@ def test_long_texts_pairs_and_scripts_without_blanks(model: Classifier) -> None:
     pair = explain(model, ["word1 good", "word2"], "occlusion")
     assert [word["part"] for word in pair["words"]] == [0, 0, 1]
     japanese = "とても good です"
-    found = explain(model, [japanese], "integrated_gradients")
-    assert "good" in by_word(found, japanese)
+    explanation = explain(model, [japanese], "integrated_gradients")
+    assert "good" in by_word(explanation, japanese)
     assert explain(model, ["!"], "occlusion")["words"][0]["end"] == 1

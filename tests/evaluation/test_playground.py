@@ -20,9 +20,9 @@ from tests.evaluation.conftest import LABELS
 
 @pytest.fixture
 def playground(settings: Settings) -> Iterator[Playground]:
-    made = Playground(settings)
-    yield made
-    made.close()
+    playground = Playground(settings)
+    yield playground
+    playground.close()
 
 
 def test_questions_and_answers(playground: Playground, classifier: Path, tmp_path: Path) -> None:

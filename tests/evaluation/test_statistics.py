@@ -31,27 +31,27 @@ HARD = {
 @pytest.mark.parametrize("name", list(METRICS))
 def test_metrics_from_counts_are_scikit_learns(name: str, case: str) -> None:
     labels, predicted = (np.array(values) for values in HARD[case])
-    right, support, found = (
+    right, support, answered = (
         np.bincount(values, minlength=3)[None, :] for values in (labels[labels == predicted], labels, predicted)
     )
     expected = score([name], predicted, labels)[name]
-    assert statistics.metric_values(name, right, support, found)[0] == pytest.approx(expected)
+    assert statistics.metric_values(name, right, support, answered)[0] == pytest.approx(expected)
 
 
 def test_intervals_are_those_of_drawing_examples() -> None:
-    found = random_predictions(300, 4)
+    answers = random_predictions(300, 4)
     names = ("accuracy", "f1_macro", "matthews_correlation")
-    ours = statistics.intervals(names, found.labels, found.predicted, 4)
+    ours = statistics.intervals(names, answers.labels, answers.predicted, 4)
     draw = np.random.default_rng(3)
     drawn: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(1000):
         some = draw.integers(0, 300, 300)
-        for name, value in score(names, found.predicted[some], found.labels[some]).items():
+        for name, value in score(names, answers.predicted[some], answers.labels[some]).items():
             drawn[name].append(value)
     for name in names:
         low, high = np.quantile(drawn[name], [0.025, 0.975])
         assert ours[name] == pytest.approx((low, high), abs=0.012), name
-    assert ours == statistics.intervals(names, found.labels, found.predicted, 4), "the same each time"
+    assert ours == statistics.intervals(names, answers.labels, answers.predicted, 4), "the same each time"
 
 
 @pytest.mark.parametrize("case", HARD)
@@ -64,8 +64,8 @@ def test_intervals_hold_the_value(case: str) -> None:
 
 
 def test_intervals_of_many_classes_stay_small_in_memory() -> None:
-    found = random_predictions(5_000, 400, skill=3)
-    (low, high) = statistics.intervals(["f1_macro"], found.labels, found.predicted, 400)["f1_macro"]
+    answers = random_predictions(5_000, 400, skill=3)
+    (low, high) = statistics.intervals(["f1_macro"], answers.labels, answers.predicted, 400)["f1_macro"]
     assert 0 < low < high < 1
 
 
@@ -78,7 +78,7 @@ def test_paired_differences_see_what_single_intervals_do_not() -> None:
     second[wrong] = labels[wrong]
     gap = statistics.paired_difference(["accuracy"], labels, first, second, 2)["accuracy"]
     assert gap.value == pytest.approx(0.02) and 0 < gap.low < 0.02 < gap.high and (gap.p or 0) < 0.01
-    one, two = (statistics.intervals(["accuracy"], labels, found, 2)["accuracy"] for found in (first, second))
+    one, two = (statistics.intervals(["accuracy"], labels, predicted, 2)["accuracy"] for predicted in (first, second))
     assert one[1] > two[0], "their own intervals overlap"
     same = statistics.paired_difference(["accuracy", "f1_macro"], labels, first, first, 2)
     assert all(v.value == v.low == v.high == 0 and v.p == 1 for v in same.values())
@@ -88,16 +88,16 @@ def test_paired_differences_see_what_single_intervals_do_not() -> None:
 def test_mcnemar_is_the_binomial_test(gains: int, losses: int) -> None:
     first = np.array([False] * gains + [True] * losses + [True, False] * 10)
     second = np.array([True] * gains + [False] * losses + [True, False] * 10)
-    found = statistics.mcnemar(first, second)
-    assert (found.gains, found.losses) == (gains, losses)
+    result = statistics.mcnemar(first, second)
+    assert (result.gains, result.losses) == (gains, losses)
     expected = stats.binomtest(gains, gains + losses).pvalue if gains + losses else 1.0
-    assert found.p == pytest.approx(expected)
+    assert result.p == pytest.approx(expected)
 
 
 def test_reliability_is_scikit_learns() -> None:
-    found = random_predictions(2_000, 2)
-    bins = statistics.reliability(found.confidence, found.right, 10)
-    truth, shares = calibration_curve(found.right, found.confidence, n_bins=10)
+    answers = random_predictions(2_000, 2)
+    bins = statistics.reliability(answers.confidence, answers.right, 10)
+    truth, shares = calibration_curve(answers.right, answers.confidence, n_bins=10)
     assert [b.accuracy for b in bins] == pytest.approx(truth.tolist())
     assert [b.confidence for b in bins] == pytest.approx(shares.tolist(), abs=1e-6)
     assert sum(b.count for b in bins) == 2_000
@@ -130,11 +130,11 @@ def test_without_an_error_there_is_no_temperature() -> None:
 
 
 def test_a_temperature_never_makes_the_loss_worse() -> None:
-    found = random_predictions(500, 5)
-    temperature = statistics.fit_temperature(found.logits, found.labels)
-    before = statistics.cross_entropy(found.logits, found.labels)
-    assert statistics.cross_entropy(found.logits / temperature, found.labels) <= before + 1e-9
-    assert before == pytest.approx(sk.log_loss(found.labels, softmax(found.logits).astype(float)), rel=1e-4)
+    answers = random_predictions(500, 5)
+    temperature = statistics.fit_temperature(answers.logits, answers.labels)
+    before = statistics.cross_entropy(answers.logits, answers.labels)
+    assert statistics.cross_entropy(answers.logits / temperature, answers.labels) <= before + 1e-9
+    assert before == pytest.approx(sk.log_loss(answers.labels, softmax(answers.logits).astype(float)), rel=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -116,9 +116,9 @@ def test_a_report_of_metrics_data_settings_and_examples(measured: Measured) -> N
     worst = evaluated.evaluation.mistakes[0]
     assert f"| {evaluated.evaluation.words(worst.label)} | {evaluated.evaluation.words(worst.prediction)} |" in text
     assert "print(model(**inputs).logits)" in text
-    told = text.partition("## How to load it")[0]
-    assert not [line for line in told.splitlines() if OF_CLASSES.search(line)]
-    differing = told.partition("What differs from the defaults:")[2].partition("Each evaluation")[0]
+    text_before = text.partition("## How to load it")[0]
+    assert not [line for line in text_before.splitlines() if OF_CLASSES.search(line)]
+    differing = text_before.partition("What differs from the defaults:")[2].partition("Each evaluation")[0]
     assert "learning_rate" in differing and "evaluation.metrics" not in differing, "these are the task's own defaults"
 
 

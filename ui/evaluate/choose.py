@@ -100,15 +100,15 @@ def examples(choice: Choice) -> EvaluateSpec | None:
 
 def shared(run: Run) -> Judged | None:
     """One of the evaluations that came with a run in its bundle."""
-    found = {r.id: r for r in judged.evaluations() if r.imported is not None and r.spec["model"]["run"] == run.id}
-    if not found:
+    shared_runs = {r.id: r for r in judged.evaluations() if r.imported is not None and r.spec["model"]["run"] == run.id}
+    if not shared_runs:
         st.caption("This run was shared without an evaluation.")
         return None
     chosen = st.selectbox(
-        "Examples", list(found), key=f"judge_shared_{run.id}",
-        format_func=lambda key: f"{found[key].summary.get('split', '?')} of {found[key].summary.get('dataset', '?')}",
+        "Examples", list(shared_runs), key=f"judge_shared_{run.id}",
+        format_func=lambda key: f"{shared_runs[key].summary.get('split', '?')} of {shared_runs[key].summary.get('dataset', '?')}",
     )  # fmt: skip
-    return judged.open_judged(found[str(chosen)])
+    return judged.open_judged(shared_runs[str(chosen)])
 
 
 def _spec_of(run: Run) -> RunSpec | None:
@@ -125,13 +125,13 @@ def _splits(data: DataSpec, prepared: Prepared, trained: Run) -> dict[str, str]:
     aside = selection.final_tests(data, prepared, [h for h in holdouts if h.created <= trained.created])
     train, evaluation = selection.splits_used(data, prepared, aside)
     now = selection.final_tests(data, prepared, holdouts)
-    made = {}
+    options = {}
     for name, part in prepared.splits.items():
         if not part.rows or (name == evaluation and name != train):
             continue
         what = "Final test" if name in now else "Training" if name == train else "Test" if _is_test(name) else "Split"
-        made[name] = f"{what}: {name}, {counted(part.rows, 'row')}"
-    return made
+        options[name] = f"{what}: {name}, {counted(part.rows, 'row')}"
+    return options
 
 
 def _is_test(name: str) -> bool:
@@ -163,8 +163,8 @@ def evaluated(choice: Choice, spec: EvaluateSpec) -> Judged | None:
     """The evaluation; while there is none, what makes it."""
     tree = spec.model_dump(mode="json")
     run = light_run.latest("evaluate", tree)
-    if run is not None and run.status == "finished" and (found := judged.open_judged(run)) is not None:
-        return found
+    if run is not None and run.status == "finished" and (opened := judged.open_judged(run)) is not None:
+        return opened
     light_run.work_on(
         "evaluate", f"{TITLE} {choice.title}", tree, at_once=_is_free(choice, spec), offer=_offer(choice, spec),
         button="Evaluate", key=choice.title,
@@ -179,21 +179,21 @@ def _is_free(choice: Choice, spec: EvaluateSpec) -> bool:
 
 def _offer(choice: Choice, spec: EvaluateSpec) -> str:
     where = f"“{plain(spec.split)}”" if spec.split else "the examples that it was evaluated on"
-    said = f"**Judge {plain(choice.title)} on {where}.** The model answers every example once, in the background."
+    offer = f"**Judge {plain(choice.title)} on {where}.** The model answers every example once, in the background."
     if not spec.split or choice.trained is None or spec.data is not None:
-        return said
+        return offer
     holdout = _holdout(choice.trained, spec.split)
     if holdout is not None:
         return (
-            f"{said} This is the **final test**: nothing is trained or tuned on it, and each look at it makes it a "
+            f"{offer} This is the **final test**: nothing is trained or tuned on it, and each look at it makes it a "
             f"little less honest. It has been looked at {counted(holdout.looks, 'time')}."
         )
     if _is_test(spec.split):
         return (
-            f"{said} It becomes the **final test** of this dataset: from then on no run trains or chooses by it, and "
+            f"{offer} It becomes the **final test** of this dataset: from then on no run trains or chooses by it, and "
             "this page counts how often it is looked at."
         )
-    return said
+    return offer
 
 
 def _holdout(trained: Run, split: str) -> Holdout | None:

@@ -64,26 +64,29 @@ def _linked() -> tuple[str, ...]:
 def published(runs: list[Run]) -> list[Run]:
     """The evaluations of a comparison that was made before: what there is for those who may not make one."""
     named = {run.id: run for run in runs}
-    made = [
+    comparisons = [
         run for run in resources.store().runs(kind="compare", statuses=("finished",))
         if set(run.spec["evaluations"]) <= named.keys()
     ]  # fmt: skip
-    if not made:
+    if not comparisons:
         st.caption("No comparison of these models was published.")
         return []
     titles = {
-        run.id: " · ".join(str(named[key].summary.get("title", key)) for key in run.spec["evaluations"]) for run in made
+        run.id: " · ".join(str(named[key].summary.get("title", key)) for key in run.spec["evaluations"])
+        for run in comparisons
     }
-    linked = next((run for run in made if tuple(run.spec["evaluations"]) == _linked()), None)
+    linked = next((run for run in comparisons if tuple(run.spec["evaluations"]) == _linked()), None)
     state.begin_with("compare_published", linked)
-    chosen = st.selectbox("Comparison", made, key="compare_published", format_func=lambda run: distinct(titles)[run.id])
+    chosen = st.selectbox(
+        "Comparison", comparisons, key="compare_published", format_func=lambda run: distinct(titles)[run.id]
+    )
     return [named[key] for key in chosen.spec["evaluations"]]
 
 
 def title_of(run: Run) -> str:
     summary = run.summary
-    shown = score(summary.get("value"))
-    return f"{summary.get('title', run.name)} on {summary.get('split', '?')} of {summary.get('dataset', '?')} · {shown}"
+    value = score(summary.get("value"))
+    return f"{summary.get('title', run.name)} on {summary.get('split', '?')} of {summary.get('dataset', '?')} · {value}"
 
 
 def comparison(chosen: list[Run]) -> Comparison | None:

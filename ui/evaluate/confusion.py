@@ -60,16 +60,16 @@ def _frequent(judged: Judged) -> tuple[int, int] | None:
     return labels.index(true), labels.index(taken)
 
 
-def _examples(judged: Judged, true: int, said: int) -> None:
-    count = judged.classes.confusion[true][said]
-    a, b = (f"“{plain(shortened(judged.labels[i], 40))}”" for i in (true, said))
-    what = f"{a} recognised as such" if true == said else f"{a} taken for {b}"
+def _examples(judged: Judged, true: int, predicted: int) -> None:
+    count = judged.classes.confusion[true][predicted]
+    a, b = (f"“{plain(shortened(judged.labels[i], 40))}”" for i in (true, predicted))
+    what = f"{a} recognised as such" if true == predicted else f"{a} taken for {b}"
     st.markdown(f"**{counted(count, 'example')} of {what}**")
     if count:
-        entries = lookup.cell(judged.predictions, true, said)
+        entries = lookup.cell(judged.predictions, true, predicted)
         if len(entries) < count:
             st.caption(f"The {len(entries):,} that the model is surest of.")
-        judge_examples.table(entries, judged, f"judge_cell_{true}_{said}")
+        judge_examples.table(entries, judged, f"judge_cell_{true}_{predicted}")
 
 
 def mistakes(judged: Judged) -> None:

@@ -80,9 +80,9 @@ def _threshold(judged: Judged, curve: Curve) -> None:
         hits, alarms = curve.true_positives[place], curve.false_positives[place]
         st.metric("Called so", f"{hits + alarms:,}", f"{alarms:,} false alarms", delta_color="off", delta_arrow="off",
                   border=True, height="stretch")  # fmt: skip
-    shown = {what: [None if np.isnan(v) else float(v) for v in values] for what, values in at.items()}
+    measures = {what: [None if np.isnan(v) else float(v) for v in values] for what, values in at.items()}
     st.plotly_chart(
-        threshold_figure(THRESHOLDS.tolist(), shown, threshold, tuned), key="judge_threshold_chart",
+        threshold_figure(THRESHOLDS.tolist(), measures, threshold, tuned), key="judge_threshold_chart",
         config={"displayModeBar": False}, alt="Precision, recall and F1 against the threshold",
     )  # fmt: skip
     if on_validation:

@@ -90,8 +90,8 @@ def whole(entry: ClassAnswer, judged: Judged, key: str) -> None:
     except TunedeckError as error:
         show_error(error)
         return
-    true, said = (plain(shortened(judged.labels[i], 60)) for i in (entry.label, entry.prediction))
-    st.markdown(f"**Row {entry.row:,}**: labelled “{true}”, predicted “{said}” ({entry.confidence:.1%})")
+    true, predicted = (plain(shortened(judged.labels[i], 60)) for i in (entry.label, entry.prediction))
+    st.markdown(f"**Row {entry.row:,}**: labelled “{true}”, predicted “{predicted}” ({entry.confidence:.1%})")
     left, right = st.columns([2.2, 1], gap="medium")
     with right:
         explanation.probabilities(lookup.probabilities(judged.predictions, entry.row), judged.labels, f"{key}_shares")

@@ -73,14 +73,14 @@ def _marked(text: str, words: Sequence[Word], most: float) -> str:
             continue
         share = abs(word.score) / most if most else 0.0
         parts.append(_gap(text[at:start]))
-        shown = plain(text[start:end])
+        escaped = plain(text[start:end])
         color = "blue" if word.score > 0 else "orange"
-        if share >= STRONG and shown:
-            parts.append(f":{color}-background[**{shown}**]")
-        elif share >= FAINT and shown:
-            parts.append(f":{color}-background[{shown}]")
+        if share >= STRONG and escaped:
+            parts.append(f":{color}-background[**{escaped}**]")
+        elif share >= FAINT and escaped:
+            parts.append(f":{color}-background[{escaped}]")
         else:
-            parts.append(shown)
+            parts.append(escaped)
         at = end
     return "".join([*parts, f":gray[{_gap(text[at:])}]" if text[at:].strip() else ""])
 

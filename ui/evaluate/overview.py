@@ -94,9 +94,9 @@ def _final_test(judged: Judged, test: FinalTest) -> None:
 
 def _headline(evaluation: ClassEvaluation) -> None:
     main = evaluation.main_metric
-    shown = [main, *(n for n in evaluation.metric_names if n != main)][:4]
-    with st.grid(len(shown) + 1, min_column_width=150, key="judge_headline"):
-        for name in shown:
+    names = [main, *(n for n in evaluation.metric_names if n != main)][:4]
+    with st.grid(len(names) + 1, min_column_width=150, key="judge_headline"):
+        for name in names:
             low, high = evaluation.interval(name)
             st.metric(
                 f"**{metric_title(name)}**" if name == main else metric_title(name),

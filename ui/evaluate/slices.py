@@ -94,11 +94,11 @@ def _own(judged: Judged) -> None:
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown("**A group of your own**", width="content")
             with st.popover("Add a condition", icon=":material/filter_alt:"):
-                made = dataset_view.condition_fields(key, prepared, split)
-                whole = isinstance(made, Condition)
+                conditions = dataset_view.condition_fields(key, prepared, split)
+                whole = isinstance(conditions, Condition)
                 st.button(
-                    "Add", type="primary", key=f"{key}_add", disabled=not whole, help=None if whole else str(made),
-                    on_click=state.remember, args=(key, (*held, made)),
+                    "Add", type="primary", key=f"{key}_add", disabled=not whole, help=None if whole else str(conditions),
+                    on_click=state.remember, args=(key, (*held, conditions)),
                 )  # fmt: skip
         if not held:
             st.caption("Such as texts that contain “refund”, or rows of one source: how does the model do on them?")

@@ -52,13 +52,13 @@ def bundle(spec: BundleSpec, run: Run, settings: Settings, report: RunWriter) ->
     trained = report.store.run(spec.run)
     with tempfile.TemporaryDirectory(dir=settings.run_dir(run.id)) as temporary:
         folder = Path(temporary)
-        made = build(trained, spec.texts, report.store, settings, folder, report)
+        contents = build(trained, spec.texts, report.store, settings, folder, report)
         report.phase("Packing")
         path = settings.run_dir(run.id) / NAME
         zips.pack(folder, path, report.check_stop)
     return {
-        "file": NAME, "bytes": path.stat().st_size, "texts": made.texts, "title": trained.name,
-        "evaluations": sum(r.kind == "evaluate" for r in made.runs),
+        "file": NAME, "bytes": path.stat().st_size, "texts": contents.texts, "title": trained.name,
+        "evaluations": sum(r.kind == "evaluate" for r in contents.runs),
     }  # fmt: skip
 
 
@@ -105,16 +105,16 @@ def related(trained: Run, store: Store) -> list[Run]:
 
     Of equal ones the newest.
     """
-    found: dict[str, Run] = {}
+    runs: dict[str, Run] = {}
     for run in store.runs(kind="evaluate", statuses=("finished",)):
         subject = run.spec.get("model", {})
         if subject.get("run") == trained.id and subject.get("attempt") == trained.attempt:
-            found.setdefault(json.dumps(run.spec, sort_keys=True), run)
-    evaluations = {run.id for run in found.values()}
+            runs.setdefault(json.dumps(run.spec, sort_keys=True), run)
+    evaluations = {run.id for run in runs.values()}
     for run in store.runs(kind="compare", statuses=("finished",)):
         if evaluations & set(run.spec.get("evaluations", ())):
-            found.setdefault(json.dumps(run.spec, sort_keys=True), run)
-    return list(found.values())
+            runs.setdefault(json.dumps(run.spec, sort_keys=True), run)
+    return list(runs.values())
 
 
 def _record(run: Run, settings: Settings) -> Record:
@@ -140,8 +140,8 @@ def _copy(run: Run, source: Path, place: Path, texts: bool, settings: Settings) 
                 raise ModelError(f"the {name} of “{run.name}” is damaged, so it cannot be shared; make it anew first")
             if isinstance(result, Environment):
                 result = _without_way(result)
-            shown = result if texts else _without_texts(result)
-            write_text(place / name, json.dumps(redact.public(shown.tree(), settings), ensure_ascii=False))
+            public = result if texts else _without_texts(result)
+            write_text(place / name, json.dumps(redact.public(public.tree(), settings), ensure_ascii=False))
 
 
 def _without_way(environment: Environment) -> Environment:
@@ -177,8 +177,8 @@ def _measured(trained: Run, store: Store, settings: Settings, place: Path) -> No
     while more := store.events_since(trained.id, cursor):
         events += [e for e in more if e.kind in KEPT_EVENTS]
         cursor = more[-1].id
-    shown = [{"time": e.time, "kind": e.kind, "payload": e.payload} for e in events]
-    write_text(place / "events.json", json.dumps(redact.clean(shown, settings), ensure_ascii=False))
+    entries = [{"time": e.time, "kind": e.kind, "payload": e.payload} for e in events]
+    write_text(place / "events.json", json.dumps(redact.clean(entries, settings), ensure_ascii=False))
 
 
 def _with_texts(run: Run, settings: Settings, place: Path, report: RunWriter) -> None:
@@ -202,12 +202,12 @@ def _with_texts(run: Run, settings: Settings, place: Path, report: RunWriter) ->
 
 
 def _checksums(folder: Path) -> dict[str, FileEntry]:
-    found = {}
+    checksums = {}
     for path in sorted(p for p in folder.rglob("*") if p.is_file()):
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        found[path.relative_to(folder).as_posix()] = FileEntry(sha256=digest, bytes=path.stat().st_size)
-    return found
+        checksums[path.relative_to(folder).as_posix()] = FileEntry(sha256=digest, bytes=path.stat().st_size)
+    return checksums
 
 
 def specs_of(records: Sequence[Record]) -> None:
@@ -222,5 +222,5 @@ def as_run(record: Record, owner: str, imported: dict[str, Any]) -> Run:
 
     nowhere = {f.name: None for f in dataclasses.fields(Run)}
     counted = {"token": 0, "beats": 0, "phase": ""}
-    told = record.model_dump() | {"summary": record.summary.model_dump(exclude_none=True)}
-    return Run(**{**nowhere, **counted, **told, "owner": owner, "imported": imported})
+    fields = record.model_dump() | {"summary": record.summary.model_dump(exclude_none=True)}
+    return Run(**{**nowhere, **counted, **fields, "owner": owner, "imported": imported})

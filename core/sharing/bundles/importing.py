@@ -238,8 +238,8 @@ def _events(run_id: str, folder: Path) -> Iterator[tuple[str, float, str, dict[s
     if not path.is_file():
         return
     try:
-        found = Events.validate_python(read_json(path, folder.name))
+        events = Events.validate_python(read_json(path, folder.name))
     except ValidationError:
         raise DataError("a bundle's events are not valid; export the run again") from None
-    for event in found:
+    for event in events:
         yield run_id, event.time, event.kind, event.payload

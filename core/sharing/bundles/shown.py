@@ -24,9 +24,9 @@ def take_in(store: Store, settings: Settings) -> list[str]:
     """
     problems: list[str] = []
     there: set[str] = set()
-    found = _bundles(settings, problems)
+    bundles = _bundles(settings, problems)
     answered = not problems
-    for path in found:
+    for path in bundles:
         try:
             run = import_bundle(path, store, settings, PUBLISHED)
         except TunedeckError as error:
@@ -48,5 +48,5 @@ def _bundles(settings: Settings, problems: list[str]) -> list[Path]:
             folders.append(fetch_results(settings.results_repo, None, settings))
         except TunedeckError as error:
             problems.append(str(error))
-    found = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
-    return [path for path in found if path.suffix == ".zip" or (path / MANIFEST).is_file()]
+    paths = [path for folder in folders if folder.is_dir() for path in sorted(folder.iterdir())]
+    return [path for path in paths if path.suffix == ".zip" or (path / MANIFEST).is_file()]

@@ -29,7 +29,7 @@ def pack(folder: Path, path: Path, check_stop: Callable[[], None] = lambda: None
     write({file.relative_to(folder).as_posix(): file for file in files}, path, lambda share: check_stop())
 
 
-def write(contents: Contents, path: Path, told: Callable[[float], None] = lambda share: None) -> None:
+def write(contents: Contents, path: Path, progress: Callable[[float], None] = lambda share: None) -> None:
     """The zip at `path`, complete or not there. told: is given the share that is done"""
     total = sum(content.stat().st_size for content in contents.values() if isinstance(content, Path)) or 1
     done = 0
@@ -47,27 +47,27 @@ def write(contents: Contents, path: Path, told: Callable[[float], None] = lambda
                 while chunk := source.read(CHUNK):
                     out.write(chunk)
                     done += len(chunk)
-                    told(done / total)
+                    progress(done / total)
 
 
 def members(path: Path, most: int) -> dict[str, zipfile.ZipInfo]:
     """The files in a zip by name. Raises DataError if it is none, is encrypted, or has links, doubles or too many."""
     try:
         with zipfile.ZipFile(path) as archive:
-            found = [m for m in archive.infolist() if not m.is_dir()]
+            members_of_zip = [m for m in archive.infolist() if not m.is_dir()]
     except BROKEN as error:
         raise DataError(f"{path.name} is not a whole zip file ({_first(error)}); copy or download it again") from None
-    if len(found) > most:
-        raise DataError(f"{path.name} holds {len(found):,} files; one like this has at most {most:,}")
-    for member in found:
+    if len(members_of_zip) > most:
+        raise DataError(f"{path.name} holds {len(members_of_zip):,} files; one like this has at most {most:,}")
+    for member in members_of_zip:
         if member.flag_bits & 1:
             raise DataError(f"{path.name} is encrypted with a password; make one without a password")
         if stat.S_ISLNK(member.external_attr >> 16):
             raise DataError(
                 f"{path.name} holds a link ({member.filename[:80]!r}), which may lead anywhere; make one without links"
             )
-    named = {m.filename: m for m in found}
-    if len(named) < len(found):
+    named = {m.filename: m for m in members_of_zip}
+    if len(named) < len(members_of_zip):
         raise DataError(f"{path.name} holds two files of one name; make it anew")
     return named
 

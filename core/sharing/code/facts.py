@@ -151,8 +151,8 @@ def _commit(what: Any, name: str, revision: str | None) -> str | None:
 
 
 def _pads_with_end(model: Path) -> bool:
-    told = _json(model / "tokenizer_config.json")
-    return told.get("pad_token") is not None and told.get("pad_token") == told.get("eos_token")
+    config = _json(model / "tokenizer_config.json")
+    return config.get("pad_token") is not None and config.get("pad_token") == config.get("eos_token")
 
 
 def _ending(history: History) -> tuple[int | None, bool]:
@@ -165,7 +165,7 @@ def _ending(history: History) -> tuple[int | None, bool]:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        tree = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return tree if isinstance(tree, dict) else {}

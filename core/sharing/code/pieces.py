@@ -24,8 +24,8 @@ MARK = "  # exact"
 
 def one_line(text: str) -> str:
     """Any text as what may stand in a comment: printable, on one line, not long."""
-    shown = " ".join("".join(c if c.isprintable() else " " for c in text).split())
-    return shown if len(shown) <= MOST_SHOWN else f"{shown[: MOST_SHOWN - 1]}…"
+    line = " ".join("".join(c if c.isprintable() else " " for c in text).split())
+    return line if len(line) <= MOST_SHOWN else f"{line[: MOST_SHOWN - 1]}…"
 
 
 def source(sections: Sequence[Section], opening: str) -> str:
@@ -51,8 +51,8 @@ def literal(value: str | Sequence[str]) -> str:
     """A string or a list of them as Python has it, in double quotes where these need no escapes."""
     if not isinstance(value, str):
         return f"[{', '.join(map(literal, value))}]"
-    shown = repr(value)
-    return f'"{value}"' if shown == f"'{value}'" and '"' not in value else shown
+    text = repr(value)
+    return f'"{value}"' if text == f"'{value}'" and '"' not in value else text
 
 
 def imports_of(sections: Sequence[Section]) -> str:
@@ -62,21 +62,21 @@ def imports_of(sections: Sequence[Section]) -> str:
 
 def spaced(code: str) -> str:
     """Two blank lines around functions and classes, as everybody writes them."""
-    made: list[str] = []
+    lines_out: list[str] = []
     block = after = False  # whether the last statement was a function or class, and whether a comment leads one
     lines = re.sub(r"\n{3,}", "\n\n", code).split("\n")
     for number, line in enumerate(lines):
         top = bool(line) and not line[0].isspace() and line[0] not in ")]}"
         leads = line.startswith("#") and bool(re.match(r"def |class |@", "".join(lines[number + 1 : number + 2])))
         begins = top and (leads or bool(re.match(r"def |class |@", line)))
-        if top and made and (begins or block) and not after:
-            while made[-1] == "":
-                made.pop()
-            made += ["", ""]
+        if top and lines_out and (begins or block) and not after:
+            while lines_out[-1] == "":
+                lines_out.pop()
+            lines_out += ["", ""]
         if top:
             after, block = line.startswith(("#", "@")), begins or (block and line.startswith("#"))
-        made.append(line)
-    return "\n".join(made)
+        lines_out.append(line)
+    return "\n".join(lines_out)
 
 
 def imports(statements: Iterable[str]) -> str:
@@ -151,10 +151,10 @@ def entry(path: str, table: str, key: str) -> tuple[str, tuple[str, ...]]:
         if isinstance(node, ast.Assign) and table in _defined(node) and isinstance(node.value, ast.Dict):
             for at, value in zip(node.value.keys, node.value.values, strict=True):
                 if isinstance(at, ast.Constant) and at.value == key:
-                    found = ast.get_source_segment(text, value)
-                    assert found is not None
+                    segment = ast.get_source_segment(text, value)
+                    assert segment is not None
                     own = {name for other in tree.body for name in _defined(other)}
-                    return found, tuple(sorted(set(_used(value)) & own))
+                    return segment, tuple(sorted(set(_used(value)) & own))
     raise KeyError(key)
 
 
@@ -194,11 +194,11 @@ def _text(text: str, node: ast.stmt) -> str:
 
 
 def _imports_of(tree: ast.Module, used: set[str]) -> tuple[str, ...]:
-    found = []
+    imports = []
     for node in tree.body:
         if isinstance(node, ast.ImportFrom) and not str(node.module).startswith(("core", "__future__")):
             names = [_alias(a) for a in node.names if (a.asname or a.name) in used]
-            found += [f"from {node.module} import {', '.join(names)}"] if names else []
+            imports += [f"from {node.module} import {', '.join(names)}"] if names else []
         elif isinstance(node, ast.Import):
-            found += [f"import {_alias(a)}" for a in node.names if (a.asname or a.name).split(".")[0] in used]
-    return tuple(found)
+            imports += [f"import {_alias(a)}" for a in node.names if (a.asname or a.name).split(".")[0] in used]
+    return tuple(imports)

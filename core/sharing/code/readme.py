@@ -15,8 +15,8 @@ MOST_LABELS = 2000
 
 def requirements(facts: Facts) -> str:
     """requirements.txt with the versions of the run; a build's own suffix, such as +cu130, is no version of PyPI."""
-    found = {name: facts.packages[name] for name in COMMON + OF_ENGINE[facts.spec.engine] if name in facts.packages}
-    return "".join(f"{name}=={version.split('+')[0]}\n" for name, version in found.items())
+    versions = {name: facts.packages[name] for name in COMMON + OF_ENGINE[facts.spec.engine] if name in facts.packages}
+    return "".join(f"{name}=={version.split('+')[0]}\n" for name, version in versions.items())
 
 
 def readme(facts: Facts, *, with_texts: bool) -> str:

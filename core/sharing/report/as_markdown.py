@@ -52,9 +52,9 @@ def escaped(text: str) -> str:
 
 def code_span(text: str) -> str:
     """`text` as code within a line, whatever backticks it has."""
-    shown = visible(text) or " "
-    ticks = "`" * (max((len(run) for run in re.findall("`+", shown)), default=0) + 1)
-    return f"{ticks} {shown} {ticks}" if "`" in shown else f"`{shown}`"
+    code = visible(text) or " "
+    ticks = "`" * (max((len(run) for run in re.findall("`+", code)), default=0) + 1)
+    return f"{ticks} {code} {ticks}" if "`" in code else f"`{code}`"
 
 
 def markdown(document: Document) -> str:
@@ -65,9 +65,9 @@ def markdown(document: Document) -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
-def sections(found: Iterable[Section], level: int = 2) -> list[str]:
+def sections(parts: Iterable[Section], level: int = 2) -> list[str]:
     lines = []
-    for section in found:
+    for section in parts:
         lines += [f"{'#' * level} {escaped(section.title)}", "", *blocks(section.blocks)]
     return lines
 
@@ -96,9 +96,9 @@ def _sentence(text: str) -> str:
     return f"{left}{escaped(text)}{right}" if text.strip() else " " * bool(text)
 
 
-def blocks(found: Iterable[Block]) -> list[str]:
+def blocks(parts: Iterable[Block]) -> list[str]:
     lines: list[str] = []
-    for block in found:
+    for block in parts:
         match block:
             case Paragraph():
                 lines += [line_of(block.line), ""]

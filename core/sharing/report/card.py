@@ -41,8 +41,8 @@ def outgoing(store: Store, settings: Settings, run: Run, model: str = "") -> str
     if text is None:
         text = card(gather_for_card(store, settings, run))
     text = str(redact.clean(text, settings))
-    if found := check_card(text, settings):
-        raise SpecError(found)
+    if problems := check_card(text, settings):
+        raise SpecError(problems)
     return text.replace(PLACEHOLDER, model) if model else text
 
 
@@ -58,8 +58,8 @@ def write_card(run: Run, text: str, settings: Settings) -> None:
     """Save an edited card. Raises SpecError if the Hub would not take it, or it holds a secret; AccessDenied."""
     check(settings, "card", run)
     text = text.replace("\r\n", "\n")
-    if found := check_card(text, settings):
-        raise SpecError(found)
+    if problems := check_card(text, settings):
+        raise SpecError(problems)
     write_text(settings.run_dir(run.id) / NAME, text)
 
 
@@ -73,11 +73,11 @@ def check_card(text: str, settings: Settings) -> list[Problem]:
     """What is wrong with an edited card: metadata that the Hub would refuse, secrets, ways to files of this machine."""
     if len(text) > MOST_CHARACTERS:
         return [Problem("", f"a card has at most {MOST_CHARACTERS:,} characters, this has {len(text):,}; shorten it")]
-    found = list(_secrets(text, settings))
+    problems = list(_secrets(text, settings))
     try:
-        return found + hub_rules.problems(hub_rules.metadata(text))
+        return problems + hub_rules.problems(hub_rules.metadata(text))
     except SpecError as error:
-        return found + error.problems
+        return problems + error.problems
 
 
 def _secrets(text: str, settings: Settings) -> Iterator[Problem]:

@@ -32,15 +32,15 @@ def document(content: Content, edits: Edits, model: str) -> Document:
 def _description(content: Content, chapters: Sequence[Chapter]) -> Line:
     usual = capitalised(content.task.facts.MODEL)
     what = next((words for chapter in chapters if (words := chapter.description(content))), usual)
-    made = ", trained from " if content.spec.model.name == "scratch" else ", fine-tuned from "
-    return (what, made, *training.model_words(content), " on ", *data.data_words(content), ".")
+    origin = ", trained from " if content.spec.model.name == "scratch" else ", fine-tuned from "
+    return (what, origin, *training.model_words(content), " on ", *data.data_words(content), ".")
 
 
 def _uses(content: Content, edits: Edits, chapters: Sequence[Chapter]) -> Section:
-    said = [
+    paragraphs = [
         Paragraph((line.strip(),)) for line in edits.intended.replace("\r\n", "\n").split("\n\n") if line.strip()
     ] or [Paragraph(next((line for chapter in chapters if (line := chapter.uses(content))), _usual_uses(content)))]
-    return Section("uses", "Intended uses", tuple(said))
+    return Section("uses", "Intended uses", tuple(paragraphs))
 
 
 def _usual_uses(content: Content) -> Line:
@@ -68,7 +68,7 @@ def _limits(content: Content, chapters: Sequence[Chapter]) -> Section:
 def _data(content: Content) -> Section:
     train, evaluation = data.examples(content)
     noted = content.dataset
-    said: Line = (*data.data_words(content), ".")
+    line: Line = (*data.data_words(content), ".")
     counts = []
     if train:
         of = noted.train_split or content.spec.data.train_split
@@ -78,11 +78,11 @@ def _data(content: Content) -> Section:
         counts.append(f"{evaluation:,} to choose the best checkpoint by" + (f" (split {of})" if of else ""))
     columns = [Name(column) for column in content.text_columns]
     if counts:
-        said = (*said, f" {listed(counts)}.")
+        line = (*line, f" {listed(counts)}.")
     if columns and content.label_column:
         between: list[Name | str] = [columns[0], *((" and ", columns[1]) if len(columns) > 1 else ())]
-        said = (*said, " The text is in ", *between, ", the label in ", Name(content.label_column), ".")
-    return Section("data", "Training data", (Paragraph(said), *data.preparation(content)))
+        line = (*line, " The text is in ", *between, ", the label in ", Name(content.label_column), ".")
+    return Section("data", "Training data", (Paragraph(line), *data.preparation(content)))
 
 
 def _procedure(content: Content) -> Section:

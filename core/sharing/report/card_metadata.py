@@ -50,12 +50,12 @@ def _results(content: Content) -> Iterator[EvalResult]:
         split = noted.eval_split or spec.data.eval_split or "validation"
         title = noted.title or dataset_name(spec.data)
         yield from _result(content, content.report, title, split, own=True)
-    shown = set[tuple[str, str]]()
+    listed = set[tuple[str, str]]()
     for one in content.evaluations:
         evaluation = one.evaluation
         title = evaluation.dataset.title or dataset_name(spec.data)
-        if evaluation.kind != "training" and (title, evaluation.split) not in shown:
-            shown.add((title, evaluation.split))
+        if evaluation.kind != "training" and (title, evaluation.split) not in listed:
+            listed.add((title, evaluation.split))
             yield from _result(content, evaluation, title, evaluation.split, own=_is_own(content, evaluation))
 
 

@@ -137,22 +137,22 @@ def gather(store: Store, settings: Settings, run: Run, with_texts: bool | None =
     with_texts: whether to take texts, and values of columns, of its data; None: only where they are public.
     Raises SpecError for a run whose settings are not valid any more.
     """
-    made = _gathered(store, settings, run, with_texts)
-    return replace(made, texts=_texts(made.evaluations, settings)) if made.with_texts else made
+    content = _gathered(store, settings, run, with_texts)
+    return replace(content, texts=_texts(content.evaluations, settings)) if content.with_texts else content
 
 
 def gather_for_card(store: Store, settings: Settings, run: Run) -> Content:
     """The same without texts, and with what a card's metadata needs beside. Raises SpecError."""
     spec = cast(RunSpec, build(run.spec))
-    made = _gathered(store, settings, run, None)
-    return replace(made, licence=origin.licence(spec), languages=origin.languages(spec, settings))
+    content = _gathered(store, settings, run, None)
+    return replace(content, licence=origin.licence(spec), languages=origin.languages(spec, settings))
 
 
 def _gathered(store: Store, settings: Settings, run: Run, with_texts: bool | None) -> Content:
     spec = cast(RunSpec, build(run.spec))
     folder = settings.run_dir(run.id)
-    shown = texts_are_public(spec) if with_texts is None else with_texts
-    evaluations = tuple(_evaluations(store, settings, run, shown))
+    texts = texts_are_public(spec) if with_texts is None else with_texts
+    evaluations = tuple(_evaluations(store, settings, run, texts))
     view = RunView(run.id)
     view.update(store, settings)
     report, environs = read_report(folder), read_environment(folder)
@@ -165,7 +165,7 @@ def _gathered(store: Store, settings: Settings, run: Run, with_texts: bool | Non
         evaluations=evaluations,
         series={name: view.series(name) for name in view.points},
         has_model=place is not None, temperature=results.read_temperature(place) if place else 1.0,
-        with_texts=shown,
+        with_texts=texts,
     )  # fmt: skip
 
 
@@ -201,12 +201,12 @@ def _evaluations(store: Store, settings: Settings, run: Run, with_values: bool) 
         examples = (evaluation.dataset, evaluation.split, evaluation.kind, evaluation.examples)
         if examples in newest:
             continue
-        shown = _public(evaluation if with_values else without_values(evaluation), settings)
+        public = _public(evaluation if with_values else without_values(evaluation), settings)
         test = evaluation.final_test
         newest[examples] = Evaluated(
             id=other.id,
             ended=other.ended or 0.0,
-            evaluation=shown,
+            evaluation=public,
             looks=looks.get(test.content) if test else None,
             robustness=_public(read_robustness(folder), settings),
         )

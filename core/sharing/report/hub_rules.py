@@ -142,8 +142,8 @@ class _Loader(yaml.SafeLoader):
 
 def divided(text: str) -> tuple[str, str] | None:
     """The metadata block and what follows it; None if there is no block."""
-    found = BLOCK.search(text.removeprefix("\ufeff"))
-    return (found[2], text.removeprefix("\ufeff")[found.end() :]) if found else None
+    match = BLOCK.search(text.removeprefix("\ufeff"))
+    return (match[2], text.removeprefix("\ufeff")[match.end() :]) if match else None
 
 
 def metadata(text: str) -> dict[str, Any]:
@@ -154,30 +154,30 @@ def metadata(text: str) -> dict[str, Any]:
             [Problem("", "the card has no metadata; it must begin with a line ---, the metadata, and a line ---")]
         )
     try:
-        found = yaml.load(parts[0], Loader=_Loader)
+        tree = yaml.load(parts[0], Loader=_Loader)
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
         mark = getattr(error, "problem_mark", None)
         where = f" (line {mark.line + 2} of the card)" if mark else ""
         why = getattr(error, "problem", None) or str(error)
         raise SpecError([Problem("", f"the metadata is not YAML{where}: {why}")]) from None
-    if not isinstance(found, dict):
+    if not isinstance(tree, dict):
         raise SpecError(
             [Problem("", "the metadata is no list of names and values; write it as name: value, a line each")]
         )
-    return found
+    return tree
 
 
-def problems(found: dict[str, Any]) -> list[Problem]:
+def problems(metadata: dict[str, Any]) -> list[Problem]:
     """What the Hub would refuse, or not understand, in a card's metadata."""
-    made = [
-        *_licence(found.get("license"), found.get("license_name")),
-        *_languages(found.get("language")),
-        *_ids("base_model", found.get("base_model"), "a model"),
-        *_ids("datasets", found.get("datasets"), "a dataset"),
-        *_texts("tags", found.get("tags")),
-        *_texts("metrics", found.get("metrics")),
+    problems = [
+        *_licence(metadata.get("license"), metadata.get("license_name")),
+        *_languages(metadata.get("language")),
+        *_ids("base_model", metadata.get("base_model"), "a model"),
+        *_ids("datasets", metadata.get("datasets"), "a dataset"),
+        *_texts("tags", metadata.get("tags")),
+        *_texts("metrics", metadata.get("metrics")),
     ]
-    return made + _index(found)
+    return problems + _index(metadata)
 
 
 def _listed(value: Any) -> list[Any]:
@@ -185,32 +185,34 @@ def _listed(value: Any) -> list[Any]:
 
 
 def _licence(value: Any, name: Any) -> list[Problem]:
-    made = [
+    problems = [
         Problem("license", f"{_short(one)} is no licence that the Hub knows; use one such as apache-2.0, mit or other")
         for one in _listed(value)
         if one not in LICENCES
     ]
     if name is not None and not (isinstance(name, str) and LICENCE_NAME.fullmatch(name)):
-        made.append(
+        problems.append(
             Problem(
                 "license_name", f"{_short(name)} has more than small letters, digits, dots and dashes; shorten it so"
             )
         )
-    return made
+    return problems
 
 
 def _languages(value: Any) -> list[Problem]:
-    made = []
+    problems = []
     for one in _listed(value):
         if isinstance(one, bool):
-            made.append(Problem("language", "no and yes are read as a truth value; put the code in quotes, as in 'no'"))
+            problems.append(
+                Problem("language", "no and yes are read as a truth value; put the code in quotes, as in 'no'")
+            )
         elif not (isinstance(one, str) and (LANGUAGE.fullmatch(one) or one in SPECIAL_LANGUAGES)):
-            made.append(
+            problems.append(
                 Problem(
                     "language", f"{_short(one)} is no language code; use two or three small letters, such as en or ja"
                 )
             )
-    return made
+    return problems
 
 
 def _ids(field: str, value: Any, what: str) -> list[Problem]:
@@ -234,14 +236,14 @@ def _texts(field: str, value: Any) -> list[Problem]:
     ]
 
 
-def _index(found: dict[str, Any]) -> list[Problem]:
+def _index(metadata: dict[str, Any]) -> list[Problem]:
     """Whether the results can be read the way the Hub reads them."""
     from huggingface_hub import ModelCardData
 
-    if "model-index" not in found:
+    if "model-index" not in metadata:
         return []
     try:
-        read = ModelCardData(**{str(key): value for key, value in found.items()}).eval_results or []
+        read = ModelCardData(**{str(key): value for key, value in metadata.items()}).eval_results or []
     except (ValueError, TypeError, AttributeError, KeyError) as error:
         return [Problem("model-index", f"the results cannot be read ({error}); leave them as they were made")]
     return [

@@ -41,10 +41,10 @@ def licence(spec: RunSpec) -> str:
         return ""
     try:
         card = hub.cached_file(name, "README.md", spec.model.revision)
-        said = hub_rules.metadata(card.read_text(encoding="utf-8", errors="replace")).get("license") if card else None
+        named = hub_rules.metadata(card.read_text(encoding="utf-8", errors="replace")).get("license") if card else None
     except (OSError, HubError, SpecError):
-        said = None
-    return said if isinstance(said, str) and said in hub_rules.LICENCES else hub_rules.KNOWN_MODELS.get(name, "")
+        named = None
+    return named if isinstance(named, str) and named in hub_rules.LICENCES else hub_rules.KNOWN_MODELS.get(name, "")
 
 
 def languages(spec: RunSpec, settings: Settings) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ def _told(prepared: Prepared, spec: RunSpec) -> dict[str, int]:
 
 def _read(path: Path) -> dict[str, Any] | None:
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        tree = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return tree if isinstance(tree, dict) else None

@@ -84,8 +84,8 @@ def intervals(
 ) -> dict[str, tuple[float, float]]:
     """The 95 % bootstrap interval (percentiles) of each metric of these class ids."""
     cells, counts = np.unique(labels * classes + predicted, return_counts=True)
-    true, found = cells // classes, cells % classes
-    drawn = [marginals(some, true, found, classes) for some in draws(counts, seed)]
+    true, answered = cells // classes, cells % classes
+    drawn = [marginals(some, true, answered, classes) for some in draws(counts, seed)]
     return {name: _percentiles(np.concatenate([metric_values(name, *m) for m in drawn])) for name in names}
 
 
@@ -175,8 +175,8 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     def loss(log_temperature: float) -> float:
         return cross_entropy(logits / np.exp(log_temperature), labels)
 
-    found = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-4})
-    return float(np.exp(found.x))
+    optimum = minimize_scalar(loss, bounds=(np.log(0.05), np.log(20)), method="bounded", options={"xatol": 1e-4})
+    return float(np.exp(optimum.x))
 
 
 def cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:

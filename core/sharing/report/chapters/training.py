@@ -73,12 +73,12 @@ def _curves(content: Content) -> list[Block]:
 
 
 def _loss_words(training: pd.DataFrame, evaluation: pd.DataFrame) -> str:
-    said = [
+    names = [
         f"{name} loss from {score(float(s['value'].iloc[0]))} to {score(float(s['value'].iloc[-1]))}"
         for name, s in (("training", training), ("evaluation", evaluation))
         if len(s)
     ]
-    return f"Curves of the {' and the '.join(said)}"
+    return f"Curves of the {' and the '.join(names)}"
 
 
 def _history(judged: dict[str, pd.DataFrame], losses: pd.DataFrame) -> Folded:
@@ -132,8 +132,8 @@ def settings(spec: RunSpec) -> tuple[Table | None, Table]:
             continue
         row: tuple[Cell, ...] = (str(info.title), Name(path), setting_words(value))
         rows.append(row)
-        told = path.startswith("data.") or path in ("task", "model.name", "model.revision")
-        if not told and value != get_field(start, path):
+        is_elsewhere = path.startswith("data.") or path in ("task", "model.name", "model.revision")
+        if not is_elsewhere and value != get_field(start, path):
             changed.append((str(info.title), Name(path), setting_words(value), setting_words(get_field(start, path))))
     header = ("Setting", "Name", "Value")
     most = Table("Settings that differ from their defaults", (*header, "Default"), tuple(changed)) if changed else None
