@@ -113,7 +113,7 @@ def main() -> None:
             photograph(browser, dashboard.url("runs"), "runs")
             judged = browser.new_page()
             judged.goto(dashboard.url(f"evaluate?run={finished}"))
-            judged.locator(".st-key-judge_headline").wait_for(timeout=300_000)
+            judged.locator(".st-key-evaluate_headline").wait_for(timeout=300_000)
             judged.close()
             photograph(browser, dashboard.url(f"evaluate?run={finished}"), "evaluate", whole=True)
             watch = browser.new_page()

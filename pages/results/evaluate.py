@@ -19,7 +19,7 @@ runs = [*judged.trained_models(), *judged.imported_runs()]
 linked = st.query_params.get("evaluation", "")
 opened = choose.by_link(linked) if linked else None
 if opened is None:
-    if not runs and not state.widget("judge_any"):
+    if not runs and not state.widget("evaluate_any"):
         empty_state(
             "Nothing to evaluate yet",
             "Train a model first; this page then tells how far to trust it and where it fails.",
@@ -52,4 +52,4 @@ st.markdown(
     f"**{plain(evaluation.title)}** on {examples} {part_of(evaluation.held_out)} “{plain(evaluation.split)}”, "
     f"{plain(evaluation.dataset.title)}"
 )
-linked_tabs.show(views.of(opened.task), "judge_tabs", opened)
+linked_tabs.show(views.of(opened.task), "evaluate_tabs", opened)

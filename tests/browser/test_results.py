@@ -73,13 +73,13 @@ def test_judge_a_run_and_ask_why(dashboard: Dashboard, page: Page) -> None:
     page.goto(dashboard.url(f"run?run={run.id}"))
     settled(page)
     button(page, "Evaluate it").click()
-    page.locator(".st-key-judge_headline").wait_for(timeout=WAIT_S * 1000)
+    page.locator(".st-key-evaluate_headline").wait_for(timeout=WAIT_S * 1000)
     judged = evaluation(dashboard, run)
-    expect(page.locator(".st-key-judge_headline")).to_contain_text(f"{judged['metrics']['accuracy']:.3f}")
+    expect(page.locator(".st-key-evaluate_headline")).to_contain_text(f"{judged['metrics']['accuracy']:.3f}")
     said(page, r"A bag of words, trained in (under )?\d+ s, reaches 0\.\d+")
 
     tab(page, "Confusion")
-    chart = page.locator("[class*=st-key-judge_cell] .js-plotly-plot").first
+    chart = page.locator("[class*=st-key-evaluate_cell] .js-plotly-plot").first
     chart.wait_for()
     labels, confusion = judged["labels"], judged["confusion"]
     true, taken = max(
@@ -101,11 +101,11 @@ def test_judge_a_run_and_ask_why(dashboard: Dashboard, page: Page) -> None:
     tab(page, "Curves")
     said(page, "highest at")
     slider = page.get_by_role("slider")
-    before = page.locator(".st-key-judge_at_threshold").inner_text()
+    before = page.locator(".st-key-evaluate_at_threshold").inner_text()
     slider.focus()
     for _ in range(20):
         slider.press("ArrowRight")
-    until(lambda: page.locator(".st-key-judge_at_threshold").inner_text() != before, 30, "the figures follow")
+    until(lambda: page.locator(".st-key-evaluate_at_threshold").inner_text() != before, 30, "the figures follow")
 
     tab(page, "Calibration")
     button(page, "Save with the model").click()
@@ -115,7 +115,7 @@ def test_judge_a_run_and_ask_why(dashboard: Dashboard, page: Page) -> None:
 
     tab(page, "Mistakes")
     said(page, "the most confident first")
-    example = page.locator(".st-key-judge_mistakes_example")
+    example = page.locator(".st-key-evaluate_mistakes_example")
     in_table(page, *FIRST_BOX, example)
     expect(example).to_contain_text("Blue speaks for", timeout=WAIT_S * 1000)
     page.keyboard.press("n")
@@ -129,7 +129,7 @@ def test_judge_a_run_and_ask_why(dashboard: Dashboard, page: Page) -> None:
 
     tab(page, "Robustness")
     button(page, "Check it").click()
-    page.locator(".st-key-judge_robust").wait_for(timeout=WAIT_S * 1000)
+    page.locator(".st-key-evaluate_robust").wait_for(timeout=WAIT_S * 1000)
 
 
 def test_ask_correct_and_predict_a_file(dashboard: Dashboard, page: Page, tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_a_final_test_and_two_models_on_it(dashboard: Dashboard, page: Page) -> 
         settled(page)
         said(page, "It becomes the final test" if run is one else "has been looked at 1 time")
         page.locator("[class*=st-key-start_evaluate] button").click()
-        page.locator(".st-key-judge_headline").wait_for(timeout=WAIT_S * 1000)
+        page.locator(".st-key-evaluate_headline").wait_for(timeout=WAIT_S * 1000)
     said(page, "It has been looked at 2 times")
     tab(page, "Curves")
     said(page, "was tuned on the validation examples")
@@ -215,7 +215,7 @@ def test_a_doubtful_label_becomes_a_new_version(dashboard: Dashboard, page: Page
     run = train(dashboard, "doubting", data__steps=ends, data__max_train_examples=1000, data__max_eval_examples=400,
                 training__num_train_epochs=3.0)  # fmt: skip
     page.goto(dashboard.url(f"evaluate?run={run.id}"))
-    page.locator(".st-key-judge_headline").wait_for(timeout=WAIT_S * 1000)
+    page.locator(".st-key-evaluate_headline").wait_for(timeout=WAIT_S * 1000)
     tab(page, "Label errors")
     said(page, r"\d+ labels? of [\d,]+ may be wrong")
     write_cell(page, page.get_by_test_id("stDataFrame").first, (40, 52), "Drop", opens="Enter")

@@ -26,8 +26,8 @@ def test_from_a_run_to_a_link(
     expect(page.locator("[data-testid=stMain]")).to_contain_text("Nothing to share yet")
     run = train(dashboard, "To be shared")
     page.goto(dashboard.url(f"evaluate?run={run.id}"))
-    page.locator(".st-key-judge_headline").wait_for(timeout=WAIT_MS)
-    accuracy = main_card(page, "judge_headline").get_by_test_id("stMetricValue").inner_text()
+    page.locator(".st-key-evaluate_headline").wait_for(timeout=WAIT_MS)
+    accuracy = main_card(page, "evaluate_headline").get_by_test_id("stMetricValue").inner_text()
 
     page.goto(dashboard.url(f"run?run={run.id}"))
     settled(page)
@@ -60,7 +60,7 @@ def test_from_a_run_to_a_link(
         assert main_score(visitor) == score
         expect(visitor.locator(".st-key-run_title")).to_contain_text("read-only")
         button(visitor, "Look at its evaluation").click()
-        headline = main_card(visitor, "judge_headline").get_by_test_id("stMetricValue")
+        headline = main_card(visitor, "evaluate_headline").get_by_test_id("stMetricValue")
         expect(headline).to_have_text(accuracy, timeout=60_000)
         visitor.goto(site.url(f"evaluate?run={run.id}&view=mistakes"))
         expect(visitor.get_by_role("tab", name="Mistakes")).to_have_attribute("aria-selected", "true", timeout=60_000)

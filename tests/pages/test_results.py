@@ -101,11 +101,11 @@ def test_a_link_that_is_followed_again_leads_to_the_same_run(app: App, settings:
         page.switch_page("../pages/train/runs.py").run()
         page.query_params["run"] = older
         page.switch_page("../pages/results/evaluate.py").run()
-        assert page.selectbox(key="judge_model").value == older
-    page.selectbox(key="judge_model").set_value(newer).run()
-    assert page.selectbox(key="judge_model").value == newer, "a choice counts more than the link"
+        assert page.selectbox(key="evaluate_model").value == older
+    page.selectbox(key="evaluate_model").set_value(newer).run()
+    assert page.selectbox(key="evaluate_model").value == newer, "a choice counts more than the link"
     assert "run" not in page.query_params
-    page.selectbox(key="judge_model").set_value(older).run()
+    page.selectbox(key="evaluate_model").set_value(older).run()
     page.switch_page("../pages/train/runs.py").run()
     page.switch_page("../pages/results/evaluate.py").run()
-    assert page.selectbox(key="judge_model").value == older, "without a link the last choice is back"
+    assert page.selectbox(key="evaluate_model").value == older, "without a link the last choice is back"

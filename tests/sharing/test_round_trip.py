@@ -117,7 +117,7 @@ def test_the_evaluate_page(shared: Shared, there: Path, opened: Any, view: str) 
 
 def test_mistakes_are_read_one_after_the_other(shared: Shared, there: Path, opened: Any) -> None:
     page = opened(there, "results/evaluate", run=shared.ids["one"], view="mistakes")
-    count, key = len(page.dataframe[0].value), "judge_mistakes"
+    count, key = len(page.dataframe[0].value), "evaluate_mistakes"
 
     def selected(place: int) -> str:
         page.session_state[key] = {"selection": {"rows": [place]}}

@@ -20,7 +20,7 @@ def show(judged: Judged) -> None:
     left, right = st.columns([1.1, 1], gap="medium")
     with left:
         st.plotly_chart(
-            reliability_figure(calibration.bins, after.bins if after is not None else None), key="judge_reliability",
+            reliability_figure(calibration.bins, after.bins if after is not None else None), key="evaluate_reliability",
             config={"displayModeBar": False}, alt="Share that is right against confidence",
         )  # fmt: skip
         st.caption(
@@ -29,10 +29,10 @@ def show(judged: Judged) -> None:
         )
     with right:
         st.plotly_chart(
-            confidence_figure(confidence.edges, confidence.right, confidence.wrong), key="judge_confidence",
+            confidence_figure(confidence.edges, confidence.right, confidence.wrong), key="evaluate_confidence",
             config={"displayModeBar": False}, alt="Right and wrong answers by confidence",
         )  # fmt: skip
-        with st.grid(2, min_column_width=150, key="judge_ece"):
+        with st.grid(2, min_column_width=150, key="evaluate_ece"):
             st.metric(
                 "Calibration error",
                 f"{calibration.ece:.3f}",
@@ -60,12 +60,12 @@ def _temperature(judged: Judged, temperature: float) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if abs(saved - temperature) > 0.005:
             st.button(
-                "Save with the model", icon=":material/save:", key="judge_save_temperature", on_click=_save,
+                "Save with the model", icon=":material/save:", key="evaluate_save_temperature", on_click=_save,
                 args=(judged, temperature), help="Playground, batch prediction and highlights then use it.",
             )  # fmt: skip
         if saved != 1.0:
             st.badge(f"{saved:.2f} is saved with the model", icon=":material/check:", color="green")
-            st.button("Remove it", type="tertiary", key="judge_drop_temperature", on_click=_save, args=(judged, 1.0))
+            st.button("Remove it", type="tertiary", key="evaluate_drop_temperature", on_click=_save, args=(judged, 1.0))
     if saved != 1.0:
         st.caption(f"In code: `logits / {saved:.4f}` before the softmax. {plain('The weights stay as they are.')}")
 

@@ -46,26 +46,29 @@ def model(runs: list[Run]) -> Choice | None:
     ids = [run.id for run in runs]
     options = [*ids, OTHER_MODEL]
     named = {run.id: run for run in runs}
-    if state.widget("judge_model") is None:  # somebody comes to the page: without a link the last choice is back
-        state.remember("judge_model", linked if linked in ids else state.widget("judge_last"))
-    elif linked in ids and state.widget("judge_linked") != linked:
-        state.remember("judge_model", linked)
-    state.remember("judge_linked", linked)
-    if state.widget("judge_model") not in options:
-        state.remember("judge_model", options[0])
+    if state.widget("evaluate_model") is None:  # somebody comes to the page: without a link the last choice is back
+        state.remember("evaluate_model", linked if linked in ids else state.widget("evaluate_last"))
+    elif linked in ids and state.widget("evaluate_linked") != linked:
+        state.remember("evaluate_model", linked)
+    state.remember("evaluate_linked", linked)
+    if state.widget("evaluate_model") not in options:
+        state.remember("evaluate_model", options[0])
     titles = run_titles(runs) | {OTHER_MODEL: "Another model: a folder or Hub id"}
     chosen = st.selectbox(
-        "Model", options, key="judge_model", on_change=_forget_link,
+        "Model", options, key="evaluate_model", on_change=_forget_link,
         format_func=titles.__getitem__,
     )  # fmt: skip
-    state.remember("judge_last", chosen)
+    state.remember("evaluate_last", chosen)
     if chosen != OTHER_MODEL:
         run = named[chosen]
         return Choice(judged.subject_of(run), run, run.name)
     name = st.text_input(
-        "Folder or Hub id", key="judge_name", placeholder="distilbert/distilbert-base-uncased-finetuned-sst-2-english",
-        max_chars=1000, help="A model that classifies texts; it need not have been trained here.",
-    ).strip()  # fmt: skip
+        "Folder or Hub id",
+        key="evaluate_name",
+        placeholder="distilbert/distilbert-base-uncased-finetuned-sst-2-english",
+        max_chars=1000,
+        help="A model that classifies texts; it need not have been trained here.",
+    ).strip()
     return Choice(Subject(name=name), None, model_name(name)) if name else None
 
 
@@ -88,7 +91,7 @@ def examples(choice: Choice) -> EvaluateSpec | None:
         options |= _splits(spec.data, prepared, choice.trained)
     if not selection.same_source(data, spec.data):
         options[OTHER_DATA] = f"Another dataset: {dataset_name(data)}"
-    key = f"judge_split_{choice.trained.id}"
+    key = f"evaluate_split_{choice.trained.id}"
     linked = st.query_params.get("split")
     if linked in options and state.widget(key) is None:
         state.remember(key, linked)
@@ -105,9 +108,13 @@ def shared(run: Run) -> Judged | None:
         st.caption("This run was shared without an evaluation.")
         return None
     chosen = st.selectbox(
-        "Examples", list(shared_runs), key=f"judge_shared_{run.id}",
-        format_func=lambda key: f"{shared_runs[key].summary.get('split', '?')} of {shared_runs[key].summary.get('dataset', '?')}",
-    )  # fmt: skip
+        "Examples",
+        list(shared_runs),
+        key=f"evaluate_shared_{run.id}",
+        format_func=lambda key: (
+            f"{shared_runs[key].summary.get('split', '?')} of {shared_runs[key].summary.get('dataset', '?')}"
+        ),
+    )
     return judged.open_judged(shared_runs[str(chosen)])
 
 
@@ -148,11 +155,11 @@ def _split_of(choice: Choice, data: DataSpec, label: str) -> EvaluateSpec | None
     preferred = next((name for name in names if _is_test(name)), names[0])
     split = st.selectbox(
         f"{label} {plain(dataset_name(data))}", names, names.index(preferred),
-        key=f"judge_split_{choice.title}_{prepared.fingerprint}",
+        key=f"evaluate_split_{choice.title}_{prepared.fingerprint}",
         help="The dataset is the one that the Datasets page shows; choose another one there.",
     )  # fmt: skip
     training = model_columns.training(choice.subject, choice.title, choice.trained)
-    fit = model_columns.choose(data, prepared, training, f"judge_{choice.title}", labelled=True)
+    fit = model_columns.choose(data, prepared, training, f"evaluate_{choice.title}", labelled=True)
     if fit is None:
         return None
     chosen = {"text_columns": fit.texts, "label_column": fit.label}

@@ -12,11 +12,11 @@ from core.figures.evaluation import MOST_CLASSES, confusion_figure, frequent_mis
 from core.wording import counted, shortened
 from ui.components.basics import plain
 from ui.components.live_chart import clicked, drawing, live_chart
-from ui.evaluate import examples as judge_examples
+from ui.evaluate import examples
 from ui.evaluate.judged import Judged
 from ui.session import state
 
-CELL = "judge_cell"
+CELL = "evaluate_cell"
 
 
 def confusion(judged: Judged) -> None:
@@ -26,7 +26,7 @@ def confusion(judged: Judged) -> None:
     else:
         by = st.segmented_control(
             "Colour by", ["Share of the class", "Count"], default="Share of the class", required=True,
-            key="judge_confusion_by",
+            key="evaluate_confusion_by",
         )  # fmt: skip
         key = f"{CELL}_{judged.run.id}"
         chart = drawing(confusion_figure(labels, counts, normalised=by != "Count"))
@@ -51,7 +51,7 @@ def _frequent(judged: Judged) -> tuple[int, int] | None:
     st.caption(f"With {len(labels):,} classes a matrix would not be readable: these are the most frequent mistakes.")
     event = st.dataframe(
         pd.DataFrame(rows, columns=["True", "Taken for", "Examples", "Of the class"]), hide_index=True, height=380,
-        on_select="rerun", selection_mode="single-row", key="judge_frequent", alt="The most frequent mistakes",
+        on_select="rerun", selection_mode="single-row", key="evaluate_frequent", alt="The most frequent mistakes",
         column_config={"Of the class": st.column_config.NumberColumn(format="percent")},
     )  # fmt: skip
     if not event.selection.rows:
@@ -69,7 +69,7 @@ def _examples(judged: Judged, true: int, predicted: int) -> None:
         entries = lookup.cell(judged.predictions, true, predicted)
         if len(entries) < count:
             st.caption(f"The {len(entries):,} that the model is surest of.")
-        judge_examples.table(entries, judged, f"judge_cell_{true}_{predicted}")
+        examples.table(entries, judged, f"evaluate_cell_{true}_{predicted}")
 
 
 def mistakes(judged: Judged) -> None:
@@ -83,4 +83,4 @@ def mistakes(judged: Judged) -> None:
         "**How to read it:** where it is very sure and yet wrong, look for a wrong label, for a kind of text that "
         "training lacked, or for a word that misleads it."
     )
-    judge_examples.table(entries, judged, "judge_mistakes")
+    examples.table(entries, judged, "evaluate_mistakes")

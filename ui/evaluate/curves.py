@@ -25,13 +25,18 @@ def show(judged: Judged) -> None:
     by_class = {curve.label: curve for curve in drawn}
     preferred = 1 if len(labels) == 2 and 1 in by_class else drawn[0].label
     chosen = st.selectbox(
-        "Class", list(by_class), list(by_class).index(preferred), key=f"judge_class_{judged.run.id}",
+        "Class", list(by_class), list(by_class).index(preferred), key=f"evaluate_class_{judged.run.id}",
         format_func=lambda i: labels[i], width=360, help="Each class is told from all others.",
     )  # fmt: skip
     left, right = st.columns(2, gap="medium")
-    left.plotly_chart(roc_figure(drawn, labels, chosen), key="judge_roc", config={"displayModeBar": False}, alt="ROC")
+    left.plotly_chart(
+        roc_figure(drawn, labels, chosen), key="evaluate_roc", config={"displayModeBar": False}, alt="ROC"
+    )
     right.plotly_chart(
-        pr_figure(drawn, labels, chosen), key="judge_pr", config={"displayModeBar": False}, alt="Precision and recall"
+        pr_figure(drawn, labels, chosen),
+        key="evaluate_pr",
+        config={"displayModeBar": False},
+        alt="Precision and recall",
     )
     st.caption(
         "**How to read them:** AUC is how often an example of the class gets more probability than one of the others "
@@ -61,7 +66,7 @@ def _threshold(judged: Judged, curve: Curve) -> None:
     here = float(THRESHOLDS[int(np.argmax(at["F1"]))])
     on_validation = judged.evaluation.kind == "validation"
     start = tuned if tuned is not None else here if on_validation else 0.5
-    key = f"judge_threshold_{judged.run.id}_{curve.label}"
+    key = f"evaluate_threshold_{judged.run.id}_{curve.label}"
     state.begin_with(key, start)
     st.markdown(f"##### A threshold for “{name}”")
     threshold = st.slider(
@@ -69,7 +74,7 @@ def _threshold(judged: Judged, curve: Curve) -> None:
         help="Higher: fewer false alarms, more misses.",
     )  # fmt: skip
     place = round(threshold / 0.005)
-    with st.grid(4, min_column_width=140, key="judge_at_threshold"):
+    with st.grid(4, min_column_width=140, key="evaluate_at_threshold"):
         for what, help_text in (
             ("Precision", "Of what is called this class, the share that is."),
             ("Recall", "Of what is this class, the share that is found."),
@@ -82,7 +87,7 @@ def _threshold(judged: Judged, curve: Curve) -> None:
                   border=True, height="stretch")  # fmt: skip
     measures = {what: [None if np.isnan(v) else float(v) for v in values] for what, values in at.items()}
     st.plotly_chart(
-        threshold_figure(THRESHOLDS.tolist(), measures, threshold, tuned), key="judge_threshold_chart",
+        threshold_figure(THRESHOLDS.tolist(), measures, threshold, tuned), key="evaluate_threshold_chart",
         config={"displayModeBar": False}, alt="Precision, recall and F1 against the threshold",
     )  # fmt: skip
     if on_validation:

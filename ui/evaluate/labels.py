@@ -16,7 +16,7 @@ from core.tasks.text_classification.results import LabelErrors, Suspect
 from core.wording import counted
 from ui import pages
 from ui.components.basics import plain, show_error
-from ui.datasets.choosing import opening as dataset_import
+from ui.datasets.choosing import opening
 from ui.evaluate.judged import Judged, dataset_of, texts_of
 from ui.session import resources, state
 
@@ -87,7 +87,7 @@ def _shared(suspected: LabelErrors, judged: Judged) -> None:
 
 
 def _table(rows: list[Suspect], judged: Judged, prepared: Prepared) -> None:
-    key = f"judge_labels_{judged.run.id}_{len(rows)}"
+    key = f"evaluate_labels_{judged.run.id}_{len(rows)}"
     columns, split = judged.evaluation.text_columns, judged.evaluation.split
     try:
         texts = browse.rows(prepared, split, [row.row for row in rows])
@@ -122,16 +122,18 @@ def _table(rows: list[Suspect], judged: Judged, prepared: Prepared) -> None:
         change = [*decided[FIX], *decided[DROP]]
         if st.button(
             f"Make a new version with {counted(len(change), 'change')}" if change else "Make a new version",
-            type="primary", icon=":material/edit_note:", key="judge_new_version", disabled=not change,
+            type="primary", icon=":material/edit_note:", key="evaluate_new_version", disabled=not change,
             help="Adds a step of preparation to the dataset; your file stays as it is.",
         ):  # fmt: skip
             _new_version(rows, edited, decided, judged, prepared)
         if decided[KEEP]:
             st.button(
-                f"Take {counted(len(decided[KEEP]), 'label')} off the list", key="judge_keep", icon=":material/check:",
+                f"Take {counted(len(decided[KEEP]), 'label')} off the list",
+                key="evaluate_keep",
+                icon=":material/check:",
                 on_click=reviews.keep,
                 args=(prepared, [rows[i].text_id for i in decided[KEEP]], resources.settings()),
-            )  # fmt: skip
+            )
 
 
 def _new_version(
@@ -158,6 +160,6 @@ def _new_version(
     if kept := [rows[i].text_id for i in decided[KEEP]]:
         reviews.keep(prepared, kept, resources.settings())
     state.set_data(changed)
-    dataset_import.start_if_needed(changed)
+    opening.start_if_needed(changed)
     state.show_dataset_tab(state.PREPARE_TAB)
     st.switch_page(pages.DATASETS)

@@ -28,16 +28,18 @@ def show(judged: Judged) -> None:
             series["Bag of words"] = (bag.metrics, bag.intervals)
         series["Most common class"] = (evaluation.baseline_metrics, {})
         st.plotly_chart(
-            intervals_figure(evaluation.metric_names, series), key="judge_intervals", config={"displayModeBar": False},
+            intervals_figure(evaluation.metric_names, series),
+            key="evaluate_intervals",
+            config={"displayModeBar": False},
             alt="Metrics with their intervals, beside two simple models",
-        )  # fmt: skip
+        )
         st.caption(
             "**How to read it:** with other examples of the same kind, a metric would lie within its line 95 times of "
             "100 (bootstrap). Where the lines of two models overlap widely, call them equal."
         )
     with right:
         st.markdown("**Class by class**")
-        class_table(evaluation.per_class, "judge_classes")
+        class_table(evaluation.per_class, "evaluate_classes")
         st.caption("Click a column's title to sort. F1 balances precision (is it right?) and recall (does it find?).")
     _overlap(evaluation)
 
@@ -89,13 +91,13 @@ def _final_test(judged: Judged, test: FinalTest) -> None:
     with right.popover("Take back", icon=":material/lock_open:"):
         st.markdown("Runs may then train on it and choose by it, and its looks are forgotten.")
         give_back, store = final_tests.give_back, resources.store()
-        st.button("Take it back", key="judge_take_back", on_click=give_back, args=(store, test.content))
+        st.button("Take it back", key="evaluate_take_back", on_click=give_back, args=(store, test.content))
 
 
 def _headline(evaluation: ClassEvaluation) -> None:
     main = evaluation.main_metric
     names = [main, *(n for n in evaluation.metric_names if n != main)][:4]
-    with st.grid(len(names) + 1, min_column_width=150, key="judge_headline"):
+    with st.grid(len(names) + 1, min_column_width=150, key="evaluate_headline"):
         for name in names:
             low, high = evaluation.interval(name)
             st.metric(

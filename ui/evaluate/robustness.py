@@ -40,7 +40,7 @@ def show(judged: Judged) -> None:
         )
     else:
         st.markdown(f"**Nothing costs accuracy beyond chance** on {examples}.")
-    st.plotly_chart(robustness_figure(kinds), key="judge_robust", config={"displayModeBar": False},
+    st.plotly_chart(robustness_figure(kinds), key="evaluate_robust", config={"displayModeBar": False},
                     alt="Change of accuracy by disturbance")  # fmt: skip
     st.caption(
         "**How to read it:** the same examples, disturbed; the thin line is the 95% interval of the change (paired "
@@ -49,7 +49,7 @@ def show(judged: Judged) -> None:
     if not any(kind.examples for kind in kinds):
         st.caption("The texts of the answers that changed were not shared.")
         return
-    chosen = st.selectbox("Answers that changed with", [k.title for k in kinds], key="judge_disturbance", width=360)
+    chosen = st.selectbox("Answers that changed with", [k.title for k in kinds], key="evaluate_disturbance", width=360)
     _examples(next(k for k in kinds if k.title == chosen), robustness)
 
 
@@ -69,4 +69,4 @@ def _examples(kind: Disturbance, robustness: Robustness) -> None:
             "After": [robustness.words(e.after) for e in kind.examples],
         }
     )  # fmt: skip
-    st.dataframe(frame, hide_index=True, key="judge_disturbed", alt=plain(f"Answers that changed with {kind.title}"))
+    st.dataframe(frame, hide_index=True, key="evaluate_disturbed", alt=plain(f"Answers that changed with {kind.title}"))

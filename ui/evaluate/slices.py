@@ -16,8 +16,8 @@ from core.spec.steps import Condition, condition_words
 from core.tasks.evaluations import Group
 from core.wording import counted
 from ui.components.basics import plain, show_error
-from ui.datasets import view as dataset_view
-from ui.evaluate import examples as judge_examples
+from ui.datasets import view as datasets_view
+from ui.evaluate import examples
 from ui.evaluate.judged import Judged, dataset_of
 from ui.session import state
 
@@ -46,9 +46,9 @@ def show(judged: Judged) -> None:
         "were tried (Benjamini and Hochberg); a group is listed below 5%."
     )
     _own(judged)
-    with st.expander("All groups", on_change="rerun", key="judge_groups") as groups:
+    with st.expander("All groups", on_change="rerun", key="evaluate_groups") as groups:
         if groups.open:
-            _table(slices.groups, "judge_all_groups")
+            _table(slices.groups, "evaluate_all_groups")
 
 
 def _table(groups: Sequence[Group], key: str, select: bool = False) -> Any:
@@ -73,12 +73,12 @@ def _table(groups: Sequence[Group], key: str, select: bool = False) -> Any:
 
 
 def _worst(worst: Sequence[Group], judged: Judged) -> None:
-    event = _table(worst, "judge_worst", select=True)
+    event = _table(worst, "evaluate_worst", select=True)
     if event.selection.rows:
         group = worst[event.selection.rows[0]]
         st.markdown(f"**Mistakes in “{plain(group.name)}”**")
         answers = lookup.of_rows(judged.predictions, group.rows)
-        judge_examples.table(answers, judged, f"judge_in_{group.name}", shortcuts=False)
+        examples.table(answers, judged, f"evaluate_in_{group.name}", shortcuts=False)
     else:
         st.caption("Select a group to read its mistakes.")
 
@@ -88,18 +88,23 @@ def _own(judged: Judged) -> None:
     prepared = dataset_of(judged)
     if prepared is None:
         return
-    split, key = judged.evaluation.split, f"judge_conditions_{judged.run.id}"
+    split, key = judged.evaluation.split, f"evaluate_conditions_{judged.run.id}"
     held: tuple[Condition, ...] = state.widget(key) or ()
     with st.container(border=True):
         with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
             st.markdown("**A group of your own**", width="content")
             with st.popover("Add a condition", icon=":material/filter_alt:"):
-                conditions = dataset_view.condition_fields(key, prepared, split)
+                conditions = datasets_view.condition_fields(key, prepared, split)
                 whole = isinstance(conditions, Condition)
                 st.button(
-                    "Add", type="primary", key=f"{key}_add", disabled=not whole, help=None if whole else str(conditions),
-                    on_click=state.remember, args=(key, (*held, conditions)),
-                )  # fmt: skip
+                    "Add",
+                    type="primary",
+                    key=f"{key}_add",
+                    disabled=not whole,
+                    help=None if whole else str(conditions),
+                    on_click=state.remember,
+                    args=(key, (*held, conditions)),
+                )
         if not held:
             st.caption("Such as texts that contain “refund”, or rows of one source: how does the model do on them?")
             return
@@ -144,4 +149,4 @@ def _measure(judged: Judged, view: View, key: str) -> None:
         )
     if errors:
         wrong = rows[inside & ~right][: lookup.MOST].tolist()
-        judge_examples.table(lookup.of_rows(judged.predictions, wrong), judged, f"{key}_mistakes", shortcuts=False)
+        examples.table(lookup.of_rows(judged.predictions, wrong), judged, f"{key}_mistakes", shortcuts=False)

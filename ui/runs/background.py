@@ -13,22 +13,20 @@ from core.store.watching import RunView
 from core.wording import counted
 from ui import pages
 from ui.components.basics import plain
-from ui.runs import header as run_header
-from ui.runs import log as run_log
-from ui.runs import results as run_results
+from ui.runs import header, log, results
 from ui.session import state
 
 
 def render(view: RunView, run: Run) -> None:
     """The whole page below its header."""
     if not run.is_final:
-        run_header.progress(view, run)
+        header.progress(view, run)
     elif run.status == "finished":
         _done(run)
     else:
-        run_results.ending(run)
-    run_log.notices(view)
-    run_log.log(view, run)
+        results.ending(run)
+    log.notices(view)
+    log.log(view, run)
 
 
 def _done(run: Run) -> None:

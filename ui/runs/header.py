@@ -19,7 +19,7 @@ from core.store.watching import RunView
 from core.wording import counted, duration, engine_title, metric_title, number, rough_duration, score
 from ui import pages
 from ui.components.basics import clock, plain, status_badge
-from ui.runs import actions as run_actions
+from ui.runs import actions
 from ui.session import resources, state
 
 
@@ -36,7 +36,7 @@ def title(run: Run) -> None:
                 key="run_resume",
                 type="primary",
                 help=where if step else "Starts again with the same settings, because there is no checkpoint.",
-                on_click=run_actions.resume,
+                on_click=actions.resume,
                 args=(run.id,),
             )
         if run.imported is not None:
@@ -67,11 +67,11 @@ def title(run: Run) -> None:
             )
         read_only(run)
     if again:
-        run_actions.change_and_run_again(run)
+        actions.change_and_run_again(run)
     if more == "Rename":
-        run_actions.rename_dialog(run)
+        actions.rename_dialog(run)
     elif more == "Delete":
-        run_actions.delete_dialog([resources.store().run(run.id)], leave=True)
+        actions.delete_dialog([resources.store().run(run.id)], leave=True)
 
 
 def read_only(run: Run) -> None:
@@ -102,8 +102,8 @@ def _stop_button(run: Run) -> None:
         icon=":material/stop_circle:",
         key="run_stop",
         type="primary" if asks else "secondary",
-        help=run_actions.STOP_HELP,
-        on_click=run_actions.stop if asks else state.ask_to_stop,
+        help=actions.STOP_HELP,
+        on_click=actions.stop if asks else state.ask_to_stop,
         args=(run.id,),
         shortcut="Y" if asks else "Shift+X",
     )

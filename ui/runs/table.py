@@ -15,7 +15,7 @@ from core.store.record import ACTIVE, Run
 from core.wording import counted, engine_title, metric_title
 from ui import pages
 from ui.components.basics import STATUS, local_timezone
-from ui.runs import actions as run_actions
+from ui.runs import actions as runs_actions
 from ui.runs.header import dataset_of
 from ui.session import resources, state
 
@@ -77,17 +77,17 @@ def actions(selected: Sequence[Run]) -> None:
         if st.button("Open", icon=":material/open_in_full:", disabled=one is None, key="runs_open") and one:
             st.switch_page(pages.RUN, query_params={"run": one.id})
         if st.button(
-            "Stop", icon=":material/stop_circle:", disabled=not going, key="runs_stop", help=run_actions.STOP_HELP
+            "Stop", icon=":material/stop_circle:", disabled=not going, key="runs_stop", help=runs_actions.STOP_HELP
         ):
             for run in going:
-                run_actions.stop(run.id)
+                runs_actions.stop(run.id)
             st.rerun(scope="fragment")
         trained = one is not None and one.kind == "train"
         if (
             st.button("Change and run again", icon=":material/content_copy:", disabled=not trained, key="runs_again")
             and one
         ):
-            run_actions.change_and_run_again(one)
+            runs_actions.change_and_run_again(one)
         if st.button("Rename", icon=":material/edit:", disabled=one is None or not own, key="runs_rename") and one:
             _ask("rename", [one])
         if st.button("Delete", icon=":material/delete:", disabled=not own, key="runs_delete"):

@@ -21,8 +21,7 @@ from core.wording import counted, size
 from ui.components import light_run
 from ui.components.basics import clock, code, plain, show_error
 from ui.session import resources, state
-from ui.share import hub_account
-from ui.share import hub_data as share_hub_data
+from ui.share import hub_account, hub_data
 
 KIND = "push"
 PUSHES_LOOKED_AT = 500
@@ -140,7 +139,7 @@ def _form(run: Run, account: Account, pushes: list[Run]) -> None:
     if what == "model":
         ready = _model(run)
     else:
-        data = share_hub_data.choose(trained.data)
+        data = hub_data.choose(trained.data)
         ready, tree = data is not None, tree | (data or {})
     again = any(p.spec["repo_id"] == repo_id and p.spec["what"] == what and p.summary.get("commit") for p in pushes)
     more = _more(bool(pushes) and " already" in (pushes[0].error or ""))

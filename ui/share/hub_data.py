@@ -14,7 +14,7 @@ from core.spec.names import dataset_name
 from core.store import final_tests
 from core.wording import counted, listed
 from ui.components.basics import plain
-from ui.datasets.choosing import opening as dataset_import
+from ui.datasets.choosing import opening
 from ui.session import resources, state
 
 LICENCES = ("", "mit", "apache-2.0", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "odbl", "other", "unknown")
@@ -23,7 +23,7 @@ LICENCES = ("", "mit", "apache-2.0", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc
 def choose(trained: DataSpec) -> dict[str, Any] | None:
     """The fields of a PushSpec for a run's dataset; None while something is missing, which the page shows."""
     data = _which(trained)
-    prepared = dataset_import.opened_or_importing(data)
+    prepared = opening.opened_or_importing(data)
     if prepared is None:
         return None
     aside = selection.final_tests(data, prepared, final_tests.holdouts(resources.store()))

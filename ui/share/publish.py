@@ -14,7 +14,7 @@ from core.wording import counted, size
 from ui.components import light_run
 from ui.components.basics import plain, run_titles, show_error
 from ui.session import resources
-from ui.share import choose as share_choose
+from ui.share import choose
 
 TITLE = "Making the site"
 MODES = {"viewer": "Look at the results", "demo": "Look, and train the sample"}
@@ -30,7 +30,7 @@ def render(run: Run) -> None:
         "**A site that shows these results to anybody with the link**, on Streamlit Community Cloud or any server. You "
         "get a folder with the app, the bundles of the runs, and a README that says how to put it online."
     )
-    named = {r.id: r for r in share_choose.shareable()}
+    named = {r.id: r for r in choose.shareable()}
     chosen = st.multiselect(
         "Runs",
         list(named),
