@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from core.events import Level
 from core.messages import Argument, Message, as_json, worded
-from core.wording import sentence
 
 
 @dataclass(frozen=True)
@@ -29,8 +28,8 @@ class Note:
 
     @classmethod
     def from_message(cls, message: Message, level: Level = "info") -> Note:
-        """A message as a note: a whole sentence, with a capital and a full stop."""
-        return cls(sentence(message.text), level, message.id, message.arguments)
+        """A message as a note."""
+        return cls(message.text, level, message.id, message.arguments)
 
     @property
     def message(self) -> Message:

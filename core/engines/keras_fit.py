@@ -383,8 +383,16 @@ def _device(spec: RunSpec, report: Reporter) -> Device:
     gpus = tf.config.list_physical_devices("GPU")
     if device.kind != "cpu" and not gpus:
         if spec.execution.device != "auto":
-            message = f"the device is {spec.execution.device!r}, but TensorFlow sees no GPU here; choose auto or cpu"
-            raise SpecError([Problem("execution.device", message)])
+            raise SpecError(
+                [
+                    Problem.of(
+                        "keras-no-gpu",
+                        "the device is {device!r}, but TensorFlow sees no GPU here; choose auto or cpu",
+                        "execution.device",
+                        device=spec.execution.device,
+                    )
+                ]
+            )
         report.message("TensorFlow sees no GPU here, so Keras computes on the CPU.", level="notice", code="keras-cpu")
         device = Device("cpu", "bf16" if spec.execution.precision == "bf16" else "fp32", "CPU")
     with suppress(RuntimeError):  # it has computed before, in this process

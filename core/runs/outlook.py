@@ -253,5 +253,5 @@ def _model_problems(spec: RunSpec, settings: Settings) -> list[Problem]:
                 models.check_no_run(spec.model.name, settings)
     except (ModelError, PathError) as error:
         field = "model.max_length" if "model.max_length" in str(error) else "model.name"
-        return [Problem(field, str(error))]
+        return [Problem.from_message(field, error.message)]
     return []

@@ -45,8 +45,16 @@ def _task(spec: RunSpec) -> list[Problem]:
     if spec.engine in able:
         return []
     titles = listed([ENGINE_TITLES[name] for name in able])
-    message = f"{ENGINE_TITLES[spec.engine]} cannot train the task {spec.task}; choose an engine that can: {titles}"
-    return [Problem("engine", message)]
+    return [
+        Problem.of(
+            "engine-cannot-train-task",
+            "{engine} cannot train the task {task}; choose an engine that can: {engines}",
+            "engine",
+            engine=ENGINE_TITLES[spec.engine],
+            task=spec.task,
+            engines=titles,
+        )
+    ]
 
 
 def _early_stopping(spec: RunSpec) -> list[Problem]:

@@ -85,7 +85,7 @@ def guessed(**columns: str) -> Guess:
 def test_pairs_are_proposed_and_explained(columns: dict[str, str], pair: tuple[str, str], label: str) -> None:
     guess = guessed(**columns)
     assert (guess.texts, guess.label) == (pair, label)
-    assert f"{pair[0]} and {pair[1]} are read as a pair of texts" in guess.notes[0]
+    assert f"{pair[0]} and {pair[1]} are read as a pair of texts" in guess.notes[0].text
 
 
 @pytest.mark.parametrize(

@@ -61,7 +61,7 @@ def test_what_names_no_split_is_counted_and_told(settings: Settings, tmp_path: P
     (warning,) = [note.text for note in divided.notes if note.level == "warning"]
     assert warning.startswith("3 rows with another value of part ('secret') and 2 rows without a value")
     effect = preview(opened(path, settings), SplitBy(column="part"))
-    assert effect.after == {"train": 20, "test": 5} and effect.note == warning
+    assert effect.after == {"train": 20, "test": 5} and str(effect.note) == warning
 
 
 def test_values_of_ones_own(settings: Settings, tmp_path: Path) -> None:

@@ -160,7 +160,7 @@ def _show_preview(effect: Preview, step: Any, prepared: Prepared) -> None:
         column_config={"Rows before": whole, "Rows after": whole, "Change": change},
     )
     if effect.note:
-        st.warning(plain(effect.note), icon=":material/warning:")
+        st.warning(plain(effect.note.text), icon=":material/warning:")
     if effect.removed:
         st.caption(f"Some of the rows of {plain(effect.split)} that are removed:")
         removed = browse.rows(prepared, effect.split, effect.removed)

@@ -27,9 +27,11 @@ from core.data.prepare import find_prepared, prepare
 from core.data.reading.aligning import types
 from core.data.reading.tables import bounded, parquet
 from core.hub import download as hub
+from core.messages import Message
 from core.models import names as models
 from core.settings import Settings
 from core.spec.run import ProfileSpec
+from core.wording import sentence
 
 if TYPE_CHECKING:
     import numpy as np
@@ -125,7 +127,11 @@ def profile(
 def _doubts(prepared: Prepared, split: str, label: str | None, texts: Sequence[str]) -> Iterator[Note]:
     """Yields a warning if the label column does not look like one class per text."""
     if label is not None and (doubt := label_check.doubt(prepared, split, label, texts)) is not None:
-        yield Note.from_message(doubt.message, "warning")
+        yield _warning(doubt.message)
+
+
+def _warning(message: Message) -> Note:
+    return Note(sentence(message.text), "warning", message.id, message.arguments)
 
 
 def _unread(
@@ -137,7 +143,7 @@ def _unread(
     common = next((code for code in counts if code != language.NONE), "")
     known = common if counts.get(common, 0) * 2 > sum(counts.values()) else ""
     if message := vocabulary_fit.warning(reading, model, known):
-        yield Note.from_message(message, "warning")
+        yield _warning(message)
 
 
 def find_profile(

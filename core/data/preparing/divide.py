@@ -11,8 +11,9 @@ from core.data.reading.aligning import types
 from core.data.reading.guessing import guess, split_words
 from core.data.reading.tables import bounded, parquet
 from core.errors import DataError
+from core.messages import Message
 from core.spec.steps import Divide, SplitBy
-from core.wording import counted, listed
+from core.wording import listed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,12 +26,12 @@ SHOWN = 5  # values in a message
 class ByValues:
     """The rows of each split that a column names.
 
-    parts: split → source → mask of its rows, bool (rows,); note: a sentence about rows of no split, empty if there are
+    parts: split → source → mask of its rows, bool (rows,); note: a sentence about rows of no split, None if there are
     none
     """
 
     parts: dict[str, dict[str, np.ndarray]]
-    note: str
+    note: Message | None
 
 
 def proposed(prepared: Prepared) -> list[str]:
@@ -104,22 +105,38 @@ def _split_of(value: str, chosen: dict[str, str]) -> str | None:
     return chosen.get(value) if chosen else split_words.kind_of(value)
 
 
-def _left_out(column: str, empty: int, others: dict[str, int]) -> str:
-    """Writes the note about rows of no split; empty if there are none. others: value → rows"""
+def _left_out(column: str, empty: int, others: dict[str, int]) -> Message | None:
+    """Writes the note about rows of no split; None if there are none. others: value → rows"""
     values = listed([repr(value) for value in list(others)[:SHOWN]]) if others else ""
-    unknown = counted(sum(others.values()), "row")
+    unknown = sum(others.values())
     match bool(empty), bool(others):
         case True, True:
-            return (
-                f"{unknown} with another value of {column} ({values}) and {counted(empty, 'row')} without a value are "
-                "in no split and are left out."
+            return Message.of(
+                "rows-of-no-split",
+                "{count:row|rows} with another value of {column} ({values}) and {empty:row|rows} without a value are "
+                "in no split and are left out.",
+                count=unknown,
+                column=column,
+                values=values,
+                empty=empty,
             )
         case True, False:
-            return f"{counted(empty, 'row')} without a value of {column} are in no split and are left out."
+            return Message.of(
+                "rows-without-split",
+                "{count:row|rows} without a value of {column} are in no split and are left out.",
+                count=empty,
+                column=column,
+            )
         case False, True:
-            return f"{unknown} with another value of {column} ({values}) are in no split and are left out."
+            return Message.of(
+                "rows-of-other-splits",
+                "{count:row|rows} with another value of {column} ({values}) are in no split and are left out.",
+                count=unknown,
+                column=column,
+                values=values,
+            )
         case _:
-            return ""
+            return None
 
 
 def codes_of(prepared: Prepared, sources: Sequence[str], column: str) -> np.ndarray:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from core.data.dataset import Prepared
 from core.data.reading.tables import bounded
 from core.errors import DataError
+from core.messages import Message
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +43,7 @@ class Plan:
 
     changes: list[Change]
     names: dict[str, tuple[str, ...] | None] = field(default_factory=dict)
-    note: str = ""
+    note: Message | None = None
 
 
 def plan_of_rows(prepared: Prepared, keep: Mapping[str, np.ndarray]) -> Plan:

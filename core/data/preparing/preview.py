@@ -13,6 +13,7 @@ from core.data.preparing.clean import clean
 from core.data.preparing.plan import Change, Plan, rows_of, splits_of, tables_of
 from core.data.preparing.transform import plan_step
 from core.data.reading.aligning import types
+from core.messages import Message
 from core.spec.steps import CleanText, CorrectLabels, Divide, SplitBy
 
 EXAMPLES = 20
@@ -22,7 +23,7 @@ EXAMPLES = 20
 class Preview:
     """before, after: rows per split; removed: numbers of some rows of `split` that go
 
-    changed: values before and after; note: a sentence on rows that are left out, empty if there are none
+    changed: values before and after; note: a sentence on rows that are left out, None if there are none
     """
 
     before: dict[str, int]
@@ -30,7 +31,7 @@ class Preview:
     split: str
     removed: tuple[int, ...]
     changed: tuple[tuple[str, str], ...]
-    note: str
+    note: Message | None
 
 
 def preview(prepared: Prepared, step: Any) -> Preview:

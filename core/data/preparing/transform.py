@@ -30,6 +30,7 @@ from core.data.preparing.repeats import first_of_each, mask_of, without_conflict
 from core.data.reading.aligning import types
 from core.data.reading.aligning.columns import COMPRESSION
 from core.errors import DataError
+from core.messages import Message
 from core.spec.steps import (
     CleanText,
     Columns,
@@ -107,7 +108,7 @@ def _rows_kept(prepared: Prepared, step: Any, splits: Sequence[str], progress: P
 
 def apply(
     prepared: Prepared, step: Any, folder: Path, progress: Progress = ignore
-) -> tuple[dict[str, Path], dict[str, tuple[str, ...]], str]:
+) -> tuple[dict[str, Path], dict[str, tuple[str, ...]], Message | None]:
     """Does a step and writes each split of the result to the folder; a split without rows is left out.
 
     Returns split → Parquet file, column → class names, and a sentence on rows that were left out. Raises DataError.

@@ -83,7 +83,7 @@ def by_step(prepared: Prepared, step: Any, folder: Path, progress: Progress) -> 
             count=sum(s["rows"] for s in manifest.splits),
         )
     )
-    manifest.notes += [Note(left_out, "warning")] if left_out else []
+    manifest.notes += [Note.from_message(left_out, "warning")] if left_out else []
     renamed = step.names if isinstance(step, Rename) else {}
     there = {column.name for column in manifest.columns}
     texts = tuple(renamed.get(name, name) for name in prepared.text_guess)

@@ -95,7 +95,7 @@ def _guess(manifest: Manifest, paths: dict[str, Path], columns: dict[str, Column
     kinds: dict[str, str] = {name: columns[name].kind for name in table.column_names}
     guessed = guess.guess(table, kinds)
     manifest.text_guess, manifest.label_guess = guessed.texts, guessed.label
-    notes = [Note(text) for text in guessed.notes]
+    notes = [Note.from_message(reason) for reason in guessed.notes]
     if len(manifest.splits) == 1:
         notes += [split_column_note(name) for name in guess.split_columns(table, kinds)]
     manifest.notes += [note for note in notes if note not in manifest.notes]

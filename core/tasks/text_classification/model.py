@@ -97,8 +97,14 @@ def class_weights(spec: RunSpec, encoded: Encoded) -> np.ndarray | None:
             return (len(encoded.train) / (len(names) * np.maximum(counts, 1))).astype(np.float32)
         case "custom":
             if unknown := [name for name in training.custom_class_weights if name not in names]:
-                message = f"there is no class {unknown[0]!r}; the classes are {', '.join(names[:20])}"
-                raise SpecError([Problem("training.custom_class_weights", message)])
+                problem = Problem.of(
+                    "no-class-for-weight",
+                    "there is no class {label!r}; the classes are {classes}",
+                    "training.custom_class_weights",
+                    label=unknown[0],
+                    classes=", ".join(names[:20]),
+                )
+                raise SpecError([problem])
             return np.array([training.custom_class_weights.get(name, 1.0) for name in names], dtype=np.float32)
 
 

@@ -191,10 +191,14 @@ def _delta(path: Path, entries: list[Entry]) -> Layout | None:
     values = {entry.name: tuple(table.files[entry.name].items()) for entry in known}
     stale = sum(files.is_data_name(e.name) and e.name not in table.files for e in entries)
     layout = _in_splits(path, known, values, one_table=True)
-    note = "This is a Delta table, read as its log describes it."
+    note = Note.of("delta-table", "This is a Delta table, read as its log describes it.")
     if stale:
-        note = f"This is a Delta table, read as its log describes it, without {counted(stale, 'outdated file')}."
-    layout.notes.insert(0, Note(note))
+        note = Note.of(
+            "delta-table-without-outdated",
+            "This is a Delta table, read as its log describes it, without {count:outdated file|outdated files}.",
+            count=stale,
+        )
+    layout.notes.insert(0, note)
     return layout
 
 

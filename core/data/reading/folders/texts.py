@@ -127,8 +127,12 @@ def _sorted_in(inside: list[Entry], places: dict[PurePosixPath, tuple[str, str]]
                 folder=name,
             )
         )
-    note = f"Each file is one text, and the name of its folder is its class: {_class_list(texts)}."
-    texts.notes.insert(0, Note(note))
+    note = Note.of(
+        "files-are-texts",
+        "Each file is one text, and the name of its folder is its class: {classes}.",
+        classes=_class_list(texts),
+    )
+    texts.notes.insert(0, note)
     return texts
 
 

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from core.data.reading.aligning import types
 from core.data.reading.guessing import pairs, split_words, values
+from core.messages import Message
 
 LABEL_WORDS = [
     "label",
@@ -160,7 +161,7 @@ class Guess:
 
     texts: tuple[str, ...]
     label: str | None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Message, ...] = ()
 
 
 def guess(table: pa.Table, kinds: dict[str, str]) -> Guess:

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import pyarrow as pa
 
 from core.data.reading.guessing import values
+from core.messages import Message
 
 KNOWN = [
     ("premise", "hypothesis"), ("text", "hypothesis"), ("question", "sentence"), ("question", "passage"),
@@ -32,7 +33,7 @@ class Pair(NamedTuple):
 
     first: str
     second: str
-    reason: str
+    reason: Message
 
 
 def find(table: pa.Table, texts: Sequence[str], scores: Mapping[str, float]) -> Pair | None:
@@ -42,9 +43,13 @@ def find(table: pa.Table, texts: Sequence[str], scores: Mapping[str, float]) -> 
     for one, other in KNOWN:
         if one in by_name and other in by_name:
             first, second = by_name[one], by_name[other]
-            return Pair(
-                first, second, f"{first} and {second} are read as a pair of texts: these are common names of a pair."
+            reason = Message.of(
+                "pair-by-common-names",
+                "{first} and {second} are read as a pair of texts: these are common names of a pair.",
+                first=first,
+                second=second,
             )
+            return Pair(first, second, reason)
     samples = {name: values.sample(table.column(name)) for name in usable}
     twins = [
         (first, second)
@@ -54,7 +59,13 @@ def find(table: pa.Table, texts: Sequence[str], scores: Mapping[str, float]) -> 
     ]
     if twins:
         first, second = max(twins, key=lambda pair: scores[pair[0]] + scores[pair[1]])
-        return Pair(first, second, f"{first} and {second} are read as a pair of texts: their names are twins.")
+        reason = Message.of(
+            "pair-by-twin-names",
+            "{first} and {second} are read as a pair of texts: their names are twins.",
+            first=first,
+            second=second,
+        )
+        return Pair(first, second, reason)
     return _neighbours(table, usable, samples)
 
 
@@ -109,12 +120,14 @@ def _neighbours(table: pa.Table, usable: Sequence[str], samples: Mapping[str, li
     across = _shared([(a, b) for (a, _), (_, b) in zip(rows, rows[1:] + rows[:1], strict=True)])
     if within < SHARED or within < ABOVE_CHANCE * across:
         return None
-    return Pair(
-        first,
-        second,
-        f"{first} and {second} are read as a pair of texts: they are neighbours with texts of similar length, and "
-        "the two texts of a row have many words in common.",
+    reason = Message.of(
+        "pair-by-likeness",
+        "{first} and {second} are read as a pair of texts: they are neighbours with texts of similar length, and the "
+        "two texts of a row have many words in common.",
+        first=first,
+        second=second,
     )
+    return Pair(first, second, reason)
 
 
 def _shared(rows: Sequence[tuple[set[str], set[str]]]) -> float:
