@@ -86,6 +86,7 @@ def _train(
     vocabulary: Vocabulary,
 ) -> None:
     training = spec.training
+    keras_weights.check(model.config)
     classifier = keras_weights.build(model, POLICIES[device.precision])
     keras_weights.to_keras(model, classifier)
 

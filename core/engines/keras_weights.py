@@ -120,13 +120,8 @@ ARCHITECTURES = {
 }  # fmt: skip
 
 
-def build(model: Any, dtype: str = "float32") -> Any:
-    """An untrained KerasHub classifier for the shape of a Transformers classifier; its outputs are logits.
-
-    dtype: a Keras dtype policy, such as mixed_bfloat16
-    Raises ModelError for a type or an activation that KerasHub does not have.
-    """
-    config = model.config
+def check(config: Any) -> None:
+    """Raises ModelError for a model of a type or with an activation that KerasHub does not have."""
     kind = ARCHITECTURES.get(config.model_type)
     if kind is None:
         raise ModelError.of(
@@ -145,6 +140,16 @@ def build(model: Any, dtype: str = "float32") -> Any:
         raise ModelError.of(
             "keras-relative-positions", "this model has relative positions, which Keras does not; choose another engine"
         )
+
+
+def build(model: Any, dtype: str = "float32") -> Any:
+    """An untrained KerasHub classifier for the shape of a Transformers classifier; its outputs are logits.
+
+    model: of a type in ARCHITECTURES, with GELU and absolute positions
+    dtype: a Keras dtype policy, such as mixed_bfloat16
+    """
+    config = model.config
+    kind = ARCHITECTURES[config.model_type]
     body = getattr(model, kind.body)
     dropout = kind.size(config, "hidden_dropout_prob")
     arguments: dict[str, Any] = {

@@ -64,7 +64,6 @@ def _weights(facts: Facts) -> Section:
     after, two = taken(
         WEIGHTS, "build", "to_keras", "to_torch", "compute_as_keras", without=("ARCHITECTURES", *helpers)
     )
-    after = after.replace("raise ModelError(", "raise ValueError(")
     title = "A Keras model with the weights of a Transformers model, there and back"
     return Section(title, "", f"{before}\n\n{table}\n\n\n{after}", ("import torch", *one, *two))
 
