@@ -18,7 +18,7 @@ STEPS_PER_TURN = 4
 
 
 class Side:
-    """A process that trains while it is told to and waits otherwise.
+    """A process that trains during its turns and waits otherwise.
 
     seconds, steps: of the turns so far; command: arguments for `python -m`
     """

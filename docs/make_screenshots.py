@@ -1,8 +1,7 @@
-"""Photographs every page in light and dark for the README: `make screenshots`. Trains for real; takes a few minutes.
+"""Photographs every page in light and dark for the documents: `make screenshots`. Trains for real; takes some minutes.
 
-A run that works, one that has finished, one that was stopped and one that failed, all of the sample data, in a home
-folder of their own that is thrown away. `python docs/make_screenshots.py RUN` photographs what is shared of a run of
-TUNEDECK_HOME instead: the Share page and the report.
+The runs are of the sample data, in a temporary home: one that works, one that waits, and finished ones, good and bad.
+`python docs/make_screenshots.py RUN` photographs only the Share page and the report of a run in TUNEDECK_HOME.
 """
 
 from __future__ import annotations
@@ -75,6 +74,25 @@ def shared(browser: Browser, dashboard: Dashboard, run_id: str) -> None:
             sys.stdout.write(f"docs/report-{scheme}.png\n")
 
 
+def evaluate(browser: Browser, dashboard: Dashboard, run: str) -> None:
+    """Open the Evaluate page, which evaluates the run, and wait for its figures."""
+    page = browser.new_page()
+    page.goto(dashboard.url(f"evaluate?run={run}"))
+    page.locator(".st-key-evaluate_headline").wait_for(timeout=600_000)
+    page.close()
+
+
+def compared(browser: Browser, dashboard: Dashboard) -> str:
+    """Have all evaluations compared; returns the address of the comparison."""
+    ids = [run.id for run in reversed(dashboard.store.runs(kind="evaluate", statuses=("finished",)))]
+    address = dashboard.url(f"compare?evaluations={','.join(ids)}")
+    page = browser.new_page()
+    page.goto(address)
+    page.locator(".st-key-compare_table").wait_for(timeout=600_000)
+    page.close()
+    return address
+
+
 def of_run(run_id: str) -> None:
     dashboard = Dashboard(settings_module.from_environment())
     with sync_playwright() as playwright:
@@ -111,11 +129,11 @@ def main() -> None:
             )
             photograph(browser, dashboard.url("new_run"), "new_run")
             photograph(browser, dashboard.url("runs"), "runs")
-            judged = browser.new_page()
-            judged.goto(dashboard.url(f"evaluate?run={finished}"))
-            judged.locator(".st-key-evaluate_headline").wait_for(timeout=300_000)
-            judged.close()
+            for run in (finished, short):
+                evaluate(browser, dashboard, run)
             photograph(browser, dashboard.url(f"evaluate?run={finished}"), "evaluate", whole=True)
+            photograph(browser, compared(browser, dashboard), "compare", whole=True)
+            shared(browser, dashboard, finished)
             watch = browser.new_page()
             watch.goto(dashboard.url(f"run?run={working}"))
             until(lambda: points(watch, "metrics") >= 3, 1800, "three evaluations")

@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def used(model: Any, device: Device, compiled: bool) -> Iterator[None]:
-    """Within it the model's dropout is ours, where that is faster: on a CPU, and not under torch.compile."""
+    """A context in which the model has our dropout, where that is faster: on a CPU, and not under torch.compile."""
     if device.kind != "cpu" or compiled:
         yield
         return

@@ -88,7 +88,7 @@ def decays(parameter: torch.Tensor) -> bool:
 
 
 def warmup_steps(spec: RunSpec, total: int) -> int:
-    """As TrainingArguments counts them: below 1, a share of all steps."""
+    """The number of warm-up steps, as TrainingArguments counts them: below 1, a share of all steps."""
     wanted = spec.training.warmup_steps
     return int(wanted) if wanted >= 1 else math.ceil(total * wanted)
 

@@ -43,7 +43,7 @@ class Vocabulary:
 
     @contextmanager
     def only_used(self, model: Any) -> Iterator[None]:
-        """Within it the model has these rows alone and takes batches that `renumber` made."""
+        """A context in which the model has only these rows, and takes batches that `renumber` made."""
         if self.rows is None:
             yield
             return

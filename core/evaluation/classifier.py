@@ -79,8 +79,8 @@ class Classifier:
         return [dict(zip(names, row, strict=True)) for row in zip(*(encoding[n] for n in names), strict=True)]
 
     def reads(self, texts: Sequence[Sequence[str]]) -> list[dict[str, int]]:
-        """What of each text reaches the model: its tokens without the special ones, how many of them are unknown to
-        the vocabulary, and how many are read before it is cut off.
+        """How the model reads each text: its number of tokens without the special ones, how many of them are unknown
+        to the vocabulary, and how many the model reads before the text is cut off.
         """
         columns = [list(column) for column in zip(*texts, strict=True)]
         special = self.tokenizer.num_special_tokens_to_add(pair=len(columns) > 1)

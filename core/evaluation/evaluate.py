@@ -170,7 +170,7 @@ def usual_split(prepared: Prepared) -> str:
 
 
 def _some(part: load.Part, spec: EvaluateSpec, data: DataSpec) -> load.Part:
-    """As many of the examples as are asked for."""
+    """A random part of the examples, if the spec limits their number."""
     if spec.max_examples is None or spec.max_examples >= len(part.examples):
         return part
     return dataclasses.replace(part, examples=part.examples.shuffle(seed=data.seed).select(range(spec.max_examples)))
@@ -231,7 +231,7 @@ def _kept(path: Path, names: tuple[str, ...], rows: np.ndarray, ids: np.ndarray)
 
 
 def matched(model: tuple[str, ...], data: tuple[str, ...], title: str) -> tuple[list[int], list[str]]:
-    """For each class of the data the model's number of it, -1 if it has none; and what to say about it.
+    """The model's class id for each class of the data, or -1; and notes on it.
 
     By name (see `label_names`); by number where the model has no names (LABEL_0 …) and both have as many classes.
     """

@@ -1,8 +1,8 @@
-"""Which words made the model say what it said.
+"""Which words led the model to its answer.
 
 Integrated gradients (Sundararajan et al., 2017; Captum): the words' shares of the change in probability from a text of
-padding to this text. They add up to that change but for an error, which is told. Occlusion: how far the probability
-falls when a word is masked; every word is tried.
+padding to this text. They add up to that change, apart from an error that is reported. Occlusion: how far the
+probability falls when a word is masked; every word is tried.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ def _integrated_gradients(
 def _occlusion(
     model: Classifier, inputs: dict[str, torch.Tensor], places: list[dict[str, Any]], target: int
 ) -> list[float]:
-    """For each word how far the probability falls without it; of a long text, several words go together."""
+    """How far the probability falls without each word; in a long text, several words are masked together."""
     mask = model.tokenizer.mask_token_id
     mask = model.tokenizer.pad_token_id if mask is None else mask
     together = -(-len(places) // MOST_WORDS)

@@ -87,7 +87,7 @@ class RobustnessSpec(Section):
     """The id of the evaluation whose model and examples are used."""
 
     examples: int = setting(500, "Examples", "Shares certain to about two points.", ge=10, le=100_000)
-    """So many of them, chosen by shuffling."""
+    """This many of them, chosen by shuffling."""
 
 
 class CompareSpec(Section):

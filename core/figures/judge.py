@@ -35,7 +35,7 @@ class Curve(Protocol):
 
 
 class Bin(Protocol):
-    """Of a reliability diagram: the examples with a confidence in (low, high], and the share that is right."""
+    """A bin of a reliability diagram: the examples with a confidence in (low, high], and the share that is right."""
 
     @property
     def low(self) -> float: ...

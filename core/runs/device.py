@@ -24,7 +24,7 @@ class Device:
         return 8 if self.kind == "cuda" else None
 
     def autocast(self) -> AbstractContextManager[Any]:
-        """For a forward pass in this precision."""
+        """A context for a forward pass in this precision."""
         import torch
 
         if self.precision == "fp32":

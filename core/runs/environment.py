@@ -155,7 +155,7 @@ def described(ids: np.ndarray, labels: Iterable[int]) -> Examples:
 
 
 def versions() -> dict[str, str]:
-    """Of each package that matters for a result, the version installed here."""
+    """The installed version of each package that matters for a result."""
     versions = {}
     for name in PACKAGES:
         try:

@@ -91,7 +91,7 @@ def problems(
 
 
 def language(data: DataSpec, prepared: Prepared) -> str:
-    """That of most training texts; empty if there is none, or it cannot be told."""
+    """The language of most training texts; empty if there is none, or it cannot be detected."""
     split, _ = splits_used(data, prepared)
     return main_language(data, prepared, split, data.text_columns or prepared.text_guess) if split else ""
 

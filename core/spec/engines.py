@@ -25,7 +25,7 @@ KERAS_TYPES = {
 
 
 def problems(spec: RunSpec, model_type: str | None) -> list[Problem]:
-    """What of a spec its engine cannot do. model_type: of the model's config.json; None if it is not known yet."""
+    """The settings of a spec that its engine does not support. model_type: of config.json; None if not known yet."""
     problems = [*_task(spec), *_early_stopping(spec)]
     if spec.engine != "torch" and spec.training.max_tokens_per_batch is not None:
         problems.append(

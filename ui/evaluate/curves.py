@@ -26,7 +26,7 @@ def show(judged: Judged) -> None:
     preferred = 1 if len(labels) == 2 and 1 in by_class else drawn[0].label
     chosen = st.selectbox(
         "Class", list(by_class), list(by_class).index(preferred), key=f"evaluate_class_{judged.run.id}",
-        format_func=lambda i: labels[i], width=360, help="Each class is told from all others.",
+        format_func=lambda i: labels[i], width=360, help="Each class against all others.",
     )  # fmt: skip
     left, right = st.columns(2, gap="medium")
     left.plotly_chart(

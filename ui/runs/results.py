@@ -43,7 +43,7 @@ def render(run: Run) -> Report | None:
 
 
 def ending(run: Run) -> None:
-    """For a run that did not finish: the reason, and what to do."""
+    """Why a run did not finish, and what to do."""
     if run.status in ("failed", "lost"):
         title = "This run failed" if run.status == "failed" else "This run was lost"
         st.error(plain(sentence(run.error or "It ended without an error message; look into the log.")), title=title)

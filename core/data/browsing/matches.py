@@ -58,7 +58,7 @@ def _search(prepared: Prepared, part: Split, view: View) -> np.ndarray:
 
 
 def _keep(path: Path, numbers: np.ndarray) -> None:
-    """For the next page and the next visit; without it both are slower, so that a full disk is no error."""
+    """Keep the result for the next page and the next visit. Without it both are slower, so a full disk is no error."""
     import numpy as np
 
     try:

@@ -79,7 +79,7 @@ def _singles(codes: np.ndarray, names: Sequence[str]) -> list[Note]:
 
 
 def subset(part: Dataset, count: int | None, seed: int, purpose: str, notes: list[Note]) -> Dataset:
-    """So many examples, chosen by shuffling; all of them for None. purpose: training or evaluation"""
+    """This many examples, chosen by shuffling; None takes all of them. purpose: training or evaluation"""
     if count is None or count >= len(part):
         if count is not None and count > len(part):
             notes.append(

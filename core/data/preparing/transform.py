@@ -87,7 +87,7 @@ def _plan(prepared: Prepared, step: Any, splits: Sequence[str], progress: Progre
 
 
 def _rows_kept(prepared: Prepared, step: Any, splits: Sequence[str], progress: Progress) -> dict[str, np.ndarray]:
-    """For a step that drops rows: split → mask of those that stay."""
+    """The masks of the rows that a step keeps, by split; for steps that drop rows."""
     match step:
         case Filter():
             return {name: _matching(prepared, name, step) for name in splits}

@@ -102,7 +102,7 @@ def _guess(manifest: Manifest, paths: dict[str, Path], columns: dict[str, Column
 
 
 def split_column_note(column: str) -> Note:
-    """That a column names splits, of which Prepare can make splits."""
+    """The finding that a column names splits, from which Prepare can make splits."""
     return Note.of(
         "column-names-splits",
         "The values of {column} name splits, such as train and test, but all rows are in one "

@@ -226,7 +226,7 @@ def _metrics(run_id: str, folder: Path) -> Iterator[tuple[str, str, int, float |
 
 
 def _is_point(row: dict[str, Any]) -> bool:
-    """Whether it has a name, a step, a time of this age, and no epoch that is none; a diverged run's value is NaN."""
+    """Whether its name, step, time and epoch are valid; the value of a diverged run may be NaN."""
     step, epoch, when = row["step"], row["epoch"], row["time"]
     if row["name"] is None or step is None or when is None:
         return False

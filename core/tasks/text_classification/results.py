@@ -73,7 +73,7 @@ REPORT = ClassReport
 
 
 class Bin(Result):
-    """Of a reliability diagram: the examples with a confidence in (low, high], and the share that is right."""
+    """A bin of a reliability diagram: the examples with a confidence in (low, high], and the share that is right."""
 
     low: Annotated[float, Field(alias="from")]
     high: Annotated[float, Field(alias="to")]

@@ -1,4 +1,4 @@
-"""Of a classifier: whether its confidence can be believed."""
+"""The chapter on a classifier's calibration: whether its confidence can be believed."""
 
 from __future__ import annotations
 

@@ -14,12 +14,12 @@ Fact = tuple[str, str, str]
 
 
 def nothing(content: Content) -> Any:
-    """Of a chapter that has none of this."""
+    """The facts of a chapter without any."""
     return ()
 
 
 def no_section(content: Content) -> None:
-    """Of a chapter that stands within others."""
+    """The section of a chapter whose parts stand within other chapters."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""Of a classifier: class by class, what is taken for what, the surest mistakes, labels that may be wrong."""
+"""The chapters on a classifier's classes: metrics, confusions, the most confident mistakes, doubtful labels."""
 
 from __future__ import annotations
 

@@ -123,7 +123,7 @@ def procedure(content: Content) -> Line:
 
 
 def settings(spec: RunSpec) -> tuple[Table | None, Table]:
-    """The settings that differ from their defaults, without data and model, which are told elsewhere; and all."""
+    """The settings that differ from their defaults, except for data and model, which have chapters; all settings."""
     start = build({"task": spec.task})
     rows, changed = [], []
     for path, info in spec_fields():
