@@ -10,6 +10,7 @@ import json
 import re
 from pathlib import Path
 
+from core.messages import Message
 from core.wording import size
 
 HEAD_BYTES = 8192
@@ -56,7 +57,7 @@ STRANGERS = {
 }
 
 
-def strange(path: Path) -> str | None:
+def strange(path: Path) -> Message | None:
     """A sentence that says what a file is instead of its content, and the fix; None for an ordinary file.
 
     Reads a few kilobytes. Raises OSError.
@@ -67,57 +68,76 @@ def strange(path: Path) -> str | None:
     if unfinished := _unfinished(path):
         return unfinished
     if not head:
-        return f"{path.name} is empty (0 bytes); copy or download it again"
+        return Message.of("strange-empty", "{file} is empty (0 bytes); copy or download it again", file=path.name)
     if pointer := _pointer(path.name, head):
         return pointer
     if not head.strip(b"\0"):
-        return (
-            f"{path.name} is filled with zero bytes, as a download or copy that did not finish leaves it; "
-            "copy or download it again"
+        return Message.of(
+            "strange-zero-bytes",
+            "{file} is filled with zero bytes, as a download or copy that did not finish leaves it; "
+            "copy or download it again",
+            file=path.name,
         )
     for magic, what in STRANGERS.items():
         if head.startswith(magic):
-            return f"{path.name} {what}"
+            return Message.of("strange-file", "{file} {kind}", file=path.name, kind=what)
     text = head.decode("utf-8", "replace").lstrip("\ufeff \t\r\n")
     return _page(path.name, text) or (_message(path.name, text) if length <= MESSAGE_BYTES else None)
 
 
-def pointer(path: Path) -> str | None:
+def pointer(path: Path) -> Message | None:
     """The sentence for a file that only points to its content, such as a Git LFS pointer; else None. Raises OSError."""
     with path.open("rb") as file:
         return _pointer(path.name, file.read(HEAD_BYTES))
 
 
-def _pointer(name: str, head: bytes) -> str | None:
+def _pointer(name: str, head: bytes) -> Message | None:
     if LFS.match(head):
         length = re.search(rb"^size (\d{1,18})\r?$", head, re.MULTILINE)
         missing = f" of {size(int(length.group(1)))}" if length else ""
-        return (
-            f"{name} is a Git LFS pointer, not the file{missing} itself; run git lfs pull in its folder, "
-            "or download the file again"
+        return Message.of(
+            "lfs-pointer",
+            "{name} is a Git LFS pointer, not the file{missing} itself; run git lfs pull in its "
+            "folder, or download the file again",
+            name=name,
+            missing=missing,
         )
     if ANNEX.match(head):
-        return (
-            f"{name} is a git-annex pointer, not the file itself; run git annex get on it, or download the file again"
+        return Message.of(
+            "annex-pointer",
+            "{name} is a git-annex pointer, not the file itself; run git annex get on it, or download the file again",
+            name=name,
         )
     if head.startswith(b"# xet version"):
-        return f"{name} is a Xet pointer, not the file itself; download the file again"
+        return Message.of(
+            "xet-pointer", "{name} is a Xet pointer, not the file itself; download the file again", name=name
+        )
     return None
 
 
-def _unfinished(path: Path) -> str | None:
+def _unfinished(path: Path) -> Message | None:
     """Unfinished downloads: `train.csv.part`, or a control file beside it. `0.part` is a complete file of Dask."""
     name = path.name
     suffix = next((s for s in UNFINISHED if name.lower().endswith(s)), None)
     if suffix and not re.fullmatch(r"\d+\.part", name, re.IGNORECASE):
-        return f"{name} is a download that did not finish, as its ending {suffix} says; download the file again"
+        return Message.of(
+            "download-unfinished",
+            "{name} is a download that did not finish, as its ending {suffix} says; download the file again",
+            name=name,
+            suffix=suffix,
+        )
     beside = next((s for s in (".aria2", ".crdownload") if path.with_name(name + s).is_file()), None)
     if beside:
-        return f"{name} is a download that did not finish, as {name}{beside} beside it says; download the file again"
+        return Message.of(
+            "download-unfinished-beside",
+            "{name} is a download that did not finish, as {name}{beside} beside it says; download the file again",
+            name=name,
+            beside=beside,
+        )
     return None
 
 
-def _page(name: str, text: str) -> str | None:
+def _page(name: str, text: str) -> Message | None:
     """Recognise web pages and other markup, after leading comments and declarations."""
     body, declared = text, text[:5].lower() == "<?xml"
     while body.startswith(("<!--", "<?")):
@@ -129,16 +149,23 @@ def _page(name: str, text: str) -> str | None:
     if HTML.match(body):
         title = TITLE.search(text)
         called = f" ({_short(title.group(1))!r})" if title and title.group(1).strip() else ""
-        return (
-            f"{name} is a web page{called}, not the file itself; download the file again, signed in where it needs "
-            "that, and by the link to the file, not to its page"
+        return Message.of(
+            "file-is-web-page",
+            "{name} is a web page{called}, not the file itself; download the file again, signed in "
+            "where it needs that, and by the link to the file, not to its page",
+            name=name,
+            called=called,
         )
     if error := XML_ERROR.match(body):
         return _refusal(name, error.group(3))
-    return f"{name} is an XML document, which is not read here; bring its content to CSV or JSON" if declared else None
+    if not declared:
+        return None
+    return Message.of(
+        "file-is-xml", "{name} is an XML document, which is not read here; bring its content to CSV or JSON", name=name
+    )
 
 
-def _message(name: str, text: str) -> str | None:
+def _message(name: str, text: str) -> Message | None:
     """Recognise a server's short error message: JSON, or a line such as `404: Not Found`."""
     if text.startswith("{"):
         return _json_message(name, text)
@@ -150,7 +177,7 @@ def _message(name: str, text: str) -> str | None:
     return None
 
 
-def _json_message(name: str, text: str) -> str | None:
+def _json_message(name: str, text: str) -> Message | None:
     try:
         tree = json.loads(text)
     except (ValueError, RecursionError):
@@ -177,10 +204,13 @@ def _is_status(line: str) -> bool:
     return match is not None and re.fullmatch(r"[^,;|\t]{0,300}", line.strip()[match.end() :]) is not None
 
 
-def _refusal(name: str, words: str) -> str:
-    return (
-        f"{name} is a server's error message ({_short(words)!r}), not the file itself; download the file again, "
-        "signed in where it needs that"
+def _refusal(name: str, words: str) -> Message:
+    return Message.of(
+        "file-is-error-message",
+        "{name} is a server's error message ({words!r}), not the file itself; download the file "
+        "again, signed in where it needs that",
+        name=name,
+        words=_short(words),
     )
 
 

@@ -69,7 +69,7 @@ FINE: dict[str, tuple[str, bytes]] = {
 def test_what_a_file_is_instead(case: str, tmp_path: Path) -> None:
     name, content, says = STRANGE[case]
     (tmp_path / name).write_bytes(content)
-    sentence = strange(tmp_path / name)
+    sentence = str(strange(tmp_path / name) or "")
     assert sentence and re.search(says, sentence), sentence
     assert sentence.startswith(name) and "\n" not in sentence and len(sentence) < 300
 
