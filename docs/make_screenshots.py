@@ -25,6 +25,7 @@ from tests.browser.steps import ARGUMENTS, Dashboard, chromium, points, settled,
 
 SIZE, REPORT_SIZE = {"width": 1440, "height": 900}, {"width": 1000, "height": 1400}
 SCHEMES = ("light", "dark")
+HEIGHT = "document.querySelector('[data-testid=stMain]').scrollHeight"
 
 
 def submit(dashboard: Dashboard, name: str, **changes: object) -> str:
@@ -43,7 +44,10 @@ def photograph(browser: Browser, address: str, name: str, whole: bool = False) -
         page = context.new_page()
         page.goto(address)
         complete(page)
-        page.screenshot(path=ROOT / "docs" / f"{name}-{scheme}.png", full_page=whole)
+        if whole:  # the page scrolls within the window, so the window has to be as high as it
+            page.set_viewport_size({"width": SIZE["width"], "height": page.evaluate(HEIGHT)})
+            page.wait_for_timeout(1500)
+        page.screenshot(path=ROOT / "docs" / f"{name}-{scheme}.png")
         context.close()
         sys.stdout.write(f"docs/{name}-{scheme}.png\n")
 
@@ -88,7 +92,7 @@ def compared(browser: Browser, dashboard: Dashboard) -> str:
     address = dashboard.url(f"compare?evaluations={','.join(ids)}")
     page = browser.new_page()
     page.goto(address)
-    page.locator(".st-key-compare_table").wait_for(timeout=600_000)
+    page.get_by_test_id("stDataFrame").first.wait_for(timeout=600_000)
     page.close()
     return address
 
