@@ -14,11 +14,16 @@ from typing import Any
 import psutil
 import pytest
 
+from core.evaluation.after_training import RIVALS
+from core.evaluation.results import read_report
 from core.runs import checkpoints, process
 from core.runs.scheduler import Scheduler
 from core.settings import Settings
+from core.spec.recommended import RATES
+from core.spec.run import build, from_yaml
 from core.store.record import Run
 from core.store.store import Store
+from core.tasks.results import Rivals
 from tests.hub_server.server import LoopbackHub
 
 pytestmark = pytest.mark.slow
@@ -64,10 +69,27 @@ def test_a_dataset_and_a_model_of_the_hub(settings: Settings, hub: LoopbackHub, 
     assert (Path(result["model"]) / "model.safetensors").is_file()
     assert not [r for r in hub.requests if r.method == "GET" and r.path.endswith((".py", ".bin"))]
 
+    _settings_and_rivals(Store(settings.store_path).run(result["run"]), settings.run_dir(result["run"]), result)
+
     status, result, errors = command("train", "-", "--set", "model.name=odd/pickled", env=env, stdin=spec)
     assert status == 1 and "pickled" in result["error"], errors
     status, result, errors = command("train", "-", "--set", "data.path=nobody/nothing", env=env, stdin=spec)
     assert status == 1 and "nobody/nothing" in result["error"], errors
+
+
+def _settings_and_rivals(run: Run, folder: Path, result: dict[str, Any]) -> None:
+    """The record has numbers where the document had nothing, each told with its reason; simpler models stand beside."""
+    spec = from_yaml((folder / "spec.yaml").read_text(encoding="utf-8"))
+    assert spec.auto == () and build(run.spec) == spec
+    assert spec.training.warmup_steps == 0.1 and spec.training.num_train_epochs == 1.0
+    assert spec.training.learning_rate == RATES["small"]
+    ids = {note["id"] for note in result["notes"]}
+    assert {"auto-rate", "auto-batch", "auto-warm-up", "auto-weights-off", "bag-of-words", "frozen-encoder"} <= ids
+    assert not [name for name in ids if name.startswith("auto-epochs")], "given by hand"
+    report = read_report(folder)
+    assert report is not None and report.rivals == Rivals.load(folder / RIVALS)
+    for rival in (report.rivals.bag_of_words, report.rivals.frozen_encoder):
+        assert rival is not None and 0 <= (rival.metrics["accuracy"] or -1) <= 1 and rival.train_examples
 
 
 def test_kill_in_the_middle_of_training_then_the_next_run_works(settings: Settings) -> None:

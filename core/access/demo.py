@@ -56,6 +56,9 @@ def broken(limits: Demo, spec: RunSpec) -> list[tuple[str, str]]:
     problems = []
     for rule in RULES:
         value = get_field(spec, rule.field)
+        if rule.field in spec.auto:
+            problems.append((rule.field, f"this demo has no room for automatic settings; use {rule.wanted(limits)}"))
+            continue
         if not rule.holds(value, limits):
             given = "the value" if isinstance(value, tuple) else repr(value)
             problems.append((rule.field, f"{given} is more than this demo has room for; use {rule.wanted(limits)}"))

@@ -6,7 +6,7 @@ from core.evaluation.verdict import advantage
 from core.tasks.evaluations import Comparison, Evaluation, Pair
 from core.tasks.results import Report
 from core.tasks.text_classification.results import ClassEvaluation
-from core.wording import counted, metric_title, part_of, score, sentence
+from core.wording import counted, metric_title, metric_words, part_of, score, sentence
 
 
 def report_lines(report: Report) -> list[str]:
@@ -18,6 +18,11 @@ def report_lines(report: Report) -> list[str]:
             continue
         always = f"  (always “{report.baseline.label}”: {score(compared[name])})" if name in compared else ""
         lines.append(f"  {metric_title(name):<22} {score(value)}{always}")
+    main, rivals = report.main_metric, report.rivals
+    for rival, name in ((rivals.frozen_encoder, "linear on the frozen model"), (rivals.bag_of_words, "bag of words")):
+        if rival is not None and main in rival.metrics:
+            learned = counted(rival.train_examples, "example")
+            lines.append(f"  {name}: {metric_words(main)} {score(rival.metrics[main])}, learned from {learned}")
     if report.advice:
         lines += ["What to try next", *(f"  - {sentence(tip.text)}" for tip in report.advice)]
     return lines

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from core.data.inspecting.language import main_language
 from core.data.loading.text_ids import ids_of
+from core.engines import automatic, rivals
 from core.errors import SpecError
 from core.evaluation.after_training import evaluate_run
 from core.files import write_text
@@ -52,7 +53,7 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dic
 
     report.phase(Message("Loading the model", "loading-model"))
     source = models.fetch(
-        spec.model,
+        automatic.any_length(spec),
         settings,
         report.fraction,
         lambda note: report.message(note.text, "info", note.id, **note.arguments),
@@ -61,6 +62,7 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dic
         raise SpecError(problems)
     texts = (text for column in loaded.text_columns for text in loaded.dataset["train"][column])
     tokenizer = model_loading.load_tokenizer(spec.model, source, task.model.KIND, texts, report)
+    spec = automatic.settle_length(spec, loaded, tokenizer, source, chosen, report)
     model = model_loading.load_model(
         spec.model, source, task.model.head(loaded.label_names), tokenizer, spec.training.seed, report,
         lambda change, value: environment.add(folder, change, value),
@@ -73,6 +75,12 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dic
     report.check_stop()
 
     report.phase(Message("Preparing to train", "preparing-to-train"))
+    if spec.auto:
+        spec = automatic.settle_rest(spec, encoded, model, chosen, report)
+        report.settle(spec)
+        write_text(folder / "spec.yaml", to_yaml(spec))
+    if settings.mode != "demo":  # which has no memory to spare
+        rivals.judge(spec, loaded, encoded, model, folder, chosen, report)
     engine.train(spec, encoded, model, folder, report, checkpoints.latest(folder))
 
     report.phase(Message("Evaluating", "evaluating"))

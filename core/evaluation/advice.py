@@ -14,6 +14,7 @@ from core.tasks.results import Report
 from core.wording import counted
 
 MOST = 4
+WEAKER = 0.02  # of a metric: less may be luck
 
 
 def advise(spec: RunSpec, report: Report, history: History, language: str = "") -> list[Message]:
@@ -27,12 +28,13 @@ def advise(spec: RunSpec, report: Report, history: History, language: str = "") 
     advice = [
         _stopped(report, history),
         task.not_learned(spec, report),
+        (weaker := _weaker_than_simple(spec, report)),
         task.too_good(report),
         _foreign(spec, language),
         _overfitted(spec, evaluations),
         _still_improving(spec, evaluations, history),
         _truncated(spec, report),
-        task.weak_spots(report),
+        None if weaker else task.weak_spots(report),
         _scratch(spec, perfect, language),
         _few_examples(report, perfect),
         task.uncertain(report),
@@ -51,6 +53,42 @@ def _stopped(report: Report, history: History) -> Message | None:
     evaluated = f"It was evaluated on {report.examples:,} of {counted(report.eval_examples, 'example')}."
     counts |= {"examples": report.examples, "of": report.eval_examples}
     return Message(f"{text} {evaluated}", "ended-early-evaluated-in-part", counts)
+
+
+def _weaker_than_simple(spec: RunSpec, report: Report) -> Message | None:
+    """A simpler model does better, so this one has not learned what there is to learn."""
+    metric, rivals = report.main_metric, report.rivals
+    ours = report.metrics[metric]
+    if ours is None or not larger_is_better(metric):
+        return None
+    frozen, bag = (
+        rival.metrics.get(metric) if rival else None for rival in (rivals.frozen_encoder, rivals.bag_of_words)
+    )
+    epochs, rate = spec.training.num_train_epochs, spec.training.learning_rate
+    if frozen is not None and frozen > ours + WEAKER:
+        return Message.of(
+            "weaker-than-frozen",
+            "A linear classifier on the model before any training reaches {theirs:.3f}, more than this one "
+            "({ours:.3f}): it was trained too little, or too hard. Try {epochs:epoch|epochs} "
+            "(this had {had:g}), or another learning rate than {rate:g}.",
+            theirs=frozen,
+            ours=ours,
+            epochs=math.ceil(epochs * 2),
+            had=epochs,
+            rate=rate,
+        )
+    if bag is not None and bag > ours + WEAKER:
+        return Message.of(
+            "weaker-than-bag-of-words",
+            "A bag of words reaches {theirs:.3f}, more than this model ({ours:.3f}): it has not learned what the words "
+            "alone tell. Try {epochs:epoch|epochs} (this had {had:g}), or a higher learning rate than {rate:g}.",
+            theirs=bag,
+            ours=ours,
+            epochs=math.ceil(epochs * 2),
+            had=epochs,
+            rate=rate,
+        )
+    return None
 
 
 def _foreign(spec: RunSpec, language: str) -> Message | None:

@@ -21,10 +21,10 @@ from core.runs.history import History, read_history
 from core.spec.run import RunSpec
 from core.tasks.batches import evaluation_batches
 from core.tasks.contract import task_of
-from core.tasks.results import Report
+from core.tasks.results import Report, Rivals
 from core.tasks.texts import Encoded
 
-PREDICTIONS = "predictions.parquet"
+PREDICTIONS, RIVALS = "predictions.parquet", "rivals.json"
 
 logger = logging.getLogger(__name__)
 
@@ -54,6 +54,7 @@ def evaluate_run(
     indices, logits = predict(model, encoded, spec.training.per_device_eval_batch_size, device, report)
     labels = np.asarray(encoded.eval["labels"])[indices]
     summary = task.analysis.summarise(spec, encoded, labels, logits)
+    summary = summary.model_copy(update={"rivals": Rivals.load(run_dir / RIVALS) or Rivals()})
     rows = np.asarray(encoded.eval["row"])[indices]
     ids = rows.astype(np.uint64) if text_ids is None else text_ids[indices]
     answers = task.predictions.Predictions(encoded.label_names, rows, ids, labels, logits)

@@ -19,6 +19,7 @@ from core.models import folder as model_folder
 from core.models import names as models
 from core.settings import Settings
 from core.spec import engines as support
+from core.spec.automatic import AUTOMATIC
 from core.spec.data import DataSpec
 from core.spec.run import RunSpec, replace
 from core.spec.training import TrainingSpec
@@ -54,9 +55,12 @@ def suggested(model: str) -> dict[str, Any]:
     return SCRATCH if model == "scratch" else PRETRAINED
 
 
-def start_from(data: DataSpec) -> RunSpec:
-    """A spec to begin with on this dataset: new weights, which need no download, with the settings that suit them."""
-    return replace(RunSpec(data=data), SCRATCH)
+def start_from(data: DataSpec, *, automatic: bool = True) -> RunSpec:
+    """A spec to begin with on this dataset: new weights, which need no download.
+
+    automatic: whether its settings are chosen before the start; else they are those that suit new weights
+    """
+    return RunSpec(data=data, auto=AUTOMATIC) if automatic else replace(RunSpec(data=data), SCRATCH)
 
 
 def outlook(spec: RunSpec, prepared: Prepared, holdouts: Sequence[Holdout] = ()) -> Outlook | None:
@@ -132,13 +136,14 @@ def advice(spec: RunSpec, language: str = "", prepared: Prepared | None = None) 
         problems.append(Problem.from_message("data.label_column", doubt.message))
     if hint := models.foreign_to(spec.model.name, language):
         problems.append(Problem("model.name", hint))
-    if not scratch and rate > MOST_PRETRAINED_RATE:
+    chosen_by_hand = "training.learning_rate" not in spec.auto
+    if chosen_by_hand and not scratch and rate > MOST_PRETRAINED_RATE:
         problems.append(
             Problem.of(
                 "learning-rate-high", "high for pretrained weights; 1e-5 to 5e-5 is usual", "training.learning_rate"
             )
         )
-    if scratch and rate < LEAST_SCRATCH_RATE:
+    if chosen_by_hand and scratch and rate < LEAST_SCRATCH_RATE:
         problems.append(
             Problem.of("learning-rate-low", "low for new weights; about 1e-3 is usual", "training.learning_rate")
         )

@@ -21,11 +21,14 @@ from core.machine import physical_cores
 from core.models.at_hand import at_hand
 from core.models.catalogue import Entry
 from core.models.proposal import Choice, Needs, candidates, propose
+from core.models.scratch import POSITIONS
 from core.runs import outlook as plan
 from core.runs import process
 from core.settings import Settings
 from core.spec.data import DataSpec
 from core.spec.engines import KERAS_TYPES
+from core.spec.recommended import LENGTHS, Facts, recommend
+from core.spec.recommended import Choice as Setting
 from core.spec.run import RunSpec
 from core.wording import counted, language_name
 
@@ -156,6 +159,33 @@ def times(
         return {}
     texts, machine = texts or describe_texts(spec.data, prepared), machine_for(spec)
     return {entry.name: training_seconds(entry, spec, outlook, texts, machine) for entry in entries}
+
+
+def recommended(
+    spec: RunSpec,
+    prepared: Prepared | None,
+    texts: Texts | None = None,
+    entry: Entry | None = None,
+    classes: int | None = None,
+) -> list[Setting]:
+    """What the automatic settings of a spec will be, as far as it can be told before the start.
+
+    texts, classes: if they are known already; entry: the chosen model, None if nothing is known of it
+    """
+    if not spec.auto or prepared is None or (outlook := plan.outlook(spec, prepared)) is None:
+        return []
+    texts, scratch = texts or describe_texts(spec.data, prepared), spec.model.name == "scratch"
+    lengths = texts.tokens
+    facts = Facts(
+        rows=outlook.train,
+        classes=classes,
+        cut={n: sum(length > n for length in lengths) / len(lengths) for n in LENGTHS} if lengths else None,
+        limit=POSITIONS if scratch else entry.longest if entry else None,
+        pretrained=not scratch,
+        width=entry.shape.hidden if entry else None,
+        device="cuda" if machine_for(spec).is_gpu else "cpu",
+    )
+    return recommend(spec, facts)
 
 
 def entries_here(settings: Settings) -> list[Entry]:

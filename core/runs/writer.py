@@ -17,6 +17,7 @@ import psutil
 from core.errors import StaleWrite, StoreError, TunedeckError
 from core.events import Level
 from core.messages import Argument, Message, as_json, message_of
+from core.spec.run import RunSpec
 from core.store.record import Progress, Run
 from core.store.store import Store
 from core.store.trouble import Faults
@@ -111,6 +112,10 @@ class RunWriter:
     def checkpoint(self, path: Path, step: int, best: bool) -> None:
         logger.info("Checkpoint at step %d%s", step, " (best so far)" if best else "")
         self._event("checkpoint", {"name": path.name, "step": step, "best": best})
+
+    def settle(self, spec: RunSpec) -> None:
+        """Have the run's record say what became of the settings that its spec left open. Raises StaleWrite."""
+        self.store.settle(self._run.id, self._token, spec.model_dump(mode="json"))
 
     def end_thread(self) -> None:
         """Stop writing in the background; what is left to write is for `flush`."""

@@ -12,11 +12,20 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Literal, Self, cast
 
 import yaml
-from pydantic import ValidationError, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from core.errors import Problem, SpecError
+from core.spec import automatic
+from core.spec.automatic import AUTO, AUTOMATIC
 from core.spec.data import DataSpec
 from core.spec.evaluation import FIRST_TASK, EvaluationSpec, TaskName
 from core.spec.execution import ExecutionSpec
@@ -48,6 +57,26 @@ class RunSpec(Section):
     training: TrainingSpec = setting(TrainingSpec(), "Training")
     evaluation: EvaluationSpec = setting(EvaluationSpec(), "Evaluation")
     execution: ExecutionSpec = setting(ExecutionSpec(), "Execution")
+
+    auto: tuple[str, ...] = Field(default=(), max_length=len(AUTOMATIC))
+    """Paths of the settings that are chosen before the start; in a document they have the value `auto`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_auto_out(cls, tree: Any) -> Any:
+        return automatic.taken_out(tree) if isinstance(tree, dict) else tree
+
+    @field_validator("auto")
+    @classmethod
+    def _can_be_automatic(cls, paths: tuple[str, ...]) -> tuple[str, ...]:
+        for path in paths:
+            if path not in AUTOMATIC:
+                raise ValueError(f"{path!r} cannot be automatic; these can: {', '.join(AUTOMATIC)}")
+        return tuple(path for path in AUTOMATIC if path in paths)
+
+    @model_serializer(mode="wrap")
+    def _put_auto_back(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        return automatic.put_back(handler(self))
 
     @model_validator(mode="before")
     @classmethod
@@ -89,6 +118,8 @@ def spec_fields(model: type[Section] = RunSpec, prefix: str = "") -> Iterable[tu
     """Every leaf field of a spec with its dotted path, in order: what forms and documentation are made from."""
     for name, info in model.model_fields.items():
         kind = info.annotation
+        if name == AUTO:
+            continue
         if isinstance(kind, type) and issubclass(kind, Section):
             yield from spec_fields(kind, f"{prefix}{name}.")
         else:
@@ -160,7 +191,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Any]:
 
 
 def from_yaml(text: str) -> RunSpec:
-    """The spec in a YAML document. Raises SpecError."""
+    """The spec in a YAML document; what it leaves out and can be automatic is so. Raises SpecError."""
     if len(text) > MAX_SPEC_CHARACTERS:
         raise SpecError(
             [
@@ -173,7 +204,7 @@ def from_yaml(text: str) -> RunSpec:
                 )
             ]
         )
-    return cast(RunSpec, build(read_yaml(text)))
+    return cast(RunSpec, build(automatic.completed(read_yaml(text))))
 
 
 def to_yaml(spec: Section) -> str:

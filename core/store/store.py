@@ -332,6 +332,16 @@ class Store:
             insert_events(db, ((run_id, attempt, *event) for event in events))
             return str(status)
 
+    def settle(self, run_id: str, token: int, spec: dict[str, Any]) -> None:
+        """A worker notes what became of the settings that its spec left open. Raises StaleWrite as `write` does."""
+        with self.atomic() as db:
+            db.execute(
+                "UPDATE runs SET spec=? WHERE id=? AND token=? AND status IN ('running','stopping')",
+                (json.dumps(spec), run_id, token),
+            )
+            if db.changes() == 0:
+                raise StaleWrite(run_id)
+
     def finish(
         self,
         run_id: str,

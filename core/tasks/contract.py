@@ -11,6 +11,7 @@
     core/tasks/NAME/advice.py       what to try next, as far as it depends on the task
     core/tasks/NAME/script.py       what an exported script has of the task; only if the room offers "script"
     core/tasks/NAME/answers.py      what logits say; only if the room offers "playground" or "onnx"
+    core/tasks/NAME/rivals.py       simpler models to measure a run by; only if the room offers "rivals"
 
 No base class: a room is a package with these modules, and `tests/tasks` holds each of them to what stands here. What
 tasks share stands beside the rooms and is called: `texts` (tokenising, padding), `batches`, `token_cache`,
@@ -45,7 +46,8 @@ if TYPE_CHECKING:
     from core.store.record import Holdout
     from core.tasks.code import KerasLoss, Section
     from core.tasks.evaluations import Comparison, Evaluation, Robustness
-    from core.tasks.results import Gap, Report
+    from core.tasks.frozen import Features, Pooling
+    from core.tasks.results import Gap, Report, Rival
     from core.tasks.running_metrics import RunningMetrics
     from core.tasks.texts import Encoded
 
@@ -55,6 +57,7 @@ OFFERS = {
     "script": "A run as a script and a notebook.",
     "playground": "Its models answer texts that a person types, and say why.",
     "onnx": "Its models as ONNX and Keras files, compared with torch.",
+    "rivals": "Simpler models to measure a run by.",
 }
 
 
@@ -220,6 +223,17 @@ class Script(Protocol):
     def keras_loss(self, spec: RunSpec) -> KerasLoss: ...
 
 
+class Rivals(Protocol):
+    """rivals.py: simpler models on the data of a run, judged before it trains; None where there can be none"""
+
+    def bag_of_words(self, spec: RunSpec, loaded: Loaded) -> Rival | None: ...
+    def better_pooling(self, train: Features) -> Pooling | None:
+        """What of a text a linear model had better read."""
+
+    def linear(self, spec: RunSpec, train: Features, judged: Features, pooling: Pooling) -> dict[str, float]:
+        """The metrics of a linear model on what the frozen model makes of texts."""
+
+
 @dataclass(frozen=True)
 class Task:
     """One task's room. Each part is imported when it is asked for, so that a page imports no model."""
@@ -271,6 +285,11 @@ class Task:
     def answers(self) -> Shares:
         """Only of a room that offers "playground" or "onnx"."""
         return cast(Shares, self._part("answers"))
+
+    @property
+    def rivals(self) -> Rivals:
+        """Only of a room that offers "rivals"."""
+        return cast(Rivals, self._part("rivals"))
 
     def _part(self, name: str) -> Any:
         return importlib.import_module(f"{TASKS[self.name]}.{name}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints, model_validator
 
@@ -118,11 +118,35 @@ Advice = Annotated[Message, BeforeValidator(_written_advice), AfterValidator(_bo
 """A sentence on what to try next."""
 
 
+class Rival(Result):
+    """What a simpler model reaches on the same examples. train_examples: that it learned from"""
+
+    metrics: Metrics
+    train_examples: Count
+    examples: Count
+    seconds: float
+
+
+class FrozenEncoder(Rival):
+    """A linear classifier on the pretrained model as it was. pooling: what it read of a text: what the head reads, or
+    the mean of all tokens"""
+
+    pooling: Literal["model", "mean"] = "model"
+
+
+class Rivals(Result):
+    """rivals.json: what simpler models reach on the data of a run; None where there is none."""
+
+    bag_of_words: Rival | None = None
+    frozen_encoder: FrozenEncoder | None = None
+
+
 class Report(Result):
     """report.json: the final evaluation of a training run. A task adds what is its own, see its `results`.
 
     task: the name of its task; the first one where a file of an earlier version names none
     examples: how many were judged, of eval_examples; fewer where the run was stopped
+    rivals: simpler models on the same data
     truncated: part of the data -> share of its texts that were cut off
     advice: the most useful first; a report of an earlier version has the sentences without id and arguments
     """
@@ -134,6 +158,7 @@ class Report(Result):
     metrics: Metrics
     main_metric: Name
     baseline: Baseline
+    rivals: Rivals = Rivals()
     truncated: dict[str, float] = Field(default_factory=dict)
     device: Label = ""
     precision: Label = ""

@@ -6,6 +6,7 @@ from core.access import demo
 from core.errors import Problem, TunedeckError
 from core.runs import outlook as plan
 from core.spec.names import run_name
+from core.spec.recommended import settled
 from core.store import final_tests
 from ui import pages
 from ui.datasets.choosing import opening
@@ -32,7 +33,7 @@ try:
     prepared = opening.opened(data)
 except TunedeckError as error:
     unopened = [plan.data_problem(error)]
-proposal, times = model.propose(form, prepared)
+proposal, times, automatic = model.propose(form, prepared)
 spec, problems = new_run_form.read(form)
 problems = [*problems, *unopened]
 advice = plan.advice(spec, model.language(spec, prepared), prepared) if spec is not None else []
@@ -59,11 +60,11 @@ with settings:
         new_run_data.render(form, data, prepared, problems, advice)
     with st.container(border=True):
         st.markdown("##### Model")
-        model.choose(form, proposal, problems, advice, times)
+        model.choose(form, proposal, problems, advice, times, automatic)
     with st.container(border=True):
         st.markdown("##### Training")
         new_run_summary.choose_engine(form, problems)
-        new_run_summary.main_settings(form, problems, advice)
+        new_run_summary.main_settings(form, problems, advice, automatic)
     new_run_summary.advanced(form, prepared, problems, advice)
     with st.expander("As YAML", icon=":material/code:", key="as_yaml", on_change="rerun") as yaml_part:
         if yaml_part.open:
@@ -71,7 +72,8 @@ with settings:
 
 with summary, st.container(border=True):
     name = new_run_summary.ask_name(form, spec)
-    new_run_summary.show_outlook(spec, prepared, times.get(spec.model.name) if spec is not None else None)
+    expected = settled(spec, automatic) if spec is not None else None
+    new_run_summary.show_outlook(expected, prepared, times.get(expected.model.name) if expected is not None else None)
     new_run_summary.show_preset(form)
     new_run_summary.show_problems(problems)
     if st.button(

@@ -250,7 +250,7 @@ def test_columns_chosen_here_are_the_run_s(app: Open) -> None:
     assert page.title[0].value == "New run" and not page.exception
     values = page.session_state["form"].values
     assert values["data.label_column"] == "shop" and tuple(values["data.text_columns"]) == ("text",)
-    assert values["training.learning_rate"] == 1e-3, "new weights, with what suits them"
+    assert values["training.learning_rate"] is None, "it is chosen before the start"
 
 
 def test_the_text_cannot_be_the_label_too(app: Open) -> None:

@@ -341,7 +341,7 @@ def test_without_any_model_ones_own_data_starts_from_scratch_and_is_told_the_pri
     page = open_form(app, own)
     assert tiers(page) == [] and "knows no language beforehand" in page.info[0].value
     spec = start(page)
-    assert spec.model.name == "scratch" and spec.training.learning_rate == 1e-3
+    assert spec.model.name == "scratch" and "training.learning_rate" in spec.auto
 
 
 def test_the_model_that_is_here_is_the_default(
@@ -397,7 +397,7 @@ def test_the_sample_keeps_its_model_until_another_dataset_is_chosen(
     page.session_state["data"] = own
     page.run()
     assert not page.exception and page.session_state["form"].values["model.name"] != "scratch"
-    assert page.session_state["form"].values["training.learning_rate"] == 5e-5
+    assert page.session_state["form"].values["training.learning_rate"] is None  # automatic
 
 
 def test_a_model_that_a_run_left_is_listed_by_the_runs_name(app: Open, own: DataSpec, minilm: Path) -> None:

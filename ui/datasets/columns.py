@@ -12,7 +12,7 @@ from core.spec.data import DataSpec
 from core.spec.run import build
 from core.wording import counted, sentence
 from ui.components.basics import plain
-from ui.session import state
+from ui.session import resources, state
 
 SHOWN_CLASSES = 20
 FEW_SPLITS = 2
@@ -93,7 +93,8 @@ def carry_over(data: DataSpec) -> None:
     if state.has_form_for(data):
         state.set_data(data)
     else:
-        state.set_draft(start_from(data), proposes=True)
+        is_demo = resources.settings().mode == "demo"  # which has no room for automatic settings
+        state.set_draft(start_from(data, automatic=not is_demo), proposes=True)
 
 
 def table(data: DataSpec, prepared: Prepared) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.data import selection
+from core.data.browsing import label_counts as counting
 from core.data.browsing.label_counts import EMPTY, OTHER
 from core.data.dataset import Prepared
 from core.data.loading import holdout
@@ -22,6 +23,7 @@ from ui.datasets.label_counts import label_counts
 from ui.new_run import form as new_run_form
 from ui.session import resources, state
 
+MOST_CLASSES = 2_000
 ICONS = {"sample": ":material/star:", "file": ":material/description:", "hub": ":material/cloud_download:"}
 
 
@@ -36,6 +38,24 @@ def check_labels(data: DataSpec, prepared: Prepared) -> tuple[list[Problem], lis
     except DataError as error:
         return [plan.data_problem(error)], []
     return [problem] if problem else [], [doubt] if doubt else []
+
+
+def class_count(data: DataSpec, prepared: Prepared | None) -> int | None:
+    """The number of classes of the training split, at most `MOST_CLASSES`; None if unknown."""
+    split = selection.splits_used(data, prepared)[0] if prepared else None
+    column = data.label_column or (prepared.label_guess if prepared else None)
+    if prepared is None or split is None or column is None or prepared.column(column) is None:
+        return None
+    return _class_count(prepared.fingerprint, split, column, prepared)
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _class_count(fingerprint: str, split: str, column: str, _prepared: Prepared) -> int | None:
+    try:
+        labels = counting.label_counts(_prepared, split, column, MOST_CLASSES)["label"]
+    except DataError:
+        return None
+    return sum(label not in (EMPTY, OTHER) for label in labels) or None
 
 
 def classes(data: DataSpec, prepared: Prepared | None) -> list[str]:

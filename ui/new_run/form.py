@@ -12,6 +12,8 @@ import streamlit as st
 from pydantic.fields import FieldInfo
 
 from core.errors import Problem, SpecError
+from core.spec.automatic import AUTO, AUTOMATIC
+from core.spec.recommended import Choice as Setting
 from core.spec.run import RunSpec, build, choices, spec_fields
 from core.spec.training import MOST_CLASS_WEIGHT
 from core.tasks import metric
@@ -22,6 +24,7 @@ from ui.session import state
 FIELDS: dict[str, FieldInfo] = dict(spec_fields())
 PAIR = 2
 WORDS = {
+    AUTO: "automatic",
     "no": "only at the end",
     "cpu": "CPU",
     "cuda": "CUDA GPU",
@@ -47,7 +50,9 @@ def read(form: state.Form) -> tuple[RunSpec | None, list[Problem]]:
     """The spec that the form describes; None and the problems if its fields break rules."""
     tree: dict[str, Any] = {}
     for path, value in form.values.items():
-        if value is None and not _takes_none(path):
+        if value is None and path in AUTOMATIC:
+            value = AUTO
+        elif value is None and not _takes_none(path):
             continue  # an emptied field means its default
         *parents, leaf = path.split(".")
         inner = tree
@@ -111,9 +116,12 @@ def field(
     *,
     names: Sequence[str] | None = None,
     placeholder: str | None = None,
+    recommended: Sequence[Setting] = (),
     after: Callable[[], None] | None = None,
 ) -> None:
     """One field of the form with its problems.
+
+    recommended: what automatic settings will be, which an empty field shows
 
     names: the options of a field for names (of columns, splits); None if unknown, then the person types them
     placeholder: the meaning of an empty field; after: called when the field has changed
@@ -125,8 +133,11 @@ def field(
         "on_change": _keep,
         "args": (path, key, after),
     }
+    # Token counts are estimates until the tokenizer has seen the texts.
+    about = "auto: about" if path == "model.max_length" else "auto:"
+    automatic = next((f"{about} {_written(choice.value)}" for choice in recommended if choice.path == path), None)
     with st.container(gap="xsmall"):
-        _widget(form, path, common, names, placeholder)
+        _widget(form, path, common, names, placeholder or automatic)
         show_problems(path, problems)
 
 
@@ -138,6 +149,8 @@ def help_text(path: str) -> str:
     if isinstance(default, str):
         default = _word(default)
     default = f"Default: {_written(default)}." if default not in (None, "") and not isinstance(default, tuple) else ""
+    if path in AUTOMATIC:
+        default, reason = "Left empty, it is chosen from your data, the model and this machine.", ""
     return plain(" ".join(part for part in (info.description, default, reason) if part))
 
 
@@ -153,8 +166,12 @@ def _widget(
     default = FIELDS[path].get_default()
     empty = placeholder or _written(default) or _reason(path).rstrip(".") or "Empty"
     options = choices(path, form.values["task"])
+    if path in AUTOMATIC:
+        empty = placeholder or AUTO
     if get_origin(kind) is Literal or (options and kind is str):
         options = options or get_args(kind)
+        if path in AUTOMATIC:
+            options, value = (AUTO, *options), value or AUTO
         st.selectbox(label, options, options.index(value), format_func=_word, **common)
     elif get_origin(kind) is tuple:
         _several(label, options, value or (), names, common, empty)

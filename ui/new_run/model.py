@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import streamlit as st
 
@@ -21,10 +20,13 @@ from core.runs.proposing import Proposal
 from core.settings import Settings
 from core.spec.data import DataSpec
 from core.spec.names import model_name
+from core.spec.recommended import Choice as Setting
+from core.spec.recommended import settled
 from core.spec.run import RunSpec, replace
 from core.store import files
-from core.wording import counted, number, rough_duration, size
+from core.wording import counted, listed, rough_duration, size
 from ui.components.basics import plain
+from ui.new_run import data as new_run_data
 from ui.new_run import form as new_run_form
 from ui.session import resources, state
 
@@ -38,16 +40,24 @@ RUNS_LOOKED_AT = 30
 
 
 def choose(
-    form: state.Form, proposal: Proposal, problems: list[Problem], advice: list[Problem], times: dict[str, float | None]
+    form: state.Form,
+    proposal: Proposal,
+    problems: list[Problem],
+    advice: list[Problem],
+    times: dict[str, float | None],
+    settings: list[Setting],
 ) -> None:
-    """The model and its maximum length. times: the estimated seconds of a training with each proposed model"""
+    """The model and its maximum length.
+
+    times: the estimated seconds of a training with each proposed model; settings: what automatic ones will be
+    """
     _proposals(form, proposal, times)
     model, length = st.columns([3, 1.5])
     with model, st.container(gap="xsmall"):
         select(form, [choice.entry.name for choice in proposal.choices])
         new_run_form.show_problems("model.name", problems)
     with length:
-        new_run_form.field(form, "model.max_length", problems)
+        new_run_form.field(form, "model.max_length", problems, recommended=settings)
     st.caption(note(str(form.values["model.name"]), proposal))
     new_run_form.show_advice("model.name", advice)
 
@@ -87,15 +97,16 @@ def _unread(key: tuple[object, ...], _spec: RunSpec, _prepared: Prepared) -> Pro
     return plan.unread(_spec, _prepared, resources.settings())
 
 
-def propose(form: state.Form, prepared: Prepared | None) -> tuple[Proposal, dict[str, float | None]]:
-    """The proposed models, and the seconds that a training with each of them and with the chosen one takes.
+def propose(form: state.Form, prepared: Prepared | None) -> tuple[Proposal, dict[str, float | None], list[Setting]]:
+    """The proposed models, the seconds that a training with each of them and with the chosen one takes, and what the
+    automatic settings will be.
 
     A form in which nobody has chosen a model takes the balanced one.
     The choice holds for the usual settings, so that an edited field does not change the model; the times are those of
     the form as it is.
     """
     spec = new_run_form.read(form)[0]
-    usual = replace(plan.start_from(state.data()), {"engine": form.values["engine"]})
+    usual = replace(plan.start_from(state.data(), automatic=False), {"engine": form.values["engine"]})
     texts = _texts(prepared.fingerprint, state.data(), prepared) if prepared else None
     settings = resources.settings()
     here = [model.entry for model in _at_hand(settings.roots, settings.mode, settings) if model.general]
@@ -110,7 +121,13 @@ def propose(form: state.Form, prepared: Prepared | None) -> tuple[Proposal, dict
     chosen = str(form.values["model.name"])
     known = [entry for entry in [*here, *CATALOGUE] if entry.name == chosen][:1]
     entries = [*(choice.entry for choice in proposal.choices), *known]
-    return proposal, proposing.times(entries, spec or usual, prepared, texts)
+    spec = new_run_form.read(form)[0]
+    chosen_settings = []
+    if spec is not None:
+        classes = new_run_data.class_count(spec.data, prepared)
+        chosen_settings = proposing.recommended(spec, prepared, texts, known[0] if known else None, classes)
+    expected = settled(spec, chosen_settings) if spec else usual
+    return proposal, proposing.times(entries, expected, prepared, texts), chosen_settings
 
 
 def is_out_of_reach(form: state.Form, proposal: Proposal) -> bool:
@@ -238,16 +255,16 @@ def _changed(key: str) -> None:
     if moved := _set_model(form, str(state.widget(key) or "scratch").strip()):
         form.generation += 1
         kind = "new weights" if form.values["model.name"] == "scratch" else "pretrained weights"
-        changes = ", ".join(f"{new_run_form.title(p).lower()} is now {number(v)}" for p, v in moved.items())
-        st.toast(f"To suit {kind}: {changes}.", icon=":material/tune:")
+        names = listed([new_run_form.title(path).lower() for path in moved])
+        st.toast(f"Chosen anew to suit {kind}: {names}.", icon=":material/tune:")
 
 
-def _set_model(form: state.Form, name: str) -> dict[str, Any]:
-    """Set the model, and settings that suit its kind where the person has not changed them; returns the latter."""
+def _set_model(form: state.Form, name: str) -> list[str]:
+    """Set the model. Settings that suit the other kind, new or pretrained weights, become automatic; returns them."""
     old, new = plan.suggested(str(form.values["model.name"])), plan.suggested(name)
     form.values["model.name"] = name
-    moved = {p: v for p, v in new.items() if v != old[p] and form.values[p] == old[p]}
-    form.values.update(moved)
+    moved = [path for path, value in new.items() if value != old[path] and form.values[path] == old[path]]
+    form.values.update(dict.fromkeys(moved))
     return moved
 
 

@@ -15,6 +15,7 @@ from core.runs import process
 from core.spec.engines import KERAS_TYPES
 from core.spec.names import run_name
 from core.spec.presets import PRESETS
+from core.spec.recommended import Choice as Setting
 from core.spec.run import RunSpec
 from core.store import final_tests
 from core.wording import ENGINE_MEANINGS, ENGINE_TITLES, counted, listed, rough_duration, sentence, size
@@ -47,13 +48,16 @@ def choose_preset(form: state.Form) -> None:
         st.caption(plain(PRESETS[form.preset].summary))
 
 
-def main_settings(form: state.Form, problems: list[Problem], advice: list[Problem]) -> None:
-    """The most important hyperparameters."""
+def main_settings(form: state.Form, problems: list[Problem], advice: list[Problem], settings: list[Setting]) -> None:
+    """The most important hyperparameters. settings: what automatic ones will be"""
     paths = [p for p in new_run_form.FIELDS if p.startswith("training.") and new_run_form.is_main(p)]
     for column, path in zip(st.columns(len(paths)), paths, strict=True):
         with column:
-            new_run_form.field(form, path, problems)
+            new_run_form.field(form, path, problems, recommended=settings)
             new_run_form.show_advice(path, advice)
+    if settings:
+        with st.expander("Why these automatic settings", icon=":material/auto_awesome:", key="why_automatic"):
+            st.markdown("\n".join(f"- {plain(choice.reason.text)}" for choice in settings))
 
 
 def choose_engine(form: state.Form, problems: list[Problem]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from core.evaluation.results import read_report
 from core.figures.evaluation import MOST_CLASSES, confusion_figure, frequent_mistakes
 from core.store import files as results
 from core.store.record import Run
+from core.tasks import larger_is_better
 from core.tasks.results import Report
 from core.tasks.text_classification.results import ClassTables, PerClass
 from core.wording import counted, metric_meaning, metric_title, score, sentence, size
@@ -72,6 +74,36 @@ def scores(report: Report) -> None:
     with st.grid(min(len(names), 3), min_column_width=150, key="run_scores"):
         for name in names:
             _score(name, values.get(name), compared.get(name), name == main)
+    simpler_models(report)
+
+
+def simpler_models(report: Report) -> None:
+    """The main metric of this model beside that of simpler ones, the best first."""
+    main, bag, frozen = report.main_metric, report.rivals.bag_of_words, report.rivals.frozen_encoder
+    rows = [("This model", report.metrics.get(main), report.train_examples)]
+    if frozen is not None:
+        rows.append(
+            ("A linear classifier on the model before any training", frozen.metrics.get(main), frozen.train_examples)
+        )
+    if bag is not None:
+        rows.append(("A bag of words", bag.metrics.get(main), bag.train_examples))
+    if len(rows) == 1:
+        return
+    rows.append((f"Always “{report.baseline.label}”", report.baseline.metrics.get(main), report.train_examples))
+    rows.sort(key=lambda row: -math.inf if row[1] is None else row[1], reverse=larger_is_better(main))
+    title = metric_title(main)
+    st.markdown("**Beside simpler models**")
+    st.dataframe(
+        pd.DataFrame(rows, columns=["model", "value", "examples"]),
+        hide_index=True,
+        height="content",
+        key="simpler_models",
+        column_config={
+            "model": st.column_config.TextColumn("Model", width="large"),
+            "value": st.column_config.NumberColumn(title, format="%.3f", width="small", help=metric_meaning(main)),
+            "examples": st.column_config.NumberColumn("Learned from", format="localized", width="small"),
+        },
+    )
 
 
 def further(run: Run) -> None:

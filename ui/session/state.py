@@ -13,6 +13,7 @@ from streamlit.typing import UploadedFile
 
 from core.data.selection import same_origin, same_source
 from core.runs.outlook import start_from
+from core.spec.automatic import AUTOMATIC
 from core.spec.data import DataSpec
 from core.spec.presets import PRESETS, SAMPLE
 from core.spec.run import RunSpec, build, get_field, spec_fields
@@ -180,7 +181,7 @@ def set_draft(spec: RunSpec | None, preset: str | None = None, *, proposes: bool
 class Form:
     """The New run page's fields, right or wrong, so that they are still there after a look at another page.
 
-    values: what each field holds, by its dotted path; None is "the default"
+    values: what each field holds, by its dotted path; None is "automatic" or, where there is no such, "the default"
     name: the run's name, empty for the automatic one
     preset: the preset it began with
     generation: part of the widgets' keys: a new one makes them all start from `values`
@@ -226,7 +227,7 @@ def fill_form(spec: RunSpec, preset: str | None = None, *, proposes: bool = Fals
     """Begin anew with this spec, and look at its dataset. proposes: see `Form`"""
     before = cast("Form | None", st.session_state.get(_FORM))
     filled = Form(
-        values={path: get_field(spec, path) for path, _ in spec_fields()},
+        values={path: None if path in spec.auto else get_field(spec, path) for path, _ in spec_fields()},
         name="",
         preset=preset,
         generation=before.generation + 1 if before else 0,
@@ -248,7 +249,8 @@ def _take_data(held: Form) -> Form:
         if not same or path in ("text_columns", "label_column"):
             held.values[f"data.{path}"] = get_field(chosen, path)
     if not same and held.preset == SAMPLE and held.values["model.name"] == PRESETS[SAMPLE].spec.model.name:
-        held.preset, held.proposes = None, True  # the sample's model is for the sample
+        held.preset, held.proposes = None, True  # the sample's model and settings are for the sample
+        held.values |= dict.fromkeys(AUTOMATIC)
     held.data = chosen
     held.generation += 1
     return held

@@ -49,15 +49,15 @@ def baselines(
     started = time.perf_counter()
     chosen = _drawn(len(train[1]), LEARNED)
     judged = _drawn(len(labels), JUDGED)
-    answers = _bag_of_words([train[0][i] for i in chosen], train[1][chosen], [texts[i] for i in judged])
-    if answers is None:
+    predictions = answers([train[0][i] for i in chosen], train[1][chosen], [texts[i] for i in judged])
+    if predictions is None:
         return ClassBaselines(constant=majority)
     here, ours = labels[judged], predicted[judged]
     bag = BagOfWords(
-        metrics=score(names, answers, here),
-        intervals={**statistics.intervals(names, here, answers, classes)},
-        difference=statistics.paired_difference(names, here, answers, ours, classes),
-        mcnemar=statistics.mcnemar(answers == here, ours == here),
+        metrics=score(names, predictions, here),
+        intervals={**statistics.intervals(names, here, predictions, classes)},
+        difference=statistics.paired_difference(names, here, predictions, ours, classes),
+        mcnemar=statistics.mcnemar(predictions == here, ours == here),
         train_examples=len(chosen),
         examples=len(judged),
         seconds=time.perf_counter() - started,
@@ -69,7 +69,8 @@ def _drawn(count: int, most: int) -> np.ndarray:
     return np.sort(np.random.default_rng(0).permutation(count)[:most])
 
 
-def _bag_of_words(train: Sequence[str], labels: np.ndarray, texts: Sequence[str]) -> np.ndarray | None:
+def answers(train: Sequence[str], labels: np.ndarray, texts: Sequence[str]) -> np.ndarray | None:
+    """The class ids that a bag of words gives texts; None if no word occurs often enough."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 

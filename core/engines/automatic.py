@@ -1,0 +1,79 @@
+"""The automatic settings of a training run, chosen by its worker from the data, the model and the machine."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from core.models.folder import position_limit, read_config
+from core.models.loading import tokenizer_failures
+from core.models.scratch import POSITIONS
+from core.spec.recommended import LENGTHS, Choice, Facts, recommend, settled
+
+if TYPE_CHECKING:
+    from core.data.loading.load import Loaded
+    from core.runs.device import Device
+    from core.runs.writer import RunWriter
+    from core.spec.model import ModelSpec
+    from core.spec.run import RunSpec
+    from core.tasks.texts import Encoded
+
+MEASURED = 2_000  # texts whose length is looked at
+LENGTH = ("model.max_length",)
+USUAL_WIDTH = 768
+
+
+def any_length(spec: RunSpec) -> ModelSpec:
+    """The model of a spec, with the least length where it is yet to be chosen, so that no model is too short for it."""
+    return spec.model.model_copy(update={"max_length": LENGTHS[0]}) if LENGTH[0] in spec.auto else spec.model
+
+
+def settle_length(
+    spec: RunSpec, loaded: Loaded, tokenizer: Any, source: Path | None, device: Device, report: RunWriter
+) -> RunSpec:
+    """The spec with the longest text chosen from the texts, if that is automatic. source: the model's folder"""
+    if LENGTH[0] not in spec.auto:
+        return spec
+    limit = POSITIONS if source is None else position_limit(read_config(source))
+    facts = Facts(cut=_cut(loaded, tokenizer), limit=limit, device=device.kind)
+    return _settle(spec, recommend(spec, facts, LENGTH), report)
+
+
+def settle_rest(spec: RunSpec, encoded: Encoded, model: Any, device: Device, report: RunWriter) -> RunSpec:
+    """The spec with every setting chosen that is still automatic."""
+    if not spec.auto:
+        return spec
+    counts = Counter(np.asarray(encoded.train["labels"]).tolist()) if encoded.label_names else Counter()
+    per_class = (
+        (max(counts.values()), min(counts.get(i, 0) for i in range(len(encoded.label_names)))) if counts else None
+    )
+    facts = Facts(
+        rows=len(encoded.train),
+        classes=len(encoded.label_names) or None,
+        per_class=per_class,
+        pretrained=spec.model.name != "scratch",
+        width=getattr(model.config, "hidden_size", USUAL_WIDTH),
+        device=device.kind,
+    )
+    return _settle(spec, recommend(spec, facts), report)
+
+
+def _settle(spec: RunSpec, choices: Sequence[Choice], report: RunWriter) -> RunSpec:
+    for choice in choices:
+        report.message(choice.reason.text, "info", choice.reason.id, **choice.reason.arguments)
+    return settled(spec, choices)
+
+
+def _cut(loaded: Loaded, tokenizer: Any) -> dict[int, float]:
+    """Longest text in tokens -> the share of training texts that it would cut, of a sample."""
+    rows = loaded.dataset["train"]
+    chosen = np.sort(np.random.default_rng(0).permutation(len(rows))[:MEASURED])
+    part = rows.select(chosen)
+    columns = [part[name][:] for name in loaded.text_columns]
+    with tokenizer_failures("the tokenizer of this model failed"):
+        lengths = np.array([len(ids) for ids in tokenizer(*columns, verbose=False)["input_ids"]])
+    return {length: float((lengths > length).mean()) for length in LENGTHS}

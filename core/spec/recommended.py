@@ -1,0 +1,210 @@
+"""What automatic settings become, from the data, the model and the machine, each with its reason.
+
+The rules come from measurement (MiniLM on CoLA, AG News, CLINC150 and SICK, about 1,000 rows each) and, for what was
+not measured, from papers: a least number of updates and a warm-up for few examples (Mosbach et al. 2021, Zhang et al.
+2021), smaller rates for larger models (Devlin et al. 2019, Liu et al. 2019).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from core.messages import Message
+from core.spec.run import RunSpec, replace
+
+LENGTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 8192)
+MOST_CUT = 0.02  # of the texts may be cut
+LONGEST_HERE = {"cpu": 256, "mps": 512, "cuda": 512}  # beyond, time and memory grow faster than what is learned
+
+SMALL, LARGE = 512, 1024  # widths of models
+RATES = {"small": 2e-4, "base": 5e-5, "large": 2e-5}
+SCRATCH_RATE = 1e-3
+
+LEAST_UPDATES, UPDATES_PER_CLASS = 500, 3
+FEWEST_EPOCHS, MOST_EPOCHS = 3, 20
+WARM_UP = 0.1
+
+BATCH_SIZES = ((20_000, 32), (250, 16), (0, 8))  # least number of training examples, and the batch size
+
+UNEVEN = 10  # times as many examples of the most common class as of the rarest
+EACH_CLASS_COUNTS = ("f1_macro", "recall_macro", "matthews_correlation")
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What is known of a run before it starts; None where it is not known yet.
+
+    rows: training examples; classes: their number; per_class: the examples of the most common and of the rarest class
+    cut: longest text in tokens -> the share of texts that it would cut; limit: the most tokens that the model takes
+    pretrained: whether the model is; width: of a token's state; device: cpu, cuda or mps
+    """
+
+    rows: int | None = None
+    classes: int | None = None
+    per_class: tuple[int, int] | None = None
+    cut: dict[int, float] | None = None
+    limit: int | None = None
+    pretrained: bool = True
+    width: int | None = None
+    device: Literal["cpu", "cuda", "mps"] | str = "cpu"
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One setting that was chosen. path: of the spec; reason: with the value in it"""
+
+    path: str
+    value: Any
+    reason: Message
+
+
+def recommend(spec: RunSpec, facts: Facts, paths: Iterable[str] | None = None) -> list[Choice]:
+    """A choice for each automatic setting of a spec of which enough is known, in the order of `AUTOMATIC`.
+
+    paths: of those that are asked for; None asks for all
+    """
+    chosen = []
+    for path in spec.auto if paths is None else [path for path in paths if path in spec.auto]:
+        if (choice := _RULES[path](spec, facts)) is not None:
+            chosen.append(Choice(path, *choice))
+            spec = replace(spec, {path: choice[0]})  # later rules see it
+    return chosen
+
+
+def settled(spec: RunSpec, choices: Iterable[Choice]) -> RunSpec:
+    """The spec with these values, which are no longer automatic."""
+    return replace(spec, {choice.path: choice.value for choice in choices})
+
+
+Rule = Callable[[RunSpec, Facts], "tuple[Any, Message] | None"]
+
+
+def _max_length(spec: RunSpec, facts: Facts) -> tuple[int, Message] | None:
+    if facts.cut is None:
+        return None
+    most = min(LONGEST_HERE.get(facts.device, 512), facts.limit or LENGTHS[-1])
+    allowed = [length for length in LENGTHS if length <= most] or [most]
+    length = next((n for n in allowed if facts.cut.get(n, 0.0) <= MOST_CUT), allowed[-1])
+    share = facts.cut.get(length, 0.0)
+    if not share:
+        return length, Message.of("auto-length", "Longest text {length:,} tokens: every text fits.", length=length)
+    if share <= MOST_CUT:
+        return length, Message.of(
+            "auto-length-cut-few",
+            "Longest text {length:,} tokens: it cuts {cut:.1%} of the texts.",
+            length=length,
+            cut=share,
+        )
+    return length, Message.of(
+        "auto-length-cut",
+        "Longest text {length:,} tokens: it cuts {cut:.0%} of the texts, but longer ones cost more time and memory "
+        "than they mostly bring; raise it if the end of your texts decides.",
+        length=length,
+        cut=share,
+    )
+
+
+def _batch_size(spec: RunSpec, facts: Facts) -> tuple[int, Message] | None:
+    if facts.rows is None:
+        return None
+    size = next(size for least, size in BATCH_SIZES if facts.rows >= least)
+    return size, Message.of(
+        "auto-batch", "Batch size {size}: for {rows:training example|training examples}.", size=size, rows=facts.rows
+    )
+
+
+def _learning_rate(spec: RunSpec, facts: Facts) -> tuple[float, Message] | None:
+    if not facts.pretrained:
+        return SCRATCH_RATE, Message.of(
+            "auto-rate-scratch", "Learning rate {rate:g}: new weights have everything to learn.", rate=SCRATCH_RATE
+        )
+    if facts.width is None:
+        return None
+    rate = RATES["small" if facts.width < SMALL else "base" if facts.width < LARGE else "large"]
+    return rate, Message.of(
+        "auto-rate",
+        "Learning rate {rate:g}: a large pretrained model needs a smaller one than a small model; this one is "
+        "{width:,} wide.",
+        rate=rate,
+        width=facts.width,
+    )
+
+
+def _epochs(spec: RunSpec, facts: Facts) -> tuple[float, Message] | None:
+    if facts.rows is None:
+        return None
+    per_epoch = max(1, math.ceil(facts.rows / spec.training.per_device_train_batch_size))
+    per_epoch = max(1, math.ceil(per_epoch / spec.training.gradient_accumulation_steps))
+    least = LEAST_UPDATES + UPDATES_PER_CLASS * (facts.classes or 0)
+    epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(least / per_epoch)))
+    updates = epochs * per_epoch
+    if updates < least:
+        reason = Message.of(
+            "auto-epochs-few",
+            "{epochs} epochs with {updates:,} updates: about {least:,} would be better, but more epochs would only "
+            "repeat what so few examples say.",
+            epochs=epochs,
+            updates=updates,
+            least=least,
+        )
+    elif epochs > FEWEST_EPOCHS:
+        reason = Message.of(
+            "auto-epochs-least",
+            "{epochs} epochs with {updates:,} updates: it takes about {least:,} to learn these classes.",
+            epochs=epochs,
+            updates=updates,
+            least=least,
+        )
+    else:
+        reason = Message.of(
+            "auto-epochs-enough",
+            "{epochs} epochs with {updates:,} updates: with so many examples, more of them seldom pay.",
+            epochs=epochs,
+            updates=updates,
+        )
+    return float(epochs), reason
+
+
+def _warm_up(spec: RunSpec, facts: Facts) -> tuple[float, Message]:
+    return WARM_UP, Message.of(
+        "auto-warm-up",
+        "Warm-up over {share:.0%} of the updates: the first ones could spoil what the model knows.",
+        share=WARM_UP,
+    )
+
+
+def _class_weights(spec: RunSpec, facts: Facts) -> tuple[str, Message] | None:
+    metric = spec.evaluation.metric_for_best_model
+    if metric not in EACH_CLASS_COUNTS:
+        return "off", Message.of("auto-weights-off", "Class weights off: the probabilities stay honest.")
+    if facts.per_class is None:
+        return None
+    most, least = facts.per_class
+    if most < UNEVEN * max(1, least):
+        return "off", Message.of(
+            "auto-weights-even",
+            "Class weights off: the classes have {least:,} to {most:,} examples, which is even enough.",
+            most=most,
+            least=least,
+        )
+    return "balanced", Message.of(
+        "auto-weights-balanced",
+        "Class weights balanced: the classes have {least:,} to {most:,} examples, and in {metric} each class counts "
+        "the same.",
+        most=most,
+        least=least,
+        metric=metric,
+    )
+
+
+_RULES: dict[str, Rule] = {
+    "model.max_length": _max_length,
+    "training.per_device_train_batch_size": _batch_size,
+    "training.learning_rate": _learning_rate,
+    "training.num_train_epochs": _epochs,
+    "training.warmup_steps": _warm_up,
+    "training.class_weights": _class_weights,
+}

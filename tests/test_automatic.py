@@ -1,0 +1,115 @@
+"""Automatic settings: how a spec says so, what becomes of them, and that a run's record keeps the numbers."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.access import demo
+from core.errors import SpecError
+from core.settings import Demo
+from core.spec.automatic import AUTOMATIC
+from core.spec.data import DataSpec
+from core.spec.model import ModelSpec
+from core.spec.recommended import Facts, recommend, settled
+from core.spec.run import RunSpec, build, from_yaml, replace, to_yaml
+from core.spec.training import TrainingSpec
+
+OWN = "data: {source: file, path: reviews.csv}\nmodel: {name: tiny/bert}\n"
+KNOWN = Facts(
+    rows=1_500, classes=150, per_class=(10, 10), cut={32: 0.4, 48: 0.01}, limit=512, pretrained=True, width=384
+)
+
+
+def test_what_a_document_leaves_out_is_automatic() -> None:
+    spec = from_yaml(OWN + "training: {num_train_epochs: 2}")
+    assert set(AUTOMATIC) - set(spec.auto) == {"training.num_train_epochs"}
+    assert "learning_rate: auto" in to_yaml(spec) and from_yaml(to_yaml(spec)) == spec
+    assert build(spec.model_dump(mode="json")) == spec
+
+
+def test_auto_can_be_written_and_taken_back() -> None:
+    spec = build({"training": {"learning_rate": "auto"}})
+    assert spec.auto == ("training.learning_rate",)
+    assert replace(spec, {"training.learning_rate": 1e-5}).auto == ()
+    assert replace(spec, {"training.seed": 1}).auto == spec.auto
+    assert replace(RunSpec(), {"model.max_length": "auto"}).auto == ("model.max_length",)
+
+
+def test_a_spec_with_every_value_written_out_stays_as_it_is() -> None:
+    assert RunSpec().auto == () and from_yaml(to_yaml(RunSpec())) == RunSpec()
+
+
+@pytest.mark.parametrize("tree", [{"training": {"seed": "auto"}}, {"auto": ["training.seed"]}])
+def test_what_cannot_be_automatic_is_refused(tree: dict[str, object]) -> None:
+    with pytest.raises(SpecError):
+        build(tree)
+
+
+def test_each_value_follows_from_what_is_known_and_has_its_reason() -> None:
+    choices = recommend(from_yaml(OWN), KNOWN)
+    values = {choice.path: choice.value for choice in choices}
+    assert values == {
+        "model.max_length": 48,
+        "training.per_device_train_batch_size": 16,
+        "training.learning_rate": 2e-4,
+        "training.num_train_epochs": 11.0,
+        "training.warmup_steps": 0.1,
+        "training.class_weights": "off",
+    }
+    assert all(choice.reason.id and choice.reason.text.endswith(".") for choice in choices)
+    assert settled(from_yaml(OWN), choices).auto == ()
+
+
+def test_a_value_given_by_hand_is_kept_and_the_others_follow_it() -> None:
+    spec = from_yaml(OWN + "training: {per_device_train_batch_size: 50}")
+    values = {choice.path: choice.value for choice in recommend(spec, KNOWN)}
+    assert values["training.num_train_epochs"] == 20.0, "30 updates in an epoch"
+    assert "training.per_device_train_batch_size" not in values
+
+
+def test_nothing_is_made_up_where_nothing_is_known() -> None:
+    paths = {choice.path for choice in recommend(from_yaml(OWN), Facts())}
+    assert paths == {"training.warmup_steps", "training.class_weights"}
+
+
+@pytest.mark.parametrize(
+    ("facts", "path", "value"),
+    [
+        (Facts(pretrained=False), "training.learning_rate", 1e-3),
+        (Facts(width=768), "training.learning_rate", 5e-5),
+        (Facts(width=1024), "training.learning_rate", 2e-5),
+        (Facts(rows=40_000), "training.num_train_epochs", 3.0),
+        (Facts(rows=20), "training.num_train_epochs", 20.0),
+        (Facts(cut=dict.fromkeys((32, 48, 64, 96, 128), 1.0), limit=100), "model.max_length", 96),
+        (Facts(cut=dict.fromkeys((32, 48, 64, 96, 128, 192, 256, 384), 0.5)), "model.max_length", 256),
+        (
+            Facts(cut=dict.fromkeys((32, 48, 64, 96, 128, 192, 256, 384, 512), 0.5), device="cuda"),
+            "model.max_length",
+            512,
+        ),
+        (Facts(cut={32: 0.5}, limit=16), "model.max_length", 16),
+    ],
+)
+def test_rules(facts: Facts, path: str, value: float) -> None:
+    (choice,) = recommend(from_yaml(OWN), facts, [path])
+    assert choice.value == value
+
+
+@pytest.mark.parametrize(
+    ("metric", "per_class", "value"),
+    [("accuracy", (900, 3), "off"), ("f1_macro", (900, 3), "balanced"), ("f1_macro", (90, 30), "off")],
+)
+def test_class_weights_follow_the_metric_and_the_balance(metric: str, per_class: tuple[int, int], value: str) -> None:
+    spec = from_yaml(OWN + f"evaluation: {{metric_for_best_model: {metric}}}")
+    (choice,) = recommend(spec, Facts(per_class=per_class), ["training.class_weights"])
+    assert choice.value == value
+
+
+def test_a_demo_has_no_room_for_what_is_chosen_later() -> None:
+    spec = RunSpec(
+        data=DataSpec(source="sample"), model=ModelSpec(name="scratch"), training=TrainingSpec(num_train_epochs=1)
+    )
+    limits = Demo()
+    assert not demo.broken(limits, spec)
+    fields = [field for field, _ in demo.broken(limits, replace(spec, {"training.num_train_epochs": "auto"}))]
+    assert fields == ["training.num_train_epochs"]
