@@ -70,7 +70,7 @@ def all_sides(options: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
     import torch
 
-    from core.evaluation.classifier import Classifier
+    from core.evaluation.trained_model import TrainedModel
     from core.runs.device import set_threads
     from core.sharing.model import onnx_model
     from core.sharing.model.inputs import Inputs
@@ -78,7 +78,7 @@ def all_sides(options: argparse.Namespace) -> dict[str, Any]:
     count, rounds = (QUICK_TEXTS, 1) if options.quick else (TEXTS, ROUNDS)
     texts: list[tuple[str, ...]] = [(text,) for text in texts_of(options.data)[:count]]
     inputs = Inputs(texts, None, "texts of the benchmark")
-    model = Classifier(options.model, LONGEST, device="cpu")
+    model = TrainedModel(options.model, LONGEST, device="cpu")
     whole, small = options.model.parent / "making" / "fp32", options.model.parent / "making" / "int8"
     whole.mkdir(parents=True)
     started = time.perf_counter()

@@ -197,19 +197,19 @@ def page(trained: str) -> tuple[dict[str, float], float]:
             peak = max(peak, process.memory_info().rss / 1e6)
         views[tab] = statistics.median(seconds)
         print(f"{tab}: {seconds}", file=sys.stderr)
-    from core.evaluation import lookup
-    from core.evaluation.results import read_evaluation
+        from core.evaluation.results import read_evaluation
     from core.settings import from_environment
+    from core.tasks.text_classification import predictions
 
     settings = from_environment()
     (judged,) = Store(settings.store_path).runs(kind="evaluate")
     folder = settings.run_dir(judged.id)
     assert read_evaluation(folder) is not None
     started = time.perf_counter()
-    lookup.cell(folder / "predictions.parquet", 3, 4)
+    predictions.cell(folder / "predictions.parquet", 3, 4)
     views["x: A cell's examples"] = time.perf_counter() - started
     started = time.perf_counter()
-    lookup.outcomes(folder / "predictions.parquet")
+    predictions.outcomes(folder / "predictions.parquet")
     views["x: A group of one's own"] = time.perf_counter() - started
     return views, max(peak, process.memory_info().rss / 1e6)
 

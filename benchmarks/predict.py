@@ -2,7 +2,7 @@
 
 Both sides predict the same texts with the same model, in one process and one environment, in turns:
 `transformers.pipeline("text-classification", truncation=True, batch_size=8)` and
-`core.evaluation.classifier.Classifier`.
+`core.evaluation.trained_model.TrainedModel`.
 The playground gets one short sentence again and again, through its process.
 
     python -m benchmarks.predict --data FOLDER --model FOLDER [--quick]
@@ -91,12 +91,12 @@ def both(options: argparse.Namespace) -> dict[str, Any]:
     from transformers import pipeline
     from transformers.utils import logging
 
-    from core.evaluation.classifier import Classifier
+    from core.evaluation.trained_model import TrainedModel
     from core.tasks.text_classification.predictions import softmax
 
     logging.set_verbosity_error()
     texts = texts_of(options.data)[: QUICK_TEXTS if options.quick else TEXTS]
-    ours = Classifier(options.model, LONGEST, device="cpu")
+    ours = TrainedModel(options.model, LONGEST, device="cpu")
     other: Any = pipeline("text-classification", model=str(options.model), device="cpu", top_k=None)
     ours.logits([(text,) for text in texts[:20]])
     other(texts[:20], truncation=True, batch_size=8)

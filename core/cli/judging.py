@@ -41,7 +41,7 @@ def _add_evaluate(command: Command) -> None:
 
 
 def _add_predict(command: Command) -> None:
-    predict = command("predict", _predict, "Predict the classes of a file's texts, and wait for the result.")
+    predict = command("predict", _predict, "Predict what a model says of a file's texts, and wait for the result.")
     predict.add_argument("model", metavar="MODEL", help="the id of a run, a model folder, or a Hub id")
     predict.add_argument("data", metavar="FILE", help="a file, a folder, a Hub id, or sample")
     predict.add_argument("--out", required=True, metavar="OUT", help="the file to write: .csv or .parquet")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from core.evaluation.verdict import advantage
+from core.tasks.contract import Task
 from core.tasks.evaluations import Comparison, Evaluation, Pair
 from core.tasks.results import Report
-from core.tasks.text_classification.results import ClassEvaluation
 from core.wording import counted, metric_title, metric_words, part_of, score, sentence
 
 
@@ -30,24 +30,20 @@ def report_lines(report: Report) -> list[str]:
 
 def evaluation_lines(evaluation: Evaluation) -> list[str]:
     """A model judged on the examples of one split."""
-    bag = evaluation.baselines.bag_of_words
+    task, bag = Task(evaluation.task), evaluation.baselines.bag_of_words
+    baseline = task.facts.BASELINE
     examples = counted(evaluation.examples, "example")
     lines = [f"{evaluation.title} on {examples} {part_of(evaluation.held_out)} {evaluation.split}"]
     for name in evaluation.metric_names:
         low, high = evaluation.interval(name)
-        beside = f"majority {score(evaluation.baseline_metrics[name])}"
+        beside = f"{baseline} {score(evaluation.baseline_metrics[name])}"
         beside += f", bag of words {score(bag.metrics[name])}" if bag else ""
         value = score(evaluation.metrics[name])
         lines.append(f"  {metric_title(name):<22} {value}  ({score(low)} to {score(high)}; {beside})")
-    if isinstance(evaluation, ClassEvaluation):
-        lines.append(f"  {'Calibration error':<22} {evaluation.calibration.ece:.3f}")
     for group in evaluation.slices.worst[:3]:
-        lines.append(f"  hard: {group.name}: accuracy {group.score:.3f} on {counted(group.count, 'example')}")
-    suspected = evaluation.label_errors if isinstance(evaluation, ClassEvaluation) else None
-    if suspected and suspected.count:
-        lines.append(f"  {counted(suspected.count, 'label')} may be wrong")
-    if suspected and suspected.held_back:
-        lines.append(f"  Whether labels are wrong is not told. {suspected.held_back}")
+        metric = metric_words(task.evaluation.SCORE)
+        lines.append(f"  hard: {group.name}: {metric} {group.score:.3f} on {counted(group.count, 'example')}")
+    lines += task.evaluation.lines(evaluation)
     if evaluation.final_test:
         lines.append(f"  This final test has been looked at {counted(evaluation.final_test.looks, 'time')}.")
     return lines
@@ -56,6 +52,7 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
 def comparison_lines(comparison: Comparison) -> list[str]:
     """Models side by side, on the examples that all of them were judged on."""
     main, models = comparison.decisive_metric, comparison.models
+    exact = Task(comparison.task).evaluation.RIGHT_OR_WRONG
     examples = counted(comparison.examples, "example")
     lines = [f"{counted(len(models), 'model')} on {examples} of {comparison.split} of {comparison.dataset.title}"]
     for model in models:
@@ -64,16 +61,19 @@ def comparison_lines(comparison: Comparison) -> list[str]:
             f"  {metric_title(main)} {score(model.metrics[main])}  ({score(low)} to {score(high)})  {model.title}"
         )
     for model, pair in zip(models[1:], comparison.pairs, strict=True):
-        lines.append(_difference(pair, models[0].title, model.title, main))
+        lines.append(_difference(pair, models[0].title, model.title, main, exact))
     lines.append(f"All of them are wrong on {counted(comparison.all_wrong, 'example')}.")
     return lines
 
 
-def _difference(pair: Pair, first: str, other: str, main: str) -> str:
+def _difference(pair: Pair, first: str, other: str, main: str, exact: bool) -> str:
+    """exact: whether an answer is right or wrong, and not better or worse"""
     gap, test, metric = pair.difference[main], pair.mcnemar, metric_title(main)
     span = f"{gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
     counts = f"only it is right {counted(test.gains, 'time')}, only the first {counted(test.losses, 'time')}"
-    outcome = advantage(gap)
+    if not exact:
+        counts = f"its answer is better {counted(test.gains, 'time')}, the first's {counted(test.losses, 'time')}"
+    outcome = advantage(gap, main)
     if outcome == "better":
         return f"{other} is better than {first}: {metric} {span}; {counts}."
     if outcome == "worse":

@@ -53,7 +53,7 @@ def _with_model(spec: specs.RunSpec, settings: Settings) -> specs.RunSpec:
     if choice is None:
         say(
             "The spec names no model, none on this machine suits these texts, and the Hub cannot be asked: a small new "
-            "BERT (scratch) learns from your rows alone, which costs accuracy. Give model.name to choose one."
+            "BERT (scratch) learns from your rows alone, and gets less right. Give model.name to choose one."
         )
         return spec
     name = choice.entry.name

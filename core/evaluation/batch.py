@@ -1,10 +1,11 @@
-"""A file with predictions: every row as it was, and beside it the class, its probability, and that of each class.
+"""A file with predictions: every row as it was, and beside it what the model says, in the columns of its task.
 
 Goes through the file part by part; memory holds one part, whatever the size.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -19,11 +20,11 @@ from core.data.reading.aligning import types
 from core.data.reading.tables import parquet
 from core.errors import DataError
 from core.evaluation import columns
-from core.evaluation.classifier import Classifier, find_subject
-from core.evaluation.specs import PredictSpec
+from core.evaluation.specs import PredictSpec, task_of_subject
+from core.evaluation.trained_model import TrainedModel, find_subject
 from core.files import replace_file
 from core.settings import Settings
-from core.tasks.text_classification.predictions import softmax
+from core.tasks.contract import Task
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 PART = 8192
 NAMES = {"csv": "predictions.csv", "parquet": "predictions.parquet"}
-PREDICTION, CONFIDENCE, PROBABILITY, SPLIT = "prediction", "confidence", "p_", "split"
+PREDICTION, SPLIT = "prediction", "split"
 
 
 def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
@@ -50,11 +51,12 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
         report.message(note.text, note.level, note.id, **note.arguments)
     splits = splits_of(prepared, spec.split, fit.texts)
     report.phase("Loading the model")
-    model = Classifier(folder, max_length, title)
+    task = task_of_subject(spec.model, report.store)
+    model = TrainedModel(folder, max_length, title, task=task.name)
     path = settings.run_dir(run.id) / NAMES[spec.form]
     total = sum(prepared.splits[name].rows for name in splits)
     totals = {"rows": 0, "empty": 0}
-    counts = np.zeros(len(model.names), dtype=np.int64)
+    counts: Counter[str] = Counter()
     report.phase("Predicting")
 
     def answered() -> Iterator[pa.Table]:
@@ -64,15 +66,16 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
                 def tick(text: str, share: float | None, done: int = totals["rows"], rows: int = len(table)) -> None:
                     report.fraction(text, (done + (share or 0) * rows) / max(1, total))
 
-                answers, predicted = _answered(table, fit, model, split if len(splits) > 1 else None, tick)
+                answers, given = _answered(table, fit, task, model, split if len(splits) > 1 else None, tick)
                 totals["rows"] += len(table)
-                totals["empty"] += int((predicted < 0).sum())
-                counts[:] += np.bincount(predicted[predicted >= 0], minlength=len(counts))
+                totals["empty"] += len(table) - len(given)
+                if model.names:
+                    counts.update(given.tolist())
                 yield answers
 
     with replace_file(path) as partial:
         export.write(answered(), spec.form, partial)
-    named = dict(zip(model.names, counts.tolist(), strict=True))
+    named = {name: counts[name] for name in model.names}
     return totals | {
         "counts": named, "file": path.name, "title": model.title, "dataset": prepared.title,
         "text_columns": list(fit.texts),
@@ -92,27 +95,24 @@ def splits_of(prepared: Prepared, wanted: str, texts: tuple[str, ...]) -> list[s
 
 
 def _answered(
-    table: pa.Table, fit: columns.Fit, model: Classifier, split: str | None, progress: Any
+    table: pa.Table, fit: columns.Fit, task: Task, model: TrainedModel, split: str | None, progress: Any
 ) -> tuple[pa.Table, np.ndarray]:
-    """The rows with what the model says; class ids, -1 for a row without text or without a number for an answer."""
+    """The rows with what the model says, nothing for a row without text or without a number; and all it predicts."""
     texts = [_read(table, name, fit) for name in fit.texts]
     rows = list(zip(*texts, strict=True))
     places = np.flatnonzero([all(text.strip() for text in row) for row in rows])
-    predicted = np.full(len(rows), -1, dtype=np.int64)
-    shares = np.full((len(rows), len(model.names)), np.nan, dtype=np.float32)
-    if len(places):
-        logits = model.logits([rows[i] for i in places], progress) / model.temperature
-        shares[places] = softmax(logits)
-        sound = places[np.isfinite(shares[places]).all(axis=1)]
-        predicted[sound] = shares[sound].argmax(axis=1)
-    classes = pa.array([model.names[i] if i >= 0 else None for i in predicted.tolist()], pa.string())
-    blank = predicted < 0
-    added: list[tuple[str, Any]] = [(SPLIT, pa.array([split] * len(rows), pa.string()))] if split else []
-    added += [(PREDICTION, classes), (CONFIDENCE, pa.array(np.nanmax(np.nan_to_num(shares), axis=1), mask=blank))]
-    added += [(f"{PROBABILITY}{name}", pa.array(shares[:, i], mask=blank)) for i, name in enumerate(model.names)]
-    for name, values in added:
-        table = table.append_column(_free(name, table.column_names), values)
-    return table, predicted
+    outputs = model.logits([rows[i] for i in places], progress)
+    answers, sound = task.predictions.columns(model.names, outputs, model.temperature)
+    blank = np.ones(len(rows), dtype=bool)
+    blank[places[sound]] = False
+    if split:
+        table = table.append_column(_free(SPLIT, table.column_names), pa.array([split] * len(rows), pa.string()))
+    for name, values in answers:
+        whole = np.full(len(rows), None if values.dtype == object else 0, dtype=values.dtype)
+        whole[places] = values
+        kind = pa.string() if values.dtype == object else None
+        table = table.append_column(_free(name, table.column_names), pa.array(whole, kind, mask=blank))
+    return table, dict(answers)[PREDICTION][sound]
 
 
 def _read(table: pa.Table, name: str, fit: columns.Fit) -> list[str]:

@@ -7,86 +7,78 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import DataError, ModelError
-from core.evaluation.evaluate import matched
+from core.evaluation.after_training import PREDICTIONS
+from core.evaluation.evaluate import measured
 from core.evaluation.results import COMPARISON, read_evaluation
 from core.evaluation.specs import CompareSpec
 from core.settings import Settings
-from core.tasks.evaluations import Evaluation
-from core.tasks.text_classification import predictions, statistics
-from core.tasks.text_classification.metrics import score
-from core.tasks.text_classification.predictions import Predictions
-from core.tasks.text_classification.results import ClassCompared, ClassComparison, ClassDifferent, ClassPair
+from core.tasks import larger_is_better, sureness
+from core.tasks.contract import Answers, Task
+from core.tasks.evaluations import Comparison, Evaluation
+from core.wording import listed
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter
     from core.store.record import Run
 
 PER_SIDE = 100
+PRIME = np.uint64(0x100000001B3)
 
 
 def compare(spec: CompareSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     """Writes comparison.json. Each model is compared with the first. Raises DataError, ModelError, RunNotFound."""
     report.phase("Finding the examples that they share")
-    loaded: list[tuple[Evaluation, Predictions]] = []
-    for run_id in spec.evaluations:
-        folder = settings.run_dir(report.store.run(run_id).id)
-        evaluation = read_evaluation(folder)
-        if evaluation is None:
-            raise ModelError(f"the evaluation {run_id} is not complete; evaluate the model again")
-        loaded.append((evaluation, predictions.read(folder / predictions.NAME)))
-    leading, names = loaded[0][0], loaded[0][1].names
-    aligned = _aligned([_in_order(answers, names, evaluation.title) for evaluation, answers in loaded])
+    evaluations = [_evaluation(run_id, settings, report) for run_id in spec.evaluations]
+    task = _task(evaluations)
+    loaded: list[Answers] = [task.predictions.read(settings.run_dir(i) / PREDICTIONS) for i in spec.evaluations]
+    leading, names = evaluations[0], loaded[0].names
+    ordered = zip(loaded, evaluations, strict=True)
+    aligned = _aligned([task.evaluation.in_order(answers, names, judged.title) for answers, judged in ordered])
     if not len(aligned[0]):
         raise DataError("these models were not judged on the same examples; evaluate them on the same split first")
-    metrics = [name for name in leading.metric_names if all(name in e.metric_names for e, _ in loaded)]
+    metrics = tuple(name for name in leading.metric_names if all(name in e.metric_names for e in evaluations))
     report.phase("Comparing")
-    first, labels, classes = aligned[0], aligned[0].labels, len(names)
-    comparison = ClassComparison(
-        examples=len(first),
-        of=[len(answers) for _, answers in loaded],
-        labels=list(names),
-        metric_names=metrics,
-        main_metric=leading.main_metric,
-        split=leading.split,
-        dataset=leading.dataset,
-        data=leading.data,
-        text_columns=leading.text_columns,
-        models=tuple(
-            ClassCompared(
-                title=evaluation.title,
-                evaluation=run_id,
-                kind=evaluation.kind,
-                metrics=score(metrics, answers.predicted, labels),
-                intervals={**statistics.intervals(metrics, labels, answers.predicted, classes)},
-                ece=statistics.expected_calibration_error(statistics.reliability(answers.confidence, answers.right)),
-            )
-            for run_id, (evaluation, _), answers in zip(spec.evaluations, loaded, aligned, strict=True)
-        ),
-        pairs=tuple(_pair(metrics, first, other, classes) for other in aligned[1:]),
-        agreement=[[float((a.predicted == b.predicted).mean()) for b in aligned] for a in aligned],
-        all_wrong=int(np.logical_and.reduce([~answers.right for answers in aligned]).sum()),
-    )
+    first = aligned[0]
+    comparison: Comparison = task.results.COMPARISON.model_validate(
+        {
+            "task": task.name, "examples": len(first), "of": [len(answers) for answers in loaded],
+            "metric_names": list(metrics), "main_metric": leading.main_metric, "split": leading.split,
+            "dataset": leading.dataset, "data": leading.data, "text_columns": leading.text_columns,
+            "models": [
+                {
+                    "title": judged.title, "evaluation": run_id, "kind": judged.kind,
+                    "metrics": measured(task, answers, metrics),
+                    "intervals": task.evaluation.intervals(metrics, answers),
+                    **task.evaluation.compared(answers),
+                }
+                for run_id, judged, answers in zip(spec.evaluations, evaluations, aligned, strict=True)
+            ],
+            "pairs": [_pair(task, metrics, first, other) for other in aligned[1:]],
+            "agreement": [[float((~task.evaluation.changed(a, b)).mean()) for b in aligned] for a in aligned],
+            "all_wrong": int(np.logical_and.reduce([task.evaluation.errors(answers) for answers in aligned]).sum()),
+            **task.evaluation.own_fields(first),
+        }
+    )  # fmt: skip
     comparison.save(settings.run_dir(run.id) / COMPARISON)
     return {"examples": len(first)}
 
 
-def _in_order(answers: Predictions, names: tuple[str, ...], title: str) -> Predictions:
-    """Predictions with the classes in the order of `names`. Raises DataError if these are others."""
-    if answers.names == names:
-        return answers
-    places, _ = matched(names, answers.names, title)
-    if sorted(places) != list(range(len(names))):
-        raise DataError(
-            f"{title} knows other classes ({', '.join(answers.names[:8])}) than the first model "
-            f"({', '.join(names[:8])}); compare models of the same classes"
-        )
-    order = np.argsort(places)
-    return Predictions(
-        names, answers.rows, answers.text_ids, np.array(places)[answers.labels], answers.logits[:, order]
-    )
+def _evaluation(run_id: str, settings: Settings, report: RunWriter) -> Evaluation:
+    evaluation = read_evaluation(settings.run_dir(report.store.run(run_id).id))
+    if evaluation is None:
+        raise ModelError(f"the evaluation {run_id} is not complete; evaluate the model again")
+    return evaluation
 
 
-def _aligned(models: list[Predictions]) -> list[Predictions]:
+def _task(evaluations: list[Evaluation]) -> Task:
+    """The task of all of them. Raises DataError where they are of several."""
+    names = list(dict.fromkeys(evaluation.task for evaluation in evaluations))
+    if len(names) > 1:
+        raise DataError(f"these models were trained for {listed(names)}; compare models of one task")
+    return Task(names[0])
+
+
+def _aligned(models: list[Answers]) -> list[Answers]:
     """The examples that are in all of them, in the same order. Of equal texts the first stands for all."""
     keys = [_keys(answers) for answers in models]
     shared = keys[0]
@@ -100,36 +92,23 @@ def _aligned(models: list[Predictions]) -> list[Predictions]:
     return [answers.take(order) for answers in aligned]
 
 
-def _keys(answers: Predictions) -> np.ndarray:
+def _keys(answers: Answers) -> np.ndarray:
     """Text and label in one number: a text with another label is another example."""
-    mixed = answers.text_ids ^ (answers.labels.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15))
-    return np.asarray(mixed)
+    keys = answers.text_ids.astype(np.uint64)
+    labels = np.ascontiguousarray(answers.labels).reshape(len(answers), -1).view(np.uint8)
+    for column in labels.T:  # as FNV hashes bytes
+        keys = (keys ^ column) * PRIME
+    return keys
 
 
-def _pair(metrics: list[str], first: Predictions, other: Predictions, classes: int) -> ClassPair:
-    gained = np.flatnonzero(other.right & ~first.right)
-    lost = np.flatnonzero(first.right & ~other.right)
-    return ClassPair(
-        difference=statistics.paired_difference(metrics, first.labels, first.predicted, other.predicted, classes),
-        mcnemar=statistics.mcnemar(first.right, other.right),
-        wins=tuple(_examples(gained, first, other)),
-        losses=tuple(_examples(lost, first, other)),
-    )
-
-
-def _examples(places: np.ndarray, first: Predictions, other: Predictions) -> list[ClassDifferent]:
-    """The clearest first: where one is surest while the other is wrong."""
-    clear = np.abs(
-        other.probabilities[places, other.labels[places]] - first.probabilities[places, first.labels[places]]
-    )
-    return [
-        ClassDifferent(
-            row=int(first.rows[i]),
-            label=int(first.labels[i]),
-            first=int(first.predicted[i]),
-            other=int(other.predicted[i]),
-            first_share=float(first.probabilities[i, first.labels[i]]),
-            other_share=float(other.probabilities[i, first.labels[i]]),
-        )
-        for i in places[np.argsort(-clear, kind="stable")][:PER_SIDE]
-    ]
+def _pair(task: Task, metrics: tuple[str, ...], first: Answers, other: Answers) -> dict[str, Any]:
+    """The fields of a Pair."""
+    sign = 1 if larger_is_better(task.evaluation.SCORE) else -1
+    ours, theirs = sign * task.evaluation.scores(first), sign * task.evaluation.scores(other)
+    won, lost = np.flatnonzero(theirs > ours), np.flatnonzero(ours > theirs)
+    return {
+        "difference": task.evaluation.difference(metrics, first, other),
+        "mcnemar": sureness.mcnemar(ours, theirs),
+        "wins": task.evaluation.differing(first, other, won, PER_SIDE),
+        "losses": task.evaluation.differing(first, other, lost, PER_SIDE),
+    }

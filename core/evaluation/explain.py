@@ -16,7 +16,7 @@ import torch
 from core.errors import ModelError
 
 if TYPE_CHECKING:
-    from core.evaluation.classifier import Classifier
+    from core.evaluation.trained_model import TrainedModel
 
 Method = Literal["integrated_gradients", "occlusion"]
 STEPS, STEPS_AT_ONCE = (50, 200, 800), 16  # more where fewer are not exact
@@ -24,7 +24,7 @@ EXACT, MOST_WORK = 0.02, 10_000  # of probability; tokens times steps after whic
 MOST_WORDS = 400  # that are masked one by one
 
 
-def explain(model: Classifier, texts: Sequence[str], method: Method, target: int | None = None) -> dict[str, Any]:
+def explain(model: TrainedModel, texts: Sequence[str], method: Method, target: int | None = None) -> dict[str, Any]:
     """The words of one text, or of a pair, each with its score for the class `target` (None: the predicted one).
 
     Returns `words` (part, start, end: characters of the part; score), `target`, `probability`, `baseline` (that of the
@@ -66,14 +66,14 @@ def _places(encoding: Any) -> list[dict[str, Any]]:
     return list(groups.values())
 
 
-def _shares(model: Classifier, inputs: dict[str, torch.Tensor]) -> np.ndarray:
+def _shares(model: TrainedModel, inputs: dict[str, torch.Tensor]) -> np.ndarray:
     with torch.inference_mode():
         logits = model.model(**inputs).logits.float() / model.temperature
     return logits.softmax(-1).cpu().numpy()
 
 
 def _integrated_gradients(
-    model: Classifier, inputs: dict[str, torch.Tensor], places: list[dict[str, Any]], target: int
+    model: TrainedModel, inputs: dict[str, torch.Tensor], places: list[dict[str, Any]], target: int
 ) -> tuple[np.ndarray, float, float]:
     """Scores per token, the probability of the text of padding, and the error of their sum."""
     from captum.attr import LayerIntegratedGradients
@@ -101,7 +101,7 @@ def _integrated_gradients(
 
 
 def _occlusion(
-    model: Classifier, inputs: dict[str, torch.Tensor], places: list[dict[str, Any]], target: int
+    model: TrainedModel, inputs: dict[str, torch.Tensor], places: list[dict[str, Any]], target: int
 ) -> list[float]:
     """How far the probability falls without each word; in a long text, several words are masked together."""
     mask = model.tokenizer.mask_token_id

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from core.data.loading import load
-from core.evaluation.specs import NeighboursSpec, Subject
+from core.evaluation.specs import NeighboursSpec, Subject, task_of_subject
 from core.files import replace_file
 from core.runs.environment import trained_data
 from core.settings import Settings
@@ -17,7 +16,7 @@ from core.store import final_tests
 from core.store.files import vectors_of
 
 if TYPE_CHECKING:
-    from core.evaluation.classifier import Classifier
+    from core.evaluation.trained_model import TrainedModel
     from core.runs.writer import RunWriter
     from core.store.record import Run
 
@@ -26,7 +25,7 @@ NEAREST = 5
 
 
 def embed(
-    model: Classifier, texts: Sequence[Sequence[str]], progress: Callable[[str, float | None], None]
+    model: TrainedModel, texts: Sequence[Sequence[str]], progress: Callable[[str, float | None], None]
 ) -> np.ndarray:
     """Vectors of length 1: float32 (texts, hidden size)."""
     examples = model.encode(texts)
@@ -44,12 +43,13 @@ def embed(
 
 def keep(spec: NeighboursSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
     """Write the vectors of a run's training examples beside its model; of many, some drawn by a seed."""
-    from core.evaluation.classifier import open_subject
+    from core.evaluation.trained_model import open_subject
 
     trained = report.store.run(spec.run)
     data = trained_data(trained, settings)
     theirs = settings.on_behalf_of(trained.owner)
-    loaded = load.load(data, theirs, report.fraction, final_tests.holdouts(report.store, before=trained.created))
+    before = final_tests.holdouts(report.store, before=trained.created)
+    loaded = task_of_subject(Subject(run=spec.run), report.store).columns.load(data, theirs, report.fraction, before)
     train = loaded.dataset["train"]
     if len(train) > MOST:
         train = train.select(np.sort(np.random.default_rng(0).permutation(len(train))[:MOST]))
@@ -64,7 +64,7 @@ def keep(spec: NeighboursSpec, run: Run, settings: Settings, report: RunWriter) 
     return {"examples": len(texts)}
 
 
-def nearest(model: Classifier, path: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
+def nearest(model: TrainedModel, path: Path, texts: Sequence[str]) -> list[dict[str, Any]]:
     """The training examples nearest to one text: row, label, similarity (cosine). path: what `keep` wrote."""
     try:
         with np.load(path, allow_pickle=False) as kept:

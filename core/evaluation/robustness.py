@@ -10,13 +10,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from core.errors import ModelError
+from core.evaluation.after_training import PREDICTIONS
+from core.evaluation.evaluate import measured
 from core.evaluation.results import ROBUSTNESS, read_evaluation
 from core.evaluation.specs import EvaluateSpec, RobustnessSpec, owner_of_data
 from core.settings import Settings
 from core.spec import run as specs
 from core.spec.data import DataSpec
-from core.tasks.text_classification import predictions, statistics
-from core.tasks.text_classification.results import ClassDisturbance, ClassDisturbed, ClassRobustness
+from core.tasks import larger_is_better, sureness
+from core.tasks.contract import Answers, Task
+from core.tasks.evaluations import Robustness
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter
@@ -65,25 +68,26 @@ DISTURBANCES: dict[str, tuple[str, Callable[[str, random.Random], str]]] = {
 
 
 def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
-    """Writes robustness.json: for each disturbance the change of accuracy with its interval, and flipped predictions.
+    """Writes robustness.json: for each disturbance the change of the main metric with its interval, and what flipped.
 
     Raises DataError, HubError, ModelError, PathError, RunNotFound.
     """
-    from core.data.loading.load import load_split
-    from core.evaluation.classifier import open_subject
+    from core.evaluation.trained_model import open_subject
 
     judged = report.store.run(spec.evaluation)
     folder = settings.run_dir(judged.id)
-    answers, evaluation = predictions.read(folder / predictions.NAME), read_evaluation(folder)
+    evaluation = read_evaluation(folder)
     if evaluation is None:
         raise ModelError(f"the evaluation {spec.evaluation} is not complete; evaluate the model again")
+    task = Task(evaluation.task)
+    answers: Answers = task.predictions.read(folder / PREDICTIONS)
     chosen = np.sort(np.random.default_rng(0).permutation(len(answers))[: spec.examples])
     answers = answers.take(chosen)
     report.phase("Loading the data")
     data: DataSpec = specs.build(evaluation.data, DataSpec)
     theirs = settings.on_behalf_of(owner_of_data(judged, report.store))
     columns = {"text_columns": tuple(evaluation.text_columns), "label_column": evaluation.label_column}
-    part = load_split(data.model_copy(update=columns), evaluation.split, theirs, report.fraction)
+    part = task.columns.load_split(data.model_copy(update=columns), evaluation.split, theirs, report.fraction)
     place = {row: i for i, row in enumerate(part.examples["row"])}
     rows = part.examples.select([place[row] for row in answers.rows.tolist()])
     texts = list(zip(*(rows[column] for column in part.text_columns), strict=True))
@@ -97,48 +101,49 @@ def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter)
 
         draw = random.Random(number)
         disturbed = [tuple(disturb(text, draw) or text for text in row) for row in texts]
-        predicted = np.asarray(model.logits(disturbed, tick).argmax(axis=1), dtype=np.int64)
-        kinds.append(_measured(name, title, answers, predicted, texts, disturbed))
-    robustness = ClassRobustness(
-        examples=len(answers), score=float(answers.right.mean()), labels=list(answers.names), kinds=tuple(kinds)
-    )
+        logits = model.logits(disturbed, tick)
+        after = task.predictions.Predictions(answers.names, answers.rows, answers.text_ids, answers.labels, logits)
+        kinds.append({"name": name, "title": title, **_measured(task, answers, after, texts, disturbed)})
+    main = task.metrics.MAIN
+    robustness: Robustness = task.results.ROBUSTNESS.model_validate(
+        {
+            "task": task.name, "metric": main, "score": measured(task, answers, (main,))[main],
+            "examples": len(answers), "kinds": kinds, **task.evaluation.own_fields(answers),
+        }
+    )  # fmt: skip
     robustness.save(folder / ROBUSTNESS)
-    return {"examples": len(answers), "worst": min(kinds, key=lambda kind: kind.change).title}
+    sign = 1 if larger_is_better(main) else -1
+    return {"examples": len(answers), "worst": min(robustness.kinds, key=lambda kind: sign * kind.change).title}
 
 
 def _measured(
-    name: str,
-    title: str,
-    answers: predictions.Predictions,
-    predicted: np.ndarray,
-    texts: Sequence[Sequence[str]],
-    disturbed: Sequence[Sequence[str]],
-) -> ClassDisturbance:
-    """answers: to the texts as they are; predicted: class ids of the disturbed ones"""
-    classes = len(answers.names)
-    gaps = statistics.paired_difference(["accuracy"], answers.labels, answers.predicted, predicted, classes)
-    change = gaps["accuracy"]
-    right = predicted == answers.labels
-    flipped = np.flatnonzero(predicted != answers.predicted)
-    order = flipped[np.argsort(right[flipped], kind="stable")][:EXAMPLES_KEPT]  # what became wrong comes first
-    return ClassDisturbance(
-        name=name,
-        title=title,
-        score=float(right.mean()),
-        change=change.value,
-        low=change.low,
-        high=change.high,
-        turned=len(flipped),
-        mcnemar=statistics.mcnemar(answers.right, right),
-        examples=tuple(
-            ClassDisturbed(
-                row=int(answers.rows[i]),
-                label=int(answers.labels[i]),
-                before=int(answers.predicted[i]),
-                after=int(predicted[i]),
-                text=" / ".join(texts[i])[:SHOWN_CHARACTERS],
-                disturbed=" / ".join(disturbed[i])[:SHOWN_CHARACTERS],
-            )
-            for i in order
-        ),
-    )
+    task: Task, before: Answers, after: Answers, texts: Sequence[Sequence[str]], disturbed: Sequence[Sequence[str]]
+) -> dict[str, Any]:
+    """The fields of a Disturbance. before, after: the answers to the texts as they are, and disturbed"""
+    main = task.metrics.MAIN
+    change = task.evaluation.difference((main,), before, after)[main]
+    sign = 1 if larger_is_better(task.evaluation.SCORE) else -1
+    scores = sign * task.evaluation.scores(before), sign * task.evaluation.scores(after)
+    flipped = np.flatnonzero(task.evaluation.changed(before, after))
+    order = flipped[np.argsort((scores[1] - scores[0])[flipped], kind="stable")]  # what became worse comes first
+    labels, answers = task.predictions.values(before)
+    _, others = task.predictions.values(after)
+    return {
+        "score": measured(task, after, (main,))[main],
+        "change": change.value,
+        "low": change.low,
+        "high": change.high,
+        "turned": len(flipped),
+        "mcnemar": sureness.mcnemar(*scores),
+        "examples": [
+            {
+                "row": int(before.rows[i]),
+                "label": labels[i],
+                "before": answers[i],
+                "after": others[i],
+                "text": " / ".join(texts[i])[:SHOWN_CHARACTERS],
+                "disturbed": " / ".join(disturbed[i])[:SHOWN_CHARACTERS],
+            }
+            for i in order[:EXAMPLES_KEPT]
+        ],
+    }

@@ -7,10 +7,12 @@ Hochberg, 1995).
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -21,10 +23,10 @@ from core.data.reading.tables import bounded, parquet
 from core.tasks.evaluations import Group, Slices
 
 LEAST, LEAST_SHARE = 20, 0.005  # of examples in a group
-MOST_VALUES, MOST_GROUPS, MOST_CLASSES = 20, 120, 30
+MOST_VALUES, MOST_GROUPS = 20, 120
 PARTS = 4  # of a range of numbers
 LANGUAGES_OF, LANGUAGE_CHARACTERS = 100_000, 300
-WORSE = 0.02  # by how much a pair must exceed both of its groups
+WORSE = 0.02  # by how much a pair's share of errors must exceed that of both of its groups
 KEPT, ROWS_KEPT = 40, 100
 SIGNIFICANT = 0.05
 SAME = 0.98  # of two groups
@@ -49,103 +51,137 @@ class Division:
     mask: np.ndarray
 
 
-def find(groups: Sequence[Division], wrong: np.ndarray, rows: np.ndarray) -> Slices:
-    """All groups with their error rates, and the worst of them and of their pairs.
+def find(groups: Sequence[Division], errors: np.ndarray, scores: np.ndarray, rows: np.ndarray) -> Slices:
+    """All groups with their scores, and the worst of them and of their pairs, by how many errors fall into them.
 
-    wrong: bool (examples,); rows: row numbers
+    errors: bool (examples,); scores: of each example, of which a group tells the mean; rows: row numbers
     """
-    least = max(LEAST, int(LEAST_SHARE * len(wrong)))
-    usable = [g for g in groups if least <= g.mask.sum() < len(wrong)][:MOST_GROUPS]
+    least = max(LEAST, int(LEAST_SHARE * len(errors)))
+    usable = [g for g in groups if least <= g.mask.sum() < len(errors)][:MOST_GROUPS]
     bits = [np.packbits(g.mask) for g in usable]
-    errors = np.packbits(wrong)
-    tried: list[tuple[tuple[int, ...], int, int]] = [
-        ((i,), int(g.mask.sum()), int(np.bitwise_count(bits[i] & errors).sum())) for i, g in enumerate(usable)
-    ]
+    wrong = np.packbits(errors)
+    tried = [Tried((i,), int(g.mask.sum()), int(np.bitwise_count(bits[i] & wrong).sum())) for i, g in enumerate(usable)]
     for a in range(len(usable)):
         for b in range(a + 1, len(usable)):
             if usable[a].kind != usable[b].kind:
                 both = bits[a] & bits[b]
                 count = int(np.bitwise_count(both).sum())
-                if count >= least and count < min(tried[a][1], tried[b][1]):
-                    tried.append(((a, b), count, int(np.bitwise_count(both & errors).sum())))
-    entries = _tested(tried, usable, int(wrong.sum()), len(wrong))
-    worst = []
-    for group, places in _worst(entries, tried):
-        mask = np.logical_and.reduce([usable[i].mask for i in places]) & wrong
-        worst.append(group.model_copy(update={"rows": rows[mask][:ROWS_KEPT].tolist()}))
-    return Slices(tried=len(tried), groups=tuple(entries[: len(usable)]), worst=tuple(worst))
+                if count >= least and count < min(tried[a].examples, tried[b].examples):
+                    tried.append(Tried((a, b), count, int(np.bitwise_count(both & wrong).sum())))
+    p, q = _chances(tried, int(errors.sum()), len(errors))
+
+    def group(n: int, rows_of: np.ndarray | None = None) -> Group:
+        entry = tried[n]
+        mask = np.logical_and.reduce([usable[i].mask for i in entry.places])
+        fields: dict[str, Any] = {} if rows_of is None else {"rows": rows_of[mask & errors][:ROWS_KEPT].tolist()}
+        return Group(
+            name=" and ".join(usable[i].name for i in entry.places),
+            kind=" + ".join(usable[i].kind for i in entry.places),
+            count=entry.examples,
+            errors=entry.errors,
+            score=float(scores[mask].mean()),
+            coverage=entry.examples / len(errors),
+            p=float(p[n]),
+            q=float(q[n]),
+            **fields,
+        )
+
+    return Slices(
+        tried=len(tried),
+        groups=tuple(group(n) for n in range(len(usable))),
+        worst=tuple(group(n, rows) for n in _worst(tried, q)),
+    )
 
 
-def _tested(
-    tried: Sequence[tuple[tuple[int, ...], int, int]], divisions: Sequence[Division], errors: int, total: int
-) -> list[Group]:
+class Tried(NamedTuple):
+    """A group, or the examples that two groups share. places: of its groups"""
+
+    places: tuple[int, ...]
+    examples: int
+    errors: int
+
+    @property
+    def share(self) -> float:
+        """How many of its examples are errors."""
+        return self.errors / self.examples
+
+
+def _chances(tried: Sequence[Tried], errors: int, total: int) -> tuple[np.ndarray, np.ndarray]:
+    """For each how likely so many errors are by luck; and that corrected for all that were tried."""
     from scipy.stats import false_discovery_control, hypergeom
 
     if not tried:
-        return []
-    counts, wrong = (np.array([entry[i] for entry in tried]) for i in (1, 2))
+        return np.empty(0), np.empty(0)
+    counts, wrong = np.array([t.examples for t in tried]), np.array([t.errors for t in tried])
     p = np.clip(hypergeom.sf(wrong - 1, total, errors, counts), 0, 1)
-    q = false_discovery_control(p)
-    return [
-        Group(
-            name=" and ".join(divisions[i].name for i in places),
-            kind=" + ".join(divisions[i].kind for i in places),
-            count=count,
-            errors=bad,
-            score=1 - bad / count,
-            coverage=count / total,
-            p=float(p[n]),
-            q=float(q[n]),
-        )
-        for n, (places, count, bad) in enumerate(tried)
+    return p, false_discovery_control(p)
+
+
+def _worst(tried: Sequence[Tried], q: np.ndarray) -> list[int]:
+    """Those beyond chance, with the largest share of errors first; a pair only if it is worse than each of its two."""
+    chosen = [
+        n
+        for n, entry in enumerate(tried)
+        if q[n] <= SIGNIFICANT
+        and (len(entry.places) == 1 or all(entry.share >= tried[i].share + WORSE for i in entry.places))
     ]
+    return sorted(chosen, key=lambda n: (-tried[n].share, -tried[n].examples))[:KEPT]
 
 
-def _worst(
-    entries: list[Group], tried: Sequence[tuple[tuple[int, ...], int, int]]
-) -> list[tuple[Group, tuple[int, ...]]]:
-    """Those beyond chance, the least accurate first; a pair only if it is worse than each of its two groups."""
-    chosen = []
-    for entry, (places, _, _) in zip(entries, tried, strict=True):
-        if entry.q > SIGNIFICANT:
-            continue
-        if len(places) == 2 and any(entry.score > entries[i].score - WORSE for i in places):
-            continue
-        chosen.append((entry, places))
-    return sorted(chosen, key=lambda pair: (pair[0].score, -pair[0].count))[:KEPT]
+def chance(errors: int, count: int, all_errors: int, total: int) -> float:
+    """How likely at least `errors` of `all_errors` fall among `count` of `total` examples by luck (hypergeometric).
+
+    As scipy.stats.hypergeom.sf(errors - 1, ...), without the second that a page would wait for scipy.
+    """
+
+    def log_choose(n: int, k: int) -> float:
+        return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
+
+    least, most = max(errors, count - (total - all_errors), 0), min(count, all_errors)
+    if errors <= max(0, count - (total - all_errors)):
+        return 1.0
+    if least > most:
+        return 0.0
+    whole = log_choose(total, count)
+    terms = [
+        log_choose(all_errors, k) + log_choose(total - all_errors, count - k) - whole for k in range(least, most + 1)
+    ]
+    highest = max(terms)
+    return min(1.0, math.exp(highest) * math.fsum(math.exp(term - highest) for term in terms))
 
 
 def groups_of(
     texts: Sequence[str],
-    labels: np.ndarray,
-    names: Sequence[str],
+    by_label: Mapping[str, np.ndarray],
     rows: np.ndarray,
     prepared: Prepared,
     split: str,
     without: Sequence[str],
     say: Callable[[str], None],
 ) -> list[Division]:
-    """The groups to look at. rows: of the split; without: its columns that are texts or the label."""
+    """The groups to look at. by_label: as the task makes them; rows: of the split
+
+    without: its columns that are texts or the label
+    """
     say("Looking for groups that it finds hard")
     lengths = np.fromiter(map(len, texts), dtype=np.int64, count=len(texts))
     divisions = _ranges("length", "text", lengths, unit=" characters")
-    if len(names) <= MOST_CLASSES:
-        divisions += [Division("label", f"class {name}", labels == i) for i, name in enumerate(names)]
+    divisions += [Division("label", name, mask) for name, mask in by_label.items()]
     divisions += [
         Division("form", f"text with {what}", np.fromiter((bool(pattern.search(t)) for t in texts), bool, len(texts)))
         for what, pattern in FORMS.items()
     ]
     divisions += _languages(texts)
-    classes = [g.mask for g in divisions if g.kind == "label"]
+    labels = list(by_label.values())
     for column in prepared.columns:
         if column.name not in without:
-            divisions += [g for g in _column(prepared, split, column, rows) if not _is_class(g.mask, classes)]
+            divisions += [g for g in _column(prepared, split, column, rows) if not _is_label(g.mask, labels)]
     return divisions
 
 
-def _is_class(mask: np.ndarray, classes: Sequence[np.ndarray]) -> bool:
-    """Whether a group is a class by another name: a column that is a copy of the label says nothing new."""
-    return any((mask & of_class).sum() >= SAME * max(1, (mask | of_class).sum()) for of_class in classes)
+def _is_label(mask: np.ndarray, labels: Sequence[np.ndarray]) -> bool:
+    """Whether a group is one by label under another name: a column that is a copy of the label says nothing new."""
+    return any((mask & of_label).sum() >= SAME * max(1, (mask | of_label).sum()) for of_label in labels)
 
 
 def _languages(texts: Sequence[str]) -> list[Division]:

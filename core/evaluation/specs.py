@@ -68,7 +68,7 @@ class EvaluateSpec(Section):
 
 
 class PredictSpec(Section):
-    """The classes of texts that nobody has labelled."""
+    """What a model says of texts that nobody has labelled."""
 
     model: Subject = setting(..., "Model")
     data: DataSpec = setting(..., "Data")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from core.tasks.evaluations import BagOfWords, Disturbance, Evaluation
+from core.tasks import larger_is_better
+from core.tasks.evaluations import BagOfWords, Disturbance, Evaluation, Robustness
 from core.tasks.results import Gap, Number, Report
 
 MOST_LOOKS = 3  # at a final test: choosing between models by more makes its figures too good
@@ -18,12 +18,12 @@ Use = Literal["final test", "overused final test", "uncounted test", "validation
 Trust = Literal["believable", "rough", "unreliable"]
 
 
-def advantage(gap: Gap) -> Advantage:
+def advantage(gap: Gap, metric: str) -> Advantage:
     """What the 95 % interval of a difference says of the second model: unsure where it crosses zero."""
     if gap.low > 0:
-        return "better"
+        return "better" if larger_is_better(metric) else "worse"
     if gap.high < 0:
-        return "worse"
+        return "worse" if larger_is_better(metric) else "better"
     return "equal" if gap.low == gap.high == 0 else "unsure"
 
 
@@ -54,10 +54,12 @@ def verdict(judged: Report | Evaluation) -> Verdict:
     if value is None:
         outcome = "not a number"
     elif gap is not None:
-        outcome = advantage(gap)
+        outcome = advantage(gap, metric)
     else:
-        low = judged.interval(metric)[0]
-        above = baseline is not None and (value if low is None else low) > baseline
+        rises = larger_is_better(metric)
+        least = judged.interval(metric)[0 if rises else 1]
+        least = value if least is None else least
+        above = baseline is not None and (least > baseline if rises else least < baseline)
         outcome = "above baseline" if above else "not above baseline"
     return Verdict(outcome, metric, value, baseline, judged.baseline_label, bag, gap)
 
@@ -87,7 +89,8 @@ def trust(ece: float) -> Trust:
     return "rough" if ece < ROUGH_ECE else "unreliable"
 
 
-def costliest(kinds: Sequence[Disturbance]) -> Disturbance | None:
-    """The disturbance that costs most accuracy; None if even that may be luck."""
-    worst = min(kinds, key=lambda kind: kind.change)
-    return worst if advantage(worst.gap) == "worse" else None
+def costliest(robustness: Robustness) -> Disturbance | None:
+    """The disturbance that costs most of the metric; None if even that may be luck."""
+    sign = 1 if larger_is_better(robustness.metric) else -1
+    worst = min(robustness.kinds, key=lambda kind: sign * kind.change)
+    return worst if advantage(worst.gap, robustness.metric) == "worse" else None

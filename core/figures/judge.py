@@ -9,7 +9,8 @@ from typing import Any, Protocol
 import plotly.graph_objects as go
 
 from core.figures.style import AMBER, COLORS, GREY, INDIGO, ORANGE, TEAL, axis, figure, safe
-from core.wording import metric_title
+from core.tasks import larger_is_better
+from core.wording import metric_title, metric_words
 
 MOST_LINES = 6
 
@@ -50,7 +51,7 @@ class Bin(Protocol):
 
 
 class Disturbance(Protocol):
-    """What one way of disturbing texts does to the accuracy: the change and its 95 % interval."""
+    """What one way of disturbing texts does to a metric: the change and its 95 % interval."""
 
     @property
     def title(self) -> str: ...
@@ -270,14 +271,15 @@ def confidence_figure(edges: Sequence[float], right: Sequence[int], wrong: Seque
     )
 
 
-def robustness_figure(kinds: Sequence[Disturbance]) -> go.Figure:
-    """The change of accuracy under each perturbation, with its interval."""
+def robustness_figure(kinds: Sequence[Disturbance], metric: str) -> go.Figure:
+    """The change of a metric under each perturbation, with its interval."""
+    harm = -1 if larger_is_better(metric) else 1
     rows = list(reversed(kinds))
     bars = go.Bar(
         x=[k.change for k in rows],
         y=[k.title for k in rows],
         orientation="h",
-        marker_color=[ORANGE if k.change < 0 else TEAL for k in rows],
+        marker_color=[ORANGE if k.change * harm > 0 else TEAL for k in rows],
         error_x={
             "type": "data",
             "symmetric": False,
@@ -290,8 +292,8 @@ def robustness_figure(kinds: Sequence[Disturbance]) -> go.Figure:
     )
     return figure(
         [bars],
-        title="Change of accuracy",
-        x="Points of accuracy",
+        title=f"Change of {metric_words(metric)}",
+        x=f"Points of {metric_words(metric)}",
         y="",
         height=120 + 40 * len(rows),
         hovermode="closest",

@@ -66,7 +66,7 @@ class Models:
 
     def get(self, tree: dict[str, Any]) -> tuple[Task, Any]:
         """The task and the model of a Subject as JSON. Raises TunedeckError for a model that cannot be opened."""
-        from core.evaluation import classifier as inference
+        from core.evaluation import trained_model as inference
         from core.evaluation.specs import Subject, task_of_subject
         from core.playground.answers import check_offered
         from core.spec import run as spec
@@ -78,7 +78,7 @@ class Models:
         changed, key = _changed(folder), f"{folder}:{max_length}"
         held = self._held.pop(key, None)
         if held is None or held[0] != changed:
-            held = (changed, inference.Classifier(folder, max_length, title, device="cpu"))
+            held = (changed, inference.TrainedModel(folder, max_length, title, device="cpu"))
         self._held[key] = held
         while len(self._held) > MOST_MODELS:
             self._held.popitem(last=False)

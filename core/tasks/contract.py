@@ -5,7 +5,8 @@
     core/tasks/NAME/encode.py       typed examples to token ids and labels
     core/tasks/NAME/columns.py      the data of a spec as the typed splits that the task trains and is judged on
     core/tasks/NAME/model.py        the head, what config.json says of it, and the loss of each framework
-    core/tasks/NAME/predictions.py  what a model answered, as a file and back
+    core/tasks/NAME/predictions.py  what a model answered, as files and back
+    core/tasks/NAME/evaluation.py   what answers to labelled examples are worth
     core/tasks/NAME/results.py      the types of its result files
     core/tasks/NAME/analysis.py     the report of a run, from its outputs
     core/tasks/NAME/advice.py       what to try next, as far as it depends on the task
@@ -27,7 +28,7 @@ import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, cast
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from core.spec.evaluation import FIRST_TASK
 from core.tasks import TASKS, Metric
@@ -45,7 +46,7 @@ if TYPE_CHECKING:
     from core.spec.run import RunSpec
     from core.store.record import Holdout
     from core.tasks.code import KerasLoss, Section
-    from core.tasks.evaluations import Comparison, Evaluation, Robustness
+    from core.tasks.evaluations import Answer, Comparison, Different, Evaluation, Kind, Robustness, Value
     from core.tasks.frozen import Features, Pooling
     from core.tasks.results import Gap, Report, Rival
     from core.tasks.running_metrics import RunningMetrics
@@ -61,12 +62,52 @@ OFFERS = {
 }
 
 
+class Answers(Protocol):
+    """What a model answered, a row for each example: `predictions.parquet` in memory.
+
+    names: of classes, if there are any; rows, text_ids: int64 and uint64 (examples,); labels, logits: (examples, ...)
+    """
+
+    @property
+    def names(self) -> tuple[str, ...]: ...
+    @property
+    def rows(self) -> np.ndarray: ...
+    @property
+    def text_ids(self) -> np.ndarray: ...
+    @property
+    def labels(self) -> np.ndarray: ...
+    @property
+    def logits(self) -> np.ndarray: ...
+    def __len__(self) -> int: ...
+    def take(self, places: np.ndarray) -> Self: ...
+
+
+@dataclass(frozen=True)
+class Material:
+    """What an evaluation is drawn from.
+
+    metrics: the names of those to compute; kind: as in `Evaluation`; texts: of the answers, a pair as one
+    seen: bool (examples,), whether the text was in training
+    train: texts and labels of the training examples; None where they are not known
+    tuning: the model's answers to the examples that its run was evaluated on; None where these are those
+    """
+
+    answers: Any
+    metrics: tuple[str, ...]
+    kind: Kind
+    texts: Sequence[str]
+    seen: np.ndarray
+    train: tuple[Sequence[str], np.ndarray] | None
+    tuning: Any
+
+
 class Facts(Protocol):
     """The room itself."""
 
     TITLE: str  # for people: "Text classification"
     ENGINES: tuple[str, ...]  # the names of those that can train it
     VIEWS: tuple[str, ...]  # of the Evaluate page, by their names in `ui/evaluate/views.py`, in the order of the tabs
+    RUN_VIEWS: tuple[str, ...]  # of a run's own report on its page, by their names there
     CHAPTERS: tuple[str, ...]  # of report and card, by their names in `core/sharing/report/chapters`, in their order
     OFFERS: tuple[str, ...]  # of OFFERS above: what its models can do beside what every task's can
     MODEL: str  # what it trains, within a sentence: "a text classifier"
@@ -87,6 +128,9 @@ class Metrics(Protocol):
     def running(self, names: Sequence[str]) -> RunningMetrics:
         """The same, of outputs that come batch by batch."""
 
+    def check_finite(self, logits: np.ndarray) -> None:
+        """Raises ModelError for outputs that are not numbers."""
+
 
 class Encode(Protocol):
     """encode.py"""
@@ -104,6 +148,9 @@ class Model(Protocol):
 
     def head(self, label_names: Sequence[str]) -> Head:
         """The head for data with these classes; for a task without classes there are none."""
+
+    def names(self, config: Any) -> tuple[str, ...]:
+        """The classes of a trained model in the order of their ids, if it has any. config: the model's"""
 
     def check_trained(self, config: Any, saved: dict[str, Any], title: str) -> None:
         """Refuse a trained model whose head is for another task. config: the model's; saved: its config.json.
@@ -156,7 +203,24 @@ class PredictionsFile(Protocol):
         """
 
     def read(self, path: Path) -> Any:
-        """What `write` wrote. Raises OSError, ValueError or KeyError if there is nothing of the kind."""
+        """What `write` wrote, as Answers. Raises OSError, ValueError or KeyError if there is nothing of the kind."""
+
+    def values(self, answers: Any) -> tuple[Sequence[Value], Sequence[Value]]:
+        """The labels and the answers, as result files hold them."""
+
+    def columns(
+        self, names: Sequence[str], outputs: np.ndarray, temperature: float
+    ) -> tuple[list[tuple[str, np.ndarray]], np.ndarray]:
+        """The columns that a file gets beside its texts, `prediction` first; and which of the outputs are numbers.
+
+        names: of classes, if there are any; temperature: what logits are divided by before they become probabilities
+        """
+
+    def answers_to(self, path: Path, rows: Sequence[int]) -> Sequence[Answer]:
+        """The answers to some rows of a file that `write` wrote, in their order."""
+
+    def outcomes(self, path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of all its examples the row numbers, the scores and which are errors: see Evaluating. Light, for a page."""
 
 
 class Results(Protocol):
@@ -176,6 +240,56 @@ class Analysis(Protocol):
 
         Raises ModelError for outputs that are not numbers.
         """
+
+
+class Evaluating(Protocol):
+    """evaluation.py. Answers are what `predictions` reads."""
+
+    SCORE: str  # the metric that is a mean over examples: groups of them are told by it
+    RIGHT_OR_WRONG: bool  # whether a score is 1 or 0: an answer is right, or an error
+    ERROR: str  # a sentence for people on which examples count as errors
+
+    def labels(self, names: Sequence[str], part: Part, title: str) -> tuple[np.ndarray, np.ndarray, list[str]]:
+        """The labels of a split as a model has them, the places that it can be judged on, and sentences on both.
+
+        names, title: of the model's classes, and what it is called. Raises DataError where it can be judged on none.
+        """
+
+    def in_order(self, answers: Any, names: tuple[str, ...], title: str) -> Any:
+        """The answers with the classes in the order of `names`. Raises DataError if these are others."""
+
+    def scores(self, answers: Any) -> np.ndarray:
+        """Of each example the value of SCORE: float64 (examples,)."""
+
+    def errors(self, answers: Any) -> np.ndarray:
+        """Which examples count as errors: bool (examples,)."""
+
+    def changed(self, first: Any, second: Any) -> np.ndarray:
+        """Which of the same examples are answered differently: bool (examples,)."""
+
+    def groups(self, answers: Any) -> dict[str, np.ndarray]:
+        """Groups of examples by their labels: what each is called -> bool (examples,)."""
+
+    def intervals(self, names: Sequence[str], answers: Any) -> dict[str, tuple[float, float]]:
+        """The 95 % interval of each of these metrics."""
+
+    def difference(self, names: Sequence[str], first: Any, second: Any) -> dict[str, Gap]:
+        """Of each of these metrics second minus first, on the same examples."""
+
+    def analyse(self, material: Material, progress: Progress) -> dict[str, Any]:
+        """The fields of results.EVALUATION that are drawn from the answers, but for slices and overlap."""
+
+    def own_fields(self, answers: Any) -> dict[str, Any]:
+        """The fields of results.COMPARISON and results.ROBUSTNESS that only this task has."""
+
+    def compared(self, answers: Any) -> dict[str, Any]:
+        """The fields of one model in a comparison that only this task has."""
+
+    def differing(self, first: Any, other: Any, places: np.ndarray, most: int) -> tuple[Different, ...]:
+        """The clearest of these examples, of which one model has the better answer."""
+
+    def lines(self, evaluation: Any) -> list[str]:
+        """What a terminal says of an evaluation beside metrics and groups."""
 
 
 class Advice(Protocol):
@@ -271,6 +385,10 @@ class Task:
     @property
     def analysis(self) -> Analysis:
         return cast(Analysis, self._part("analysis"))
+
+    @property
+    def evaluation(self) -> Evaluating:
+        return cast(Evaluating, self._part("evaluation"))
 
     @property
     def advice(self) -> Advice:

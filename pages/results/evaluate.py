@@ -52,4 +52,6 @@ st.markdown(
     f"**{plain(evaluation.title)}** on {examples} {part_of(evaluation.held_out)} “{plain(evaluation.split)}”, "
     f"{plain(evaluation.dataset.title)}"
 )
+if sentence := views.absent(opened.task, st.query_params.get("view", "")):
+    st.info(sentence, icon=":material/tab:")
 linked_tabs.show(views.of(opened.task), "evaluate_tabs", opened)

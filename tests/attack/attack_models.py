@@ -22,8 +22,8 @@ from core.data.browsing.token_child import MOST_TEXT
 from core.data.browsing.token_process import open_limited
 from core.data.browsing.tokens import tokens_of
 from core.errors import ModelError, TunedeckError
-from core.evaluation.classifier import Classifier
 from core.evaluation.neighbours import nearest
+from core.evaluation.trained_model import TrainedModel
 from core.models import folder as model_folder
 from core.models import names as models
 from core.runs import process
@@ -52,7 +52,7 @@ def copied(place: Place, classifier: Path, **config: Any) -> Path:
 
 def refused(place: Place, folder: Path, says: str) -> None:
     """It is refused before it is loaded, or while it is; what is in it never runs."""
-    place.refused(lambda: Classifier(folder, 32, "the model"), says, local=True, error=ModelError)
+    place.refused(lambda: TrainedModel(folder, 32, "the model"), says, local=True, error=ModelError)
 
 
 @case("a model with its weights in a pickle")
@@ -81,7 +81,7 @@ def _pickle_beside(place: Place, classifier: Path) -> None:
     for name in ("pytorch_model.bin", "training_args.bin", "optimizer.pt", "rng_state.pth"):
         (folder / name).write_bytes(planted.pickle())
     with place.untouched():
-        assert Classifier(folder, 32).logits([["good"]]).shape == (1, 3)
+        assert TrainedModel(folder, 32).logits([["good"]]).shape == (1, 3)
     assert not planted.ran
 
 
@@ -102,7 +102,7 @@ def _auto_map_known(place: Place, classifier: Path) -> None:
     folder = copied(place, classifier, auto_map={"AutoModelForSequenceClassification": "evil.Model"})
     (folder / "evil.py").write_text(EVIL.format(mark=str(mark)))
     with place.untouched():
-        assert Classifier(folder, 32).logits([["good"]]).shape == (1, 3)
+        assert TrainedModel(folder, 32).logits([["good"]]).shape == (1, 3)
     assert not mark.exists()
 
 
@@ -117,7 +117,7 @@ def _tokenizer_code(place: Place, classifier: Path) -> None:
     (folder / "evil.py").write_text(EVIL.format(mark=str(mark)))
     with place.untouched():
         try:
-            Classifier(folder, 32, "the model")
+            TrainedModel(folder, 32, "the model")
         except ModelError as error:
             place.harmless(str(error), local=True)
     assert not mark.exists()
@@ -181,7 +181,7 @@ def _odd_config(place: Place, classifier: Path) -> None:
         with place.untouched():
             try:
                 model_folder.check_folder(folder, 32)
-                Classifier(folder, 32, "the model")
+                TrainedModel(folder, 32, "the model")
             except ModelError as error:
                 place.harmless(str(error), local=True)
         shutil.rmtree(folder)
@@ -221,7 +221,7 @@ def _neighbours(place: Place, classifier: Path) -> None:
     with path.open("wb") as file:
         np.savez(file, vectors=np.array([planted], dtype=object), rows=np.array([1]), labels=np.array([1]))
     with place.untouched():
-        assert nearest(Classifier(classifier, 32), path, ["good"]) == []
+        assert nearest(TrainedModel(classifier, 32), path, ["good"]) == []
     assert not planted.ran
 
 
@@ -452,7 +452,7 @@ def _panic(place: Place, classifier: Path) -> None:
 
 
 def answered(folder: Path) -> None:
-    Classifier(folder, 32, "the model").logits([["é à la carte"]])
+    TrainedModel(folder, 32, "the model").logits([["é à la carte"]])
 
 
 @case("a tokenizer that puts a book around each text")
@@ -481,7 +481,7 @@ def _endless_padding(place: Place, classifier: Path) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | {"padding": padding}))
     with place.untouched():
         assert len(tokens_of(["bad or good"], path, 32)) < 20
-        assert Classifier(folder, 32).logits([["good"]]).shape == (1, 3)
+        assert TrainedModel(folder, 32).logits([["good"]]).shape == (1, 3)
 
 
 @case("a tokenizer of gigabytes")

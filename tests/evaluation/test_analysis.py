@@ -13,19 +13,23 @@ from sklearn import metrics as sk
 
 from core.data.prepare import prepare
 from core.errors import ModelError
-from core.evaluation import lookup, slices
-from core.evaluation.evaluate import matched
+from core.evaluation import slices
+from core.evaluation.evaluate import overlap
 from core.settings import Settings
 from core.spec.data import DataSpec
+from core.tasks.contract import Task
 from core.tasks.evaluations import Slices
 from core.tasks.text_classification import analysis, label_errors, predictions, statistics
 from core.tasks.text_classification.baselines import baselines
+from core.tasks.text_classification.evaluation import groups as groups_by_label
+from core.tasks.text_classification.evaluation import matched
 from core.tasks.text_classification.metrics import METRICS, check_finite
 from core.tasks.text_classification.predictions import Predictions, softmax
 from tests.evaluation import conftest as by_hand
 from tests.evaluation.conftest import random_predictions
 
 FOUND = random_predictions(400, 4)
+CLASSES = Task("text-classification")
 
 
 def test_predictions_come_back_from_disk(tmp_path: Path) -> None:
@@ -36,10 +40,11 @@ def test_predictions_come_back_from_disk(tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(back, name), getattr(FOUND, name))
     np.testing.assert_allclose(FOUND.probabilities.sum(axis=1), 1, atol=1e-5)
     row = int(FOUND.rows[5])
-    assert lookup.probabilities(tmp_path / "p.parquet", row) == pytest.approx(FOUND.probabilities[5].tolist())
-    rows, right = lookup.outcomes(tmp_path / "p.parquet")
-    assert right.mean() == pytest.approx(sk.accuracy_score(FOUND.labels, FOUND.predicted)) and len(rows) == 400
-    cell = lookup.cell(tmp_path / "p.parquet", 1, 2)
+    assert predictions.probabilities(tmp_path / "p.parquet", row) == pytest.approx(FOUND.probabilities[5].tolist())
+    rows, scores, errors = predictions.outcomes(tmp_path / "p.parquet")
+    assert scores.mean() == pytest.approx(sk.accuracy_score(FOUND.labels, FOUND.predicted)) and len(rows) == 400
+    assert np.array_equal(errors, scores == 0)
+    cell = predictions.cell(tmp_path / "p.parquet", 1, 2)
     assert len(cell) == sk.confusion_matrix(FOUND.labels, FOUND.predicted)[1, 2]
     assert [e.confidence for e in cell] == sorted((e.confidence for e in cell), reverse=True)
 
@@ -91,9 +96,9 @@ def test_ties_a_missing_class_and_a_single_example() -> None:
     assert analysis.headline(list(METRICS), one)["metrics"]["accuracy"] == 1
     assert [curve.auc for curve in analysis.curves(one)] == [None, None]
     assert analysis.calibration(one).temperature == 1 and sum(analysis.confidence(one).right) == 1
-    assert analysis.overlap(one, np.array([False]), list(METRICS)).count == 0
+    assert overlap(CLASSES, one, np.array([False]), tuple(METRICS)).count == 0
     assert analysis.mistakes(one) == []
-    assert analysis.overlap(one, np.array([True]), list(METRICS)).metrics_without == {}
+    assert overlap(CLASSES, one, np.array([True]), tuple(METRICS)).metrics_without == {}
 
 
 def test_answers_that_are_no_numbers_are_refused() -> None:
@@ -183,7 +188,7 @@ def test_a_hard_group_is_found_and_luck_is_not() -> None:
     draw = np.random.default_rng(5)
     hard = draw.random(2_000) < 0.1
     wrong = draw.random(2_000) < np.where(hard, 0.6, 0.1)
-    result = slices.find(groups(2_000, hard), wrong, np.arange(2_000))
+    result = slices.find(groups(2_000, hard), wrong, ~wrong, np.arange(2_000))
     assert result.worst and all("the hard ones" in g.name for g in result.worst)
     first = next(g for g in result.worst if g.name == "the hard ones")
     assert first.count == hard.sum() and first.errors == (hard & wrong).sum()
@@ -196,16 +201,16 @@ def test_luck_alone_seldom_finds_a_group() -> None:
     for seed in range(30):
         draw = np.random.default_rng(100 + seed)
         wrong = draw.random(1_000) < 0.3
-        result = slices.find(groups(1_000, draw.random(1_000) < 0.2, seed), wrong, np.arange(1_000))
+        result = slices.find(groups(1_000, draw.random(1_000) < 0.2, seed), wrong, ~wrong, np.arange(1_000))
         assert result.tried > 20
         alarms += bool(result.worst)
     assert alarms <= 4, "of thirty datasets without any hard group"
 
 
 def test_groups_of_hardly_anything() -> None:
-    assert slices.find([], np.array([True]), np.array([0])) == Slices(tried=0, groups=(), worst=())
+    assert slices.find([], np.array([True]), np.array([0.0]), np.array([0])) == Slices(tried=0, groups=(), worst=())
     everything = [slices.Division("a", "all", np.ones(50, dtype=bool)), slices.Division("a", "few", np.arange(50) < 5)]
-    assert slices.find(everything, np.zeros(50, dtype=bool), np.arange(50)).tried == 0
+    assert slices.find(everything, np.zeros(50, dtype=bool), np.ones(50), np.arange(50)).tried == 0
 
 
 def test_baselines_learn_from_training_and_are_judged_on_the_same_examples() -> None:
@@ -255,10 +260,10 @@ def test_groups_come_from_texts_labels_and_columns(tmp_path: Path, settings: Set
     }  # fmt: skip
     pq.write_table(pa.table(frame), tmp_path / "d.parquet")
     prepared = prepare(DataSpec(source="file", path=str(tmp_path / "d.parquet")), settings)
-    texts, labels = [str(t) for t in frame["text"]], np.array(frame["label"])
-    chosen = np.arange(0, rows, 1)
+    texts, chosen = [str(t) for t in frame["text"]], np.arange(rows)
+    answers = by_hand.predictions(frame["label"], np.zeros((rows, 3)), ("a", "b", "c"))
     divisions = slices.groups_of(
-        texts, labels, ("a", "b", "c"), chosen, prepared, "train", ("text", "label"), lambda t: None
+        texts, groups_by_label(answers), chosen, prepared, "train", ("text", "label"), lambda t: None
     )
     kinds = {group.kind for group in divisions}
     assert kinds == {"length", "label", "form", "language", "source", "price"}, "no id, no list, no copy of the label"

@@ -18,9 +18,9 @@ from core.data.loading import holdout
 from core.data.loading.load import load
 from core.data.prepare import prepare
 from core.errors import DataError, ModelError, SpecError
-from core.evaluation.classifier import Classifier
 from core.evaluation.results import read_comparison, read_robustness
 from core.evaluation.specs import CompareSpec, EvaluateSpec, PredictSpec, Subject
+from core.evaluation.trained_model import TrainedModel
 from core.playground import corrections
 from core.settings import Settings
 from core.spec.data import DataSpec
@@ -244,7 +244,7 @@ def test_inference_is_the_models_own(classifier: Path) -> None:
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
     texts = [(text,) for text in make_texts(300, 4)[0]]
-    model = Classifier(classifier, 48, device="cpu")
+    model = TrainedModel(classifier, 48, device="cpu")
     logits = model.logits(texts)
     tokenizer = AutoTokenizer.from_pretrained(classifier)
     plain = AutoModelForSequenceClassification.from_pretrained(classifier).eval()
@@ -304,7 +304,7 @@ def test_a_saved_temperature_is_used_and_can_be_removed(classifier: Path, tmp_pa
     shutil.copytree(classifier, folder)
     assert read_temperature(folder) == 1
     save_temperature(folder, 2.5)
-    assert read_temperature(folder) == Classifier(folder, 48, device="cpu").temperature == 2.5
+    assert read_temperature(folder) == TrainedModel(folder, 48, device="cpu").temperature == 2.5
     for broken in ("{", '{"temperature": "x"}', '{"temperature": 0}', '{"temperature": NaN}', "[]"):
         (folder / "calibration.json").write_text(broken)
         assert read_temperature(folder) == 1
@@ -369,7 +369,7 @@ def test_robustness_tells_what_each_disturbance_costs(
 def test_the_nearest_training_examples(work: Work, trained: str, settings: Settings) -> None:
     from core.evaluation.neighbours import nearest
 
-    model = Classifier(settings.run_dir(trained) / "model", 48, device="cpu")
+    model = TrainedModel(settings.run_dir(trained) / "model", 48, device="cpu")
     path = vectors_of(settings.run_dir(trained), 1)
     assert nearest(model, path, ["good"]) == [], "not before they were read"
     _, summary = work("neighbours", {"run": trained, "attempt": 1})

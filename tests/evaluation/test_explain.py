@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from core.evaluation.classifier import Classifier
 from core.evaluation.explain import explain
+from core.evaluation.trained_model import TrainedModel
 from tests.evaluation.conftest import LABELS
 
 
 @pytest.fixture(scope="module")
-def model(classifier: Path) -> Classifier:
-    return Classifier(classifier, 48, device="cpu")
+def model(classifier: Path) -> TrainedModel:
+    return TrainedModel(classifier, 48, device="cpu")
 
 
 def by_word(explanation: dict[str, Any], text: str) -> dict[str, float]:
@@ -24,7 +24,7 @@ def by_word(explanation: dict[str, Any], text: str) -> dict[str, float]:
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
 @pytest.mark.parametrize("label", LABELS)
-def test_the_word_that_decides(model: Classifier, method: Any, label: str) -> None:
+def test_the_word_that_decides(model: TrainedModel, method: Any, label: str) -> None:
     text = f"word1 word2, {label} word3 word4!"
     explanation = explain(model, [text], method)
     words = by_word(explanation, text)
@@ -34,7 +34,7 @@ def test_the_word_that_decides(model: Classifier, method: Any, label: str) -> No
     assert by_word(against, text)[label] < words[label] / 2, "for another class it says less, or the contrary"
 
 
-def test_integrated_gradients_add_up(model: Classifier) -> None:
+def test_integrated_gradients_add_up(model: TrainedModel) -> None:
     explanation = explain(model, ["word1 good word2 word3"], "integrated_gradients")
     total = sum(word["score"] for word in explanation["words"])
     assert total == pytest.approx(explanation["probability"] - explanation["baseline"], abs=explanation["error"] + 0.01)
@@ -43,7 +43,7 @@ def test_integrated_gradients_add_up(model: Classifier) -> None:
     assert explanation["probability"] == pytest.approx(shares.max() / shares.sum(), abs=1e-4)
 
 
-def test_long_texts_pairs_and_scripts_without_blanks(model: Classifier) -> None:
+def test_long_texts_pairs_and_scripts_without_blanks(model: TrainedModel) -> None:
     long = "good " + "word1 " * 500
     assert len(explain(model, [long], "occlusion")["words"]) == 46, "what the model does not read has no score"
     pair = explain(model, ["word1 good", "word2"], "occlusion")

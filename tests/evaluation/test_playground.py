@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from core.errors import ModelError, TunedeckError
-from core.evaluation.classifier import Classifier
 from core.evaluation.specs import Subject
+from core.evaluation.trained_model import TrainedModel
 from core.playground.answers import Reading
 from core.playground.client import Playground
 from core.settings import Settings
@@ -35,7 +35,7 @@ def test_questions_and_answers(playground: Playground, classifier: Path, tmp_pat
     assert answer.reads == [Reading(tokens=2, unknown=0, read=2), Reading(tokens=4, unknown=2, read=4)]
     assert playground.predict(subject, [["good " * 60]]).reads == [Reading(tokens=60, unknown=0, read=46)]
     assert playground.predict(subject, [["good " * 30, "bad " * 30]]).reads[0].read == 45
-    model = Classifier(classifier, 48, device="cpu")
+    model = TrainedModel(classifier, 48, device="cpu")
     from core.tasks.text_classification.predictions import softmax
 
     assert answer.probabilities[0] == pytest.approx(softmax(model.logits(texts))[0].tolist(), abs=1e-5)

@@ -10,7 +10,8 @@ from scipy import stats
 from sklearn import metrics as sk
 from sklearn.calibration import calibration_curve
 
-from core.evaluation import lookup
+from core.evaluation.slices import chance
+from core.tasks import Metric, sureness
 from core.tasks.text_classification import statistics
 from core.tasks.text_classification.metrics import METRICS, score
 from core.tasks.text_classification.predictions import softmax
@@ -63,6 +64,29 @@ def test_intervals_hold_the_value(case: str) -> None:
         assert low - 1e-9 <= values[name] <= high + 1e-9, name
 
 
+def test_a_metric_of_the_table_needs_no_more_than_its_entry(monkeypatch: pytest.MonkeyPatch) -> None:
+    kappa = Metric("Cohen's kappa", "Agreement beyond chance.", "sklearn.metrics.cohen_kappa_score", proper_name=True)
+    monkeypatch.setitem(METRICS, "cohen_kappa", kappa)
+    one, two = random_predictions(200, 3), random_predictions(200, 3, seed=0, skill=0.5)
+    assert np.array_equal(one.labels, two.labels)
+    names = ["accuracy", "cohen_kappa"]
+    spans = statistics.intervals(names, one.labels, one.predicted, 3)
+    low, high = spans["cohen_kappa"]
+    assert list(spans) == names and low < sk.cohen_kappa_score(one.labels, one.predicted) < high
+    gap = statistics.paired_difference(names, one.labels, one.predicted, two.predicted, 3)["cohen_kappa"]
+    lost = sk.cohen_kappa_score(one.labels, two.predicted) - sk.cohen_kappa_score(one.labels, one.predicted)
+    assert gap.value == pytest.approx(lost) and gap.low < lost < gap.high < 0
+
+
+def test_the_general_bootstrap_agrees_with_that_of_counts() -> None:
+    answers = random_predictions(300, 4)
+    names = ["accuracy", "f1_macro"]
+    general = sureness.intervals({name: METRICS[name] for name in names}, answers.labels, answers.predicted)
+    ours = statistics.intervals(names, answers.labels, answers.predicted, 4)
+    for name in names:
+        assert general[name] == pytest.approx(ours[name], abs=0.012), name
+
+
 def test_intervals_of_many_classes_stay_small_in_memory() -> None:
     answers = random_predictions(5_000, 400, skill=3)
     (low, high) = statistics.intervals(["f1_macro"], answers.labels, answers.predicted, 400)["f1_macro"]
@@ -88,7 +112,7 @@ def test_paired_differences_see_what_single_intervals_do_not() -> None:
 def test_mcnemar_is_the_binomial_test(gains: int, losses: int) -> None:
     first = np.array([False] * gains + [True] * losses + [True, False] * 10)
     second = np.array([True] * gains + [False] * losses + [True, False] * 10)
-    result = statistics.mcnemar(first, second)
+    result = sureness.mcnemar(first, second)
     assert (result.gains, result.losses) == (gains, losses)
     expected = stats.binomtest(gains, gains + losses).pvalue if gains + losses else 1.0
     assert result.p == pytest.approx(expected)
@@ -142,4 +166,4 @@ def test_a_temperature_never_makes_the_loss_worse() -> None:
 )
 def test_chance_is_the_hypergeometric_tail(errors: int, count: int, wrong: int, total: int) -> None:
     expected = stats.hypergeom.sf(errors - 1, total, wrong, count)
-    assert lookup.chance(errors, count, wrong, total) == pytest.approx(expected, rel=1e-6, abs=1e-12)
+    assert chance(errors, count, wrong, total) == pytest.approx(expected, rel=1e-6, abs=1e-12)

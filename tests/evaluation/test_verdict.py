@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from core.evaluation.verdict import BELIEVABLE_ECE, MOST_LOOKS, ROUGH_ECE, advantage, costliest, honesty, trust, verdict
-from core.tasks.evaluations import Disturbance, FinalTest, Kind
+from core.tasks.evaluations import Disturbance, FinalTest, Kind, Robustness
 from core.tasks.results import Gap, McNemar
 from core.tasks.text_classification.results import Calibrated, Calibration, ClassEvaluation, ClassReport
 from tests.evaluation.conftest import an_evaluation
@@ -22,7 +22,7 @@ def gap(low: float, high: float) -> dict[str, float]:
     [(0.01, 0.2, "better"), (-0.2, -0.01, "worse"), (-0.1, 0.1, "unsure"), (0.0, 0.1, "unsure"), (0.0, 0.0, "equal")],
 )
 def test_an_advantage_is_sure_where_its_interval_leaves_zero_out(low: float, high: float, expected: str) -> None:
-    assert advantage(Gap.model_validate(gap(low, high))) == expected
+    assert advantage(Gap.model_validate(gap(low, high)), "accuracy") == expected
 
 
 @pytest.mark.parametrize(("low", "high", "expected"), [(0.1, 0.3, "better"), (-0.3, 0.1, "unsure")])
@@ -85,10 +85,23 @@ def disturbance(title: str, change: float, high: float) -> Disturbance:
     )  # fmt: skip
 
 
+def robustness(*kinds: Disturbance) -> Robustness:
+    return Robustness(metric="accuracy", score=0.7, examples=9, kinds=kinds)
+
+
 def test_the_costliest_disturbance_costs_beyond_luck() -> None:
     typos, case = disturbance("typos", -0.2, -0.1), disturbance("case", -0.1, -0.05)
-    assert costliest([case, typos]) == typos
-    assert costliest([disturbance("blanks", 0.0, 0.0), disturbance("half", -0.1, 0.02)]) is None
+    assert costliest(robustness(case, typos)) == typos
+    assert costliest(robustness(disturbance("blanks", 0.0, 0.0), disturbance("half", -0.1, 0.02))) is None
+
+
+def test_of_a_loss_less_is_better() -> None:
+    more, less = gap(0.1, 0.2), gap(-0.2, -0.1)
+    assert [advantage(Gap.model_validate(g), "loss") for g in (more, less)] == ["worse", "better"]
+    rose, fell = disturbance("typos", 0.3, 0.4), disturbance("case", -0.3, -0.2)
+    costly = robustness(rose, fell).model_copy(update={"metric": "loss"})
+    assert costliest(costly.model_copy(update={"kinds": (fell,)})) is None
+    assert costliest(costly) == rose
 
 
 def test_an_evaluation_for_the_tests_is_a_valid_one() -> None:

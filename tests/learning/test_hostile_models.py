@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from core.errors import ModelError
-from core.evaluation.classifier import Classifier
 from core.evaluation.results import read_evaluation, read_report
+from core.evaluation.trained_model import TrainedModel
 from core.models import files as folder_files
 from core.models.folder import check_folder
 from core.models.names import known_limit, known_type
@@ -58,7 +58,7 @@ def test_parts_of_weights_lie_beside_their_index(model: Path, part: str) -> None
     with pytest.raises(ModelError, match="as a part of the weights"):
         check_folder(model)
     with pytest.raises(ModelError, match="as a part of the weights"):
-        Classifier(model)
+        TrainedModel(model)
 
 
 @pytest.mark.parametrize(

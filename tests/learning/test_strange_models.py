@@ -23,7 +23,7 @@ from transformers import (
 )
 
 from core.errors import ModelError
-from core.evaluation.classifier import Classifier
+from core.evaluation.trained_model import TrainedModel
 from core.models import loading as model_loading
 from core.models import names as models
 from core.settings import Settings
@@ -65,7 +65,7 @@ def test_models_of_characters_train_and_answer(
     importlib.import_module(support.ENGINES[engine]).train(
         setup.spec, setup.encoded, setup.model, setup.run_dir, setup.report
     )
-    answers = Classifier(setup.run_dir / "model", 48)
+    answers = TrainedModel(setup.run_dir / "model", 48)
     assert answers.logits([["good"], ["bad words"]]).shape == (2, 2)
     assert answers.reads([["good"]])[0]["tokens"] == 4, "a token is a character"
 
@@ -96,7 +96,7 @@ def test_tokens_that_were_added_get_rows_and_it_is_said(
     importlib.import_module(support.ENGINES[engine]).train(
         setup.spec, setup.encoded, setup.model, setup.run_dir, setup.report
     )
-    assert Classifier(setup.run_dir / "model", 48).logits([["<user> good"]]).shape == (1, 2)
+    assert TrainedModel(setup.run_dir / "model", 48).logits([["<user> good"]]).shape == (1, 2)
 
 
 def test_the_tokenizer_of_another_model_is_refused_with_the_fix(copy: Path, recorder: Any) -> None:
@@ -133,7 +133,7 @@ def classifier(folder: Path, **config: Any) -> None:
 def test_heads_that_cannot_answer_with_one_class(config: dict[str, Any], says: str, copy: Path) -> None:
     classifier(copy, **config)
     with pytest.raises(ModelError, match=says):
-        Classifier(copy, 32)
+        TrainedModel(copy, 32)
 
 
 @pytest.mark.parametrize("kind", ["float16", "bfloat16"])

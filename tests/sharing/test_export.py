@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from core.errors import ModelError, PathError, SpecError
-from core.evaluation.classifier import Classifier
+from core.evaluation.trained_model import TrainedModel
 from core.models import loading as model_loading
 from core.models import scratch
 from core.runs import process
@@ -74,7 +74,7 @@ def trained(store: Store, settings: Settings, classifier: Path, reviews: Callabl
 def written(classifier: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Any, Path], None]:
     """In the place of `onnx_model.write`, which takes its time: the classifier's own file, written once."""
     folder = tmp_path_factory.mktemp("written")
-    onnx_model.write(Classifier(classifier, 48, device="cpu"), folder)
+    onnx_model.write(TrainedModel(classifier, 48, device="cpu"), folder)
 
     def copied(model: Any, target: Path) -> None:
         shutil.copy(folder / "model.onnx", target)
@@ -88,7 +88,7 @@ def test_safetensors(work: Work, trained: str, settings: Settings, store: Store,
     run, summary = work("export", ask("safetensors", trained))
     assert summary["temperature"] == 1.7 and summary["bytes"] > 10_000
     folder = unpacked(run, settings, store, tmp_path / "out")
-    mine, packed = Classifier(model, 48), Classifier(folder, 48)
+    mine, packed = TrainedModel(model, 48), TrainedModel(folder, 48)
     texts = [(text,) for text in make_texts(20, 3)[0]]
     np.testing.assert_array_equal(mine.logits(texts), packed.logits(texts))
     assert packed.temperature == 1.7 and packed.names == LABELS
@@ -128,7 +128,7 @@ def test_nothing_secret_and_nothing_else_goes_along(
     assert {path.name for path in folder.iterdir()} == {
         "README.md", "README.txt", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
     }  # fmt: skip
-    assert Classifier(folder, 48).names == LABELS
+    assert TrainedModel(folder, 48).names == LABELS
 
 
 @pytest.mark.parametrize("form", ["safetensors", "onnx"])
@@ -165,7 +165,7 @@ def test_onnx(work: Work, trained: str, settings: Settings, store: Store, tmp_pa
         assert path.encode() not in raw, "the exporter writes where a model's code lies"
 
     texts = [*make_texts(7, 5)[0], "bad", "good " * 200]
-    shares = softmax(Classifier(model, 48).logits([(t,) for t in texts]) / 0.8)
+    shares = softmax(TrainedModel(model, 48).logits([(t,) for t in texts]) / 0.8)
     code = "import json, predict, sys; print(json.dumps(predict.predict(json.load(sys.stdin)).tolist()))"
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, input=json.dumps(texts), capture_output=True, text=True, check=True
@@ -239,7 +239,7 @@ def test_architectures(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert (source / "model.safetensors.index.json").exists() == sharded
     if apart:
         monkeypatch.setattr(onnx_model, "LARGEST_FILE", 0)
-    model = Classifier(source, 48, device="cpu")
+    model = TrainedModel(source, 48, device="cpu")
     out = tmp_path / "making" / "out"
     out.mkdir(parents=True)
     texts = Inputs([(text,) for text in [*make_texts(60, 1)[0], "good", "word1 " * 90]], None, "texts")
@@ -286,7 +286,7 @@ def test_a_failure_of_the_exporter_is_one_sentence(work: Work, trained: str, mon
 
 @pytest.mark.parametrize("kind", sorted(onnx_model.NOT_EXPORTED))
 def test_kinds_that_have_no_onnx_form_are_told_before_anything_is_done(kind: str, classifier: Path) -> None:
-    model = Classifier(classifier, 48, "the model", device="cpu")
+    model = TrainedModel(classifier, 48, "the model", device="cpu")
     onnx_model.check_kind(model)
     model.model.config.model_type = kind
     with pytest.raises(ModelError, match=f"of type {kind}, which cannot be converted to ONNX; export it as safetens"):
@@ -400,7 +400,7 @@ def test_a_keras_file(
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=folder, input=json.dumps(texts), capture_output=True, text=True, check=True
     )
-    asked = Classifier(model, 48)
+    asked = TrainedModel(model, 48)
     probabilities = np.array(json.loads(done.stdout.splitlines()[-1]))
     np.testing.assert_allclose(probabilities, softmax(asked.logits([(t,) for t in texts]) / 1.3), atol=3e-3)
 

@@ -45,8 +45,8 @@ SECOND = "text-length"
 PARTS = {
     "facts": contract.Facts, "metrics": contract.Metrics, "columns": contract.Columns, "encode": contract.Encode,
     "model": contract.Model, "predictions": contract.PredictionsFile, "results": contract.Results,
-    "analysis": contract.Analysis, "advice": contract.Advice, "script": contract.Script,
-    "answers": contract.Shares, "rivals": contract.Rivals,
+    "analysis": contract.Analysis, "evaluation": contract.Evaluating, "advice": contract.Advice,
+    "script": contract.Script, "answers": contract.Shares, "rivals": contract.Rivals,
 }  # fmt: skip
 # Parts that a room has if it offers one of these.
 OPTIONAL = {"script": {"script"}, "answers": {"playground", "onnx"}, "rivals": {"rivals"}}

@@ -14,6 +14,7 @@ from core.evaluation.specs import CompareSpec
 from core.evaluation.verdict import advantage
 from core.figures.judge import Measured, agreement_figure, intervals_figure
 from core.store.record import Run
+from core.tasks.contract import Task
 from core.tasks.evaluations import Comparison, Different, Pair
 from core.tasks.text_classification.results import ClassCompared
 from core.wording import counted, metric_title, score
@@ -107,6 +108,7 @@ def comparison(chosen: list[Run]) -> Comparison | None:
 def show(comparison: Comparison, chosen: list[Run]) -> None:
     names = _names(comparison, chosen)
     main = comparison.decisive_metric
+    exact = Task(comparison.task).evaluation.RIGHT_OR_WRONG
     fewer = (
         ""
         if all(comparison.examples == n for n in comparison.of)
@@ -116,7 +118,7 @@ def show(comparison: Comparison, chosen: list[Run]) -> None:
     if any(model.kind == "training" for model in comparison.models):
         st.warning("One of them was trained on these examples, which decides nothing.", icon=":material/warning:")
     for pair, name in zip(comparison.pairs, names[1:], strict=True):
-        st.markdown(_verdict(pair, names[0], name, main))
+        st.markdown(_verdict(pair, names[0], name, main, exact))
     st.dataframe(
         _table(comparison, names, main), hide_index=True, key="compare_table", alt="Metrics of each model",
         column_config={"Calibration error": st.column_config.NumberColumn(format="%.3f")},
@@ -135,12 +137,20 @@ def show(comparison: Comparison, chosen: list[Run]) -> None:
         live_chart(chart, key="compare_agreement", alt="How often the models agree")
         st.caption(
             f"All of them are wrong on {counted(comparison.all_wrong, 'example')}: no choice between them helps there."
+            if exact
+            else f"{counted(comparison.all_wrong, 'example')}: an error of all of them. {_error(comparison)}"
         )
-    st.caption(
+    paired = (
         "**How to read it:** the difference is measured on the same examples (paired bootstrap), so it can be sure "
-        "though the intervals overlap. McNemar's test counts only examples on which one is right and the other wrong."
+        "though the intervals overlap."
     )
+    test = "McNemar's test counts only examples on which one is right and the other wrong."
+    st.caption(f"{paired} {test if exact else 'The sign test counts the examples on which each is better.'}")
     _examples(comparison, names)
+
+
+def _error(comparison: Comparison) -> str:
+    return Task(comparison.task).evaluation.ERROR
 
 
 def _names(comparison: Comparison, chosen: list[Run]) -> list[str]:
@@ -154,12 +164,15 @@ def _names(comparison: Comparison, chosen: list[Run]) -> list[str]:
     return [t if titles.index(t) == i else f"{t} #{i + 1}" for i, t in enumerate(titles)]
 
 
-def _verdict(pair: Pair, first: str, other: str, main: str) -> str:
+def _verdict(pair: Pair, first: str, other: str, main: str, exact: bool) -> str:
+    """exact: whether an answer is right or wrong, and not better or worse"""
     gap, test = pair.difference[main], pair.mcnemar
     span = f"{gap.value:+.3f} ({gap.low:+.3f} to {gap.high:+.3f})"
     a, b = plain(first), plain(other)
     counts = f"only it is right on {test.gains:,}, only the other on {test.losses:,} (McNemar's p {test.p:.2g})"
-    outcome = advantage(gap)
+    if not exact:
+        counts = f"its answer is better on {test.gains:,}, the other's on {test.losses:,} (sign test, p {test.p:.2g})"
+    outcome = advantage(gap, main)
     if outcome == "better":
         return f":green[:material/trending_up:] **{b} is better than {a}**: {metric_title(main)} {span}; {counts}."
     if outcome == "worse":
@@ -188,11 +201,11 @@ def _examples(comparison: Comparison, names: list[str]) -> None:
                 f"Against {plain(names[0])}", range(len(pairs)), format_func=lambda i: names[i + 1], key="compare_pair"
             )
         )
-    wins, losses = st.tabs(
-        [f"Only {plain(names[place + 1][:40])} is right · {pairs[place].mcnemar.gains:,}",
-         f"Only {plain(names[0][:40])} is right · {pairs[place].mcnemar.losses:,}"], key=f"compare_tabs_{place}",
-    )  # fmt: skip
-    pair = pairs[place]
+    pair, first, other = pairs[place], plain(names[0][:40]), plain(names[place + 1][:40])
+    titles = [f"Only {other} is right · {pair.mcnemar.gains:,}", f"Only {first} is right · {pair.mcnemar.losses:,}"]
+    if not Task(comparison.task).evaluation.RIGHT_OR_WRONG:
+        titles = [f"{other} is better · {pair.mcnemar.gains:,}", f"{first} is better · {pair.mcnemar.losses:,}"]
+    wins, losses = st.tabs(titles, key=f"compare_tabs_{place}")
     with wins:
         _list(pair.wins, pair.mcnemar.gains, comparison, names, place, "wins")
     with losses:

@@ -1,4 +1,4 @@
-"""The confusion matrix, whose cells list their examples when clicked, and the mistakes that the model is surest of."""
+"""The confusion matrix, whose cells list their examples when clicked."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from functools import partial
 import pandas as pd
 import streamlit as st
 
-from core.evaluation import lookup
 from core.figures.evaluation import MOST_CLASSES, confusion_figure, frequent_mistakes
+from core.tasks.text_classification import predictions
 from core.wording import counted, shortened
 from ui.components.basics import plain
 from ui.components.live_chart import clicked, drawing, live_chart
@@ -66,21 +66,7 @@ def _examples(judged: Judged, true: int, predicted: int) -> None:
     what = f"{a} recognised as such" if true == predicted else f"{a} taken for {b}"
     st.markdown(f"**{counted(count, 'example')} of {what}**")
     if count:
-        entries = lookup.cell(judged.predictions, true, predicted)
+        entries = predictions.cell(judged.predictions, true, predicted)
         if len(entries) < count:
             st.caption(f"The {len(entries):,} that the model is surest of.")
         examples.table(entries, judged, f"evaluate_cell_{true}_{predicted}")
-
-
-def mistakes(judged: Judged) -> None:
-    entries = judged.classes.mistakes
-    if not entries:
-        st.success("No example was answered wrongly.", icon=":material/check_circle:")
-        return
-    wrong = round(judged.evaluation.examples * (1 - judged.classes.accuracy))
-    st.markdown(f"**{counted(wrong, 'mistake')}**, the most confident first")
-    st.caption(
-        "**How to read it:** where it is very sure and yet wrong, look for a wrong label, for a kind of text that "
-        "training lacked, or for a word that misleads it."
-    )
-    examples.table(entries, judged, "evaluate_mistakes")

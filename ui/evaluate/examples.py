@@ -1,4 +1,4 @@
-"""A table of judged examples; the one that is selected opens under it, with the reasons for its answer."""
+"""Judged examples in a table; the one that is selected opens under it, with the reasons for its answer."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from core.errors import TunedeckError
-from core.evaluation import lookup
-from core.tasks.text_classification.results import ClassAnswer
-from core.wording import shortened
+from core.tasks.contract import Task
+from core.tasks.evaluations import Answer
+from core.tasks.text_classification.predictions import probabilities
+from core.tasks.text_classification.results import ClassAnswer, ClassEvaluation
+from core.wording import counted, metric_title, shortened
 from ui.components.basics import plain, show_error
 from ui.evaluate import explanation
 from ui.evaluate.judged import Judged, texts_of, whole_texts
@@ -19,17 +21,39 @@ from ui.session import state
 TABLE_PX = 380
 
 
-def table(entries: Sequence[ClassAnswer], judged: Judged, key: str, *, shortcuts: bool = True) -> None:
+def mistakes(judged: Judged) -> None:
+    """The answers to look at first."""
+    entries, task = judged.evaluation.mistakes, Task(judged.task)
+    _, _, errors = task.predictions.outcomes(judged.predictions)
+    if not entries:
+        st.success("No example was answered wrongly.", icon=":material/check_circle:")
+        return
+    if isinstance(judged.evaluation, ClassEvaluation):
+        st.markdown(f"**{counted(int(errors.sum()), 'mistake')}**, the most confident first")
+        st.caption(
+            "**How to read it:** where it is very sure and yet wrong, look for a wrong label, for a kind of text that "
+            "training lacked, or for a word that misleads it."
+        )
+    else:
+        st.markdown(f"**{counted(int(errors.sum()), 'error')}**, the worst first. {task.evaluation.ERROR}")
+        st.caption(
+            "**How to read it:** look for a wrong label, for a kind of text that training lacked, or for a word that "
+            "misleads the model."
+        )
+    table(entries, judged, "evaluate_mistakes")
+
+
+def table(entries: Sequence[Answer], judged: Judged, key: str, *, shortcuts: bool = True) -> None:
     """shortcuts: N and P turn the pages of this table"""
-    columns = judged.evaluation.text_columns
+    columns, words = judged.evaluation.text_columns, judged.evaluation.words
     rows = [entry.row for entry in entries]
     frame = pd.DataFrame(
-        {
-            "True": [judged.labels[e.label] for e in entries],
-            "Predicted": [judged.labels[e.prediction] for e in entries],
-            "Confidence": [e.confidence for e in entries],
-        }
+        {"True": [words(e.label) for e in entries], "Predicted": [words(e.prediction) for e in entries]}
     )
+    if confidence := [e.confidence for e in entries if isinstance(e, ClassAnswer)]:
+        frame["Confidence"] = confidence
+    elif any(e.score is not None for e in entries):
+        frame[metric_title(Task(judged.task).evaluation.SCORE)] = [e.score for e in entries]
     try:
         texts = texts_of(judged, rows)
     except TunedeckError as error:
@@ -56,9 +80,10 @@ def table(entries: Sequence[ClassAnswer], judged: Judged, key: str, *, shortcuts
     if texts is not None and chosen is not None and chosen < len(entries):  # it stays as another model is chosen
         with st.container(border=True, key=f"{key}_example"):
             _neighbours(chosen, len(entries), key, shortcuts)
-            whole(entries[chosen], judged, key)
+            _whole(entries[chosen], judged, key)
     elif texts is not None:
-        why = " and see which words made the model say so" if judged.can_ask else ""
+        explained = judged.can_ask and isinstance(judged.evaluation, ClassEvaluation)
+        why = " and see which words made the model say so" if explained else ""
         st.caption(f"Select a row to read all of it{why}.")
 
 
@@ -83,18 +108,30 @@ def _select(key: str, place: int) -> None:
     state.remember(key, {"selection": {"rows": [place]}})
 
 
-def whole(entry: ClassAnswer, judged: Judged, key: str) -> None:
-    """One example: its text with highlights, its probabilities, and the training examples that are like it."""
+def _whole(entry: Answer, judged: Judged, key: str) -> None:
+    """All of one example."""
     try:
         texts = whole_texts(judged, entry.row)
     except TunedeckError as error:
         show_error(error)
         return
+    if isinstance(entry, ClassAnswer):
+        _explained(entry, texts, judged, key)
+        return
+    words = judged.evaluation.words
+    true, predicted = (plain(shortened(words(value), 60)) for value in (entry.label, entry.prediction))
+    st.markdown(f"**Row {entry.row:,}**: labelled {true}, predicted {predicted}")
+    for text in texts:
+        st.markdown(plain(text))
+
+
+def _explained(entry: ClassAnswer, texts: list[str], judged: Judged, key: str) -> None:
+    """A classifier's answer: the text with highlights, the probabilities, and training examples that are like it."""
     true, predicted = (plain(shortened(judged.labels[i], 60)) for i in (entry.label, entry.prediction))
     st.markdown(f"**Row {entry.row:,}**: labelled “{true}”, predicted “{predicted}” ({entry.confidence:.1%})")
     left, right = st.columns([2.2, 1], gap="medium")
     with right:
-        explanation.probabilities(lookup.probabilities(judged.predictions, entry.row), judged.labels, f"{key}_shares")
+        explanation.probabilities(probabilities(judged.predictions, entry.row), judged.labels, f"{key}_shares")
     with left:
         if judged.can_ask:
             explanation.highlights(judged.subject, texts, judged.labels, f"{key}_why")

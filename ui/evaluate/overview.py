@@ -1,4 +1,4 @@
-"""The verdict: the metrics with their intervals beside simple models, each class, and how honest the examples are."""
+"""The verdict: the metrics with their intervals beside simple models, and how honest the examples are."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ import streamlit as st
 from core.evaluation.verdict import Trust, honesty, trust, verdict
 from core.figures.judge import Measured, intervals_figure
 from core.store import final_tests
+from core.tasks.contract import Task
 from core.tasks.evaluations import Evaluation, FinalTest
 from core.tasks.text_classification.results import ClassEvaluation
-from core.wording import counted, duration, metric_meaning, metric_title, metric_words, score
+from core.wording import capitalised, counted, duration, metric_meaning, metric_title, metric_words, score
 from ui.components.basics import plain
+from ui.evaluate.classes import class_table
 from ui.evaluate.judged import Judged
-from ui.runs.results import class_table
 from ui.session import resources
 
 
 def show(judged: Judged) -> None:
-    evaluation = judged.classes
+    evaluation = judged.evaluation
     _honesty(judged)
     _headline(evaluation)
     st.markdown(_verdict(evaluation))
@@ -26,7 +27,7 @@ def show(judged: Judged) -> None:
         series: dict[str, Measured] = {evaluation.title: (evaluation.metrics, evaluation.intervals)}
         if (bag := evaluation.baselines.bag_of_words) is not None:
             series["Bag of words"] = (bag.metrics, bag.intervals)
-        series["Most common class"] = (evaluation.baseline_metrics, {})
+        series[capitalised(Task(judged.task).facts.BASELINE)] = (evaluation.baseline_metrics, {})
         st.plotly_chart(
             intervals_figure(evaluation.metric_names, series),
             key="evaluate_intervals",
@@ -37,10 +38,13 @@ def show(judged: Judged) -> None:
             "**How to read it:** with other examples of the same kind, a metric would lie within its line 95 times of "
             "100 (bootstrap). Where the lines of two models overlap widely, call them equal."
         )
-    with right:
-        st.markdown("**Class by class**")
-        class_table(evaluation.per_class, "evaluate_classes")
-        st.caption("Click a column's title to sort. F1 balances precision (is it right?) and recall (does it find?).")
+    if isinstance(evaluation, ClassEvaluation):
+        with right:
+            st.markdown("**Class by class**")
+            class_table(evaluation.per_class, "evaluate_classes")
+            st.caption(
+                "Click a column's title to sort. F1 balances precision (is it right?) and recall (does it find?)."
+            )
     _overlap(evaluation)
 
 
@@ -70,10 +74,12 @@ def _honesty(judged: Judged) -> None:
 
 def _final_test(judged: Judged, test: FinalTest) -> None:
     """How often it has been looked at; and the button that takes it back, for those who may."""
-    untouched = (
-        "**Final test.** Nothing was trained or tuned on these examples; temperature and thresholds come from the "
-        "validation examples."
-    )
+    untouched = "**Final test.** Nothing was trained or tuned on these examples."
+    if isinstance(judged.evaluation, ClassEvaluation):
+        untouched = (
+            "**Final test.** Nothing was trained or tuned on these examples; temperature and thresholds come from the "
+            "validation examples."
+        )
     if not judged.can_ask:
         looks = counted(test.looks, "time")
         st.info(f"{untouched} When this was shared it had been looked at **{looks}**.", icon=":material/lock:")
@@ -94,10 +100,10 @@ def _final_test(judged: Judged, test: FinalTest) -> None:
         st.button("Take it back", key="evaluate_take_back", on_click=give_back, args=(store, test.content))
 
 
-def _headline(evaluation: ClassEvaluation) -> None:
+def _headline(evaluation: Evaluation) -> None:
     main = evaluation.main_metric
     names = [main, *(n for n in evaluation.metric_names if n != main)][:4]
-    with st.grid(len(names) + 1, min_column_width=150, key="evaluate_headline"):
+    with st.grid(len(names) + isinstance(evaluation, ClassEvaluation), min_column_width=150, key="evaluate_headline"):
         for name in names:
             low, high = evaluation.interval(name)
             st.metric(
@@ -110,17 +116,18 @@ def _headline(evaluation: ClassEvaluation) -> None:
                 border=True,
                 height="stretch",
             )
-        ece = evaluation.calibration.ece
-        st.metric(
-            "Calibration error",
-            f"{ece:.3f}",
-            TRUST[trust(ece)],
-            delta_color="off",
-            delta_arrow="off",
-            border=True,
-            height="stretch",
-            help="The mean gap between how sure the model is and how often it is right (ECE, 15 bins).",
-        )
+        if isinstance(evaluation, ClassEvaluation):
+            ece = evaluation.calibration.ece
+            st.metric(
+                "Calibration error",
+                f"{ece:.3f}",
+                TRUST[trust(ece)],
+                delta_color="off",
+                delta_arrow="off",
+                border=True,
+                height="stretch",
+                help="The mean gap between how sure the model is and how often it is right (ECE, 15 bins).",
+            )
 
 
 TRUST: dict[Trust, str] = {

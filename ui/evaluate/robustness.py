@@ -9,8 +9,9 @@ from core.evaluation.results import read_robustness
 from core.evaluation.specs import RobustnessSpec
 from core.evaluation.verdict import costliest
 from core.figures.judge import robustness_figure
+from core.tasks.contract import Task
 from core.tasks.evaluations import Disturbance, Robustness
-from core.wording import counted, score
+from core.wording import counted, metric_words, score
 from ui.components import light_run
 from ui.components.basics import plain
 from ui.evaluate.judged import Judged
@@ -33,15 +34,18 @@ def show(judged: Judged) -> None:
         )  # fmt: skip
         return
     kinds, examples = robustness.kinds, counted(robustness.examples, "example")
-    if (worst := costliest(kinds)) is not None:
+    metric = metric_words(robustness.metric)
+    if (worst := costliest(robustness)) is not None:
         st.markdown(
-            f"**“{worst.title}” costs most**: accuracy {score(worst.score)} instead of "
+            f"**“{worst.title}” costs most**: {metric} {score(worst.score)} instead of "
             f"{score(robustness.score)} on {examples}."
         )
     else:
-        st.markdown(f"**Nothing costs accuracy beyond chance** on {examples}.")
-    st.plotly_chart(robustness_figure(kinds), key="evaluate_robust", config={"displayModeBar": False},
-                    alt="Change of accuracy by disturbance")  # fmt: skip
+        st.markdown(f"**Nothing costs {metric} beyond chance** on {examples}.")
+    st.plotly_chart(
+        robustness_figure(kinds, robustness.metric), key="evaluate_robust", config={"displayModeBar": False},
+        alt=f"Change of {metric} by disturbance",
+    )  # fmt: skip
     st.caption(
         "**How to read it:** the same examples, disturbed; the thin line is the 95% interval of the change (paired "
         "bootstrap). If it crosses zero, the change may be luck."
@@ -55,10 +59,17 @@ def show(judged: Judged) -> None:
 
 def _examples(kind: Disturbance, robustness: Robustness) -> None:
     test = kind.mcnemar
-    st.markdown(
-        f"{counted(kind.turned, 'answer')} changed: {test.losses:,} from right to wrong, {test.gains:,} from "
-        f"wrong to right (McNemar's p {test.p:.2g})."
-    )
+    changed = counted(kind.turned, "answer")
+    if Task(robustness.task).evaluation.RIGHT_OR_WRONG:
+        st.markdown(
+            f"{changed} changed: {test.losses:,} from right to wrong, {test.gains:,} from wrong to right "
+            f"(McNemar's p {test.p:.2g})."
+        )
+    else:
+        st.markdown(
+            f"{changed} changed much; of all, {test.losses:,} are worse and {test.gains:,} better "
+            f"(sign test, p {test.p:.2g})."
+        )
     if not kind.examples:
         return
     frame = pd.DataFrame(

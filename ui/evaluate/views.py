@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from core.tasks.contract import Task
+from core.wording import listed
 from ui.components import linked_tabs
-from ui.evaluate import calibration, confusion, curves, labels, overview, robustness, slices
+from ui.evaluate import calibration, classes, confusion, curves, examples, labels, overview, robustness, slices
 
 VIEWS: linked_tabs.Views = {
     "verdict": (":material/verified: Verdict", overview.show),
     "confusion": (":material/grid_on: Confusion", confusion.confusion),
-    "mistakes": (":material/error: Mistakes", confusion.mistakes),
+    "mistakes": (":material/error: Mistakes", examples.mistakes),
     "curves": (":material/show_chart: Curves", curves.show),
     "calibration": (":material/balance: Calibration", calibration.show),
     "groups": (":material/groups: Groups", slices.show),
@@ -18,6 +22,23 @@ VIEWS: linked_tabs.Views = {
 }
 
 
+# Sections of a run's page, made of its report.
+RUN_VIEWS: dict[str, Callable[[Any], None]] = {"classes": classes.of_report}
+
+
 def of(task: str) -> linked_tabs.Views:
     """Those of a task, in its order."""
     return {name: VIEWS[name] for name in Task(task).facts.VIEWS}
+
+
+def of_run(task: str) -> list[Callable[[Any], None]]:
+    """What a run's page says of a report that only its task has."""
+    return [RUN_VIEWS[name] for name in Task(task).facts.RUN_VIEWS]
+
+
+def absent(task: str, view: str) -> str:
+    """Why a link to a view opens another one: a sentence; empty where the task has it, or nothing has."""
+    facts = Task(task).facts
+    if view in facts.VIEWS or view not in VIEWS:
+        return ""
+    return f"A model of the task “{facts.TITLE}” has no view “{view}”; it has {listed(facts.VIEWS)}."

@@ -127,13 +127,14 @@ def _result(run: Run, path: Path, tree: dict[str, Any]) -> None:
             summary_line += f" · {counted(summary['empty'], 'row')} without text have no prediction"
         st.markdown(summary_line)
         left, right = st.columns([1, 2], gap="medium")
-        left.dataframe(
-            counts,
-            hide_index=True,
-            key="play_batch_counts",
-            alt="Texts per class",
-            column_config={"Texts": st.column_config.NumberColumn(format="localized")},
-        )
+        if len(counts):  # of a task with classes
+            left.dataframe(
+                counts,
+                hide_index=True,
+                key="play_batch_counts",
+                alt="Texts per class",
+                column_config={"Texts": st.column_config.NumberColumn(format="localized")},
+            )
         right.dataframe(_look(path), hide_index=True, key="play_batch_look", alt="The first rows", height=280)
         with st.container(horizontal=True):
             st.download_button(

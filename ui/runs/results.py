@@ -9,21 +9,16 @@ import pandas as pd
 import streamlit as st
 
 from core.evaluation.results import read_report
-from core.figures.evaluation import MOST_CLASSES, confusion_figure, frequent_mistakes
 from core.store import files as results
 from core.store.record import Run
 from core.tasks import larger_is_better
+from core.tasks.contract import Task
 from core.tasks.results import Report
-from core.tasks.text_classification.results import ClassTables, PerClass
 from core.wording import counted, metric_meaning, metric_title, score, sentence, size
 from ui import pages
 from ui.components.basics import for_display, plain
-from ui.components.live_chart import drawing, live_chart
-from ui.evaluate import judged
+from ui.evaluate import judged, views
 from ui.session import resources
-
-SIDE_BY_SIDE = 7
-CLASS_COLUMNS = ["label", "f1", "precision", "recall", "support"]
 
 
 def render(run: Run) -> Report | None:
@@ -37,8 +32,8 @@ def render(run: Run) -> Report | None:
             further(run)
         elif run.imported is not None and run in judged.imported_runs():
             look_closer(run)
-        if isinstance(report, ClassTables):
-            by_class(report)
+        for draw in views.of_run(report.task):
+            draw(report)
         advice(report)
     model(folder)
     return report
@@ -62,13 +57,13 @@ def ending(run: Run) -> None:
 
 
 def scores(report: Report) -> None:
-    """The metrics beside those of always predicting the most common class."""
+    """The metrics beside those of the simplest baseline, which always gives the same answer."""
     main, values = report.main_metric, report.metrics
     common, compared = plain(str(report.baseline.label)), report.baseline.metrics
     st.subheader("Results", anchor=False)
     st.markdown(
         f"Evaluated on **{counted(report.examples, 'example')}** that were not used for training, compared with "
-        f"always predicting “{common}”, the most common class."
+        f"always predicting “{common}”, the {Task(report.task).facts.BASELINE}."
     )
     names = [main, *(name for name in values if name not in (main, "loss"))]
     with st.grid(min(len(names), 3), min_column_width=150, key="run_scores"):
@@ -132,76 +127,11 @@ def _score(name: str, value: float | None, baseline: float | None, is_main: bool
         f"**{metric_title(name)}**" if is_main else metric_title(name),
         score(value),
         0 if gain == 0 else None if gain is None else f"{gain:+.3f}",
+        delta_color="normal" if larger_is_better(name) else "inverse",
         delta_description=None if baseline is None else f"against {score(baseline)}",
         help=metric_meaning(name),
         border=True,
     )
-
-
-def by_class(report: ClassTables) -> None:
-    """The confusion matrix beside the table of classes, or above it if there are many classes."""
-    labels, counts = report.labels, report.confusion
-    left, right = st.columns(2, gap="medium") if len(labels) <= SIDE_BY_SIDE else (st.container(), st.container())
-    with left:
-        st.markdown("**Confusion matrix**" if len(labels) <= MOST_CLASSES else "**Most frequent mistakes**")
-        if len(labels) <= MOST_CLASSES:
-            chart = confusion_figure(labels, counts)
-            live_chart(drawing(chart), key="chart_confusion", alt="Predicted against true classes")
-            st.caption("Rows are true classes; blue is right, orange is wrong; shares are of a row.")
-        else:
-            _mistakes(labels, counts)
-    with right:
-        st.markdown("**Class by class**")
-        class_table(report.per_class, "run_classes")
-
-
-def class_table(per_class: list[PerClass], key: str) -> None:
-    """Precision, recall, F1 and examples of each class."""
-    table = pd.DataFrame([(c.label, c.f1, c.precision, c.recall, c.support) for c in per_class], columns=CLASS_COLUMNS)
-    st.dataframe(
-        table,
-        hide_index=True,
-        height="content" if len(table) <= 12 else 460,
-        column_config={
-            "label": st.column_config.TextColumn("Class"),
-            "f1": st.column_config.ProgressColumn(
-                "F1",
-                min_value=0,
-                max_value=1,
-                format="%.2f",
-                width="small",
-                help="The balance of precision and recall.",
-            ),
-            "precision": st.column_config.NumberColumn(
-                "Precision", format="%.2f", width="small", help="The share of predictions of this class that are right."
-            ),
-            "recall": st.column_config.NumberColumn(
-                "Recall",
-                format="%.2f",
-                width="small",
-                help="The share of this class's examples that are predicted as it.",
-            ),
-            "support": st.column_config.NumberColumn("Examples", format="localized", width="small"),
-        },
-        key=key,
-        alt="Precision, recall and F1 of each class",
-    )
-
-
-def _mistakes(labels: list[str], counts: list[list[int]]) -> None:
-    rows = frequent_mistakes(labels, counts)
-    st.dataframe(
-        pd.DataFrame(rows, columns=["true", "predicted", "count", "share"]),
-        hide_index=True,
-        column_config={
-            "true": "True class",
-            "predicted": "Predicted class",
-            "count": st.column_config.NumberColumn("Examples"),
-            "share": st.column_config.NumberColumn("Of the class", format="percent"),
-        },
-        alt="The most frequent mistakes",
-    )
-    st.caption(f"With {len(labels):,} classes a matrix would not be legible; these are the most frequent mistakes.")
 
 
 def advice(report: Report) -> None:

@@ -26,7 +26,7 @@ from core.sharing.redact import clean
 from core.tasks.contract import Task
 
 if TYPE_CHECKING:
-    from core.evaluation.classifier import Classifier
+    from core.evaluation.trained_model import TrainedModel
     from core.runs.writer import RunWriter
     from core.store.record import Run
     from core.store.store import Store
@@ -45,7 +45,7 @@ def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) ->
     Returns the summary: the zip's name and size, and the results of the comparison. Raises HubError, ModelError,
     PathError, RunNotFound.
     """
-    from core.evaluation.classifier import find_subject
+    from core.evaluation.trained_model import find_subject
 
     task = task_of_subject(spec.model, report.store)
     if spec.form != "safetensors" and "onnx" not in task.facts.OFFERS:
@@ -64,10 +64,10 @@ def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) ->
         if spec.form == "safetensors":
             contents, results = _safetensors(source, files, folder.name, public_title, settings, task)
         else:
-            from core.evaluation.classifier import Classifier
+            from core.evaluation.trained_model import TrainedModel
 
             report.phase("Loading the model")
-            model = Classifier(source, max_length, title, device="cpu")
+            model = TrainedModel(source, max_length, title, device="cpu")
             make = _onnx if spec.form == "onnx" else _keras
             contents, results = make(spec, model, folder, public_title, settings, report)
         report.phase("Packing")
@@ -112,7 +112,7 @@ def _labels(config: dict[str, Any]) -> list[str]:
 
 
 def _onnx(
-    spec: ExportSpec, model: Classifier, folder: Path, title: str, settings: Settings, report: RunWriter
+    spec: ExportSpec, model: TrainedModel, folder: Path, title: str, settings: Settings, report: RunWriter
 ) -> tuple[Files, dict[str, Any]]:
     from core.sharing.model import inputs, onnx_model
 
@@ -153,7 +153,7 @@ def _onnx(
 
 
 def _keras(
-    spec: ExportSpec, model: Classifier, folder: Path, title: str, settings: Settings, report: RunWriter
+    spec: ExportSpec, model: TrainedModel, folder: Path, title: str, settings: Settings, report: RunWriter
 ) -> tuple[Files, dict[str, Any]]:
     file = keras_file(settings.run_dir(spec.model.run))
     if file is None:

@@ -58,23 +58,26 @@ def gather(subject: Subject, names: tuple[str, ...], most: int, settings: Settin
 
 
 def _of_run(run_id: str, names: tuple[str, ...], most: int, settings: Settings, report: RunWriter) -> Inputs:
-    from core.evaluation.evaluate import matched
+    from core.data.loading.load import Part
 
     run = report.store.run(run_id)
     spec = cast(RunSpec, specs.build(run.spec))
     task, holdouts = task_of(spec), final_tests.holdouts(report.store, before=run.created)
     loaded = task.columns.load(trained_data(run, settings), settings, report.fraction, holdouts)
     examples = loaded.dataset["eval"]
-    known, _ = matched(names, tuple(loaded.label_names), run.name)
     chosen = np.sort(np.random.default_rng(0).permutation(len(examples))[:most])
     examples = examples.select(chosen)
-    labels = np.array(known)[np.asarray(examples["label"], dtype=np.int64)]
     texts = list(zip(*(examples[column] for column in loaded.text_columns), strict=True))
     if not texts:
         raise DataError("the run has no evaluation examples")
+    part = Part(
+        examples, loaded.text_columns, loaded.source_columns, loaded.label_column, tuple(loaded.label_names),
+        loaded.prepared, (),
+    )  # fmt: skip
+    labels, usable, _ = task.evaluation.labels(names, part, run.name)
     return Inputs(
         texts,
-        labels if (labels >= 0).all() else None,
+        labels if len(usable) == len(texts) else None,
         "evaluation examples of the run",
         task,
         tuple(dict.fromkeys([task.metrics.MAIN, spec.evaluation.metric_for_best_model])),

@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from core.engines.keras_fit import NAMES
 from core.errors import ModelError
-from core.evaluation.classifier import Classifier
+from core.evaluation.trained_model import TrainedModel
 from core.sharing.model.inputs import Inputs
 from core.sharing.model.onnx_model import Tick, compared, mixed_batches, reference
 from core.wording import library_message
@@ -21,7 +21,7 @@ assert keras_weights.ARCHITECTURES
 FIELDS = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
 
 
-def check(model: Classifier, path: Path, tokenizer: Path, inputs: Inputs, count: int, tick: Tick) -> dict[str, Any]:
+def check(model: TrainedModel, path: Path, tokenizer: Path, inputs: Inputs, count: int, tick: Tick) -> dict[str, Any]:
     """Compare the Keras file's predictions with torch's on at most `count` texts. Raises ModelError if they differ.
 
     tokenizer: a tokenizer.json with truncation and padding

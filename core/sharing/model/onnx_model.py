@@ -21,7 +21,7 @@ import torch
 from tokenizers import Tokenizer
 
 from core.errors import ModelError
-from core.evaluation.classifier import Classifier
+from core.evaluation.trained_model import TrainedModel
 from core.machine import physical_cores
 from core.runs.device import set_threads
 from core.sharing.model.inputs import Inputs
@@ -59,7 +59,7 @@ class _Answers(torch.nn.Module):
         return logits, torch.softmax(logits / self.temperature, dim=-1)
 
 
-def check_kind(model: Classifier) -> None:
+def check_kind(model: TrainedModel) -> None:
     """Raise ModelError for a model that cannot be exported to ONNX, before any work is done."""
     kind = model.model.config.model_type
     if kind in NOT_EXPORTED:
@@ -69,14 +69,14 @@ def check_kind(model: Classifier) -> None:
     _check_tokenizer(model)
 
 
-def _check_tokenizer(model: Classifier) -> None:
+def _check_tokenizer(model: TrainedModel) -> None:
     if not model.tokenizer.is_fast:
         raise ModelError(
             f"the tokenizer of {model.title} exists only in Python, so this form cannot include it; choose safetensors"
         )
 
 
-def write(model: Classifier, folder: Path) -> None:
+def write(model: TrainedModel, folder: Path) -> None:
     """Write model.onnx into `folder`, for batches of any size and texts of any length. Raises ModelError."""
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
 
@@ -111,7 +111,7 @@ def write(model: Classifier, folder: Path) -> None:
             model.model.set_attn_implementation(attention)
 
 
-def write_tokenizer(model: Classifier, path: Path) -> None:
+def write_tokenizer(model: TrainedModel, path: Path) -> None:
     """Write a tokenizer.json with the model's truncation and padding. Raises ModelError."""
     _check_tokenizer(model)
     tokenizer = model.tokenizer
@@ -202,14 +202,14 @@ class Reference:
     probabilities: np.ndarray
 
 
-def reference(model: Classifier, inputs: Inputs, count: int, tick: Tick) -> Reference:
+def reference(model: TrainedModel, inputs: Inputs, count: int, tick: Tick) -> Reference:
     """Torch's results for at most `count` of the texts, computed as in the playground."""
     texts = [inputs.texts[i] for i in some(inputs.texts, count)]
     tokens = [example["input_ids"] for example in model.encode(texts)]
     return Reference(texts, tokens, inputs.task.answers.shares(model.logits(texts, tick), model.temperature))
 
 
-def check(model: Classifier, folder: Path, inputs: Inputs, known: Reference, tick: Tick) -> dict[str, Any]:
+def check(model: TrainedModel, folder: Path, inputs: Inputs, known: Reference, tick: Tick) -> dict[str, Any]:
     """Compare the file's tokens and probabilities with torch's. Raises ModelError if they differ."""
     runtime = Runtime(folder)
     for ids, row in zip(known.tokens, runtime.encode(known.texts), strict=True):
@@ -304,7 +304,7 @@ def cost(before: np.ndarray, after: np.ndarray, inputs: Inputs) -> dict[str, Any
     }
 
 
-def speed(model: Classifier, runtimes: dict[str, Runtime], inputs: Inputs, tick: Tick) -> dict[str, Any]:
+def speed(model: TrainedModel, runtimes: dict[str, Runtime], inputs: Inputs, tick: Tick) -> dict[str, Any]:
     """The speed of each runtime relative to torch, with the same tokens, in alternation, on this machine's CPU."""
     texts = [inputs.texts[i] for i in some(inputs.texts, TIMED_TEXTS + 2 * EXTREMES)][:TIMED_TEXTS]
     batches = [[texts[i] for i in places] for places in like_batches(texts)]

@@ -3,6 +3,7 @@
 TITLE = "Text classification"
 ENGINES = ("trainer", "torch", "keras")
 VIEWS = ("verdict", "confusion", "mistakes", "curves", "calibration", "groups", "labels", "robustness")
+RUN_VIEWS = ("classes",)
 OFFERS = ("script", "playground", "onnx", "rivals")
 MODEL = "a text classifier"
 BASELINE = "most common class"

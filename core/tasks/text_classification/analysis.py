@@ -20,7 +20,6 @@ from core.tasks.text_classification.results import (
     Calibrated,
     Calibration,
     ClassAnswer,
-    ClassOverlap,
     ClassReport,
     Confidence,
     Curve,
@@ -175,18 +174,6 @@ def mistakes(answers: Predictions) -> list[ClassAnswer]:
         )
         for i in order
     ]
-
-
-def overlap(answers: Predictions, seen: np.ndarray, names: Sequence[str]) -> ClassOverlap:
-    """Examples whose text was in training, and the metrics without them. seen: bool (examples,)"""
-    fresh = answers.take(np.flatnonzero(~seen))
-    return ClassOverlap(
-        count=int(seen.sum()),
-        of=len(answers),
-        rows=answers.rows[seen][:MISTAKES_KEPT].tolist(),
-        metrics_without=score(names, fresh.predicted, fresh.labels) if seen.any() and len(fresh) else {},
-        score_of_seen=float(answers.right[seen].mean()) if seen.any() else None,
-    )
 
 
 def summarise(spec: RunSpec, encoded: Encoded, labels: np.ndarray, logits: np.ndarray) -> ClassReport:

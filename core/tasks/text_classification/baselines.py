@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from core.tasks import sureness
 from core.tasks.evaluations import BagOfWords
 from core.tasks.text_classification import statistics
 from core.tasks.text_classification.metrics import score
@@ -57,7 +58,7 @@ def baselines(
         metrics=score(names, predictions, here),
         intervals={**statistics.intervals(names, here, predictions, classes)},
         difference=statistics.paired_difference(names, here, predictions, ours, classes),
-        mcnemar=statistics.mcnemar(predictions == here, ours == here),
+        mcnemar=sureness.mcnemar(predictions == here, ours == here),
         train_examples=len(chosen),
         examples=len(judged),
         seconds=time.perf_counter() - started,

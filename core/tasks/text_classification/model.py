@@ -44,6 +44,11 @@ def head(label_names: Sequence[str]) -> Head:
     return Head(KIND, config, tuple(label_names))
 
 
+def names(config: Any) -> tuple[str, ...]:
+    """The classes of a trained model in the order of their ids. config: the model's"""
+    return tuple(str(config.id2label[i]) for i in range(len(config.id2label)))
+
+
 def check_trained(config: Any, saved: dict[str, Any], title: str) -> None:
     """Refuse a trained head that gives something else than one class per text, or whose classes cannot be told.
 

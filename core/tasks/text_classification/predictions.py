@@ -7,13 +7,14 @@ without one), prediction, confidence, logits and probabilities (lists of one num
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.files import replace_file
-from core.tasks.text_classification.results import ClassTables
+from core.tasks.text_classification.results import ClassAnswer, ClassTables
 
 if TYPE_CHECKING:
     import numpy as np
@@ -133,3 +134,69 @@ def read(path: Path) -> Predictions:
         columns["label"],
         np.asarray(logits, dtype=np.float32).reshape(len(table), -1),
     )
+
+
+def values(answers: Predictions) -> tuple[list[int], list[int]]:
+    """The labels and the answers, as result files hold them: class ids."""
+    return answers.labels.tolist(), answers.predicted.tolist()
+
+
+def columns(
+    names: Sequence[str], outputs: np.ndarray, temperature: float
+) -> tuple[list[tuple[str, np.ndarray]], np.ndarray]:
+    """What a file with predictions gets: the class, its probability, and that of each class; and which are numbers.
+
+    names: of the classes; outputs: (examples, classes), divided by the temperature first
+    """
+    import numpy as np
+
+    shares = softmax(outputs / temperature)
+    sound = np.isfinite(shares).all(axis=1)
+    predicted = np.where(sound, np.nan_to_num(shares).argmax(axis=1), 0) if len(shares) else np.zeros(0, np.int64)
+    added = [("prediction", np.array(names, dtype=object)[predicted]), ("confidence", shares.max(axis=1, initial=0))]
+    return [*added, *((f"p_{name}", shares[:, i]) for i, name in enumerate(names))], sound
+
+
+# Some of the answers, for a page: read by what they are and not by where.
+MOST = 300
+ANSWER = ["row", "label", "prediction", "confidence"]
+
+
+def answers_to(path: Path, rows: Sequence[int]) -> list[ClassAnswer]:
+    """The answers to some rows, in their order."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, columns=ANSWER, filters=pc.field("row").isin(rows))
+    answers = {entry["row"]: ClassAnswer(**entry) for entry in table.to_pylist()}
+    return [answers[row] for row in rows if row in answers]
+
+
+def outcomes(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of all examples the row numbers, the scores (1 where the answer is right), and whether it is an error."""
+    import numpy as np
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, columns=["row", "label", "prediction"])
+    right = np.asarray(pc.equal(table.column("label"), table.column("prediction")).to_numpy(), dtype=bool)
+    return table.column("row").to_numpy(), right.astype(np.float64), ~right
+
+
+def cell(path: Path, label: int, prediction: int) -> list[ClassAnswer]:
+    """The examples of a confusion cell, the most confident first, at most MOST of them."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    wanted = (pc.field("label") == label) & (pc.field("prediction") == prediction)
+    table = pq.read_table(path, columns=ANSWER, filters=wanted).sort_by([("confidence", "descending")])
+    return [ClassAnswer(**entry) for entry in table.slice(0, MOST).to_pylist()]
+
+
+def probabilities(path: Path, row: int) -> list[float]:
+    """The probability of each class for one row; empty if it was not judged."""
+    import pyarrow.compute as pc
+    import pyarrow.parquet as pq
+
+    table = pq.read_table(path, columns=["probabilities"], filters=pc.field("row") == row)
+    return list(table.column("probabilities")[0].as_py()) if len(table) else []

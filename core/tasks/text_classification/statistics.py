@@ -1,8 +1,9 @@
 """How sure a number is, and whether two differ: what a page says beside every figure.
 
-Metrics of predicted classes depend on the confusion matrix alone. To draw examples with replacement is then to draw
-its cells from a multinomial distribution: the same bootstrap (Efron and Tibshirani, 1993), at a cost that does not
-grow with the examples. Means over classes are over those that occur in a draw, as scikit-learn has it.
+The usual metrics of predicted classes depend on the confusion matrix alone. To draw examples with replacement is then
+to draw its cells from a multinomial distribution: the same bootstrap (Efron and Tibshirani, 1993), at a cost that does
+not grow with the examples. Means over classes are over those that occur in a draw, as scikit-learn has it. Any other
+metric of the table is computed of each draw by its own function (`core.tasks.sureness`), which takes longer.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from core.tasks.results import Gap, McNemar
+from core.tasks import Metric, metric, sureness
+from core.tasks.results import Gap
+from core.tasks.sureness import gap, percentiles
 from core.tasks.text_classification.results import Bin
 
 DRAWS = 2000
-LEVEL = 0.95
 CHUNK = 4_000_000  # cells drawn at a time
+# The metrics that `metric_values` knows how to compute of many draws at once.
+FROM_COUNTS = ("accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro", "matthews_correlation")
 
 Marginals = tuple[np.ndarray, np.ndarray, np.ndarray]
 
@@ -84,50 +88,40 @@ def intervals(
 ) -> dict[str, tuple[float, float]]:
     """The 95 % bootstrap interval (percentiles) of each metric of these class ids."""
     cells, counts = np.unique(labels * classes + predicted, return_counts=True)
-    true, answered = cells // classes, cells % classes
-    drawn = [marginals(some, true, answered, classes) for some in draws(counts, seed)]
-    return {name: _percentiles(np.concatenate([metric_values(name, *m) for m in drawn])) for name in names}
+    true, given = cells // classes, cells % classes
+    counted, others = _by_counts(names)
+    drawn = [marginals(some, true, given, classes) for some in draws(counts, seed)] if counted else []
+    spans = {name: percentiles(np.concatenate([metric_values(name, *m) for m in drawn])) for name in counted}
+    spans |= sureness.intervals(others, labels, predicted)
+    return {name: spans[name] for name in names}
 
 
 def paired_difference(
     names: Sequence[str], labels: np.ndarray, first: np.ndarray, second: np.ndarray, classes: int, seed: int = 0
 ) -> dict[str, Gap]:
-    """Second minus first on the same examples, with its interval by a paired bootstrap.
-
-    p is twice the smaller share of draws on either side of zero: at least 1 / draws, as a draw more would have it.
-    """
+    """Second minus first on the same examples, with its interval by a paired bootstrap; see `sureness.gap` for p."""
     cells, counts = np.unique((labels * classes + first) * classes + second, return_counts=True)
     true, one, two = cells // classes**2, cells // classes % classes, cells % classes
-    drawn: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    for some in draws(counts, seed):
+    counted, others = _by_counts(names)
+    drawn: dict[str, list[np.ndarray]] = {name: [] for name in counted}
+    for some in draws(counts, seed) if counted else ():
         a, b = marginals(some, true, one, classes), marginals(some, true, two, classes)
-        for name in names:
+        for name in counted:
             drawn[name].append(metric_values(name, *b) - metric_values(name, *a))
     whole = counts[None, :]
     a, b = marginals(whole, true, one, classes), marginals(whole, true, two, classes)
-    result = {}
-    for name in names:
-        values = np.concatenate(drawn[name])
-        low, high = _percentiles(values)
-        tail = min((values <= 0).sum(), (values >= 0).sum())
-        value = float(metric_values(name, *b)[0] - metric_values(name, *a)[0])
-        result[name] = Gap(value=value, low=low, high=high, p=float(min(1.0, 2 * (tail + 1) / (len(values) + 1))))
-    return result
+    gaps = {
+        name: gap(float(metric_values(name, *b)[0] - metric_values(name, *a)[0]), np.concatenate(drawn[name]))
+        for name in counted
+    }
+    gaps |= sureness.differences(others, labels, first, second)
+    return {name: gaps[name] for name in names}
 
 
-def _percentiles(values: np.ndarray) -> tuple[float, float]:
-    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
-
-
-def mcnemar(first_right: np.ndarray, second_right: np.ndarray) -> McNemar:
-    """McNemar's exact test on paired answers: gains, losses (second against first) and p, two-sided."""
-    from scipy.stats import binomtest
-
-    gains = int((second_right & ~first_right).sum())
-    losses = int((first_right & ~second_right).sum())
-    p = binomtest(gains, gains + losses, 0.5).pvalue if gains + losses else 1.0
-    return McNemar(gains=gains, losses=losses, p=float(p))
+def _by_counts(names: Sequence[str]) -> tuple[list[str], dict[str, Metric]]:
+    """The metrics that follow from counts per class, and those of which only their function is known."""
+    others = {name: known for name in names if name not in FROM_COUNTS and (known := metric(name)) is not None}
+    return [name for name in names if name in FROM_COUNTS], others
 
 
 # Calibration

@@ -2,7 +2,8 @@
 
 TITLE = "Length of a text"
 ENGINES = ("trainer", "torch", "keras")
-VIEWS = ()
+VIEWS = ("verdict", "mistakes", "groups", "robustness")
+RUN_VIEWS = ()
 OFFERS = ("script",)
 MODEL = "a model that measures texts"
 BASELINE = "mean"

@@ -21,6 +21,10 @@ def head(label_names: Sequence[str]) -> Head:
     return Head(KIND, {"num_labels": 1, "problem_type": "regression"}, None)
 
 
+def names(config: Any) -> tuple[str, ...]:
+    return ()
+
+
 def check_trained(config: Any, saved: dict[str, Any], title: str) -> None:
     if config.num_labels != 1:
         raise ModelError(f"{title} answers with {config.num_labels} numbers")

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from core.tasks.evaluations import Answer
+
 COLUMNS = {"row": "int64", "text_id": "uint64", "label": "float", "prediction": "float"}
+ERROR_FROM = 0.2
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,18 @@ class Predictions:
     text_ids: np.ndarray
     labels: np.ndarray
     logits: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def predicted(self) -> np.ndarray:
+        return self.logits[:, 0].astype(np.float64)
+
+    def take(self, places: np.ndarray) -> Predictions:
+        return Predictions(
+            self.names, self.rows[places], self.text_ids[places], self.labels[places], self.logits[places]
+        )
 
 
 def write(path: Path, answers: Predictions) -> None:
@@ -42,3 +58,30 @@ def read(path: Path) -> Predictions:
     values = {name: table.column(name).to_numpy() for name in COLUMNS}
     logits = values["prediction"].reshape(-1, 1)
     return Predictions((), values["row"], values["text_id"], values["label"], logits)
+
+
+def values(answers: Predictions) -> tuple[list[float], list[float]]:
+    return answers.labels.tolist(), answers.predicted.tolist()
+
+
+def columns(
+    names: Sequence[str], outputs: np.ndarray, temperature: float
+) -> tuple[list[tuple[str, np.ndarray]], np.ndarray]:
+    return [("prediction", outputs[:, 0])], np.isfinite(outputs[:, 0])
+
+
+def answers_to(path: Path, rows: Sequence[int]) -> list[Answer]:
+    answers = read(path)
+    place = {row: i for i, row in enumerate(answers.rows.tolist())}
+    off = np.abs(answers.predicted - answers.labels)
+    return [
+        Answer(row=row, label=float(answers.labels[i]), prediction=float(answers.predicted[i]), score=float(off[i]))
+        for row in rows
+        if (i := place.get(row)) is not None
+    ]
+
+
+def outcomes(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    answers = read(path)
+    off = np.abs(answers.predicted - answers.labels)
+    return answers.rows, off, np.asarray(off > ERROR_FROM)

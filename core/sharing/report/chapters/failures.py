@@ -31,7 +31,9 @@ def _disturbed(robustness: Robustness) -> list[Block]:
     rows = tuple((k.title, score(k.score), score(k.change, True)) for k in kinds)
     return [
         Figure(
-            robustness_figure([kind.model_copy(update={"title": safe(kind.title)}) for kind in kinds]),
+            robustness_figure(
+                [kind.model_copy(update={"title": safe(kind.title)}) for kind in kinds], robustness.metric
+            ),
             f"Change of {words} when texts are disturbed",
             f"What disturbances of {counted(count, 'text')} cost, in points of {words}.",
         ),

@@ -1,4 +1,4 @@
-"""A trained model that answers: texts in, logits out. For evaluation, batch prediction and the playground alike.
+"""A trained model that answers: texts in, outputs out. For evaluation, batch prediction and the playground alike.
 
 Texts are taken a few thousand at a time, sorted by length, and computed in batches of about as many tokens: nearly no
 padding, and the memory of one batch, however many texts there are.
@@ -14,18 +14,19 @@ import numpy as np
 import torch
 
 from core.errors import ModelError
-from core.evaluation.specs import Subject
+from core.evaluation.specs import Subject, task_of_subject
 from core.machine import physical_cores
 from core.models import folder as model_folder
 from core.models import loading as model_loading
 from core.models import names as models
 from core.runs.device import choose, set_threads
 from core.settings import Settings
+from core.spec.evaluation import FIRST_TASK
 from core.spec.execution import ExecutionSpec
 from core.spec.model import ModelSpec
 from core.store.files import read_temperature
 from core.store.store import Store
-from core.tasks.text_classification import model as task_model
+from core.tasks.contract import Task
 from core.tasks.texts import pad
 
 AT_ONCE = 4096  # texts tokenised and sorted together
@@ -42,27 +43,34 @@ def ignore(text: str, share: float | None) -> None:
     """A progress callback for those who do not watch."""
 
 
-class Classifier:
-    """A text classifier in a folder, on this machine's best device.
+class TrainedModel:
+    """A model of a task in a folder, on this machine's best device.
 
-    names: its classes in the order of their ids; temperature: what its logits are divided by before the softmax
+    names: its classes in the order of their ids, if its task has classes
+    temperature: what its logits are divided by before the softmax; 1 where they are none
     """
 
     def __init__(
-        self, folder: Path, max_length: int | None = None, title: str = "", *, device: DeviceName = "auto"
+        self,
+        folder: Path,
+        max_length: int | None = None,
+        title: str = "",
+        *,
+        device: DeviceName = "auto",
+        task: str = FIRST_TASK,
     ) -> None:
-        """Raises ModelError for a folder that holds no trained classifier."""
+        """Raises ModelError for a folder that holds no trained model of the task."""
         model_folder.check_folder(folder, max_length, title)
         self.folder, self.title = folder, title or folder.name
         self.device = choose(ExecutionSpec(device=device))
         self.tokenizer = model_loading.open_tokenizer(folder, self.title)
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
-        self.model = model_loading.load_trained(folder, self.title, task_model.KIND).to(self.device.kind).eval()
-        task_model.check_trained(self.model.config, model_folder.read_config(folder), self.title)
+        own = Task(task).model
+        self.model = model_loading.load_trained(folder, self.title, own.KIND).to(self.device.kind).eval()
+        own.check_trained(self.model.config, model_folder.read_config(folder), self.title)
         self.model.config.pad_token_id = self.tokenizer.pad_token_id
-        labels = self.model.config.id2label
-        self.names = tuple(str(labels[i]) for i in range(len(labels)))
+        self.names = own.names(self.model.config)
         self.max_length = max_length or self._limit()
         self.temperature = read_temperature(folder)
 
@@ -91,17 +99,17 @@ class Classifier:
         return [{"tokens": len(row), "unknown": row.count(unknown), "read": min(len(row), room)} for row in ids]
 
     def logits(self, texts: Sequence[Sequence[str]], progress: Progress = ignore) -> np.ndarray:
-        """float32 (texts, classes). What `progress` raises ends it."""
-        logits = np.empty((len(texts), len(self.names)), dtype=np.float32)
+        """float32 (texts, outputs). What `progress` raises ends it."""
+        outputs = np.empty((len(texts), len(self.model.config.id2label)), dtype=np.float32)
         for start in range(0, len(texts), AT_ONCE):
             examples = self.encode(texts[start : start + AT_ONCE])
             done = start
             for places in self.batches([len(e["input_ids"]) for e in examples]):
-                outputs = self.forward(self.batch([examples[i] for i in places]))
-                logits[start + places] = outputs.logits.float().cpu().numpy()
+                batch = self.batch([examples[i] for i in places])
+                outputs[start + places] = self.forward(batch).logits.float().cpu().numpy()
                 done += len(places)
                 progress("Predicting", done / len(texts))
-        return logits
+        return outputs
 
     def batch(self, examples: Sequence[dict[str, Any]]) -> dict[str, torch.Tensor]:
         padded = pad(examples, self.tokenizer, multiple_of=self.device.pad_to_multiple_of)
@@ -127,10 +135,11 @@ class Classifier:
         return batches
 
 
-def open_subject(subject: Subject, settings: Settings, progress: Progress = ignore) -> Classifier:
+def open_subject(subject: Subject, settings: Settings, progress: Progress = ignore) -> TrainedModel:
     """The model of a run, or a folder or Hub id. Raises ModelError, HubError, PathError, RunNotFound."""
     folder, max_length, title = find_subject(subject, settings, progress)
-    return Classifier(folder, max_length, title)
+    task = task_of_subject(subject, Store(settings.store_path)).name
+    return TrainedModel(folder, max_length, title, task=task)
 
 
 def find_subject(subject: Subject, settings: Settings, progress: Progress = ignore) -> tuple[Path, int | None, str]:

@@ -1,0 +1,77 @@
+"""How sure a metric is, for any task: intervals and paired differences by drawing examples anew, and a test of scores.
+
+A bootstrap (Efron and Tibshirani, 1993) that calls the metrics of a task's table. A task whose metrics follow from
+counts may have a faster way to the same intervals.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from core.tasks import Metric
+from core.tasks.results import Gap, McNemar
+
+DRAWS = 1000
+LEVEL = 0.95
+
+
+def intervals(
+    metrics: Mapping[str, Metric], labels: np.ndarray, predictions: np.ndarray
+) -> dict[str, tuple[float, float]]:
+    """The 95 % interval (percentiles) of each metric. labels, predictions: what its function takes, (examples, ...)"""
+    drawn = _drawn(len(labels), lambda some: _values(metrics, labels[some], predictions[some]))
+    return {name: percentiles(drawn[:, i]) for i, name in enumerate(metrics)}
+
+
+def differences(
+    metrics: Mapping[str, Metric], labels: np.ndarray, first: np.ndarray, second: np.ndarray
+) -> dict[str, Gap]:
+    """Second minus first on the same examples, with its interval by a paired bootstrap; see `gap` for p."""
+    drawn = _drawn(
+        len(labels),
+        lambda some: _values(metrics, labels[some], second[some]) - _values(metrics, labels[some], first[some]),
+    )
+    whole = _values(metrics, labels, second) - _values(metrics, labels, first)
+    return {name: gap(float(whole[i]), drawn[:, i]) for i, name in enumerate(metrics)}
+
+
+def gap(value: float, drawn: np.ndarray) -> Gap:
+    """A difference with its interval, from the differences of many draws.
+
+    p is twice the smaller share of draws on either side of zero: at least 1 / draws, as a draw more would have it.
+    """
+    low, high = percentiles(drawn)
+    tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
+    return Gap(value=value, low=low, high=high, p=float(min(1.0, 2 * (tail + 1) / (len(drawn) + 1))))
+
+
+def percentiles(values: np.ndarray) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
+
+
+def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
+    """The exact test of paired scores, larger better: gains and losses of the second against the first, p two-sided.
+
+    Of answers that are right or wrong this is McNemar's test; of other scores it is the sign test.
+    """
+    from scipy.stats import binomtest
+
+    gains, losses = int((second > first).sum()), int((first > second).sum())
+    p = binomtest(gains, gains + losses, 0.5).pvalue if gains + losses else 1.0
+    return McNemar(gains=gains, losses=losses, p=float(p))
+
+
+def _values(metrics: Mapping[str, Metric], labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of a draw that a metric cannot tell much of
+        return np.array([metric(labels, predictions) for metric in metrics.values()], dtype=np.float64)
+
+
+def _drawn(count: int, of: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+    """What `of` says of each draw of examples with replacement: (draws, metrics)."""
+    rng = np.random.default_rng(0)
+    return np.stack([of(rng.integers(0, count, count)) for _ in range(DRAWS)])
