@@ -40,6 +40,12 @@ CASES = {
     "blank lines": (b"text,label\n\na,x\n\n\nb,y\n\n", "a.csv", [("a", "x"), ("b", "y")]),
     "nul bytes": (b"text,label\na\0b,x\nc,y\n", "a.csv", [("a\0b", "x"), ("c", "y")]),
     "one column": (b"text\nhello, you\nwell\n", "a.txt", [("hello, you",), ("well",)]),
+    "one column with empty values": (b'text\none two\n""\nfour\n', "a.csv", [("one two",), ("four",)]),
+    "one column with quotes in it": (
+        b'text\n""\n"so" he said\nfour\n',
+        "a.csv",
+        [('""',), ('"so" he said',), ("four",)],
+    ),
     "one quoted column": (b'text\n"a, b"\n"c\nd"\n', "a.csv", [("a, b",), ("c\nd",)]),
     "line and paragraph separators": (
         "text,label\na\u2028b\x85c\x0bd,x\n".encode(),

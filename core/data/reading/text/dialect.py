@@ -173,7 +173,9 @@ def decide(text: str, cut: bool, line_end: str, delimiter: str, read: ReadSpec) 
         # The quotes are not needed. They enclose values if a whole column has them, else they are part of the text.
         return enclosing if quoted.multiline == 0 and needless > 0.5 else literal
     if plain.width == 1 and quoted.width == 1 and not quoted.multiline:
-        return enclosing if needless > 0.5 else literal
+        # In one column an empty value must be quoted, else its line would be blank: that is how pandas writes it.
+        only_empty = text.splitlines().count('""') == plain.opened['"']
+        return enclosing if needless > 0.5 or only_empty else literal
     return enclosing if quoted.misfits <= plain.misfits or quoted.width > 1 else literal
 
 
