@@ -35,10 +35,14 @@ def labels(names: Sequence[str], part: Part, title: str) -> tuple[np.ndarray, np
     ids = np.array(known)[np.asarray(part.examples["label"], dtype=np.int64)]
     usable = np.flatnonzero(ids >= 0)
     if not len(usable):
-        raise DataError(
-            f"{title} knows the classes {', '.join(names[:10])}, of which {part.prepared.title} has none "
-            f"({', '.join(part.label_names[:10])}); rename the labels under Prepare",
+        raise DataError.of(
+            "no-class-known",
+            "{model} knows the classes {known}, of which {data} has none ({classes}); rename the labels under Prepare",
             "data.label_column",
+            model=title,
+            known=list(names[:10]),
+            data=part.prepared.title,
+            classes=list(part.label_names[:10]),
         )
     if len(usable) < len(ids):
         notes.append(f"{counted(len(ids) - len(usable), 'example')} with a class it does not know were left out.")
@@ -67,9 +71,14 @@ def in_order(answers: Predictions, names: tuple[str, ...], title: str) -> Predic
         return answers
     places, _ = matched(names, answers.names, title)
     if sorted(places) != list(range(len(names))):
-        raise DataError(
-            f"{title} knows other classes ({', '.join(answers.names[:8])}) than the first model "
-            f"({', '.join(names[:8])}); compare models of the same classes"
+        raise DataError.of(
+            "other-classes",
+            "{model} knows other classes ({known}) than the first model ({classes}); compare models of the same "
+            "classes",
+            "",
+            model=title,
+            known=list(answers.names[:8]),
+            classes=list(names[:8]),
         )
     order = np.argsort(places)
     return Predictions(
