@@ -140,6 +140,16 @@ def test_one_press_of_back_leaves_a_page_that_sets_its_address(page: Page, dashb
     expect(page.get_by_text("Sample reviews").first).to_be_visible()
 
 
+def test_an_address_is_set_by_a_browser_that_is_busy(page: Page, dashboard: Dashboard) -> None:
+    page.add_init_script(
+        "const push = history.pushState.bind(history);"
+        "history.pushState = (...entry) => setTimeout(() => push(...entry), 5000);"
+    )  # it draws the page before the address names it
+    page.goto(dashboard.url("runs"))
+    to(page, "Datasets", "datasets")
+    page.wait_for_url(re.compile(r"/datasets\?.*source=sample"))
+
+
 def to(page: Page, name: str, path: str) -> None:
     page.get_by_test_id("stSidebarNavLink").get_by_text(name, exact=True).click()
     page.wait_for_url(re.compile(f"/{path}(\\?|$)"))

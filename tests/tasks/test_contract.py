@@ -6,13 +6,9 @@ The second task lives in `text_length` beside this file: nothing in core knows i
 from __future__ import annotations
 
 import ast
-import contextlib
 import importlib.util
 import inspect
-import io
 import json
-import runpy
-import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -38,6 +34,7 @@ from core.tasks import TASKS, contract, metrics_of
 from core.tasks.contract import Task, task_of
 from core.wording import metric_meaning, metric_title
 from tests.evaluation.conftest import worker_of
+from tests.sharing.code_runs import run_scripts
 from tests.sharing.test_script import some_facts
 from ui.evaluate import views
 
@@ -149,7 +146,6 @@ def test_a_run_from_spec_to_report_and_to_another_home(
     store: Store,
     settings: Settings,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     work = worker_of(store, settings)
     spec = spec_for(task, engine, data)
@@ -176,21 +172,16 @@ def test_a_run_from_spec_to_report_and_to_another_home(
     assert np.array_equal(room.predictions.read(there / "predictions.parquet").logits, answers.logits)
     if task == SECOND:  # the first one's scripts have tests of their own
         code, _ = work("code", {"run": run_id, "attempt": 1, "with_texts": True})
-        metrics = script_metrics(settings.run_dir(code) / "code.zip", tmp_path / "code", monkeypatch)
+        metrics = script_metrics(settings.run_dir(code) / "code.zip", tmp_path / "code")
         assert metrics == pytest.approx(summary["metrics"], abs=1e-5 if engine != "keras" else 1e-2)
 
 
-def script_metrics(path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
-    """What the script in a zip comes to, run here and now."""
+def script_metrics(path: Path, folder: Path) -> dict[str, float]:
+    """What the script in a zip comes to, in a process of its own: it sets TensorFlow's threads before all else."""
     with zipfile.ZipFile(path) as zipped:
         zipped.extractall(folder)
-    monkeypatch.chdir(folder)
-    monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.delitem(sys.modules, "exact", raising=False)
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed):
-        runpy.run_path("train.py", run_name="__main__")
-    return dict(json.loads(printed.getvalue().strip().splitlines()[-1]))
+    run_scripts([folder], folder.parent / "cache")
+    return dict(json.loads((folder / "out.txt").read_text(encoding="utf-8").strip().splitlines()[-1]))
 
 
 @pytest.mark.parametrize("engine", ["trainer", "torch", "keras"])

@@ -10,17 +10,26 @@ import streamlit as st
 
 from ui.session import state
 
-# `st.query_params` always adds an entry. The element takes no room; on the way it could be another page's turn already.
+# `st.query_params` always adds an entry. The element takes no room. It waits for its page: a busy browser can draw it
+# before the address names the page, and on the way it could be another page's turn already.
 _REPLACE = st.components.v2.component(
     "address",
     css="""[data-testid="stLayoutWrapper"]:has(> [class*="st-key-address_"]) {
         position: absolute;
     }""",
     js="""export default function ({ data }) {
-        const url = new URL(window.location.href);
-        if (url.pathname.replace(/\\/+$/, "").split("/").pop() !== data.page) return;
-        for (const [name, value] of Object.entries(data.query)) url.searchParams.set(name, value);
-        if (url.href !== window.location.href) window.history.replaceState(window.history.state, "", url.href);
+        let later;
+        const write = () => {
+            const url = new URL(window.location.href);
+            if (url.pathname.replace(/\\/+$/, "").split("/").pop() !== data.page) {
+                later = setTimeout(write, 50);
+                return;
+            }
+            for (const [name, value] of Object.entries(data.query)) url.searchParams.set(name, value);
+            if (url.href !== window.location.href) window.history.replaceState(window.history.state, "", url.href);
+        };
+        write();
+        return () => clearTimeout(later);
     }""",
     isolate_styles=False,
 )
