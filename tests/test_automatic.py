@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from core.access import demo
 from core.errors import SpecError
-from core.settings import Demo
+from core.runs import outlook
+from core.settings import Demo, Settings
 from core.spec.automatic import AUTOMATIC
 from core.spec.data import DataSpec
 from core.spec.model import ModelSpec
 from core.spec.recommended import Facts, recommend, settled
 from core.spec.run import RunSpec, build, from_yaml, replace, to_yaml
 from core.spec.training import TrainingSpec
+from tests.hub_server.contents import tiny_bert
 
 OWN = "data: {source: file, path: reviews.csv}\nmodel: {name: tiny/bert}\n"
 KNOWN = Facts(
@@ -93,6 +98,34 @@ def test_nothing_is_made_up_where_nothing_is_known() -> None:
 def test_rules(facts: Facts, path: str, value: float) -> None:
     (choice,) = recommend(from_yaml(OWN), facts, [path])
     assert choice.value == value
+
+
+def test_a_model_for_short_texts_alone_is_not_said_to_fit_them_all() -> None:
+    (choice,) = recommend(from_yaml(OWN), Facts(cut={32: 0.5}, limit=16), ["model.max_length"])
+    assert choice.reason.id == "auto-length-limit"
+
+
+def test_a_model_for_short_texts_is_not_refused_for_a_length_that_nobody_chose(
+    settings: Settings, tmp_path: Path
+) -> None:
+    folder = tmp_path / "short"
+    folder.mkdir()
+    files = tiny_bert()
+    files["config.json"] = json.dumps(json.loads(files["config.json"]) | {"max_position_embeddings": 24}).encode()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    spec = replace(from_yaml(OWN), {"model.name": str(folder)})
+    assert outlook.problems(spec, None, settings) == []
+    (problem,) = outlook.problems(replace(spec, {"model.max_length": 128}), None, settings)
+    assert problem.id == "longest-text-above-limit"
+
+
+def test_a_schedule_without_warm_up_gets_none() -> None:
+    spec = from_yaml(OWN + "training: {lr_scheduler_type: constant}")
+    (choice,) = recommend(spec, KNOWN, ["training.warmup_steps"])
+    assert choice.value == 0 and choice.reason.id == "auto-warm-up-none"
+    assert "warm-up-void" not in [problem.id for problem in outlook.advice(spec)]
+    assert "warm-up-void" in [p.id for p in outlook.advice(replace(spec, {"training.warmup_steps": 0.1}))]
 
 
 @pytest.mark.parametrize(

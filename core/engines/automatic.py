@@ -18,18 +18,12 @@ if TYPE_CHECKING:
     from core.data.loading.load import Loaded
     from core.runs.device import Device
     from core.runs.writer import RunWriter
-    from core.spec.model import ModelSpec
     from core.spec.run import RunSpec
     from core.tasks.texts import Encoded
 
 MEASURED = 2_000  # texts whose length is looked at
 LENGTH = ("model.max_length",)
 USUAL_WIDTH = 768
-
-
-def any_length(spec: RunSpec) -> ModelSpec:
-    """The model of a spec, with the least length where it is yet to be chosen, so that no model is too short for it."""
-    return spec.model.model_copy(update={"max_length": LENGTHS[0]}) if LENGTH[0] in spec.auto else spec.model
 
 
 def settle_length(

@@ -20,6 +20,7 @@ from core.runs import checkpoints, device, environment
 from core.runs.environment import trained_data
 from core.settings import Settings
 from core.spec import engines as support
+from core.spec.recommended import any_length
 from core.spec.run import RunSpec, to_yaml
 from core.store import final_tests
 from core.tasks.contract import task_of
@@ -53,7 +54,7 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dic
 
     report.phase(Message("Loading the model", "loading-model"))
     source = models.fetch(
-        automatic.any_length(spec),
+        any_length(spec),
         settings,
         report.fraction,
         lambda note: report.message(note.text, "info", note.id, **note.arguments),

@@ -14,13 +14,18 @@ from core.tasks.results import Report
 from core.wording import counted
 
 MOST = 4
-WEAKER = 0.02  # of a metric: less may be luck
+WEAKER = 0.02  # of a metric: less may be luck, and so may a standard error of a share, which is at most this by root n
+STANDARD_ERROR = 0.5
+BEST = 0.995  # of a metric: it cannot get much better
 
 
-def advise(spec: RunSpec, report: Report, history: History, language: str = "") -> list[Message]:
+def advise(
+    spec: RunSpec, report: Report, history: History, language: str = "", limit: int | None = None
+) -> list[Message]:
     """At most four pieces of advice, the most useful first.
 
     language: the code of the language of most training texts, empty if there is none
+    limit: the most tokens of a text that the model can take, None if it has no limit
     """
     task = task_of(spec).advice
     perfect = task.is_perfect(report)
@@ -33,7 +38,7 @@ def advise(spec: RunSpec, report: Report, history: History, language: str = "") 
         _foreign(spec, language),
         _overfitted(spec, evaluations),
         _still_improving(spec, evaluations, history),
-        _truncated(spec, report),
+        _truncated(spec, report, limit),
         None if weaker else task.weak_spots(report),
         _scratch(spec, perfect, language),
         _few_examples(report, perfect),
@@ -64,8 +69,9 @@ def _weaker_than_simple(spec: RunSpec, report: Report) -> Message | None:
     frozen, bag = (
         rival.metrics.get(metric) if rival else None for rival in (rivals.frozen_encoder, rivals.bag_of_words)
     )
+    weaker = max(WEAKER, STANDARD_ERROR / math.sqrt(max(1, report.examples)))
     epochs, rate = spec.training.num_train_epochs, spec.training.learning_rate
-    if frozen is not None and frozen > ours + WEAKER:
+    if frozen is not None and frozen > ours + weaker:
         return Message.of(
             "weaker-than-frozen",
             "A linear classifier on the model before any training reaches {theirs:.3f}, more than this one "
@@ -77,7 +83,7 @@ def _weaker_than_simple(spec: RunSpec, report: Report) -> Message | None:
             had=epochs,
             rate=rate,
         )
-    if bag is not None and bag > ours + WEAKER:
+    if bag is not None and bag > ours + weaker:
         return Message.of(
             "weaker-than-bag-of-words",
             "A bag of words reaches {theirs:.3f}, more than this model ({ours:.3f}): it has not learned what the words "
@@ -119,7 +125,7 @@ def _still_improving(spec: RunSpec, evaluations: list[dict[str, float]], history
         return None
     rising = larger_is_better(spec.evaluation.metric_for_best_model)
     improved = values[-1] > max(values[:-1]) + 0.005 if rising else values[-1] < min(values[:-1]) - 0.005
-    if not improved:
+    if not improved or (rising and values[-1] > BEST):
         return None
     epochs = spec.training.num_train_epochs
     return Message(
@@ -130,14 +136,23 @@ def _still_improving(spec: RunSpec, evaluations: list[dict[str, float]], history
     )
 
 
-def _truncated(spec: RunSpec, report: Report) -> Message | None:
-    share, limit = report.truncated["train"], spec.model.max_length
+def _truncated(spec: RunSpec, report: Report, limit: int | None) -> Message | None:
+    share, length = report.truncated["train"], spec.model.max_length
     if share < 0.1:
         return None
+    if limit is not None and length >= limit and spec.model.name != "scratch":
+        return Message.of(
+            "texts-cut-at-limit",
+            "{share:.0%} of the texts were cut at {max_length:,} tokens, the most that this model takes; a model for "
+            "longer texts would read more of them.",
+            share=share,
+            max_length=length,
+        )
+    longer = length * 2 if limit is None or spec.model.name == "scratch" else min(length * 2, limit)
     return Message(
-        f"{share:.0%} of the texts were cut at {limit} tokens; {limit * 2} would keep more of them, and take longer.",
+        f"{share:.0%} of the texts were cut at {length} tokens; {longer} would keep more of them, and take longer.",
         "texts-cut",
-        {"share": share, "max_length": limit, "longer": limit * 2},
+        {"share": share, "max_length": length, "longer": longer},
     )
 
 

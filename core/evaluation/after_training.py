@@ -16,6 +16,7 @@ import torch
 from core.evaluation.advice import advise
 from core.evaluation.results import REPORT
 from core.events import Reporter
+from core.models.folder import position_limit
 from core.runs.device import Device, choose
 from core.runs.history import History, read_history
 from core.spec.run import RunSpec
@@ -59,7 +60,8 @@ def evaluate_run(
     ids = rows.astype(np.uint64) if text_ids is None else text_ids[indices]
     answers = task.predictions.Predictions(encoded.label_names, rows, ids, labels, logits)
     task.predictions.write(run_dir / PREDICTIONS, answers)
-    advice = advise(spec, summary, read_history(run_dir) or History(), language)
+    limit = position_limit(model.config.to_dict())
+    advice = advise(spec, summary, read_history(run_dir) or History(), language, limit)
     result = summary.model_copy(update={"device": device.title, "precision": device.precision, "advice": tuple(advice)})
     result.save(run_dir / REPORT, indent=1)
     logger.info("final evaluation of %d examples: %s", len(labels), result.metrics)

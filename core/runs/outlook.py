@@ -21,6 +21,7 @@ from core.settings import Settings
 from core.spec import engines as support
 from core.spec.automatic import AUTOMATIC
 from core.spec.data import DataSpec
+from core.spec.recommended import WITHOUT_WARM_UP, any_length
 from core.spec.run import RunSpec, replace
 from core.spec.training import TrainingSpec
 
@@ -147,6 +148,15 @@ def advice(spec: RunSpec, language: str = "", prepared: Prepared | None = None) 
         problems.append(
             Problem.of("learning-rate-low", "low for new weights; about 1e-3 is usual", "training.learning_rate")
         )
+    warm_up = training.warmup_steps if "training.warmup_steps" not in spec.auto else 0
+    if warm_up and training.lr_scheduler_type == WITHOUT_WARM_UP:
+        problems.append(
+            Problem.of(
+                "warm-up-void",
+                "the constant scheduler has no warm-up; choose constant with warmup for one",
+                "training.warmup_steps",
+            )
+        )
     if training.eval_strategy == "no" and training.load_best_model_at_end:
         problems.append(
             Problem.of(
@@ -253,7 +263,7 @@ def _model_problems(spec: RunSpec, settings: Settings) -> list[Problem]:
     try:
         match models.kind_of(spec.model.name):
             case "folder":
-                model_folder.check_folder(models.folder_of(spec.model.name, settings), spec.model.max_length)
+                model_folder.check_folder(models.folder_of(spec.model.name, settings), any_length(spec).max_length)
             case "hub":
                 models.check_no_run(spec.model.name, settings)
     except (ModelError, PathError) as error:

@@ -13,9 +13,11 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.messages import Message
+from core.spec.model import ModelSpec
 from core.spec.run import RunSpec, replace
 
 LENGTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 8192)
+LEAST_LENGTH = 8  # that a spec can have
 MOST_CUT = 0.02  # of the texts may be cut
 LONGEST_HERE = {"cpu": 256, "mps": 512, "cuda": 512}  # beyond, time and memory grow faster than what is learned
 
@@ -25,7 +27,7 @@ SCRATCH_RATE = 1e-3
 
 LEAST_UPDATES, UPDATES_PER_CLASS = 500, 3
 FEWEST_EPOCHS, MOST_EPOCHS = 3, 20
-WARM_UP = 0.1
+WARM_UP, WITHOUT_WARM_UP = 0.1, "constant"
 
 BATCH_SIZES = ((20_000, 32), (250, 16), (0, 8))  # least number of training examples, and the batch size
 
@@ -79,6 +81,12 @@ def settled(spec: RunSpec, choices: Iterable[Choice]) -> RunSpec:
     return replace(spec, {choice.path: choice.value for choice in choices})
 
 
+def any_length(spec: RunSpec) -> ModelSpec:
+    """The model of a spec, with the least length where it is yet to be chosen, so that no model is too short for it."""
+    automatic = "model.max_length" in spec.auto
+    return spec.model.model_copy(update={"max_length": LEAST_LENGTH}) if automatic else spec.model
+
+
 Rule = Callable[[RunSpec, Facts], "tuple[Any, Message] | None"]
 
 
@@ -88,7 +96,11 @@ def _max_length(spec: RunSpec, facts: Facts) -> tuple[int, Message] | None:
     most = min(LONGEST_HERE.get(facts.device, 512), facts.limit or LENGTHS[-1])
     allowed = [length for length in LENGTHS if length <= most] or [most]
     length = next((n for n in allowed if facts.cut.get(n, 0.0) <= MOST_CUT), allowed[-1])
-    share = facts.cut.get(length, 0.0)
+    share = facts.cut.get(length)
+    if share is None:
+        return length, Message.of(
+            "auto-length-limit", "Longest text {length:,} tokens: the model takes no more.", length=length
+        )
     if not share:
         return length, Message.of("auto-length", "Longest text {length:,} tokens: every text fits.", length=length)
     if share <= MOST_CUT:
@@ -169,6 +181,8 @@ def _epochs(spec: RunSpec, facts: Facts) -> tuple[float, Message] | None:
 
 
 def _warm_up(spec: RunSpec, facts: Facts) -> tuple[float, Message]:
+    if spec.training.lr_scheduler_type == WITHOUT_WARM_UP:
+        return 0.0, Message.of("auto-warm-up-none", "No warm-up: the constant scheduler has none.")
     return WARM_UP, Message.of(
         "auto-warm-up",
         "Warm-up over {share:.0%} of the updates: the first ones could spoil what the model knows.",

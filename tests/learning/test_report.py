@@ -107,6 +107,34 @@ def test_advice_fits_what_was_seen(changes: dict[str, Any], seen: History, words
     assert len({tip.id for tip in advice}) == len(advice) and all(tip.id for tip in advice)
 
 
+def ids(report: ClassReport, seen: History, spec: RunSpec = PRETRAINED, limit: int | None = None) -> list[str]:
+    return [tip.id for tip in advise(spec, report, seen, limit=limit)]
+
+
+def test_no_longer_text_is_advised_than_the_model_can_read() -> None:
+    cut = good_report(truncated={"train": 0.4})
+    assert ids(cut, history(0.9), limit=128) == ["texts-cut-at-limit"]
+    (tip,) = advise(PRETRAINED, cut, history(0.9), limit=200)
+    assert tip.id == "texts-cut" and tip.arguments["longer"] == 200
+
+
+def test_a_perfect_model_is_not_said_to_be_getting_better() -> None:
+    assert "still-improving" not in ids(good_report(metrics={"accuracy": 1.0}), history(0.7, 0.8, 1.0))
+
+
+@pytest.mark.parametrize(("examples", "weaker"), [(30, False), (4000, True)])
+def test_one_example_of_thirty_does_not_make_a_simple_model_better(examples: int, weaker: bool) -> None:
+    bag = {"metrics": {"accuracy": 0.933}, "train_examples": 900, "examples": examples, "seconds": 1.0}
+    report = good_report(examples=examples, eval_examples=examples, rivals={"bag_of_words": bag})
+    assert ("weaker-than-bag-of-words" in ids(report, history(0.9))) is weaker
+
+
+def test_four_right_answers_of_four_tell_little() -> None:
+    tips = advise(PRETRAINED, good_report(examples=4, eval_examples=4, metrics={"accuracy": 1.0}), history(1.0))
+    (margin,) = [tip.arguments["margin"] for tip in tips if tip.id == "uncertain"]
+    assert isinstance(margin, float) and margin > 0.3
+
+
 def test_advice_knows_the_language_of_the_texts() -> None:
     scratch = RunSpec.model_validate({"model": {"name": "scratch"}})
     for language, model in (("en", "distilbert-base-uncased"), ("ja", "modernbert-ja"), ("fi", "multilingual")):

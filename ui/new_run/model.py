@@ -13,6 +13,7 @@ from core.hub import reach
 from core.models import names as models
 from core.models.at_hand import AtHand, at_hand, describe
 from core.models.catalogue import BY_NAME, CATALOGUE, Entry
+from core.models.folder import check_folder
 from core.models.proposal import TITLES, knowledge
 from core.runs import outlook as plan
 from core.runs import proposing
@@ -119,7 +120,7 @@ def propose(form: state.Form, prepared: Prepared | None) -> tuple[Proposal, dict
             if before != "scratch":  # not the form's beginning
                 st.toast(f"The proposed model is now {plain(model_name(name))}.", icon=":material/tune:")
     chosen = str(form.values["model.name"])
-    known = [entry for entry in [*here, *CATALOGUE] if entry.name == chosen][:1]
+    known = [entry for entry in [*here, *CATALOGUE, *_in_folder(chosen)] if entry.name == chosen][:1]
     entries = [*(choice.entry for choice in proposal.choices), *known]
     spec = new_run_form.read(form)[0]
     chosen_settings = []
@@ -275,6 +276,19 @@ def _trained() -> dict[str, str]:
         if (folder := files.model_folder(settings.run_dir(run.id))) is not None:
             models[str(folder)] = run.name
     return models
+
+
+def _in_folder(name: str) -> list[Entry]:
+    """The facts of a model that is a folder, of an earlier run or typed; none for another name, or if it is damaged."""
+    settings = resources.settings()
+    try:
+        if models.kind_of(name) != "folder":
+            return []
+        folder = models.folder_of(name, settings)
+        check_folder(folder, name=name)
+        return [describe(folder, name).entry]
+    except (ModelError, PathError, OSError):
+        return []
 
 
 def _trained_note(name: str) -> str:

@@ -24,7 +24,7 @@ def not_learned(spec: RunSpec, report: ClassReport) -> Message | None:
     if value is None or baseline is None or value > baseline + max(0.02, 1.5 * _standard_error(report)):
         return None
     rate = spec.training.learning_rate
-    usual = "about 1e-3" if spec.model.name == "scratch" else "2e-5 to 5e-5"
+    usual = "about 1e-3" if spec.model.name == "scratch" else "2e-5 to 2e-4, less for a larger model,"
     return Message(
         f"The model is hardly better than always predicting {report.baseline.label!r}. Train for more epochs, "
         f"check the learning rate ({rate:g}; {usual} is usual), and look at some examples: do the labels follow from "
@@ -70,5 +70,7 @@ def uncertain(report: ClassReport) -> Message | None:
 
 def _standard_error(report: ClassReport) -> float:
     accuracy = report.metrics.get("accuracy")
-    share = min(0.99, max(0.01, 0.5 if accuracy is None else accuracy))
-    return math.sqrt(share * (1 - share) / max(1, report.examples))
+    examples = max(1, report.examples)
+    least = max(0.01, 1 / (examples + 2))  # none wrong of four does not mean that none ever will be (Laplace's rule)
+    share = min(1 - least, max(least, 0.5 if accuracy is None else accuracy))
+    return math.sqrt(share * (1 - share) / examples)
