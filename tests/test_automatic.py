@@ -100,6 +100,12 @@ def test_rules(facts: Facts, path: str, value: float) -> None:
     assert choice.value == value
 
 
+@pytest.mark.parametrize("limit", [7, 0, -1])
+def test_no_length_is_chosen_for_a_model_that_can_take_none(limit: int) -> None:
+    spec = from_yaml(OWN)
+    assert settled(spec, recommend(spec, Facts(cut={32: 0.5}, limit=limit), ["model.max_length"])) == spec
+
+
 def test_a_model_for_short_texts_alone_is_not_said_to_fit_them_all() -> None:
     (choice,) = recommend(from_yaml(OWN), Facts(cut={32: 0.5}, limit=16), ["model.max_length"])
     assert choice.reason.id == "auto-length-limit"

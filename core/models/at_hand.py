@@ -16,7 +16,7 @@ from core.errors import ModelError, PathError, SpecError
 from core.hub import download as hub
 from core.models import catalogue
 from core.models.catalogue import BY_NAME, MANY, Entry, Shape
-from core.models.files import nested_models
+from core.models.files import nested_models, weight_files
 from core.models.folder import check_folder, position_limit, read_config
 from core.settings import Settings
 from core.spec.yaml_text import read_yaml
@@ -62,7 +62,7 @@ def describe(folder: Path, name: str) -> AtHand:
     general = kind in ENCODERS and not FINISHED.search(str(config.get("architectures"))[:1000])
     if (known := BY_NAME.get(name)) is not None:
         return AtHand(known, folder, general)
-    weights = [path for path in folder.glob("model*.safetensors") if path.is_file()]
+    weights = weight_files(folder)
     shape = _shape(config, kind)
     language, licence = _card(folder)
     entry = Entry(
@@ -121,8 +121,11 @@ def _is_shape(shape: Any) -> bool:
 
 def _card(folder: Path) -> tuple[str, str]:
     """Returns the language (its code, MANY, or empty) and the licence (empty if unknown) from the card's metadata."""
+    card = folder / "README.md"
+    if not card.is_file():  # none, or a pipe, which would be waited for
+        return "", ""
     try:
-        with (folder / "README.md").open(encoding="utf-8", errors="replace") as file:
+        with card.open(encoding="utf-8", errors="replace") as file:
             text = file.read(CARD_BYTES)
         parts = text.split("---\n", 2)
         metadata = read_yaml(parts[1]) if len(parts) == 3 and not parts[0].strip() else {}

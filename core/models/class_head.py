@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.messages import Message
+from core.models.files import weight_files
 from core.models.label_names import places
 from core.wording import counted, sentence
 
@@ -188,10 +189,10 @@ def bare_parameters(network: Any) -> set[str]:
 
 
 def saved_tensor(folder: Path, name: str) -> torch.Tensor:
-    """Reads a parameter from the safetensors files of a folder, as float32. Raises KeyError."""
+    """Reads a parameter from the weights of a checked folder, as float32. Raises KeyError, ModelError."""
     from safetensors import safe_open
 
-    for path in sorted(folder.glob("model*.safetensors")):
+    for path in weight_files(folder):
         with safe_open(path, "pt") as file:
             if name in file.keys():  # noqa: SIM118 - not a dict
                 return file.get_tensor(name).float()

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 from collections.abc import Iterable
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -94,15 +96,11 @@ def check_strange(path: Path) -> None:
 
 def check_weights(folder: Path) -> None:
     """Raises ModelError for weights that are missing, incomplete, pickled or of another format."""
-    if (folder / ONE_FILE).is_file():
-        _check_safetensors(folder / ONE_FILE)
+    if (folder / ONE_FILE).is_file() or (folder / INDEX).is_file():
+        for path in weight_files(folder):
+            _check_safetensors(path)
         return
-    parts = [path for path in folder.glob("model*.safetensors") if PART.fullmatch(path.name)]
-    if (folder / INDEX).is_file():
-        for name in _parts_of(folder):
-            _check_safetensors(folder / name)
-        return
-    if parts:
+    if parts := [path for path in folder.glob("model*.safetensors") if PART.fullmatch(path.name)]:
         raise ModelError.of(
             "weights-without-index",
             "{folder} has parts of weights ({part}), but no {index} that lists their content; download "
@@ -112,6 +110,13 @@ def check_weights(folder: Path) -> None:
             index=INDEX,
         )
     raise ModelError(_without_weights(folder))
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """Returns the files that a model's weights are loaded from, whatever else lies beside them. Raises ModelError."""
+    if (folder / ONE_FILE).is_file():
+        return [folder / ONE_FILE]
+    return [folder / name for name in _parts_of(folder)]
 
 
 def _parts_of(folder: Path) -> list[str]:
@@ -374,17 +379,17 @@ def nested_models(folder: Path) -> list[Path]:
     """
     level, looked_at, models = [folder], 0, []
     for _ in range(NESTED_DEPTH):
-        level = [inner for outer in level for inner in _folders(outer)]
-        for inner in level[: MOST_LOOKED_AT - looked_at]:
-            looked_at += 1
-            if (inner / "config.json").is_file() and any(_weights_in(inner)):
-                models.append(inner)
+        below = (inner for outer in level for inner in _folders(outer))
+        level = list(islice(below, MOST_LOOKED_AT - looked_at))
+        looked_at += len(level)
+        models += [inner for inner in level if (inner / "config.json").is_file() and any(_weights_in(inner))]
     return models
 
 
 def _folders(folder: Path) -> list[Path]:
     try:
-        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())[:MOST_LOOKED_AT]
+        with os.scandir(folder) as entries:
+            return sorted(Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False))
     except OSError:
         return []
 

@@ -91,9 +91,9 @@ Rule = Callable[[RunSpec, Facts], "tuple[Any, Message] | None"]
 
 
 def _max_length(spec: RunSpec, facts: Facts) -> tuple[int, Message] | None:
-    if facts.cut is None:
+    most = min(LONGEST_HERE.get(facts.device, 512), LENGTHS[-1] if facts.limit is None else facts.limit)
+    if facts.cut is None or most < LEAST_LENGTH:
         return None
-    most = min(LONGEST_HERE.get(facts.device, 512), facts.limit or LENGTHS[-1])
     allowed = [length for length in LENGTHS if length <= most] or [most]
     length = next((n for n in allowed if facts.cut.get(n, 0.0) <= MOST_CUT), allowed[-1])
     share = facts.cut.get(length)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 from transformers import (
     AutoModelForSequenceClassification,
     BertConfig,
@@ -133,6 +134,14 @@ def test_the_same_classes_go_on_and_it_is_said(tmp_path: Path, recorder: Any) ->
     after = taken_over(tmp_path, ("bad", "good"), recorder)
     assert torch.equal(after.classifier.weight, before.classifier.weight)
     assert recorder.codes == {"kept-head"} and "goes on from what it has learned" in recorder.messages[0][0]
+
+
+def test_the_head_comes_from_the_weights_that_are_loaded(tmp_path: Path) -> None:
+    before = trained("bert", ("good", "bad"), tmp_path)
+    stale = {name: torch.zeros_like(tensor) for name, tensor in load_file(tmp_path / "model.safetensors").items()}
+    save_file(stale, tmp_path / "model-00001-of-00002.safetensors")
+    name = next(iter(class_head.class_parameters(before)))
+    assert torch.equal(class_head.saved_tensor(tmp_path, name), before.get_parameter(name))
 
 
 def of_two(names: tuple[str, ...], **config: Any) -> class_head.HeadPlan:

@@ -1,6 +1,7 @@
 """Which models are proposed: by language, length, rows, time, engine, and by what can be had."""
 
 import json
+import os
 import shutil
 from dataclasses import replace as changed
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 from core.data.inspecting.guess_language import guess, guess_one
 from core.data.prepare import prepare
 from core.hub import reach
+from core.models import files
 from core.models.at_hand import at_hand
 from core.models.catalogue import BY_NAME, CATALOGUE, MANY, Entry
 from core.models.proposal import Choice, Needs, candidates, propose
@@ -174,6 +176,41 @@ def test_a_hostile_folder_does_no_harm_to_the_list(
         (folder / "config.json").write_text(json.dumps(config | {key: value}))
     for model in at_hand(settings):
         assert 0 <= model.entry.parameters < 10**9 and model.entry.shape.weights >= 0
+
+
+def test_files_beside_the_weights_are_not_opened(settings: Settings, cache: Path, tiny_bert: Path) -> None:
+    folder = lay_into_cache(tiny_bert, "tiny/more", cache)
+    ((model,),) = (at_hand(settings),)
+    (folder / "model.fp16.safetensors").write_text("version https://git-lfs.github.com/spec/v1\n")
+    shutil.copy(folder / "model.safetensors", folder / "model-00001-of-00002.safetensors")
+    assert at_hand(settings) == [model], "the same weights, of the same size"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes here")
+@pytest.mark.timeout(20)
+def test_a_pipe_in_the_place_of_a_card_is_not_waited_for(tiny_bert: Path, tmp_path: Path) -> None:
+    from core.models.at_hand import describe
+
+    folder = Path(shutil.copytree(tiny_bert, tmp_path / "model"))
+    os.mkfifo(folder / "README.md")
+    assert describe(folder, "x").entry.language == ""
+
+
+def test_a_root_with_very_many_folders_is_not_read_to_its_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed: list[Path] = []
+    folders = files._folders
+
+    def listing(folder: Path) -> list[Path]:
+        listed.append(folder)
+        return folders(folder)
+
+    monkeypatch.setattr(files, "MOST_LOOKED_AT", 40)
+    monkeypatch.setattr(files, "_folders", listing)
+    for outer in range(10):
+        for inner in range(10):
+            (tmp_path / f"{outer}/{inner}").mkdir(parents=True)
+    assert files.nested_models(tmp_path) == []
+    assert len(listed) <= 41, "once as many folders were looked at, no other one is opened"
 
 
 @pytest.mark.parametrize(
