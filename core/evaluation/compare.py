@@ -13,7 +13,8 @@ from core.evaluation.results import COMPARISON, read_evaluation
 from core.evaluation.specs import CompareSpec
 from core.settings import Settings
 from core.tasks import larger_is_better, sureness
-from core.tasks.contract import Answers, Task
+from core.tasks.contract import Task
+from core.tasks.contract.judging import Answers
 from core.tasks.evaluations import Comparison, Evaluation
 from core.wording import listed
 

@@ -29,7 +29,8 @@ from core.spec import run as specs
 from core.spec.run import RunSpec
 from core.store import final_tests
 from core.store.record import Holdout, Run
-from core.tasks.contract import Answers, Material, Task
+from core.tasks.contract import Task
+from core.tasks.contract.judging import Answers, Material
 from core.tasks.evaluations import DatasetIdentity, Evaluation, FinalTest
 from core.tasks.results import Metrics, Overlap
 

@@ -18,7 +18,8 @@ from core.settings import Settings
 from core.spec import run as specs
 from core.spec.data import DataSpec
 from core.tasks import larger_is_better, sureness
-from core.tasks.contract import Answers, Task
+from core.tasks.contract import Task
+from core.tasks.contract.judging import Answers
 from core.tasks.evaluations import Robustness
 
 if TYPE_CHECKING:

@@ -30,8 +30,8 @@ from core.sharing.report.chapters import table as chapters
 from core.spec import engines
 from core.spec.run import build, from_yaml, main_metric_of, replace, to_yaml
 from core.store.store import Store
-from core.tasks import TASKS, contract, metrics_of
-from core.tasks.contract import Task, task_of
+from core.tasks import TASKS, metrics_of
+from core.tasks.contract import Task, judging, learning, offers, task_of
 from core.wording import metric_meaning, metric_title
 from tests.evaluation.conftest import worker_of
 from tests.sharing.code_runs import run_scripts
@@ -40,10 +40,10 @@ from ui.evaluate import views
 
 SECOND = "text-length"
 PARTS = {
-    "facts": contract.Facts, "metrics": contract.Metrics, "columns": contract.Columns, "encode": contract.Encode,
-    "model": contract.Model, "predictions": contract.PredictionsFile, "results": contract.Results,
-    "analysis": contract.Analysis, "evaluation": contract.Evaluating, "advice": contract.Advice,
-    "script": contract.Script, "answers": contract.Shares, "rivals": contract.Rivals,
+    "facts": learning.Facts, "metrics": learning.Metrics, "columns": learning.Columns, "encode": learning.Encode,
+    "model": learning.Model, "predictions": judging.PredictionsFile, "results": judging.Results,
+    "analysis": judging.Analysis, "evaluation": judging.Evaluating, "advice": judging.Advice,
+    "script": offers.Script, "answers": offers.Shares, "rivals": offers.Rivals,
 }  # fmt: skip
 # Parts that a room has if it offers one of these.
 OPTIONAL = {"script": {"script"}, "answers": {"playground", "onnx"}, "rivals": {"rivals"}}
@@ -106,9 +106,9 @@ def required(protocol: Any) -> Iterator[tuple[str, Any]]:
 @pytest.mark.parametrize("name", [*TASKS, SECOND])
 def test_a_room_has_all_that_the_contract_names(name: str) -> None:
     room = Task(name)
-    offers = set(room.facts.OFFERS)
-    assert offers <= contract.OFFERS.keys()
-    absent = {part for part, needed_by in OPTIONAL.items() if not offers & needed_by}
+    offered = set(room.facts.OFFERS)
+    assert offered <= offers.OFFERS.keys()
+    absent = {part for part, needed_by in OPTIONAL.items() if not offered & needed_by}
     for part in absent:
         assert importlib.util.find_spec(f"{TASKS[name]}.{part}") is None, (
             f"{name}: {part} is for what it does not offer"

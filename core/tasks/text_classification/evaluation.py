@@ -16,7 +16,7 @@ from core.wording import counted
 if TYPE_CHECKING:
     from core.data.dataset import Progress
     from core.data.loading.load import Part
-    from core.tasks.contract import Material
+    from core.tasks.contract.judging import Material
     from core.tasks.results import Gap
 
 SCORE = "accuracy"
