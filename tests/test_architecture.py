@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from core.tasks import TASKS
 from tests.imports import (
     Graph,
     against_order,
@@ -97,6 +98,16 @@ def test_imports_keep_the_order_of_the_folders(graph: Graph) -> None:
 
 def test_no_two_files_import_each_other_in_a_circle(graph: Graph) -> None:
     assert not circles(graph)
+
+
+def test_only_what_a_task_names_knows_its_room(graph: Graph) -> None:
+    """The room itself, its folder of views and parts, and its chapters of a report."""
+    for room in TASKS.values():
+        name = room.rpartition(".")[2]
+        users = {user for user, targets in graph.items() if any(f"{target}.".startswith(f"{room}.") for target in targets)}
+        named = (f"{room}.", f"ui.evaluate.{name}.", "core.sharing.report.chapters.")
+        assert f"ui.evaluate.{name}.classes" in users or name != "text_classification"
+        assert not {user for user in users if not f"{user}.".startswith(named)}
 
 
 def test_pages_do_not_import_each_other(graph: Graph) -> None:

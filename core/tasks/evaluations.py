@@ -9,6 +9,7 @@ A label and an answer stand in a file as the task has them: an id, a number or a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -75,12 +76,16 @@ class Slices(Result):
 
 
 class Answer(Result):
-    """An example and what the model answered. score: where it tells more than whether the answer is right"""
+    """An example and what the model answered. score: where it tells more than whether the answer is right
+
+    confidence: the probability that the model gives its answer, where it gives one
+    """
 
     row: Count
     label: Value
     prediction: Value
     score: Number = None
+    confidence: Number = None
 
 
 class BagOfWords(Result):
@@ -172,6 +177,11 @@ class Compared(Result):
     kind: Name
     metrics: Metrics
     intervals: dict[Name, Interval]
+
+    @property
+    def beside_metrics(self) -> Mapping[str, Number]:
+        """Figures that a table shows after the metrics, by their titles."""
+        return {}
 
 
 class Different(Result):

@@ -36,7 +36,7 @@ from core.wording import metric_meaning, metric_title
 from tests.evaluation.conftest import worker_of
 from tests.sharing.code_runs import run_scripts
 from tests.sharing.test_script import some_facts
-from ui.evaluate import views
+from ui.evaluate import parts, views
 
 SECOND = "text-length"
 PARTS = {
@@ -125,6 +125,7 @@ def test_a_room_has_all_that_the_contract_names(name: str) -> None:
     assert set(room.facts.ENGINES) <= set(engines.ENGINES)
     assert room.metrics.MAIN in room.metrics.METRICS
     assert tuple(views.of(name)) == room.facts.VIEWS, "in this order, and each is drawn by somebody"
+    assert set(room.facts.PARTS) <= parts.PARTS.keys()
     assert set(room.facts.CHAPTERS) <= chapters.CHAPTERS.keys()
 
 

@@ -16,7 +16,6 @@ from core.figures.judge import Measured, agreement_figure, intervals_figure
 from core.store.record import Run
 from core.tasks.contract import Task
 from core.tasks.evaluations import Comparison, Different, Pair
-from core.tasks.text_classification.results import ClassCompared
 from core.wording import counted, metric_title, score
 from ui.components import light_run
 from ui.components.basics import clock, distinct, plain, show_error
@@ -119,9 +118,10 @@ def show(comparison: Comparison, chosen: list[Run]) -> None:
         st.warning("One of them was trained on these examples, which decides nothing.", icon=":material/warning:")
     for pair, name in zip(comparison.pairs, names[1:], strict=True):
         st.markdown(_verdict(pair, names[0], name, main, exact))
+    table = _table(comparison, names, main)
     st.dataframe(
-        _table(comparison, names, main), hide_index=True, key="compare_table", alt="Metrics of each model",
-        column_config={"Calibration error": st.column_config.NumberColumn(format="%.3f")},
+        table, hide_index=True, key="compare_table", alt="Metrics of each model",
+        column_config={title: st.column_config.TextColumn(alignment="right") for title in table if title != "Model"},
     )  # fmt: skip
     left, right = st.columns([1.6, 1], gap="medium")
     with left:
@@ -186,8 +186,8 @@ def _table(comparison: Comparison, names: list[str], main: str) -> pd.DataFrame:
     order = [main, *(name for name in comparison.metric_names if name != main)]
     columns: dict[str, list[Any]] = {"Model": names}
     columns |= {metric_title(name): [score(model.metrics[name]) for model in comparison.models] for name in order}
-    if errors := [model.ece for model in comparison.models if isinstance(model, ClassCompared)]:
-        columns["Calibration error"] = errors
+    for title in comparison.models[0].beside_metrics:
+        columns[title] = [score(model.beside_metrics.get(title)) for model in comparison.models]
     return pd.DataFrame(columns)
 
 

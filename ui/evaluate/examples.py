@@ -10,11 +10,9 @@ import streamlit as st
 from core.errors import TunedeckError
 from core.tasks.contract import Task
 from core.tasks.evaluations import Answer
-from core.tasks.text_classification.predictions import probabilities
-from core.tasks.text_classification.results import ClassAnswer, ClassEvaluation
 from core.wording import counted, metric_title, shortened
 from ui.components.basics import plain, show_error
-from ui.evaluate import explanation
+from ui.evaluate import parts
 from ui.evaluate.judged import Judged, texts_of, whole_texts
 from ui.session import state
 
@@ -28,7 +26,7 @@ def mistakes(judged: Judged) -> None:
     if not entries:
         st.success("No example was answered wrongly.", icon=":material/check_circle:")
         return
-    if isinstance(judged.evaluation, ClassEvaluation):
+    if any(entry.confidence is not None for entry in entries):
         st.markdown(f"**{counted(int(errors.sum()), 'mistake')}**, the most confident first")
         st.caption(
             "**How to read it:** where it is very sure and yet wrong, look for a wrong label, for a kind of text that "
@@ -50,8 +48,8 @@ def table(entries: Sequence[Answer], judged: Judged, key: str, *, shortcuts: boo
     frame = pd.DataFrame(
         {"True": [words(e.label) for e in entries], "Predicted": [words(e.prediction) for e in entries]}
     )
-    if confidence := [e.confidence for e in entries if isinstance(e, ClassAnswer)]:
-        frame["Confidence"] = confidence
+    if any(e.confidence is not None for e in entries):
+        frame["Confidence"] = [e.confidence for e in entries]
     elif any(e.score is not None for e in entries):
         frame[metric_title(Task(judged.task).evaluation.SCORE)] = [e.score for e in entries]
     try:
@@ -82,7 +80,7 @@ def table(entries: Sequence[Answer], judged: Judged, key: str, *, shortcuts: boo
             _neighbours(chosen, len(entries), key, shortcuts)
             _whole(entries[chosen], judged, key)
     elif texts is not None:
-        explained = judged.can_ask and isinstance(judged.evaluation, ClassEvaluation)
+        explained = judged.can_ask and parts.of(judged.task, "example")
         why = " and see which words made the model say so" if explained else ""
         st.caption(f"Select a row to read all of it{why}.")
 
@@ -115,28 +113,12 @@ def _whole(entry: Answer, judged: Judged, key: str) -> None:
     except TunedeckError as error:
         show_error(error)
         return
-    if isinstance(entry, ClassAnswer):
-        _explained(entry, texts, judged, key)
+    if own := parts.of(judged.task, "example"):
+        for draw in own:
+            draw(entry, texts, judged, key)
         return
     words = judged.evaluation.words
     true, predicted = (plain(shortened(words(value), 60)) for value in (entry.label, entry.prediction))
     st.markdown(f"**Row {entry.row:,}**: labelled {true}, predicted {predicted}")
     for text in texts:
         st.markdown(plain(text))
-
-
-def _explained(entry: ClassAnswer, texts: list[str], judged: Judged, key: str) -> None:
-    """A classifier's answer: the text with highlights, the probabilities, and training examples that are like it."""
-    true, predicted = (plain(shortened(judged.labels[i], 60)) for i in (entry.label, entry.prediction))
-    st.markdown(f"**Row {entry.row:,}**: labelled “{true}”, predicted “{predicted}” ({entry.confidence:.1%})")
-    left, right = st.columns([2.2, 1], gap="medium")
-    with right:
-        explanation.probabilities(probabilities(judged.predictions, entry.row), judged.labels, f"{key}_shares")
-    with left:
-        if judged.can_ask:
-            explanation.highlights(judged.subject, texts, judged.labels, f"{key}_why")
-        else:
-            for text in texts:
-                st.markdown(plain(text))
-    if judged.can_ask and judged.trained is not None:
-        explanation.nearest(judged.trained, texts, f"{key}_near")

@@ -20,7 +20,6 @@ from core.spec.run import build
 from core.store import files as results
 from core.store.record import Run
 from core.tasks.evaluations import Comparison, Evaluation
-from core.tasks.text_classification.results import ClassEvaluation
 from ui.session import resources
 
 LOOKED_AT = 500
@@ -39,16 +38,6 @@ class Judged:
     @property
     def task(self) -> str:
         return self.evaluation.task
-
-    @property
-    def classes(self) -> ClassEvaluation:
-        """The evaluation of a text classifier, for the views that are made for one."""
-        assert isinstance(self.evaluation, ClassEvaluation), "its task names this view"
-        return self.evaluation
-
-    @property
-    def labels(self) -> list[str]:
-        return self.classes.labels
 
     @property
     def predictions(self) -> Path:

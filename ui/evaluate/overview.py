@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.evaluation.verdict import Trust, honesty, trust, verdict
+from core.evaluation.verdict import honesty, verdict
 from core.figures.judge import Measured, intervals_figure
 from core.store import final_tests
 from core.tasks.contract import Task
 from core.tasks.evaluations import Evaluation, FinalTest
-from core.tasks.text_classification.results import ClassEvaluation
 from core.wording import capitalised, counted, duration, metric_meaning, metric_title, metric_words, score
 from ui.components.basics import plain
-from ui.evaluate.classes import class_table
+from ui.evaluate import parts
 from ui.evaluate.judged import Judged
 from ui.session import resources
 
@@ -38,13 +37,9 @@ def show(judged: Judged) -> None:
             "**How to read it:** with other examples of the same kind, a metric would lie within its line 95 times of "
             "100 (bootstrap). Where the lines of two models overlap widely, call them equal."
         )
-    if isinstance(evaluation, ClassEvaluation):
-        with right:
-            st.markdown("**Class by class**")
-            class_table(evaluation.per_class, "evaluate_classes")
-            st.caption(
-                "Click a column's title to sort. F1 balances precision (is it right?) and recall (does it find?)."
-            )
+    with right:
+        for draw in parts.of(judged.task, "verdict"):
+            draw(evaluation)
     _overlap(evaluation)
 
 
@@ -75,10 +70,10 @@ def _honesty(judged: Judged) -> None:
 def _final_test(judged: Judged, test: FinalTest) -> None:
     """How often it has been looked at; and the button that takes it back, for those who may."""
     untouched = "**Final test.** Nothing was trained or tuned on these examples."
-    if isinstance(judged.evaluation, ClassEvaluation):
+    if tuned := Task(judged.task).facts.TUNED:
         untouched = (
-            "**Final test.** Nothing was trained or tuned on these examples; temperature and thresholds come from the "
-            "validation examples."
+            f"**Final test.** Nothing was trained or tuned on these examples; {tuned} come from the validation "
+            "examples."
         )
     if not judged.can_ask:
         looks = counted(test.looks, "time")
@@ -103,7 +98,8 @@ def _final_test(judged: Judged, test: FinalTest) -> None:
 def _headline(evaluation: Evaluation) -> None:
     main = evaluation.main_metric
     names = [main, *(n for n in evaluation.metric_names if n != main)][:4]
-    with st.grid(len(names) + isinstance(evaluation, ClassEvaluation), min_column_width=150, key="evaluate_headline"):
+    cards = parts.of(evaluation.task, "headline")
+    with st.grid(len(names) + len(cards), min_column_width=150, key="evaluate_headline"):
         for name in names:
             low, high = evaluation.interval(name)
             st.metric(
@@ -116,25 +112,8 @@ def _headline(evaluation: Evaluation) -> None:
                 border=True,
                 height="stretch",
             )
-        if isinstance(evaluation, ClassEvaluation):
-            ece = evaluation.calibration.ece
-            st.metric(
-                "Calibration error",
-                f"{ece:.3f}",
-                TRUST[trust(ece)],
-                delta_color="off",
-                delta_arrow="off",
-                border=True,
-                height="stretch",
-                help="The mean gap between how sure the model is and how often it is right (ECE, 15 bins).",
-            )
-
-
-TRUST: dict[Trust, str] = {
-    "believable": "believe its confidence",
-    "rough": "roughly right",
-    "unreliable": "too sure, or not enough",
-}
+        for draw in cards:
+            draw(evaluation)
 
 
 def _verdict(evaluation: Evaluation) -> str:

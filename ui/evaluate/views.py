@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 from core.tasks.contract import Task
 from core.wording import listed
 from ui.components import linked_tabs
-from ui.evaluate import calibration, classes, confusion, curves, examples, labels, overview, robustness, slices
+from ui.evaluate import examples, overview, robustness, slices
+from ui.evaluate.text_classification import calibration, confusion, curves, labels
 
 VIEWS: linked_tabs.Views = {
     "verdict": (":material/verified: Verdict", overview.show),
@@ -22,18 +20,9 @@ VIEWS: linked_tabs.Views = {
 }
 
 
-# Sections of a run's page, made of its report.
-RUN_VIEWS: dict[str, Callable[[Any], None]] = {"classes": classes.of_report}
-
-
 def of(task: str) -> linked_tabs.Views:
     """Those of a task, in its order."""
     return {name: VIEWS[name] for name in Task(task).facts.VIEWS}
-
-
-def of_run(task: str) -> list[Callable[[Any], None]]:
-    """What a run's page says of a report that only its task has."""
-    return [RUN_VIEWS[name] for name in Task(task).facts.RUN_VIEWS]
 
 
 def absent(task: str, view: str) -> str:

@@ -17,7 +17,7 @@ from core.tasks.results import Report
 from core.wording import counted, metric_meaning, metric_title, score, sentence, size
 from ui import pages
 from ui.components.basics import for_display, plain
-from ui.evaluate import judged, views
+from ui.evaluate import judged, parts
 from ui.session import resources
 
 
@@ -32,7 +32,7 @@ def render(run: Run) -> Report | None:
             further(run)
         elif run.imported is not None and run in judged.imported_runs():
             look_closer(run)
-        for draw in views.of_run(report.task):
+        for draw in parts.of(report.task, "run"):
             draw(report)
         advice(report)
     model(folder)

@@ -28,7 +28,8 @@ class Facts(Protocol):
     TITLE: str  # for people: "Text classification"
     ENGINES: tuple[str, ...]  # the names of those that can train it
     VIEWS: tuple[str, ...]  # of the Evaluate page, by their names in `ui/evaluate/views.py`, in the order of the tabs
-    RUN_VIEWS: tuple[str, ...]  # of a run's own report on its page, by their names there
+    PARTS: tuple[str, ...]  # of pages, that not every task has: by their names in `ui/evaluate/parts.py`
+    TUNED: str  # what is fitted on validation examples after training: "temperature and thresholds"; else empty
     CHAPTERS: tuple[str, ...]  # of report and card, by their names in `core/sharing/report/chapters`, in their order
     OFFERS: tuple[str, ...]  # of OFFERS above: what its models can do beside what every task's can
     MODEL: str  # what it trains, within a sentence: "a text classifier"

@@ -3,7 +3,8 @@
 TITLE = "Text classification"
 ENGINES = ("trainer", "torch", "keras")
 VIEWS = ("verdict", "confusion", "mistakes", "curves", "calibration", "groups", "labels", "robustness")
-RUN_VIEWS = ("classes",)
+PARTS = ("classes of a run", "calibration error", "class by class", "reasons")
+TUNED = "temperature and thresholds"
 OFFERS = ("script", "playground", "onnx", "rivals")
 MODEL = "a text classifier"
 BASELINE = "most common class"

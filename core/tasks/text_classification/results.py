@@ -6,7 +6,7 @@ and files call it so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
@@ -232,6 +232,10 @@ class ClassCompared(Compared):
     """ece: expected calibration error"""
 
     ece: float
+
+    @property
+    def beside_metrics(self) -> Mapping[str, Number]:
+        return {"Calibration error": self.ece}
 
 
 class ClassDifferent(Different):

@@ -3,7 +3,8 @@
 TITLE = "Length of a text"
 ENGINES = ("trainer", "torch", "keras")
 VIEWS = ("verdict", "mistakes", "groups", "robustness")
-RUN_VIEWS = ()
+PARTS = ()
+TUNED = ""
 OFFERS = ("script",)
 MODEL = "a model that measures texts"
 BASELINE = "mean"

@@ -11,11 +11,13 @@ from core.tasks.text_classification.results import Calibration
 from ui.components.basics import plain
 from ui.evaluate import explanation
 from ui.evaluate.judged import Judged
+from ui.evaluate.text_classification.classes import evaluation_of
 from ui.session import resources, state
 
 
 def show(judged: Judged) -> None:
-    calibration, confidence = judged.classes.calibration, judged.classes.confidence
+    evaluation = evaluation_of(judged)
+    calibration, confidence = evaluation.calibration, evaluation.confidence
     after = calibration.after if calibration.effect != "none" else None
     left, right = st.columns([1.1, 1], gap="medium")
     with left:
@@ -50,7 +52,7 @@ def show(judged: Judged) -> None:
 
 
 def _temperature(judged: Judged, temperature: float) -> None:
-    st.markdown(_temperature_words(judged.classes.calibration))
+    st.markdown(_temperature_words(evaluation_of(judged).calibration))
     folder = resources.settings().run_dir(judged.trained.id) / "model" if judged.trained is not None else None
     if not judged.can_ask or folder is None or not (folder / "config.json").is_file():
         return

@@ -6,11 +6,18 @@ import pandas as pd
 import streamlit as st
 
 from core.figures.evaluation import MOST_CLASSES, confusion_figure, frequent_mistakes
-from core.tasks.text_classification.results import ClassTables, PerClass
+from core.tasks.text_classification.results import ClassEvaluation, ClassTables, PerClass
 from ui.components.live_chart import drawing, live_chart
+from ui.evaluate.judged import Judged
 
 SIDE_BY_SIDE = 7
 CLASS_COLUMNS = ["label", "f1", "precision", "recall", "support"]
+
+
+def evaluation_of(judged: Judged) -> ClassEvaluation:
+    """The evaluation, for the views that are made for classes."""
+    assert isinstance(judged.evaluation, ClassEvaluation), "its task names this view"
+    return judged.evaluation
 
 
 def of_report(report: ClassTables) -> None:

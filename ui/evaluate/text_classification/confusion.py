@@ -14,13 +14,15 @@ from ui.components.basics import plain
 from ui.components.live_chart import clicked, drawing, live_chart
 from ui.evaluate import examples
 from ui.evaluate.judged import Judged
+from ui.evaluate.text_classification.classes import evaluation_of
 from ui.session import state
 
 CELL = "evaluate_cell"
 
 
 def confusion(judged: Judged) -> None:
-    labels, counts = judged.labels, judged.classes.confusion
+    evaluation = evaluation_of(judged)
+    labels, counts = evaluation.labels, evaluation.confusion
     if len(labels) > MOST_CLASSES:
         chosen = _frequent(judged)
     else:
@@ -46,8 +48,9 @@ def _clicked(key: str) -> None:
 
 
 def _frequent(judged: Judged) -> tuple[int, int] | None:
-    labels = judged.labels
-    rows = frequent_mistakes(labels, judged.classes.confusion, most=50)
+    evaluation = evaluation_of(judged)
+    labels = evaluation.labels
+    rows = frequent_mistakes(labels, evaluation.confusion, most=50)
     st.caption(f"With {len(labels):,} classes a matrix would not be readable: these are the most frequent mistakes.")
     event = st.dataframe(
         pd.DataFrame(rows, columns=["True", "Taken for", "Examples", "Of the class"]), hide_index=True, height=380,
@@ -61,8 +64,9 @@ def _frequent(judged: Judged) -> tuple[int, int] | None:
 
 
 def _examples(judged: Judged, true: int, predicted: int) -> None:
-    count = judged.classes.confusion[true][predicted]
-    a, b = (f"“{plain(shortened(judged.labels[i], 40))}”" for i in (true, predicted))
+    evaluation = evaluation_of(judged)
+    count = evaluation.confusion[true][predicted]
+    a, b = (f"“{plain(shortened(evaluation.labels[i], 40))}”" for i in (true, predicted))
     what = f"{a} recognised as such" if true == predicted else f"{a} taken for {b}"
     st.markdown(f"**{counted(count, 'example')} of {what}**")
     if count:

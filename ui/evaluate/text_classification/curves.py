@@ -10,14 +10,15 @@ from core.tasks.text_classification.results import THRESHOLD_COUNT, Curve
 from core.wording import counted, shortened
 from ui.components.basics import plain
 from ui.evaluate.judged import Judged
+from ui.evaluate.text_classification.classes import evaluation_of
 from ui.session import state
 
 THRESHOLDS = np.linspace(0, 1, THRESHOLD_COUNT)
 
 
 def show(judged: Judged) -> None:
-    curves = judged.classes.curves
-    labels = judged.labels
+    evaluation = evaluation_of(judged)
+    curves, labels = evaluation.curves, evaluation.labels
     drawn = [curve for curve in curves if curve.auc is not None]
     if not drawn:
         st.info("There are no curves: all examples are of one class.", icon=":material/show_chart:")
@@ -59,12 +60,13 @@ def rates(curve: Curve) -> dict[str, np.ndarray]:
 
 
 def _threshold(judged: Judged, curve: Curve) -> None:
-    name = plain(shortened(judged.labels[curve.label], 40))
+    evaluation = evaluation_of(judged)
+    name = plain(shortened(evaluation.labels[curve.label], 40))
     at = rates(curve)
-    fitted = judged.classes.tuned
+    fitted = evaluation.tuned
     tuned = fitted.thresholds.get(str(curve.label)) if fitted else None
     here = float(THRESHOLDS[int(np.argmax(at["F1"]))])
-    on_validation = judged.evaluation.kind == "validation"
+    on_validation = evaluation.kind == "validation"
     start = tuned if tuned is not None else here if on_validation else 0.5
     key = f"evaluate_threshold_{judged.run.id}_{curve.label}"
     state.begin_with(key, start)

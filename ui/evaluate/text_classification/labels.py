@@ -18,6 +18,7 @@ from ui import pages
 from ui.components.basics import plain, show_error
 from ui.datasets.choosing import opening
 from ui.evaluate.judged import Judged, dataset_of, texts_of
+from ui.evaluate.text_classification.classes import evaluation_of
 from ui.session import resources, state
 
 FIX, DROP, KEEP = "Fix", "Drop", "Keep"
@@ -25,7 +26,7 @@ TABLE_PX = 520
 
 
 def show(judged: Judged) -> None:
-    suspected = judged.classes.label_errors
+    suspected = evaluation_of(judged).label_errors
     if suspected is None:
         st.info(
             "The model was trained on these examples, and believes their labels whatever they are: wrong ones can only "
@@ -72,11 +73,12 @@ def _shared(suspected: LabelErrors, judged: Judged) -> None:
     except TunedeckError as error:
         show_error(error)
         return
+    labels = evaluation_of(judged).labels
     frame = pd.DataFrame(
         {
             "Row": [row.row for row in suspected.rows],
-            "Label": [judged.labels[row.label] for row in suspected.rows],
-            "Suggested": [judged.labels[row.suggested] for row in suspected.rows],
+            "Label": [labels[row.label] for row in suspected.rows],
+            "Suggested": [labels[row.suggested] for row in suspected.rows],
             "Probability of the label": [row.quality for row in suspected.rows],
         }
     )
@@ -94,12 +96,13 @@ def _table(rows: list[Suspect], judged: Judged, prepared: Prepared) -> None:
     except TunedeckError as error:
         show_error(error)
         return
+    labels = evaluation_of(judged).labels
     frame = pd.DataFrame(
         {
             "Decision": [None] * len(rows),
             **{name: texts[name].to_numpy() for name in columns},
-            "Label": [judged.labels[row.label] for row in rows],
-            "Suggested": [judged.labels[row.suggested] for row in rows],
+            "Label": [labels[row.label] for row in rows],
+            "Suggested": [labels[row.suggested] for row in rows],
             "Probability of the label": [row.quality for row in rows],
         }
     )
@@ -108,7 +111,7 @@ def _table(rows: list[Suspect], judged: Judged, prepared: Prepared) -> None:
         frame, key=key, hide_index=True, height=min(TABLE_PX, 38 + 35 * len(frame)), disabled=fixed,
         column_config={
             "Decision": st.column_config.SelectboxColumn(options=[FIX, DROP, KEEP], width=100),
-            "Suggested": st.column_config.SelectboxColumn(options=judged.labels, width=130, required=True,
+            "Suggested": st.column_config.SelectboxColumn(options=labels, width=130, required=True,
                                                           help="Choose another class if neither is right."),
             "Label": st.column_config.TextColumn(width=120),
             "Probability of the label": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f"),
