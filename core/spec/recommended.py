@@ -15,6 +15,7 @@ from typing import Any, Literal
 from core.messages import Message
 from core.spec.model import ModelSpec
 from core.spec.run import RunSpec, replace
+from core.tasks import metrics_of
 
 LENGTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 8192)
 LEAST_LENGTH = 8  # that a spec can have
@@ -32,7 +33,6 @@ WARM_UP, WITHOUT_WARM_UP = 0.1, "constant"
 BATCH_SIZES = ((20_000, 32), (250, 16), (0, 8))  # least number of training examples, and the batch size
 
 UNEVEN = 10  # times as many examples of the most common class as of the rarest
-EACH_CLASS_COUNTS = ("f1_macro", "recall_macro", "matthews_correlation")
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,8 @@ def _warm_up(spec: RunSpec, facts: Facts) -> tuple[float, Message]:
 
 def _class_weights(spec: RunSpec, facts: Facts) -> tuple[str, Message] | None:
     metric = spec.evaluation.metric_for_best_model
-    if metric not in EACH_CLASS_COUNTS:
+    known = metrics_of(spec.task).get(metric)
+    if known is None or not known.gains_from_class_weights:
         return "off", Message.of("auto-weights-off", "Class weights off: the probabilities stay honest.")
     if facts.per_class is None:
         return None

@@ -26,6 +26,7 @@ class Metric:
     function: the dotted name of `function(labels, predictions, **arguments) -> float`, imported when it is called
     hub: the metric's id on the Hugging Face Hub, with `hub_arguments`; empty if it has none there
     larger_is_better: False for errors such as a mean absolute error
+    gains_from_class_weights: whether it rises where training makes up for rare classes, because each counts the same
     """
 
     title: str
@@ -36,6 +37,7 @@ class Metric:
     hub_arguments: Mapping[str, str] = field(default_factory=dict)
     larger_is_better: bool = True
     proper_name: bool = False
+    gains_from_class_weights: bool = False
 
     def __call__(self, labels: Any, predictions: Any) -> float:
         module, name = self.function.rsplit(".", 1)

@@ -25,7 +25,7 @@ METRICS: dict[str, Metric] = {
         "F1 (macro)",
         "Balance of precision and recall, averaged over the classes; each class counts the same.",
         "sklearn.metrics.f1_score", {"average": "macro", "zero_division": 0},
-        hub="f1", hub_arguments={"average": "macro"}, proper_name=True,
+        hub="f1", hub_arguments={"average": "macro"}, proper_name=True, gains_from_class_weights=True,
     ),
     "f1_weighted": Metric(
         "F1 (weighted)",
@@ -43,12 +43,13 @@ METRICS: dict[str, Metric] = {
         "Recall (macro)",
         "The share of a class's examples that are predicted as it, averaged over the classes.",
         "sklearn.metrics.recall_score", {"average": "macro", "zero_division": 0},
-        hub="recall", hub_arguments={"average": "macro"},
+        hub="recall", hub_arguments={"average": "macro"}, gains_from_class_weights=True,
     ),
     "matthews_correlation": Metric(
         "Matthews correlation",
         "Agreement of prediction and truth: 1 is perfect, 0 is no better than chance.",
         "sklearn.metrics.matthews_corrcoef", hub="matthews_correlation", proper_name=True,
+        gains_from_class_weights=True,
     ),
 }  # fmt: skip
 MAIN = "accuracy"
