@@ -103,11 +103,9 @@ def test_no_two_files_import_each_other_in_a_circle(graph: Graph) -> None:
 def test_only_what_a_task_names_knows_its_room(graph: Graph) -> None:
     """The room itself, its folder of views and parts, and its chapters of a report."""
     for room in TASKS.values():
-        name = room.rpartition(".")[2]
-        users = {user for user, targets in graph.items() if any(f"{target}.".startswith(f"{room}.") for target in targets)}
-        named = (f"{room}.", f"ui.evaluate.{name}.", "core.sharing.report.chapters.")
-        assert f"ui.evaluate.{name}.classes" in users or name != "text_classification"
-        assert not {user for user in users if not f"{user}.".startswith(named)}
+        users = {user for user, targets in graph.items() if any(f"{t}.".startswith(f"{room}.") for t in targets)}
+        named = (f"{room}.", f"ui.evaluate.{room.rpartition('.')[2]}.", "core.sharing.report.chapters.")
+        assert f"{room}.evaluation" in users and not {user for user in users if not f"{user}.".startswith(named)}
 
 
 def test_pages_do_not_import_each_other(graph: Graph) -> None:

@@ -43,7 +43,11 @@ def _disturbed(robustness: Robustness) -> list[Block]:
 
 def groups(content: Content) -> list[Block]:
     """The hard groups with their scores."""
-    return hard_groups(content.best.evaluation, "Score", score) if content.best else []
+    return hard_groups(content.best.evaluation, _score_title(content), score) if content.best else []
+
+
+def _score_title(content: Content) -> str:
+    return metric_title(content.task.evaluation.SCORE)
 
 
 def hard_groups(evaluation: Evaluation, title: str, words: Callable[[float], str]) -> list[Block]:
@@ -77,8 +81,8 @@ def answers(content: Content) -> list[Block]:
     if content.best is None or not content.best.evaluation.mistakes:
         return []
     line = "The answers to look at first:" if content.texts else "The answers to look at first; texts are left out:"
-    table = answers_table(content, "Answers to look at first", ("Label", "Answer", "Score"), lambda a: score(a.score))
-    return [Paragraph((line,)), table]
+    header = ("Label", "Answer", _score_title(content))
+    return [Paragraph((line,)), answers_table(content, "Answers to look at first", header, lambda a: score(a.score))]
 
 
 def answers_table(content: Content, caption: str, header: tuple[str, str, str], last: Callable[[Answer], str]) -> Table:
