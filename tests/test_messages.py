@@ -130,7 +130,7 @@ def test_an_error_of_a_spec_keeps_each_problem() -> None:
     ]
 
 
-ELSEWHERE = ("evaluation", "sharing", "playground")  # rooms whose errors have no ids yet
+NOTES_OF_A_REPORT = "sharing/report/chapters"  # whose `Note` is a block of a document
 GLUED = {  # places that still make a sentence of several, or of a table's
     "data/browsing/token_process.py", "data/reading/files.py", "data/reading/json/places.py",
     "data/reading/tables/workbook.py", "models/loading.py", "spec/refusals.py",
@@ -145,13 +145,13 @@ def _is_formatting(node: ast.expr) -> bool:
 
 
 def test_no_note_or_error_is_made_without_an_id() -> None:
-    """But for those that pass on a message, and the rooms and places above."""
+    """But for those that pass on a message, and the places above."""
     plain = set()
     for place, call in calls():
         name = getattr(call.func, "id", None)
         text = call.args[int(name == "Problem") :][:1] if name in WORDED - {"Message", "SpecError"} else []
         named = any(keyword.arg == "id" for keyword in call.keywords) or len(call.args) > 2
         glued = [n for n in text if isinstance(n, ast.JoinedStr | ast.Constant | ast.BinOp) or _is_formatting(n)]
-        if glued and not named and not place.startswith(ELSEWHERE):
+        if glued and not named and not place.startswith(NOTES_OF_A_REPORT):
             plain.add(place.partition(":")[0])
     assert plain == GLUED, plain ^ GLUED

@@ -85,12 +85,24 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
 def splits_of(prepared: Prepared, wanted: str, texts: tuple[str, ...]) -> list[str]:
     """The splits to predict. Raises DataError for one that is not there, or lacks a column."""
     if wanted and wanted not in prepared.splits:
-        raise DataError(f"there is no split {wanted!r}; the splits are {', '.join(prepared.splits)}", "split")
+        raise DataError.of(
+            "no-such-split",
+            "there is no split {wanted!r}; the splits are {splits}",
+            "split",
+            wanted=wanted,
+            splits=list(prepared.splits),
+        )
     names = [wanted] if wanted else [name for name, part in prepared.splits.items() if part.rows]
     for name in names:
         with parquet.open_file(prepared.splits[name].path) as file:
             if missing := [text for text in texts if text not in file.schema_arrow.names]:
-                raise DataError(f"the split {name!r} has no column {missing[0]!r}; choose one split", "split")
+                raise DataError.of(
+                    "judged-split-without-column",
+                    "the split {split!r} has no column {column!r}; choose one split",
+                    "split",
+                    split=name,
+                    column=missing[0],
+                )
     return names
 
 

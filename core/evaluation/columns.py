@@ -30,7 +30,7 @@ from core.spec.data import DataSpec
 from core.spec.steps import CleanText, Columns, Condition, Divide, Filter, MapLabels, Rename, SplitBy, step_words
 from core.store.record import Run
 from core.store.store import Store
-from core.wording import counted, listed, shortened
+from core.wording import listed, shortened
 
 PAIR_TASKS = {"mrpc", "qqp", "stsb", "sts-b", "mnli", "mnli-mm", "qnli", "rte", "wnli", "snli", "xnli", "paws"}
 SINGLE_TASKS = {"cola", "sst2", "sst-2", "imdb", "ag_news"}
@@ -134,11 +134,20 @@ def fit(data: DataSpec, prepared: Prepared, training: Training, *, labelled: boo
     texts = _texts(data, prepared, training, notes)
     label = _label(data, prepared, training, texts, notes) if labelled else None
     if label is not None and label in texts:
-        raise DataError(f"{label!r} is both text and label; name another column for one of them", FIELD_LABEL)
+        raise DataError.of(
+            "text-and-label",
+            "{column!r} is both text and label; name another column for one of them",
+            FIELD_LABEL,
+            column=label,
+        )
     if data.steps or not training.steps:
         if data.steps and training.steps and training.steps != data.steps:
             notes.append(
-                Note(f"The data has a preparation of its own; that of the run {training.title} is not repeated.")
+                Note.of(
+                    "preparation-not-repeated",
+                    "The data has a preparation of its own; that of the run {run} is not repeated.",
+                    run=training.title,
+                )
             )
         return Fit(texts, label, (), tuple(notes))
     roles = dict(zip(training.texts, texts, strict=False)) | ({training.label: label} if training.label else {})
@@ -150,18 +159,27 @@ def _texts(data: DataSpec, prepared: Prepared, training: Training, notes: list[N
     if not data.text_columns and training.texts:
         texts = tuple(_own(name, prepared, training, "text", FIELD_TEXTS) for name in training.texts)
         _plain(prepared, data, texts)
-        notes.append(Note(f"Text from {listed(texts)}, as the run {training.title} was trained."))
+        notes.append(
+            Note.of(
+                "text-as-trained",
+                "Text from {columns}, as the run {run} was trained.",
+                columns=listed(texts),
+                run=training.title,
+            )
+        )
         return texts
     texts = choose_texts(prepared, data)
     if training.count is not None and len(texts) != training.count:
         raise _other_number(texts, training, guessed=not data.text_columns)
     if data.text_columns:
-        notes.append(Note(f"Text from {listed(texts)}, as chosen."))
+        notes.append(Note.of("text-as-chosen", "Text from {columns}, as chosen.", columns=listed(texts)))
     else:
         notes.append(
-            Note(
-                f"Text from {listed(texts)}, guessed from the columns: {training.title} does not say which columns it "
-                "was trained on."
+            Note.of(
+                "text-guessed-for-model",
+                "Text from {columns}, guessed from the columns: {model} does not say which columns it was trained on.",
+                columns=listed(texts),
+                model=training.title,
             )
         )
     return texts
@@ -172,18 +190,54 @@ def _plain(prepared: Prepared, data: DataSpec, texts: tuple[str, ...]) -> None:
 
 
 def _other_number(texts: Sequence[str], training: Training, guessed: bool) -> DataError:
-    title, here = training.title, listed(map(repr, texts))
-    learned = f"trained on {listed(map(repr, training.texts))}" if training.texts else "its config.json says so"
-    match training.count == 2, guessed:
-        case True, True:
-            message = f"{title} reads pairs of texts, but only {here} looks like text here; name two text columns"
-        case True, False:
-            message = f"{title} reads pairs of texts ({learned}), but one is named, {here}; name two"
-        case False, True:
-            message = f"{title} reads one text at a time, but {here} look like a pair here; name one text column"
+    """The refusal of one text for a model of pairs, or the other way round. guessed: whether nobody named the texts"""
+    model, here = training.title, listed(map(repr, texts))
+    if guessed and training.count == 2:
+        return DataError.of(
+            "pair-wanted-one-guessed",
+            "{model} reads pairs of texts, but only {columns} looks like text here; name two text columns",
+            FIELD_TEXTS,
+            model=model,
+            columns=here,
+        )
+    if guessed:
+        return DataError.of(
+            "text-wanted-pair-guessed",
+            "{model} reads one text at a time, but {columns} look like a pair here; name one text column",
+            FIELD_TEXTS,
+            model=model,
+            columns=here,
+        )
+    return _other_number_named(model, here, listed(map(repr, training.texts)) if training.texts else None, training)
+
+
+def _other_number_named(model: str, here: str, trained: str | None, training: Training) -> DataError:
+    """trained: the columns that the run was trained on; None where config.json alone says how many texts there are"""
+    match training.count == 2, trained:
+        case True, None:
+            return DataError.of(
+                "pair-wanted-one-named",
+                "{model} reads pairs of texts (its config.json says so), but one is named, {columns}; name two",
+                FIELD_TEXTS, model=model, columns=here,
+            )  # fmt: skip
+        case True, _:
+            return DataError.of(
+                "pair-trained-one-named",
+                "{model} reads pairs of texts (trained on {trained}), but one is named, {columns}; name two",
+                FIELD_TEXTS, model=model, columns=here, trained=trained,
+            )  # fmt: skip
+        case False, None:
+            return DataError.of(
+                "text-wanted-two-named",
+                "{model} reads one text at a time (its config.json says so), but two are named, {columns}; name one",
+                FIELD_TEXTS, model=model, columns=here,
+            )  # fmt: skip
         case _:
-            message = f"{title} reads one text at a time ({learned}), but two are named, {here}; name one"
-    return DataError(message, FIELD_TEXTS)
+            return DataError.of(
+                "text-trained-two-named",
+                "{model} reads one text at a time (trained on {trained}), but two are named, {columns}; name one",
+                FIELD_TEXTS, model=model, columns=here, trained=trained,
+            )  # fmt: skip
 
 
 def _label(
@@ -191,11 +245,27 @@ def _label(
 ) -> str | None:
     if data.label_column is None and training.label is not None:
         label = _own(training.label, prepared, training, "label", FIELD_LABEL)
-        notes.append(Note(f"Label from {label}, as the run {training.title} was trained."))
+        notes.append(
+            Note.of(
+                "label-as-trained",
+                "Label from {column}, as the run {run} was trained.",
+                column=label,
+                run=training.title,
+            )
+        )
         return label
     label = choose_label(prepared, data, texts)
-    guessed = f"guessed from the columns: {training.title} does not say which column it was trained on."
-    notes.append(Note(f"Label from {label}, {'as chosen.' if data.label_column else guessed}"))
+    if data.label_column:
+        notes.append(Note.of("label-as-chosen", "Label from {column}, as chosen.", column=label))
+    else:
+        notes.append(
+            Note.of(
+                "label-guessed-for-model",
+                "Label from {column}, guessed from the columns: {model} does not say which column it was trained on.",
+                column=label,
+                model=training.title,
+            )
+        )
     return label
 
 
@@ -207,30 +277,33 @@ def _own(name: str, prepared: Prepared, training: Training, what: str, field: st
     if len(present) == 1:
         return present[0]
     if present:
-        raise DataError(
-            f"{prepared.title} has {listed(map(repr, present))}, and the preparation of the run {training.title} makes "
-            f"one column of these names; name the {what} column",
+        raise DataError.of(
+            "several-names-of-column",
+            "{data} has {columns}, and the preparation of the run {run} makes one column of these names; name the "
+            "{what} column",
             field,
+            data=prepared.title,
+            columns=listed(map(repr, present)),
+            run=training.title,
+            what=what,
         )
     existing = ", ".join(here[:30]) + (" …" if len(here) > 30 else "")
     near = [column for column in here if _folded(column) in set(map(_folded, names))]
     meant = near[0] if len(near) == 1 else None
-    raise DataError(
-        _missing(prepared.title, " or ".join(map(repr, names)), training.title, what, existing, meant), field
-    )
-
-
-def _missing(title: str, names: str, run: str, what: str, existing: str, meant: str | None) -> str:
-    """meant: a column whose name differs in case, width or blanks alone"""
-    if meant is not None:
-        return (
-            f"{title} has no column {names}, which is the {what} that the run {run} was trained on; its columns are "
-            f"{existing}. If {meant!r} is meant, name it as {what} column"
-        )
-    return (
-        f"{title} has no column {names}, which is the {what} that the run {run} was trained on; its columns are "
-        f"{existing}. Name the {what} column, or give the file the column of this name"
-    )
+    wanted, run = " or ".join(map(repr, names)), training.title
+    if meant is not None:  # its name differs in case, width or blanks alone
+        raise DataError.of(
+            "trained-column-almost-there",
+            "{data} has no column {names}, which is the {what} that the run {run} was trained on; its columns are "
+            "{columns}. If {meant!r} is meant, name it as {what} column",
+            field, data=prepared.title, names=wanted, what=what, run=run, columns=existing, meant=meant,
+        )  # fmt: skip
+    raise DataError.of(
+        "trained-column-missing",
+        "{data} has no column {names}, which is the {what} that the run {run} was trained on; its columns are "
+        "{columns}. Name the {what} column, or give the file the column of this name",
+        field, data=prepared.title, names=wanted, what=what, run=run, columns=existing,
+    )  # fmt: skip
 
 
 def _folded(name: str) -> str:
@@ -276,10 +349,14 @@ def _repeated(
             case MapLabels():
                 again = None
                 notes.append(
-                    Note(
-                        f"Not repeated of the preparation of the run {training.title}, as it was done to "
-                        f"{listed(step.splits)} only, not to what was trained: {shortened(step_words(step), 200)}.",
+                    Note.of(
+                        "relabelling-not-repeated",
+                        "Not repeated of the preparation of the run {run}, as it was done to {splits} only, not to "
+                        "what was trained: {step}.",
                         "warning",
+                        run=training.title,
+                        splits=listed(step.splits),
+                        step=shortened(step_words(step), 200),
                     )
                 )
             case Filter() if labelled and not step.splits:
@@ -290,17 +367,37 @@ def _repeated(
                 passed.append(shortened(step_words(step), 200))
         if again is not None:
             steps.append(again)
-            text = f"As in the preparation of the run {training.title}: {shortened(step_words(again), 200)}."
-            notes.append(Note(text, "warning" if isinstance(again, Filter) else "info"))
-    if passed:
-        rest = f" and {counted(len(passed) - 3, 'more step', 'more steps')}" if len(passed) > 3 else ""
-        notes.append(
-            Note(
-                f"Not repeated of the preparation of the run {training.title}, as it chooses rows to learn from: "
-                f"{'; '.join(passed[:3])}{rest}."
+            notes.append(
+                Note.of(
+                    "step-repeated",
+                    "As in the preparation of the run {run}: {step}.",
+                    "warning" if isinstance(again, Filter) else "info",
+                    run=training.title,
+                    step=shortened(step_words(again), 200),
+                )
             )
-        )
+    if passed:
+        notes.append(_not_repeated(passed, training.title))
     return tuple(steps)
+
+
+def _not_repeated(steps: Sequence[str], run: str) -> Note:
+    """Steps that choose rows to learn from, in words."""
+    if len(steps) > 3:
+        return Note.of(
+            "steps-not-repeated-many",
+            "Not repeated of the preparation of the run {run}, as it chooses rows to learn from: {steps} and "
+            "{more:more step|more steps}.",
+            run=run,
+            steps="; ".join(steps[:3]),
+            more=len(steps) - 3,
+        )
+    return Note.of(
+        "steps-not-repeated",
+        "Not repeated of the preparation of the run {run}, as it chooses rows to learn from: {steps}.",
+        run=run,
+        steps="; ".join(steps),
+    )
 
 
 def _was_trained_on(splits: Sequence[str], place: int, training: Training) -> bool:

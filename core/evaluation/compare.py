@@ -36,7 +36,10 @@ def compare(spec: CompareSpec, run: Run, settings: Settings, report: RunWriter) 
     ordered = zip(loaded, evaluations, strict=True)
     aligned = _aligned([task.evaluation.in_order(answers, names, judged.title) for answers, judged in ordered])
     if not len(aligned[0]):
-        raise DataError("these models were not judged on the same examples; evaluate them on the same split first")
+        raise DataError.of(
+            "judged-on-other-examples",
+            "these models were not judged on the same examples; evaluate them on the same split first",
+        )
     metrics = tuple(name for name in leading.metric_names if all(name in e.metric_names for e in evaluations))
     report.phase("Comparing")
     first = aligned[0]
@@ -67,7 +70,11 @@ def compare(spec: CompareSpec, run: Run, settings: Settings, report: RunWriter) 
 def _evaluation(run_id: str, settings: Settings, report: RunWriter) -> Evaluation:
     evaluation = read_evaluation(settings.run_dir(report.store.run(run_id).id))
     if evaluation is None:
-        raise ModelError(f"the evaluation {run_id} is not complete; evaluate the model again")
+        raise ModelError.of(
+            "evaluation-not-complete",
+            "the evaluation {evaluation} is not complete; evaluate the model again",
+            evaluation=run_id,
+        )
     return evaluation
 
 
@@ -75,7 +82,11 @@ def _task(evaluations: list[Evaluation]) -> Task:
     """The task of all of them. Raises DataError where they are of several."""
     names = list(dict.fromkeys(evaluation.task for evaluation in evaluations))
     if len(names) > 1:
-        raise DataError(f"these models were trained for {listed(names)}; compare models of one task")
+        raise DataError.of(
+            "compared-tasks-differ",
+            "these models were trained for {tasks}; compare models of one task",
+            tasks=listed(names),
+        )
     return Task(names[0])
 
 

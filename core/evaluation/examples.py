@@ -109,7 +109,13 @@ def usual_split(prepared: Prepared) -> str:
     for meant in ("test", "validation"):
         if split := next((name for name in names if split_of(name) == meant), None):
             return split
-    raise DataError(f"{prepared.title} has the splits {', '.join(names)}; name the one to judge on", "split")
+    raise DataError.of(
+        "split-not-named",
+        "{data} has the splits {splits}; name the one to judge on",
+        "split",
+        data=prepared.title,
+        splits=list(names),
+    )
 
 
 def _some(part: load.Part, spec: EvaluateSpec, data: DataSpec) -> load.Part:

@@ -31,7 +31,11 @@ def explain(model: TrainedModel, texts: Sequence[str], method: Method, target: i
     text of padding), and `error`, what integrated gradients leave unexplained. Raises ModelError.
     """
     if not model.tokenizer.is_fast:
-        raise ModelError(f"{model.title} has a slow tokenizer, which does not say where its tokens come from")
+        raise ModelError.of(
+            "slow-tokenizer",
+            "{model} has a slow tokenizer, which does not say where its tokens come from",
+            model=model.title,
+        )
     encoding = model.tokenizer(*texts, truncation=True, max_length=model.max_length, return_offsets_mapping=True)
     names = [name for name in ("input_ids", "attention_mask", "token_type_ids") if name in encoding]
     inputs = {name: torch.tensor([encoding[name]], device=model.device.kind) for name in names}

@@ -79,7 +79,11 @@ def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter)
     folder = settings.run_dir(judged.id)
     evaluation = read_evaluation(folder)
     if evaluation is None:
-        raise ModelError(f"the evaluation {spec.evaluation} is not complete; evaluate the model again")
+        raise ModelError.of(
+            "evaluation-not-complete",
+            "the evaluation {evaluation} is not complete; evaluate the model again",
+            evaluation=spec.evaluation,
+        )
     task = Task(evaluation.task)
     answers: Answers = task.predictions.read(folder / PREDICTIONS)
     chosen = np.sort(np.random.default_rng(0).permutation(len(answers))[: spec.examples])

@@ -148,10 +148,15 @@ def find_subject(subject: Subject, settings: Settings, progress: Progress = igno
         run = Store(settings.store_path).run(subject.run)
         folder = settings.run_dir(run.id) / "model"
         if not (folder / "config.json").is_file():
-            raise ModelError(f"the run {run.name!r} left no model; choose one that has finished")
+            raise ModelError.of(
+                "run-left-no-model", "the run {run!r} left no model; choose one that has finished", run=run.name
+            )
         return folder, subject.max_length or run.spec["model"]["max_length"], run.name
     if models.kind_of(subject.name) == "scratch":
-        raise ModelError("scratch has learned nothing yet; name a folder or a Hub id of a model that classifies texts")
+        raise ModelError.of(
+            "scratch-is-untrained",
+            "scratch has learned nothing yet; name a folder or a Hub id of a model that classifies texts",
+        )
     fetched = models.fetch(ModelSpec(name=subject.name, revision=subject.revision, max_length=8), settings, progress)
     assert fetched is not None, "scratch has no folder"
     return fetched, subject.max_length, subject.name

@@ -15,9 +15,10 @@ MOST_UNEXPLAINED = 0.05  # of the probability: above it the scores of integrated
 def check_offered(task: Task) -> None:
     """Raises ModelError for a task whose models the playground cannot ask."""
     if "playground" not in task.facts.OFFERS:
-        raise ModelError(
-            f"a model of the task {task.facts.TITLE!r} cannot be asked in the playground; its report says how to load "
-            "it"
+        raise ModelError.of(
+            "task-not-in-playground",
+            "a model of the task {task!r} cannot be asked in the playground; its report says how to load it",
+            task=task.facts.TITLE,
         )
 
 

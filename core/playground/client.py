@@ -14,6 +14,7 @@ from typing import Any
 
 from core.errors import ModelError, TunedeckError
 from core.evaluation.specs import Subject
+from core.messages import Message
 from core.playground.answers import Answer, Explanation, Neighbour, Reading
 from core.playground.server import CHARACTERS, TEXTS
 from core.runs import process
@@ -36,12 +37,20 @@ class Playground:
     def predict(self, subject: Subject, texts: Sequence[Sequence[str]]) -> Answer:
         """Raises ModelError for a model that does not work, TunedeckError for too many or too long texts."""
         if len(texts) > TEXTS:
-            raise TunedeckError(
-                f"these are {len(texts):,} texts, and at most {TEXTS:,} are predicted at once; upload them as a file"
+            raise TunedeckError.of(
+                "playground-too-many-texts",
+                "these are {count:,} texts, and at most {most:,} are predicted at once; upload them as a file",
+                count=len(texts),
+                most=TEXTS,
             )
         longest = max((sum(map(len, row)) for row in texts), default=0)
         if longest > CHARACTERS:
-            raise TunedeckError(f"a text has {longest:,} characters; at most {CHARACTERS:,} are allowed")
+            raise TunedeckError.of(
+                "playground-text-too-long",
+                "a text has {count:,} characters; at most {most:,} are allowed",
+                count=longest,
+                most=CHARACTERS,
+            )
         started = time.perf_counter()
         answer = self._ask({"do": "predict", "model": subject.model_dump(), "texts": [list(row) for row in texts]})
         return Answer(
@@ -89,10 +98,12 @@ class Playground:
                 except BrokenPipeError:
                     self.close()
             else:
-                raise ModelError("the playground's process ended at once; look into its log, playground.log")
+                raise ModelError.of(
+                    "playground-ended", "the playground's process ended at once; look into its log, playground.log"
+                )
         answer: dict[str, Any] = json.loads(line)
         if not answer.pop("ok"):
-            raise ModelError(answer["error"])
+            raise ModelError(Message(**answer["error"]))
         return answer
 
     def _start(self) -> None:
@@ -119,8 +130,11 @@ class Playground:
             line = self._answers.get(timeout=most_s)
         except queue.Empty:
             child.kill()
-            raise ModelError(
-                f"the model did not answer within {most_s:.0f} seconds; try a shorter text, or wait until training ends"
+            raise ModelError.of(
+                "playground-too-slow",
+                "the model did not answer within {seconds:.0f} seconds; try a shorter text, or wait until "
+                "training ends",
+                seconds=most_s,
             ) from None
         except OSError:
             raise BrokenPipeError from None

@@ -12,10 +12,12 @@ import sys
 import threading
 import time
 from collections import OrderedDict
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from core.errors import ModelError, TunedeckError
+from core.messages import Message
 from core.settings import Settings, from_environment
 from core.store.store import Store
 from core.tasks.contract import Task
@@ -103,14 +105,17 @@ def answer(models: Models, line: str) -> dict[str, Any]:
         _check_finite(result)
         return {"ok": True, **result, "seconds": time.perf_counter() - started, "loaded_in": loaded}
     except TunedeckError as error:
-        return {"ok": False, "error": str(error)}
+        return {"ok": False, "error": asdict(error.message)}
     except (KeyboardInterrupt, SystemExit):
         raise
     except BaseException as error:  # a bug of ours or of a model's code; a panic in Rust is not an Exception
-        return {
-            "ok": False,
-            "error": f"the question could not be answered ({type(error).__name__}: {library_message(error)})",
-        }
+        message = Message.of(
+            "playground-failed",
+            "the question could not be answered ({kind}: {reason})",
+            kind=type(error).__name__,
+            reason=library_message(error),
+        )
+        return {"ok": False, "error": asdict(message)}
 
 
 def _check_finite(result: dict[str, Any]) -> None:
@@ -147,7 +152,11 @@ def _ask(models: Models, task: Task, model: Any, question: dict[str, Any]) -> di
             neighbours = nearest(model, vectors_of(folder, subject["attempt"]), question["text"])
             return {"nearest": neighbours, "names": model.names}
         case other:
-            raise TunedeckError(f"{other!r} is not a question; ask to predict, explain or nearest")
+            raise TunedeckError.of(
+                "playground-question-unknown",
+                "{question!r} is not a question; ask to predict, explain or nearest",
+                question=other,
+            )
 
 
 if __name__ == "__main__":

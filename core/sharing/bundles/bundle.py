@@ -65,7 +65,9 @@ def bundle(spec: BundleSpec, run: Run, settings: Settings, report: RunWriter) ->
 def build(trained: Run, texts: bool, store: Store, settings: Settings, folder: Path, report: RunWriter) -> Manifest:
     """Fill `folder` with the bundle of a training run. Raises ModelError if there is nothing to show of it."""
     if trained.kind != "train" or not trained.is_final:
-        raise ModelError(f"run {trained.id} is no training run that has ended; share one when it has")
+        raise ModelError.of(
+            "run-not-shareable", "run {run} is no training run that has ended; share one when it has", run=trained.id
+        )
     report.phase("Gathering the run")
     runs = [trained, *related(trained, store)]
     for run in runs:
@@ -137,7 +139,12 @@ def _copy(run: Run, source: Path, place: Path, texts: bool, settings: Settings) 
         else:
             result = read_result(source, name) if name in TYPES else RESULTS[name].load(path)
             if result is None:
-                raise ModelError(f"the {name} of “{run.name}” is damaged, so it cannot be shared; make it anew first")
+                raise ModelError.of(
+                    "shared-file-damaged",
+                    "the {file} of “{run}” is damaged, so it cannot be shared; make it anew first",
+                    file=name,
+                    run=run.name,
+                )
             if isinstance(result, Environment):
                 result = _without_way(result)
             public = result if texts else _without_texts(result)

@@ -119,30 +119,61 @@ def parse_manifest(text: str, name: str) -> Manifest:
     """Raises DataError for what is no bundle, is of a newer version, or breaks the format."""
     tree = parse_json(text, name)
     if not isinstance(tree, dict) or tree.get("format") != FORMAT:
-        raise DataError(f"{name} is not a result bundle of Tunedeck; make one on the Share page, or with `export`")
+        raise DataError.of(
+            "not-a-bundle",
+            "{bundle} is not a result bundle of Tunedeck; make one on the Share page, or with `export`",
+            bundle=name,
+        )
     version = tree.get("version")
     if isinstance(version, int) and version > VERSION:
-        raise DataError(f"{name} was made by a newer Tunedeck (format {version}, here {VERSION}); update this one")
+        raise DataError.of(
+            "bundle-is-newer",
+            "{bundle} was made by a newer Tunedeck (format {version}, here {here}); update this one",
+            bundle=name,
+            version=version,
+            here=VERSION,
+        )
     try:
         return Manifest.model_validate_json(text, strict=True)
     except ValidationError as error:
-        raise DataError(f"{name} is not a valid bundle: {first_problem(error)}; export the run again") from None
+        raise DataError.of(
+            "bundle-not-valid",
+            "{bundle} is not a valid bundle: {problem}; export the run again",
+            bundle=name,
+            problem=first_problem(error),
+        ) from None
 
 
 def parse_json(text: str, name: str) -> Any:
     try:
         return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{name} holds JSON that cannot be read ({str(error)[:80]}); export the run again") from None
+        raise DataError.of(
+            "bundle-json-unreadable",
+            "{bundle} holds JSON that cannot be read ({reason}); export the run again",
+            bundle=name,
+            reason=str(error)[:80],
+        ) from None
 
 
 def read_json(path: Path, name: str) -> Any:
     if path.stat().st_size > MOST_JSON_BYTES:
-        raise DataError(f"{name} holds a {path.name} of over {MOST_JSON_BYTES / 1024**2:,.0f} MB; export the run again")
+        raise DataError.of(
+            "bundle-json-too-large",
+            "{bundle} holds a {file} of over {most:,.0f} MB; export the run again",
+            bundle=name,
+            file=path.name,
+            most=MOST_JSON_BYTES / 1024**2,
+        )
     try:
         return parse_json(path.read_text(encoding="utf-8"), name)
     except UnicodeDecodeError:
-        raise DataError(f"{name} holds a {path.name} that is not UTF-8; export the run again") from None
+        raise DataError.of(
+            "bundle-json-not-utf8",
+            "{bundle} holds a {file} that is not UTF-8; export the run again",
+            bundle=name,
+            file=path.name,
+        ) from None
 
 
 def first_line(error: BaseException) -> str:

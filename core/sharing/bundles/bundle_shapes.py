@@ -28,4 +28,10 @@ def check_result(name: str, tree: Any, bundle: str) -> Result:
         return type_of(name, tree).model_validate_json(json.dumps(tree), strict=True)
     except ValueError as error:
         problem = first_problem(error) if isinstance(error, ValidationError) else str(error)
-        raise DataError(f"{bundle} has a {name} that is not valid: {problem}; export the run again") from None
+        raise DataError.of(
+            "bundle-result-not-valid",
+            "{bundle} has a {file} that is not valid: {problem}; export the run again",
+            bundle=bundle,
+            file=name,
+            problem=problem,
+        ) from None

@@ -27,12 +27,22 @@ def check(manifest: Manifest, partial: Path, name: str) -> None:
     try:
         specs_of(manifest.runs)
     except SpecError as error:
-        raise DataError(f"{name} has settings that are not valid ({error.problems[0].message[:200]})") from None
+        raise DataError.of(
+            "bundle-settings-not-valid",
+            "{bundle} has settings that are not valid ({problem})",
+            bundle=name,
+            problem=error.problems[0].message[:200],
+        ) from None
     evaluations = {run.id for run in manifest.runs if run.kind == "evaluate"}
     task = task_of_record(manifest.trained.spec)
     for run in manifest.runs:
         if (path := network_path_in(run.spec)) is not None:
-            raise DataError(f"{name} names {path[:100]!r}, a place on another machine; export the run again without it")
+            raise DataError.of(
+                "bundle-names-path",
+                "{bundle} names {path!r}, a place on another machine; export the run again without it",
+                bundle=name,
+                path=path[:100],
+            )
         folder = partial / "runs" / run.id
         folder.mkdir(parents=True, exist_ok=True)
         _belongs(run, manifest.trained, evaluations, name)
@@ -48,28 +58,55 @@ def check(manifest: Manifest, partial: Path, name: str) -> None:
 def _belongs(run: Record, trained: Record, evaluations: set[str], name: str) -> None:
     subject = run.spec.get("model", {})
     if run.kind == "evaluate" and subject.get("run") != trained.id:
-        raise DataError(f"{name} has an evaluation of another run than its own; export the run again")
+        raise DataError.of(
+            "bundle-evaluation-of-another-run",
+            "{bundle} has an evaluation of another run than its own; export the run again",
+            bundle=name,
+        )
     if run.kind == "compare" and not evaluations & set(run.spec["evaluations"]):
-        raise DataError(f"{name} has a comparison that its run has no part in; export the run again")
+        raise DataError.of(
+            "bundle-comparison-of-others",
+            "{bundle} has a comparison that its run has no part in; export the run again",
+            bundle=name,
+        )
 
 
 def _results(run: Record, task: Task, folder: Path, results: dict[str, Result], name: str) -> None:
     needed = {"train": (), "evaluate": (EVALUATION, "predictions.parquet"), "compare": (COMPARISON,)}
     for file in needed[run.kind]:
         if not (folder / file).is_file():
-            raise DataError(f"{name} is not complete: run {run.id} has no {file}; export the run again")
+            raise DataError.of(
+                "bundle-lacks-file",
+                "{bundle} is not complete: run {run} has no {file}; export the run again",
+                bundle=name,
+                run=run.id,
+                file=file,
+            )
     judged = results.get(EVALUATION) or results.get(COMPARISON)
     if isinstance(judged, Evaluation | Comparison):
         if network_path_in(judged.tree()) is not None:
-            raise DataError(f"{name} names data on another machine; export the run again without it")
+            raise DataError.of(
+                "bundle-names-data-elsewhere",
+                "{bundle} names data on another machine; export the run again without it",
+                bundle=name,
+            )
         try:
             specs.build(judged.data, DataSpec)
         except SpecError as error:
-            raise DataError(f"{name} names data that is not valid ({error.problems[0].message[:200]})") from None
+            raise DataError.of(
+                "bundle-data-not-valid",
+                "{bundle} names data that is not valid ({problem})",
+                bundle=name,
+                problem=error.problems[0].message[:200],
+            ) from None
     for result in results.values():
         if isinstance(result, Report | Evaluation | Comparison | Robustness) and result.task != task.name:
-            raise DataError(
-                f"{name} has a result of the task {result.task!r} for a run of {task.name!r}; export the run again"
+            raise DataError.of(
+                "bundle-task-differs",
+                "{bundle} has a result of the task {task!r} for a run of {expected!r}; export the run again",
+                bundle=name,
+                task=result.task,
+                expected=task.name,
             )
     answered = results.get(EVALUATION) or results.get(REPORT)
     if (path := folder / "predictions.parquet").is_file():
@@ -95,15 +132,31 @@ def _table(path: Path, columns: Mapping[str, str], name: str, most: int = MOST_R
         with pq.ParquetFile(path, read_dictionary=texts) as file:  # what stands there often is not repeated
             types = {f.name: str(getattr(f.type, "value_type", f.type)) for f in file.schema_arrow}
             if any(types.get(c) != kind for c, kind in columns.items()) or file.metadata.num_rows > most:
-                raise DataError(f"{name} has a {path.name} with other columns than a bundle's, or too many rows")
+                raise DataError.of(
+                    "bundle-table-columns",
+                    "{bundle} has a {file} with other columns than a bundle's, or too many rows",
+                    bundle=name,
+                    file=path.name,
+                )
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=texts) if texts else ():
                 for column in batch.columns:
                     lengths = pc.take(pc.binary_length(column.dictionary), column.indices)
                     size += pc.sum(lengths).as_py() or 0
                 if size > MOST_TEXT_BYTES:
-                    raise DataError(f"{name} has a {path.name} made to fill the memory; export the run without texts")
+                    raise DataError.of(
+                        "bundle-table-fills-memory",
+                        "{bundle} has a {file} made to fill the memory; export the run without texts",
+                        bundle=name,
+                        file=path.name,
+                    )
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise DataError(f"{name} has a {path.name} that is no Parquet file ({first_line(error)})") from None
+        raise DataError.of(
+            "bundle-not-parquet",
+            "{bundle} has a {file} that is no Parquet file ({reason})",
+            bundle=name,
+            file=path.name,
+            reason=first_line(error),
+        ) from None
 
 
 def _predictions(path: Path, judged: Report | Evaluation, task: Task, name: str) -> None:
@@ -116,12 +169,27 @@ def _predictions(path: Path, judged: Report | Evaluation, task: Task, name: str)
         rows = pq.read_table(path, columns=["row"]).column("row")
         task.predictions.check(path, judged)
     except (pa.ArrowException, OSError, KeyError) as error:
-        raise DataError(f"{name} has a {path.name} that cannot be read ({first_line(error)})") from None
+        raise DataError.of(
+            "bundle-table-unreadable",
+            "{bundle} has a {file} that cannot be read ({reason})",
+            bundle=name,
+            file=path.name,
+            reason=first_line(error),
+        ) from None
     except ValueError as error:
-        raise DataError(f"{name} has {first_line(error)}; export the run again") from None
+        raise DataError.of(
+            "bundle-predictions-not-valid",
+            "{bundle} has {problem}; export the run again",
+            bundle=name,
+            problem=first_line(error),
+        ) from None
     least = pc.min(rows).as_py()
     if rows.null_count or (least is not None and least < 0) or pc.count_distinct(rows).as_py() < len(rows):
-        raise DataError(f"{name} has predictions that are not one of each row; export the run again")
+        raise DataError.of(
+            "bundle-predictions-not-unique",
+            "{bundle} has predictions that are not one of each row; export the run again",
+            bundle=name,
+        )
 
 
 def _texts(path: Path, name: str) -> None:
@@ -130,4 +198,6 @@ def _texts(path: Path, name: str) -> None:
 
     rows = pq.read_table(path, columns=["row"]).column("row")
     if rows.null_count or pc.count_distinct(rows).as_py() < len(rows):
-        raise DataError(f"{name} has two texts of one example; export the run again")
+        raise DataError.of(
+            "bundle-texts-not-unique", "{bundle} has two texts of one example; export the run again", bundle=name
+        )

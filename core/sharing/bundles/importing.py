@@ -89,7 +89,12 @@ def import_bundle(source: Path, store: Store, settings: Settings, owner: str = "
             with _placed([run.id for run in taken], partial, settings):
                 store.import_runs(taken, metrics, events)
     except OSError as error:
-        raise DataError(f"{source.name} could not be taken in ({error.strerror or error}); try again") from None
+        raise DataError.of(
+            "bundle-not-taken-in",
+            "{bundle} could not be taken in ({reason}); try again",
+            bundle=source.name,
+            reason=error.strerror or error,
+        ) from None
     return store.run(trained.id)
 
 
@@ -101,9 +106,12 @@ def import_upload(name: str, stream: Readable, store: Store, settings: Settings)
         with path.open("wb") as out:
             while chunk := stream.read(CHUNK):
                 if out.tell() + len(chunk) > settings.max_upload_bytes:
-                    raise DataError(
-                        f"{name[:80]!r} is larger than {settings.max_upload_bytes / 1024**2:,.0f} MB, the most that "
-                        "can be uploaded; export the run without its texts"
+                    raise DataError.of(
+                        "bundle-upload-too-large",
+                        "{file!r} is larger than {most:,.0f} MB, the most that can be uploaded; export the run "
+                        "without its texts",
+                        file=name[:80],
+                        most=settings.max_upload_bytes / 1024**2,
                     )
                 out.write(chunk)
         return import_bundle(path, store, settings)
@@ -115,22 +123,52 @@ def _manifest(source: Path) -> tuple[Manifest, str]:
         if source.is_dir():
             path = source / MANIFEST
             if path.is_symlink() or not path.is_file():
-                raise DataError(f"the folder {source.name} has no {MANIFEST}; choose the folder or zip of one bundle")
+                raise DataError.of(
+                    "folder-without-manifest",
+                    "the folder {folder} has no {manifest}; choose the folder or zip of one bundle",
+                    folder=source.name,
+                    manifest=MANIFEST,
+                )
             if path.stat().st_size > bundle_format.MOST_JSON_BYTES:
-                raise DataError(f"{source.name} has a {MANIFEST} that is too large to be one; export the run again")
+                raise DataError.of(
+                    "bundle-manifest-too-large",
+                    "{bundle} has a {manifest} that is too large to be one; export the run again",
+                    bundle=source.name,
+                    manifest=MANIFEST,
+                )
             content = path.read_bytes()
         else:
             member = zips.members(source, MOST_FILES + 1).get(MANIFEST)
             if member is None:
-                raise DataError(f"{source.name} has no {MANIFEST}; it is not a result bundle of Tunedeck")
+                raise DataError.of(
+                    "bundle-without-manifest",
+                    "{bundle} has no {manifest}; it is not a result bundle of Tunedeck",
+                    bundle=source.name,
+                    manifest=MANIFEST,
+                )
             if member.file_size > bundle_format.MOST_JSON_BYTES:
-                raise DataError(f"{source.name} has a {MANIFEST} that is too large to be one; export the run again")
+                raise DataError.of(
+                    "bundle-manifest-too-large",
+                    "{bundle} has a {manifest} that is too large to be one; export the run again",
+                    bundle=source.name,
+                    manifest=MANIFEST,
+                )
             content = zips.read(source, MANIFEST, bundle_format.MOST_JSON_BYTES)
         text = content.decode("utf-8")
     except UnicodeDecodeError:
-        raise DataError(f"{source.name} has a {MANIFEST} that is not UTF-8; export the run again") from None
+        raise DataError.of(
+            "bundle-manifest-not-utf8",
+            "{bundle} has a {manifest} that is not UTF-8; export the run again",
+            bundle=source.name,
+            manifest=MANIFEST,
+        ) from None
     except OSError as error:
-        raise DataError(f"{source.name} cannot be read ({error.strerror or error}); check the path") from None
+        raise DataError.of(
+            "bundle-unreadable",
+            "{bundle} cannot be read ({reason}); check the path",
+            bundle=source.name,
+            reason=error.strerror or error,
+        ) from None
     return bundle_format.parse_manifest(text, source.name), hashlib.sha256(content).hexdigest()
 
 
@@ -154,9 +192,12 @@ def _fetch(source: Path, manifest: Manifest, partial: Path, max_bytes: int) -> N
         with path.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
         if path.stat().st_size != entry.bytes or digest != entry.sha256:
-            raise DataError(
-                f"{source.name} was changed or damaged: {name} is not the file that its manifest describes; copy or "
-                "download it again"
+            raise DataError.of(
+                "bundle-file-changed",
+                "{bundle} was changed or damaged: {file} is not the file that its manifest describes; copy or "
+                "download it again",
+                bundle=source.name,
+                file=name,
             )
 
 
@@ -165,10 +206,19 @@ def _copy(source: Path, names: list[str], partial: Path, max_bytes: int) -> None
     for name in names:
         path = source / name
         if path.is_symlink() or not path.resolve().is_relative_to(root) or not path.is_file():
-            raise DataError(f"{source.name} is not complete: {name} is missing, or a link; copy the whole folder again")
+            raise DataError.of(
+                "bundle-file-missing",
+                "{bundle} is not complete: {file} is missing, or a link; copy the whole folder again",
+                bundle=source.name,
+                file=name,
+            )
         max_bytes -= path.stat().st_size
         if max_bytes < 0:
-            raise DataError(f"{source.name} is larger than what may be unpacked here; leave out its texts")
+            raise DataError.of(
+                "bundle-too-large",
+                "{bundle} is larger than what may be unpacked here; leave out its texts",
+                bundle=source.name,
+            )
         (partial / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(path, partial / name)
 
@@ -183,12 +233,20 @@ def _new(store: Store, runs: list[Run]) -> Iterator[Run]:
             continue
         assert run.imported is not None
         if there.imported is None:
-            raise WrongStatus(f"Run {run.id} is here already, as a run of this home; nothing is imported.")
+            raise WrongStatus.of(
+                "bundle-run-is-own",
+                "Run {run} is here already, as a run of this home; nothing is imported.",
+                run=run.id,
+            )
         if there.imported.get("run") == run.imported["run"]:
             store.check_replace(there)
             yield run
         elif not there.kind == run.kind == "compare":
-            raise WrongStatus(f"Run {run.id} came in another bundle; delete that one first if this one is to be shown.")
+            raise WrongStatus.of(
+                "bundle-run-in-another",
+                "Run {run} came in another bundle; delete that one first if this one is to be shown.",
+                run=run.id,
+            )
 
 
 @contextmanager
@@ -221,7 +279,10 @@ def _metrics(run_id: str, folder: Path) -> Iterator[tuple[str, str, int, float |
         for batch in file.iter_batches(50_000):
             for row in batch.to_pylist():
                 if not _is_point(row):
-                    raise DataError("a bundle's metrics have gaps or numbers that cannot be; export the run again")
+                    raise DataError.of(
+                        "bundle-metrics-not-valid",
+                        "a bundle's metrics have gaps or numbers that cannot be; export the run again",
+                    )
                 yield run_id, row["name"][:100], row["step"], row["epoch"], row["time"], row["value"]
 
 
@@ -240,6 +301,6 @@ def _events(run_id: str, folder: Path) -> Iterator[tuple[str, float, str, dict[s
     try:
         events = Events.validate_python(read_json(path, folder.name))
     except ValidationError:
-        raise DataError("a bundle's events are not valid; export the run again") from None
+        raise DataError.of("bundle-events-not-valid", "a bundle's events are not valid; export the run again") from None
     for event in events:
         yield run_id, event.time, event.kind, event.payload

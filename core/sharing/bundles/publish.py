@@ -48,7 +48,11 @@ def publish(spec: PublishSpec, run: Run, settings: Settings, report: RunWriter) 
     trained = [report.store.run(run_id) for run_id in dict.fromkeys(spec.runs)]
     for one in trained:
         if one.kind != "train" or not one.is_final:
-            raise ModelError(f"run {one.id} is no training run that has ended, so it cannot be published; leave it out")
+            raise ModelError.of(
+                "run-not-publishable",
+                "run {run} is no training run that has ended, so it cannot be published; leave it out",
+                run=one.id,
+            )
     path = settings.run_dir(run.id) / NAME
     with tempfile.TemporaryDirectory(dir=settings.run_dir(run.id)) as temporary:
         site = Path(temporary) / FOLDER

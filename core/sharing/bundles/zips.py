@@ -56,19 +56,35 @@ def members(path: Path, most: int) -> dict[str, zipfile.ZipInfo]:
         with zipfile.ZipFile(path) as archive:
             members_of_zip = [m for m in archive.infolist() if not m.is_dir()]
     except BROKEN as error:
-        raise DataError(f"{path.name} is not a whole zip file ({_first(error)}); copy or download it again") from None
+        raise DataError.of(
+            "zip-not-whole",
+            "{file} is not a whole zip file ({reason}); copy or download it again",
+            file=path.name,
+            reason=_first(error),
+        ) from None
     if len(members_of_zip) > most:
-        raise DataError(f"{path.name} holds {len(members_of_zip):,} files; one like this has at most {most:,}")
+        raise DataError.of(
+            "zip-too-many-files",
+            "{file} holds {count:,} files; one like this has at most {most:,}",
+            file=path.name,
+            count=len(members_of_zip),
+            most=most,
+        )
     for member in members_of_zip:
         if member.flag_bits & 1:
-            raise DataError(f"{path.name} is encrypted with a password; make one without a password")
+            raise DataError.of(
+                "zip-encrypted", "{file} is encrypted with a password; make one without a password", file=path.name
+            )
         if stat.S_ISLNK(member.external_attr >> 16):
-            raise DataError(
-                f"{path.name} holds a link ({member.filename[:80]!r}), which may lead anywhere; make one without links"
+            raise DataError.of(
+                "zip-holds-link",
+                "{file} holds a link ({link!r}), which may lead anywhere; make one without links",
+                file=path.name,
+                link=member.filename[:80],
             )
     named = {m.filename: m for m in members_of_zip}
     if len(named) < len(members_of_zip):
-        raise DataError(f"{path.name} holds two files of one name; make it anew")
+        raise DataError.of("zip-name-twice", "{file} holds two files of one name; make it anew", file=path.name)
     return named
 
 
@@ -78,9 +94,18 @@ def read(path: Path, name: str, max_bytes: int) -> bytes:
         with zipfile.ZipFile(path) as archive, archive.open(name) as source:
             content = source.read(max_bytes + 1)
     except (KeyError, *BROKEN) as error:
-        raise DataError(f"{path.name} cannot be read, it is damaged ({_first(error)}); copy it again") from None
+        raise DataError.of(
+            "zip-unreadable",
+            "{file} cannot be read, it is damaged ({reason}); copy it again",
+            file=path.name,
+            reason=_first(error),
+        ) from None
     if len(content) > max_bytes:
-        raise DataError(f"{path.name} unpacks to more than it says, which is how a file made to fill a disk looks")
+        raise DataError.of(
+            "zip-says-less",
+            "{file} unpacks to more than it says, which is how a file made to fill a disk looks",
+            file=path.name,
+        )
     return content
 
 
@@ -102,17 +127,32 @@ def extract(path: Path, names: Iterable[str], folder: Path, max_bytes: int) -> N
                         size += len(chunk)
                         left -= len(chunk)
                         if left < 0 or (size > RATIO_FROM and size > MAX_RATIO * max(1, member.compress_size)):
-                            raise DataError(
-                                f"{path.name} unpacks to more than {max_bytes / 1024**2:,.0f} MB, or to over "
-                                f"{MAX_RATIO} times its size; that is how a file made to fill a disk looks"
+                            raise DataError.of(
+                                "zip-bomb",
+                                "{file} unpacks to more than {most:,.0f} MB, or to over {ratio} times its size; "
+                                "that is how a file made to fill a disk looks",
+                                file=path.name,
+                                most=max_bytes / 1024**2,
+                                ratio=MAX_RATIO,
                             )
                         out.write(chunk)
     except KeyError as error:
-        raise DataError(f"{path.name} is not complete: {str(error)[:120]}") from None
+        raise DataError.of(
+            "zip-not-complete", "{file} is not complete: {reason}", file=path.name, reason=str(error)[:120]
+        ) from None
     except BROKEN as error:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-            raise DataError(f"the disk is too full to unpack {path.name}; free some space and try again") from None
-        raise DataError(f"{path.name} cannot be unpacked, it is damaged ({_first(error)}); copy it again") from None
+            raise DataError.of(
+                "disk-full-unpacking",
+                "the disk is too full to unpack {file}; free some space and try again",
+                file=path.name,
+            ) from None
+        raise DataError.of(
+            "zip-damaged",
+            "{file} cannot be unpacked, it is damaged ({reason}); copy it again",
+            file=path.name,
+            reason=_first(error),
+        ) from None
 
 
 def _first(error: BaseException) -> str:

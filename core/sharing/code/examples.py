@@ -80,10 +80,12 @@ def _loaded(trained: Run, settings: Settings, report: RunWriter) -> Loaded:
         rows = loaded.dataset[split]
         now = environment.described(ids_of(rows, loaded.text_columns), rows["label"])
         if noted is None or getattr(noted.dataset, split) != now:
-            raise DataError(
-                f"the dataset {loaded.prepared.title} has changed since this run, so its examples cannot be put into "
-                "the zip; export the code without them, or bring the dataset back as it was",
+            raise DataError.of(
+                "script-data-changed",
+                "the dataset {data} has changed since this run, so its examples cannot be put into the zip; "
+                "export the code without them, or bring the dataset back as it was",
                 "data.path",
+                data=loaded.prepared.title,
             )
     return loaded
 

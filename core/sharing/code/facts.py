@@ -87,15 +87,21 @@ def facts_of(run: Run, settings: Settings) -> Facts:
     plan = cast(RunSpec, spec.build(run.spec))
     room = task_of(plan).facts
     if "script" not in room.OFFERS:
-        raise DataError(f"a run of the task {room.TITLE!r} has no script; take its report, its bundle or its model")
+        raise DataError.of(
+            "task-without-script",
+            "a run of the task {task!r} has no script; take its report, its bundle or its model",
+            task=room.TITLE,
+        )
     folder = settings.run_dir(run.id)
     environment: Environment | None = redact.clean(read_environment(folder), settings)
     report: Report | None = redact.clean(read_report(folder), settings)
     known = environment is not None and environment.dataset.train is not None and environment.hardware.threads
     if environment is None or report is None or not known or model_folder(folder) is None:
-        raise DataError(
-            f"the run {run.name!r} did not come to a model, or was made by an older version, which did not write down "
-            "what a script needs; train it again"
+        raise DataError.of(
+            "script-run-lacks-facts",
+            "the run {run!r} did not come to a model, or was made by an older version, which did not write down "
+            "what a script needs; train it again",
+            run=run.name,
         )
     noted, machine = environment.dataset, environment.hardware
     assert noted.train is not None and machine.threads is not None, "known"

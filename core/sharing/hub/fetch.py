@@ -37,19 +37,36 @@ def fetch_results(repo_id: str, revision: str | None, settings: Settings, progre
 
 def _check_sizes(repo_id: str, wanted: dict[str, int], settings: Settings) -> None:
     if not wanted:
-        raise HubError(f"{repo_id!r} has no bundles (.zip files at its top or in results/); name another repository")
+        raise HubError.of(
+            "repository-without-bundles",
+            "{repository!r} has no bundles (.zip files at its top or in results/); name another repository",
+            repository=repo_id,
+        )
     if len(wanted) > MOST_BUNDLES:
-        raise HubError(f"{repo_id!r} has {len(wanted)} bundles; at most {MOST_BUNDLES} are shown, so remove some")
+        raise HubError.of(
+            "repository-too-many-bundles",
+            "{repository!r} has {count} bundles; at most {most} are shown, so remove some",
+            repository=repo_id,
+            count=len(wanted),
+            most=MOST_BUNDLES,
+        )
     largest = max(wanted, key=lambda path: wanted[path])
     if wanted[largest] > settings.max_upload_bytes:
-        raise HubError(
-            f"{largest} in {repo_id!r} has {readable(wanted[largest])}; a bundle may have at most "
-            f"{readable(settings.max_upload_bytes)}, so remove it or make it smaller"
+        raise HubError.of(
+            "repository-bundle-too-large",
+            "{file} in {repository!r} has {size}; a bundle may have at most {most}, so remove it or make it smaller",
+            file=largest,
+            repository=repo_id,
+            size=readable(wanted[largest]),
+            most=readable(settings.max_upload_bytes),
         )
     if (total := sum(wanted.values())) > settings.max_unpacked_bytes:
-        raise HubError(
-            f"The bundles of {repo_id!r} have {readable(total)} together; at most "
-            f"{readable(settings.max_unpacked_bytes)} are fetched, so remove some"
+        raise HubError.of(
+            "repository-bundles-too-large",
+            "The bundles of {repository!r} have {size} together; at most {most} are fetched, so remove some",
+            repository=repo_id,
+            size=readable(total),
+            most=readable(settings.max_unpacked_bytes),
         )
 
 

@@ -77,4 +77,8 @@ class Lookup:
         except HubError as error:
             self.error = error
         except Exception as error:  # its text may quote the token, so only its type is shown
-            self.error = HubError(f"The Hub's answer could not be read ({type(error).__name__}); try again")
+            self.error = HubError.of(
+                "hub-account-unreadable",
+                "The Hub's answer could not be read ({error}); try again",
+                error=type(error).__name__,
+            )

@@ -49,17 +49,25 @@ class Part(NamedTuple):
 def choose_splits(prepared: Prepared, wanted: Sequence[str], aside: set[str], *, final_tests: bool) -> list[str]:
     """The splits to push: the wanted ones, or all except final tests. Raises DataError."""
     if unknown := [name for name in wanted if name not in prepared.splits]:
-        raise DataError(f"there is no split {unknown[0]!r}; the splits are {', '.join(prepared.splits)}", "splits")
+        raise DataError.of(
+            "no-such-split",
+            "there is no split {wanted!r}; the splits are {splits}",
+            "splits",
+            wanted=unknown[0],
+            splits=list(prepared.splits),
+        )
     if (secret := [name for name in wanted if name in aside]) and not final_tests:
-        raise DataError(
-            f"the split {secret[0]!r} is set aside as a final test, and a published test is no longer unseen; leave it "
+        raise DataError.of(
+            "pushed-split-is-final-test",
+            "the split {split!r} is set aside as a final test, and a published test is no longer unseen; leave it "
             "out, or allow it with final_tests",
             "splits",
+            split=secret[0],
         )
     chosen = [name for name in (wanted or prepared.splits) if prepared.splits[name].rows]
     chosen = [name for name in chosen if name not in aside or (final_tests and name in wanted)]
     if not chosen:
-        raise DataError("no split with rows is left to push; choose one", "splits")
+        raise DataError.of("no-split-to-push", "no split with rows is left to push; choose one", "splits")
     return chosen
 
 
@@ -71,12 +79,23 @@ def choose_columns(prepared: Prepared, wanted: Sequence[str], texts: Sequence[st
         column = prepared.column(name)
         if column is None:
             names_there = ", ".join(c.name for c in prepared.columns)
-            raise DataError(f"there is no column {name!r}; the columns are {names_there}", "columns")
+            raise DataError.of(
+                "no-such-column-to-push",
+                "there is no column {column!r}; the columns are {columns}",
+                "columns",
+                column=name,
+                columns=names_there,
+            )
         if column.kind not in SIMPLE:
-            raise DataError(f"the column {name!r} contains neither texts nor numbers; leave it out", "columns")
+            raise DataError.of(
+                "column-not-pushable",
+                "the column {column!r} contains neither texts nor numbers; leave it out",
+                "columns",
+                column=name,
+            )
         chosen.append(column)
     if not chosen:
-        raise DataError("no column is chosen; choose the columns to push", "columns")
+        raise DataError.of("no-column-to-push", "no column is chosen; choose the columns to push", "columns")
     return chosen
 
 
@@ -123,14 +142,22 @@ def _write(source: Path, columns: Sequence[Column], target: Path) -> None:
     schema = pa.schema([(c.name, TYPES[c.kind]) for c in columns], metadata={b"huggingface": note})
     with parquet.open_file(source) as file:
         if missing := [name for name in names if name not in file.schema_arrow.names]:
-            raise DataError(f"the split {source.stem!r} has no column {missing[0]!r}; leave it out", "columns")
+            raise DataError.of(
+                "pushed-split-without-column",
+                "the split {split!r} has no column {column!r}; leave it out",
+                "columns",
+                split=source.stem,
+                column=missing[0],
+            )
         with pq.ParquetWriter(target, schema, compression=COMPRESSION) as writer:
             for batch in bounded.batches(source, 20_000, names):
                 try:
                     arrays = [types.plain(batch.column(f.name)).cast(f.type) for f in schema]
                 except pa.ArrowInvalid:
-                    raise DataError(
-                        "a column contains numbers that do not fit 64 bits; leave it out", "columns"
+                    raise DataError.of(
+                        "numbers-over-64-bits",
+                        "a column contains numbers that do not fit 64 bits; leave it out",
+                        "columns",
                     ) from None
                 writer.write_batch(pa.RecordBatch.from_arrays(arrays, schema=schema))
 

@@ -58,10 +58,14 @@ def push(spec: PushSpec, run: Run, settings: Settings, report: RunWriter) -> dic
 def _model(spec: PushSpec, settings: Settings, report: RunWriter) -> list[Outgoing]:
     trained = report.store.run(spec.run)
     if spec.attempt and trained.attempt != spec.attempt:
-        raise ModelError("the run was resumed and has a new model; check it and its card, then push again")
+        raise ModelError.of(
+            "pushed-model-is-new", "the run was resumed and has a new model; check it and its card, then push again"
+        )
     folder = results.model_folder(settings.run_dir(trained.id))
     if folder is None:
-        raise ModelError(f"run {trained.id} has no model to push; wait until it has finished")
+        raise ModelError.of(
+            "no-model-to-push", "run {run} has no model to push; wait until it has finished", run=trained.id
+        )
     text = spec.card or card.outgoing(report.store, settings, trained, spec.repo_id)
     return outgoing.of_model(folder, text, settings)
 

@@ -247,7 +247,12 @@ class _Job:
                 raise
             return None
         if info.id != self.target.repo_id:
-            raise HubError(f"{self.target.repo_id!r} has moved to {info.id!r}; push there, or choose another name")
+            raise HubError.of(
+                "repository-moved",
+                "{name!r} has moved to {moved!r}; push there, or choose another name",
+                name=self.target.repo_id,
+                moved=info.id,
+            )
         return Repository(str(info.sha), bool(info.private), tuple(file.rfilename for file in info.siblings or ()))
 
     def _create(self) -> Repository:
@@ -263,7 +268,11 @@ class _Job:
         self.created = True
         repository = self._look()
         if repository is None:
-            raise HubError(f"{self.target.repo_id!r} was created but is not visible yet; push again in a minute")
+            raise HubError.of(
+                "repository-not-visible-yet",
+                "{name!r} was created but is not visible yet; push again in a minute",
+                name=self.target.repo_id,
+            )
         return repository
 
     def _check(self, repository: Repository) -> None:
@@ -272,9 +281,12 @@ class _Job:
             raise taken(self.target.what, self.target.repo_id, self.account.namespaces)
         self.private = repository.private
         if self.target.private and not repository.private:
-            raise HubError(
-                f"{self.target.repo_id!r} is public, but you asked for a private repository; make it private in its "
-                f"settings ({self.target.url}/settings), choose another name, or push it as public"
+            raise HubError.of(
+                "repository-is-public",
+                "{name!r} is public, but you asked for a private repository; make it private in its settings "
+                "({url}/settings), choose another name, or push it as public",
+                name=self.target.repo_id,
+                url=self.target.url,
             )
         if repository.private and not self.target.private:
             self.report.message(
@@ -304,7 +316,11 @@ class _Job:
             if isinstance(error, hub_errors()) and status_of(error):
                 raise
             reason = " ".join(without_secrets(str(error)).split())[:300]
-            raise HubError(f"The metadata of the card is invalid ({reason}); correct it, then push again") from None
+            raise HubError.of(
+                "card-refused",
+                "The metadata of the card is invalid ({reason}); correct it, then push again",
+                reason=reason,
+            ) from None
 
     @contextmanager
     def _opened(self) -> Iterator[dict[str, Any]]:

@@ -49,8 +49,11 @@ def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) ->
 
     task = task_of_subject(spec.model, report.store)
     if spec.form != "safetensors" and "onnx" not in task.facts.OFFERS:
-        raise ModelError(
-            f"a model of the task {task.facts.TITLE!r} has no {TITLES[spec.form]} form; choose safetensors"
+        raise ModelError.of(
+            "task-without-form",
+            "a model of the task {task!r} has no {form} form; choose safetensors",
+            task=task.facts.TITLE,
+            form=TITLES[spec.form],
         )
     source, max_length, title = find_subject(spec.model, settings, report.fraction)
     _check_inside(source, spec.model, settings)
@@ -157,7 +160,11 @@ def _keras(
 ) -> tuple[Files, dict[str, Any]]:
     file = keras_file(settings.run_dir(spec.model.run))
     if file is None:
-        raise ModelError(f"{title} has no Keras file, because Keras did not train it; choose safetensors or ONNX")
+        raise ModelError.of(
+            "no-keras-file",
+            "{model} has no Keras file, because Keras did not train it; choose safetensors or ONNX",
+            model=title,
+        )
     report.phase("Loading the data")
     from core.sharing.model import inputs, keras_model, onnx_model
 

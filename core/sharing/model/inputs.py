@@ -69,7 +69,7 @@ def _of_run(run_id: str, names: tuple[str, ...], most: int, settings: Settings, 
     examples = examples.select(chosen)
     texts = list(zip(*(examples[column] for column in loaded.text_columns), strict=True))
     if not texts:
-        raise DataError("the run has no evaluation examples")
+        raise DataError.of("run-without-evaluation-examples", "the run has no evaluation examples")
     part = Part(
         examples, loaded.text_columns, loaded.source_columns, loaded.label_column, tuple(loaded.label_names),
         loaded.prepared, (),

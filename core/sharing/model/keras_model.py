@@ -29,7 +29,12 @@ def check(model: TrainedModel, path: Path, tokenizer: Path, inputs: Inputs, coun
     try:
         classifier = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras raises many types for a damaged file
-        raise ModelError(f"the Keras file of {model.title} cannot be loaded ({library_message(error, 160)})") from error
+        raise ModelError.of(
+            "keras-file-unusable",
+            "the Keras file of {model} cannot be loaded ({reason})",
+            model=model.title,
+            reason=library_message(error, 160),
+        ) from error
     known = reference(model, inputs, count, tick)
     texts, reads = known.texts, Tokenizer.from_file(str(tokenizer))
     parts, batches = [], mixed_batches(len(texts))

@@ -39,7 +39,11 @@ def names(folder: Path, *, foreign: bool = False) -> list[str]:
     chosen = hub.choose_files(folder.name, files) + [name for name in files if name == CALIBRATION]
     for name in chosen:
         if not foreign and (folder / name).is_symlink():
-            raise ModelError(f"{name} in the model's folder is a link, and links are not followed; put the file there")
+            raise ModelError.of(
+                "model-file-is-link",
+                "{file} in the model's folder is a link, and links are not followed; put the file there",
+                file=name,
+            )
     return chosen
 
 
@@ -56,7 +60,9 @@ def model_files(folder: Path, settings: Settings, *, foreign: bool = False) -> d
     secret.
     """
     if not foreign and (folder.is_symlink() or not folder.resolve().is_relative_to(folder.parent.resolve())):
-        raise ModelError("the model's folder is a link, and links are not followed; train the model again")
+        raise ModelError.of(
+            "model-folder-is-link", "the model's folder is a link, and links are not followed; train the model again"
+        )
     return {name: _checked(folder / name, settings, foreign) for name in names(folder, foreign=foreign)}
 
 
@@ -96,11 +102,17 @@ def _cleaned(path: Path, settings: Settings) -> str:
 def _tree(path: Path) -> Any:
     try:
         if path.stat().st_size > MOST_TEXT:
-            raise ModelError(f"{path.name} is too large for such a file; train or download the model again")
+            raise ModelError.of(
+                "shared-file-too-large",
+                "{file} is too large for such a file; train or download the model again",
+                file=path.name,
+            )
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        raise ModelError(
-            f"{path.name} of the model cannot be read as JSON; train or download the model again"
+        raise ModelError.of(
+            "shared-file-not-json",
+            "{file} of the model cannot be read as JSON; train or download the model again",
+            file=path.name,
         ) from None
 
 
@@ -114,11 +126,17 @@ def _check_safetensors(path: Path, settings: Settings, foreign: bool) -> None:
             notes = json.loads(file.read(length)).get("__metadata__", {})
         public_notes = redact.clean(notes, settings)
     except (OSError, ValueError, AttributeError, RecursionError):
-        raise ModelError(
-            f"{path.name} is not a safetensors file, and only those are shared; train or download the model again"
+        raise ModelError.of(
+            "not-safetensors",
+            "{file} is not a safetensors file, and only those are shared; train or download the model again",
+            file=path.name,
         ) from None
     if public_notes != notes or (not foreign and set(notes) - NOTES):
-        raise ModelError(f"{path.name} has private metadata in its header; save the model again")
+        raise ModelError.of(
+            "safetensors-private-metadata",
+            "{file} has private metadata in its header; save the model again",
+            file=path.name,
+        )
 
 
 def _check_vocabulary(path: Path) -> None:
@@ -129,10 +147,16 @@ def _check_vocabulary(path: Path) -> None:
         else:
             text = path.read_bytes().decode("utf-8", errors="replace")
     except OSError:
-        raise ModelError(f"{path.name} of the model cannot be read; train or download the model again") from None
+        raise ModelError.of(
+            "shared-file-unreadable",
+            "{file} of the model cannot be read; train or download the model again",
+            file=path.name,
+        ) from None
     if _secret(text):
-        raise ModelError(
-            f"{path.name} contains a secret of this machine; remove it from the training texts and train again"
+        raise ModelError.of(
+            "vocabulary-holds-secret",
+            "{file} contains a secret of this machine; remove it from the training texts and train again",
+            file=path.name,
         )
 
 

@@ -63,16 +63,21 @@ def check_kind(model: TrainedModel) -> None:
     """Raise ModelError for a model that cannot be exported to ONNX, before any work is done."""
     kind = model.model.config.model_type
     if kind in NOT_EXPORTED:
-        raise ModelError(
-            f"{model.title} is a model of type {kind}, which cannot be converted to ONNX; export it as safetensors"
+        raise ModelError.of(
+            "kind-not-onnx",
+            "{model} is a model of type {kind}, which cannot be converted to ONNX; export it as safetensors",
+            model=model.title,
+            kind=kind,
         )
     _check_tokenizer(model)
 
 
 def _check_tokenizer(model: TrainedModel) -> None:
     if not model.tokenizer.is_fast:
-        raise ModelError(
-            f"the tokenizer of {model.title} exists only in Python, so this form cannot include it; choose safetensors"
+        raise ModelError.of(
+            "tokenizer-not-exportable",
+            "the tokenizer of {model} exists only in Python, so this form cannot include it; choose safetensors",
+            model=model.title,
         )
 
 
@@ -103,8 +108,11 @@ def write(model: TrainedModel, folder: Path) -> None:
         ClearMetadataAndDocStringPass()(program.model)  # each node names the source file on this machine
         program.save(folder / MODEL, external_data=model.model.num_parameters() * 4 > LARGEST_FILE)
     except Exception as error:  # the exporter raises whatever the model's code raises
-        raise ModelError(
-            f"{model.title} could not be converted to ONNX ({library_message(error, 160)}); export it as safetensors"
+        raise ModelError.of(
+            "onnx-failed",
+            "{model} could not be converted to ONNX ({reason}); export it as safetensors",
+            model=model.title,
+            reason=library_message(error, 160),
         ) from error
     finally:
         with suppress(Exception):  # a failure here must hide neither the file nor the error above
@@ -214,8 +222,10 @@ def check(model: TrainedModel, folder: Path, inputs: Inputs, known: Reference, t
     runtime = Runtime(folder)
     for ids, row in zip(known.tokens, runtime.encode(known.texts), strict=True):
         if ids != [i for i, kept in zip(row.ids, row.attention_mask, strict=True) if kept]:
-            raise ModelError(
-                f"the tokenizer of {model.title} produces other tokens outside transformers; choose safetensors"
+            raise ModelError.of(
+                "tokenizer-differs-outside",
+                "the tokenizer of {model} produces other tokens outside transformers; choose safetensors",
+                model=model.title,
             )
     probabilities = runtime.probabilities(known.texts, mixed_batches(len(known.texts)), tick)
     lengths = [len(ids) for ids in known.tokens]
@@ -229,9 +239,14 @@ def compared(form: str, reference: np.ndarray, converted: np.ndarray, inputs: In
     """Compare probabilities with torch's, both (texts, classes). Raises ModelError if they differ by > TOLERANCE."""
     difference = float(np.abs(reference - converted).max()) if np.isfinite(converted).all() else float("nan")
     if not difference <= TOLERANCE:
-        raise ModelError(
-            f"the {form} file of {title} predicts differently from torch (a probability differs by {difference:.2g}; "
-            f"at most {TOLERANCE:g} is allowed), so it was deleted; choose safetensors"
+        raise ModelError.of(
+            "converted-model-differs",
+            "the {form} file of {model} predicts differently from torch (a probability differs by "
+            "{difference:.2g}; at most {most:g} is allowed), so it was deleted; choose safetensors",
+            form=form,
+            model=title,
+            difference=difference,
+            most=TOLERANCE,
         )
     return {
         "texts": len(reference),
@@ -269,8 +284,11 @@ def quantise(folder: Path, title: str) -> None:
                 use_external_data_format=bytes_of(folder) > LARGEST_FILE,
             )
         except Exception as error:  # the quantiser raises many types for a graph that it does not support
-            raise ModelError(
-                f"the weights of {title} cannot be quantised ({library_message(error, 160)}); export ONNX without int8"
+            raise ModelError.of(
+                "weights-not-quantised",
+                "the weights of {model} cannot be quantised ({reason}); export ONNX without int8",
+                model=title,
+                reason=library_message(error, 160),
             ) from error
         for path in files(folder):
             path.unlink()

@@ -72,7 +72,15 @@ def forget_card(run: Run, settings: Settings) -> None:
 def check_card(text: str, settings: Settings) -> list[Problem]:
     """What is wrong with an edited card: metadata that the Hub would refuse, secrets, ways to files of this machine."""
     if len(text) > MOST_CHARACTERS:
-        return [Problem("", f"a card has at most {MOST_CHARACTERS:,} characters, this has {len(text):,}; shorten it")]
+        return [
+            Problem.of(
+                "card-too-long",
+                "a card has at most {most:,} characters, this has {count:,}; shorten it",
+                "",
+                most=MOST_CHARACTERS,
+                count=len(text),
+            )
+        ]
     problems = list(_secrets(text, settings))
     try:
         return problems + hub_rules.problems(hub_rules.metadata(text))
@@ -86,10 +94,22 @@ def _secrets(text: str, settings: Settings) -> Iterator[Problem]:
         if cleaned == line:
             continue
         if redact.HIDDEN in cleaned and redact.HIDDEN not in line:
-            yield Problem("", f"line {number} holds a token or password; take it out, and renew it if it was shown")
+            yield Problem.of(
+                "card-holds-token",
+                "line {line} holds a token or password; take it out, and renew it if it was shown",
+                "",
+                line=number,
+            )
         else:
-            yield Problem("", f"line {number} names a folder of this machine; say it without the way to it")
+            yield Problem.of(
+                "card-names-folder",
+                "line {line} names a folder of this machine; say it without the way to it",
+                "",
+                line=number,
+            )
     if redact.clean(text, settings).count(redact.HIDDEN) > sum(
         str(redact.clean(line, settings)).count(redact.HIDDEN) for line in text.splitlines()
     ):
-        yield Problem("", "the card holds a private key; take it out, and renew it if it was shown")
+        yield Problem.of(
+            "card-holds-key", "the card holds a private key; take it out, and renew it if it was shown", ""
+        )

@@ -151,20 +151,43 @@ def metadata(text: str) -> dict[str, Any]:
     parts = divided(text)
     if parts is None:
         raise SpecError(
-            [Problem("", "the card has no metadata; it must begin with a line ---, the metadata, and a line ---")]
+            [
+                Problem.of(
+                    "card-without-metadata",
+                    "the card has no metadata; it must begin with a line ---, the metadata, and a line ---",
+                    "",
+                )
+            ]
         )
     try:
         tree = yaml.load(parts[0], Loader=_Loader)
     except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f" (line {mark.line + 2} of the card)" if mark else ""
-        why = getattr(error, "problem", None) or str(error)
-        raise SpecError([Problem("", f"the metadata is not YAML{where}: {why}")]) from None
+        mark, reason = getattr(error, "problem_mark", None), getattr(error, "problem", None) or str(error)
+        raise SpecError([_not_yaml(reason, None if mark is None else mark.line + 2)]) from None
     if not isinstance(tree, dict):
         raise SpecError(
-            [Problem("", "the metadata is no list of names and values; write it as name: value, a line each")]
+            [
+                Problem.of(
+                    "card-metadata-not-names",
+                    "the metadata is no list of names and values; write it as name: value, a line each",
+                    "",
+                )
+            ]
         )
     return tree
+
+
+def _not_yaml(reason: str, line: int | None) -> Problem:
+    """line: of the card, where it is known"""
+    if line is None:
+        return Problem.of("card-metadata-not-yaml", "the metadata is not YAML: {reason}", "", reason=reason)
+    return Problem.of(
+        "card-metadata-not-yaml-at",
+        "the metadata is not YAML (line {line} of the card): {reason}",
+        "",
+        line=line,
+        reason=reason,
+    )
 
 
 def problems(metadata: dict[str, Any]) -> list[Problem]:
@@ -186,14 +209,22 @@ def _listed(value: Any) -> list[Any]:
 
 def _licence(value: Any, name: Any) -> list[Problem]:
     problems = [
-        Problem("license", f"{_short(one)} is no licence that the Hub knows; use one such as apache-2.0, mit or other")
+        Problem.of(
+            "card-licence-unknown",
+            "{value} is no licence that the Hub knows; use one such as apache-2.0, mit or other",
+            "license",
+            value=_short(one),
+        )
         for one in _listed(value)
         if one not in LICENCES
     ]
     if name is not None and not (isinstance(name, str) and LICENCE_NAME.fullmatch(name)):
         problems.append(
-            Problem(
-                "license_name", f"{_short(name)} has more than small letters, digits, dots and dashes; shorten it so"
+            Problem.of(
+                "card-licence-name",
+                "{value} has more than small letters, digits, dots and dashes; shorten it so",
+                "license_name",
+                value=_short(name),
             )
         )
     return problems
@@ -204,12 +235,19 @@ def _languages(value: Any) -> list[Problem]:
     for one in _listed(value):
         if isinstance(one, bool):
             problems.append(
-                Problem("language", "no and yes are read as a truth value; put the code in quotes, as in 'no'")
+                Problem.of(
+                    "card-language-truth-value",
+                    "no and yes are read as a truth value; put the code in quotes, as in 'no'",
+                    "language",
+                )
             )
         elif not (isinstance(one, str) and (LANGUAGE.fullmatch(one) or one in SPECIAL_LANGUAGES)):
             problems.append(
-                Problem(
-                    "language", f"{_short(one)} is no language code; use two or three small letters, such as en or ja"
+                Problem.of(
+                    "card-language-unknown",
+                    "{value} is no language code; use two or three small letters, such as en or ja",
+                    "language",
+                    value=_short(one),
                 )
             )
     return problems
@@ -217,7 +255,13 @@ def _languages(value: Any) -> list[Problem]:
 
 def _ids(field: str, value: Any, what: str) -> list[Problem]:
     return [
-        Problem(field, f"{_short(one)} is not the id of {what} on the Hub; write owner/name, or take the line out")
+        Problem.of(
+            "card-not-an-id",
+            "{value} is not the id of {what} on the Hub; write owner/name, or take the line out",
+            field,
+            value=_short(one),
+            what=what,
+        )
         for one in _listed(value)
         if not is_id(one)
     ]
@@ -230,7 +274,7 @@ def is_id(value: Any) -> bool:
 
 def _texts(field: str, value: Any) -> list[Problem]:
     return [
-        Problem(field, f"{_short(one)} is no text; put it in quotes")
+        Problem.of("card-not-a-text", "{value} is no text; put it in quotes", field, value=_short(one))
         for one in _listed(value)
         if not isinstance(one, str)
     ]
@@ -245,10 +289,21 @@ def _index(metadata: dict[str, Any]) -> list[Problem]:
     try:
         read = ModelCardData(**{str(key): value for key, value in metadata.items()}).eval_results or []
     except (ValueError, TypeError, AttributeError, KeyError) as error:
-        return [Problem("model-index", f"the results cannot be read ({error}); leave them as they were made")]
+        return [
+            Problem.of(
+                "card-results-unreadable",
+                "the results cannot be read ({reason}); leave them as they were made",
+                "model-index",
+                reason=error,
+            )
+        ]
     return [
-        Problem(
-            "model-index", f"{_short(one.metric_value)}, the value of {_short(one.metric_type)}, is no finite number"
+        Problem.of(
+            "card-result-not-finite",
+            "{value}, the value of {metric}, is no finite number",
+            "model-index",
+            value=_short(one.metric_value),
+            metric=_short(one.metric_type),
         )
         for one in read
         if not _is_value(one.metric_value)
