@@ -165,7 +165,7 @@ def worker(run_id: str) -> dict[str, Any]:
     report.phase = note  # type: ignore[method-assign]
     report.fraction = lambda text, done=None: note(text)  # type: ignore[method-assign]
     started = time.perf_counter()
-    summary = do(run, settings, report)
+    summary = do(run, settings, report).tree()
     seconds = time.perf_counter() - started
     note("")
     report.end_thread()

@@ -28,17 +28,8 @@ LANGUAGES = {
 }  # fmt: skip
 
 
-LEAST_LANGUAGE = 0.02  # share of the texts
-
-
 def language_name(code: str) -> str:
     return LANGUAGES.get(code, code)
-
-
-def likely_languages(languages: dict[str, Any]) -> dict[str, int]:
-    """The languages of a profile, code → texts, without rare ones: the language of short texts is often misjudged."""
-    least = LEAST_LANGUAGE * languages["rows"]
-    return {code: count for code, count in languages["counts"].items() if count >= least}
 
 
 def engine_title(spec: dict[str, Any]) -> str:
@@ -177,46 +168,6 @@ def listed(names: Iterable[str]) -> str:
     """Names in a row: "BERT, DistilBERT and ALBERT". names: at least one"""
     *others, last = names
     return f"{', '.join(others)} and {last}" if others else last
-
-
-def profile_lines(profile: dict[str, Any]) -> list[str]:
-    """A profile of a dataset (see `core.data.inspecting.profile`) as lines for a terminal."""
-    texts, label = ", ".join(profile["text_columns"]) or "none", profile["label_column"] or "none"
-    lines = [f"{profile['title']}: text {texts}, label {label}"]
-    lines += [f"Warning: {n['text']}" if n["level"] == "warning" else n["text"] for n in profile["notes"]]
-    for name, split in profile["splits"].items():
-        lines.append(f"\n{name}: {counted(split['rows'], 'row')}")
-        if labels := split.get("labels"):
-            items = ", ".join(f"{entry['label']} {entry['rows']:,}" for entry in labels[:12])
-            lines.append(f"  labels     {items}{' …' if len(labels) > 12 else ''}")
-        for column, text in split["texts"].items():
-            for unit in ("characters", "words"):
-                lengths = text[unit]
-                lines.append(
-                    f"  {unit:<10} {column}: median {number(lengths['median'])}, 95% up to {number(lengths['p95'])}, "
-                    f"longest {number(lengths['max'])}; {counted(text['empty'], 'text')} empty"
-                )
-        if tokens := split.get("tokens"):
-            of = (
-                "all rows"
-                if tokens["rows"] == tokens["of"]
-                else f"a sample of {tokens['rows']:,} of {tokens['of']:,} rows"
-            )
-            cut = ", ".join(f"{length} cuts {share:.1%}" for length, share in tokens["cut"].items() if share)
-            lines.append(
-                f"  tokens     median {number(tokens['median'])}, 95% up to {number(tokens['p95'])} ({of}); "
-                f"{tokens['unknown']:.2%} unknown; {cut or 'nothing is cut at 32'}"
-            )
-        if languages := split.get("languages"):
-            counts = list(likely_languages(languages).items())[:5]
-            items = ", ".join(f"{language_name(code)} {n / languages['rows']:.0%}" for code, n in counts)
-            lines.append(f"  languages  {items} (of {counted(languages['rows'], 'row')})")
-        for column, values in split["columns"].items():
-            if values["missing"]:
-                lines.append(f"  missing    {column}: {values['missing']:,}")
-    if profile["recommended_max_length"]:
-        lines.append(f"\nA longest text of {profile['recommended_max_length']} tokens cuts few or no texts.")
-    return lines
 
 
 def part_of(held_out: bool) -> str:

@@ -7,6 +7,7 @@ import math
 import pytest
 
 from core import wording
+from core.data.inspecting.statistics import Languages
 from core.wording import library_message
 
 
@@ -60,8 +61,8 @@ def test_one_of_a_thing_is_not_many(count: float, words: str) -> None:
 
 
 def test_a_share_of_a_language_that_is_chance_is_not_shown() -> None:
-    languages = {"rows": 1000, "counts": {"ja": 700, "en": 281, "vi": 19}}
-    assert list(wording.likely_languages(languages)) == ["ja", "en"]
+    languages = Languages(rows=1000, counts={"ja": 700, "en": 281, "vi": 19})
+    assert list(languages.likely) == ["ja", "en"]
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from core.evaluation.specs import EvaluateSpec, PredictSpec
 from core.settings import Settings
 from core.spec import run as specs
 from core.store.store import Store
+from core.store.summaries import Predicted
 from core.wording import counted
 
 
@@ -86,11 +87,12 @@ def _predict(options: argparse.Namespace, store: Store, settings: Settings) -> R
     checks.check_prediction(spec, out, store, settings)
     run_id = store.submit("predict", f"Predicting {options.data}", spec.model_dump(mode="json"))
     result, status = work_on(run_id, False, store, settings)
-    summary = store.run(run_id).summary
-    if status == 0 and summary:
-        _copy(settings.run_dir(run_id) / summary["file"], out)
-        say(f"{counted(summary['rows'], 'row')} with predictions: {out}")
-    return result | {"out": str(out), **summary}, status
+    tree = store.run(run_id).summary
+    summary = Predicted.of(tree)
+    if status == 0 and summary.rows is not None:
+        _copy(settings.run_dir(run_id) / summary.file, out)
+        say(f"{counted(summary.rows, 'row')} with predictions: {out}")
+    return result | {"out": str(out), **tree}, status
 
 
 def _copy(source: Path, out: Path) -> None:

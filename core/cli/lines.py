@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from core.data.inspecting.statistics import Profile, SplitStatistics
 from core.evaluation.verdict import advantage
 from core.tasks.contract import Task
 from core.tasks.evaluations import Comparison, Evaluation, Pair
 from core.tasks.results import Report
-from core.wording import counted, metric_title, metric_words, part_of, score, sentence
+from core.wording import counted, language_name, metric_title, metric_words, number, part_of, score, sentence
 
 
 def report_lines(report: Report) -> list[str]:
@@ -79,3 +82,41 @@ def _difference(pair: Pair, first: str, other: str, main: str, exact: bool) -> s
     if outcome == "worse":
         return f"{other} is worse than {first}: {metric} {span}; {counts}."
     return f"{other} and {first} cannot be told apart: {metric} {span}; {counts}."
+
+
+def profile_lines(profile: Profile) -> list[str]:
+    """What is in a dataset."""
+    texts, label = ", ".join(profile.text_columns) or "none", profile.label_column or "none"
+    lines = [f"{profile.title}: text {texts}, label {label}"]
+    lines += [f"Warning: {note.text}" if note.level == "warning" else note.text for note in profile.notes]
+    for name, split in profile.splits.items():
+        lines += [f"\n{name}: {counted(split.rows, 'row')}", *_split_lines(split)]
+    if profile.recommended_max_length:
+        lines.append(f"\nA longest text of {profile.recommended_max_length} tokens cuts few or no texts.")
+    return lines
+
+
+def _split_lines(split: SplitStatistics) -> Iterator[str]:
+    if split.labels:
+        items = ", ".join(f"{entry.label} {entry.rows:,}" for entry in split.labels[:12])
+        yield f"  labels     {items}{' …' if len(split.labels) > 12 else ''}"
+    for column, text in split.texts.items():
+        for unit, lengths in (("characters", text.characters), ("words", text.words)):
+            yield (
+                f"  {unit:<10} {column}: median {number(lengths.median)}, 95% up to {number(lengths.p95)}, "
+                f"longest {number(lengths.max)}; {counted(text.empty, 'text')} empty"
+            )
+    if (tokens := split.tokens) is not None:
+        of = f"a sample of {tokens.rows:,} of {tokens.of:,} rows" if tokens.is_sample else "all rows"
+        cut = ", ".join(f"{length} cuts {share:.1%}" for length, share in tokens.cut.items() if share)
+        yield (
+            f"  tokens     median {number(tokens.median)}, 95% up to {number(tokens.p95)} ({of}); "
+            f"{tokens.unknown:.2%} unknown; {cut or 'nothing is cut at 32'}"
+        )
+    if (languages := split.languages) is not None:
+        counts = list(languages.likely.items())[:5]
+        items = ", ".join(f"{language_name(code)} {n / languages.rows:.0%}" for code, n in counts)
+        yield f"  languages  {items} (of {counted(languages.rows, 'row')})"
+    for column, values in split.columns.items():
+        if values.missing:
+            yield f"  missing    {column}: {values.missing:,}"

@@ -6,12 +6,12 @@ import argparse
 
 from core.cli import input as cli_input
 from core.cli.group import Command, Result
+from core.cli.lines import profile_lines
 from core.cli.work import print_lines
 from core.errors import HubError
 from core.settings import Settings
 from core.spec import run as specs
 from core.store.store import Store
-from core.wording import profile_lines
 
 
 def add(command: Command) -> None:
@@ -40,4 +40,4 @@ def _profile(options: argparse.Namespace, store: Store, settings: Settings) -> R
         raise
     if not options.json:
         print_lines("\n".join(profile_lines(profile)))
-    return profile, 0
+    return profile.tree(), 0

@@ -12,6 +12,7 @@ from core.sharing.hub.push_spec import PushSpec
 from core.spec import run as specs
 from core.store.lease import lease_holder
 from core.store.store import Store
+from core.store.summaries import Pushed
 
 
 def add(command: Command) -> None:
@@ -46,7 +47,8 @@ def _push(options: argparse.Namespace, store: Store, settings: Settings) -> Resu
         say("The dashboard that is open does the upload, with the Hub token that it has.")
     run_id = store.submit("push", f"Pushing {trained.name} to {spec.repo_id}", spec.model_dump(mode="json"))
     result, status = work_on(run_id, False, store, settings)
-    summary = store.run(run_id).summary
-    if summary.get("commit"):
-        say(f"{summary['url']} has it ({'private' if summary['private'] else 'public'}).")
-    return result | {"push": summary}, status
+    tree = store.run(run_id).summary
+    pushed = Pushed.of(tree)
+    if pushed.commit:
+        say(f"{pushed.url} has it ({'private' if pushed.private else 'public'}).")
+    return result | {"push": tree}, status

@@ -10,6 +10,7 @@ from core.cli.work import outcome, print_lines, result_of, say
 from core.runs.scheduler import remove_run
 from core.settings import Settings
 from core.store.store import Store
+from core.store.summaries import Summary
 from core.store.watching import RunView
 from core.wording import duration
 
@@ -29,8 +30,8 @@ def _runs(options: argparse.Namespace, store: Store, settings: Settings) -> Resu
     runs = store.runs(kind="train")
     if not options.json:
         for run in runs:
-            value = run.summary.get("value")
-            score = f"{run.summary['main_metric']} {value:.4f}" if value is not None else ""
+            summary = Summary.of(run.summary)
+            score = f"{summary.main_metric} {summary.value:.4f}" if summary.value is not None else ""
             when = datetime.fromtimestamp(run.created).strftime("%Y-%m-%d %H:%M")
             print_lines(f"{run.id}  {run.status:<9} {when}  {score:<18} {run.name}")
         if not runs:

@@ -23,6 +23,7 @@ from core.spec import run as specs
 from core.spec.section import Section
 from core.store.record import Run
 from core.store.store import Store
+from core.store.summaries import Packed
 from core.wording import counted
 
 FORMS = ("bundle", "code", "safetensors", "onnx", "onnx-int8", "keras")
@@ -59,7 +60,7 @@ def _export(options: argparse.Namespace, store: Store, settings: Settings) -> Re
     result, status = work_on(run_id, False, store, settings)
     summary = store.run(run_id).summary
     if status == 0:
-        _deliver(settings.run_dir(run_id) / summary["file"], target)
+        _deliver(settings.run_dir(run_id) / Packed.of(summary).file, target)
         summary_line = (
             f", {'with' if with_texts else 'without'} the texts of its examples" if kind in ("bundle", "code") else ""
         )
@@ -89,7 +90,7 @@ def _publish(options: argparse.Namespace, store: Store, settings: Settings) -> R
     result, status = work_on(run_id, False, store, settings)
     summary = store.run(run_id).summary
     if status == 0:
-        _deliver(settings.run_dir(run_id) / summary["file"], target)
+        _deliver(settings.run_dir(run_id) / Packed.of(summary).file, target)
         say(f"{target} is ready to be deployed; its README.md says how.")
     return result | {"to": str(target), **summary}, status
 

@@ -11,7 +11,7 @@ from types import FrameType
 from typing import Any
 
 from core.cli.group import Result
-from core.cli.lines import comparison_lines, evaluation_lines, report_lines
+from core.cli.lines import comparison_lines, evaluation_lines, profile_lines, report_lines
 from core.errors import StoreTrouble, TunedeckError, WrongStatus
 from core.evaluation.results import read_comparison, read_evaluation, read_report
 from core.runs import process
@@ -23,7 +23,7 @@ from core.store.lease import lease_holder
 from core.store.record import ACTIVE, Run
 from core.store.store import Store
 from core.store.watching import RunView
-from core.wording import counted, profile_lines
+from core.wording import counted
 
 POLL_S, TROUBLE_S = 0.5, 20.0
 

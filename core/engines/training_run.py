@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.data.inspecting.language import main_language
 from core.data.loading.text_ids import ids_of
@@ -23,6 +23,7 @@ from core.spec import engines as support
 from core.spec.recommended import any_length
 from core.spec.run import RunSpec, to_yaml
 from core.store import final_tests
+from core.store.summaries import Summary
 from core.tasks.contract import task_of
 from core.tasks.texts import warn_unread
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from core.store.record import Run
 
 
-def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> Summary:
     """Load, encode, train, evaluate; the summary has the main metric and how many examples there were.
 
     Raises DataError, HubError, ModelError, PathError, SpecError.
@@ -88,11 +89,11 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> dic
     language = main_language(spec.data, loaded.prepared, loaded.train_split, loaded.source_columns)
     result = evaluate_run(spec, encoded, model, folder, report, ids["eval"], language)
     main = result.main_metric
-    return {
-        "main_metric": main,
-        "value": result.metrics.get(main),
-        "baseline": result.baseline.metrics.get(main),
-        "metrics": result.metrics,
-        "train_examples": result.train_examples,
-        "eval_examples": result.examples,
-    }
+    return Summary(
+        main_metric=main,
+        value=result.metrics.get(main),
+        baseline=result.baseline.metrics.get(main),
+        metrics=result.metrics,
+        train_examples=result.train_examples,
+        eval_examples=result.examples,
+    )

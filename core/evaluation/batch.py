@@ -24,6 +24,7 @@ from core.evaluation.specs import PredictSpec, task_of_subject
 from core.evaluation.trained_model import TrainedModel, find_subject
 from core.files import replace_file
 from core.settings import Settings
+from core.store.summaries import Predicted
 from core.tasks.contract import Task
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ NAMES = {"csv": "predictions.csv", "parquet": "predictions.parquet"}
 PREDICTION, SPLIT = "prediction", "split"
 
 
-def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) -> Predicted:
     """Writes predictions.csv or predictions.parquet into the run's folder.
 
     The texts are those of the columns that the model was trained on, repaired as in training; the rows in the file stay
@@ -76,10 +77,10 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
     with replace_file(path) as partial:
         export.write(answered(), spec.form, partial)
     named = {name: counts[name] for name in model.names}
-    return totals | {
-        "counts": named, "file": path.name, "title": model.title, "dataset": prepared.title,
-        "text_columns": list(fit.texts),
-    }  # fmt: skip
+    return Predicted(
+        rows=totals["rows"], empty=totals["empty"], counts=named, file=path.name, title=model.title,
+        dataset=prepared.title, text_columns=fit.texts,
+    )  # fmt: skip
 
 
 def splits_of(prepared: Prepared, wanted: str, texts: tuple[str, ...]) -> list[str]:

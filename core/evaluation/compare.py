@@ -12,6 +12,7 @@ from core.evaluation.evaluate import measured
 from core.evaluation.results import COMPARISON, read_evaluation
 from core.evaluation.specs import CompareSpec
 from core.settings import Settings
+from core.store.summaries import Summary
 from core.tasks import larger_is_better, sureness
 from core.tasks.contract import Task
 from core.tasks.contract.judging import Answers
@@ -26,7 +27,7 @@ PER_SIDE = 100
 PRIME = np.uint64(0x100000001B3)
 
 
-def compare(spec: CompareSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+def compare(spec: CompareSpec, run: Run, settings: Settings, report: RunWriter) -> Summary:
     """Writes comparison.json. Each model is compared with the first. Raises DataError, ModelError, RunNotFound."""
     report.phase("Finding the examples that they share")
     evaluations = [_evaluation(run_id, settings, report) for run_id in spec.evaluations]
@@ -64,7 +65,7 @@ def compare(spec: CompareSpec, run: Run, settings: Settings, report: RunWriter) 
         }
     )  # fmt: skip
     comparison.save(settings.run_dir(run.id) / COMPARISON)
-    return {"examples": len(first)}
+    return Summary(examples=len(first))
 
 
 def _evaluation(run_id: str, settings: Settings, report: RunWriter) -> Evaluation:

@@ -28,11 +28,13 @@ from core.settings import Settings
 from core.spec import run as specs
 from core.spec.run import RunSpec
 from core.store import final_tests
+from core.store.json_models import Metrics
 from core.store.record import Holdout, Run
+from core.store.summaries import Summary
 from core.tasks.contract import Task
 from core.tasks.contract.judging import Answers, Material
 from core.tasks.evaluations import DatasetIdentity, Evaluation, FinalTest
-from core.tasks.results import Metrics, Overlap
+from core.tasks.results import Overlap
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
 OVERLAP_ROWS = 300
 
 
-def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter) -> Summary:
     """Writes predictions.parquet and evaluation.json; returns the run's summary.
 
     Raises DataError, HubError, ModelError, PathError, RunNotFound.
@@ -71,11 +73,10 @@ def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter
     )  # fmt: skip
     evaluation.save(folder / EVALUATION)
     main = evaluation.main_metric
-    return {
-        "main_metric": main, "value": evaluation.metrics[main], "metrics": evaluation.metrics,
-        "examples": evaluation.examples, "title": title, "split": examples.split, "kind": examples.kind,
-        "dataset": prepared.title,
-    }  # fmt: skip
+    return Summary(
+        main_metric=main, value=evaluation.metrics[main], metrics=evaluation.metrics, examples=evaluation.examples,
+        title=title, split=examples.split, kind=examples.kind, dataset=prepared.title,
+    )  # fmt: skip
 
 
 def _predictions(

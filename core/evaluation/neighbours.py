@@ -14,6 +14,7 @@ from core.runs.environment import trained_data
 from core.settings import Settings
 from core.store import final_tests
 from core.store.files import vectors_of
+from core.store.summaries import Summary
 
 if TYPE_CHECKING:
     from core.evaluation.trained_model import TrainedModel
@@ -41,7 +42,7 @@ def embed(
     return np.empty((0, 0), np.float32) if embeddings is None else embeddings
 
 
-def keep(spec: NeighboursSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+def keep(spec: NeighboursSpec, run: Run, settings: Settings, report: RunWriter) -> Summary:
     """Write the vectors of a run's training examples beside its model; of many, some drawn by a seed."""
     from core.evaluation.trained_model import open_subject
 
@@ -61,7 +62,7 @@ def keep(spec: NeighboursSpec, run: Run, settings: Settings, report: RunWriter) 
             file, vectors=vectors.astype(np.float16), rows=np.asarray(train["row"]), labels=np.asarray(train["label"]),
             split=np.array(loaded.train_split),
         )  # fmt: skip
-    return {"examples": len(texts)}
+    return Summary(examples=len(texts))
 
 
 def nearest(model: TrainedModel, path: Path, texts: Sequence[str]) -> list[dict[str, Any]]:

@@ -8,10 +8,11 @@ from typing import Any, cast
 from pydantic_core import from_json
 
 from core.spec.evaluation import FIRST_TASK
+from core.store.json_models import Result
 from core.tasks import TASKS
 from core.tasks.contract import Task
 from core.tasks.evaluations import Comparison, Evaluation, Robustness
-from core.tasks.results import Report, Result
+from core.tasks.results import Report
 
 REPORT, EVALUATION = "report.json", "evaluation.json"
 COMPARISON, ROBUSTNESS = "comparison.json", "robustness.json"

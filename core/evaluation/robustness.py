@@ -17,6 +17,7 @@ from core.evaluation.specs import EvaluateSpec, RobustnessSpec, owner_of_data
 from core.settings import Settings
 from core.spec import run as specs
 from core.spec.data import DataSpec
+from core.store import summaries
 from core.tasks import larger_is_better, sureness
 from core.tasks.contract import Task
 from core.tasks.contract.judging import Answers
@@ -68,7 +69,7 @@ DISTURBANCES: dict[str, tuple[str, Callable[[str, random.Random], str]]] = {
 }
 
 
-def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter) -> summaries.Disturbed:
     """Writes robustness.json: for each disturbance the change of the main metric with its interval, and what flipped.
 
     Raises DataError, HubError, ModelError, PathError, RunNotFound.
@@ -118,7 +119,8 @@ def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter)
     )  # fmt: skip
     robustness.save(folder / ROBUSTNESS)
     sign = 1 if larger_is_better(main) else -1
-    return {"examples": len(answers), "worst": min(robustness.kinds, key=lambda kind: sign * kind.change).title}
+    worst = min(robustness.kinds, key=lambda kind: sign * kind.change).title
+    return summaries.Disturbed(examples=len(answers), worst=worst)
 
 
 def _measured(

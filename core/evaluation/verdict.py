@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from core.store.json_models import Number
 from core.tasks import larger_is_better
 from core.tasks.evaluations import BagOfWords, Disturbance, Evaluation, Robustness
-from core.tasks.results import Gap, Number, Report
+from core.tasks.results import Gap, Report
 
 MOST_LOOKS = 3  # at a final test: choosing between models by more makes its figures too good
 BELIEVABLE_ECE, ROUGH_ECE = 0.03, 0.08

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.errors import ModelError
+from core.store.json_models import Count, Result
 from core.tasks.contract import Task
-from core.tasks.results import Count, Result
 
 MOST_UNEXPLAINED = 0.05  # of the probability: above it the scores of integrated gradients are not to be trusted
 

@@ -22,8 +22,8 @@ from core.settings import Settings
 from core.spec import run as specs
 from core.spec.data import DataSpec
 from core.spec.run import RunSpec
+from core.store.json_models import Count, Label, Name, Result
 from core.store.record import Run
-from core.tasks.results import Count, Label, Name, Result
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pydantic import ConfigDict, Field
 
-from core.tasks.results import Count, Name, Result
+from core.store.json_models import Count, Name, Result
 
 HISTORY = "history.json"
 

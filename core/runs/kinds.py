@@ -15,12 +15,13 @@ from urllib.parse import parse_qsl
 from core.errors import Problem, SpecError
 from core.spec import run as specs
 from core.spec.section import Section, value_at
+from core.store.summaries import Summary
 
 if TYPE_CHECKING:
     from core.access.demo import Scope
     from core.access.rules import Action
 
-Work = Callable[..., dict[str, Any]]
+Work = Callable[..., Summary]
 """`work(spec, run, settings, report)`: does what a run is for and returns its summary."""
 
 Lane = Literal["device", "light"]

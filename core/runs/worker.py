@@ -29,6 +29,7 @@ from core.settings import Settings, from_environment
 from core.spec.run import build
 from core.store.record import Run
 from core.store.store import Store
+from core.store.summaries import Summary
 from core.tasks import TASKS
 from core.wording import library_message
 
@@ -117,7 +118,7 @@ def _work(run: Run, settings: Settings, report: RunWriter) -> tuple[str, str | M
     """Do what the run is for; its final status, one sentence, the last lines of a failure, and its summary."""
     try:
         summary = do(run, settings, report)
-        return ("stopped" if report.stop_requested else "finished"), "", "", summary
+        return ("stopped" if report.stop_requested else "finished"), "", "", summary.tree()
     except Stopped as stopped:
         return "stopped", stopped.message, "", {}
     except StaleWrite:
@@ -131,7 +132,7 @@ def _work(run: Run, settings: Settings, report: RunWriter) -> tuple[str, str | M
         return "failed", explain(error, run.kind), "\n".join(trace.splitlines()[-20:]), {}
 
 
-def do(run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+def do(run: Run, settings: Settings, report: RunWriter) -> Summary:
     """What the run is for, by the function of its kind; its summary. Raises SpecError, and what that function does."""
     kind = kinds.kind_of(run.kind)
     spec = build(run.spec, kind.spec_class())

@@ -15,20 +15,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from core.spec.evaluation import FIRST_TASK
-from core.tasks.results import (
-    Baseline,
-    Count,
-    Gap,
-    Interval,
-    Label,
-    McNemar,
-    Metrics,
-    Name,
-    Number,
-    Overlap,
-    Result,
-    Text,
-)
+from core.store.json_models import Count, Interval, Label, Metrics, Name, Number, Result, Text
+from core.tasks.results import Baseline, Gap, McNemar, Overlap
 
 Kind = Literal["validation", "test", "training", "other"]
 Value = int | float | Text

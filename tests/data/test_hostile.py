@@ -161,7 +161,7 @@ def test_what_is_strange_is_shown_harmlessly(case: str, tmp_path: Path, settings
             assert "no text column" in str(error)
     texts = tuple(c.name for c in prepared.columns if c.kind == "text" and c.name != last)[:1]
     summary = profile(prepared, texts, last, None)
-    json.dumps(summary)
+    json.dumps(summary.tree())
     inspect(
         prepared, build({"source": "file", "path": str(path), "text_columns": texts, "label_column": last}, DataSpec)
     )

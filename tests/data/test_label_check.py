@@ -69,7 +69,7 @@ def test_what_is_no_class_is_told(column: str, message: str, fatal: bool, settin
     of_label = [p for p in (problems if fatal else hints) if p.field == "data.label_column"]
     assert len(of_label) == 1 and message in of_label[0].message
     profile = profile_of(ProfileSpec(data=data, model=ModelSpec()), settings)
-    assert any(message in note["text"] and note["level"] == "warning" for note in profile["notes"])
+    assert any(message in note.text and note.level == "warning" for note in profile.notes)
 
 
 @pytest.mark.parametrize("column", ["classes", "stars", "half stars", "names", "degrees"])

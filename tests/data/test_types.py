@@ -113,7 +113,7 @@ def test_a_type_works_as_a_label_everywhere(case, tmp_path, settings):
     assert counts["count"].tolist() == [20, 20]
     inspection.inspect(result.prepared, data)
     summary = profile.profile(result.prepared, ["text"], "label", None)
-    assert summary["splits"]["train"]["columns"]["label"]["distinct"] == 2
+    assert summary.splits["train"].columns["label"].distinct == 2
 
 
 @pytest.mark.parametrize("case", PLAIN)

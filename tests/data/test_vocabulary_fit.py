@@ -88,7 +88,7 @@ def test_an_english_model_on_other_languages(
     problem = plan.unread(spec, prepared, settings)
     assert (problem is not None) == unread
     profile = profile_of(ProfileSpec(data=data, model=ModelSpec(name=str(folder))), settings)
-    warnings = [n["text"] for n in profile["notes"] if n["level"] == "warning"]
+    warnings = [note.text for note in profile.notes if note.level == "warning"]
     assert bool(warnings) == unread
     if problem is not None:
         assert problem.field == "model.name" and language in problem.message and language in warnings[0]

@@ -115,7 +115,7 @@ def worker_of(store: Store, settings: Settings) -> Callable[..., tuple[str, dict
         settings.run_dir(run_id).mkdir(parents=True, exist_ok=True)
         report = RunWriter(store, run, 7)
         try:
-            summary = worker.do(run, settings, report)
+            summary = worker.do(run, settings, report).tree()
         finally:
             report.end_thread()
         report.flush()

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Literal
 
 from core.runs import kinds, process, spare, worker, writer
 from core.runs.scheduler import Scheduler
@@ -18,6 +18,7 @@ from core.settings import Settings, from_environment
 from core.spec.section import Section
 from core.store.record import Run
 from core.store.store import Store
+from core.store.summaries import Summary
 
 MODULE = "tests.scheduling.counting"
 
@@ -30,7 +31,11 @@ class CountSpec(Section):
     fault: Literal["child", "raise", "deaf"] | None = None
 
 
-def count(spec: CountSpec, run: Run, settings: Settings, report: writer.RunWriter) -> dict[str, Any]:
+class Counted(Summary):
+    steps: int = 0
+
+
+def count(spec: CountSpec, run: Run, settings: Settings, report: writer.RunWriter) -> Counted:
     """Steps that report like training does."""
     steps, pause, fault = spec.steps, spec.pause, spec.fault
     report.phase("Training")
@@ -46,9 +51,9 @@ def count(spec: CountSpec, run: Run, settings: Settings, report: writer.RunWrite
         report.metrics({"loss": 1 / step}, step)
         report.progress(step, steps)
         if report.stop_requested:
-            return {"steps": step}
+            return Counted(steps=step)
         time.sleep(pause)
-    return {"steps": steps}
+    return Counted(steps=steps)
 
 
 def dashboard() -> None:

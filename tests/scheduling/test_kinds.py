@@ -24,6 +24,7 @@ from core.spec.data import DataSpec
 from core.spec.model import ModelSpec
 from core.spec.run import ProfileSpec
 from core.spec.section import Section, setting
+from core.store import summaries
 
 HEAVY = ("torch", "tensorflow", "transformers", "datasets", "pandas", "pyarrow")
 
@@ -36,6 +37,8 @@ def test_a_kind_names_a_spec_and_the_function_that_takes_it(name: str) -> None:
     parameters = inspect.signature(kind.work_function()).parameters
     assert list(parameters) == ["spec", "run", "settings", "report"]
     assert parameters["spec"].annotation == spec.__name__
+    kept = inspect.signature(kind.work_function()).return_annotation
+    assert issubclass(getattr(summaries, kept.rpartition(".")[2]), summaries.Summary)
     assert kind.title[0].isupper() and kind.lane in get_args(Lane)
     assert kind.action in get_args(Action) and kind.demo in get_args(Scope)
 

@@ -117,7 +117,7 @@ class Workshop:
         if stop_at is not None:
             report.progress = _stopping(report, stop_at)  # type: ignore[method-assign]
         try:
-            summary = do(run, self.settings, report)
+            summary = do(run, self.settings, report).tree()
         finally:
             report.end_thread()
         report.flush()

@@ -13,6 +13,7 @@ from core.spec.data import DataSpec
 from core.spec.names import dataset_name
 from core.spec.run import build
 from core.store.record import Run
+from core.store.summaries import Summary
 from core.wording import duration, metric_title, score
 from ui import pages
 from ui.components.basics import clock, plain, status_badge
@@ -87,9 +88,9 @@ def _data_of(spec: dict[str, Any]) -> str:
 
 
 def _result(run: Run) -> str:
-    value = run.summary.get("value")
-    if value is not None:
-        return f"{metric_title(run.summary['main_metric'])} **{score(value)}**"
+    summary = Summary.of(run.summary)
+    if summary.value is not None and summary.main_metric is not None:
+        return f"{metric_title(summary.main_metric)} **{score(summary.value)}**"
     if run.status in ("running", "stopping"):
         return f"{run.step / run.total:.0%} done" if run.total else plain(run.phase)
     return "" if run.seconds is None else f"after {duration(run.seconds)}"

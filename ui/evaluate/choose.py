@@ -19,6 +19,7 @@ from core.spec.names import dataset_name, model_name
 from core.spec.run import RunSpec, build
 from core.store import final_tests
 from core.store.record import Holdout, Run
+from core.store.summaries import Summary
 from core.wording import counted
 from ui.components import light_run, model_columns
 from ui.components.basics import plain, run_titles, show_error
@@ -111,11 +112,13 @@ def shared(run: Run) -> Judged | None:
         "Examples",
         list(shared_runs),
         key=f"evaluate_shared_{run.id}",
-        format_func=lambda key: (
-            f"{shared_runs[key].summary.get('split', '?')} of {shared_runs[key].summary.get('dataset', '?')}"
-        ),
+        format_func=lambda key: _examples_of(Summary.of(shared_runs[key].summary)),
     )
     return judged.open_judged(shared_runs[str(chosen)])
+
+
+def _examples_of(summary: Summary) -> str:
+    return f"{summary.split or '?'} of {summary.dataset or '?'}"
 
 
 def _spec_of(run: Run) -> RunSpec | None:

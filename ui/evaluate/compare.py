@@ -14,6 +14,7 @@ from core.evaluation.specs import CompareSpec
 from core.evaluation.verdict import advantage
 from core.figures.judge import Measured, agreement_figure, intervals_figure
 from core.store.record import Run
+from core.store.summaries import Summary
 from core.tasks.contract import Task
 from core.tasks.evaluations import Comparison, Different, Pair
 from core.wording import counted, metric_title, score
@@ -72,7 +73,7 @@ def published(runs: list[Run]) -> list[Run]:
         st.caption("No comparison of these models was published.")
         return []
     titles = {
-        run.id: " · ".join(str(named[key].summary.get("title", key)) for key in run.spec["evaluations"])
+        run.id: " · ".join(Summary.of(named[key].summary).title or key for key in run.spec["evaluations"])
         for run in comparisons
     }
     linked = next((run for run in comparisons if tuple(run.spec["evaluations"]) == _linked()), None)
@@ -84,9 +85,9 @@ def published(runs: list[Run]) -> list[Run]:
 
 
 def title_of(run: Run) -> str:
-    summary = run.summary
-    value = score(summary.get("value"))
-    return f"{summary.get('title', run.name)} on {summary.get('split', '?')} of {summary.get('dataset', '?')} · {value}"
+    summary = Summary.of(run.summary)
+    title, split, dataset = summary.title or run.name, summary.split or "?", summary.dataset or "?"
+    return f"{title} on {split} of {dataset} · {score(summary.value)}"
 
 
 def comparison(chosen: list[Run]) -> Comparison | None:
@@ -121,7 +122,7 @@ def show(comparison: Comparison, chosen: list[Run]) -> None:
     table = _table(comparison, names, main)
     st.dataframe(
         table, hide_index=True, key="compare_table", alt="Metrics of each model",
-        column_config={title: st.column_config.TextColumn(alignment="right") for title in table if title != "Model"},
+        column_config={str(title): st.column_config.TextColumn(alignment="right") for title in table.columns[1:]},
     )  # fmt: skip
     left, right = st.columns([1.6, 1], gap="medium")
     with left:

@@ -19,6 +19,7 @@ from core.spec.data import DataSpec
 from core.spec.names import dataset_name
 from core.spec.run import build
 from core.store.record import Run
+from core.store.summaries import Predicted
 from core.wording import counted, size
 from ui.components import light_run, model_columns
 from ui.components.basics import allowed, plain, show_error
@@ -113,19 +114,19 @@ def _opened(data: DataSpec) -> Prepared | None:
 
 
 def _file(run: Run) -> Path | None:
-    path = resources.settings().run_dir(run.id) / str(run.summary.get("file", ""))
+    path = resources.settings().run_dir(run.id) / Predicted.of(run.summary).file
     return path if path.is_file() else None
 
 
 def _result(run: Run, path: Path, tree: dict[str, Any]) -> None:
-    summary = run.summary
-    counts = pd.DataFrame({"Class": list(summary["counts"]), "Texts": list(summary["counts"].values())})
+    predicted = Predicted.of(run.summary)
+    counts = pd.DataFrame({"Class": list(predicted.counts), "Texts": list(predicted.counts.values())})
     with st.container(border=True, key="play_batch_result"):
         seconds = run.seconds or 0.0
-        summary_line = f"**{counted(summary['rows'], 'row')}** in {seconds:,.0f} s"
-        if summary["empty"]:
-            summary_line += f" · {counted(summary['empty'], 'row')} without text have no prediction"
-        st.markdown(summary_line)
+        line = f"**{counted(predicted.rows or 0, 'row')}** in {seconds:,.0f} s"
+        if predicted.empty:
+            line += f" · {counted(predicted.empty, 'row')} without text have no prediction"
+        st.markdown(line)
         left, right = st.columns([1, 2], gap="medium")
         if len(counts):  # of a task with classes
             left.dataframe(

@@ -9,6 +9,7 @@ from core.runs.kinds import KINDS, Result
 from core.spec.data import DataSpec
 from core.spec.run import build
 from core.store.record import Run
+from core.store.summaries import Opened, Predicted, Pushed
 from core.store.watching import RunView
 from core.wording import counted
 from ui import pages
@@ -37,7 +38,7 @@ def _done(run: Run) -> None:
         return
     st.success(_sentence(run, result), icon=":material/check:")
     if not result.link:
-        st.link_button(result.label, str(run.summary.get("url", "")), icon=":material/open_in_new:")
+        st.link_button(result.label, Pushed.of(run.summary).url, icon=":material/open_in_new:")
         return
     name, query = result.address(run.id, run.spec)
     page = pages.OF_RESULTS[name]
@@ -51,10 +52,10 @@ def _done(run: Run) -> None:
 
 def _sentence(run: Run, result: Result) -> str:
     match run.kind:
-        case "import" if rows := run.summary.get("rows"):
-            parts = ", ".join(f"{plain(str(name))} {counted(int(count), 'row')}" for name, count in rows.items())
+        case "import" if rows := Opened.of(run.summary).rows:
+            parts = ", ".join(f"{plain(name)} {counted(count, 'row')}" for name, count in rows.items())
             return f"The dataset is ready: {parts}."
-        case "predict" if (count := run.summary.get("rows")) is not None:
+        case "predict" if (count := Predicted.of(run.summary).rows) is not None:
             return f"{counted(count, 'row')} were predicted."
         case _:
             return result.sentence

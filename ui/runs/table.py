@@ -12,6 +12,7 @@ import streamlit as st
 from core.runs import kinds
 from core.spec.names import model_name
 from core.store.record import ACTIVE, Run
+from core.store.summaries import Summary
 from core.wording import counted, engine_title, metric_title
 from ui import pages
 from ui.components.basics import STATUS, local_timezone
@@ -104,19 +105,19 @@ def _ask(dialog: str, runs: Sequence[Run]) -> None:
 
 def _frame(runs: Sequence[Run]) -> pd.DataFrame:
     created = pd.to_datetime([run.created for run in runs], unit="s", utc=True).tz_convert(local_timezone())
-    summaries = [run.summary for run in runs]
+    summaries = [Summary.of(run.summary) for run in runs]
     return pd.DataFrame(
         {
             "open": ["Open"] * len(runs),
             "status": [[STATUS[run.status][0]] for run in runs],
             "name": [run.name for run in runs],
-            "result": pd.array([s.get("value") for s in summaries], dtype="Float64"),
-            "metric": [metric_title(s["main_metric"]) if s.get("main_metric") else None for s in summaries],
+            "result": pd.array([s.value for s in summaries], dtype="Float64"),
+            "metric": [metric_title(s.main_metric) if s.main_metric else None for s in summaries],
             "dataset": [dataset_of(run) for run in runs],
             "model": [_model(run) for run in runs],
             "duration": pd.to_timedelta([run.seconds for run in runs], unit="s").floor("s"),
             "created": created,
-            "examples": pd.array([s.get("train_examples") for s in summaries], dtype="Int64"),
+            "examples": pd.array([s.train_examples for s in summaries], dtype="Int64"),
             "engine": [engine_title(run.spec) or kinds.title_of(run.kind) for run in runs],
             **({"owner": [run.owner for run in runs]} if resources.installation().mode == "team" else {}),
         }

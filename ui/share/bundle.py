@@ -11,6 +11,7 @@ from core.sharing.bundles.bundle_spec import BundleSpec
 from core.sharing.report.content import texts_are_public
 from core.spec.run import RunSpec, build
 from core.store.record import Run
+from core.store.summaries import Bundled
 from core.wording import counted, size
 from ui.components import light_run
 from ui.components.basics import show_error
@@ -66,7 +67,7 @@ def render(run: Run) -> None:
             on_click="ignore",
         )
         st.markdown(
-            f":gray[{size(path.stat().st_size)} · {counted(int(latest.summary['evaluations']), 'evaluation')} · "
+            f":gray[{size(path.stat().st_size)} · {counted(Bundled.of(latest.summary).evaluations, 'evaluation')} · "
             f"{'with' if texts else 'without'} texts]"
         )
     if newer:

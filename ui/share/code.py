@@ -13,6 +13,7 @@ from core.sharing.code.notebook import notebook
 from core.sharing.code.script import exact, script
 from core.sharing.report.content import texts_are_public
 from core.store.record import Run
+from core.store.summaries import Scripted
 from core.wording import counted, size
 from ui.components import light_run
 from ui.components.basics import plain, show_error
@@ -111,7 +112,7 @@ def with_examples(run: Run, facts: Facts) -> None:
 
 
 def _file(run: Run) -> Path | None:
-    path = resources.settings().run_dir(run.id) / str(run.summary.get("file", ""))
+    path = resources.settings().run_dir(run.id) / Scripted.of(run.summary).file
     return path if path.is_file() else None
 
 

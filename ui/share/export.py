@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import streamlit as st
 
@@ -13,6 +13,7 @@ from core.sharing.model.export_spec import ExportSpec
 from core.spec.run import build
 from core.store import files as results
 from core.store.record import Run
+from core.store.summaries import Agreement, EightBits, Exported, Speed
 from core.tasks.contract import task_of_record
 from core.wording import counted, metric_title, number, size
 from ui.components import light_run
@@ -111,15 +112,15 @@ def _card(form: Form, subject: Subject, trained: Run) -> None:
 
 
 def _result(form: Form, latest: Run, path: Path, trained: Run) -> None:
-    summary = latest.summary
-    if result := summary.get("against_torch"):
-        st.markdown(f":material/check: {agreement(form.title, result)}")
-    if result := summary.get("int8"):
-        st.markdown(f":material/compress: {cost(result)}")
-    if result := summary.get("speed"):
-        st.caption(speed(result))
+    exported = Exported.of(latest.summary)
+    if exported.against_torch is not None:
+        st.markdown(f":material/check: {agreement(form.title, exported.against_torch)}")
+    if exported.int8 is not None:
+        st.markdown(f":material/compress: {cost(exported.int8)}")
+    if exported.speed is not None:
+        st.caption(speed(exported.speed))
     now = results.read_temperature(resources.settings().run_dir(trained.id) / "model")
-    if abs(summary.get("temperature", 1.0) - now) > 1e-6:
+    if abs(exported.temperature - now) > 1e-6:
         st.warning("The model's temperature has changed since; make it again.", icon=":material/update:")
     if path.stat().st_size > LARGE and resources.settings().mode == "local":
         st.caption(f"The file is large; you can also copy it from {code(str(path))}.")
@@ -138,26 +139,26 @@ def _download(form: Form, path: Path) -> None:
     )
 
 
-def agreement(title: str, check: dict[str, Any]) -> str:
+def agreement(title: str, check: Agreement) -> str:
     """ "ONNX agrees with torch on 500 of 500 texts …; no probability differs by more than 2e-6"."""
     return (
-        f"**{title} agrees with torch** on {check['same_class']:,} of {counted(check['texts'], 'text')} "
-        f"({plain(check['of'])}); no probability differs by more than {number(check['max_difference'], 1)}."
+        f"**{title} agrees with torch** on {check.same_class:,} of {counted(check.texts, 'text')} "
+        f"({plain(check.of)}); no probability differs by more than {number(check.max_difference, 1)}."
     )
 
 
-def cost(int8: dict[str, Any]) -> str:
+def cost(int8: EightBits) -> str:
     """The size of 8-bit weights, and what they cost in quality."""
-    share = f"**8-bit weights: {int8['bytes'] / int8['fp32_bytes']:.0%} of the size**"
-    same = f"the same class for {int8['same_class']:,} of {counted(int8['texts'], 'text')}"
-    if not int8.get("metrics"):
+    share = f"**8-bit weights: {int8.bytes / int8.fp32_bytes:.0%} of the size**"
+    same = f"the same class for {int8.same_class:,} of {counted(int8.texts, 'text')}"
+    if not int8.metrics:
         return f"{share}, {same}; without labels the cost in quality is not known."
     parts = [
-        f"{metric_title(name)} {points(m['difference']['value'])} points "
-        f"({points(m['difference']['low'])} to {points(m['difference']['high'])})"
-        for name, m in int8["metrics"].items()
+        f"{metric_title(name)} {points(m.difference.value)} points "
+        f"({points(m.difference.low)} to {points(m.difference.high)})"
+        for name, m in int8.metrics.items()
     ]
-    return f"{share}, {same}. {'; '.join(parts)}, on {plain(int8['of'])}; in brackets the 95% interval."
+    return f"{share}, {same}. {'; '.join(parts)}, on {plain(int8.of)}; in brackets the 95% interval."
 
 
 def points(value: float) -> str:
@@ -166,7 +167,7 @@ def points(value: float) -> str:
     return "0.0" if text in ("+0.0", "-0.0") else text.replace("-", "−")
 
 
-def speed(measured: dict[str, Any]) -> str:
-    names = {"onnx": "ONNX", "int8": "ONNX with 8-bit weights"}
-    parts = [f"{title} about {measured[name]:.1f} times" for name, title in names.items() if name in measured]
-    return f"Texts per second on this machine's CPU, {measured['batch']} at a time, against torch: {', '.join(parts)}."
+def speed(measured: Speed) -> str:
+    times = {"ONNX": measured.onnx, "ONNX with 8-bit weights": measured.int8}
+    parts = [f"{title} about {factor:.1f} times" for title, factor in times.items() if factor is not None]
+    return f"Texts per second on this machine's CPU, {measured.batch} at a time, against torch: {', '.join(parts)}."

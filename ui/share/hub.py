@@ -17,6 +17,7 @@ from core.spec.names import dataset_name
 from core.spec.run import RunSpec, build
 from core.store import files as results
 from core.store.record import Run
+from core.store.summaries import Pushed
 from core.wording import counted, size
 from ui.components import light_run
 from ui.components.basics import clock, code, plain, show_error
@@ -81,25 +82,21 @@ def _pushes(run: Run) -> list[Run]:
 
 def _outcome(push: Run) -> None:
     """The result of the last push."""
-    summary = push.summary
-    if not summary.get("commit"):
+    pushed = Pushed.of(push.summary)
+    if not pushed.commit:
         light_run.show_failure(push, push.name)
         return
     with st.container(border=True, key="hub_outcome"):
         with st.container(horizontal=True, vertical_alignment="center"):
-            st.markdown(f"**:material/check_circle: {plain(str(summary['repo']))}**", width="content")
-            if summary["private"]:
+            st.markdown(f"**:material/check_circle: {plain(pushed.repo)}**", width="content")
+            if pushed.private:
                 st.badge("Private", icon=":material/lock:", color="gray")
             else:
                 st.badge("Public", icon=":material/public:", color="orange")
-        files_sent = f"{counted(summary['files'], 'file')}, {size(summary['bytes'])}"
-        sent = "nothing new had to be sent" if not summary["sent"] else f"{size(summary['sent'])} sent"
-        st.caption(
-            f"{files_sent}; {sent} · {clock(push.ended or push.created)} · commit {code(str(summary['commit'])[:7])}"
-        )
-        st.link_button(
-            "Open it on the Hub", str(summary["url"]), icon=":material/open_in_new:", type="primary", width="content"
-        )
+        files_sent = f"{counted(pushed.files, 'file')}, {size(pushed.bytes)}"
+        sent = "nothing new had to be sent" if not pushed.sent else f"{size(pushed.sent)} sent"
+        st.caption(f"{files_sent}; {sent} · {clock(push.ended or push.created)} · commit {code(pushed.commit[:7])}")
+        st.link_button("Open it on the Hub", pushed.url, icon=":material/open_in_new:", type="primary", width="content")
 
 
 def _form(run: Run, account: Account, pushes: list[Run]) -> None:
@@ -141,7 +138,7 @@ def _form(run: Run, account: Account, pushes: list[Run]) -> None:
     else:
         data = hub_data.choose(trained.data)
         ready, tree = data is not None, tree | (data or {})
-    again = any(p.spec["repo_id"] == repo_id and p.spec["what"] == what and p.summary.get("commit") for p in pushes)
+    again = any(p.spec["repo_id"] == repo_id and p.spec["what"] == what and Pushed.of(p.summary).commit for p in pushes)
     more = _more(bool(pushes) and " already" in (pushes[0].error or ""))
     update = again or more["update"]
     st.button(

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +21,17 @@ from core.data.browsing.token_process import open_limited
 from core.data.browsing.tokens import tokenizer_for
 from core.data.dataset import Column, Prepared, Progress, ignore
 from core.data.inspecting import label_check, language, vocabulary_fit
+from core.data.inspecting.statistics import (
+    ColumnStatistics,
+    LabelRows,
+    Languages,
+    Lengths,
+    Profile,
+    SplitStatistics,
+    TextStatistics,
+    TokenLengths,
+    Value,
+)
 from core.data.notes import Note
 from core.data.prepare import find_prepared, prepare
 from core.data.reading.aligning import types
@@ -51,7 +61,7 @@ SCRIPTS = {
 QUANTILES = {"median": 0.5, "p95": 0.95, "p99": 0.99}
 
 
-def profile_of(spec: ProfileSpec, settings: Settings, progress: Progress = ignore) -> dict[str, Any]:
+def profile_of(spec: ProfileSpec, settings: Settings, progress: Progress = ignore) -> Profile:
     """Profiles the dataset of a spec for its model. Columns that the spec leaves open are guessed.
 
     Raises DataError, HubError, ModelError, PathError.
@@ -65,7 +75,7 @@ def profile_of(spec: ProfileSpec, settings: Settings, progress: Progress = ignor
     return profile(prepared, texts, label, tokenizer, most, spec.exact, progress, spec.model.name)
 
 
-def kept_profile(spec: ProfileSpec, settings: Settings) -> dict[str, Any] | None:
+def kept_profile(spec: ProfileSpec, settings: Settings) -> Profile | None:
     """What `profile_of` kept for this spec; None if that or its dataset is gone. Downloads nothing.
 
     Raises DataError, ModelError, PathError.
@@ -93,13 +103,13 @@ def profile(
     exact: bool = False,
     progress: Progress = ignore,
     model: str = "",
-) -> dict[str, Any]:
-    """Profiles a dataset, and keeps the profile for `find_profile`. Returns plain data.
+) -> Profile:
+    """Profiles a dataset, and keeps the profile for `find_profile`.
 
     tokenizer: a tokenizer.json, or None to count no tokens; most_positions: the model's limit of tokens
     exact: whether to count the tokens of all rows; model: the tokenizer's model, to warn if it cannot read the texts
     """
-    splits: dict[str, Any] = {}
+    splits: dict[str, SplitStatistics] = {}
     names = [name for name, part in prepared.splits.items() if part.rows]
     for number, split in enumerate(names):
 
@@ -110,17 +120,17 @@ def profile(
     notes = [*prepared.notes, *_doubts(prepared, names[0], label, texts)]
     if tokenizer is not None and model not in ("", "scratch"):
         notes += _unread(prepared, names[0], texts, tokenizer, model, splits[names[0]])
-    profile = {
-        "version": VERSION,
-        "title": prepared.title,
-        "notes": [asdict(note) for note in notes],
-        "rows": {name: part.rows for name, part in prepared.splits.items()},
-        "text_columns": list(texts),
-        "label_column": label,
-        "splits": splits,
-        "recommended_max_length": _recommended(splits, most_positions),
-    }
-    seals.write_text(_path(prepared, texts, label, tokenizer, exact), json.dumps(profile, ensure_ascii=True))
+    profile = Profile(
+        version=VERSION,
+        title=prepared.title,
+        notes=tuple(notes),
+        rows={name: part.rows for name, part in prepared.splits.items()},
+        text_columns=tuple(texts),
+        label_column=label,
+        splits=splits,
+        recommended_max_length=_recommended(splits.values(), most_positions),
+    )
+    seals.write_text(_path(prepared, texts, label, tokenizer, exact), json.dumps(profile.tree(), ensure_ascii=True))
     return profile
 
 
@@ -135,27 +145,24 @@ def _warning(message: Message) -> Note:
 
 
 def _unread(
-    prepared: Prepared, split: str, texts: Sequence[str], tokenizer: Path, model: str, statistics: dict[str, Any]
+    prepared: Prepared, split: str, texts: Sequence[str], tokenizer: Path, model: str, statistics: SplitStatistics
 ) -> Iterator[Note]:
     """Yields a warning if the model's tokenizer cannot read the texts. statistics: the profile of the split"""
     reading = vocabulary_fit.read_split(prepared, split, texts, tokenizer)
-    counts = statistics.get("languages", {}).get("counts", {})
+    counts = statistics.languages.counts if statistics.languages is not None else {}
     common = next((code for code in counts if code != language.NONE), "")
     known = common if counts.get(common, 0) * 2 > sum(counts.values()) else ""
     if message := vocabulary_fit.warning(reading, model, known):
         yield _warning(message)
 
 
-def find_profile(
-    prepared: Prepared, texts: Sequence[str], label: str | None, tokenizer: Path | None
-) -> dict[str, Any] | None:
+def find_profile(prepared: Prepared, texts: Sequence[str], label: str | None, tokenizer: Path | None) -> Profile | None:
     """Returns the kept profile, preferring one with the tokens of all rows; None if there is none."""
     for exact in (True, False):
         try:
             text = seals.read_text(_path(prepared, texts, label, tokenizer, exact))
             if text is not None:
-                profile: dict[str, Any] = json.loads(text)
-                return profile
+                return Profile.model_validate(json.loads(text))
         except (OSError, ValueError):
             continue
     return None
@@ -175,33 +182,35 @@ def _split(
     tokenizer: Path | None,
     exact: bool,
     progress: Progress,
-) -> dict[str, Any]:
+) -> SplitStatistics:
     with parquet.open_file(prepared.splits[split].path) as file:
         kinds = {field.name: field.type for field in file.schema_arrow}
     here = [column for column in prepared.columns if column.name in kinds]
     read = [name for name in texts if name in kinds]
-    columns: dict[str, Any] = {}
+    columns: dict[str, ColumnStatistics] = {}
     for start in range(0, len(here), COLUMNS_AT_ONCE):
         progress("Looking at the columns", 0.4 * start / len(here))
         columns |= _columns(prepared, split, here[start : start + COLUMNS_AT_ONCE], kinds)
-    statistics: dict[str, Any] = {"rows": prepared.splits[split].rows, "columns": columns, "texts": {}}
+    measured: dict[str, TextStatistics] = {}
     for name in read:
         progress("Measuring the texts", 0.45)
-        statistics["texts"][name] = _text(prepared, split, name)
+        measured[name] = _text(prepared, split, name)
+    more: dict[str, Any] = {}  # what a split without such columns does not have
     if label in kinds:
         counts = label_counts(prepared, split, str(label))
-        statistics["labels"] = [
-            {"label": str(name), "rows": int(n)} for name, n in zip(counts["label"], counts["count"], strict=True)
-        ]
+        pairs = zip(counts["label"], counts["count"], strict=True)
+        more["labels"] = tuple(LabelRows(label=str(name), rows=int(n)) for name, n in pairs)
     if read:
         progress("Detecting the languages", 0.5)
-        statistics["languages"] = _languages(prepared, split, read)
+        more["languages"] = _languages(prepared, split, read)
     if read and len(read) == len(texts) and tokenizer is not None:
-        statistics["tokens"] = _tokens(prepared, split, read, tokenizer, exact, progress)
-    return statistics
+        more["tokens"] = _tokens(prepared, split, read, tokenizer, exact, progress)
+    return SplitStatistics(rows=prepared.splits[split].rows, columns=columns, texts=measured, **more)
 
 
-def _columns(prepared: Prepared, split: str, columns: Sequence[Column], kinds: dict[str, Any]) -> dict[str, Any]:
+def _columns(
+    prepared: Prepared, split: str, columns: Sequence[Column], kinds: dict[str, Any]
+) -> dict[str, ColumnStatistics]:
     """Counts missing and different values of columns, the range of numbers, and the commonest values of the others."""
     exact = prepared.splits[split].rows <= EXACT_MEDIAN_ROWS
     measures = {column.name: _measures(column, exact) for column in columns}
@@ -214,11 +223,10 @@ def _columns(prepared: Prepared, split: str, columns: Sequence[Column], kinds: d
         if distinct is not None:
             entry["distinct"] = int(distinct)
         if column.kind in types.PLAIN and column.kind not in ("integer", "float") and entry["distinct"] <= MAX_LABELS:
-            counts = label_counts(prepared, split, column.name).sort_values("count", ascending=False)
-            entry["top"] = [
-                {"value": str(value), "rows": int(n)} for value, n in zip(counts["label"], counts["count"], strict=True)
-            ][:TOP]
-        result[column.name] = entry | {"holds": _media(entry["type"])}
+            counts = label_counts(prepared, split, column.name).sort_values("count", ascending=False)[:TOP]
+            pairs = zip(counts["label"], counts["count"], strict=True)
+            entry["top"] = tuple(Value(value=str(value), rows=int(n)) for value, n in pairs)
+        result[column.name] = ColumnStatistics(**entry, holds=_media(entry["type"]))
     return result
 
 
@@ -263,7 +271,7 @@ def _number(value: Any) -> Any:
     return None if isinstance(value, float) and value != value else value
 
 
-def _text(prepared: Prepared, split: str, name: str) -> dict[str, Any]:
+def _text(prepared: Prepared, split: str, name: str) -> TextStatistics:
     """Measures the lengths of texts in characters and words, and counts the texts in which each script occurs."""
     text = "CAST({} AS VARCHAR)"
     words = f"len(string_split_regex(trim({text}), '\\s+'))"
@@ -285,27 +293,27 @@ def _text(prepared: Prepared, split: str, name: str) -> dict[str, Any]:
         ),
     )
     sampled, *counts = (int(value[0]) for value in row)
-    return {
-        "empty": int(empty or 0),
+    return TextStatistics(
+        empty=int(empty or 0),
         **lengths,
-        "scripts": {script: n for script, n in zip(SCRIPTS, counts, strict=True) if n},
-        "scripts_of_rows": sampled,
-    }
+        scripts={script: n for script, n in zip(SCRIPTS, counts, strict=True) if n},
+        scripts_of_rows=sampled,
+    )
 
 
-def _lengths(least: Any, mean: Any, most: Any, quantiles: Any) -> dict[str, Any]:
-    return {"min": least, "mean": mean, "max": most} | dict(zip(QUANTILES, quantiles or [None] * 3, strict=True))
+def _lengths(least: Any, mean: Any, most: Any, quantiles: Any) -> Lengths:
+    return Lengths(min=least, mean=mean, max=most, **dict(zip(QUANTILES, quantiles or [None] * 3, strict=True)))
 
 
-def _languages(prepared: Prepared, split: str, texts: Sequence[str]) -> dict[str, Any]:
+def _languages(prepared: Prepared, split: str, texts: Sequence[str]) -> Languages:
     """Counts the languages of a sample, the commonest first."""
     counts = language.sampled(prepared, split, texts, LANGUAGE_SAMPLE)
-    return {"rows": sum(counts.values()), "counts": counts}
+    return Languages(rows=sum(counts.values()), counts=counts)
 
 
 def _tokens(
     prepared: Prepared, split: str, texts: Sequence[str], path: Path, exact: bool, progress: Progress
-) -> dict[str, Any]:
+) -> TokenLengths:
     """Measures lengths in tokens, the share of texts that each maximum length cuts, and the fit of the vocabulary."""
     import numpy as np
 
@@ -324,14 +332,14 @@ def _tokens(
         done += len(rows)
         progress("Counting tokens", 0.55 + 0.45 * min(1.0, done / wanted))
     values = np.concatenate(lengths) if lengths else np.zeros(1, np.int64)
-    return {
-        "rows": done, "of": total, "min": int(values.min()), "mean": float(values.mean()), "max": int(values.max()),
+    return TokenLengths(
+        rows=done, of=total, min=int(values.min()), mean=float(values.mean()), max=int(values.max()),
         **{name: float(np.quantile(values, share)) for name, share in QUANTILES.items()},
-        "cut": {str(length): float((values > length).mean()) for length in LENGTHS},
-        "fits_95": int(np.quantile(values, 1 - MOST_CUT)),
-        "unknown": unknown / max(1, int(values.sum())),
-        "vocabulary_used": len(used), "vocabulary": tokenizer.vocabulary,
-    }  # fmt: skip
+        cut={str(length): float((values > length).mean()) for length in LENGTHS},
+        fits_95=int(np.quantile(values, 1 - MOST_CUT)),
+        unknown=unknown / max(1, int(values.sum())),
+        vocabulary_used=len(used), vocabulary=tokenizer.vocabulary,
+    )  # fmt: skip
 
 
 def _batches(prepared: Prepared, split: str, texts: Sequence[str], wanted: int) -> Any:
@@ -347,11 +355,11 @@ def _batches(prepared: Prepared, split: str, texts: Sequence[str], wanted: int) 
         yield [["" if v is None else str(v) for v in row] for row in zip(*columns, strict=True)]
 
 
-def _recommended(splits: dict[str, Any], most_positions: int | None) -> int | None:
+def _recommended(splits: Iterable[SplitStatistics], most_positions: int | None) -> int | None:
     """Returns the smallest of LENGTHS, within the model's limit, that cuts at most MOST_CUT of each split's texts."""
-    counted = [split["tokens"] for split in splits.values() if "tokens" in split]
+    counted = [split.tokens for split in splits if split.tokens is not None]
     if not counted:
         return None
     allowed = [n for n in LENGTHS if most_positions is None or n <= most_positions] or [LENGTHS[0]]
-    fits = [n for n in allowed if all(tokens["cut"][str(n)] <= MOST_CUT for tokens in counted)]
+    fits = [n for n in allowed if all(tokens.cut[str(n)] <= MOST_CUT for tokens in counted)]
     return fits[0] if fits else allowed[-1]

@@ -33,8 +33,9 @@ from core.sharing.report.content import gather, gather_for_card, without_values
 from core.spec import run as specs
 from core.spec.data import DataSpec
 from core.spec.run import RunSpec
+from core.store.json_models import Result
+from core.store.summaries import Bundled
 from core.tasks.evaluations import Evaluation, Robustness
-from core.tasks.results import Result
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter
@@ -47,7 +48,7 @@ TUNEDECK = "0.1.0"
 KEPT_EVENTS = ("state", "message", "checkpoint")
 
 
-def bundle(spec: BundleSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+def bundle(spec: BundleSpec, run: Run, settings: Settings, report: RunWriter) -> Bundled:
     """Leaves bundle.zip in the run's folder. Raises RunNotFound, ModelError."""
     trained = report.store.run(spec.run)
     with tempfile.TemporaryDirectory(dir=settings.run_dir(run.id)) as temporary:
@@ -56,10 +57,10 @@ def bundle(spec: BundleSpec, run: Run, settings: Settings, report: RunWriter) ->
         report.phase("Packing")
         path = settings.run_dir(run.id) / NAME
         zips.pack(folder, path, report.check_stop)
-    return {
-        "file": NAME, "bytes": path.stat().st_size, "texts": contents.texts, "title": trained.name,
-        "evaluations": sum(r.kind == "evaluate" for r in contents.runs),
-    }  # fmt: skip
+    evaluations = sum(r.kind == "evaluate" for r in contents.runs)
+    return Bundled(
+        file=NAME, bytes=path.stat().st_size, texts=contents.texts, title=trained.name, evaluations=evaluations
+    )
 
 
 def build(trained: Run, texts: bool, store: Store, settings: Settings, folder: Path, report: RunWriter) -> Manifest:

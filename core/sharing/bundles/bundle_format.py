@@ -20,7 +20,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from core.errors import DataError
-from core.tasks.results import Count, Label, Metrics, Name, Number
+from core.store import summaries
+from core.store.json_models import Count, Name
 from core.wording import library_message
 
 FORMAT: Literal["tunedeck-bundle"] = "tunedeck-bundle"
@@ -45,22 +46,10 @@ class Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-class Summary(Strict):
-    """What lists show of a run that ended; of each kind some of it."""
+class Summary(summaries.Summary):
+    """What lists show of a run that ended; no field too many."""
 
-    main_metric: Name | None = None
-    value: Number = None
-    baseline: Number = None
-    metrics: Metrics = {}
-    train_examples: Count | None = None
-    eval_examples: Count | None = None
-    examples: Count | None = None
-    title: Label | None = None
-    split: Name | None = None
-    kind: Name | None = None
-    dataset: Label | None = None
-    text_columns: Annotated[tuple[Label, ...], Field(max_length=2)] | None = None
-    label_column: Label | None = None
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Record(Strict):

@@ -11,7 +11,7 @@ from core.errors import DataError
 from core.evaluation import results
 from core.runs.environment import ENVIRONMENT, Environment
 from core.sharing.bundles.bundle_format import first_problem
-from core.tasks.results import Result
+from core.store.json_models import Result
 
 RESULTS: dict[str, type[Result]] = {**results.TYPES, ENVIRONMENT: Environment}
 """What each file is in general, see `type_of`."""

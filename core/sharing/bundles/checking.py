@@ -13,9 +13,10 @@ from core.sharing.bundles.bundle import specs_of
 from core.sharing.bundles.bundle_format import Manifest, Record, first_line, read_json
 from core.spec import run as specs
 from core.spec.data import DataSpec
+from core.store.json_models import Result
 from core.tasks.contract import Task, task_of_record
 from core.tasks.evaluations import Comparison, Evaluation, Robustness
-from core.tasks.results import Report, Result
+from core.tasks.results import Report
 
 MOST_METRICS, MOST_ROWS = 500_000, 5_000_000
 MOST_TEXT_BYTES, ROWS_AT_ONCE = 1024**3, 50_000  # of a table in memory

@@ -14,7 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.errors import ModelError
 from core.files import write_text
@@ -23,6 +23,7 @@ from core.sharing import redact
 from core.sharing.bundles import zips
 from core.sharing.bundles.bundle import build
 from core.sharing.bundles.bundle_spec import PublishSpec
+from core.store.summaries import Published
 
 if TYPE_CHECKING:
     from core.runs.writer import RunWriter
@@ -43,7 +44,7 @@ DEMO = (
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 
-def publish(spec: PublishSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+def publish(spec: PublishSpec, run: Run, settings: Settings, report: RunWriter) -> Published:
     """Leaves tunedeck-site.zip in the run's folder. Raises RunNotFound, ModelError."""
     trained = [report.store.run(run_id) for run_id in dict.fromkeys(spec.runs)]
     for one in trained:
@@ -69,7 +70,7 @@ def publish(spec: PublishSpec, run: Run, settings: Settings, report: RunWriter) 
         write_text(site / "README.md", readme(titles, spec.mode, spec.texts))
         report.phase("Packing")
         zips.pack(site, path, report.check_stop)
-    return {"file": NAME, "bytes": path.stat().st_size, "runs": len(trained), "mode": spec.mode, "texts": spec.texts}
+    return Published(file=NAME, bytes=path.stat().st_size, runs=len(trained), mode=spec.mode, texts=spec.texts)
 
 
 def copy_app(site: Path, mode: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.errors import DataError
 from core.runs import environment
@@ -23,6 +23,7 @@ from core.sharing.code.readme import readme, requirements
 from core.sharing.code.script import exact, script
 from core.store import final_tests
 from core.store.record import Run
+from core.store.summaries import Scripted
 from core.tasks.contract import task_of_record
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ NAME = "code.zip"
 SPLITS = ("train", "eval")
 
 
-def export(spec: CodeSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+def export(spec: CodeSpec, run: Run, settings: Settings, report: RunWriter) -> Scripted:
     """Writes code.zip into the folder of `run`. Raises DataError if the dataset is not what it was, RunNotFound."""
     trained = report.store.run(spec.run)
     facts = facts_of(trained, settings)
@@ -46,7 +47,7 @@ def export(spec: CodeSpec, run: Run, settings: Settings, report: RunWriter) -> d
         report.phase("Writing the zip")
         path = settings.run_dir(run.id) / NAME
         write(path, facts, folder if spec.with_texts else None)
-    return {"file": NAME, "bytes": path.stat().st_size, "with_texts": spec.with_texts}
+    return Scripted(file=NAME, bytes=path.stat().st_size, with_texts=spec.with_texts)
 
 
 def write(path: Path, facts: Facts, data: Path | None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from core.errors import ModelError
 from core.hub.errors import token
@@ -24,6 +24,7 @@ from core.sharing.report import card
 from core.spec.data import DataSpec
 from core.store import files as results
 from core.store import final_tests
+from core.store.summaries import Pushed
 from core.tasks.contract import task_of_record
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from core.store.record import Run
 
 
-def push(spec: PushSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+def push(spec: PushSpec, run: Run, settings: Settings, report: RunWriter) -> Pushed:
     """Push and return a summary. The token appears in no message, file or event.
 
     Raises DataError, HubError, ModelError, RunNotFound, SpecError.

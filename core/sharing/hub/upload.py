@@ -26,6 +26,7 @@ from core.sharing.hub.hub_account import Account
 from core.sharing.hub.outgoing import Outgoing
 from core.sharing.hub.push_errors import explain_upload, taken
 from core.sharing.model.model_files import CARD
+from core.store.summaries import Pushed
 
 ANSWER_S = 300.0
 """How long to wait for the Hub after a commit or the last part of a large file."""
@@ -112,7 +113,7 @@ class Counted(io.BufferedIOBase):
         super().close()
 
 
-def upload(target: Target, files: Sequence[Outgoing], account: Account, report: Reporter) -> dict[str, Any]:
+def upload(target: Target, files: Sequence[Outgoing], account: Account, report: Reporter) -> Pushed:
     """Create the repository if it does not exist, and commit the files. Returns the run's summary.
 
     After a stop, files that have arrived stay and the summary has no commit. Raises HubError.
@@ -165,7 +166,7 @@ class _Job:
         self.private = target.private
         self.created = False
 
-    def work(self) -> dict[str, Any]:
+    def work(self) -> Pushed:
         self.report.phase("Looking at the repository")
         repository = self._look() or self._create()
         self._check(repository)
@@ -190,17 +191,17 @@ class _Job:
             )
         return self.summary(done.oid)
 
-    def summary(self, commit: str | None) -> dict[str, Any]:
-        return {
-            "what": self.target.what,
-            "repo": self.target.repo_id,
-            "url": self.target.url,
-            "private": self.private,
-            "commit": commit,
-            "files": len(self.files),
-            "bytes": self.total,
-            "sent": self.sent,
-        }
+    def summary(self, commit: str | None) -> Pushed:
+        return Pushed(
+            what=self.target.what,
+            repo=self.target.repo_id,
+            url=self.target.url,
+            private=self.private,
+            commit=commit,
+            files=len(self.files),
+            bytes=self.total,
+            sent=self.sent,
+        )
 
     def there(self) -> str:
         """A sentence on what has arrived; empty if nothing has."""

@@ -23,6 +23,7 @@ from core.sharing.bundles import zips
 from core.sharing.model import model_files, usage
 from core.sharing.model.export_spec import ExportSpec
 from core.sharing.redact import clean
+from core.store.summaries import Exported
 from core.tasks.contract import Task
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ PACKAGES = ("torch", "transformers", "tokenizers", "onnx", "onnxruntime", "keras
 TITLES = {"safetensors": "Safetensors", "onnx": "ONNX", "keras": "Keras"}
 
 
-def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) -> dict[str, Any]:
+def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) -> Exported:
     """Write the zip into the run's folder and delete those of earlier runs with the same spec.
 
     Returns the summary: the zip's name and size, and the results of the comparison. Raises HubError, ModelError,
@@ -77,7 +78,7 @@ def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) ->
         inside = {f"{name}/{file}": content for file, content in contents.items()}
         zips.write(inside, target, lambda share: report.fraction("Packing", share))
     forget_older(spec, run, settings, report.store)
-    return results | {"file": target.name, "bytes": target.stat().st_size}
+    return Exported.model_validate(results | {"file": target.name, "bytes": target.stat().st_size})
 
 
 def _check_inside(source: Path, subject: Subject, settings: Settings) -> None:
@@ -201,7 +202,7 @@ def _check_text(results: dict[str, Any], more: dict[str, Any]) -> str:
 
 def zip_of(run: Run, settings: Settings) -> Path | None:
     """The zip of a finished export; None if it no longer exists."""
-    path = settings.run_dir(run.id) / Path(str(run.summary.get("file", ""))).name
+    path = settings.run_dir(run.id) / Path(Exported.of(run.summary).file).name
     return path if path.is_file() else None
 
 

@@ -11,7 +11,8 @@ from typing import Any, TypedDict
 import numpy as np
 
 from core.spec.run import RunSpec
-from core.tasks.results import Baseline, Interval, Metrics
+from core.store.json_models import Interval, Metrics
+from core.tasks.results import Baseline
 from core.tasks.text_classification import statistics
 from core.tasks.text_classification.metrics import compute, score
 from core.tasks.text_classification.predictions import Predictions, softmax

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
+from core.store.json_models import Count, Label, Name, Number, Result
 from core.tasks.evaluations import (
     Answer,
     Baselines,
@@ -26,7 +27,7 @@ from core.tasks.evaluations import (
     Slices,
     Value,
 )
-from core.tasks.results import Baseline, Count, Label, Name, Number, Overlap, Report, Result
+from core.tasks.results import Baseline, Overlap, Report
 
 THRESHOLD_COUNT = 201  # from 0 to 1
 Share = Annotated[float, Field(ge=0, le=1)]
