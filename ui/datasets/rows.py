@@ -96,16 +96,7 @@ def _controls(key: str, total: int, view: View) -> tuple[int, int]:
             on_change=_go_to,
             args=(key, total),
         )
-    rows.segmented_control(
-        "Rows per page",
-        SIZES,
-        default=SIZES[0],
-        required=True,
-        key=f"{key}_size",
-        width="stretch",
-        on_change=_first_page,
-        args=(key,),
-    )
+    rows.selectbox("Rows per page", SIZES, key=f"{key}_size", on_change=_first_page, args=(key,))
     return size, min(pages, page)
 
 

@@ -80,4 +80,8 @@ def _examples(kind: Disturbance, robustness: Robustness) -> None:
             "After": [robustness.words(e.after) for e in kind.examples],
         }
     )  # fmt: skip
-    st.dataframe(frame, hide_index=True, key="evaluate_disturbed", alt=plain(f"Answers that changed with {kind.title}"))
+    narrow, wide = st.column_config.TextColumn(width=90), st.column_config.TextColumn(width=340)
+    st.dataframe(
+        frame, hide_index=True, key="evaluate_disturbed", alt=plain(f"Answers that changed with {kind.title}"),
+        column_config={"Text": wide, "Disturbed": wide, "True": narrow, "Before": narrow, "After": narrow},
+    )  # fmt: skip

@@ -76,7 +76,7 @@ def _table(groups: Sequence[Group], judged: Judged, key: str, select: bool = Fal
         frame, hide_index=True, key=key, height=min(420, 38 + 35 * max(1, len(frame))),
         on_select="rerun" if select else "ignore", selection_mode="single-row", alt="Groups of examples",
         column_config={
-            "Group": st.column_config.TextColumn(width="large"),
+            "Group": st.column_config.TextColumn(width=260),
             title: st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f")
             if share
             else st.column_config.NumberColumn(format="%.3f"),
