@@ -22,6 +22,8 @@ def intervals(
     metrics: Mapping[str, Metric], labels: np.ndarray, predictions: np.ndarray
 ) -> dict[str, tuple[float, float]]:
     """The 95 % interval (percentiles) of each metric. labels, predictions: what its function takes, (examples, ...)"""
+    if not metrics:
+        return {}  # no draw is free: a thousand of a million examples take a minute
     drawn = _drawn(len(labels), lambda some: _values(metrics, labels[some], predictions[some]))
     return {name: percentiles(drawn[:, i]) for i, name in enumerate(metrics)}
 
@@ -30,6 +32,8 @@ def differences(
     metrics: Mapping[str, Metric], labels: np.ndarray, first: np.ndarray, second: np.ndarray
 ) -> dict[str, Gap]:
     """Second minus first on the same examples, with its interval by a paired bootstrap; see `gap` for p."""
+    if not metrics:
+        return {}
     drawn = _drawn(
         len(labels),
         lambda some: _values(metrics, labels[some], second[some]) - _values(metrics, labels[some], first[some]),

@@ -55,6 +55,17 @@ def test_intervals_are_those_of_drawing_examples() -> None:
     assert ours == statistics.intervals(names, answers.labels, answers.predicted, 4), "the same each time"
 
 
+def test_what_follows_from_counts_draws_no_examples() -> None:
+    """A thousand draws of a million examples would take minutes, for nothing."""
+
+    class Untouched(np.ndarray):
+        def __getitem__(self, key: object) -> np.ndarray:
+            raise AssertionError("an example was drawn")
+
+    labels, predicted = (np.array(values).view(Untouched) for values in HARD["usual"])
+    assert sureness.intervals({}, labels, predicted) == sureness.differences({}, labels, predicted, predicted) == {}
+
+
 @pytest.mark.parametrize("case", HARD)
 def test_intervals_hold_the_value(case: str) -> None:
     labels, predicted = (np.array(values) for values in HARD[case])

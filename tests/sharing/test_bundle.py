@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from core.cli.commands import main
-from core.errors import DataError, TunedeckError, WrongStatus
+from core.errors import DataError, Problem, SpecError, TunedeckError, WrongStatus
 from core.evaluation.results import read_evaluation, read_report, read_robustness
 from core.evaluation.specs import CompareSpec, EvaluateSpec
 from core.settings import Settings
@@ -286,6 +286,19 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
         in_file("events.json", lambda data: b'[{"time": 1, "kind": "message", "payload": {"level": "info"}}]'),
         "events are not valid",
     ),
+    "arguments without an end": (
+        in_file(
+            "events.json",
+            lambda data: (
+                b'[{"time": 1, "kind": "state", "payload": {"arguments": {"a": ' + b"[" * 50 + b"]" * 50 + b"}}}]"
+            ),
+        ),
+        "events are not valid",
+    ),
+    "an argument that is no number": (
+        in_file("events.json", lambda data: b'[{"time": 1, "kind": "state", "payload": {"arguments": {"a": [NaN]}}}]'),
+        "events are not valid",
+    ),
     "a report of a task that is a list": (in_json("report.json", task=[]), "report.json that is not valid"),
 }
 
@@ -302,7 +315,7 @@ def test_between_versions(shared: Shared, elsewhere: tuple[Store, Settings]) -> 
         manifest = json.loads(archive.read("bundle.json"))
         report = json.loads(archive.read(f"runs/{shared.ids['one']}/report.json"))
     assert report["advice"] and all(isinstance(advice, dict) for advice in report["advice"])
-    assert manifest["version"] == 2  # a reader of version 1 takes sentences alone
+    assert manifest["version"] == 3  # a reader of version 1 takes sentences alone, one of version 2 flat arguments
 
     sentences = [advice["text"] for advice in report["advice"]]
 
@@ -343,22 +356,56 @@ def test_a_changed_bundle_of_a_run_that_is_here_is_refused(
     assert import_bundle(path, there, home) == run
 
 
-def test_predictions_of_classes_that_do_not_exist(
-    shared: Shared, elsewhere: tuple[Store, Settings], tmp_path: Path
+COLUMNS_OF_A_STRANGER = {  # file, column, its value in every row, its type, what is said of it
+    "a class that does not exist": ("predictions", "prediction", 99, "int64", "classes that do not exist"),
+    "no label at all": ("predictions", "label", None, "int64", "classes that do not exist"),
+    "labels in lists": ("predictions", "label", [0], "list<int64>", "other columns than a bundle's"),
+    "a row beyond all rows": ("predictions", "row", 2**60, "int64", "not one of each row"),
+    "no row at all": ("predictions", "row", None, "int64", "not one of each row"),
+    "a confidence that is no number": ("predictions", "confidence", math.nan, "float", "without a confidence"),
+    "no confidence at all": ("predictions", "confidence", None, "float", "without a confidence"),
+    "steps in lists": ("metrics", "step", [1], "list<int64>", "other columns than a bundle's"),
+    "metrics without a name": ("metrics", "name", None, "", "other columns than a bundle's"),
+    "texts in lists": ("examples", "text_0", ["a"], "list<string>", "other columns than a bundle's"),
+}
+
+
+@pytest.mark.parametrize("case", COLUMNS_OF_A_STRANGER)
+def test_tables_that_no_page_could_show(
+    shared: Shared, elsewhere: tuple[Store, Settings], tmp_path: Path, case: str
 ) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    path = shared.bundle("one", texts=False)
+    file, column, value, kind, message = COLUMNS_OF_A_STRANGER[case]
+    types = {"int64": pa.int64(), "float": pa.float32(), "string": pa.string(), "": pa.null()}
+    inner = types[kind.removeprefix("list<").removesuffix(">")]
 
-    def far(data: bytes) -> bytes:
+    def changed(data: bytes) -> bytes:
         table = pq.read_table(pa.BufferReader(data))
-        wrong = table.set_column(3, "prediction", pa.array([99] * len(table), pa.int64()))
-        pq.write_table(wrong, tmp_path / "far.parquet")
-        return (tmp_path / "far.parquet").read_bytes()
+        values = pa.array([value] * len(table), pa.list_(inner) if kind.startswith("list") else inner)
+        table = table.set_column(table.column_names.index(column), column if kind else "another", values)
+        pq.write_table(table, tmp_path / "changed.parquet")
+        return (tmp_path / "changed.parquet").read_bytes()
 
-    with pytest.raises(DataError, match="classes that do not exist"):
-        import_bundle(rewritten(path, in_file("predictions.parquet", far)), *elsewhere)
+    with pytest.raises(DataError, match=message):
+        import_bundle(rewritten(shared.bundle("one", texts=True), in_file(f"{file}.parquet", changed)), *elsewhere)
+
+
+def test_the_arguments_of_a_sentence_go_along(shared: Shared, elsewhere: tuple[Store, Settings]) -> None:
+    """A spec's problems are a list of mappings, as deep as any sentence's arguments are."""
+    there, home = elsewhere
+    problem = Problem.of(
+        "no-class-for-weight", "there is no class {label!r}", "training", label="x", classes=["a", "b"]
+    )
+    error = SpecError([problem]).message
+    payload = {"status": "failed", "error": error.text, "code": error.id, "arguments": dict(error.arguments)}
+
+    def events(data: bytes) -> bytes:
+        return json.dumps([*json.loads(data), {"time": 1.0, "kind": "state", "payload": payload}]).encode()
+
+    run = import_bundle(rewritten(shared.bundle("one", texts=False), in_file("events.json", events)), there, home)
+    assert there.events_since(run.id)[-1].payload == payload
 
 
 def test_bombs_and_links(shared: Shared, elsewhere: tuple[Store, Settings], tmp_path: Path) -> None:

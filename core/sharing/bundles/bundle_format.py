@@ -1,4 +1,4 @@
-"""What a result bundle is: version 2, as models that both sides hold it to.
+"""What a result bundle is: version 3, as models that both sides hold it to.
 
     bundle.json                    Manifest: the records of the runs, and each file's size and SHA-256
     README.md report.html report.md  for people; never read again
@@ -7,8 +7,9 @@
 One bundle is one training run, with the evaluations of its model, their robustness checks and comparisons. Nothing in
 it is a pickle, a model's weights, a log or, unless it was asked for, a text of the dataset.
 
-Version 2 has advice with its id and arguments, where version 1 had sentences; both are read. Raise VERSION whenever a
-Tunedeck of the version before would refuse a file: only so does it say that it is the older one.
+Version 2 has advice with its id and arguments, where version 1 had sentences; version 3 has lists among the arguments
+of a sentence, and settings that were left open. All are read. Raise VERSION whenever a Tunedeck of the version before
+would refuse a file: only so does it say that it is the older one.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from core.store.json_models import Count, Name
 from core.wording import library_message
 
 FORMAT: Literal["tunedeck-bundle"] = "tunedeck-bundle"
-VERSION = 2
+VERSION = 3
 MANIFEST = "bundle.json"
 FOR_PEOPLE = ("README.md", "report.html", "report.md")
 FILES: dict[str, tuple[str, ...]] = {

@@ -19,6 +19,7 @@ from core.tasks.evaluations import Comparison, Evaluation, Robustness
 from core.tasks.results import Report
 
 MOST_METRICS, MOST_ROWS = 500_000, 5_000_000
+MOST_ROW = 2**53  # the number of a row, as results have it
 MOST_TEXT_BYTES, ROWS_AT_ONCE = 1024**3, 50_000  # of a table in memory
 METRICS = {"name": "string", "step": "int64", "epoch": "double", "time": "double", "value": "double"}
 
@@ -130,14 +131,23 @@ def _table(path: Path, columns: Mapping[str, str], name: str, most: int = MOST_R
 
     texts, size = [column for column, kind in columns.items() if kind == "string"], 0
     try:
+        schema = pq.read_schema(path)
+        kinds = {f.name: f.type.value_type if pa.types.is_dictionary(f.type) else f.type for f in schema}
+        if any(str(kinds.get(column)) != kind for column, kind in columns.items()):
+            raise DataError.of(
+                "bundle-table-other-columns",
+                "{bundle} has a {file} with other columns than a bundle's; export the run again",
+                bundle=name,
+                file=path.name,
+            )
         with pq.ParquetFile(path, read_dictionary=texts) as file:  # what stands there often is not repeated
-            types = {f.name: str(getattr(f.type, "value_type", f.type)) for f in file.schema_arrow}
-            if any(types.get(c) != kind for c, kind in columns.items()) or file.metadata.num_rows > most:
+            if file.metadata.num_rows > most:
                 raise DataError.of(
-                    "bundle-table-columns",
-                    "{bundle} has a {file} with other columns than a bundle's, or too many rows",
+                    "bundle-table-too-long",
+                    "{bundle} has a {file} with too many rows, over {most:,}; export the run again",
                     bundle=name,
                     file=path.name,
+                    most=most,
                 )
             for batch in file.iter_batches(ROWS_AT_ONCE, columns=texts) if texts else ():
                 for column in batch.columns:
@@ -168,6 +178,13 @@ def _predictions(path: Path, judged: Report | Evaluation, task: Task, name: str)
 
     try:
         rows = pq.read_table(path, columns=["row"]).column("row")
+        inside = pc.all(pc.and_(pc.greater_equal(rows, 0), pc.less_equal(rows, MOST_ROW)), min_count=0).as_py()
+        if rows.null_count or not inside or pc.count_distinct(rows).as_py() < len(rows):
+            raise DataError.of(
+                "bundle-predictions-not-unique",
+                "{bundle} has predictions that are not one of each row; export the run again",
+                bundle=name,
+            )
         task.predictions.check(path, judged)
     except (pa.ArrowException, OSError, KeyError) as error:
         raise DataError.of(
@@ -184,13 +201,6 @@ def _predictions(path: Path, judged: Report | Evaluation, task: Task, name: str)
             bundle=name,
             problem=first_line(error),
         ) from None
-    least = pc.min(rows).as_py()
-    if rows.null_count or (least is not None and least < 0) or pc.count_distinct(rows).as_py() < len(rows):
-        raise DataError.of(
-            "bundle-predictions-not-unique",
-            "{bundle} has predictions that are not one of each row; export the run again",
-            bundle=name,
-        )
 
 
 def _texts(path: Path, name: str) -> None:

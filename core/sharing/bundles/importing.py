@@ -32,7 +32,7 @@ from core.store.record import Run
 from core.store.store import Store
 
 MOST_EVENTS = 100_000
-
+MOST_LEVELS = 6  # of lists and mappings in the arguments of a sentence; those of the problems of a spec have four
 
 PayloadName = Annotated[str, StringConstraints(max_length=50)]
 PayloadValue = str | int | float | bool | None
@@ -45,16 +45,26 @@ class Event(BaseModel):
 
     time: bundle_format.Time
     kind: Literal["state", "message", "checkpoint"]
-    payload: dict[PayloadName, PayloadValue | dict[PayloadName, PayloadValue]]
+    payload: dict[PayloadName, PayloadValue | dict[PayloadName, Any]]
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
         if any(isinstance(value, dict) and name != "arguments" for name, value in self.payload.items()):
             raise ValueError("only the arguments of a message are a mapping")
+        if not _is_argument(self.payload.get("arguments"), MOST_LEVELS):
+            raise ValueError("the arguments of a message have too many levels, or no JSON")
         text, level = self.payload.get("text"), self.payload.get("level")
         if self.kind == "message" and not (isinstance(text, str) and level in get_args(Level)):
             raise ValueError("a message has no sentence or no level")
         return self
+
+
+def _is_argument(value: Any, levels: int) -> bool:
+    """Whether it is what `core.messages.as_json` makes of an argument, with at most so many levels."""
+    if isinstance(value, list | dict):
+        inner = value.values() if isinstance(value, dict) else value
+        return levels > 0 and all(_is_argument(one, levels - 1) for one in inner)
+    return not isinstance(value, float) or math.isfinite(value)
 
 
 Events = TypeAdapter(Annotated[list[Event], Field(max_length=MOST_EVENTS)])

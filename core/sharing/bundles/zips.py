@@ -30,7 +30,7 @@ def pack(folder: Path, path: Path, check_stop: Callable[[], None] = lambda: None
 
 
 def write(contents: Contents, path: Path, progress: Callable[[float], None] = lambda share: None) -> None:
-    """The zip at `path`, complete or not there. told: is given the share that is done"""
+    """The zip at `path`, complete or not there. progress: called with the share that is done"""
     total = sum(content.stat().st_size for content in contents.values() if isinstance(content, Path)) or 1
     done = 0
     with replace_file(path) as partial, zipfile.ZipFile(partial, "w") as archive:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 NAME = "predictions.parquet"
-# What every reader relies on, and the type of a value; lists of numbers have that of a number.
+# What every reader relies on, with its type.
 COLUMNS = {"row": "int64", "text_id": "uint64", "label": "int64", "prediction": "int64", "confidence": "float"}
 GROUP = 100_000
 
@@ -101,7 +101,10 @@ def write(path: Path, answers: Predictions) -> None:
 
 
 def check(path: Path, result: ClassTables) -> None:
-    """Refuse a stranger's file whose classes are not those of the result beside it. Raises ValueError, KeyError."""
+    """Refuse a stranger's file whose classes are not those of the result beside it, or whose confidences are none.
+
+    Raises ValueError, KeyError.
+    """
     import pyarrow as pa
     import pyarrow.compute as pc
     import pyarrow.parquet as pq
@@ -110,12 +113,17 @@ def check(path: Path, result: ClassTables) -> None:
     shares = pq.read_schema(path).field("probabilities").type
     if not pa.types.is_fixed_size_list(shares) or shares.value_type != pa.float32() or shares.list_size != classes:
         raise ValueError("predictions without the probability of each class")
-    table = pq.read_table(path, columns=["label", "prediction"])
+    table = pq.read_table(path, columns=["label", "prediction", "confidence"])
     for column, least in {"label": -1, "prediction": 0}.items():
-        bounds = pc.min_max(table.column(column)).as_py()
-        outside = len(table) and not least <= bounds["min"] <= bounds["max"] < classes
-        if table.column(column).null_count or outside:
+        ids = table.column(column)
+        if (
+            ids.null_count
+            or not pc.all(pc.and_(pc.greater_equal(ids, least), pc.less(ids, classes)), min_count=0).as_py()
+        ):
             raise ValueError("predictions of classes that do not exist")
+    confidence = table.column("confidence")
+    if confidence.null_count or not pc.all(pc.is_finite(confidence), min_count=0).as_py():
+        raise ValueError("predictions without a confidence")
 
 
 def read(path: Path) -> Predictions:
