@@ -9,8 +9,8 @@ from core.cli.input import exists, progress
 from core.data.dataset import Prepared
 from core.data.prepare import find_prepared, prepare
 from core.errors import DataError, SpecError, TunedeckError
-from core.evaluation import columns
-from core.evaluation.columns import Training
+from core.evaluation.columns import fitting, trained_on
+from core.evaluation.columns.trained_on import Training
 from core.evaluation.specs import EvaluateSpec, PredictSpec, Subject
 from core.runs import outlook as plan
 from core.runs.environment import trained_data
@@ -51,7 +51,7 @@ def check_evaluation(spec: EvaluateSpec, store: Store, settings: Settings) -> No
     prepared = opened(spec.data, settings)
     if prepared is None:
         return
-    fit = columns.fit(spec.data, prepared, _training(spec.model, store, settings), labelled=True)
+    fit = fitting.fit(spec.data, prepared, _training(spec.model, store, settings), labelled=True)
     _check_split(spec.split, opened(fit.applied(spec.data), settings))
 
 
@@ -80,14 +80,14 @@ def check_prediction(spec: PredictSpec, out: Path, store: Store, settings: Setti
         )
     prepared = opened(spec.data, settings)
     if prepared is not None:
-        columns.fit(spec.data, prepared, _training(spec.model, store, settings), labelled=False)
+        fitting.fit(spec.data, prepared, _training(spec.model, store, settings), labelled=False)
         _check_split(spec.split, prepared)
 
 
 def _training(subject: Subject, store: Store, settings: Settings) -> Training:
     if subject.run:
-        return columns.training_of(store.run(subject.run), settings)
-    return columns.known_training(subject, subject.name, store, settings)
+        return trained_on.training_of(store.run(subject.run), settings)
+    return trained_on.known_training(subject, subject.name, store, settings)
 
 
 def _check_split(split: str, prepared: Prepared | None) -> None:

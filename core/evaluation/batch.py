@@ -19,7 +19,7 @@ from core.data.preparing.clean import clean
 from core.data.reading.aligning import types
 from core.data.reading.tables import parquet
 from core.errors import DataError
-from core.evaluation import columns
+from core.evaluation.columns import fitting, trained_on
 from core.evaluation.specs import PredictSpec, task_of_subject
 from core.evaluation.trained_model import TrainedModel, find_subject
 from core.files import replace_file
@@ -45,8 +45,8 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
     report.phase("Loading the data")
     prepared = prepare(spec.data, settings, report.fraction)
     folder, max_length, title = find_subject(spec.model, settings, report.fraction)
-    training = columns.training_for(spec.model, folder, title, report.store, settings)
-    fit = columns.fit(spec.data, prepared, training, labelled=False)
+    training = trained_on.training_for(spec.model, folder, title, report.store, settings)
+    fit = fitting.fit(spec.data, prepared, training, labelled=False)
     notes = (*prepared.notes, *fit.notes)
     for note in notes:
         report.message(note.text, note.level, note.id, **note.arguments)
@@ -108,7 +108,7 @@ def splits_of(prepared: Prepared, wanted: str, texts: tuple[str, ...]) -> list[s
 
 
 def _answered(
-    table: pa.Table, fit: columns.Fit, task: Task, model: TrainedModel, split: str | None, progress: Any
+    table: pa.Table, fit: fitting.Fit, task: Task, model: TrainedModel, split: str | None, progress: Any
 ) -> tuple[pa.Table, np.ndarray]:
     """The rows with what the model says, nothing for a row without text or without a number; and all it predicts."""
     texts = [_read(table, name, fit) for name in fit.texts]
@@ -128,7 +128,7 @@ def _answered(
     return table, dict(answers)[PREDICTION][sound]
 
 
-def _read(table: pa.Table, name: str, fit: columns.Fit) -> list[str]:
+def _read(table: pa.Table, name: str, fit: fitting.Fit) -> list[str]:
     """The texts of a column as the model read them in training: repaired, where its data was."""
     texts = [text or "" for text in types.as_text(table.column(name)).to_pylist()]
     for step in fit.steps:

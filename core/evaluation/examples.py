@@ -15,7 +15,7 @@ from core.data.notes import Note
 from core.data.prepare import prepare
 from core.data.reading.files import split_of
 from core.errors import DataError
-from core.evaluation import columns
+from core.evaluation.columns import fitting, trained_on
 from core.evaluation.specs import EvaluateSpec, Subject
 from core.evaluation.trained_model import find_subject
 from core.runs.environment import trained_data
@@ -96,8 +96,8 @@ def _fitted(
     """Another dataset, with the columns and the preparation that suit the model, and what is to be said of them."""
     prepared = prepare(data, settings, report.fraction)
     folder, _, title = find_subject(subject, settings, report.fraction)
-    training = columns.training_for(subject, folder, title, report.store, settings)
-    fit = columns.fit(data, prepared, training, labelled=True)
+    training = trained_on.training_for(subject, folder, title, report.store, settings)
+    fit = fitting.fit(data, prepared, training, labelled=True)
     return fit.applied(data), fit.notes
 
 

@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from core import seals
 from core.cli.commands import main
 from core.cli.lines import profile_lines
 from core.data.dataset import Prepared
@@ -112,6 +113,15 @@ def test_a_sample_is_called_one_and_all_rows_on_request(
     tokens = tokens_of(exact)
     assert (tokens.rows, tokens.of) == (100, 100)
     assert find_profile(prepared, ["text"], "label", minilm / "tokenizer.json") == exact, "the exact one is taken"
+
+
+def test_a_kept_profile_that_says_too_little_counts_as_none(prepared: Prepared) -> None:
+    profile(prepared, ["text"], "label", None)
+    (path,) = prepared.folder.glob("profile-*.json")
+    tree = json.loads(path.read_text())
+    del tree["rows"]
+    seals.write_text(path, json.dumps(tree))
+    assert find_profile(prepared, ["text"], "label", None) is None
 
 
 def test_the_longest_text_a_model_has_is_the_most(prepared: Prepared, minilm: Path) -> None:

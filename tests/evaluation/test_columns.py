@@ -15,8 +15,9 @@ from core.data.loading.load import load_split
 from core.data.notes import Note
 from core.data.prepare import prepare
 from core.errors import DataError
-from core.evaluation import columns
-from core.evaluation.columns import Fit, Training
+from core.evaluation.columns import fitting, trained_on
+from core.evaluation.columns.fitting import Fit
+from core.evaluation.columns.trained_on import Training
 from core.evaluation.results import read_evaluation
 from core.evaluation.specs import EvaluateSpec, PredictSpec, RobustnessSpec, Subject
 from core.runs.environment import trained_data
@@ -53,7 +54,7 @@ def table(path: Path, header: list[str], *rows: list[Any]) -> Path:
 
 def fitted(path: Path, training: Training, settings: Settings, *, labelled: bool = True, **data: Any) -> Fit:
     spec = build({"source": "file", "path": str(path), **data}, DataSpec)
-    return columns.fit(spec, prepare(spec, settings), training, labelled=labelled)
+    return fitting.fit(spec, prepare(spec, settings), training, labelled=labelled)
 
 
 def words(notes: tuple[Note, ...]) -> str:
@@ -104,7 +105,7 @@ def test_a_model_of_pairs_answers_on_pairs(
     with pytest.raises(DataError, match=r"reads pairs of texts .*, but one is named, 'text'; name two"):
         work("predict", PredictSpec(model=subject, data=named).model_dump(mode="json"))
     folder = settings.run_dir(pair_run) / "model"
-    assert columns.training_of_folder(folder, "x", store, settings).texts == PAIR, "a run's folder is known as its run"
+    assert trained_on.training_of_folder(folder, "x", store, settings).texts == PAIR, "it is known as its run"
 
 
 @pytest.mark.slow
@@ -118,11 +119,11 @@ def test_columns_of_a_run_that_noted_none(
     assert trained_data(store.run(pair_run), settings).text_columns == PAIR, "what the worker noted"
     (settings.run_dir(pair_run) / "environment.json").unlink()
     prepared = prepare(build(tree["data"], DataSpec), settings)
-    training = columns.training_of(store.run(pair_run), settings)
+    training = trained_on.training_of(store.run(pair_run), settings)
     assert training.texts == prepared.text_guess and training.label == prepared.label_guess
     (tmp_path / "data" / "train.csv").unlink()
     (tmp_path / "data" / "validation.csv").unlink()
-    assert columns.training_of(store.run(pair_run), settings).texts == ()
+    assert trained_on.training_of(store.run(pair_run), settings).texts == ()
 
 
 PREPARED = Training(
@@ -220,7 +221,7 @@ def test_a_filter_is_repeated_where_it_can_be_and_draws_are_not(settings: Settin
     ],
 )
 def test_how_many_texts_a_config_tells(config: dict[str, Any], count: int | None) -> None:
-    assert columns.texts_of(config) == count
+    assert trained_on.texts_of(config) == count
 
 
 def test_a_model_without_a_run_gets_a_guess_that_is_told(settings: Settings, tmp_path: Path) -> None:

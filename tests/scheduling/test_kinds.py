@@ -43,6 +43,14 @@ def test_a_kind_names_a_spec_and_the_function_that_takes_it(name: str) -> None:
     assert kind.action in get_args(Action) and kind.demo in get_args(Scope)
 
 
+def test_a_summary_of_another_version_reads_as_far_as_it_goes() -> None:
+    later = {"value": 0.5, "main_metric": "accuracy", "of a later version": 1}
+    assert summaries.Summary.of(later) == summaries.Summary(value=0.5, main_metric="accuracy")
+    earlier = summaries.Exported.of({"file": "model.zip", "speed": {"onnx": 2.5, "batch": 8}})
+    assert (earlier.temperature, earlier.int8, earlier.speed) == (1.0, None, summaries.Speed(onnx=2.5, batch=8))
+    assert summaries.Pushed.of({"commit": ["abc"]}) == summaries.Pushed.of({}) == summaries.Pushed()
+
+
 def test_titles_tell_kinds_apart() -> None:
     assert len({kind.title for kind in KINDS.values()}) == len(KINDS)
     assert kinds.title_of("bundle") == "Bundle" and kinds.title_of("of a later version") == "of a later version"

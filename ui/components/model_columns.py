@@ -7,8 +7,9 @@ import streamlit as st
 from core.data.dataset import Prepared
 from core.data.reading.aligning.types import PLAIN
 from core.errors import DataError, ModelError, PathError, SpecError, TunedeckError
-from core.evaluation import columns
-from core.evaluation.columns import Fit, Training
+from core.evaluation.columns import fitting, trained_on
+from core.evaluation.columns.fitting import Fit
+from core.evaluation.columns.trained_on import Training
 from core.evaluation.specs import Subject
 from core.spec.data import DataSpec
 from core.store.record import Run
@@ -21,8 +22,8 @@ def training(subject: Subject, title: str, trained: Run | None) -> Training:
     settings = resources.settings()
     try:
         if trained is not None:
-            return columns.training_of(trained, settings)
-        return columns.known_training(subject, title, resources.store(), settings)
+            return trained_on.training_of(trained, settings)
+        return trained_on.known_training(subject, title, resources.store(), settings)
     except (ModelError, PathError, SpecError):
         return Training(title)
 
@@ -33,7 +34,7 @@ def choose(data: DataSpec, prepared: Prepared, training: Training, key: str, *, 
     data = data.model_copy(update=known | ({"label_column": None} if training.label or not labelled else {}))
     suited = problem = None
     try:
-        suited = columns.fit(data, prepared, training, labelled=labelled)
+        suited = fitting.fit(data, prepared, training, labelled=labelled)
     except DataError as error:
         problem = error
     names = [c.name for c in prepared.columns if c.kind in PLAIN]
@@ -59,7 +60,7 @@ def choose(data: DataSpec, prepared: Prepared, training: Training, key: str, *, 
     if suited is None or (tuple(texts), label) != (suited.texts, suited.label):
         data = data.model_copy(update={"text_columns": tuple(texts), "label_column": label})
         try:
-            suited = columns.fit(data, prepared, training, labelled=labelled)
+            suited = fitting.fit(data, prepared, training, labelled=labelled)
         except TunedeckError as error:
             show_error(error)
             return None
