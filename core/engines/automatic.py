@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from core.spec.run import RunSpec
     from core.tasks.texts import Encoded
 
-MEASURED = 2_000  # texts whose length is looked at
+MEASURED, AT_ONCE = 2_000, 100  # texts whose length is looked at
+CHARACTERS = 100_000  # of a text: more of them are more tokens than any longest text
+MOST_CHARACTERS = 20_000_000  # of all texts, some seconds of a tokenizer
 LENGTH = ("model.max_length",)
 USUAL_WIDTH = 768
 
@@ -33,7 +35,7 @@ def settle_length(
     if LENGTH[0] not in spec.auto:
         return spec
     limit = POSITIONS if source is None else position_limit(read_config(source))
-    facts = Facts(cut=_cut(loaded, tokenizer), limit=limit, device=device.kind)
+    facts = Facts(cut=_cut(loaded, tokenizer, report), limit=limit, device=device.kind)
     return _settle(spec, recommend(spec, facts, LENGTH), report)
 
 
@@ -62,12 +64,20 @@ def _settle(spec: RunSpec, choices: Sequence[Choice], report: RunWriter) -> RunS
     return settled(spec, choices)
 
 
-def _cut(loaded: Loaded, tokenizer: Any) -> dict[int, float]:
-    """Longest text in tokens -> the share of training texts that it would cut, of a sample."""
+def _cut(loaded: Loaded, tokenizer: Any, report: RunWriter) -> dict[int, float]:
+    """Longest text in tokens -> the share of training texts that it would cut, of a sample, smaller for long texts."""
     rows = loaded.dataset["train"]
-    chosen = np.sort(np.random.default_rng(0).permutation(len(rows))[:MEASURED])
-    part = rows.select(chosen)
-    columns = [part[name][:] for name in loaded.text_columns]
-    with tokenizer_failures("the tokenizer of this model failed"):
-        lengths = np.array([len(ids) for ids in tokenizer(*columns, verbose=False)["input_ids"]])
-    return {length: float((lengths > length).mean()) for length in LENGTHS}
+    chosen = np.random.default_rng(0).permutation(len(rows))[:MEASURED]
+    lengths: list[int] = []
+    characters = 0
+    for start in range(0, len(chosen), AT_ONCE):
+        report.check_stop()
+        part = rows.select(np.sort(chosen[start : start + AT_ONCE]))
+        columns = [[text[:CHARACTERS] for text in part[name][:]] for name in loaded.text_columns]
+        with tokenizer_failures("the tokenizer of this model failed"):
+            lengths += map(len, tokenizer(*columns, verbose=False)["input_ids"])
+        characters += sum(len(text) for column in columns for text in column)
+        if characters > MOST_CHARACTERS:
+            break
+    tokens = np.array(lengths)
+    return {length: float((tokens > length).mean()) for length in LENGTHS}

@@ -27,7 +27,7 @@ from core.runs import process
 from core.settings import Settings
 from core.spec.data import DataSpec
 from core.spec.engines import KERAS_TYPES
-from core.spec.recommended import LENGTHS, Facts, recommend
+from core.spec.recommended import LENGTHS, Facts, recommend, settled
 from core.spec.recommended import Choice as Setting
 from core.spec.run import RunSpec
 from core.wording import counted, language_name
@@ -120,14 +120,19 @@ def propose_models(
     settings: Settings,
     texts: Texts | None = None,
     here: Sequence[Entry] | None = None,
+    classes: int | None = None,
 ) -> Proposal:
-    """Chooses models for a run. No network. texts, here: if they are known already"""
+    """Chooses models for a run, by their time with its automatic settings. No network.
+
+    texts, here, classes: if they are known already
+    """
     if settings.mode == "demo":
         return Proposal((), False, "A demo trains new weights only.")
     texts = texts or (describe_texts(spec.data, prepared) if prepared else UNREAD)
     here = entries_here(settings) if here is None else here
     downloads, machine = reach.may_be_asked(), machine_for(spec)
     types = frozenset(KERAS_TYPES) if spec.engine == "keras" else None
+    spec = settled(spec, recommended(spec, prepared, texts, classes=classes))
     outlook = plan.outlook(spec, prepared) if prepared else None
     needs = Needs(texts.language, texts.long(), outlook.train if outlook else 0, types, machine.memory)
 

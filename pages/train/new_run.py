@@ -33,6 +33,7 @@ try:
     prepared = opening.opened(data)
 except TunedeckError as error:
     unopened = [plan.data_problem(error)]
+shown = str(form.values["model.name"])
 proposal, times, automatic = model.propose(form, prepared)
 spec, problems = new_run_form.read(form)
 problems = [*problems, *unopened]
@@ -86,7 +87,7 @@ with summary, st.container(border=True):
         shortcut="Shift+S",
     ):
         assert spec is not None
-        if model.is_out_of_reach(form, proposal):
+        if model.has_changed(form, shown) or model.is_out_of_reach(form, proposal):
             st.rerun()
         if run := actions.start_training(name, spec):
             st.switch_page(pages.RUN, query_params={"run": run})

@@ -20,6 +20,7 @@ from core.runs import proposing
 from core.settings import Settings
 from core.spec.data import DataSpec
 from core.spec.engines import KERAS_TYPES
+from core.spec.recommended import settled
 from core.spec.run import RunSpec, replace
 
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
@@ -302,6 +303,18 @@ def test_the_time_grows_with_rows_epochs_and_weights(settings: Settings, own: Da
     assert seconds(large, ahead) > 5 * seconds(small, ahead) > 0
     more = changed(ahead, train=10 * ahead.train, steps=10 * ahead.steps)
     assert seconds(small, more) > 5 * seconds(small, ahead)
+
+
+def test_a_model_is_chosen_by_the_time_that_its_run_takes(
+    settings: Settings, own: DataSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "may_be_asked", lambda: True)
+    monkeypatch.setattr(proposing, "machine_for", lambda spec: proposing.Machine(1e11, None, is_gpu=False))
+    spec, prepared = plan.start_from(own), prepare(own, settings)
+    expected = settled(spec, proposing.recommended(spec, prepared, classes=2))
+    assert expected.training.num_train_epochs > spec.training.num_train_epochs, "few rows are seen more often"
+    for choice in proposing.propose_models(spec, prepared, settings, classes=2).choices:
+        assert choice.seconds == proposing.times([choice.entry], expected, prepared)[choice.entry.name]
 
 
 @pytest.mark.parametrize(

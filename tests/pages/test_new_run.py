@@ -387,6 +387,21 @@ def test_a_hub_that_does_not_answer_starts_no_run_and_changes_the_proposal(
     assert start(page).model.name == "scratch"
 
 
+def test_a_run_starts_with_the_model_that_was_shown_or_not_at_all(
+    app: Open, own: DataSpec, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = [True]
+    monkeypatch.setattr(reach, "may_be_asked", lambda: asked[0])
+    page = open_form(app, own)
+    shown = page.session_state["form"].values["model.name"]
+    asked[0] = False  # another session has found out that the Hub does not answer
+    page.button(key="start").click().run()
+    assert not page.exception and store().runs() == []
+    notice = page.error[0].value.replace("\\", "")
+    assert shown.split("/")[1] in notice and "scratch" in notice
+    assert start(page).model.name == "scratch"
+
+
 def test_the_sample_keeps_its_model_until_another_dataset_is_chosen(
     app: Open, own: DataSpec, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,11 +107,12 @@ def propose(form: state.Form, prepared: Prepared | None) -> tuple[Proposal, dict
     the form as it is.
     """
     spec = new_run_form.read(form)[0]
-    usual = replace(plan.start_from(state.data(), automatic=False), {"engine": form.values["engine"]})
+    usual = replace(plan.start_from(state.data()), {"engine": form.values["engine"]})
     texts = _texts(prepared.fingerprint, state.data(), prepared) if prepared else None
     settings = resources.settings()
     here = [model.entry for model in _at_hand(settings.roots, settings.mode, settings) if model.general]
-    proposal = proposing.propose_models(usual, prepared, settings, texts, here)
+    classes = new_run_data.class_count(state.data(), prepared)
+    proposal = proposing.propose_models(usual, prepared, settings, texts, here, classes)
     if form.proposes:
         name = proposal.default.entry.name if proposal.default else "scratch"
         if (before := form.values["model.name"]) != name:
@@ -129,6 +130,21 @@ def propose(form: state.Form, prepared: Prepared | None) -> tuple[Proposal, dict
         chosen_settings = proposing.recommended(spec, prepared, texts, known[0] if known else None, classes)
     expected = settled(spec, chosen_settings) if spec else usual
     return proposal, proposing.times(entries, expected, prepared, texts), chosen_settings
+
+
+def has_changed(form: state.Form, shown: str) -> bool:
+    """Whether the proposed model is no longer the one that the person saw when starting; then a notice says so.
+
+    It follows what this machine has: other models, free memory, whether the Hub answered.
+    """
+    name = str(form.values["model.name"])
+    if not form.proposes or name == shown:
+        return False
+    state.set_notice(
+        f"The proposed model has changed from {plain(model_name(shown))} to {plain(model_name(name))} since this page "
+        "was drawn, so the run was not started. Start it with this one, or choose another."
+    )
+    return True
 
 
 def is_out_of_reach(form: state.Form, proposal: Proposal) -> bool:

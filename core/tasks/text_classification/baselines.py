@@ -17,6 +17,7 @@ from core.tasks.text_classification.results import ClassBaselines, Majority
 
 LEARNED, JUDGED = 20_000, 50_000  # examples at most, so that it stays a matter of seconds
 FEATURES = 50_000
+MOST_WEIGHTS = 2_000_000  # features x classes: with more, hundreds of classes take minutes and gigabytes
 LONG_WORD = 12  # characters between blanks, on average: a script without blanks
 CHARACTERS_READ = 5_000
 
@@ -82,7 +83,8 @@ def answers(train: Sequence[str], labels: np.ndarray, texts: Sequence[str]) -> n
         if by_word
         else {"analyzer": "char", "ngram_range": (1, 3)}
     )
-    vectors = TfidfVectorizer(max_features=FEATURES, sublinear_tf=True, min_df=2 if len(train) > 200 else 1, **kind)
+    features = min(FEATURES, max(1, MOST_WEIGHTS // len(np.unique(labels))))
+    vectors = TfidfVectorizer(max_features=features, sublinear_tf=True, min_df=2 if len(train) > 200 else 1, **kind)
     try:
         learned = vectors.fit_transform(text[:CHARACTERS_READ] for text in train)
     except ValueError:  # no word occurs often enough

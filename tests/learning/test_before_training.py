@@ -1,0 +1,71 @@
+"""What a run looks at before its first step stays small, however long the texts and however many the classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from core.engines import automatic
+from core.tasks.text_classification import baselines, rivals
+from tests.learning.conftest import make_texts
+
+
+class Counting:
+    """A tokenizer of which only what it is given matters: a token for each ten characters."""
+
+    def __init__(self) -> None:
+        self.given: list[int] = []
+
+    def __call__(self, *columns: list[str], verbose: bool) -> dict[str, list[range]]:
+        self.given.append(sum(len(text) for column in columns for text in column))
+        return {"input_ids": [range(sum(map(len, texts)) // 10) for texts in zip(*columns, strict=True)]}
+
+
+def test_lengths_are_those_of_whole_texts(make_loaded: Callable[..., Any], recorder: Any) -> None:
+    texts = ["a" * 300] * 30 + ["a" * 700] * 10
+    loaded = make_loaded((texts, [0, 1] * 20))
+    cut = automatic._cut(loaded, Counting(), recorder)
+    assert (cut[32], cut[48], cut[64], cut[96]) == (0.25, 0.25, 0.25, 0.0)
+
+
+def test_very_long_texts_are_measured_a_few_at_a_time(
+    make_loaded: Callable[..., Any], recorder: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(automatic, "MOST_CHARACTERS", 25_000_000)
+    loaded = make_loaded((["a" * 110_000] * 400, [0, 1] * 200))
+    tokenizer = Counting()
+    assert automatic._cut(loaded, tokenizer, recorder)[8192] == 1.0
+    assert max(tokenizer.given) <= automatic.AT_ONCE * automatic.CHARACTERS and len(tokenizer.given) == 3
+
+
+def test_a_bag_of_words_has_fewer_words_for_more_classes(monkeypatch: pytest.MonkeyPatch) -> None:
+    widths: list[int] = []
+    fit = LogisticRegression.fit
+
+    def watched(self: Any, x: Any, y: Any) -> Any:
+        widths.append(x.shape[1])
+        return fit(self, x, y)
+
+    monkeypatch.setattr(LogisticRegression, "fit", watched)
+    monkeypatch.setattr(baselines, "MOST_WEIGHTS", 60)
+    texts = make_texts(120, 0)[0]
+    for classes in (2, 6):
+        baselines.answers(texts, np.arange(120) % classes, texts[:3])
+    assert widths == [30, 10]
+
+
+def test_a_bag_of_words_reads_the_beginnings_of_pairs(make_loaded: Callable[..., Any]) -> None:
+    pairs: Any = ([("a" * 90_000, "b"), ("c", "d" * 90_000)], [0, 1])
+    rows = make_loaded(pairs, pairs, columns=("one", "two")).dataset["train"]
+    first, second = rivals._beginnings(rows, ("one", "two"))
+    assert len(first) == len(second) == baselines.CHARACTERS_READ and second.startswith("c dd")
+
+
+def test_a_stop_is_heard_while_lengths_are_measured(make_loaded: Callable[..., Any], recorder: Any) -> None:
+    recorder.stop_requested = True
+    with pytest.raises(InterruptedError):
+        automatic._cut(make_loaded(20), Counting(), recorder)
