@@ -86,6 +86,16 @@ def evaluate(browser: Browser, dashboard: Dashboard, run: str) -> None:
     page.close()
 
 
+def at_work(browser: Browser, dashboard: Dashboard, run: str) -> None:
+    """The Run page while there is something to see and the run is not over."""
+    watch = browser.new_page()
+    watch.goto(dashboard.url(f"run?run={run}"))
+    until(lambda: points(watch, "metrics") >= 3, 1800, "three evaluations")
+    photograph(browser, dashboard.url(f"run?run={run}"), "run_live")
+    assert not dashboard.store.run(run).is_final, "the run was over before it was photographed"
+    watch.close()
+
+
 def compared(browser: Browser, dashboard: Dashboard) -> str:
     """Have all evaluations compared; returns the address of the comparison."""
     ids = [run.id for run in reversed(dashboard.store.runs(kind="evaluate", statuses=("finished",)))]
@@ -133,15 +143,12 @@ def main() -> None:
             )
             photograph(browser, dashboard.url("new_run"), "new_run")
             photograph(browser, dashboard.url("runs"), "runs")
+            at_work(browser, dashboard, working)
             for run in (finished, short):
                 evaluate(browser, dashboard, run)
             photograph(browser, dashboard.url(f"evaluate?run={finished}"), "evaluate", whole=True)
             photograph(browser, compared(browser, dashboard), "compare", whole=True)
             shared(browser, dashboard, finished)
-            watch = browser.new_page()
-            watch.goto(dashboard.url(f"run?run={working}"))
-            until(lambda: points(watch, "metrics") >= 3, 1800, "three evaluations")
-            photograph(browser, dashboard.url(f"run?run={working}"), "run_live")
         finally:
             dashboard.close()
             browser.close()
