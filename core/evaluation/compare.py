@@ -41,7 +41,8 @@ def compare(spec: CompareSpec, run: Run, settings: Settings, report: RunWriter) 
             "judged-on-other-examples",
             "these models were not judged on the same examples; evaluate them on the same split first",
         )
-    metrics = tuple(name for name in leading.metric_names if all(name in e.metric_names for e in evaluations))
+    shared = tuple(name for name in leading.metric_names if all(name in e.metric_names for e in evaluations))
+    metrics = shared or (task.metrics.MAIN,)  # it follows from the answers, whatever each run was measured by
     report.phase("Comparing")
     first = aligned[0]
     comparison: Comparison = task.results.COMPARISON.model_validate(

@@ -277,7 +277,7 @@ def robustness_figure(kinds: Sequence[Disturbance], metric: str) -> go.Figure:
     rows = list(reversed(kinds))
     bars = go.Bar(
         x=[k.change for k in rows],
-        y=[k.title for k in rows],
+        y=[safe(k.title) for k in rows],
         orientation="h",
         marker_color=[ORANGE if k.change * harm > 0 else TEAL for k in rows],
         error_x={

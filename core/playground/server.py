@@ -80,7 +80,7 @@ class Models:
         changed, key = _changed(folder), f"{folder}:{max_length}"
         held = self._held.pop(key, None)
         if held is None or held[0] != changed:
-            held = (changed, inference.TrainedModel(folder, max_length, title, device="cpu"))
+            held = (changed, inference.TrainedModel(folder, max_length, title, device="cpu", task=task.name))
         self._held[key] = held
         while len(self._held) > MOST_MODELS:
             self._held.popitem(last=False)

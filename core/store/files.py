@@ -31,7 +31,7 @@ def folder_bytes(folder: Path) -> int:
     return total
 
 
-def load_code(model: Path | str, auto_class: str = "AutoModelForSequenceClassification") -> str:
+def load_code(model: Path | str, auto_class: str) -> str:
     """Three lines of Python that load a model and its tokenizer.
 
     model: its folder, or a placeholder for it; auto_class: of transformers, as its task's head has it

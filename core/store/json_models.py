@@ -17,6 +17,9 @@ from core.files import write_text
 from core.models.label_names import LONGEST
 
 Name = Annotated[str, StringConstraints(max_length=200)]
+METRIC_NAME = r"[A-Za-z0-9_.-]{1,100}"
+"""Of characters that are no markup: pages and figures show it as it is."""
+MetricName = Annotated[str, StringConstraints(pattern=f"^{METRIC_NAME}$")]
 Label = Annotated[str, StringConstraints(max_length=LONGEST)]
 Text = Annotated[str, StringConstraints(max_length=100_000)]
 Count = Annotated[int, Field(ge=0, le=2**53)]
@@ -29,7 +32,7 @@ def _finite(value: Any) -> Any:
 Number = Annotated[float | None, BeforeValidator(_finite)]
 """None where it is not finite: JSON has no NaN."""
 
-Metrics = Mapping[Name, Number]
+Metrics = Mapping[MetricName, Number]
 Interval = tuple[Number, Number]
 """Low and high of a 95 % interval."""
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
-from core.store.json_models import Count, Label, Metrics, Name, Number, Result
+from core.store.json_models import Count, Label, MetricName, Metrics, Name, Number, Result
 
 
 class Summary(Result):
@@ -20,7 +20,7 @@ class Summary(Result):
     examples: that were judged, of a `split` of a `dataset`; kind: of these examples, as in evaluation.json
     """
 
-    main_metric: Name | None = None
+    main_metric: MetricName | None = None
     value: Number = None
     baseline: Number = None
     metrics: Metrics = Field(default_factory=dict)
@@ -146,7 +146,7 @@ class EightBits(Result):
     of: Label
     same_class: Count
     max_difference: float
-    metrics: Mapping[Name, MetricChange] = {}
+    metrics: Mapping[MetricName, MetricChange] = {}
     bytes: Count = 0
     fp32_bytes: Count = 0
 

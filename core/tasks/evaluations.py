@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from core.spec.evaluation import FIRST_TASK
-from core.store.json_models import Count, Interval, Label, Metrics, Name, Number, Result, Text
+from core.store.json_models import Count, Interval, Label, MetricName, Metrics, Name, Number, Result, Text
 from core.tasks.results import Baseline, Gap, McNemar, Overlap
 
 Kind = Literal["validation", "test", "training", "other"]
@@ -80,8 +80,8 @@ class BagOfWords(Result):
     """A linear model of TF-IDF. difference: the model's metric minus that of the bag of words"""
 
     metrics: Metrics
-    intervals: dict[Name, Interval]
-    difference: dict[Name, Gap]
+    intervals: dict[MetricName, Interval]
+    difference: dict[MetricName, Gap]
     mcnemar: McNemar | None = None
     train_examples: Count | None = None
     examples: Count | None = None
@@ -117,10 +117,10 @@ class Evaluation(Result):
     text_columns: Annotated[list[Label], Field(min_length=1, max_length=2)]
     label_column: Label
     examples: Annotated[int, Field(ge=1)]
-    metric_names: Annotated[list[Name], Field(min_length=1)]
-    main_metric: Name
+    metric_names: Annotated[list[MetricName], Field(min_length=1)]
+    main_metric: MetricName
     metrics: Metrics
-    intervals: dict[Name, Interval]
+    intervals: dict[MetricName, Interval]
     slices: Slices
     baselines: Baselines
     mistakes: tuple[Answer, ...]
@@ -164,7 +164,7 @@ class Compared(Result):
     evaluation: Name
     kind: Name
     metrics: Metrics
-    intervals: dict[Name, Interval]
+    intervals: dict[MetricName, Interval]
 
     @property
     def beside_metrics(self) -> Mapping[str, Number]:
@@ -186,7 +186,7 @@ class Pair(Result):
     or has better; `mcnemar` counts all of them
     """
 
-    difference: dict[Name, Gap]
+    difference: dict[MetricName, Gap]
     mcnemar: McNemar
     wins: tuple[Different, ...]
     losses: tuple[Different, ...]
@@ -202,8 +202,8 @@ class Comparison(Result):
     task: Name = FIRST_TASK
     examples: Count
     of: list[Count]
-    metric_names: Annotated[list[Name], Field(min_length=1)]
-    main_metric: Name
+    metric_names: Annotated[list[MetricName], Field(min_length=1)]
+    main_metric: MetricName
     split: Name
     dataset: DatasetIdentity
     data: dict[str, Any]
@@ -275,7 +275,7 @@ class Robustness(Result):
     """
 
     task: Name = FIRST_TASK
-    metric: Name
+    metric: MetricName
     score: float
     examples: Count
     kinds: Annotated[tuple[Disturbance, ...], Field(min_length=1)]

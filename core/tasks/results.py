@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from core.messages import Message
-from core.store.json_models import Count, Interval, Label, Metrics, Name, Result
+from core.spec.evaluation import FIRST_TASK
+from core.store.json_models import Count, Interval, Label, MetricName, Metrics, Name, Result
 
 
 class Gap(Result):
@@ -104,12 +105,12 @@ class Report(Result):
     advice: the most useful first; a report of an earlier version has the sentences without id and arguments
     """
 
-    task: Name = "text-classification"
+    task: Name = FIRST_TASK
     examples: Count
     eval_examples: Count | None = None
     train_examples: Count
     metrics: Metrics
-    main_metric: Name
+    main_metric: MetricName
     baseline: Baseline
     rivals: Rivals = Rivals()
     truncated: dict[str, float] = Field(default_factory=dict)

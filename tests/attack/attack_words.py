@@ -189,12 +189,16 @@ def _bundle(place: Place, shared: Shared, opened: Any) -> None:
         report = json.loads(content[next(n for n in content if n.endswith("report.json"))])
         classes = [{**entry, "label": label} for entry, label in zip(report["per_class"], labels, strict=True)]
         in_json("report.json", labels=labels, per_class=classes, advice=[SCRIPT, MARKDOWN])(content)
+        kinds = json.loads(content[next(n for n in content if n.endswith("robustness.json"))])["kinds"]
+        titled = [{**kind, "title": f"{kind['name']} {MARKDOWN}{SCRIPT}", "low": -1, "high": -0.5} for kind in kinds]
+        in_json("robustness.json", kinds=titled, labels=labels)(content)
         in_run(name=MARKDOWN + SCRIPT, error=MARKDOWN + SCRIPT)(content)
 
     run = import_bundle(rewritten(path, change), place.plain, place.settings())
     for name, view in (
         ("train/run", ""), ("train/runs", ""), ("results/evaluate", "verdict"), ("results/evaluate", "confusion"),
         ("results/evaluate", "mistakes"), ("results/evaluate", "curves"), ("results/evaluate", "labels"),
+        ("results/evaluate", "robustness"),
         ("results/share", "report"), ("results/share", "code"), ("start/start", ""),
     ):  # fmt: skip
         with place.untouched():

@@ -330,6 +330,15 @@ def test_models_are_compared_on_what_they_share(
     assert comparison.agreement[0][2] == 1 and np.allclose(
         np.array(comparison.agreement), np.array(comparison.agreement).T
     )
+    kept = (settings.run_dir(few) / "evaluation.json").read_text(encoding="utf-8")
+    by_another = json.loads(kept) | {"metric_names": ["f1_macro"], "main_metric": "f1_macro"}
+    (settings.run_dir(few) / "evaluation.json").write_text(json.dumps(by_another), encoding="utf-8")
+    (settings.run_dir(two) / "evaluation.json").write_text(
+        json.dumps(by_another | {"metric_names": ["accuracy"], "main_metric": "accuracy"}), encoding="utf-8"
+    )
+    apart, _ = work("compare", CompareSpec(evaluations=(few, two)).model_dump(mode="json"))
+    measured = read_comparison(settings.run_dir(apart))
+    assert measured is not None and measured.metric_names == [measured.decisive_metric] == ["accuracy"]
     other, _ = work("evaluate", judge(classifier, folder, "validation"))
     with pytest.raises(DataError, match="not judged on the same examples"):
         work("compare", CompareSpec(evaluations=(one, other)).model_dump(mode="json"))

@@ -66,8 +66,9 @@ def test_robustness_and_agreement() -> None:
         mcnemar=McNemar(gains=0, losses=0, p=1.0),
     )  # fmt: skip
     typos = unchanged.model_copy(update={"title": "Typos", "change": -0.1, "low": -0.2})
-    kinds = [typos, unchanged]
+    kinds = [typos, unchanged.model_copy(update={"title": "<a href=x>"})]
     (bars,) = judge.robustness_figure(kinds, "accuracy").data
+    assert list(bars.y) == ["&lt;a href=x&gt;", "Typos"], "its title may come from anybody"
     assert list(bars.x) == [0.0, -0.1] and bars.error_x.arrayminus[1] == pytest.approx(0.1)
     cells, words = judge.agreement_figure(["a", "b<"], [[1, 0.25], [0.25, 1]]).data
     assert list(words.text) == ["100.0%", "25.0%", "25.0%", "100.0%"] and cells.z[0][1] == 0.25

@@ -299,6 +299,15 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, bytes]], None], str]] = {
         in_file("events.json", lambda data: b'[{"time": 1, "kind": "state", "payload": {"arguments": {"a": [NaN]}}}]'),
         "events are not valid",
     ),
+    "a metric whose name is markup": (
+        in_json("report.json", main_metric="![x](//x.org)", metrics={"![x](//x.org)": 0.5}),
+        "report.json that is not valid",
+    ),
+    "a disturbed metric whose name is markup": (
+        in_json("robustness.json", metric="<b>"),
+        "robustness.json that is not",
+    ),
+    "a summary whose metric is markup": (in_run(summary={"metrics": {"<b>": 0.5}}), "not a valid bundle"),
     "a report of a task that is a list": (in_json("report.json", task=[]), "report.json that is not valid"),
 }
 
@@ -365,6 +374,7 @@ COLUMNS_OF_A_STRANGER = {  # file, column, its value in every row, its type, wha
     "a confidence that is no number": ("predictions", "confidence", math.nan, "float", "without a confidence"),
     "no confidence at all": ("predictions", "confidence", None, "float", "without a confidence"),
     "steps in lists": ("metrics", "step", [1], "list<int64>", "other columns than a bundle's"),
+    "a metric whose name is markup": ("metrics", "name", "eval_<a href=x>", "string", "a name that none has"),
     "metrics without a name": ("metrics", "name", None, "", "other columns than a bundle's"),
     "texts in lists": ("examples", "text_0", ["a"], "list<string>", "other columns than a bundle's"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import zipfile
@@ -196,6 +197,28 @@ def test_the_playground_says_that_it_cannot_ask(
     page.text_area(key="play_text").input("one two three").run()
     (sentence,) = [info.value for info in page.info]
     assert "Length of a text" in sentence and "cannot be asked in the playground" in sentence and not page.exception
+
+
+def test_the_playground_opens_a_model_as_its_own_task_has_it(
+    measured: Measured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tests.tasks.text_length.OFFERS", ("playground",))
+    task, model = Models(measured.settings).get({"run": measured.run.id})
+    assert task.name == SECOND and model.names == () and model.logits([("one two",)]).shape == (1, 1)
+
+
+def test_the_run_page_loads_the_model_with_the_class_of_its_task(
+    measured: Measured, app: Callable[[str], AppTest], settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tests.tasks.text_length import model
+
+    brought(measured, settings)
+    other = dataclasses.replace(model.KIND, auto_class="AutoModelOfLengths")
+    monkeypatch.setattr(model, "KIND", other)
+    page = app("")
+    page.query_params["run"] = measured.run.id
+    page.switch_page("../pages/train/run.py").run()
+    assert any("import AutoModelOfLengths, AutoTokenizer" in code.value for code in page.code) and not page.exception
 
 
 SAYS = {

@@ -37,7 +37,7 @@ def show(judged: Judged) -> None:
     metric = metric_words(robustness.metric)
     if (worst := costliest(robustness)) is not None:
         st.markdown(
-            f"**“{worst.title}” costs most**: {metric} {score(worst.score)} instead of "
+            f"**“{plain(worst.title)}” costs most**: {metric} {score(worst.score)} instead of "
             f"{score(robustness.score)} on {examples}."
         )
     else:

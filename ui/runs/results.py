@@ -12,7 +12,7 @@ from core.evaluation.results import read_report
 from core.store import files as results
 from core.store.record import Run
 from core.tasks import larger_is_better
-from core.tasks.contract import Task
+from core.tasks.contract import Task, task_of_record
 from core.tasks.results import Report
 from core.wording import counted, metric_meaning, metric_title, score, sentence, size
 from ui import pages
@@ -35,7 +35,7 @@ def render(run: Run) -> Report | None:
         for draw in parts.of(report.task, "run"):
             draw(report)
         advice(report)
-    model(folder)
+    model(folder, task_of_record(run.spec))
     return report
 
 
@@ -85,7 +85,8 @@ def simpler_models(report: Report) -> None:
     if len(rows) == 1:
         return
     rows.append((f"Always “{report.baseline.label}”", report.baseline.metrics.get(main), report.train_examples))
-    rows.sort(key=lambda row: -math.inf if row[1] is None else row[1], reverse=larger_is_better(main))
+    sign = -1 if larger_is_better(main) else 1
+    rows.sort(key=lambda row: math.inf if row[1] is None else sign * row[1])
     title = metric_title(main)
     st.markdown("**Beside simpler models**")
     st.dataframe(
@@ -141,7 +142,7 @@ def advice(report: Report) -> None:
             st.markdown("\n".join(f"- {plain(sentence(tip.text))}" for tip in report.advice))
 
 
-def model(folder: Path) -> None:
+def model(folder: Path, task: Task) -> None:
     """The model's folder, its size, and code that loads it."""
     place = results.model_folder(folder)
     if place is None:
@@ -151,4 +152,4 @@ def model(folder: Path) -> None:
         st.markdown(f"**:material/deployed_code: Your model** :gray[· {room} · safetensors]")
         if resources.installation().mode == "local":
             st.code(str(place), language=None, wrap_lines=True)
-        st.code(for_display(results.load_code(place)), language="python", wrap_lines=True)
+        st.code(for_display(results.load_code(place, task.model.KIND.auto_class)), language="python", wrap_lines=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 import shutil
 import time
 from collections.abc import Iterator
@@ -28,6 +29,7 @@ from core.sharing.bundles import bundle_format, checking, zips
 from core.sharing.bundles.bundle import as_run
 from core.sharing.bundles.bundle_format import FOR_PEOPLE, MANIFEST, MOST_FILES, Manifest, read_json
 from core.store import quotas
+from core.store.json_models import METRIC_NAME
 from core.store.record import Run
 from core.store.store import Store
 
@@ -291,15 +293,16 @@ def _metrics(run_id: str, folder: Path) -> Iterator[tuple[str, str, int, float |
                 if not _is_point(row):
                     raise DataError.of(
                         "bundle-metrics-not-valid",
-                        "a bundle's metrics have gaps or numbers that cannot be; export the run again",
+                        "a bundle's metrics have gaps, a name that none has, or numbers that cannot be; export the run "
+                        "again",
                     )
-                yield run_id, row["name"][:100], row["step"], row["epoch"], row["time"], row["value"]
+                yield run_id, row["name"], row["step"], row["epoch"], row["time"], row["value"]
 
 
 def _is_point(row: dict[str, Any]) -> bool:
     """Whether its name, step, time and epoch are valid; the value of a diverged run may be NaN."""
     step, epoch, when = row["step"], row["epoch"], row["time"]
-    if row["name"] is None or step is None or when is None:
+    if row["name"] is None or not re.fullmatch(METRIC_NAME, row["name"]) or step is None or when is None:
         return False
     return 0 <= step <= 2**53 and 0 <= when <= 1e11 and (epoch is None or math.isfinite(epoch))
 

@@ -71,7 +71,7 @@ def export(spec: ExportSpec, run: Run, settings: Settings, report: RunWriter) ->
             from core.evaluation.trained_model import TrainedModel
 
             report.phase("Loading the model")
-            model = TrainedModel(source, max_length, title, device="cpu")
+            model = TrainedModel(source, max_length, title, device="cpu", task=task.name)
             make = _onnx if spec.form == "onnx" else _keras
             contents, results = make(spec, model, folder, public_title, settings, report)
         report.phase("Packing")

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from core.store.json_models import Count, Label, Name, Number, Result
+from core.store.json_models import Count, Label, MetricName, Name, Number, Result
 from core.tasks.evaluations import (
     Answer,
     Baselines,
@@ -288,7 +288,7 @@ class ClassDisturbance(Disturbance):
 class ClassRobustness(Robustness):
     """robustness.json of a text classifier."""
 
-    metric: Name = "accuracy"
+    metric: MetricName = "accuracy"
     score: Annotated[float, Field(alias="accuracy")]
     labels: list[Label]
     kinds: Annotated[tuple[ClassDisturbance, ...], Field(min_length=1)]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from core.figures.judge import robustness_figure
-from core.figures.style import safe
 from core.sharing.report.chapters.chapter import Chapter
 from core.sharing.report.content import Content
 from core.sharing.report.document import Block, Figure, Paragraph, Section, Share, Table
@@ -31,9 +30,7 @@ def _disturbed(robustness: Robustness) -> list[Block]:
     rows = tuple((k.title, score(k.score), score(k.change, True)) for k in kinds)
     return [
         Figure(
-            robustness_figure(
-                [kind.model_copy(update={"title": safe(kind.title)}) for kind in kinds], robustness.metric
-            ),
+            robustness_figure(kinds, robustness.metric),
             f"Change of {words} when texts are disturbed",
             f"What disturbances of {counted(count, 'text')} cost, in points of {words}.",
         ),
