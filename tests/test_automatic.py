@@ -109,6 +109,8 @@ def test_no_length_is_chosen_for_a_model_that_can_take_none(limit: int) -> None:
 def test_a_model_for_short_texts_alone_is_not_said_to_fit_them_all() -> None:
     (choice,) = recommend(from_yaml(OWN), Facts(cut={32: 0.5}, limit=16), ["model.max_length"])
     assert choice.reason.id == "auto-length-limit"
+    (choice,) = recommend(from_yaml(OWN), Facts(cut={32: 0.9, 48: 0.8, 64: 0.5}, limit=64), ["model.max_length"])
+    assert choice.reason.id == "auto-length-limit-cut", "not: raise it"
 
 
 def test_a_model_for_short_texts_is_not_refused_for_a_length_that_nobody_chose(

@@ -91,7 +91,12 @@ def _predict(options: argparse.Namespace, store: Store, settings: Settings) -> R
     summary = Predicted.of(tree)
     if status == 0 and summary.rows is not None:
         _copy(settings.run_dir(run_id) / summary.file, out)
-        say(f"{counted(summary.rows, 'row')} with predictions: {out}")
+        rows, empty = summary.rows, summary.empty or 0
+        say(
+            f"{rows - empty:,} of {counted(rows, 'row')} have a prediction, the others have no text: {out}"
+            if empty
+            else f"{counted(rows, 'row')} with predictions: {out}"
+        )
     return result | {"out": str(out), **tree}, status
 
 

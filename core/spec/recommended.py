@@ -110,6 +110,14 @@ def _max_length(spec: RunSpec, facts: Facts) -> tuple[int, Message] | None:
             length=length,
             cut=share,
         )
+    if length == allowed[-1] and most == facts.limit:
+        return length, Message.of(
+            "auto-length-limit-cut",
+            "Longest text {length:,} tokens: it cuts {cut:.0%} of the texts, but the model takes no more; choose one "
+            "for longer texts if the end of yours decides.",
+            length=length,
+            cut=share,
+        )
     return length, Message.of(
         "auto-length-cut",
         "Longest text {length:,} tokens: it cuts {cut:.0%} of the texts, but longer ones cost more time and memory "

@@ -36,10 +36,13 @@ def test_judge_and_predict(classifier: Path, reviews: Callable[..., Path], setti
     assert status == 0 and result["status"] == "finished", messages
     assert result["metrics"]["accuracy"] > 0.8 and (Path(result["folder"]) / "predictions.parquet").is_file()
     out = tmp_path / "out.parquet"
+    with (folder / "test.csv").open("a") as file:
+        file.write(",good\n")
     status, result, messages = command(
         "predict", str(classifier), str(folder / "test.csv"), "--out", str(out), settings=settings
     )
-    assert status == 0 and result["rows"] == 60, messages
+    assert status == 0 and result["rows"] == 61 and result["empty"] == 1, messages
+    assert "60 of 61 rows have a prediction" in messages
     assert result["text_columns"] == ["text"]
     assert any("guessed from the columns" in note["text"] for note in result["notes"]), "a folder names no columns"
     assert {"text", "label", "prediction", "confidence", "p_good"} <= set(pq.read_table(out).column_names)

@@ -75,6 +75,15 @@ def test_intervals_hold_the_value(case: str) -> None:
         assert low - 1e-9 <= values[name] <= high + 1e-9, name
 
 
+@pytest.mark.parametrize(("count", "low"), [(4, 0.51), (100, 0.963)])
+def test_all_right_is_not_sure_to_stay_so(count: int, low: float) -> None:
+    labels = np.arange(count) % 2
+    spans = statistics.intervals(list(METRICS), labels, labels, 2)
+    assert all(span == (pytest.approx(low, abs=0.01), 1.0) for span in spans.values())
+    wrong = statistics.intervals(["accuracy"], labels, 1 - labels, 2)
+    assert wrong["accuracy"] == (0.0, pytest.approx(1 - low, abs=0.01))
+
+
 def test_a_metric_of_the_table_needs_no_more_than_its_entry(monkeypatch: pytest.MonkeyPatch) -> None:
     kappa = Metric("Cohen's kappa", "Agreement beyond chance.", "sklearn.metrics.cohen_kappa_score", proper_name=True)
     monkeypatch.setitem(METRICS, "cohen_kappa", kappa)

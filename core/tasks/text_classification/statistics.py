@@ -18,6 +18,7 @@ from core.tasks.sureness import gap, percentiles
 from core.tasks.text_classification.results import Bin
 
 DRAWS = 2000
+NORMAL = 1.96  # standard errors of a 95 % interval
 CHUNK = 4_000_000  # cells drawn at a time
 # The metrics that `metric_values` knows how to compute of many draws at once.
 FROM_COUNTS = ("accuracy", "f1_macro", "f1_weighted", "precision_macro", "recall_macro", "matthews_correlation")
@@ -86,14 +87,28 @@ def draws(counts: np.ndarray, seed: int = 0, count: int = DRAWS) -> Iterator[np.
 def intervals(
     names: Sequence[str], labels: np.ndarray, predicted: np.ndarray, classes: int, seed: int = 0
 ) -> dict[str, tuple[float, float]]:
-    """The 95 % bootstrap interval (percentiles) of each metric of these class ids."""
+    """The 95 % bootstrap interval (percentiles) of each metric of these class ids.
+
+    Where every answer is right, or every one wrong, all draws are alike and tell nothing: there it is Wilson's interval
+    of the accuracy (1927), from which the metrics of the table do not differ then.
+    """
     cells, counts = np.unique(labels * classes + predicted, return_counts=True)
     true, given = cells // classes, cells % classes
     counted, others = _by_counts(names)
     drawn = [marginals(some, true, given, classes) for some in draws(counts, seed)] if counted else []
     spans = {name: percentiles(np.concatenate([metric_values(name, *m) for m in drawn])) for name in counted}
+    spans |= _unvaried(counted, labels, predicted)
     spans |= sureness.intervals(others, labels, predicted)
     return {name: spans[name] for name in names}
+
+
+def _unvaried(names: Sequence[str], labels: np.ndarray, predicted: np.ndarray) -> dict[str, tuple[float, float]]:
+    """The intervals of metrics where all answers are right, or the accuracy's where all are wrong; else none."""
+    right, count = int((labels == predicted).sum()), len(labels)
+    margin = NORMAL**2 / (count + NORMAL**2)
+    if right == count:
+        return {name: (1 - margin, 1.0) for name in names if len(np.unique(labels)) > 1 or name == "accuracy"}
+    return {"accuracy": (0.0, margin)} if right == 0 and "accuracy" in names else {}
 
 
 def paired_difference(
