@@ -280,11 +280,12 @@ def robustness_figure(kinds: Sequence[Disturbance], metric: str) -> go.Figure:
         y=[safe(k.title) for k in rows],
         orientation="h",
         marker_color=[ORANGE if k.change * harm > 0 else TEAL for k in rows],
+        marker_opacity=0.5,  # the interval lies on the bar and is read in light and dark
         error_x={
             "type": "data",
             "symmetric": False,
             "color": GREY,
-            "thickness": 1.4,
+            "thickness": 2,
             "array": [k.high - k.change for k in rows],
             "arrayminus": [k.change - k.low for k in rows],
         },
