@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace as replaced
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,13 @@ def test_a_value_given_by_hand_is_kept_and_the_others_follow_it() -> None:
     values = {choice.path: choice.value for choice in recommend(spec, KNOWN)}
     assert values["training.num_train_epochs"] == 20.0, "30 updates in an epoch"
     assert "training.per_device_train_batch_size" not in values
+
+
+def test_batches_of_tokens_are_counted_by_tokens() -> None:
+    spec = from_yaml(OWN + "engine: torch\ntraining: {max_tokens_per_batch: 1000}")
+    assert recommend(spec, KNOWN, ["training.num_train_epochs"]) == [], "how many tokens there are is not known"
+    (choice,) = recommend(spec, replaced(KNOWN, tokens=100_000), ["training.num_train_epochs"])
+    assert choice.value == 10.0 and choice.reason.arguments["updates"] == 1_000, "100 updates in an epoch"
 
 
 def test_nothing_is_made_up_where_nothing_is_known() -> None:

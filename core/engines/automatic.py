@@ -49,6 +49,7 @@ def settle_rest(spec: RunSpec, encoded: Encoded, model: Any, device: Device, rep
     )
     facts = Facts(
         rows=len(encoded.train),
+        tokens=encoded.tokens["train"],
         classes=len(encoded.label_names) or None,
         per_class=per_class,
         pretrained=spec.model.name != "scratch",

@@ -14,7 +14,7 @@ from typing import Any
 
 import psutil
 
-from core.errors import StaleWrite, StoreError, TunedeckError
+from core.errors import StaleWrite, StoreError, StoreTrouble, TunedeckError
 from core.events import Level
 from core.messages import Argument, Message, as_json, message_of
 from core.spec.run import RunSpec
@@ -25,6 +25,8 @@ from core.store.trouble import Faults
 FLUSH_S = 0.5
 
 USAGE_S = 2.0
+
+SETTLE_WAITS_S = (1.0, 3.0, 6.0)
 
 GIVEN_UP = 70
 
@@ -114,8 +116,19 @@ class RunWriter:
         self._event("checkpoint", {"name": path.name, "step": step, "best": best})
 
     def settle(self, spec: RunSpec) -> None:
-        """Have the run's record say what became of the settings that its spec left open. Raises StaleWrite."""
-        self.store.settle(self._run.id, self._token, spec.model_dump(mode="json"))
+        """Have the run's record say what became of the settings that its spec left open.
+
+        A store that cannot be written now is waited for a while. Raises StaleWrite, StoreTrouble.
+        """
+        for wait_s in (*SETTLE_WAITS_S, None):
+            try:
+                self.store.settle(self._run.id, self._token, spec.model_dump(mode="json"))
+                return
+            except StoreTrouble as trouble:  # a full disk, a busy store
+                if wait_s is None:
+                    raise
+                logger.warning("The chosen settings could not be written: %s", trouble)
+                time.sleep(wait_s)
 
     def end_thread(self) -> None:
         """Stop writing in the background; what is left to write is for `flush`."""

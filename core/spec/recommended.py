@@ -39,12 +39,14 @@ UNEVEN = 10  # times as many examples of the most common class as of the rarest
 class Facts:
     """What is known of a run before it starts; None where it is not known yet.
 
-    rows: training examples; classes: their number; per_class: the examples of the most common and of the rarest class
+    rows: training examples; tokens: of all of them; classes: their number
+    per_class: the examples of the most common and of the rarest class
     cut: longest text in tokens -> the share of texts that it would cut; limit: the most tokens that the model takes
     pretrained: whether the model is; width: of a token's state; device: cpu, cuda or mps
     """
 
     rows: int | None = None
+    tokens: int | None = None
     classes: int | None = None
     per_class: tuple[int, int] | None = None
     cut: dict[int, float] | None = None
@@ -156,8 +158,13 @@ def _learning_rate(spec: RunSpec, facts: Facts) -> tuple[float, Message] | None:
 def _epochs(spec: RunSpec, facts: Facts) -> tuple[float, Message] | None:
     if facts.rows is None:
         return None
-    per_epoch = max(1, math.ceil(facts.rows / spec.training.per_device_train_batch_size))
-    per_epoch = max(1, math.ceil(per_epoch / spec.training.gradient_accumulation_steps))
+    if (budget := spec.training.max_tokens_per_batch) is None:
+        batches = math.ceil(facts.rows / spec.training.per_device_train_batch_size)
+    elif facts.tokens is None:
+        return None
+    else:
+        batches = math.ceil(facts.tokens / budget)
+    per_epoch = max(1, math.ceil(batches / spec.training.gradient_accumulation_steps))
     least = LEAST_UPDATES + UPDATES_PER_CLASS * (facts.classes or 0)
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(least / per_epoch)))
     updates = epochs * per_epoch

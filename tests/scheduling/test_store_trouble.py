@@ -13,15 +13,18 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
+from typing import Any
 
 import apsw
 import pytest
 
 from core.cli import work as cli_work
 from core.errors import StoreTrouble
-from core.runs import process
+from core.runs import process, writer
 from core.runs.scheduler import Scheduler
 from core.settings import Settings
+from core.spec.automatic import AUTOMATIC
+from core.spec.run import RunSpec
 from core.store.store import Store
 from tests.read_only import read_only
 from tests.scheduling.conftest import PROJECT, wait_for
@@ -141,6 +144,32 @@ def test_the_scheduler_says_it_once_and_goes_on(
         assert wait_for(filled, run_id, lambda run: run.is_final).status == "finished"
     finally:
         scheduler.close()
+
+
+def test_a_moment_without_the_store_does_not_cost_a_run_its_chosen_settings(
+    filled: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run_id = filled.submit("train", "automatic", RunSpec(auto=AUTOMATIC).model_dump(mode="json"))
+    with filled.atomic() as db:
+        db.execute("UPDATE runs SET status='starting', token=7, attempt=1 WHERE id=?", (run_id,))
+    report = writer.RunWriter(filled, filled.begin(run_id, 7, process.identity()), 7)
+    settle, troubles = filled.settle, [StoreTrouble("the disk is full"), StoreTrouble("the store is locked")]
+
+    def settle_late(*arguments: Any) -> None:
+        if troubles:
+            raise troubles.pop()
+        settle(*arguments)
+
+    monkeypatch.setattr(writer, "SETTLE_WAITS_S", (0.01, 0.01))
+    monkeypatch.setattr(filled, "settle", settle_late)
+    try:
+        report.settle(RunSpec())
+        assert filled.run(run_id).spec == RunSpec().model_dump(mode="json")
+        troubles += [StoreTrouble("the disk is full")] * 3
+        with pytest.raises(StoreTrouble):
+            report.settle(RunSpec())
+    finally:
+        report.end_thread()
 
 
 def until(condition: Callable[[], bool], seconds: float = 20) -> None:
