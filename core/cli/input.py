@@ -120,13 +120,13 @@ def progress() -> Any:
     """A progress callback that says each new phase."""
     last = ""
 
-    def told(text: str, share: float | None) -> None:
+    def phase(text: str, share: float | None) -> None:
         nonlocal last
         if text != last:
             last = text
             say(text)
 
-    return told
+    return phase
 
 
 def with_path(error: HubError, path: str) -> str:

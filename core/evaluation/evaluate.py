@@ -37,6 +37,7 @@ from core.tasks.evaluations import DatasetIdentity, Evaluation, FinalTest
 from core.tasks.results import Overlap
 
 if TYPE_CHECKING:
+    from core.data.loading.load import Part
     from core.runs.writer import RunWriter
 
 OVERLAP_ROWS = 300
@@ -90,7 +91,7 @@ def _predictions(
     whole = spec.max_examples is None and spec.model.max_length is None
     if trained is not None and examples.kind == "validation" and whole:
         kept = _read(task, settings.run_dir(trained.id) / PREDICTIONS)
-        if kept is not None and kept.names == part.label_names and _are_of(kept, rows, ids):
+        if kept is not None and kept.names == part.label_names and _are_of(kept, rows, ids, part):
             return kept, [], trained.name
     report.phase("Loading the model")
     folder, max_length, title = find_subject(spec.model, settings, report.fraction)
@@ -112,12 +113,14 @@ def _read(task: Task, path: Path) -> Answers | None:
         return None
 
 
-def _are_of(answers: Answers, rows: np.ndarray, ids: np.ndarray) -> bool:
-    """Whether these are answers to these texts, at these rows, or to some of them."""
-    known = dict(zip(rows.tolist(), ids.tolist(), strict=True))
-    return all(
-        known.get(row) == text for row, text in zip(answers.rows.tolist(), answers.text_ids.tolist(), strict=True)
-    )
+def _are_of(answers: Answers, rows: np.ndarray, ids: np.ndarray, part: Part) -> bool:
+    """Whether these are answers to these texts with these labels, at these rows, or to some of them."""
+    place = dict(zip(rows.tolist(), range(len(rows)), strict=True))
+    places = np.array([place.get(row, -1) for row in answers.rows.tolist()], dtype=np.int64)
+    if (places < 0).any() or not np.array_equal(answers.text_ids, ids[places]):
+        return False
+    labels = np.asarray(part.examples["label"])[places].astype(answers.labels.dtype)
+    return np.array_equal(answers.labels, labels)
 
 
 def _final_test(examples: Examples, holdouts: list[Holdout], run: Run, report: RunWriter) -> FinalTest | None:

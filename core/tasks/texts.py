@@ -174,7 +174,7 @@ class _Encoder:
         self.columns, self.tokenizer, self.max_length = list(columns), tokenizer, max_length
         self.total, self.split, self.report = total, split, report
         self.done = self.truncated = 0
-        self.told = time.monotonic()
+        self.reported = time.monotonic()
 
     def __call__(self, batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
         self.report.check_stop()
@@ -186,8 +186,8 @@ class _Encoder:
             self._was_cut(encoding, i, texts) for i, length in enumerate(lengths) if length >= self.max_length
         )
         self.done += len(lengths)
-        if time.monotonic() - self.told > 1:
-            self.told = time.monotonic()
+        if time.monotonic() - self.reported > 1:
+            self.reported = time.monotonic()
             self.report.phase(
                 Message.of(
                     "tokenising-texts",

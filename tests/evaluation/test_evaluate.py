@@ -194,6 +194,16 @@ def test_classes_in_another_order_or_unknown(work: Work, classifier: Path, tmp_p
         work("evaluate", judge(classifier, path, "train"))
 
 
+def test_labels_that_were_put_right_since_the_training(work: Work, trained: str, settings: Settings) -> None:
+    """The answers that the run left are to the same texts, but no longer judged by the labels that they have now."""
+    path = settings.home.parent / "reviews" / "validation.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace(",bad,", ",middling,"), encoding="utf-8")
+    run, _ = work("evaluate", EvaluateSpec(model=Subject(run=trained)).model_dump(mode="json"))
+    evaluation = read_classes(settings.run_dir(run))
+    assert evaluation is not None and evaluation.kind == "validation" and evaluation.examples == 60
+    assert next(entry.support for entry in evaluation.per_class if entry.label == "bad") == 0
+
+
 @pytest.mark.parametrize(
     ("files", "used"),
     [

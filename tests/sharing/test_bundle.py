@@ -373,6 +373,7 @@ COLUMNS_OF_A_STRANGER = {  # file, column, its value in every row, its type, wha
     "no row at all": ("predictions", "row", None, "int64", "not one of each row"),
     "a confidence that is no number": ("predictions", "confidence", math.nan, "float", "without a confidence"),
     "no confidence at all": ("predictions", "confidence", None, "float", "without a confidence"),
+    "no logits": ("predictions", "logits", None, "float", "without the probability of each class"),
     "steps in lists": ("metrics", "step", [1], "list<int64>", "other columns than a bundle's"),
     "a metric whose name is markup": ("metrics", "name", "eval_<a href=x>", "string", "a name that none has"),
     "metrics without a name": ("metrics", "name", None, "", "other columns than a bundle's"),

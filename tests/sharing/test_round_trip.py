@@ -19,11 +19,12 @@ from streamlit.testing.v1 import AppTest
 from core.runs.scheduler import Scheduler
 from core.settings import Settings
 from core.sharing.bundles.bundle import NAME
+from core.sharing.bundles.importing import import_bundle
 from core.sharing.bundles.shown import take_in
 from core.store.store import Store
 from tests.hub_server.server import LoopbackHub
 from tests.pages.conftest import quicken
-from tests.sharing.test_bundle import Shared, shared
+from tests.sharing.test_bundle import Shared, in_json, rewritten, shared
 
 __all__ = ["shared"]
 ROOT = Path(__file__).parents[2]
@@ -132,6 +133,24 @@ def test_mistakes_are_read_one_after_the_other(shared: Shared, there: Path, open
     assert f"Example 1 of {count}" in seen(page).words
     assert f"Example {count} of {count}" in selected(count - 1) and page.button(key=f"{key}_next").disabled
     assert "Select a row" in selected(count), "it was selected in a longer list, of another model"
+
+
+def test_a_text_column_that_is_called_like_a_column_of_the_page(
+    shared: Shared, results: Path, tmp_path: Path, opened: Any
+) -> None:
+    path = tmp_path / "bundle.zip"
+    shutil.copy(results / f"{shared.ids['one']}.zip", path)
+
+    def change(content: dict[str, bytes]) -> None:
+        for name in ("evaluation.json", "comparison.json"):
+            in_json(name, text_columns=["True"])(content)
+
+    settings = Settings(home=tmp_path / "home")
+    settings.home.mkdir()
+    import_bundle(rewritten(path, change), Store(settings.store_path), settings)
+    page = opened(settings.home, "results/evaluate", run=shared.ids["one"], view="mistakes")
+    assert not page.exception and list(page.dataframe[0].value)[:2] == ["True (text)", "True"]
+    assert page.dataframe[0].value["True (text)"].str.len().min() > 10
 
 
 def test_the_compare_page(shared: Shared, there: Path, opened: Any) -> None:

@@ -235,6 +235,5 @@ def _list(
         show_error(error)
         return
     if texts is not None:
-        for at, name in enumerate(comparison.text_columns):
-            frame.insert(at, name, texts[name].to_numpy())
+        judged.insert_texts(frame, texts, comparison.text_columns)
     st.dataframe(frame, hide_index=True, key=f"compare_{what}_{place}", alt="Examples on which they differ", height=380)

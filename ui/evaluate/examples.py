@@ -13,7 +13,7 @@ from core.tasks.evaluations import Answer
 from core.wording import counted, metric_title, shortened
 from ui.components.basics import plain, show_error
 from ui.evaluate import parts
-from ui.evaluate.judged import Judged, texts_of, whole_texts
+from ui.evaluate.judged import Judged, insert_texts, texts_of, whole_texts
 from ui.session import state
 
 TABLE_PX = 380
@@ -58,8 +58,7 @@ def table(entries: Sequence[Answer], judged: Judged, key: str, *, shortcuts: boo
         show_error(error)
         return
     if texts is not None:
-        for place, name in enumerate(columns):
-            frame.insert(place, name, texts[name].to_numpy())
+        columns = insert_texts(frame, texts, columns)
     elif judged.can_ask:
         st.caption("The dataset is not here any more, or has changed, so the texts cannot be shown.")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -129,6 +130,21 @@ def texts_compared(comparison: Comparison, rows: list[int]) -> pd.DataFrame | No
     except RunNotFound:
         first = None
     return texts_of(first, rows) if first is not None else None
+
+
+def insert_texts(frame: pd.DataFrame, texts: pd.DataFrame, columns: Sequence[str], at: int = 0) -> list[str]:
+    """Put texts into a table of examples, from column `at` on; returns what they are called there.
+
+    columns: of `texts`; one with the name of another column of the table is told from it: "True (text)"
+    """
+    titles = []
+    for place, name in enumerate(columns, at):
+        title = name
+        while title in frame:
+            title += " (text)"
+        frame.insert(place, title, texts[name].to_numpy())
+        titles.append(title)
+    return titles
 
 
 def whole_texts(judged: Judged, row: int) -> list[str]:

@@ -41,6 +41,6 @@ def read(path: Path, rows: Sequence[int], columns: Sequence[str]) -> pd.DataFram
     if not path.is_file():
         return None
     names = [ROW, *(f"text_{n}" for n in range(len(columns)))]
-    rows_found = pq.read_table(path, columns=names, filters=pc.field(ROW).isin(list(rows))).to_pandas().set_index(ROW)
-    rows_found.columns = list(columns)
-    return rows_found.reindex(list(rows)).fillna("")
+    frame = pq.read_table(path, columns=names, filters=pc.field(ROW).isin(list(rows))).to_pandas().set_index(ROW)
+    frame.columns = list(columns)
+    return frame.reindex(list(rows)).fillna("")

@@ -54,7 +54,7 @@ def members(path: Path, most: int) -> dict[str, zipfile.ZipInfo]:
     """The files in a zip by name. Raises DataError if it is none, is encrypted, or has links, doubles or too many."""
     try:
         with zipfile.ZipFile(path) as archive:
-            members_of_zip = [m for m in archive.infolist() if not m.is_dir()]
+            files = [m for m in archive.infolist() if not m.is_dir()]
     except BROKEN as error:
         raise DataError.of(
             "zip-not-whole",
@@ -62,15 +62,15 @@ def members(path: Path, most: int) -> dict[str, zipfile.ZipInfo]:
             file=path.name,
             reason=_first(error),
         ) from None
-    if len(members_of_zip) > most:
+    if len(files) > most:
         raise DataError.of(
             "zip-too-many-files",
             "{file} holds {count:,} files; one like this has at most {most:,}",
             file=path.name,
-            count=len(members_of_zip),
+            count=len(files),
             most=most,
         )
-    for member in members_of_zip:
+    for member in files:
         if member.flag_bits & 1:
             raise DataError.of(
                 "zip-encrypted", "{file} is encrypted with a password; make one without a password", file=path.name
@@ -82,8 +82,8 @@ def members(path: Path, most: int) -> dict[str, zipfile.ZipInfo]:
                 file=path.name,
                 link=member.filename[:80],
             )
-    named = {m.filename: m for m in members_of_zip}
-    if len(named) < len(members_of_zip):
+    named = {m.filename: m for m in files}
+    if len(named) < len(files):
         raise DataError.of("zip-name-twice", "{file} holds two files of one name; make it anew", file=path.name)
     return named
 

@@ -189,10 +189,10 @@ def differing(first: Predictions, other: Predictions, places: np.ndarray, most: 
 
 def lines(evaluation: ClassEvaluation) -> list[str]:
     """For a terminal, what else there is to say."""
-    said = [f"  {'Calibration error':<22} {evaluation.calibration.ece:.3f}"]
+    words = [f"  {'Calibration error':<22} {evaluation.calibration.ece:.3f}"]
     suspected = evaluation.label_errors
     if suspected and suspected.count:
-        said.append(f"  {counted(suspected.count, 'label')} may be wrong")
+        words.append(f"  {counted(suspected.count, 'label')} may be wrong")
     if suspected and suspected.held_back:
-        said.append(f"  Whether labels are wrong is not told. {suspected.held_back}")
-    return said
+        words.append(f"  Whether labels are wrong is not told. {suspected.held_back}")
+    return words

@@ -110,9 +110,10 @@ def check(path: Path, result: ClassTables) -> None:
     import pyarrow.parquet as pq
 
     classes = len(result.labels)
-    shares = pq.read_schema(path).field("probabilities").type
-    if not pa.types.is_fixed_size_list(shares) or shares.value_type != pa.float32() or shares.list_size != classes:
-        raise ValueError("predictions without the probability of each class")
+    schema = pq.read_schema(path)
+    for kind in (schema.field(column).type for column in ("logits", "probabilities")):
+        if not pa.types.is_fixed_size_list(kind) or kind.value_type != pa.float32() or kind.list_size != classes:
+            raise ValueError("predictions without the probability of each class")
     table = pq.read_table(path, columns=["label", "prediction", "confidence"])
     for column, least in {"label": -1, "prediction": 0}.items():
         ids = table.column(column)

@@ -17,7 +17,7 @@ from core.wording import counted
 from ui import pages
 from ui.components.basics import plain, show_error
 from ui.datasets.choosing import opening
-from ui.evaluate.judged import Judged, dataset_of, texts_of
+from ui.evaluate.judged import Judged, dataset_of, insert_texts, texts_of
 from ui.evaluate.text_classification.classes import evaluation_of
 from ui.session import resources, state
 
@@ -83,16 +83,14 @@ def _shared(suspected: LabelErrors, judged: Judged) -> None:
         }
     )
     if texts is not None:
-        for place, name in enumerate(judged.evaluation.text_columns):
-            frame.insert(1 + place, name, texts[name].to_numpy(), allow_duplicates=True)
+        insert_texts(frame, texts, judged.evaluation.text_columns, at=1)
     st.dataframe(frame, hide_index=True, height=min(TABLE_PX, 38 + 35 * len(frame)), alt="Labels that may be wrong")
 
 
 def _table(rows: list[Suspect], judged: Judged, prepared: Prepared) -> None:
     key = f"evaluate_labels_{judged.run.id}_{len(rows)}"
-    columns, split = judged.evaluation.text_columns, judged.evaluation.split
     try:
-        texts = browse.rows(prepared, split, [row.row for row in rows])
+        texts = browse.rows(prepared, judged.evaluation.split, [row.row for row in rows])
     except TunedeckError as error:
         show_error(error)
         return
@@ -100,12 +98,12 @@ def _table(rows: list[Suspect], judged: Judged, prepared: Prepared) -> None:
     frame = pd.DataFrame(
         {
             "Decision": [None] * len(rows),
-            **{name: texts[name].to_numpy() for name in columns},
             "Label": [labels[row.label] for row in rows],
             "Suggested": [labels[row.suggested] for row in rows],
             "Probability of the label": [row.quality for row in rows],
         }
     )
+    columns = insert_texts(frame, texts, judged.evaluation.text_columns, at=1)
     fixed = [str(name) for name in frame if name not in ("Decision", "Suggested")]
     edited = st.data_editor(
         frame, key=key, hide_index=True, height=min(TABLE_PX, 38 + 35 * len(frame)), disabled=fixed,
