@@ -24,6 +24,7 @@ from core.spec.yaml_text import read_yaml
 MOST_FOLDERS = 100  # of a folder that the operator names
 CARD_BYTES = 16_384
 MOST_WIDE, MOST_DIMENSIONS = 10_000_000, 4
+WEIGHTS_PER_BYTE = 2  # at most
 # Encoders, whose output on a whole text a classifier can stand on.
 ENCODERS = {
     "albert", "bert", "big_bird", "camembert", "convbert", "data2vec-text", "deberta", "deberta-v2", "distilbert",
@@ -108,7 +109,8 @@ def _parameters(path: Path) -> int:
     with path.open("rb") as file:
         header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
     shapes = [tensor.get("shape") for name, tensor in header.items() if name != "__metadata__"]
-    return sum(map(math.prod, shapes)) if all(map(_is_shape, shapes)) else 0
+    count = sum(map(math.prod, shapes)) if all(map(_is_shape, shapes)) else 0
+    return count if count <= WEIGHTS_PER_BYTE * path.stat().st_size else 0
 
 
 def _is_shape(shape: Any) -> bool:

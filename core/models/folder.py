@@ -131,7 +131,7 @@ def _check_contents(folder: Path, max_length: int | None, name: str) -> None:
 def position_limit(config: dict[str, Any]) -> int | None:
     """Returns the most tokens that a model with this config.json can take; None if it names no limit."""
     names = ("max_position_embeddings", "n_positions", "max_seq_len")
-    limit = next((config[n] for n in names if isinstance(config.get(n), int)), None)
+    limit = next((config[n] for n in names if type(config.get(n)) is int), None)  # a bool is an int to isinstance
     if limit is None or not 0 < limit < NO_LIMIT:
         return None
     if config.get("model_type") in OFFSET_POSITIONS:

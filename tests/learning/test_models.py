@@ -165,6 +165,7 @@ def test_positions_that_no_token_uses_do_not_count() -> None:
     )
     assert model_folder.position_limit({"model_type": "gpt2", "n_positions": 1024}) == 1024
     assert model_folder.position_limit({"model_type": "t5"}) is None
+    assert model_folder.position_limit({"model_type": "bert", "max_position_embeddings": True}) is None
 
 
 @pytest.mark.parametrize(

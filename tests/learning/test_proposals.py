@@ -156,7 +156,7 @@ def test_a_hostile_card_says_nothing(tiny_bert: Path, tmp_path: Path, card: str)
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("shape", ["many"]), ("shape", None), ("shape", [10**9, 10**9]), ("shape", 7),
+        ("shape", ["many"]), ("shape", None), ("shape", [10**9, 10**9]), ("shape", [10**7] * 4), ("shape", 7),
         ("architectures", 7), ("architectures", {"a": []}), ("hidden_size", "wide"), ("intermediate_size", 10**6),
     ],
 )  # fmt: skip

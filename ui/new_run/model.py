@@ -199,7 +199,8 @@ def _proposals(form: state.Form, proposal: Proposal, times: dict[str, float | No
 
 def facts(entry: Entry, here: bool, seconds: float | None = None) -> list[str]:
     """Weights, size, longest text, licence and time of a model, a line each."""
-    lines = [f"{entry.parameters / 1e6:,.0f} million weights"]
+    millions = entry.parameters / 1e6
+    lines = [f"{millions:,.0f} million weights" if millions >= 1 else "Less than a million weights"]
     lines.append(f"{size(entry.size)}, on this machine" if here else f"{size(entry.size)} to download")
     lines.append(f"Texts of up to {counted(entry.longest, 'token')}" if entry.longest else "Texts of any length")
     lines.append(f"Licence {entry.licence}" if entry.licence else "Licence not known")
