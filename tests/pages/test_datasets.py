@@ -76,8 +76,7 @@ def test_rows_are_reached_at_any_depth(app: Open) -> None:
     goto = next(box for box in page.number_input if box.label == "Go to row")
     goto.set_value(3_977).run()
     assert page.dataframe[0].value.index[0] == 3_950
-    boxes: list[Any] = list(page.get("segmented_control"))
-    next(box for box in boxes if box.label == "Rows per page").set_value(100).run()
+    next(box for box in page.selectbox if box.label == "Rows per page").set_value(100).run()
     assert page.dataframe[0].value.index[0] == 0 and len(page.dataframe[0].value) == 100
 
 
