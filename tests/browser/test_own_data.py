@@ -14,6 +14,12 @@ from tests.data.test_workbook import book, rows
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(1500)]
 
+SHOWS_PLACEHOLDER = """input => {
+    const style = getComputedStyle(input), brush = document.createElement("canvas").getContext("2d");
+    brush.font = style.font;
+    const room = input.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+    return brush.measureText(input.placeholder).width <= room;
+}"""
 GOOD, BAD = "lovely warm tasty friendly quick", "cold rude slow stale dirty"
 
 
@@ -58,6 +64,10 @@ def test_an_uploaded_file_is_trained_on(dashboard: Dashboard, page: Page) -> Non
     page.wait_for_url(re.compile("/new_run"))
     start = page.get_by_role("button", name="Start training")
     expect(start).to_be_enabled()
+    page.set_viewport_size({"width": 1280, "height": 1000})
+    length = page.get_by_label("Longest text in tokens", exact=True)
+    expect(length).to_have_attribute("placeholder", re.compile(r"auto: ~\d+"))
+    until(lambda: length.evaluate(SHOWS_PLACEHOLDER), 10, "what the length will be is not cut off")
     start.click()
     page.wait_for_url(re.compile(r"/run\?run="))
     until(lambda: status(page) == "Finished", TRAINING_S, "the run finishes")

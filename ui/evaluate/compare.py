@@ -136,8 +136,11 @@ def show(comparison: Comparison, chosen: list[Run]) -> None:
     with right if len(names) <= 3 else left:
         chart = drawing(agreement_figure(names, comparison.agreement))
         live_chart(chart, key="compare_agreement", alt="How often the models agree")
+        wrong = counted(comparison.all_wrong, "example")
         st.caption(
-            f"All of them are wrong on {counted(comparison.all_wrong, 'example')}: no choice between them helps there."
+            f"All of them are wrong on {wrong}: no choice between them helps there."
+            if exact and comparison.all_wrong
+            else "On each example at least one of them is right."
             if exact
             else f"{counted(comparison.all_wrong, 'example')}: an error of all of them. {_error(comparison)}"
         )

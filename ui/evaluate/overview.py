@@ -99,7 +99,7 @@ def _headline(evaluation: Evaluation) -> None:
     main = evaluation.main_metric
     names = [main, *(n for n in evaluation.metric_names if n != main)][:4]
     cards = parts.of(evaluation.task, "headline")
-    with st.grid(len(names) + len(cards), min_column_width=150, key="evaluate_headline"):
+    with st.grid(len(names) + len(cards), min_column_width=180, key="evaluate_headline"):
         for name in names:
             low, high = evaluation.interval(name)
             st.metric(

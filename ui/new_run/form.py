@@ -133,9 +133,9 @@ def field(
         "on_change": _keep,
         "args": (path, key, after),
     }
-    # Token counts are estimates until the tokenizer has seen the texts.
-    about = "auto: about" if path == "model.max_length" else "auto:"
-    automatic = next((f"{about} {_written(choice.value)}" for choice in recommended if choice.path == path), None)
+    # Token counts are estimates until the tokenizer has seen the texts; the field is too narrow for "about".
+    about = "auto: ~" if path == "model.max_length" else "auto: "
+    automatic = next((f"{about}{_written(choice.value)}" for choice in recommended if choice.path == path), None)
     with st.container(gap="xsmall"):
         _widget(form, path, common, names, placeholder or automatic)
         show_problems(path, problems)
