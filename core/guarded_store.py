@@ -173,7 +173,7 @@ def check_paths(settings: Settings, kind: Kind, spec: dict[str, Any]) -> None:
     if value_at(data, "source") == "file":
         allowed_path(settings, str(value_at(data, "path") or ""))
     name = str(value_at(spec, kind.model) or "") if kind.model else ""
-    if name and models.kind_of(name) == "folder":
+    if name and models.kind_of(name, settings) == "folder":
         models.folder_of(name, settings)
 
 
@@ -216,7 +216,7 @@ class GuardedPlayground:
             raise AccessDenied.of(
                 "demo-model-only", "this demo answers with the models of its runs only; choose one of them"
             )
-        elif models.kind_of(subject.name) == "folder":
+        elif models.kind_of(subject.name, self._settings) == "folder":
             models.folder_of(subject.name, self._settings)
 
     def _clean_errors(self, ask: Callable[[], T]) -> T:

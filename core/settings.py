@@ -369,8 +369,17 @@ def _real_path(settings: Settings, path: str) -> Path:
     if settings.mode == "local":
         return Path(path).expanduser()
     head, _, rest = path.partition("/")
-    named = {root.name: root for root in settings.roots} | {HOME_NAME: settings.home}
+    named = _named(settings)
     return named[head] / rest if head in named else Path(path)
+
+
+def begins_with_root(settings: Settings, path: str) -> bool:
+    """Whether a path is written with a root's name in place of its path, as on a server."""
+    return settings.mode != "local" and path.partition("/")[0] in _named(settings)
+
+
+def _named(settings: Settings) -> dict[str, Path]:
+    return {root.name: root for root in settings.roots} | {HOME_NAME: settings.home}
 
 
 @lru_cache(maxsize=8)

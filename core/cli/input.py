@@ -66,10 +66,10 @@ def subject(model: str, store: Store, settings: Settings) -> dict[str, Any]:
                 "run-without-model", "the run {run!r} left no model; choose one that has finished", run=run.name
             )
         return {"run": run.id, "attempt": run.attempt}
-    if _is_path(model) or models.kind_of(model) == "folder":
+    if _is_path(model) or models.kind_of(model, settings) == "folder":
         model_folder.check_folder(models.folder_of(model, settings), name=model)
         return {"name": str(Path(model).expanduser().absolute())}
-    if models.kind_of(model) == "hub":
+    if models.kind_of(model, settings) == "hub":
         say(f"There is no run {model!r} and no such folder, so it is taken for a model of the Hub.")
     return {"name": model}
 

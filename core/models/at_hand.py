@@ -92,7 +92,7 @@ def _named(settings: Settings) -> Iterator[tuple[str, Path]]:
         for folder in [root, *nested_models(root)][:MOST_FOLDERS]:
             if (folder / "config.json").is_file():
                 inner = folder.relative_to(root)
-                yield str(folder if settings.mode == "local" else Path(root.name) / inner), folder
+                yield str(folder) if settings.mode == "local" else f"{root.name}/{inner.as_posix()}", folder
 
 
 def _shape(config: dict[str, Any], kind: str) -> Shape:

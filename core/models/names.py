@@ -16,7 +16,7 @@ from core.errors import ModelError, PathError
 from core.messages import Message
 from core.models.catalogue import BY_NAME, CATALOGUE, MANY
 from core.models.folder import check_folder, model_type, opening, position_limit, read_config
-from core.settings import Settings, allowed_path
+from core.settings import Settings, allowed_path, begins_with_root
 from core.spec.model import ModelSpec
 from core.wording import language_name
 
@@ -51,10 +51,15 @@ RUN_ID = re.compile(r"[0-9a-f]{8,40}")
 PATH_START = re.compile(r"[.~/\\]|[A-Za-z]:[\\/]")
 
 
-def kind_of(name: str) -> Kind:
-    """Returns what a name means: scratch, a folder here, or a Hub id. Raises ModelError if it cannot be any of them."""
+def kind_of(name: str, settings: Settings | None = None) -> Kind:
+    """Returns what a name means: scratch, a folder here, or a Hub id. Raises ModelError if it cannot be any of them.
+
+    settings: of a server, on which the names of its roots stand for their paths: models/ours is no Hub id there
+    """
     if name == "scratch":
         return "scratch"
+    if settings is not None and begins_with_root(settings, name):
+        return "folder"
     if PATH_START.match(name) or os.path.exists(name):  # noqa: PTH110 - a Path raises for malformed names
         return "folder"
     if HUB_NAME.fullmatch(name) and ".." not in name and "--" not in name:
@@ -81,7 +86,7 @@ def fetch(
     note: gets a sentence if the Hub does not answer and an earlier download is used.
     Raises ModelError, HubError or PathError.
     """
-    match kind_of(model.name):
+    match kind_of(model.name, settings):
         case "scratch":
             return None
         case "folder":
@@ -125,7 +130,7 @@ def folder_of(name: str, settings: Settings) -> Path:
 def known_type(name: str, revision: str | None, settings: Settings) -> str | None:
     """Returns the `model_type` of a model in a spec, if it is known without the network; else None."""
     try:
-        match kind_of(name):
+        match kind_of(name, settings):
             case "scratch":
                 return model_type(None)
             case "folder":
@@ -145,7 +150,7 @@ def known_type(name: str, revision: str | None, settings: Settings) -> str | Non
 
 def known_folder(name: str, revision: str | None, settings: Settings) -> Path | None:
     """Returns the folder of a model if it is on this machine; no network. Raises ModelError, PathError."""
-    match kind_of(name):
+    match kind_of(name, settings):
         case "folder":
             return folder_of(name, settings)
         case "hub":
@@ -160,7 +165,7 @@ def known_folder(name: str, revision: str | None, settings: Settings) -> Path | 
 def known_limit(model: ModelSpec, settings: Settings) -> int | None:
     """Returns the most tokens that a model can take, if it has a limit that is known without the network; else None."""
     try:
-        match kind_of(model.name):
+        match kind_of(model.name, settings):
             case "folder":
                 return position_limit(read_config(folder_of(model.name, settings)))
             case "hub":
@@ -179,7 +184,7 @@ def tokenizer_json(model: ModelSpec, settings: Settings) -> Path | None:
     None for scratch, whose tokenizer comes from the data, and for a model without the file or not downloaded yet.
     Raises ModelError or PathError.
     """
-    match kind_of(model.name):
+    match kind_of(model.name, settings):
         case "scratch":
             return None
         case "folder":

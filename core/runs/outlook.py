@@ -261,7 +261,7 @@ def _model_problems(spec: RunSpec, settings: Settings) -> list[Problem]:
     if unsupported := support.problems(spec, models.known_type(spec.model.name, spec.model.revision, settings)):
         return unsupported
     try:
-        match models.kind_of(spec.model.name):
+        match models.kind_of(spec.model.name, settings):
             case "folder":
                 model_folder.check_folder(models.folder_of(spec.model.name, settings), any_length(spec).max_length)
             case "hub":

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from core.data.dataset import ignore
 from core.data.inspecting.guess_language import guess, guess_one
 from core.data.prepare import prepare
 from core.hub import reach
-from core.models import files
+from core.models import files, names
 from core.models.at_hand import at_hand
 from core.models.catalogue import BY_NAME, CATALOGUE, MANY, Entry
 from core.models.proposal import Choice, Needs, candidates, propose
@@ -20,6 +21,7 @@ from core.runs import proposing
 from core.settings import Settings
 from core.spec.data import DataSpec
 from core.spec.engines import KERAS_TYPES
+from core.spec.model import ModelSpec
 from core.spec.recommended import settled
 from core.spec.run import RunSpec, replace
 
@@ -137,7 +139,17 @@ def test_the_cache_and_the_operators_folders_are_listed(settings: Settings, cach
     }
     ours = local[-1].entry
     assert (ours.language, ours.licence, ours.parameters > 1000) == (MANY, "mit", True)
-    assert at_hand(changed(settings, roots=(root,), mode="team"))[-1].entry.name == "models/ours"
+    team = changed(settings, roots=(root,), mode="team")
+    assert at_hand(team)[-1].entry.name == "models/ours"
+    assert names.kind_of("models/ours", team) == "folder", "not a model of the Hub that happens to be called so"
+    spec = RunSpec(model=ModelSpec(name="models/ours", max_length=32))
+    assert (
+        names.fetch(spec.model, team, ignore)
+        == names.known_folder("models/ours", None, team)
+        == (root / "ours").resolve()
+    )
+    assert names.known_type("models/ours", None, team) == "bert" and plan.problems(spec, None, team) == []
+    assert names.kind_of("models/ours", changed(team, mode="local")) == "hub"
     assert {e.name for e in proposing.entries_here(settings)} == {"tiny/whole"}
 
 

@@ -184,7 +184,7 @@ def _percent(share: float) -> str:
 
 
 def _offer_tokenizer(model: ModelSpec) -> None:
-    if models.kind_of(model.name) == "folder":
+    if models.kind_of(model.name, resources.settings()) == "folder":
         st.info("This folder has no tokenizer.json, so only a run can count its tokens.", icon=":material/info:")
         return
     st.info(f"The tokenizer of {plain(model.name)} is not on this computer yet.", icon=":material/cloud_download:")

@@ -254,7 +254,7 @@ def note(name: str, proposal: Proposal) -> str:
     if name in BY_NAME:
         return plain(_sentence(BY_NAME[name], here=False))
     try:
-        if models.kind_of(name) == "folder":
+        if models.kind_of(name, settings) == "folder":
             return "A folder on this computer."
     except ModelError:
         return "Give scratch, a folder, or a Hub id such as google-bert/bert-base-cased."
@@ -299,7 +299,7 @@ def _in_folder(name: str) -> list[Entry]:
     """The facts of a model that is a folder, of an earlier run or typed; none for another name, or if it is damaged."""
     settings = resources.settings()
     try:
-        if models.kind_of(name) != "folder":
+        if models.kind_of(name, settings) != "folder":
             return []
         folder = models.folder_of(name, settings)
         check_folder(folder, name=name)

@@ -68,7 +68,7 @@ def profile_of(spec: ProfileSpec, settings: Settings, progress: Progress = ignor
     """
     prepared = prepare(spec.data, settings, progress)
     texts, label, tokenizer = _choices(spec, prepared, settings)
-    if tokenizer is None and texts and models.kind_of(spec.model.name) == "hub":
+    if tokenizer is None and texts and models.kind_of(spec.model.name, settings) == "hub":
         progress("Fetching the tokenizer", None)
         tokenizer = hub.fetch_tokenizer_json(spec.model.name, spec.model.revision)
     most = models.known_limit(spec.model, settings)
