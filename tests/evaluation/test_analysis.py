@@ -15,16 +15,20 @@ from core.data.prepare import prepare
 from core.errors import ModelError
 from core.evaluation import slices
 from core.evaluation.evaluate import overlap
+from core.models.label_names import LONGEST
 from core.settings import Settings
 from core.spec.data import DataSpec
+from core.spec.run import build
 from core.tasks.contract import Task
 from core.tasks.evaluations import Slices
-from core.tasks.text_classification import analysis, label_errors, predictions, statistics
+from core.tasks.results import Baseline
+from core.tasks.text_classification import advice, analysis, label_errors, predictions, statistics
 from core.tasks.text_classification.baselines import baselines
 from core.tasks.text_classification.evaluation import groups as groups_by_label
 from core.tasks.text_classification.evaluation import matched
 from core.tasks.text_classification.metrics import METRICS, check_finite
 from core.tasks.text_classification.predictions import Predictions, softmax
+from core.tasks.text_classification.results import ClassReport, PerClass
 from tests.evaluation import conftest as by_hand
 from tests.evaluation.conftest import random_predictions
 
@@ -273,3 +277,26 @@ def test_groups_come_from_texts_labels_and_columns(tmp_path: Path, settings: Set
     assert np.sum(lengths, axis=0).tolist() == [1] * rows, "each example is in one part of a range"
     of_source = next(g for g in divisions if g.name == "source s1")
     assert of_source.mask.tolist() == [i % 4 == 1 for i in range(rows)]
+
+
+def test_names_of_classes_as_long_as_any_may_be() -> None:
+    """The loader takes them, so whatever is made of them must fit into a result file."""
+    names = ("a" * LONGEST, "a" * (LONGEST - 1) + "b")
+    count = 60
+    labels, logits = np.arange(count) % 2, np.tile(np.array([1, 0], np.float32), (count, 1))
+    answers = Predictions(names, np.arange(count), np.arange(count, dtype=np.uint64), labels, logits)
+    divisions = [slices.Division("label", name, mask) for name, mask in groups_by_label(answers).items()]
+    hard = slices.find(divisions, ~answers.right, answers.right.astype(float), answers.rows)
+    assert [group.errors for group in hard.groups] == [0, 30] and len({group.name for group in hard.groups}) == 2
+
+    values = {"accuracy": 0.5, "loss": 1.0}
+    report = ClassReport(
+        examples=count, train_examples=count, metrics=values, main_metric="accuracy",
+        baseline=Baseline(label=names[0], metrics=values), labels=list(names), confusion=[[30, 0], [30, 0]],
+        per_class=[PerClass(label=name, precision=0, recall=0, f1=0, support=30) for name in names],
+    )  # fmt: skip
+    tips = (advice.not_learned(build({}), report), advice.weak_spots(report))
+    kept = report.model_copy(update={"advice": tips})
+    assert ClassReport.model_validate(kept.tree()).advice == tips, "else the whole report could not be read"
+    _, (note,) = matched(("LABEL_0", "LABEL_1"), names, "A model")
+    assert len(str(note)) < 1000

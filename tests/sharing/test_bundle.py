@@ -152,6 +152,19 @@ def test_the_same_run_makes_the_same_bundle(shared: Shared) -> None:
     assert one == two
 
 
+def test_an_error_of_any_length_goes_along(shared: Shared, elsewhere: tuple[Store, Settings]) -> None:
+    run_id = shared.ids["two"]
+    with shared.store.atomic() as db:
+        db.execute("UPDATE runs SET error=? WHERE id=?", ("There is no class. " * 1000, run_id))
+    try:
+        path = shared.bundle("two", texts=False)
+    finally:
+        with shared.store.atomic() as db:
+            db.execute("UPDATE runs SET error=NULL WHERE id=?", (run_id,))
+    error = import_bundle(path, *elsewhere).error
+    assert error is not None and error.startswith("There is no class.") and len(error) == 5000
+
+
 def test_what_came_in_a_bundle_is_read_only(shared: Shared, elsewhere: tuple[Store, Settings]) -> None:
     path = shared.bundle("one", texts=False)
     there, home = elsewhere

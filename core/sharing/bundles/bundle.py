@@ -24,7 +24,7 @@ from core.runs import kinds
 from core.runs.environment import Environment
 from core.sharing import redact
 from core.sharing.bundles import examples_file, zips
-from core.sharing.bundles.bundle_format import FILES, MANIFEST, FileEntry, Manifest, Record
+from core.sharing.bundles.bundle_format import FILES, MANIFEST, MOST_ERROR, FileEntry, Manifest, Record
 from core.sharing.bundles.bundle_shapes import RESULTS
 from core.sharing.bundles.bundle_spec import BundleSpec
 from core.sharing.report import card
@@ -122,7 +122,8 @@ def related(trained: Run, store: Store) -> list[Run]:
 
 def _record(run: Run, settings: Settings) -> Record:
     shared = {f: getattr(run, f) for f in Record.model_fields}
-    return Record.model_validate(redact.public(finite(shared), settings))
+    public = redact.public(finite(shared), settings)
+    return Record.model_validate(public | {"error": public["error"] and public["error"][:MOST_ERROR]})
 
 
 def _copy(run: Run, source: Path, place: Path, texts: bool, settings: Settings) -> None:

@@ -35,6 +35,7 @@ FILES: dict[str, tuple[str, ...]] = {
     "compare": ("comparison.json",),
 }
 MOST_FILES, MOST_RUNS = 2000, 500
+MOST_ERROR = 5000  # characters of what a run ended with
 MOST_JSON_BYTES = 256 * 1024**2
 
 Id = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{4,40}$")]
@@ -68,7 +69,7 @@ class Record(Strict):
     step: Count
     total: Count
     epoch: float | None
-    error: Annotated[str, StringConstraints(max_length=5000)] | None
+    error: Annotated[str, StringConstraints(max_length=MOST_ERROR)] | None
     summary: Summary
 
 

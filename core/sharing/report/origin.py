@@ -55,7 +55,7 @@ def languages(spec: RunSpec, settings: Settings) -> tuple[str, ...]:
         prepared = None
     if prepared is None:
         return ()
-    counts = _profiled(prepared) or _told(prepared, spec)
+    counts = _profiled(prepared) or _sampled(prepared, spec)
     total = sum(counts.values())
     known = sorted(((n, code) for code, n in counts.items() if n >= LANGUAGE_SHARE * total), reverse=True)
     return tuple(code for _, code in known if code != NONE)
@@ -69,7 +69,7 @@ def _profiled(prepared: Prepared) -> dict[str, int]:
     return {}
 
 
-def _told(prepared: Prepared, spec: RunSpec) -> dict[str, int]:
+def _sampled(prepared: Prepared, spec: RunSpec) -> dict[str, int]:
     columns = spec.data.text_columns or prepared.text_guess
     split = next((name for name, part in prepared.splits.items() if part.rows), None)
     if split is None or not columns:

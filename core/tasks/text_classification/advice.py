@@ -10,8 +10,10 @@ import math
 from core.messages import Message
 from core.spec.run import RunSpec
 from core.tasks.text_classification.results import ClassReport
+from core.wording import shortened
 
 PERFECT = 0.99  # accuracy
+NAME = 60  # characters of a class's name in a sentence: the name itself may have thousands
 
 
 def is_perfect(report: ClassReport) -> bool:
@@ -25,12 +27,13 @@ def not_learned(spec: RunSpec, report: ClassReport) -> Message | None:
         return None
     rate = spec.training.learning_rate
     usual = "about 1e-3" if spec.model.name == "scratch" else "2e-5 to 2e-4, less for a larger model,"
+    label = shortened(str(report.baseline.label), NAME)
     return Message(
-        f"The model is hardly better than always predicting {report.baseline.label!r}. Train for more epochs, "
+        f"The model is hardly better than always predicting {label!r}. Train for more epochs, "
         f"check the learning rate ({rate:g}; {usual} is usual), and look at some examples: do the labels follow from "
         "the texts?",
         "not-learned",
-        {"baseline": report.baseline.label, "learning_rate": rate, "usual": usual},
+        {"baseline": label, "learning_rate": rate, "usual": usual},
     )
 
 
@@ -45,7 +48,7 @@ def too_good(report: ClassReport) -> Message | None:
 
 
 def weak_spots(report: ClassReport) -> Message | None:
-    missed = [entry.label for entry in report.per_class if entry.support and not entry.recall]
+    missed = [shortened(entry.label, NAME) for entry in report.per_class if entry.support and not entry.recall]
     if not missed:
         return None
     names = ", ".join(repr(name) for name in missed[:3]) + (f" and {len(missed) - 3} more" if len(missed) > 3 else "")

@@ -11,7 +11,7 @@ from core.errors import DataError
 from core.models import label_names
 from core.tasks.text_classification.predictions import Predictions
 from core.tasks.text_classification.results import ClassDifferent, ClassEvaluation, Tuned
-from core.wording import counted
+from core.wording import counted, shortened
 
 if TYPE_CHECKING:
     from core.data.dataset import Progress
@@ -40,9 +40,9 @@ def labels(names: Sequence[str], part: Part, title: str) -> tuple[np.ndarray, np
             "{model} knows the classes {known}, of which {data} has none ({classes}); rename the labels under Prepare",
             "data.label_column",
             model=title,
-            known=list(names[:10]),
+            known=list(map(_short, names[:10])),
             data=part.prepared.title,
-            classes=list(part.label_names[:10]),
+            classes=list(map(_short, part.label_names[:10])),
         )
     if len(usable) < len(ids):
         notes.append(f"{counted(len(ids) - len(usable), 'example')} with a class it does not know were left out.")
@@ -60,7 +60,7 @@ def matched(model: tuple[str, ...], data: tuple[str, ...], title: str) -> tuple[
     nameless = all(name == f"{CLASS_NUMBER}{i}" for i, name in enumerate(model))
     plain = all(name.lstrip("-").isdigit() for name in (*model, *data))
     if len(model) == len(data) and (nameless or plain):
-        pairs = ", ".join(f"{a} is {b}" for a, b in zip(model[:5], data[:5], strict=False))
+        pairs = ", ".join(f"{_short(a)} is {_short(b)}" for a, b in zip(model[:5], data[:5], strict=False))
         return list(range(len(data))), [f"{title} has no names for its classes; they are taken in order: {pairs}."]
     return places, []
 
@@ -77,8 +77,8 @@ def in_order(answers: Predictions, names: tuple[str, ...], title: str) -> Predic
             "classes",
             "",
             model=title,
-            known=list(answers.names[:8]),
-            classes=list(names[:8]),
+            known=list(map(_short, answers.names[:8])),
+            classes=list(map(_short, names[:8])),
         )
     order = np.argsort(places)
     return Predictions(
@@ -105,7 +105,16 @@ def groups(answers: Predictions) -> dict[str, np.ndarray]:
     """The examples of each class; of too many classes none."""
     if len(answers.names) > MOST_CLASSES:
         return {}
-    return {f"class {name}": answers.labels == i for i, name in enumerate(answers.names)}
+    titles = list(map(_short, answers.names))
+    return {
+        f"class {title if titles.count(title) == 1 else f'{title} ({i})'}": answers.labels == i
+        for i, title in enumerate(titles)
+    }
+
+
+def _short(name: str) -> str:
+    """A class's name in a sentence or a title: the name itself may have thousands of characters."""
+    return shortened(name, 100)
 
 
 def intervals(names: Sequence[str], answers: Predictions) -> dict[str, tuple[float, float]]:

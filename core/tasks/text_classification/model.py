@@ -11,6 +11,7 @@ from core.errors import ModelError, Problem, SpecError
 from core.models import class_head
 from core.models.head import Head, HeadKind
 from core.models.label_names import LONGEST
+from core.wording import shortened
 
 if TYPE_CHECKING:
     import torch
@@ -107,7 +108,7 @@ def class_weights(spec: RunSpec, encoded: Encoded) -> np.ndarray | None:
                     "there is no class {label!r}; the classes are {classes}",
                     "training.custom_class_weights",
                     label=unknown[0],
-                    classes=", ".join(names[:20]),
+                    classes=", ".join(shortened(name, 60) for name in names[:20]),
                 )
                 raise SpecError([problem])
             return np.array([training.custom_class_weights.get(name, 1.0) for name in names], dtype=np.float32)
