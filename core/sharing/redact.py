@@ -16,7 +16,7 @@ from pydantic import BaseModel
 
 from core.errors import HubError
 from core.messages import Message
-from core.settings import Settings
+from core.settings import Settings, begins_with_root
 from core.spec.run import RunSpec
 
 HIDDEN = "[hidden]"
@@ -94,10 +94,13 @@ def public_spec(spec: RunSpec, settings: Settings) -> RunSpec:
     return RunSpec.model_validate(public(spec.model_dump(mode="json"), settings))
 
 
-def is_folder(name: str) -> bool:
+def is_folder(name: str, settings: Settings) -> bool:
     """Whether a model's name is a local folder rather than a Hub id."""
+    if name == "scratch":
+        return False
     path = Path(name).expanduser()
-    return name != "scratch" and (path.is_absolute() or name.startswith((".", "~")) or "\\" in name or path.is_dir())
+    written_out = path.is_absolute() or name.startswith((".", "~")) or "\\" in name
+    return written_out or begins_with_root(settings, name) or path.is_dir()
 
 
 def _last(path: str) -> str:
@@ -106,17 +109,17 @@ def _last(path: str) -> str:
 
 def public(tree: Any, settings: Settings) -> Any:
     """Like `public_spec`, for a spec as nested dicts and lists, or a part of one."""
-    return clean(_without_folders(tree), settings)
+    return clean(_without_folders(tree, settings), settings)
 
 
-def _without_folders(tree: Any) -> Any:
+def _without_folders(tree: Any, settings: Settings) -> Any:
     if isinstance(tree, list | tuple):
-        return [_without_folders(value) for value in tree]
+        return [_without_folders(value, settings) for value in tree]
     if not isinstance(tree, dict):
         return tree
-    copy = {key: _without_folders(value) for key, value in tree.items()}
+    copy = {key: _without_folders(value, settings) for key, value in tree.items()}
     if copy.get("source") == "file" and isinstance(copy.get("path"), str):
         copy["path"] = _last(copy["path"])
-    if "revision" in copy and isinstance(name := copy.get("name"), str) and name and is_folder(name):
+    if "revision" in copy and isinstance(name := copy.get("name"), str) and name and is_folder(name, settings):
         copy["name"] = _last(name)
     return copy

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from core.runs import environment
 from core.runs.environment import read_environment
 from core.settings import Settings
 from core.sharing import redact
+from core.sharing.report import origin
 from core.spec.run import RunSpec, build
 from core.tasks.text_classification.results import ClassReport
 from tests.synthetic import a_report
@@ -73,8 +75,16 @@ def test_ways_on_this_machine(settings: Settings, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["C:\\Users\\me\\model", "/home/me/model", "~/model", "./model"])
-def test_a_folder_from_any_system(name: str) -> None:
-    assert redact.is_folder(name)
+def test_a_folder_from_any_system(name: str, settings: Settings) -> None:
+    assert redact.is_folder(name, settings)
+
+
+def test_a_model_in_a_teams_folder_is_not_given_out_as_one_of_the_hub(settings: Settings, tmp_path: Path) -> None:
+    team = replace(settings, mode="team", roots=(tmp_path / "models",))
+    spec: RunSpec = build({"model": {"name": "models/ours"}})
+    assert redact.is_folder("models/ours", team) and not redact.is_folder("models/ours", settings)
+    assert redact.public_spec(spec, team).model.name == "ours"
+    assert origin.base_model(spec, team) == "" and origin.base_model(spec, settings) == "models/ours"
 
 
 def test_an_environment_names_versions_and_no_person(tmp_path: Path) -> None:

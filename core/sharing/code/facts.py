@@ -109,7 +109,7 @@ def facts_of(run: Run, settings: Settings) -> Facts:
     config = _json(folder / "model" / "config.json")
     history = read_history(folder) or History()
     stopped, evaluated = _ending(history)
-    local = redact.is_folder(plan.model.name)
+    local = redact.is_folder(plan.model.name, settings)
     return Facts(
         spec=public, name=redact.clean(run.name, settings), dataset=noted.title,
         columns=tuple(in_dataset(name) for name in noted.source_columns),

@@ -94,7 +94,7 @@ def _cleaned(path: Path, settings: Settings) -> str:
     if isinstance(tree, dict):
         tree = {name: value for name, value in tree.items() if name not in REMOTE_CODE}
         for name in ("_name_or_path", "name_or_path"):
-            if isinstance(tree.get(name), str) and redact.is_folder(tree[name]):
+            if isinstance(tree.get(name), str) and redact.is_folder(tree[name], settings):
                 tree[name] = Path(tree[name].replace("\\", "/")).name
     return json.dumps(redact.clean(tree, settings), ensure_ascii=False, indent=2) + "\n"
 

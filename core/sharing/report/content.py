@@ -145,7 +145,7 @@ def gather_for_card(store: Store, settings: Settings, run: Run) -> Content:
     """The same without texts, and with what a card's metadata needs beside. Raises SpecError."""
     spec = cast(RunSpec, build(run.spec))
     content = _gathered(store, settings, run, None)
-    return replace(content, licence=origin.licence(spec), languages=origin.languages(spec, settings))
+    return replace(content, licence=origin.licence(spec, settings), languages=origin.languages(spec, settings))
 
 
 def _gathered(store: Store, settings: Settings, run: Run, with_texts: bool | None) -> Content:
@@ -160,7 +160,7 @@ def _gathered(store: Store, settings: Settings, run: Run, with_texts: bool | Non
     return Content(
         id=run.id, name=_public(run.name, settings), status=run.status, error=_public(run.error or "", settings),
         started=run.started, ended=run.ended, step=run.step, total=run.total,
-        spec=redact.public_spec(spec, settings), base_model=origin.base_model(spec),
+        spec=redact.public_spec(spec, settings), base_model=origin.base_model(spec, settings),
         report=_public(report, settings), environment=_public(environs, settings),
         evaluations=evaluations,
         series={name: view.series(name) for name in view.points},

@@ -18,25 +18,25 @@ from core.spec.run import RunSpec
 LANGUAGE_TEXTS, LANGUAGE_SHARE = 100, 0.1
 
 
-def base_model(spec: RunSpec) -> str:
+def base_model(spec: RunSpec, settings: Settings) -> str:
     """The base model's Hub id. A bare name may be that of a folder elsewhere: it counts if the Hub's cache has it."""
     from core.hub import download as hub
 
     name = spec.model.name
     try:
-        if redact.is_folder(name) or models.kind_of(name) != "hub":
+        if redact.is_folder(name, settings) or models.kind_of(name, settings) != "hub":
             return ""
         return name if "/" in name or hub.cached_file(name, "config.json", spec.model.revision) else ""
     except (ModelError, HubError):
         return ""
 
 
-def licence(spec: RunSpec) -> str:
+def licence(spec: RunSpec, settings: Settings) -> str:
     """The base model's licence: as its own card says it if that is here, else as we know it."""
     from core.hub import download as hub
     from core.sharing.report import hub_rules
 
-    name = base_model(spec)
+    name = base_model(spec, settings)
     if not name:
         return ""
     try:
