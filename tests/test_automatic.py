@@ -45,7 +45,14 @@ def test_a_spec_with_every_value_written_out_stays_as_it_is() -> None:
     assert RunSpec().auto == () and from_yaml(to_yaml(RunSpec())) == RunSpec()
 
 
-@pytest.mark.parametrize("tree", [{"training": {"seed": "auto"}}, {"auto": ["training.seed"]}])
+@pytest.mark.parametrize(
+    "tree",
+    [
+        {"training": {"seed": "auto"}},
+        {"auto": ["training.seed"]},
+        {"auto": ["training.learning_rate"], "training": {"learning_rate": 1e-5}},
+    ],
+)
 def test_what_cannot_be_automatic_is_refused(tree: dict[str, object]) -> None:
     with pytest.raises(SpecError):
         build(tree)

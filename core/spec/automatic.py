@@ -24,7 +24,14 @@ AUTOMATIC: tuple[str, ...] = (
 
 
 def taken_out(tree: dict[str, Any]) -> dict[str, Any]:
-    """The tree of a spec without each `auto`; its key `auto` names where they stood."""
+    """The tree of a spec without each `auto`; its key `auto` names where they stood.
+
+    Raises ValueError where that key names a setting that has a value too.
+    """
+    named = tree.get(AUTO)
+    for path in AUTOMATIC:
+        if isinstance(named, list | tuple) and path in named and value_at(tree, path) not in (None, AUTO):
+            raise ValueError(f"{path} is named as automatic and has a value; leave one of them out")
     names = [path for path in AUTOMATIC if value_at(tree, path) == AUTO]
     if not names:
         return tree
