@@ -63,9 +63,10 @@ def test_each_value_follows_from_what_is_known_and_has_its_reason() -> None:
     values = {choice.path: choice.value for choice in choices}
     assert values == {
         "model.max_length": 48,
+        "model.initial_head": "fitted",
         "training.per_device_train_batch_size": 16,
         "training.learning_rate": 2e-4,
-        "training.num_train_epochs": 11.0,
+        "training.num_train_epochs": 6.0,
         "training.warmup_steps": 0.1,
         "training.class_weights": "off",
     }
@@ -76,7 +77,7 @@ def test_each_value_follows_from_what_is_known_and_has_its_reason() -> None:
 def test_a_value_given_by_hand_is_kept_and_the_others_follow_it() -> None:
     spec = from_yaml(OWN + "training: {per_device_train_batch_size: 50}")
     values = {choice.path: choice.value for choice in recommend(spec, KNOWN)}
-    assert values["training.num_train_epochs"] == 20.0, "30 updates in an epoch"
+    assert values["training.num_train_epochs"] == 17.0, "30 updates in an epoch"
     assert "training.per_device_train_batch_size" not in values
 
 
@@ -89,7 +90,7 @@ def test_batches_of_tokens_are_counted_by_tokens() -> None:
 
 def test_nothing_is_made_up_where_nothing_is_known() -> None:
     paths = {choice.path for choice in recommend(from_yaml(OWN), Facts())}
-    assert paths == {"training.warmup_steps", "training.class_weights"}
+    assert paths == {"model.initial_head", "training.warmup_steps", "training.class_weights"}
 
 
 @pytest.mark.parametrize(

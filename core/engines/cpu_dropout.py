@@ -25,6 +25,7 @@ from transformers.masking_utils import sdpa_mask
 from core.runs.device import Device
 
 NAME = "tunedeck_cpu"
+OURS = (torch.float32, torch.bfloat16)
 LEVELS, LOWEST = 2**16, -(2**15)
 CHUNK_BYTES = 2**20  # of scores at a time; the best of 256 kB to 4 MB, half of a core's cache
 
@@ -74,7 +75,7 @@ def _dropouts(model: Any) -> list[nn.Dropout]:
 
 
 def _forward(module: nn.Dropout, values: torch.Tensor) -> torch.Tensor:
-    if not module.training or not 0 < module.p < 1 or values.dtype != torch.float32 or not values.requires_grad:
+    if not module.training or not 0 < module.p < 1 or values.dtype not in OURS or not values.requires_grad:
         return nn.functional.dropout(values, module.p, module.training)
     dropped: torch.Tensor = _Dropout.apply(values, module.p)
     return dropped
@@ -96,7 +97,7 @@ def attention(
     """
     ours = (
         0 < dropout < 1
-        and query.dtype == torch.float32
+        and query.dtype in OURS
         and query.shape == key.shape == value.shape
         and not (kwargs.get("is_causal") or getattr(module, "is_causal", False))
         and kwargs.get("position_bias") is None
@@ -134,12 +135,12 @@ class _Dropout(torch.autograd.Function):
         threshold, ctx.scale = _threshold(p)
         kept = _drawn(values.shape).clamp_(threshold - 1, threshold).sub_(threshold - 1).to(torch.int8)
         ctx.save_for_backward(kept)
-        return kept.to(values.dtype).mul_(ctx.scale).mul_(values)
+        return kept.to(values.dtype).mul_(values).mul_(ctx.scale)
 
     @staticmethod
     def backward(ctx: Any, *gradients: torch.Tensor) -> tuple[torch.Tensor, None]:
         (kept,) = ctx.saved_tensors
-        return kept.to(gradients[0].dtype).mul_(ctx.scale).mul_(gradients[0]), None
+        return kept.to(gradients[0].dtype).mul_(gradients[0]).mul_(ctx.scale), None
 
 
 class _Attention(torch.autograd.Function):

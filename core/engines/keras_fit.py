@@ -34,7 +34,7 @@ from core.events import Reporter
 from core.messages import Message
 from core.models import loading as model_loading
 from core.runs import checkpoints
-from core.runs.device import Device, choose
+from core.runs.device import Device, choose_for
 from core.spec.run import RunSpec
 from core.tasks.batches import evaluation_batches
 from core.tasks.contract import task_of
@@ -104,7 +104,9 @@ def _train(
     learner.compile(optimizer=optimizer)
 
     record = Record(spec, timetable, encoded.fingerprint, report)
-    if resume is not None:
+    if resume is None:
+        record.count_start(run_dir, lambda folder: _save(learner, folder))
+    else:
         record.resume(resume)
         _load(learner, resume)
     if resume is not None and record.evaluation_due:
@@ -242,7 +244,7 @@ class Watcher(keras.callbacks.Callback):
                 save |= report.stop_requested if metrics is None else record.evaluated(metrics)
             if save:
                 with checkpoints.writing(self.run_dir, step) as partial:
-                    np.savez(partial / STATE, *[np.asarray(v) for v in _state(self.learner)])
+                    _save(self.learner, partial)
                     record.save(partial)
                 record.saved(self.run_dir)
         self.learner.stop_training = record.should_stop
@@ -369,6 +371,10 @@ def _state(learner: Learner) -> list[Any]:
     return [*learner.classifier.variables, *learner.optimizer.variables]
 
 
+def _save(learner: Learner, folder: Path) -> None:
+    np.savez(folder / STATE, *[np.asarray(v) for v in _state(learner)])
+
+
 def _load(learner: Learner, checkpoint: Path) -> None:
     try:
         with np.load(checkpoint / STATE, allow_pickle=False) as saved:
@@ -380,7 +386,7 @@ def _load(learner: Learner, checkpoint: Path) -> None:
 
 def _device(spec: RunSpec, report: Reporter) -> Device:
     """Where TensorFlow computes, which may not see a GPU that torch does. Raises SpecError if it was asked for one."""
-    device = choose(spec.execution)
+    device = choose_for(spec)
     gpus = tf.config.list_physical_devices("GPU")
     if device.kind != "cpu" and not gpus:
         if spec.execution.device != "auto":

@@ -6,6 +6,7 @@ import json
 import logging
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from core.engines.timetable import Timetable
@@ -13,10 +14,11 @@ from core.errors import DataError, ModelError
 from core.events import Reporter
 from core.files import finite, write_text
 from core.messages import Message
-from core.runs.checkpoints import RECORD, damaged, path_of, prune
+from core.runs.checkpoints import RECORD, damaged, path_of, prune, writing
 from core.runs.history import HISTORY, History
 from core.spec.run import RunSpec
 from core.tasks import metrics_of
+from core.tasks.frozen import read_start
 from core.wording import counted
 
 logger = logging.getLogger(__name__)
@@ -72,6 +74,20 @@ class Record:
             step=self.step,
             steps=self.timetable.total,
         )
+
+    def count_start(self, run_dir: Path, write: Callable[[Path], None]) -> None:
+        """Count the model as it starts, with a head fitted to it, as the first evaluation, and keep it to return to.
+
+        write: puts the model into the folder of a checkpoint, as the engine reads it from there
+        """
+        start = read_start(run_dir)
+        if start is None or self.timetable.training.eval_strategy == "no":
+            return
+        if self.evaluated({name: math.nan if value is None else value for name, value in start.metrics.items()}):
+            with writing(run_dir, 0) as partial:
+                write(partial)
+                self.save(partial)
+            self.report.checkpoint(path_of(run_dir, 0), 0, best=True)
 
     def begin(self) -> None:
         """Before the first step."""
@@ -232,7 +248,7 @@ class Record:
         )
 
     def _tell(self, values: dict[str, float]) -> None:
-        epoch = self.timetable.epoch(self.step)
+        epoch = self.timetable.epoch(self.step) if self.step else 0.0
         self.report.metrics(values, self.step, epoch)
         self.log.append({"step": self.step, "epoch": epoch, **values})
 

@@ -27,7 +27,7 @@ from core.events import Reporter
 from core.messages import Message
 from core.models import loading as model_loading
 from core.runs import checkpoints
-from core.runs.device import Device, choose
+from core.runs.device import Device, choose_for
 from core.spec.run import RunSpec
 from core.tasks.batches import evaluation_batches
 from core.tasks.contract import task_of
@@ -48,7 +48,7 @@ def train(
     Raises ModelError if training diverged before there was a checkpoint, or memory ran out; DataError if the examples
     are not those that the checkpoint's run had; SpecError for settings that this model cannot have.
     """
-    device = choose(spec.execution)
+    device = choose_for(spec)
     set_seed(spec.training.seed)
     network.freeze(model, spec.training.trainable_layers)
     vocabulary = Vocabulary(model, encoded, spec.training)
@@ -90,7 +90,9 @@ def _train(
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
     record = Record(spec, timetable, encoded.fingerprint, report)
-    if resume is not None:
+    if resume is None:
+        record.count_start(run_dir, model.save_pretrained)
+    else:
         record.resume(resume)
         state.load(resume)
 

@@ -33,7 +33,7 @@ from core.events import Reporter
 from core.messages import Message
 from core.models import loading as model_loading
 from core.runs import checkpoints
-from core.runs.device import Device, choose
+from core.runs.device import Device, choose_for
 from core.spec.run import RunSpec
 from core.tasks.contract import Task, task_of
 from core.tasks.texts import Encoded
@@ -49,7 +49,7 @@ def train(
     Raises ModelError if training diverged before there was a checkpoint, or memory ran out; DataError if the examples
     are not those that the checkpoint's run had; SpecError for settings that this model cannot have.
     """
-    device = choose(spec.execution)
+    device = choose_for(spec)
     network.freeze(model, spec.training.trainable_layers)
     task = task_of(spec)
     loss = task.model.torch_loss(spec, encoded, device.kind)
@@ -94,7 +94,9 @@ def _train(
     for callback in (PrinterCallback, DefaultFlowCallback):
         trainer.remove_callback(callback)
     trainer.add_callback(watcher)
-    if resume is not None:
+    if resume is None:
+        record.count_start(run_dir, model.save_pretrained)
+    else:
         record.resume(resume)
     try:
         if resume is not None and record.evaluation_due:

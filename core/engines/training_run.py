@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.data.inspecting.language import main_language
 from core.data.loading.text_ids import ids_of
-from core.engines import automatic, rivals
+from core.engines import automatic, rivals, start
 from core.errors import SpecError
 from core.evaluation.after_training import evaluate_run
 from core.files import write_text
@@ -41,7 +41,7 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> Sum
     write_text(folder / "spec.yaml", to_yaml(spec))
     task = task_of(spec)
     engine = importlib.import_module(support.ENGINES[spec.engine])
-    chosen = device.choose(spec.execution)  # refuses what this machine lacks before anything else is done
+    chosen = device.choose_for(spec)  # refuses what this machine lacks before anything else is done
     device.set_threads(spec.execution.threads or physical_cores())
 
     report.phase(Message("Loading the data", "loading-data"))
@@ -65,10 +65,14 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> Sum
     texts = (text for column in loaded.text_columns for text in loaded.dataset["train"][column])
     tokenizer = model_loading.load_tokenizer(spec.model, source, task.model.KIND, texts, report)
     spec = automatic.settle_length(spec, loaded, tokenizer, source, chosen, report)
+    changes: dict[str, Any] = {}
     model = model_loading.load_model(
         spec.model, source, task.model.head(loaded.label_names), tokenizer, spec.training.seed, report,
-        lambda change, value: environment.add(folder, change, value),
+        changes.__setitem__,
     )  # fmt: skip
+    new_head = changes.pop("new_head", False)
+    for change, value in changes.items():
+        environment.add(folder, change, value)
     report.check_stop()
 
     report.phase(Message("Tokenising", "tokenising"))
@@ -77,7 +81,9 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> Sum
     report.check_stop()
 
     report.phase(Message("Preparing to train", "preparing-to-train"))
-    if spec.auto:
+    automatic_before = spec.auto
+    spec = start.begin(spec, encoded, model, new_head, folder, chosen, report)
+    if automatic_before:
         spec = automatic.settle_rest(spec, encoded, model, chosen, report)
         report.settle(spec)
         write_text(folder / "spec.yaml", to_yaml(spec))

@@ -17,7 +17,7 @@ from core.evaluation.advice import advise
 from core.evaluation.results import REPORT
 from core.events import Reporter
 from core.models.folder import position_limit
-from core.runs.device import Device, choose
+from core.runs.device import Device, choose_for
 from core.runs.history import History, read_history
 from core.spec.run import RunSpec
 from core.tasks.batches import evaluation_batches
@@ -50,7 +50,7 @@ def evaluate_run(
     A run asked to stop is judged on the examples that a few seconds allow, chosen at random; `examples` says how many.
     Raises ModelError if the model's answers are no numbers.
     """
-    device = choose(spec.execution)
+    device = choose_for(spec)
     task = task_of(spec)
     indices, logits = predict(model, encoded, spec.training.per_device_eval_batch_size, device, report)
     labels = np.asarray(encoded.eval["labels"])[indices]

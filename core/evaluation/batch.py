@@ -21,7 +21,7 @@ from core.data.reading.tables import parquet
 from core.errors import DataError
 from core.evaluation.columns import fitting, trained_on
 from core.evaluation.specs import PredictSpec, task_of_subject
-from core.evaluation.trained_model import TrainedModel, find_subject
+from core.evaluation.trained_model import TrainedModel, find_subject, trained_in
 from core.files import replace_file
 from core.settings import Settings
 from core.store.summaries import Predicted
@@ -53,7 +53,7 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
     splits = splits_of(prepared, spec.split, fit.texts)
     report.phase("Loading the model")
     task = task_of_subject(spec.model, report.store)
-    model = TrainedModel(folder, max_length, title, task=task.name)
+    model = TrainedModel(folder, max_length, title, task=task.name, trained_in=trained_in(spec.model, settings))
     path = settings.run_dir(run.id) / NAMES[spec.form]
     total = sum(prepared.splits[name].rows for name in splits)
     totals = {"rows": 0, "empty": 0}

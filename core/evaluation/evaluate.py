@@ -23,7 +23,7 @@ from core.evaluation.after_training import PREDICTIONS
 from core.evaluation.examples import Examples
 from core.evaluation.results import EVALUATION
 from core.evaluation.specs import EvaluateSpec, task_of_subject
-from core.evaluation.trained_model import TrainedModel, find_subject
+from core.evaluation.trained_model import TrainedModel, find_subject, trained_in
 from core.settings import Settings
 from core.spec import run as specs
 from core.spec.run import RunSpec
@@ -95,7 +95,7 @@ def _predictions(
             return kept, [], trained.name
     report.phase("Loading the model")
     folder, max_length, title = find_subject(spec.model, settings, report.fraction)
-    model = TrainedModel(folder, max_length, title, task=task.name)
+    model = TrainedModel(folder, max_length, title, task=task.name, trained_in=trained_in(spec.model, settings))
     labels, usable, notes = task.evaluation.labels(model.names, part, title)
     report.phase("Predicting")
     logits = model.logits([texts[i] for i in usable], report.fraction)

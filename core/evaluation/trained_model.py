@@ -7,6 +7,7 @@ padding, and the memory of one batch, however many texts there are.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -20,6 +21,7 @@ from core.models import folder as model_folder
 from core.models import loading as model_loading
 from core.models import names as models
 from core.runs.device import choose, set_threads
+from core.runs.environment import read_environment
 from core.settings import Settings
 from core.spec.evaluation import FIRST_TASK
 from core.spec.execution import ExecutionSpec
@@ -58,11 +60,17 @@ class TrainedModel:
         *,
         device: DeviceName = "auto",
         task: str = FIRST_TASK,
+        trained_in: str = "fp32",
     ) -> None:
-        """Raises ModelError for a folder that holds no trained model of the task."""
+        """trained_in: the precision of its training; on a CPU it answers in a lower one only if that was lower
+
+        Raises ModelError for a folder that holds no trained model of the task.
+        """
         model_folder.check_folder(folder, max_length, title)
         self.folder, self.title = folder, title or folder.name
         self.device = choose(ExecutionSpec(device=device))
+        if self.device.kind == "cpu" and trained_in != self.device.precision:
+            self.device = replace(self.device, precision="fp32")
         self.tokenizer = model_loading.open_tokenizer(folder, self.title)
         if self.tokenizer.pad_token is None:
             self.tokenizer.pad_token = self.tokenizer.eos_token
@@ -139,7 +147,13 @@ def open_subject(subject: Subject, settings: Settings, progress: Progress = igno
     """The model of a run, or a folder or Hub id. Raises ModelError, HubError, PathError, RunNotFound."""
     folder, max_length, title = find_subject(subject, settings, progress)
     task = task_of_subject(subject, Store(settings.store_path)).name
-    return TrainedModel(folder, max_length, title, task=task)
+    return TrainedModel(folder, max_length, title, task=task, trained_in=trained_in(subject, settings))
+
+
+def trained_in(subject: Subject, settings: Settings) -> str:
+    """The precision in which a run's model was trained; fp32 for any other."""
+    environment = read_environment(settings.run_dir(subject.run)) if subject.run else None
+    return environment.hardware.precision if environment else "fp32"
 
 
 def find_subject(subject: Subject, settings: Settings, progress: Progress = ignore) -> tuple[Path, int | None, str]:

@@ -94,7 +94,8 @@ def load_model(
     """Loads a model with this head in float32 on the CPU, in eval mode; `seed` draws new parts of the head.
 
     folder: from `fetch`. adapted: gets each change beyond `from_pretrained`, so that a script can repeat it: `head`
-    (its rows and dimensions, see `core.models.class_head.take_over`) and `tokens` (rows of the token embedding).
+    (its rows and dimensions, see `core.models.class_head.take_over`) and `tokens` (rows of the token embedding); and
+    `new_head`, True, for a head of which nothing was kept.
     Raises ModelError.
     """
     from transformers import set_seed
@@ -281,6 +282,7 @@ def _settle_head(
     other_size = {m[0] for m in info["mismatched_keys"]}
     if dimensions.keys() & set(info["missing_keys"]) or (head.rows is None and dimensions.keys() & other_size):
         report.message(head.kind.new, level="notice", code="new-head")
+        adapted("new_head", True)
         return
     if head.rows is None:
         return  # its rows have no names, so the trained head stays as it is
@@ -292,6 +294,8 @@ def _settle_head(
     plan = class_head.plan_for(read_config(folder), trained, dimensions, names)
     message = plan.message(names)
     report.message(message.text, level="notice", code=message.id, **message.arguments)
+    if not plan.keeps:
+        adapted("new_head", True)
     if plan.unchanged or (other_size and not plan.keeps):  # in the latter case loading has drawn a new head
         return
     class_head.take_over(network, trained, dimensions, plan.rows)

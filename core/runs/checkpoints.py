@@ -25,9 +25,12 @@ def path_of(run_dir: Path, step: int) -> Path:
 
 
 def steps(run_dir: Path) -> list[int]:
-    """The steps of all complete checkpoints, ascending; one with a file of the wrong size is none."""
+    """The steps of all complete checkpoints to resume from, ascending; one with a file of the wrong size is none.
+
+    Checkpoint 0 is none of them: it holds the model that a run began with, to return to, and nothing to go on with.
+    """
     matches = (re.fullmatch(r"checkpoint-(\d+)", path.name) for path in (run_dir / FOLDER).glob("checkpoint-*"))
-    numbers = sorted(int(match[1]) for match in matches if match)
+    numbers = sorted(int(match[1]) for match in matches if match and int(match[1]))
     return [step for step in numbers if _is_whole(path_of(run_dir, step))]
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.errors import Problem, SpecError
 from core.spec.execution import ExecutionSpec
+from core.spec.run import RunSpec
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,14 @@ def choose(execution: ExecutionSpec) -> Device:
     return Device(kind, _precision(kind, execution.precision), title)
 
 
+def choose_for(spec: RunSpec) -> Device:
+    """`choose`, for a training run: TensorFlow gains nothing from bf16 on a CPU, so Keras has it only when asked."""
+    chosen = choose(spec.execution)
+    if spec.engine == "keras" and chosen.kind == "cpu" and spec.execution.precision == "auto":
+        return replace(chosen, precision="fp32")
+    return chosen
+
+
 def set_threads(count: int) -> None:
     """Compute on the CPU with this many threads."""
     import torch
@@ -70,13 +79,20 @@ def set_threads(count: int) -> None:
     torch.set_num_threads(count)
 
 
+def _cpu_has_bf16() -> bool:
+    """Whether the processor multiplies matrices of bf16 by instructions of its own; else they are a slow emulation."""
+    import torch
+
+    return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+
+
 def _precision(kind: str, wanted: str) -> str:
     import torch
 
     has_bf16 = kind != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
     if wanted == "auto":
-        # On a CPU bf16 is faster only with special instructions and is slow emulation otherwise: only when asked.
-        return "bf16" if kind == "cuda" and has_bf16 else "fp32"
+        fast = has_bf16 if kind == "cuda" else kind == "cpu" and _cpu_has_bf16()
+        return "bf16" if fast else "fp32"
     if wanted == "bf16" and not has_bf16:
         raise SpecError(
             [

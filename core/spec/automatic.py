@@ -15,6 +15,7 @@ AUTO = "auto"
 
 AUTOMATIC: tuple[str, ...] = (
     "model.max_length",
+    "model.initial_head",
     "training.per_device_train_batch_size",
     "training.learning_rate",
     "training.num_train_epochs",

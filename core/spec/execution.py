@@ -13,8 +13,10 @@ class ExecutionSpec(Section):
     device: Literal["auto", "cpu", "cuda", "mps"] = setting("auto", "Device", "A GPU where there is one.")
     """auto takes a CUDA GPU, else Apple's (mps), else the CPU."""
 
-    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting("auto", "Precision", "bf16 where the GPU has it.")
-    """Number format of the computation; auto is bf16 on a GPU that has it, else fp32."""
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = setting(
+        "auto", "Precision", "bf16 where the device is fast in it."
+    )
+    """Number format of the computation; auto is bf16 on a GPU, or a CPU with instructions for it, else fp32."""
 
     torch_compile: bool = setting(False, "Compile the model", "Costs minutes; pays for long runs on a GPU.")
     """Have torch.compile make faster kernels for this model before training. Not for the Keras engine."""

@@ -129,6 +129,17 @@ def _max_length(spec: RunSpec, facts: Facts) -> tuple[int, Message] | None:
     )
 
 
+def _initial_head(spec: RunSpec, facts: Facts) -> tuple[str, Message]:
+    if not facts.pretrained:
+        return "random", Message.of(
+            "auto-head-random", "New head random: what a model of random weights makes of a text says nothing yet."
+        )
+    return "fitted", Message.of(
+        "auto-head-fitted",
+        "New head fitted to the frozen model: that takes seconds, and training starts from what is right already.",
+    )
+
+
 def _batch_size(spec: RunSpec, facts: Facts) -> tuple[int, Message] | None:
     if facts.rows is None:
         return None
@@ -165,7 +176,8 @@ def _epochs(spec: RunSpec, facts: Facts) -> tuple[float, Message] | None:
     else:
         batches = math.ceil(facts.tokens / budget)
     per_epoch = max(1, math.ceil(batches / spec.training.gradient_accumulation_steps))
-    least = LEAST_UPDATES + UPDATES_PER_CLASS * (facts.classes or 0)
+    fitted = spec.model.initial_head == "fitted"  # it knows the classes already
+    least = LEAST_UPDATES + (0 if fitted else UPDATES_PER_CLASS * (facts.classes or 0))
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(least / per_epoch)))
     updates = epochs * per_epoch
     if updates < least:
@@ -232,6 +244,7 @@ def _class_weights(spec: RunSpec, facts: Facts) -> tuple[str, Message] | None:
 
 _RULES: dict[str, Rule] = {
     "model.max_length": _max_length,
+    "model.initial_head": _initial_head,
     "training.per_device_train_batch_size": _batch_size,
     "training.learning_rate": _learning_rate,
     "training.num_train_epochs": _epochs,

@@ -88,6 +88,16 @@ class FrozenEncoder(Rival):
     pooling: Literal["model", "mean"] = "model"
 
 
+class Start(FrozenEncoder):
+    """The note in start.safetensors: what a model with a fitted head reaches before anything else of it is trained.
+
+    data: the fingerprint of the encoded examples; config: what else its config says than that of the pretrained model
+    """
+
+    data: Name
+    config: dict[Name, int | str] = Field(default_factory=dict)
+
+
 class Rivals(Result):
     """rivals.json: what simpler models reach on the data of a run; None where there is none."""
 

@@ -150,6 +150,7 @@ def make_spec(tiny_bert: Path) -> Callable[..., RunSpec]:
             "training.learning_rate": 5e-3,
             "training.num_train_epochs": 3,
             "execution.device": "cpu",
+            "execution.precision": "fp32",
         }
         return spec_module.replace(RunSpec(), base | {k.replace("__", "."): v for k, v in changes.items()})
 

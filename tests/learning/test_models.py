@@ -23,6 +23,7 @@ from core.runs import device
 from core.settings import PROJECT, Settings
 from core.spec.execution import ExecutionSpec
 from core.spec.model import ModelSpec
+from core.spec.run import RunSpec
 from core.tasks.text_classification import model as task
 
 
@@ -249,7 +250,11 @@ def test_devices_that_are_not_here_are_refused(monkeypatch: Any) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)
     assert device.choose(ExecutionSpec()).kind == "cpu"
-    assert device.choose(ExecutionSpec()).precision == "fp32"
+    for has_bf16, precision in ((False, "fp32"), (True, "bf16")):
+        monkeypatch.setattr(device, "_cpu_has_bf16", lambda has_bf16=has_bf16: has_bf16)
+        assert device.choose(ExecutionSpec()).precision == precision
+        assert device.choose_for(RunSpec()).precision == precision
+        assert device.choose_for(RunSpec(engine="keras")).precision == "fp32"
     assert device.choose(ExecutionSpec(precision="bf16")).precision == "bf16"
     for wanted, field in (
         (ExecutionSpec(device="cuda"), "device"),

@@ -69,6 +69,17 @@ CASES: dict[str, dict[str, Any]] = {
         "training.eval_strategy": "steps", "training.eval_steps": 4, "training.num_train_epochs": 1.5,
     },
     "trainer-stop": {}, "torch-stop": {},
+    # With a learning rate that spoils what it starts from, so that the run returns to its start.
+    "trainer-start": {
+        "model.initial_head": "fitted", "training.learning_rate": 1.0, "evaluation.early_stopping_patience": 1,
+    },
+    "torch-start": {
+        "model.initial_head": "fitted", "model.name": "roberta", "execution.precision": "bf16",
+        "training.learning_rate": 1.0, "training.eval_strategy": "steps", "training.eval_steps": 5,
+        "evaluation.early_stopping_patience": 2,
+    },
+    "keras-start": {"model.initial_head": "fitted"},
+    "trainer-bf16": {"execution.precision": "bf16", "model.initial_head": "fitted"},
 }  # fmt: skip
 STOPPED = {"trainer-stop": 17, "torch-stop": 5}  # after which of 24 steps, of which an epoch has 12
 
@@ -129,7 +140,8 @@ class Workshop:
         hostile = "hostile" in case
         changes = {
             "engine": engine, "model.name": "bert", "model.max_length": 48, "execution.device": "cpu",
-            "execution.threads": 1, "training.learning_rate": 5e-3, "training.num_train_epochs": 2.0,
+            "execution.threads": 1, "execution.precision": "fp32", "training.learning_rate": 5e-3,
+            "training.num_train_epochs": 2.0,
             "data.source": "file", "data.path": str(self.data["hostile" if hostile else "plain"]),
             "data.text_columns": HOSTILE_COLUMNS if hostile else ("text",), "data.label_column": "label",
         } | CASES[case]  # fmt: skip
@@ -157,7 +169,7 @@ class Workshop:
         plain.mkdir(parents=True)
         text = without_marked((folder / "train.py").read_text(encoding="utf-8"))
         (plain / "train.py").write_text(text, encoding="utf-8")
-        for name in ("data", "base"):
+        for name in ("data", "base", *(path.name for path in folder.glob("*.safetensors"))):
             (plain / name).symlink_to(folder / name)
         return plain
 

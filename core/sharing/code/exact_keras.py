@@ -51,6 +51,7 @@ def _transformers_model(facts: Facts) -> Section:
     lines += [*script_common.fitted(facts), "return model"]
     code = ["def transformers_model(MODEL, tokenizer, label_names):", *(f"    {line}" for line in lines)]
     imports = ["from transformers import set_seed", script_common.model_import(facts)]
+    imports += script_common.start_imports(facts)
     if facts.spec.training.trainable_layers:
         imports.append("import torch")
     return Section("The model as Transformers loads it", "", "\n".join(code), tuple(imports))

@@ -25,6 +25,7 @@ from core.store import final_tests
 from core.store.record import Run
 from core.store.summaries import Scripted
 from core.tasks.contract import task_of_record
+from core.tasks.frozen import START
 
 if TYPE_CHECKING:
     from core.data.loading.load import Loaded
@@ -46,16 +47,22 @@ def export(spec: CodeSpec, run: Run, settings: Settings, report: RunWriter) -> S
             report.check_stop()
         report.phase("Writing the zip")
         path = settings.run_dir(run.id) / NAME
-        write(path, facts, folder if spec.with_texts else None)
+        write(path, facts, folder if spec.with_texts else None, settings.run_dir(trained.id))
     return Scripted(file=NAME, bytes=path.stat().st_size, with_texts=spec.with_texts)
 
 
-def write(path: Path, facts: Facts, data: Path | None) -> None:
-    """The zip, complete or not there. data: a folder with train.parquet and eval.parquet; None leaves them out"""
+def write(path: Path, facts: Facts, data: Path | None, trained: Path | None = None) -> None:
+    """The zip, complete or not there.
+
+    data: a folder with train.parquet and eval.parquet; None leaves them out. trained: the folder of the run, which has
+    the weights of a head that was fitted before training
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     contents: dict[str, Path | str] = dict(files(facts, with_texts=data is not None))
     if data is not None:
         contents |= {f"data/{split}.parquet": data / f"{split}.parquet" for split in SPLITS}
+    if facts.start and trained is not None:
+        contents[START] = trained / START
     zips.write(contents, path)
 
 

@@ -21,7 +21,8 @@ from core.spec.run import RunSpec
 from core.store.files import model_folder
 from core.store.record import Run
 from core.tasks.contract import task_of
-from core.tasks.results import Report
+from core.tasks.frozen import START, read_start
+from core.tasks.results import Report, Start
 
 BASE = "base"
 
@@ -48,6 +49,7 @@ class Facts:
     judged_on_part: whether the time was too short to judge it on all examples
     metrics: what it came to; label_names: the classes in the order of their ids; packages: versions
     head: what became of a trained head; tokens: rows of the token embedding, if some were added
+    start: of a run whose head was fitted before training, see `core.engines.start`
     """
 
     spec: RunSpec
@@ -73,6 +75,7 @@ class Facts:
     packages: dict[str, str] = field(default_factory=dict)
     head: HeadRows | None = None
     tokens: int | None = None
+    start: Start | None = None
 
     @property
     def exact(self) -> bool:
@@ -103,6 +106,15 @@ def facts_of(run: Run, settings: Settings) -> Facts:
             "what a script needs; train it again",
             run=run.name,
         )
+    start = read_start(folder)
+    if start is None and plan.model.initial_head == "fitted":
+        raise DataError.of(
+            "script-lacks-fitted-head",
+            "the head of the run {run!r} was fitted before training, and the file with its weights, {file}, is not "
+            "here, as a bundle has none; export the code where the run was trained",
+            run=run.name,
+            file=START,
+        )
     noted, machine = environment.dataset, environment.hardware
     assert noted.train is not None and machine.threads is not None, "known"
     public = redact.public_spec(plan, settings)
@@ -123,7 +135,7 @@ def facts_of(run: Run, settings: Settings) -> Facts:
         judged_on_part=report.examples != report.eval_examples,
         metrics={name: value for name, value in report.metrics.items() if value is not None},
         label_names=tuple(noted.label_names), packages=environment.packages,
-        head=_head(environment.head), tokens=environment.tokens or None,
+        head=_head(environment.head), tokens=environment.tokens or None, start=start,
     )  # fmt: skip
 
 

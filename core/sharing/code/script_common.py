@@ -9,6 +9,7 @@ from core.sharing.code.pieces import LINE, constant, literal, marked
 from core.tasks import Metric
 from core.tasks.code import Section
 from core.tasks.contract import task_of
+from core.tasks.frozen import START
 
 SCRATCH = "models/scratch.py"
 
@@ -102,7 +103,7 @@ def model(facts: Facts) -> Section:
     if facts.head:
         code.append(marked("exact.take_over_head(model, MODEL)"))
     code += fitted(facts)
-    return Section("Load the model", text, "\n".join(code), imports)
+    return Section("Load the model", text, "\n".join(code), (*imports, *start_imports(facts)))
 
 
 def pretrained(facts: Facts) -> list[str]:
@@ -116,8 +117,33 @@ def pretrained(facts: Facts) -> list[str]:
         f"model = {model_class(facts)}.from_pretrained(",
         f'    MODEL{revision(facts)}, problem_type="{task.script.PROBLEM_TYPE}", ignore_mismatched_sizes=True,',
         f'    dtype="float32", {head},',
+        *start_config(facts),
         ")",
     ]
+
+
+def start_config(facts: Facts) -> list[str]:
+    """Lines of arguments: what the config says otherwise than that of the pretrained model, for a fitted head."""
+    changes = facts.start.config if facts.start else {}
+    return [f"    {name}={literal(value) if isinstance(value, str) else value}," for name, value in changes.items()]
+
+
+def start(facts: Facts, model: str = "model") -> list[str]:
+    """Lines that give a Transformers model its fitted head; they need `START_IMPORT`."""
+    if facts.start is None:
+        return []
+    layer = (
+        " and the layer before it" if len(facts.start.config) and "classifier_pooling" not in facts.start.config else ""
+    )
+    return [
+        f"# The head{layer} as fitted to the training examples with the rest of the model frozen.",
+        f'{model}.load_state_dict(load_file("{START}"), strict=False)',
+    ]
+
+
+def start_imports(facts: Facts) -> tuple[str, ...]:
+    """The import statement that `start` needs."""
+    return ("from safetensors.torch import load_file",) if facts.start else ()
 
 
 def model_class(facts: Facts) -> str:
@@ -145,7 +171,7 @@ def fitted(facts: Facts) -> list[str]:
         code.append(f"model.resize_token_embeddings({facts.tokens}, mean_resizing=False)  # tokens were added")
     if facts.pads_with_end:
         code.append("model.config.pad_token_id = tokenizer.pad_token_id")
-    return [*code, *_frozen(facts)]
+    return [*code, *start(facts), *_frozen(facts)]
 
 
 def model_import(facts: Facts) -> str:

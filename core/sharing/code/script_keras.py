@@ -8,7 +8,7 @@ from core.sharing.code import script_common
 from core.sharing.code.exact_keras import POLICIES
 from core.sharing.code.facts import Facts
 from core.sharing.code.pieces import LINE, literal, marked
-from core.sharing.code.script_torch import epochs, judge, steps, warmup_steps
+from core.sharing.code.script_torch import before_first, epochs, judge, steps, warmup_steps
 from core.sharing.code.script_trainer import keeps_best
 from core.tasks.code import KerasLoss, Section
 from core.tasks.contract import task_of
@@ -46,11 +46,19 @@ def _model(facts: Facts) -> Section:
         *([f'keras.config.set_dtype_policy("{dtype}")'] if dtype != "float32" else []),
         f"keras.utils.set_random_seed({facts.spec.training.seed})",
     ]
-    imports.append(script_common.model_import(facts))
+    imports += [script_common.model_import(facts), *script_common.start_imports(facts)]
     if facts.base:
         revision = script_common.revision(facts)
-        code.append(f'base = {made_by}.from_pretrained(MODEL{revision}, dtype="float32")')
-        code += _changed(facts)
+        if facts.start:
+            code += [
+                f"base = {made_by}.from_pretrained(",
+                f'    MODEL{revision}, dtype="float32", ignore_mismatched_sizes=True, {words.HEAD},',
+                *script_common.start_config(facts),
+                ")",
+            ]
+        else:
+            code.append(f'base = {made_by}.from_pretrained(MODEL{revision}, dtype="float32")')
+        code += [*_changed(facts), *script_common.start(facts, "base")]
         text = f"The pretrained body, and {words.NEW_HEAD}."
     else:
         code += script_common.new_config(facts)
@@ -252,8 +260,7 @@ def _fit(facts: Facts) -> list[str]:
         unjudged = facts.stopped is not None and not facts.evaluated
         kept = "model.get_weights()"
         code = [
-            *(["best = None"] if keeps_best(facts) or patience is not None else []),
-            *(["waited = 0"] if patience is not None else []),
+            *before_first(facts, kept),
             f"for epoch in range({epochs(facts)}):",
             f"    model.fit(train_data, initial_epoch=epoch, epochs=epoch + 1{more})",
             *(["    if model.stop_training:", "        break"] if unjudged else []),
@@ -275,8 +282,7 @@ def _judge(facts: Facts) -> list[str]:
         *(["waited"] if patience is not None else []),
     ]
     return [
-        *(["best = None"] if "best" in names else []),
-        *(["waited = 0"] if "waited" in names else []),
+        *before_first(facts, "model.get_weights()"),
         "",
         "class Judge(keras.callbacks.Callback):",
         f'    """Evaluates every {every} steps."""',

@@ -21,7 +21,8 @@ def sections(facts: Facts) -> list[Section]:
 
 def _model(facts: Facts) -> Section:
     common = script_common.model(facts)
-    to_device = f"{common.code}.to(device)" if common.code.endswith(")") else f"{common.code}\nmodel.to(device)"
+    ends_with_model = common.code.endswith(")") and facts.start is None
+    to_device = f"{common.code}.to(device)" if ends_with_model else f"{common.code}\nmodel.to(device)"
     code = [
         *_device(facts),
         to_device,
@@ -161,8 +162,7 @@ def _loop(facts: Facts) -> Section:
     counted = by_steps or fraction or facts.stopped is not None
     code = [
         *(["step = 0"] if counted else []),
-        *(["best = None"] if keeps_best(facts) or patience is not None else []),
-        *(["waited = 0"] if patience is not None else []),
+        *before_first(facts, WEIGHTS),
         f"for epoch in range({epochs(facts)}):",
         "    model.train()",
         *(["    random.shuffle(batches)"] if training.max_tokens_per_batch is not None else []),
@@ -235,6 +235,19 @@ def _backward(facts: Facts, indent: str) -> list[str]:
         lines.append(f"{indent}loss = compute_loss(outputs, labels{more})")
     loss = "loss" if own else "outputs.loss"
     return [*lines, f"{indent}{f'scaler.scale({loss})' if facts.precision == 'fp16' else loss}.backward()"]
+
+
+def before_first(facts: Facts, weights: str) -> list[str]:
+    """Lines before the first step that `judge` needs; a model with a fitted head is judged at once."""
+    kept, patience = keeps_best(facts), facts.spec.evaluation.early_stopping_patience
+    first = []
+    if kept and facts.start:
+        first = [f"best, best_weights = evaluate(), {weights}  # with the fitted head", "print(best)"]
+    elif facts.start and patience is not None:
+        first = ["best = evaluate()  # with the fitted head", "print(best)"]
+    elif kept or patience is not None:
+        first = ["best = None"]
+    return [*first, *(["waited = 0"] if patience is not None else [])]
 
 
 def judge(facts: Facts, indent: str, weights: str) -> list[str]:

@@ -100,6 +100,26 @@ def keeps_best(facts: Facts) -> bool:
     return training.load_best_model_at_end and training.eval_strategy != "no" and not facts.never_evaluated
 
 
+# A model with a fitted head is judged before the first step, and returned to if none is better.
+START = [
+    "start = trainer.evaluate()",
+    "start_weights = {k: v.clone() for k, v in model.state_dict().items()}",
+    "trainer.add_callback(FromStart())",
+]
+BACK_TO_START = ["if trainer.state.best_model_checkpoint is None:", "    model.load_state_dict(start_weights)"]
+
+
+def _from_start(facts: Facts) -> list[str]:
+    return [
+        "class FromStart(TrainerCallback):",
+        '    """An evaluation counts as the best only if it is better than the start, with the fitted head."""',
+        "",
+        "    def on_train_begin(self, args, state, control, **kwargs):",
+        f'        state.best_metric = start["eval_{facts.spec.evaluation.metric_for_best_model}"]',
+        "",
+    ]
+
+
 def _train(facts: Facts) -> Section:
     judged = facts.spec.evaluation
     callbacks = []
@@ -108,7 +128,9 @@ def _train(facts: Facts) -> Section:
         callbacks.append(f"EarlyStoppingCallback({patience}{f', {threshold!r}' if threshold else ''})")
     if facts.stopped is not None:
         callbacks.append("StopThere()")
+    from_start = keeps_best(facts) and facts.start is not None
     code = [
+        *(_from_start(facts) if from_start else []),
         "trainer = Trainer(",
         "    model=model,",
         "    args=training_args,",
@@ -121,7 +143,9 @@ def _train(facts: Facts) -> Section:
         *([f"    callbacks=[{', '.join(callbacks)}],"] if callbacks else []),
         ")",
         marked("exact.repeat(trainer, tokenizer)"),
+        *(START if from_start else []),
         "trainer.train()",
+        *(BACK_TO_START if from_start else []),
         "metrics = trainer.evaluate()",
         *([marked("exact.put_rows_back(model)")] if exact.uses_rows(facts) else []),
         'model.save_pretrained("model")',
@@ -134,6 +158,8 @@ def _train(facts: Facts) -> Section:
         imports.append("from transformers import DataCollatorWithPadding")
     if patience is not None:
         imports.append("from transformers import EarlyStoppingCallback")
+    if from_start:
+        imports.append("from transformers import TrainerCallback")
     text = "The Trainer learns; then the model is judged once more and saved."
     return Section("Train, evaluate, save", text, "\n".join(code), tuple(imports))
 

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from core.data.loading.load import Loaded
     from core.spec.run import RunSpec
     from core.tasks.code import KerasLoss, Section
-    from core.tasks.frozen import Features, Pooling
+    from core.tasks.frozen import Features, LinearHead
     from core.tasks.results import Gap, Rival
+    from core.tasks.texts import Encoded
 
 # What a task may offer; where it does not, pages and commands say so in a sentence.
 OFFERS = {
@@ -62,8 +63,5 @@ class Rivals(Protocol):
     """rivals.py: simpler models on the data of a run, judged before it trains; None where there can be none"""
 
     def bag_of_words(self, spec: RunSpec, loaded: Loaded) -> Rival | None: ...
-    def better_pooling(self, train: Features) -> Pooling | None:
-        """What of a text a linear model had better read."""
-
-    def linear(self, spec: RunSpec, train: Features, judged: Features, pooling: Pooling) -> dict[str, float]:
-        """The metrics of a linear model on what the frozen model makes of texts."""
+    def fit_head(self, spec: RunSpec, encoded: Encoded, train: Features) -> LinearHead | None:
+        """A linear head on what the frozen model makes of some training examples."""

@@ -1,0 +1,149 @@
+"""A head that is fitted to the frozen model: what it reads, where training starts, and what it returns to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from core.engines import frozen_model, keras_fit, start, torch_loop, trainer
+from core.errors import SpecError
+from core.evaluation.after_training import predict
+from core.models import pooling
+from core.runs import checkpoints
+from core.runs.device import choose_for
+from core.runs.history import read_history
+from core.spec import run as specs
+from core.tasks.frozen import START, drawn, read_start
+
+ENGINES = {"trainer": trainer.train, "torch": torch_loop.train, "keras": keras_fit.train}
+SMALL = {"vocab_size": 50, "max_position_embeddings": 40}
+
+
+def classifier(kind: str) -> Any:
+    """A small random classifier of a type, in eval mode."""
+    import transformers
+
+    if kind == "distilbert":
+        config = transformers.DistilBertConfig(**SMALL, dim=32, n_layers=2, n_heads=2, hidden_dim=64)
+    else:
+        config = transformers.AutoConfig.for_model(
+            kind, **SMALL, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
+            pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2,
+        )  # fmt: skip
+    config.num_labels = 3
+    torch.manual_seed(0)
+    return transformers.AutoModelForSequenceClassification.from_config(config).eval()
+
+
+@pytest.mark.parametrize("kind", [*pooling.ARCHITECTURES, *pooling.SAID_BY_CONFIG])
+def test_the_head_reads_the_mean_of_all_tokens(kind: str, tmp_path: Path) -> None:
+    model = classifier(kind)
+    ids = torch.randint(3, 50, (4, 12), generator=torch.Generator().manual_seed(0))
+    mask = torch.ones_like(ids)
+    mask[1, 5:] = mask[2, 9:] = 0
+    ids[mask == 0] = 0
+    with torch.no_grad():
+        expected = pooling.mean_features(model, model.base_model(ids, attention_mask=mask)[0], mask)
+        config, modules = pooling.pool_mean(model)
+        read = []
+        frozen_model.last_matrix(model).register_forward_pre_hook(lambda _, inputs: read.append(inputs[0]))
+        logits = model(ids, attention_mask=mask).logits
+        assert torch.allclose(read[0], expected, atol=1e-5)
+        model.save_pretrained(tmp_path)
+        again = type(model).from_pretrained(tmp_path).eval()
+        assert torch.equal(again(ids, attention_mask=mask).logits, logits), "an ordinary model of its type"
+    assert all(getattr(again.config, name) == value for name, value in config.items()) and config
+    assert all(list(again.get_submodule(name).parameters()) for name in modules)
+
+
+def test_a_model_of_another_type_keeps_its_own_pooling() -> None:
+    assert not pooling.can_pool_mean(classifier("electra"))
+
+
+def fitted(setup: Any, new_head: bool = True) -> Any:
+    """The spec after `start.begin`."""
+    device = choose_for(setup.spec)
+    return start.begin(setup.spec, setup.encoded, setup.model, new_head, setup.run_dir, device, setup.report)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_run_that_makes_nothing_better_returns_to_its_start(engine: str, prepare: Callable[..., Any]) -> None:
+    setup = prepare(engine=engine, model__initial_head="fitted", training__learning_rate=1.0)
+    assert fitted(setup) == setup.spec and "fitted-head" in setup.report.codes
+    begun = read_start(setup.run_dir)
+    assert begun is not None and (begun.metrics["accuracy"] or 0) > 0.45, "chance is a third"
+    ENGINES[engine](setup.spec, setup.encoded, setup.model, setup.run_dir, setup.report)
+    history = read_history(setup.run_dir)
+    assert history is not None and history.best_step == 0
+    assert history.evaluations[0]["step"] == 0 and len(history.evaluations) == 4
+    assert history.evaluations[0]["eval_accuracy"] == begun.metrics["accuracy"]
+    _, logits = predict(setup.model, setup.encoded, 8, choose_for(setup.spec), setup.report)
+    labels = np.asarray(setup.encoded.eval["labels"])
+    assert (logits.argmax(1) == labels).mean() == pytest.approx(begun.metrics["accuracy"])
+    assert checkpoints.steps(setup.run_dir), "those to resume from are kept beside the start"
+    assert 0 not in checkpoints.steps(setup.run_dir)
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_training_goes_on_from_the_start(engine: str, prepare: Callable[..., Any]) -> None:
+    setup = prepare(engine=engine, model__initial_head="fitted", training__num_train_epochs=6)
+    fitted(setup)
+    ENGINES[engine](setup.spec, setup.encoded, setup.model, setup.run_dir, setup.report)
+    history = read_history(setup.run_dir)
+    assert history is not None and history.best_step
+    values = [point["eval_accuracy"] for point in history.evaluations]
+    assert max(values) > values[0]
+
+
+def test_an_attempt_that_goes_on_has_the_same_start(prepare: Callable[..., Any]) -> None:
+    setup = prepare(model__initial_head="fitted")
+    fitted(setup)
+    again = prepare(folder="again", model__initial_head="fitted")
+    (again.run_dir / START).write_bytes((setup.run_dir / START).read_bytes())
+    again.report.messages.clear()
+    fitted(again)
+    assert "fitted-head" not in again.report.codes, "nothing is fitted anew"
+    ours, theirs = setup.model.state_dict(), again.model.state_dict()
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_a_start_from_other_examples_is_made_anew(prepare: Callable[..., Any], make_loaded: Callable[..., Any]) -> None:
+    setup = prepare(model__initial_head="fitted")
+    fitted(setup)
+    other = prepare(make_loaded(120, 40), folder="other", model__initial_head="fitted")
+    (other.run_dir / START).write_bytes((setup.run_dir / START).read_bytes())
+    fitted(other)
+    begun = read_start(other.run_dir)
+    assert begun is not None and begun.train_examples == 120 and begun.data == other.encoded.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("changes", "new_head", "problem"),
+    [({"model__name": "scratch"}, True, "head-of-scratch"), ({}, False, "head-is-trained")],
+)
+def test_a_head_that_cannot_be_fitted_is_refused_and_never_chosen(
+    changes: dict[str, Any], new_head: bool, problem: str, prepare: Callable[..., Any]
+) -> None:
+    setup = prepare(model__initial_head="fitted", **changes)
+    with pytest.raises(SpecError) as caught:
+        fitted(setup, new_head)
+    assert caught.value.problems[0].id == problem and caught.value.problems[0].field == start.INITIAL_HEAD
+    setup.spec = specs.replace(setup.spec, {start.INITIAL_HEAD: "auto"})
+    settled = fitted(setup, new_head)
+    assert settled.model.initial_head == "random" and not settled.auto
+    assert not (setup.run_dir / START).exists()
+
+
+def test_a_damaged_start_is_made_anew(prepare: Callable[..., Any]) -> None:
+    setup = prepare(model__initial_head="fitted")
+    (setup.run_dir / START).write_bytes(b"\x10\x00\x00\x00\x00\x00\x00\x00{")
+    assert fitted(setup).model.initial_head == "fitted" and read_start(setup.run_dir) is not None
+
+
+def test_the_same_examples_are_drawn_for_the_same_seed(make_spec: Callable[..., Any]) -> None:
+    assert drawn(100, 10, make_spec()).tolist() == drawn(100, 10, make_spec()).tolist()
