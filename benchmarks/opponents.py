@@ -302,8 +302,12 @@ def bag(folder: Path, model: Path, seed: int) -> float:
 
 
 SIDES: dict[str, Callable[[Path, Path, int], float]] = {
-    "ours": ours, "autotrain": autotrain, "autogluon": autogluon, "frozen": frozen, "bag": bag,
-}  # fmt: skip
+    "ours": ours,
+    "autotrain": autotrain,
+    "autogluon": autogluon,
+    "frozen": frozen,
+    "bag": bag,
+}
 
 
 def summary(done: dict[tuple[str, str, int], dict[str, Any]]) -> dict[str, Any]:
@@ -317,10 +321,13 @@ def summary(done: dict[tuple[str, str, int], dict[str, Any]]) -> dict[str, Any]:
         means = {side: mean(r["accuracy"] for r in results.values()) for side, results in values.items()}
         for side, results in values.items():
             row = {
-                "set": name, "side": side, "seeds": len(results), "accuracy": round(means[side], 4),
+                "set": name,
+                "side": side,
+                "seeds": len(results),
+                "accuracy": round(means[side], 4),
                 "seconds": round(mean(r["seconds"] for r in results.values()), 1),
                 "wall": round(mean(r["wall"] for r in results.values()), 1),
-            }  # fmt: skip
+            }
             ranks[side].append(1 + sum(other > means[side] for other in means.values()))
             pairs = sorted(results.keys() & values["ours"].keys())
             if side != "ours" and pairs:
@@ -332,9 +339,14 @@ def summary(done: dict[tuple[str, str, int], dict[str, Any]]) -> dict[str, Any]:
             table.append(row)
     lost = sum(row.get("ours_minus_it", 0) + row.get("half_interval", 0) < 0 for row in table)
     return {
-        "benchmark": "opponents", "value": lost, "unit": "comparisons lost", "target": 0, "met": lost == 0,
-        "mean_rank": {side: round(mean(each), 2) for side, each in ranks.items()}, "table": table,
-    }  # fmt: skip
+        "benchmark": "opponents",
+        "value": lost,
+        "unit": "comparisons lost",
+        "target": 0,
+        "met": lost == 0,
+        "mean_rank": {side: round(mean(each), 2) for side, each in ranks.items()},
+        "table": table,
+    }
 
 
 if __name__ == "__main__":

@@ -235,8 +235,9 @@ def test_a_module_that_is_not_there_is_found(tmp_path: Path) -> None:
     gone = modules_in_strings('WORK = "core.kinds", "core.runs.kinds:Kind", "core.store.runs.table"')
     assert len(gone) == 3 and not any(exists(name, files) for name in gone)
     assert modules_in_prose("see `core.store.record`, core.kinds and kept/core.zip") == {
-        "core.store.record", "core.kinds"
-    }  # fmt: skip
+        "core.store.record",
+        "core.kinds",
+    }
 
 
 def test_nothing_unpickles_or_runs_foreign_code() -> None:

@@ -87,10 +87,18 @@ def test_a_sentence_can_be_formed_again_from_what_is_kept() -> None:
 def test_arguments_are_kept_as_json_has_them() -> None:
     import numpy as np
 
-    arguments = as_json({
-        "path": Path("a.csv"), "share": np.float32(0.5), "rows": np.int64(3), "score": math.nan, "names": ("a", "b"),
-        "flag": True, "nothing": None, "reason": ValueError("odd"),
-    })  # fmt: skip
+    arguments = as_json(
+        {
+            "path": Path("a.csv"),
+            "share": np.float32(0.5),
+            "rows": np.int64(3),
+            "score": math.nan,
+            "names": ("a", "b"),
+            "flag": True,
+            "nothing": None,
+            "reason": ValueError("odd"),
+        }
+    )
     assert arguments == {
         "path": "a.csv", "share": 0.5, "rows": 3, "score": None, "names": ["a", "b"], "flag": True, "nothing": None,
         "reason": "odd",
@@ -132,9 +140,13 @@ def test_an_error_of_a_spec_keeps_each_problem() -> None:
 
 NOTES_OF_A_REPORT = "sharing/report/chapters"  # whose `Note` is a block of a document
 GLUED = {  # places that still make a sentence of several, or of a table's
-    "data/browsing/token_process.py", "data/reading/files.py", "data/reading/json/places.py",
-    "data/reading/tables/workbook.py", "models/loading.py", "spec/refusals.py",
-}  # fmt: skip
+    "data/browsing/token_process.py",
+    "data/reading/files.py",
+    "data/reading/json/places.py",
+    "data/reading/tables/workbook.py",
+    "models/loading.py",
+    "spec/refusals.py",
+}
 
 
 def _is_formatting(node: ast.expr) -> bool:

@@ -30,8 +30,12 @@ def test_numbers(value: float | None, words: str) -> None:
 def test_metrics_within_a_sentence() -> None:
     names = ("accuracy", "f1_macro", "matthews_correlation", "eval_recall_macro", "")
     assert [wording.metric_words(name) for name in names] == [
-        "accuracy", "F1 (macro)", "Matthews correlation", "recall (macro)", "",
-    ]  # fmt: skip
+        "accuracy",
+        "F1 (macro)",
+        "Matthews correlation",
+        "recall (macro)",
+        "",
+    ]
 
 
 def test_sizes_scores_and_counts() -> None:

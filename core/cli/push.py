@@ -36,12 +36,21 @@ def add(command: Command) -> None:
 def _push(options: argparse.Namespace, store: Store, settings: Settings) -> Result:
     trained = store.run(options.run)
     tree = {
-        "run": trained.id, "attempt": trained.attempt, "what": "dataset" if options.dataset else "model",
-        "repo_id": options.to, "private": not options.public, "branch": options.branch, "message": options.message,
-        "update": options.update, "card": cli_input.read_card(options.card, settings), "splits": options.split,
-        "licence": options.licence, "language": options.language, "with_texts": options.may_publish_texts,
+        "run": trained.id,
+        "attempt": trained.attempt,
+        "what": "dataset" if options.dataset else "model",
+        "repo_id": options.to,
+        "private": not options.public,
+        "branch": options.branch,
+        "message": options.message,
+        "update": options.update,
+        "card": cli_input.read_card(options.card, settings),
+        "splits": options.split,
+        "licence": options.licence,
+        "language": options.language,
+        "with_texts": options.may_publish_texts,
         "final_tests": options.final_tests,
-    }  # fmt: skip
+    }
     spec: PushSpec = specs.build(tree, PushSpec)
     if lease_holder(store) is not None:
         say("The dashboard that is open does the upload, with the Hub token that it has.")

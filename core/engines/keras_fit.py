@@ -121,9 +121,13 @@ def _train(
         watcher.batches = batches.of(epoch)[done * training.gradient_accumulation_steps :]
         learner.fit(
             data_of(watcher.batches, training.per_device_train_batch_size),
-            epochs=epoch + 1, initial_epoch=epoch, steps_per_epoch=len(watcher.batches),
-            callbacks=[watcher], shuffle=False, verbose=0,
-        )  # fmt: skip
+            epochs=epoch + 1,
+            initial_epoch=epoch,
+            steps_per_epoch=len(watcher.batches),
+            callbacks=[watcher],
+            shuffle=False,
+            verbose=0,
+        )
 
     record.end(run_dir)
     if record.keeps_best and record.best_step is not None and record.best_step != record.step:
@@ -194,11 +198,17 @@ class Adam(keras.optimizers.Adam):
         step = tf.cast(self.iterations.value + 1, tf.float32)
         beta_1_power, beta_2_power = tf.pow(self.beta_1, step), tf.pow(self.beta_2, step)
         tf.raw_ops.ResourceApplyAdam(
-            var=variable.handle, m=self._momentums[index].value.handle, v=self._velocities[index].value.handle,
-            beta1_power=beta_1_power, beta2_power=beta_2_power, lr=tf.cast(learning_rate, tf.float32),
-            beta1=self.beta_1, beta2=self.beta_2, grad=gradient,
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=beta_1_power,
+            beta2_power=beta_2_power,
+            lr=tf.cast(learning_rate, tf.float32),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            grad=gradient,
             epsilon=self.epsilon * tf.sqrt(1 - beta_2_power),  # so that it is added where PyTorch adds it
-        )  # fmt: skip
+        )
 
 
 class Watcher(keras.callbacks.Callback):

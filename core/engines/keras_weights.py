@@ -83,10 +83,17 @@ _TWO_EMBEDDINGS = {
 
 def _roberta(name: str) -> Architecture:
     return Architecture(
-        backbone=f"{name}Backbone", classifier=f"{name}TextClassifier", body="roberta", layer="encoder.layer.{}",
-        parts=_POST_NORM, embeddings=_TWO_EMBEDDINGS, activation="gelu", epsilon=1e-5, first_position=2,
+        backbone=f"{name}Backbone",
+        classifier=f"{name}TextClassifier",
+        body="roberta",
+        layer="encoder.layer.{}",
+        parts=_POST_NORM,
+        embeddings=_TWO_EMBEDDINGS,
+        activation="gelu",
+        epsilon=1e-5,
+        first_position=2,
         dense={"classifier.dense": "pooled_dense", "classifier.out_proj": "output_dense"},
-    )  # fmt: skip
+    )
 
 
 ARCHITECTURES = {

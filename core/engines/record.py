@@ -155,9 +155,14 @@ class Record:
     def save(self, partial: Path) -> None:
         """Write the record into a checkpoint that is being made."""
         state = {
-            "step": self.step, "data": self.data, "best_step": self.best_step, "best_value": self.best_value,
-            "without": self.without_improvement, "log": self.log, "unlogged": self.unlogged,
-        }  # fmt: skip
+            "step": self.step,
+            "data": self.data,
+            "best_step": self.best_step,
+            "best_value": self.best_value,
+            "without": self.without_improvement,
+            "log": self.log,
+            "unlogged": self.unlogged,
+        }
         write_text(partial / RECORD, json.dumps(finite(state)))
 
     def saved(self, run_dir: Path) -> None:

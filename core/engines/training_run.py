@@ -67,9 +67,14 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> Sum
     spec = automatic.settle_length(spec, loaded, tokenizer, source, chosen, report)
     changes: dict[str, Any] = {}
     model = model_loading.load_model(
-        spec.model, source, task.model.head(loaded.label_names), tokenizer, spec.training.seed, report,
+        spec.model,
+        source,
+        task.model.head(loaded.label_names),
+        tokenizer,
+        spec.training.seed,
+        report,
         changes.__setitem__,
-    )  # fmt: skip
+    )
     new_head = changes.pop("new_head", False)
     for change, value in changes.items():
         environment.add(folder, change, value)

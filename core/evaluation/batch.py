@@ -78,9 +78,14 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
         export.write(answered(), spec.form, partial)
     named = {name: counts[name] for name in model.names}
     return Predicted(
-        rows=totals["rows"], empty=totals["empty"], counts=named, file=path.name, title=model.title,
-        dataset=prepared.title, text_columns=fit.texts,
-    )  # fmt: skip
+        rows=totals["rows"],
+        empty=totals["empty"],
+        counts=named,
+        file=path.name,
+        title=model.title,
+        dataset=prepared.title,
+        text_columns=fit.texts,
+    )
 
 
 def splits_of(prepared: Prepared, wanted: str, texts: tuple[str, ...]) -> list[str]:

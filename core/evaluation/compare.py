@@ -47,12 +47,20 @@ def compare(spec: CompareSpec, run: Run, settings: Settings, report: RunWriter) 
     first = aligned[0]
     comparison: Comparison = task.results.COMPARISON.model_validate(
         {
-            "task": task.name, "examples": len(first), "of": [len(answers) for answers in loaded],
-            "metric_names": list(metrics), "main_metric": leading.main_metric, "split": leading.split,
-            "dataset": leading.dataset, "data": leading.data, "text_columns": leading.text_columns,
+            "task": task.name,
+            "examples": len(first),
+            "of": [len(answers) for answers in loaded],
+            "metric_names": list(metrics),
+            "main_metric": leading.main_metric,
+            "split": leading.split,
+            "dataset": leading.dataset,
+            "data": leading.data,
+            "text_columns": leading.text_columns,
             "models": [
                 {
-                    "title": judged.title, "evaluation": run_id, "kind": judged.kind,
+                    "title": judged.title,
+                    "evaluation": run_id,
+                    "kind": judged.kind,
                     "metrics": measured(task, answers, metrics),
                     "intervals": task.evaluation.intervals(metrics, answers),
                     **task.evaluation.compared(answers),
@@ -64,7 +72,7 @@ def compare(spec: CompareSpec, run: Run, settings: Settings, report: RunWriter) 
             "all_wrong": int(np.logical_and.reduce([task.evaluation.errors(answers) for answers in aligned]).sum()),
             **task.evaluation.own_fields(first),
         }
-    )  # fmt: skip
+    )
     comparison.save(settings.run_dir(run.id) / COMPARISON)
     return Summary(examples=len(first))
 

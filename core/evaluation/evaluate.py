@@ -63,21 +63,33 @@ def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter
     prepared = examples.part.prepared
     evaluation: Evaluation = task.results.EVALUATION.model_validate(
         {
-            "version": 1, "task": task.name, "title": title, "kind": examples.kind,
+            "version": 1,
+            "task": task.name,
+            "title": title,
+            "kind": examples.kind,
             "notes": [*notes, *(note.text for note in examples.notes)],
-            "split": examples.split, "held_out": examples.held_out,
+            "split": examples.split,
+            "held_out": examples.held_out,
             "dataset": DatasetIdentity(title=prepared.title, fingerprint=prepared.fingerprint),
-            "data": examples.data.model_dump(mode="json"), "final_test": final_test,
-            "text_columns": list(examples.part.source_columns), "label_column": examples.part.label_column,
+            "data": examples.data.model_dump(mode="json"),
+            "final_test": final_test,
+            "text_columns": list(examples.part.source_columns),
+            "label_column": examples.part.label_column,
             **_analysed(task, answers, examples, trained, settings, report),
         }
-    )  # fmt: skip
+    )
     evaluation.save(folder / EVALUATION)
     main = evaluation.main_metric
     return Summary(
-        main_metric=main, value=evaluation.metrics[main], metrics=evaluation.metrics, examples=evaluation.examples,
-        title=title, split=examples.split, kind=examples.kind, dataset=prepared.title,
-    )  # fmt: skip
+        main_metric=main,
+        value=evaluation.metrics[main],
+        metrics=evaluation.metrics,
+        examples=evaluation.examples,
+        title=title,
+        split=examples.split,
+        kind=examples.kind,
+        dataset=prepared.title,
+    )
 
 
 def _predictions(
@@ -171,9 +183,14 @@ def _analysed(
         fields["overlap"] = overlap(task, answers, seen, names).model_dump()
     report.fraction("Looking for groups that it finds hard", 0.2)
     groups = slices.groups_of(
-        texts, task.evaluation.groups(answers), answers.rows, part.prepared, examples.split,
-        (*part.source_columns, part.label_column), report.phase,
-    )  # fmt: skip
+        texts,
+        task.evaluation.groups(answers),
+        answers.rows,
+        part.prepared,
+        examples.split,
+        (*part.source_columns, part.label_column),
+        report.phase,
+    )
     hard = slices.find(groups, task.evaluation.errors(answers), task.evaluation.scores(answers), answers.rows)
     fields["slices"] = hard.model_dump(exclude_unset=True)
     material = Material(answers, names, examples.kind, texts, seen, learned, tuning)

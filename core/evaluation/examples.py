@@ -67,9 +67,14 @@ def choose(
         learned = joined(train, loaded.text_columns), np.asarray(train["label"])
         if spec.data is None and (not spec.split or spec.split == loaded.eval_split != loaded.train_split):
             part = load.Part(
-                loaded.dataset["eval"], loaded.text_columns, loaded.source_columns, loaded.label_column,
-                tuple(loaded.label_names), loaded.prepared, (),
-            )  # fmt: skip
+                loaded.dataset["eval"],
+                loaded.text_columns,
+                loaded.source_columns,
+                loaded.label_column,
+                tuple(loaded.label_names),
+                loaded.prepared,
+                (),
+            )
             held_out = loaded.eval_split == loaded.train_split
             return Examples(_some(part, spec, of_run), of_run, (), loaded.eval_split, "validation", learned, held_out)
     if spec.data is None:

@@ -52,9 +52,14 @@ def explain(model: TrainedModel, texts: Sequence[str], method: Method, target: i
         for group, score in zip(places, scores, strict=True)
     ]
     return {
-        "words": words, "target": target, "probability": float(probabilities[target]), "baseline": baseline,
-        "error": error, "method": method, "tokens": len(encoding["input_ids"]),
-    }  # fmt: skip
+        "words": words,
+        "target": target,
+        "probability": float(probabilities[target]),
+        "baseline": baseline,
+        "error": error,
+        "method": method,
+        "tokens": len(encoding["input_ids"]),
+    }
 
 
 def _places(encoding: Any) -> list[dict[str, Any]]:

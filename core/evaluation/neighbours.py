@@ -59,9 +59,12 @@ def keep(spec: NeighboursSpec, run: Run, settings: Settings, report: RunWriter) 
     vectors = embed(model, texts, report.fraction)
     with replace_file(vectors_of(settings.run_dir(trained.id), spec.attempt)) as partial, partial.open("wb") as file:
         np.savez(
-            file, vectors=vectors.astype(np.float16), rows=np.asarray(train["row"]), labels=np.asarray(train["label"]),
+            file,
+            vectors=vectors.astype(np.float16),
+            rows=np.asarray(train["row"]),
+            labels=np.asarray(train["label"]),
             split=np.array(loaded.train_split),
-        )  # fmt: skip
+        )
     return Summary(examples=len(texts))
 
 

@@ -32,8 +32,11 @@ def type_of(name: str, tree: Any) -> type[Result]:
         raise ValueError(f"the task {str(task)[:40]!r} is not known; it is one of {', '.join(TASKS)}")
     types = Task(task).results
     own: dict[str, type[Result]] = {
-        REPORT: types.REPORT, EVALUATION: types.EVALUATION, COMPARISON: types.COMPARISON, ROBUSTNESS: types.ROBUSTNESS,
-    }  # fmt: skip
+        REPORT: types.REPORT,
+        EVALUATION: types.EVALUATION,
+        COMPARISON: types.COMPARISON,
+        ROBUSTNESS: types.ROBUSTNESS,
+    }
     return own[name]
 
 

@@ -113,10 +113,14 @@ def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter)
     main = task.metrics.MAIN
     robustness: Robustness = task.results.ROBUSTNESS.model_validate(
         {
-            "task": task.name, "metric": main, "score": measured(task, answers, (main,))[main],
-            "examples": len(answers), "kinds": kinds, **task.evaluation.own_fields(answers),
+            "task": task.name,
+            "metric": main,
+            "score": measured(task, answers, (main,))[main],
+            "examples": len(answers),
+            "kinds": kinds,
+            **task.evaluation.own_fields(answers),
         }
-    )  # fmt: skip
+    )
     robustness.save(folder / ROBUSTNESS)
     sign = 1 if larger_is_better(main) else -1
     worst = min(robustness.kinds, key=lambda kind: sign * kind.change).title

@@ -124,9 +124,15 @@ def load_trained(folder: Path, title: str, kind: HeadKind) -> Any:
     with _quiet():
         try:
             network, info = _auto_class(kind).from_pretrained(
-                folder, dtype=torch.float32, use_safetensors=True, trust_remote_code=False, local_files_only=True,
-                weights_only=True, output_loading_info=True, ignore_mismatched_sizes=True,  # refused below
-            )  # fmt: skip
+                folder,
+                dtype=torch.float32,
+                use_safetensors=True,
+                trust_remote_code=False,
+                local_files_only=True,
+                weights_only=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # refused below
+            )
         except Exception as error:  # a broken file makes the library raise errors of many kinds
             raise ModelError.of(
                 "model-not-loaded",

@@ -18,8 +18,14 @@ from core.store.record import ProcessId
 DELETED, IMPORTING, OWNER = ".deleted-", ".importing-", ".owner"
 STALE_S = 24 * 3600
 # What is written under a temporary name (core.files); nothing of it is looked at before it has its own.
-PARTIAL = ("*.partial", "encoded/*.partial", "datasets/*/*.partial", "datasets/*/*/*.partial", "runs/*/*.partial",
-           "runs/*/*/*.partial")  # fmt: skip
+PARTIAL = (
+    "*.partial",
+    "encoded/*.partial",
+    "datasets/*/*.partial",
+    "datasets/*/*/*.partial",
+    "runs/*/*.partial",
+    "runs/*/*/*.partial",
+)
 
 
 @contextmanager

@@ -38,13 +38,22 @@ COMMIT_TRIES = 5
 # What a run imports, some of it late and by name. tests/scheduling/test_spare.py holds that nothing is missing.
 ROOM = ("columns", "encode", "model", "metrics", "predictions", "analysis", "advice", "rivals")
 READY: tuple[str, ...] = (
-    "core.engines.training_run", "core.engines.torch_loop", "core.engines.trainer", "core.models.scratch",
-    "core.data.reading.ingest", "core.tasks.running_metrics", "sklearn.metrics", "sklearn.feature_extraction.text",
-    "sklearn.linear_model", "sklearn.pipeline",
+    "core.engines.training_run",
+    "core.engines.torch_loop",
+    "core.engines.trainer",
+    "core.models.scratch",
+    "core.data.reading.ingest",
+    "core.tasks.running_metrics",
+    "sklearn.metrics",
+    "sklearn.feature_extraction.text",
+    "sklearn.linear_model",
+    "sklearn.pipeline",
     *(f"{room}.{part}" for room in TASKS.values() for part in ROOM),
-    "transformers.models.auto.modeling_auto", "transformers.models.auto.tokenization_auto",
-    "transformers.models.bert.modeling_bert", "transformers.tokenization_utils_tokenizers",
-)  # fmt: skip
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.auto.tokenization_auto",
+    "transformers.models.bert.modeling_bert",
+    "transformers.tokenization_utils_tokenizers",
+)
 
 
 def main(arguments: list[str]) -> int:

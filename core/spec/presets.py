@@ -35,9 +35,14 @@ YELP = DataSpec(
     max_eval_examples=1000,
 )
 COLA = DataSpec(
-    source="hub", path="nyu-mll/glue", config="cola", train_split="train", eval_split="validation",
-    text_columns=("sentence",), label_column="label",
-)  # fmt: skip
+    source="hub",
+    path="nyu-mll/glue",
+    config="cola",
+    train_split="train",
+    eval_split="validation",
+    text_columns=("sentence",),
+    label_column="label",
+)
 BERT = "google-bert/bert-base-cased"
 
 

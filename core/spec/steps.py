@@ -352,7 +352,9 @@ def step_words(step: Any) -> str:
         case _:
             parts = ", ".join(f"{name} {share:.0%}" for name, share in step.parts.items())
             how = {
-                "stratified": f"in the same proportions of {step.column}", "random": "at random",
-                "group": f"keeping the same {step.column} together", "time": f"in the order of {step.column}",
-            }[step.by]  # fmt: skip
+                "stratified": f"in the same proportions of {step.column}",
+                "random": "at random",
+                "group": f"keeping the same {step.column} together",
+                "time": f"in the order of {step.column}",
+            }[step.by]
             return f"Split {step.split or 'all rows'} into {parts}, {how}"

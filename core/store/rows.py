@@ -115,10 +115,17 @@ def end_attempt(
         "UPDATE runs SET status=?, ended=?, error=?, error_id=?, error_arguments=?, detail=?, summary=?"
         " WHERE id=? AND token=? AND status IN ('starting','running','stopping')",
         (
-            status, time.time(), storable(error.text) or None, error.id, json.dumps(dict(error.arguments)),
-            storable(detail) or None, json.dumps(summary), run_id, token,
+            status,
+            time.time(),
+            storable(error.text) or None,
+            error.id,
+            json.dumps(dict(error.arguments)),
+            storable(detail) or None,
+            json.dumps(summary),
+            run_id,
+            token,
         ),
-    )  # fmt: skip
+    )
     if db.changes() == 0:
         return False
     kept = {"error": error.text, "code": error.id, "arguments": dict(error.arguments)}

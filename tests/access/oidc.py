@@ -84,13 +84,17 @@ class Provider:
 
     def _discovery(self) -> dict[str, Any]:
         return {
-            "issuer": self.url, "authorization_endpoint": f"{self.url}/authorize",
+            "issuer": self.url,
+            "authorization_endpoint": f"{self.url}/authorize",
             "token_endpoint": f"{self.url}/token",
-            "jwks_uri": f"{self.url}/jwks", "end_session_endpoint": f"{self.url}/logout",
-            "response_types_supported": ["code"], "subject_types_supported": ["public"],
-            "id_token_signing_alg_values_supported": ["RS256"], "code_challenge_methods_supported": ["S256"],
+            "jwks_uri": f"{self.url}/jwks",
+            "end_session_endpoint": f"{self.url}/logout",
+            "response_types_supported": ["code"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "code_challenge_methods_supported": ["S256"],
             "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
-        }  # fmt: skip
+        }
 
     def _approve(self, request: BaseHTTPRequestHandler, query: dict[str, str]) -> None:
         if query.get("client_id") != CLIENT or query.get("response_type") != "code":
@@ -118,9 +122,14 @@ class Provider:
 
     def _tokens(self, asked: dict[str, str]) -> dict[str, Any]:
         claims = {
-            "iss": self.url, "aud": CLIENT, "sub": asked["as"], "iat": int(time.time()), "exp": int(time.time()) + 600,
-            "nonce": asked["nonce"], **self.people[asked["as"]],
-        }  # fmt: skip
+            "iss": self.url,
+            "aud": CLIENT,
+            "sub": asked["as"],
+            "iat": int(time.time()),
+            "exp": int(time.time()) + 600,
+            "nonce": asked["nonce"],
+            **self.people[asked["as"]],
+        }
         token = jwt.encode({"alg": "RS256", "kid": "k1"}, claims, self.signs_with)
         return {"access_token": secrets.token_urlsafe(16), "token_type": "Bearer", "expires_in": 600, "id_token": token}
 

@@ -62,8 +62,9 @@ def test_who_may_frame(settings: object, monkeypatch: pytest.MonkeyPatch) -> Non
     for mode in ("local", "team"):
         monkeypatch.setenv("TUNEDECK_MODE", mode)
         assert hosts.framing(from_environment().embed_origins) == {
-            "content-security-policy": "frame-ancestors 'self'", "x-frame-options": "SAMEORIGIN",
-        }  # fmt: skip
+            "content-security-policy": "frame-ancestors 'self'",
+            "x-frame-options": "SAMEORIGIN",
+        }
     for mode in ("viewer", "demo"):
         monkeypatch.setenv("TUNEDECK_MODE", mode)
         policy = "frame-ancestors 'self' https://*.streamlit.app https://share.streamlit.io"

@@ -202,8 +202,9 @@ def test_a_demo_works_on_one_run_at_a_time_and_has_a_short_queue(demo: House) ->
         me = identity()
         db.execute(
             "UPDATE runs SET status='running', resource='light', token=5, host=?, boot=?, pid=?, pid_started=?"
-            " WHERE id=?", (me.host, me.boot, me.pid, me.started, first),
-        )  # fmt: skip
+            " WHERE id=?",
+            (me.host, me.boot, me.pid, me.started, first),
+        )
     scheduler = scheduling(demo)
     assert demo.plain.run(second).status == "queued"
     place = queue.place_in_queue(other, other.run(second), one_at_a_time=True)

@@ -113,9 +113,13 @@ def test_who_starts_work(settings: Settings, mode: str, who: str, kind: str) -> 
     judged = house.ended(OPERATOR_ID)
     sample = DataSpec().model_dump(mode="json")
     specs = {
-        "train": SPEC, "import": sample, "inspect": sample, "profile": {"data": sample, "model": {"name": "scratch"}},
-        "evaluate": {"model": {"run": judged.id}, "data": None}, "compare": {"evaluations": [judged.id, judged.id]},
-    }  # fmt: skip
+        "train": SPEC,
+        "import": sample,
+        "inspect": sample,
+        "profile": {"data": sample, "model": {"name": "scratch"}},
+        "evaluate": {"model": {"run": judged.id}, "data": None},
+        "compare": {"evaluations": [judged.id, judged.id]},
+    }
     before = len(house.plain.runs())
     if STARTERS[mode, who]:
         run = house.plain.run(house.of(person).submit(kind, "Mine", specs[kind], owner="ann@example.org"))
@@ -179,10 +183,14 @@ def never_asked(settings: Settings) -> Iterator[Playground]:
 
 @pytest.mark.parametrize(
     ("mode", "who", "subject"),
-    [("team", "viewer", Subject(run="abcd")), ("viewer", "looker", Subject(run="abcd")),
-     ("team", "trainer", Subject(name="/etc")), ("demo", "visitor", Subject(name="distilbert/distilbert-base-uncased")),
-     ("demo", "visitor", Subject(name="/etc"))],
-)  # fmt: skip
+    [
+        ("team", "viewer", Subject(run="abcd")),
+        ("viewer", "looker", Subject(run="abcd")),
+        ("team", "trainer", Subject(name="/etc")),
+        ("demo", "visitor", Subject(name="distilbert/distilbert-base-uncased")),
+        ("demo", "visitor", Subject(name="/etc")),
+    ],
+)
 def test_who_asks_a_model(settings: Settings, never_asked: Playground, mode: str, who: str, subject: Subject) -> None:
     house = House(settings, mode)
     asked = GuardedPlayground(never_asked, house.of(PEOPLE[who]))
@@ -209,12 +217,16 @@ def test_another_visitors_run_is_not_there(demo: House) -> None:
     store = demo.of(PEOPLE["visitor"])
     assert {run.id for run in store.runs()} == {published.id, mine.id}
     for look in (
-        lambda: store.run(hidden.id), lambda: store.events_since(hidden.id), lambda: store.metrics_since(hidden.id),
-        lambda: store.measured(hidden.id), lambda: store.rename(hidden.id, "x"), lambda: store.stop(hidden.id),
+        lambda: store.run(hidden.id),
+        lambda: store.events_since(hidden.id),
+        lambda: store.metrics_since(hidden.id),
+        lambda: store.measured(hidden.id),
+        lambda: store.rename(hidden.id, "x"),
+        lambda: store.stop(hidden.id),
         lambda: remove_run(store, demo.settings_of(PEOPLE["visitor"]), hidden.id),
         lambda: store.submit("evaluate", "x", {"model": {"run": hidden.id}, "data": None}),
         lambda: store.submit("compare", "x", {"evaluations": [mine.id, hidden.id]}),
-    ):  # fmt: skip
+    ):
         with pytest.raises(RunNotFound, match="There is no run"):
             look()
     assert demo.settings.run_dir(hidden.id).exists() and len(demo.plain.runs()) == 3

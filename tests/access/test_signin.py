@@ -73,9 +73,11 @@ def test_small_modes_keep_no_spare_worker(home: Path, monkeypatch: pytest.Monkey
 
 
 ROLES = (
-    ("ada@example.org", Role.ADMIN), ("tom@example.org", Role.TRAINER), ("*@lab.example.org", Role.TRAINER),
+    ("ada@example.org", Role.ADMIN),
+    ("tom@example.org", Role.TRAINER),
+    ("*@lab.example.org", Role.TRAINER),
     ("*@example.org", Role.VIEWER),
-)  # fmt: skip
+)
 CLAIMS: list[tuple[dict[str, Any], Role | str]] = [
     ({"email": "ada@example.org"}, Role.ADMIN),
     ({"email": "ADA@EXAMPLE.ORG ", "email_verified": True}, Role.ADMIN),
@@ -132,9 +134,11 @@ def test_the_audit_says_who_did_what(team: House) -> None:
     team.of(PEOPLE["admin"]).delete(run_id)
     entries = audit_log.entries(team.of(PEOPLE["admin"]))
     assert [(e.person, e.action, e.run) for e in entries] == [
-        ("ada@example.org", "delete", run_id), ("tom@example.org", "stop", run_id),
-        ("tom@example.org", "rename", run_id), ("tom@example.org", "start", run_id),
-    ]  # fmt: skip
+        ("ada@example.org", "delete", run_id),
+        ("tom@example.org", "stop", run_id),
+        ("tom@example.org", "rename", run_id),
+        ("tom@example.org", "start", run_id),
+    ]
     rows = list(csv.reader(io.StringIO(audit_log.as_csv(entries).decode("utf-8-sig"))))
     assert rows[0] == list(audit_log.COLUMNS) and len(rows) == 5
     assert rows[1][4] == "'@SUM(A1)"

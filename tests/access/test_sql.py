@@ -35,9 +35,13 @@ def test_settings_and_definitions_are_closed(sample: Prepared, query: str) -> No
 
 @pytest.mark.parametrize(
     "query",
-    ["SELECT * FROM train LIMIT 2", "WITH query AS (FROM test) SELECT count(*) FROM query LIMIT 1",
-     "SELECT 'duckdb_settings()' AS text FROM train LIMIT 1", "FROM (SUMMARIZE train)",
-     "SELECT label, count(*) FROM main.train GROUP BY ALL"],
-)  # fmt: skip
+    [
+        "SELECT * FROM train LIMIT 2",
+        "WITH query AS (FROM test) SELECT count(*) FROM query LIMIT 1",
+        "SELECT 'duckdb_settings()' AS text FROM train LIMIT 1",
+        "FROM (SUMMARIZE train)",
+        "SELECT label, count(*) FROM main.train GROUP BY ALL",
+    ],
+)
 def test_what_looks_alike_is_run(sample: Prepared, query: str) -> None:
     assert sql.run(sample, query).rows

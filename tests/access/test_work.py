@@ -76,8 +76,10 @@ def test_what_goes_out_is_the_owners_to_send(team: House, kind: str, path: str) 
 
 def test_what_goes_out_is_known() -> None:
     assert {name: kind.action for name, kind in KINDS.items() if kind.action != "work"} == {
-        "train": "train", "push": "push", "publish": "publish",
-    }  # fmt: skip
+        "train": "train",
+        "push": "push",
+        "publish": "publish",
+    }
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.data is not None])

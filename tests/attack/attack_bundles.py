@@ -197,8 +197,9 @@ def _pickled_type(place: Place, shared: Shared) -> None:
 
     def change(table: pa.Table) -> pa.Table:
         metadata = {
-            b"ARROW:extension:name": b"arrow.py_extension_type", b"ARROW:extension:metadata": planted.pickle(),
-        }  # fmt: skip
+            b"ARROW:extension:name": b"arrow.py_extension_type",
+            b"ARROW:extension:metadata": planted.pickle(),
+        }
         schema = pa.schema([f.with_metadata(metadata) if f.name == "confidence" else f for f in table.schema])
         return pa.Table.from_arrays(table.columns, schema=schema).replace_schema_metadata({b"pandas": planted.pickle()})
 

@@ -102,9 +102,7 @@ def repeated(value: str, rows: int, **changes: Any) -> bytes:
     out = io.BytesIO()
     text = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), pa.array([value]))
     table = pa.table({"text": text, "label": pa.array(["a", "b"] * (rows // 2))})
-    pq.write_table(
-        table, out, compression="zstd", dictionary_pagesize_limit=2**30, store_schema=False, **changes
-    )  # fmt: skip
+    pq.write_table(table, out, compression="zstd", dictionary_pagesize_limit=2**30, store_schema=False, **changes)
     return out.getvalue()
 
 
@@ -247,9 +245,12 @@ def _keys(place: Place) -> None:
 def _yaml_object(place: Place) -> None:
     mark = place.root / "ran"
     for text in (
-        f"!!python/object/apply:os.mkdir ['{mark}']", f"data: !!python/object/new:os.mkdir ['{mark}']",
-        "engine: !!python/name:os.system", "data: !!python/module:subprocess", "!!binary x: 1",
-    ):  # fmt: skip
+        f"!!python/object/apply:os.mkdir ['{mark}']",
+        f"data: !!python/object/new:os.mkdir ['{mark}']",
+        "engine: !!python/name:os.system",
+        "data: !!python/module:subprocess",
+        "!!binary x: 1",
+    ):
         place.refused(lambda: from_yaml(text), "not YAML|mapping|not one of|no such", error=SpecError)  # noqa: B023
         place.refused(lambda: parse_assignments([f"training.seed={text}"]), "not YAML|form", error=SpecError)  # noqa: B023
     assert not mark.exists()
@@ -328,10 +329,11 @@ def _sql_flood(place: Place) -> None:
     before = psutil.Process().memory_info().rss
     with place.untouched(r"^home/datasets/[^/]*/sql(/[0-9a-f]+\.parquet)?$"):
         for query in (
-            "SELECT repeat('ab', 50000) FROM range(9500)", "SELECT range(3000) FROM range(30000)",
+            "SELECT repeat('ab', 50000) FROM range(9500)",
+            "SELECT range(3000) FROM range(30000)",
             "SELECT repeat('ab', 25000000), DATE '200000-01-01' FROM range(2)",
             "SELECT 'infinity'::TIMESTAMP, INTERVAL 1 MONTH, [DATE '200000-01-01'], 1::HUGEINT",
-        ):  # fmt: skip
+        ):
             answer = sql.run(prepared, query, settings=place.settings("team", TOM))
             assert answer.rows and len(sql.page(answer, 0, 100))
             assert answer.path.stat().st_size < sql.MOST_BYTES

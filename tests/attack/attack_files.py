@@ -59,9 +59,11 @@ def _named_outside(place: Place) -> None:
     log = json.dumps({"add": {"path": f"../{place.canary.name}"}}).encode()
     saved = json.dumps({"_data_files": [{"filename": f"../../{place.canary.name}"}]}).encode()
     for name, content in (
-        ("delta/a.parquet", b"PAR1"), ("delta/_delta_log/00000000000000000000.json", log),
-        ("saved/data.arrow", b"\xff" * 4), ("saved/state.json", saved),
-    ):  # fmt: skip
+        ("delta/a.parquet", b"PAR1"),
+        ("delta/_delta_log/00000000000000000000.json", log),
+        ("saved/data.arrow", b"\xff" * 4),
+        ("saved/state.json", saved),
+    ):
         path = place.root / "brought" / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)

@@ -232,9 +232,11 @@ def _network_path_in_files(place: Place, opened: Any) -> None:
     from core.spec.run import RunSpec, from_yaml, to_yaml
 
     texts = (
-        r'data: {source: file, path: "\\\\evil.example\\share\\x.csv"}', "data: {source: file, path: //evil.example/x}",
-        r'model: {name: "\\\\evil.example\\models\\bert"}', "model: {name: smb://evil.example/bert}",
-    )  # fmt: skip
+        r'data: {source: file, path: "\\\\evil.example\\share\\x.csv"}',
+        "data: {source: file, path: //evil.example/x}",
+        r'model: {name: "\\\\evil.example\\models\\bert"}',
+        "model: {name: smb://evil.example/bert}",
+    )
     for text in texts:
         assert network_path_in(from_yaml(text).model_dump(mode="json")) is not None
         page = opened(place.home, "train/new_run")

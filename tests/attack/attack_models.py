@@ -111,8 +111,9 @@ def _tokenizer_code(place: Place, classifier: Path) -> None:
     folder, mark = copied(place, classifier), place.root / "ran"
     path = folder / "tokenizer_config.json"
     config = json.loads(path.read_text()) | {
-        "auto_map": {"AutoTokenizer": ["evil.Tokens", "evil.Tokens"]}, "tokenizer_class": "EvilTokens",
-    }  # fmt: skip
+        "auto_map": {"AutoTokenizer": ["evil.Tokens", "evil.Tokens"]},
+        "tokenizer_class": "EvilTokens",
+    }
     path.write_text(json.dumps(config))
     (folder / "evil.py").write_text(EVIL.format(mark=str(mark)))
     with place.untouched():
@@ -331,23 +332,31 @@ GROWING: dict[str, dict[str, Any]] = {
     "a beginning, a thousand times": {"normalizers": [{"type": "Prepend", "prepend": "x" * 1000}] * 1000},
     "bytes of bytes": {"normalizers": [{"type": "ByteLevel"}] * 40},
     "a table that makes one letter a page": {
-        "type": "Precompiled", "precompiled_charsmap": table(b"\x04\0\0\0", b"\0" * 4, b"y" * 5000),
+        "type": "Precompiled",
+        "precompiled_charsmap": table(b"\x04\0\0\0", b"\0" * 4, b"y" * 5000),
     },
     "sequences in sequences": {"normalizers": [{"normalizers": [replacing({"String": "a"}, "aa")] * 20}] * 2},
     "more of what was written than was written at once": {
-        "normalizers": [replacing({"String": "a"}, "b" * 20), replacing({"String": "b" * 21}, "c" * 420),
-                        replacing({"String": "c" * 421}, "d" * 8420)],
+        "normalizers": [
+            replacing({"String": "a"}, "b" * 20),
+            replacing({"String": "b" * 21}, "c" * 420),
+            replacing({"String": "c" * 421}, "d" * 8420),
+        ],
     },
     "capitals that become small": {
-        "normalizers": [rule for pair in ("aB", "bC", "cD", "dE")
-                        for rule in (replacing({"String": pair[0]}, pair[1] * 20), {"type": "Lowercase"})],
+        "normalizers": [
+            rule
+            for pair in ("aB", "bC", "cD", "dE")
+            for rule in (replacing({"String": pair[0]}, pair[1] * 20), {"type": "Lowercase"})
+        ],
     },
     "one table after the other": {
         "normalizers": [
             {"type": "Precompiled", "precompiled_charsmap": table(b"\x04\0\0\0", b"\0" * 4, b"y" * 60)},
-        ] * 4,
+        ]
+        * 4,
     },
-}  # fmt: skip
+}
 
 
 def with_rules(folder: Path, normalizer: dict[str, Any]) -> Path:
@@ -410,8 +419,9 @@ def _orphan(place: Place, classifier: Path) -> None:
     }
     question |= {"max_length": 32, "most": 10, "seconds": 1 - token_child.GRACE_S}
     command = [sys.executable, "-m", "core.data.browsing.token_child"]
-    child = subprocess.Popen(command, stdin=subprocess.PIPE, cwd=PROJECT,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    child = subprocess.Popen(
+        command, stdin=subprocess.PIPE, cwd=PROJECT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     try:
         assert child.stdin is not None
         child.stdin.write(json.dumps(question).encode() + b"\n")

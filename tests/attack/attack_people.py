@@ -53,12 +53,16 @@ def _others_run(place: Place) -> None:
     house, store, settings = place.house("team"), place.store("team", TOM), place.settings("team", TOM)
     run, queued, stopped = house.ended(ANN.id), house.queued(ANN.id), house.stopped(ANN.id)
     for attack in (
-        lambda: store.stop(queued.id), lambda: store.resume(stopped.id, 0), lambda: store.rename(run.id, "Mine"),
-        lambda: remove_run(store, settings, run.id), lambda: resume_run(store, settings, stopped.id),
+        lambda: store.stop(queued.id),
+        lambda: store.resume(stopped.id, 0),
+        lambda: store.rename(run.id, "Mine"),
+        lambda: remove_run(store, settings, run.id),
+        lambda: resume_run(store, settings, stopped.id),
         lambda: results.keep_temperature(settings, run, 9.0),
-        lambda: store.submit("push", "x", {"run": run.id}), lambda: final_tests.give_back(store, "content"),
+        lambda: store.submit("push", "x", {"run": run.id}),
+        lambda: final_tests.give_back(store, "content"),
         lambda: store.submit("publish", "x", {"runs": [run.id], "texts": True, "mode": "viewer"}),
-    ):  # fmt: skip
+    ):
         place.refused(attack, "belongs to|only the role|left no checkpoint")
 
 
@@ -68,9 +72,11 @@ def _hidden_run(place: Place) -> None:
     hidden, mine = place.house("demo").ended(OTHER_VISITOR.id), place.house("demo").ended(VISITOR.id)
     store = place.store("demo", VISITOR)
     for kind, spec in (
-        ("evaluate", {"model": {"run": hidden.id}}), ("compare", {"evaluations": [mine.id, hidden.id]}),
-        ("compare", {"evaluations": [[hidden.id], mine.id]}), ("evaluate", {"model": {"run": {"$ne": ""}}}),
-    ):  # fmt: skip
+        ("evaluate", {"model": {"run": hidden.id}}),
+        ("compare", {"evaluations": [mine.id, hidden.id]}),
+        ("compare", {"evaluations": [[hidden.id], mine.id]}),
+        ("evaluate", {"model": {"run": {"$ne": ""}}}),
+    ):
         place.refused(lambda: store.submit(kind, "x", spec), "There is no run|is not|valid|string|demo")  # noqa: B023
 
 
@@ -101,10 +107,15 @@ def _no_kind(place: Place) -> None:
 def _visitor(place: Place) -> None:
     run, store = place.house("demo").ended(OTHER_VISITOR.id), place.store("demo", VISITOR)
     for attack in (
-        lambda: store.run(run.id), lambda: store.metrics_since(run.id), lambda: store.events_since(run.id),
-        lambda: store.measured(run.id), lambda: store.stop(run.id), lambda: store.rename(run.id, "x"),
-        lambda: store.delete(run.id), lambda: store.resume(run.id, 0),
-    ):  # fmt: skip
+        lambda: store.run(run.id),
+        lambda: store.metrics_since(run.id),
+        lambda: store.events_since(run.id),
+        lambda: store.measured(run.id),
+        lambda: store.stop(run.id),
+        lambda: store.rename(run.id, "x"),
+        lambda: store.delete(run.id),
+        lambda: store.resume(run.id, 0),
+    ):
         place.refused(attack, "There is no run", error=RunNotFound)
     assert run.id not in {r.id for r in store.runs()}
 
@@ -168,8 +179,9 @@ def _role_claim(place: Place) -> None:
     for email in ("eve@example.org.evil.example", "*@example.org@evil.example", "*", "ada@example.org\n@evil.example"):
         place.refused(
             lambda: signin.person_of({"email": email, "email_verified": True}, settings),  # noqa: B023
-            "no role|no e-mail", error=AccessDenied,
-        )  # fmt: skip
+            "no role|no e-mail",
+            error=AccessDenied,
+        )
 
 
 @case("training without end in a demo")
@@ -213,10 +225,19 @@ def _upload_of_another(place: Place) -> None:
     (own / "folder").symlink_to(os.path.dirname(path))  # noqa: PTH120 - as text
     relative = path.removeprefix(str(place.home))
     ways = [
-        path, f"TUNEDECK_HOME{relative}", f"TUNEDECK_HOME/./uploads/..{relative}", str(own / "link.csv"),
-        str(own / "folder" / "hers.csv"), f"{own}/../..{relative}", f"//{path}", path.replace("uploads", "UPLOADS"),
-        f"{path}\x00.csv", f"~/../..{path}", f"file://{path}", path.replace("/", "\\"),
-    ]  # fmt: skip
+        path,
+        f"TUNEDECK_HOME{relative}",
+        f"TUNEDECK_HOME/./uploads/..{relative}",
+        str(own / "link.csv"),
+        str(own / "folder" / "hers.csv"),
+        f"{own}/../..{relative}",
+        f"//{path}",
+        path.replace("uploads", "UPLOADS"),
+        f"{path}\x00.csv",
+        f"~/../..{path}",
+        f"file://{path}",
+        path.replace("/", "\\"),
+    ]
     for way in ways:
         attack: list[Callable[[], object]] = [
             lambda: resolve(way, settings),  # noqa: B023
@@ -248,9 +269,11 @@ def _large_upload(place: Place) -> None:
 
     settings = place.settings("team", TOM, max_upload_bytes=3 << 20)
     place.refused(
-        lambda: save_upload(settings, "a.csv", Endless()), "larger than 3 MB", error=DataError,
+        lambda: save_upload(settings, "a.csv", Endless()),
+        "larger than 3 MB",
+        error=DataError,
         allowed=(r"^home/uploads(/u-\w+)?$",),
-    )  # fmt: skip
+    )
 
 
 @case("uploads that take more than is theirs, in small pieces")

@@ -40,9 +40,10 @@ def _rebinding(place: Place, serve: Serve) -> None:
             assert status == 400 or "TUNEDECK_ALLOWED_HOSTS" in answer or "does not name the machine" in answer
         for path in PATHS:
             assert wire.get(port, "evil.example", path)[0] == 421, path
-            assert wire.get(port, "evil.example", path, "X-Forwarded-Host: localhost", "Forwarded: host=localhost")[
-                0
-            ] == 421, path  # fmt: skip
+            assert (
+                wire.get(port, "evil.example", path, "X-Forwarded-Host: localhost", "Forwarded: host=localhost")[0]
+                == 421
+            ), path
         refused = (
             "GET /_stcore/health HTTP/1.0",
             "GET http://localhost/_stcore/health HTTP/1.1\nHost: evil.example\nConnection: close",
@@ -61,10 +62,16 @@ def _socket(place: Place, serve: Serve) -> None:
     with place.untouched(*QUIET):
         assert wire.handshake(port, own, f"http://{own}") == 101
         for host, origin in (
-            ("evil.example", "http://evil.example"), (f"evil.example:{port}", None), (own, "http://evil.example"),
-            (own, "null"), (own, f"http://localhost:{port + 1}"), (own, f"http://localhost@evil.example:{port}"),
-            (own, f"http://{own}.evil.example"), (own, f"file://{own}"), ("evil.example", f"http://{own}"),
-        ):  # fmt: skip
+            ("evil.example", "http://evil.example"),
+            (f"evil.example:{port}", None),
+            (own, "http://evil.example"),
+            (own, "null"),
+            (own, f"http://localhost:{port + 1}"),
+            (own, f"http://localhost@evil.example:{port}"),
+            (own, f"http://{own}.evil.example"),
+            (own, f"file://{own}"),
+            ("evil.example", f"http://{own}"),
+        ):
             assert wire.handshake(port, host, origin) == 403, (host, origin)
         for origin in ("http://evil.example", "null"):
             assert wire.get(port, own, "/", f"Origin: {origin}")[0] == 403
@@ -108,8 +115,10 @@ def _framed_by_others(place: Place, serve: Serve) -> None:
 @case("uploads into memory where nobody may upload")
 def _uploads(place: Place, serve: Serve) -> None:
     for mode, environment in (
-        ("viewer", {}), ("demo", {}), ("team", {"TUNEDECK_ADMINS": "ada@example.org"}),
-    ):  # fmt: skip
+        ("viewer", {}),
+        ("demo", {}),
+        ("team", {"TUNEDECK_ADMINS": "ada@example.org"}),
+    ):
         dashboard = serve(mode, **environment)
         with place.untouched(*QUIET), wire.Session(dashboard.port) as session:
             before = memory(dashboard)

@@ -183,9 +183,15 @@ def _bundle(place: Place, shared: Shared, opened: Any) -> None:
         result = json.loads(content[name])
         classes = [{**entry, "label": label} for entry, label in zip(result["per_class"], labels, strict=True)]
         in_json(
-            "evaluation.json", labels=labels, per_class=classes, notes=[SCRIPT, MARKDOWN], title=MARKDOWN, split=SCRIPT,
-            text_columns=[SCRIPT], dataset={"title": MARKDOWN, "fingerprint": "x"},
-        )(content)  # fmt: skip
+            "evaluation.json",
+            labels=labels,
+            per_class=classes,
+            notes=[SCRIPT, MARKDOWN],
+            title=MARKDOWN,
+            split=SCRIPT,
+            text_columns=[SCRIPT],
+            dataset={"title": MARKDOWN, "fingerprint": "x"},
+        )(content)
         report = json.loads(content[next(n for n in content if n.endswith("report.json"))])
         classes = [{**entry, "label": label} for entry, label in zip(report["per_class"], labels, strict=True)]
         in_json("report.json", labels=labels, per_class=classes, advice=[SCRIPT, MARKDOWN])(content)

@@ -97,9 +97,14 @@ class Place:
         assert new == {name: at for name, at in files.items() if name in new or name not in files_now}
 
     def refused(
-        self, attack: Callable[[], object], says: str, *, error: type[TunedeckError] = TunedeckError,
-        allowed: tuple[str, ...] = (), local: bool = False,
-    ) -> str:  # fmt: skip
+        self,
+        attack: Callable[[], object],
+        says: str,
+        *,
+        error: type[TunedeckError] = TunedeckError,
+        allowed: tuple[str, ...] = (),
+        local: bool = False,
+    ) -> str:
         """The attack ends in a sentence that says this, and changes nothing."""
         with self.untouched(*allowed), pytest.raises(error) as caught:
             attack()

@@ -52,9 +52,14 @@ def handshake(port: int, host: str, origin: str | None) -> int:
     """The status with which the dashboard answers a WebSocket: 101 if it takes it."""
     key = base64.b64encode(os.urandom(16)).decode()
     lines = [
-        "GET /_stcore/stream HTTP/1.1", f"Host: {host}", "Connection: Upgrade", "Upgrade: websocket",
-        f"Sec-WebSocket-Key: {key}", "Sec-WebSocket-Version: 13", *([f"Origin: {origin}"] if origin else []),
-    ]  # fmt: skip
+        "GET /_stcore/stream HTTP/1.1",
+        f"Host: {host}",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+        f"Sec-WebSocket-Key: {key}",
+        "Sec-WebSocket-Version: 13",
+        *([f"Origin: {origin}"] if origin else []),
+    ]
     return ask(port, "\n".join(lines), timeout_s=3.0)[0]
 
 
@@ -64,9 +69,11 @@ class Session:
     def __init__(self, port: int, page: str = "") -> None:
         self.port = port
         self._stream = websocket.connect(
-            f"ws://localhost:{port}/_stcore/stream", subprotocols=[Subprotocol("streamlit")], max_size=None,
+            f"ws://localhost:{port}/_stcore/stream",
+            subprotocols=[Subprotocol("streamlit")],
+            max_size=None,
             origin=Origin(f"http://localhost:{port}"),
-        )  # fmt: skip
+        )
         message = BackMsg()
         message.rerun_script.page_name = page
         self._stream.send(message.SerializeToString())
@@ -82,9 +89,14 @@ class Session:
         raise AssertionError("the dashboard has not told of a session")
 
     def upload(
-        self, size: int, file: str = "invented", *, chunked: bool = False, session: str | None = None,
+        self,
+        size: int,
+        file: str = "invented",
+        *,
+        chunked: bool = False,
+        session: str | None = None,
         head: str = 'name="f"; filename="a.csv"',
-    ) -> tuple[int, str]:  # fmt: skip
+    ) -> tuple[int, str]:
         """Send a file of so many zeros to the dashboard's memory, by default to this session's; status and answer."""
         cookie = re.search(r"_streamlit_xsrf=([^;\s]+)", get(self.port, "localhost", "/_stcore/health")[1])
         token = cookie[1] if cookie else ""
@@ -92,10 +104,14 @@ class Session:
         pieces = [begin, *[bytes(min(MEGABYTE, size - at)) for at in range(0, size, MEGABYTE)], b"\r\n--x--\r\n"]
         length = "Transfer-Encoding: chunked" if chunked else f"Content-Length: {sum(map(len, pieces))}"
         lines = [
-            f"PUT /_stcore/upload_file/{session or self.id}/{file} HTTP/1.1", f"Host: localhost:{self.port}",
-            "Connection: close", "Content-Type: multipart/form-data; boundary=x", length,
-            f"Cookie: _streamlit_xsrf={token}", f"X-Xsrftoken: {token}",
-        ]  # fmt: skip
+            f"PUT /_stcore/upload_file/{session or self.id}/{file} HTTP/1.1",
+            f"Host: localhost:{self.port}",
+            "Connection: close",
+            "Content-Type: multipart/form-data; boundary=x",
+            length,
+            f"Cookie: _streamlit_xsrf={token}",
+            f"X-Xsrftoken: {token}",
+        ]
         body = [f"{len(p):x}\r\n".encode() + p + b"\r\n" for p in pieces] + [b"0\r\n\r\n"] if chunked else pieces
         return ask(self.port, "\n".join(lines), body, timeout_s=8.0)
 

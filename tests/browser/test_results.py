@@ -204,16 +204,23 @@ def test_a_final_test_and_two_models_on_it(dashboard: Dashboard, page: Page) -> 
 
     page.goto(dashboard.url("new_run"))
     settled(page)
-    train_again = dashboard.store.submit("train", "tries to train on it", {**two.spec, "data": {
-        **two.spec["data"], "train_split": "test"}})  # fmt: skip
+    train_again = dashboard.store.submit(
+        "train", "tries to train on it", {**two.spec, "data": {**two.spec["data"], "train_split": "test"}}
+    )
     until(lambda: dashboard.store.run(train_again).is_final, TRAINING_S, "it is refused")
     assert "set aside as the final test" in str(dashboard.store.run(train_again).error)
 
 
 def test_a_doubtful_label_becomes_a_new_version(dashboard: Dashboard, page: Page) -> None:
     ends = [{"step": "filter", "where": [{"column": "label", "values": ["1 star", "5 stars"]}]}]  # easy to tell apart
-    run = train(dashboard, "doubting", data__steps=ends, data__max_train_examples=1000, data__max_eval_examples=400,
-                training__num_train_epochs=3.0)  # fmt: skip
+    run = train(
+        dashboard,
+        "doubting",
+        data__steps=ends,
+        data__max_train_examples=1000,
+        data__max_eval_examples=400,
+        training__num_train_epochs=3.0,
+    )
     page.goto(dashboard.url(f"evaluate?run={run.id}"))
     page.locator(".st-key-evaluate_headline").wait_for(timeout=WAIT_S * 1000)
     tab(page, "Label errors")

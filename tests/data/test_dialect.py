@@ -347,8 +347,10 @@ def test_trec_lines(opened):
     content = "".join(f"{kinds[i % 3]} What is thing {i}, and why ?\n" for i in range(24))
     prepared = opened(content.encode("cp1252"), "train_5500.label.txt")
     assert rows_of(prepared)[0] == {
-        "coarse_label": "LOC", "fine_label": "LOC:city", "text": "What is thing 0, and why ?",
-    }  # fmt: skip
+        "coarse_label": "LOC",
+        "fine_label": "LOC:city",
+        "text": "What is thing 0, and why ?",
+    }
     assert prepared.label_guess == "coarse_label"
 
 

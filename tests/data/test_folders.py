@@ -350,11 +350,15 @@ def test_too_many_files_are_refused_with_the_number(opened, monkeypatch):
 
 def test_texts_that_are_not_utf8_or_empty_or_binary(opened):
     content = {
-        **texts("pos", "good"), **texts("neg", "bad"), "pos/latin.txt": "Très bon café, déjà goûté\n".encode("latin-1"),
-        "pos/empty.txt": b"", "neg/blank.txt": b" \n\n", "neg/photo.txt": b"\x00\x01\x02" * 90,
+        **texts("pos", "good"),
+        **texts("neg", "bad"),
+        "pos/latin.txt": "Très bon café, déjà goûté\n".encode("latin-1"),
+        "pos/empty.txt": b"",
+        "neg/blank.txt": b" \n\n",
+        "neg/photo.txt": b"\x00\x01\x02" * 90,
         "neg/bom.txt": b"\xef\xbb\xbfOh no\n",
         "neg/wide.txt": "Not this\n".encode("utf-16"),
-    }  # fmt: skip
+    }
     prepared = opened(content, "texts")
     assert classes_of(prepared) == {"train": {"neg": 6, "pos": 5}}
     read = {row["text"] for row in rows_of(prepared)}
@@ -544,11 +548,18 @@ def test_delta_lake_from_a_checkpoint(opened):
             {"add": {"path": "label=1/new%2520a.parquet", "partitionValues": [("label", "1")], "deletionVector": None}},
             {"add": {"path": "label=0/b.parquet", "partitionValues": [("label", "0")], "deletionVector": None}},
         ],
-        schema=pa.schema({"add": pa.struct({
-            "path": pa.string(), "partitionValues": pa.map_(pa.string(), pa.string()),
-            "deletionVector": pa.struct({"storageType": pa.string()}),
-        })}),
-    )  # fmt: skip
+        schema=pa.schema(
+            {
+                "add": pa.struct(
+                    {
+                        "path": pa.string(),
+                        "partitionValues": pa.map_(pa.string(), pa.string()),
+                        "deletionVector": pa.struct({"storageType": pa.string()}),
+                    }
+                )
+            }
+        ),
+    )
     out = io.BytesIO()
     pq.write_table(actions, out)
     content = delta()
@@ -599,10 +610,15 @@ def test_configurations_of_a_card(opened, settings, tmp_path):
 
 def test_a_hostile_card_changes_nothing(opened):
     stars = "*a" * 120
-    for number, head in enumerate((
-        "configs:\n- &a {config_name: x, data_files: [*a]}", f"configs:\n- data_files: '{stars}b'",
-        "configs: " + "[" * 5000, "configs:\n- data_files: '../../../etc/*'", "configs: 7",
-    )):  # fmt: skip
+    for number, head in enumerate(
+        (
+            "configs:\n- &a {config_name: x, data_files: [*a]}",
+            f"configs:\n- data_files: '{stars}b'",
+            "configs: " + "[" * 5000,
+            "configs:\n- data_files: '../../../etc/*'",
+            "configs: 7",
+        )
+    ):
         content = {"train.csv": CSV, f"{'a' * 100}.csv": MORE, "README.md": f"---\n{head}\n---\n".encode()}
         assert sizes(opened(content, f"set {number}")) == {"train": 2, "a" * 100: 1}
 

@@ -36,20 +36,32 @@ def japanese(i: int) -> str:
 
 
 MAKERS: dict[str, Callable[[int], Any]] = {
-    "text": text, "like": like, "other": lambda i: text(i, seed=99), "long": lambda i: text(i, 60, 5), "ja": japanese,
-    "two": lambda i: i % 2, "word": lambda i: ["good", "bad", "fine"][i % 3], "five": lambda i: i % 5 + 1,
-    "measured": lambda i: round(random.Random(i).random() * 5, 3), "number": lambda i: 702000 + i * 3,
-    "file": lambda i: f"MSR{i % 4}.txt", "image": lambda i: f"images/{i % 5}.jpg",
+    "text": text,
+    "like": like,
+    "other": lambda i: text(i, seed=99),
+    "long": lambda i: text(i, 60, 5),
+    "ja": japanese,
+    "two": lambda i: i % 2,
+    "word": lambda i: ["good", "bad", "fine"][i % 3],
+    "five": lambda i: i % 5 + 1,
+    "measured": lambda i: round(random.Random(i).random() * 5, 3),
+    "number": lambda i: 702000 + i * 3,
+    "file": lambda i: f"MSR{i % 4}.txt",
+    "image": lambda i: f"images/{i % 5}.jpg",
     "genre": lambda i: ["news", "forum"][i % 2],
-    "url": lambda i: f"https://example.org/{i}", "uuid": lambda i: str(uuid.UUID(int=i * 7919)),
-    "hash": lambda i: hashlib.sha1(str(i).encode()).hexdigest(), "b64": lambda i: base64.b64encode(
-        hashlib.sha256(str(i).encode()).digest()).decode(), "json": lambda i: '{"a": "' + text(i, 30) + '"}',
+    "url": lambda i: f"https://example.org/{i}",
+    "uuid": lambda i: str(uuid.UUID(int=i * 7919)),
+    "hash": lambda i: hashlib.sha1(str(i).encode()).hexdigest(),
+    "b64": lambda i: base64.b64encode(hashlib.sha256(str(i).encode()).digest()).decode(),
+    "json": lambda i: '{"a": "' + text(i, 30) + '"}',
     "tokens": lambda i: '[["' + '"], ["'.join(text(i, 30).split()) + '"]]',
     "tree": lambda i: "( ( " + text(i, 30) + " ) )",
     "vector": lambda i: "[" + ", ".join(str(random.Random(i * k).random()) for k in range(1, 9)) + "]",
-    "split": lambda i: ["train", "train", "dev", "test"][i % 4], "date": lambda i: f"2024-01-{i % 28 + 1:02d}",
-    "form": lambda i: f"2024/01/{i % 28 + 1:02d} 午前 10:23:{i % 60:02d} GMT+9", "title": lambda i: text(i, 3),
-}  # fmt: skip
+    "split": lambda i: ["train", "train", "dev", "test"][i % 4],
+    "date": lambda i: f"2024-01-{i % 28 + 1:02d}",
+    "form": lambda i: f"2024/01/{i % 28 + 1:02d} 午前 10:23:{i % 60:02d} GMT+9",
+    "title": lambda i: text(i, 3),
+}
 
 
 def kind_of(value: Any) -> str:

@@ -93,7 +93,7 @@ HARMLESS: dict[str, bytes] = {
     "script in cells": b"text,label\n" + f'"{SCRIPT}",a\n"{SCRIPT} x",b\n'.encode() * 9,
     "script in names": f'"{SCRIPT}",label\na,x\nb,y\n'.encode(),
     "SQL in names": b'"text""; DROP TABLE data; --",label\na,x\nb,y\n',
-    "SQL in cells": b"text,label\n'; DROP TABLE data; --,x\n\"\"\"; SELECT 1\",y\n",
+    "SQL in cells": b'text,label\n\'; DROP TABLE data; --,x\n"""; SELECT 1",y\n',
     "formulas": b"text,label\n=cmd|' /C calc'!A0,x\n@SUM(1),y\n+1+1,x\n-1+1,y\n",
     "null bytes": b"text,label\na\0b,x\nc,y\n",
     "control characters": b"text,label\n\x07\x1b[31mred\x1b[0m,x\nb,y\n",
@@ -111,7 +111,7 @@ HARMLESS: dict[str, bytes] = {
     "rows of all lengths": b"text,label\na,x\nb\nc,y,z,w\nd,x\n",
     "numbers too large": b"n,label\n999999999999999999999999,x\n1,y\n",
     "not a number": b"n,label\nNaN,x\n1.5,y\ninf,x\n",
-}  # fmt: skip
+}
 
 
 def test_the_table_is_long_enough() -> None:

@@ -33,28 +33,42 @@ def test_the_label_inside_an_object_is_found(opened):
 EXPORTS = {
     "Argilla": (
         [{"id": 1, "fields": {"text": t}, "responses": [{"values": {"label": {"value": y}}}]} for t, y in PAIRS],
-        "fields.text", "responses.values.label.value",
+        "fields.text",
+        "responses.values.label.value",
     ),
     "Labelbox": (
         [
-            {"data_row": {"row_data": t}, "projects": {"p": {"labels": [{"annotations": {"classifications": [
-                {"name": "mood", "radio_answer": {"name": y}}]}}]}}}
+            {
+                "data_row": {"row_data": t},
+                "projects": {
+                    "p": {
+                        "labels": [
+                            {"annotations": {"classifications": [{"name": "mood", "radio_answer": {"name": y}}]}}
+                        ]
+                    }
+                },
+            }
             for t, y in PAIRS
         ],
-        "data_row.row_data", "projects.p.labels.annotations.classifications.radio_answer.name",
+        "data_row.row_data",
+        "projects.p.labels.annotations.classifications.radio_answer.name",
     ),
     "Prodigy": (
         [{"text": t, "label": y, "meta": {"page": 3}, "_input_hash": 7, "answer": "accept"} for t, y in PAIRS],
-        "text", "label",
+        "text",
+        "label",
     ),
     "Label Studio's short form": (
-        [{"id": i, "text": t, "mood": y, "annotator": 1} for i, (t, y) in enumerate(PAIRS)], "text", "mood",
+        [{"id": i, "text": t, "mood": y, "annotator": 1} for i, (t, y) in enumerate(PAIRS)],
+        "text",
+        "mood",
     ),
     "a search engine": (
         [{"_id": str(i), "_source": {"text": t, "label": y}} for i, (t, y) in enumerate(PAIRS)],
-        "_source.text", "_source.label",
+        "_source.text",
+        "_source.label",
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("tool", EXPORTS)

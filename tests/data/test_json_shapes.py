@@ -44,7 +44,8 @@ SHAPES = {
     "names as objects": (json.dumps({"fields": [{"name": "text"}, {"name": "label"}], "rows": TABLE}), "a.json"),
     "a label table first": (json.dumps({"version": 1, "labels": [{"id": 0, "name": "x"}], "data": ROWS}), "a.json"),
     "more labels than records": (
-        json.dumps({"labels": [{"id": i, "name": f"c{i}"} for i in range(50)], "data": ROWS}), "a.json",
+        json.dumps({"labels": [{"id": i, "name": f"c{i}"} for i in range(50)], "data": ROWS}),
+        "a.json",
     ),
     "rows of the Hub's viewer": (
         json.dumps({"features": [{"name": "text"}], "rows": [{"row_idx": i, "row": r} for i, r in enumerate(ROWS)]}),
@@ -71,7 +72,7 @@ SHAPES = {
     "arrays one after the other": (json.dumps(ROWS[:2]) + "\n" + json.dumps(ROWS[2:]), "a.json"),
     "arrays with a comma between": (json.dumps(ROWS[:2]) + "," + json.dumps(ROWS[2:]), "a.json"),
     "a line for each array": (json.dumps(ROWS[:2]) + "\n" + json.dumps(ROWS[2:]), "a.jsonl"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("shape", SHAPES)

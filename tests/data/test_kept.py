@@ -104,8 +104,16 @@ def test_a_manifest_that_is_other_json_is_none(source: DataSpec, settings: Setti
     first = prepare(source, settings)
     manifest = first.folder / prepared_folder.MANIFEST
     whole = manifest.read_text()
-    for text in ("null", "[]", "{}", "3", '"x"', whole.replace('"good"', '"best"'), whole.replace("200", "201"),
-                 whole.replace('"text"', '"texts"', 1)):  # fmt: skip
+    for text in (
+        "null",
+        "[]",
+        "{}",
+        "3",
+        '"x"',
+        whole.replace('"good"', '"best"'),
+        whole.replace("200", "201"),
+        whole.replace('"text"', '"texts"', 1),
+    ):
         manifest.write_text(text)
         assert text == whole or find_prepared(source, settings) is None, text[:50]
     assert rows_of(prepare(source, settings)) == rows_of(first)
@@ -232,9 +240,14 @@ def loaded_rows(dataset: Prepared, settings: Settings) -> Any:
 
 
 KEPT: dict[str, Callable[[Prepared, Settings], Any]] = {
-    "keys-*.npy": keys, f"{database.SPILL}/*.npy": view, "scratch-*.json": vocabulary, "profile-*.json": profiled,
-    "problems-*.json": findings, "exports/*.csv": exported, "train-*.arrow": loaded_rows,
-}  # fmt: skip
+    "keys-*.npy": keys,
+    f"{database.SPILL}/*.npy": view,
+    "scratch-*.json": vocabulary,
+    "profile-*.json": profiled,
+    "problems-*.json": findings,
+    "exports/*.csv": exported,
+    "train-*.arrow": loaded_rows,
+}
 
 
 @pytest.mark.parametrize("pattern", KEPT)

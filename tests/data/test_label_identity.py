@@ -100,7 +100,7 @@ OTHER_SIDE = {
         table([[int(w == "neg")] for w in WANTED]),
         {"feature": {"names": ["pos", "neg"], "_type": "ClassLabel"}, "_type": "Sequence"},
     ),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("first", ["class numbers", "text"])
@@ -190,12 +190,19 @@ def test_numbers_that_are_names_are_no_places(folder, settings: Settings) -> Non
 
 
 SAME_NUMBERS = {
-    "floats": [1.0, 2.0], "text": ["1", "2"], "text of floats": ["1.0", "2.0"], "small": pa.array([1, 2], pa.int16()),
-    "unsigned": pa.array([1, 2], pa.uint64()), "half floats": pa.array([1.0, 2.0], pa.float16()),
-    "decimals": pa.array([1, 2]).cast(pa.decimal128(22, 2)), "bytes": [b"1", b"2"], "lists": [[1], [2]],
-    "texts of lists": ["['1']", "['2']"], "not a number": [1.0, 2.0, float("nan")],
+    "floats": [1.0, 2.0],
+    "text": ["1", "2"],
+    "text of floats": ["1.0", "2.0"],
+    "small": pa.array([1, 2], pa.int16()),
+    "unsigned": pa.array([1, 2], pa.uint64()),
+    "half floats": pa.array([1.0, 2.0], pa.float16()),
+    "decimals": pa.array([1, 2]).cast(pa.decimal128(22, 2)),
+    "bytes": [b"1", b"2"],
+    "lists": [[1], [2]],
+    "texts of lists": ["['1']", "['2']"],
+    "not a number": [1.0, 2.0, float("nan")],
     "a dictionary": pa.array(["1", "2"]).dictionary_encode(),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", SAME_NUMBERS)
@@ -276,8 +283,9 @@ def test_numbers_beyond_what_a_float_holds_stay_apart(folder, settings: Settings
     assert trained_names(result, "eval")[0] == str(big + 1)
     unsigned = pa.array([2**64 - 1, 2**64 - 2] * 12, pa.uint64())
     assert labels.classes(prepare(folder(train=table(unsigned)), settings), "train", "label").names == (
-        str(2**64 - 2), str(2**64 - 1),
-    )  # fmt: skip
+        str(2**64 - 2),
+        str(2**64 - 1),
+    )
 
 
 def test_a_million_rows_are_mapped_in_a_second_or_two(folder, settings: Settings) -> None:

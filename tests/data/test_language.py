@@ -17,8 +17,12 @@ ENGLISH = "The food was very good and so was the service"
 
 def test_texts() -> None:
     assert [language_of(text) for text in (GERMAN, ENGLISH, "この店はとてもおいしい", "12:30 !!", "")] == [
-        "de", "en", "ja", "none", "none",
-    ]  # fmt: skip
+        "de",
+        "en",
+        "ja",
+        "none",
+        "none",
+    ]
     assert languages_of([(GERMAN,), (ENGLISH, ENGLISH), (GERMAN,), ("?",)]) == {"de": 2, "en": 1, "none": 1}
 
 

@@ -346,8 +346,9 @@ def test_what_lists_and_objects_hold_is_told_with_the_remedy(settings: Any, tmp_
         ),
     ):
         path = tmp_path / f"{name}.jsonl"
-        path.write_text("".join(json.dumps({k: v if k != "text" else f"{v} {n}" for k, v in row.items()}) + "\n"
-                                for n in range(30)))  # fmt: skip
+        path.write_text(
+            "".join(json.dumps({k: v if k != "text" else f"{v} {n}" for k, v in row.items()}) + "\n" for n in range(30))
+        )
         with pytest.raises(DataError, match=sentence):
             load(DataSpec(source="file", path=str(path)), settings)
 

@@ -76,7 +76,9 @@ CASES: dict[str, tuple[dict[str, dict[str, Any]], int, tuple[int, ...]]] = {
     "conflicts": ({"train": changed(1, texts(1)[0])}, 2, (0, 1)),
     "leak": ({"train": fine(), "test": {"t": [*texts(1), "new one"], "label": ["good", "poor"]}}, 1, (0,)),
     "near-leak": (
-        {"train": changed(0, LONG), "test": {"t": ["new one", f"{LONG} later"], "label": ["good", "poor"]}}, 1, (1,),
+        {"train": changed(0, LONG), "test": {"t": ["new one", f"{LONG} later"], "label": ["good", "poor"]}},
+        1,
+        (1,),
     ),
     "encoding": ({"train": changed(7, "le cafÃ© Ã©tait trÃ¨s bon")}, 1, (7,)),
     "markup": ({"train": changed(7, "it wasn #39;t good<br />at &amp;c")}, 1, (7,)),
@@ -85,17 +87,20 @@ CASES: dict[str, tuple[dict[str, dict[str, Any]], int, tuple[int, ...]]] = {
     "unlabelled": ({"train": {"t": texts(40), "label": [None, *fine()["label"][1:]]}}, 1, (0,)),
     "label-case": ({"train": changed(5, label="Good ")}, 1, ()),
     "label-spelling": (
-        {"train": {"t": texts(60), "label": ["positive", "negative"] * 29 + ["postive", "negative"]}}, 1, (),
+        {"train": {"t": texts(60), "label": ["positive", "negative"] * 29 + ["postive", "negative"]}},
+        1,
+        (),
     ),
     "rare": ({"train": changed(6, label="strange")}, 1, ()),
     "imbalance": ({"train": {"t": texts(60), "label": ["good"] * 50 + ["poor"] * 10}}, 50, ()),
     "telltale": (
         {"train": {"t": [f"{t} good" if i % 2 == 0 else t for i, t in enumerate(texts(40))], "label": fine()["label"]}},
-        20, tuple(range(0, 40, 2)),
+        20,
+        tuple(range(0, 40, 2)),
     ),
     "constant": ({"train": {**fine(), "shop": ["A"] * 40}}, 1, ()),
     "ids": ({"train": {**fine(), "id": list(range(40))}}, 1, ()),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("kind", CASES)

@@ -86,8 +86,10 @@ def test_the_same_name_in_several_splits_is_joined(settings: Settings, tmp_path:
     written(tmp_path / "d" / "train.csv", [*["train"] * 10, *["dev"] * 4])
     written(tmp_path / "d" / "test.csv", [*["train"] * 5, *["test"] * 4])
     assert rows(opened(tmp_path / "d", settings, {"step": "split_by", "column": "part"})) == {
-        "train": 15, "validation": 4, "test": 4,
-    }  # fmt: skip
+        "train": 15,
+        "validation": 4,
+        "test": 4,
+    }
     with pytest.raises(DataError, match="already a split 'test'"):
         opened(
             tmp_path / "d", settings, {"step": "split_by", "column": "part", "split": "train", "parts": {"dev": "test"}}

@@ -145,10 +145,13 @@ def test_hostile_queries(case: str, sample: Prepared, forbidden: Path) -> None:
     assert set(sample.folder.rglob("*")) <= before[1] | {sample.folder / sql.FOLDER}
 
 
-@pytest.mark.parametrize("query", [
-    "SELECT count(*) FROM range(100000000000) a, range(1000) b",
-    "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT count(*) FROM range(100000000000) a, range(1000) b",
+        "WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r) SELECT max(n) FROM r",
+    ],
+)
 def test_endless_queries_are_killed(query: str, sample: Prepared) -> None:
     children = set(psutil.Process().children(recursive=True))
     with pytest.raises(DataError, match="ended after 2 seconds"):
@@ -177,12 +180,15 @@ def test_values_that_nothing_else_can_hold_are_shown(query: str, text: str, samp
     assert csv_of(answer.path)
 
 
-@pytest.mark.parametrize("query", [
-    "SELECT repeat('ab', 50000) AS t FROM range(9500)",
-    "SELECT repeat('ab', 4000000) AS t FROM range(50)",
-    "SELECT range(1000000) AS t FROM range(20)",
-    "SELECT CASE WHEN range = 5 THEN repeat('ab', 20000000) ELSE 'a' END AS t FROM range(10)",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "query",
+    [
+        "SELECT repeat('ab', 50000) AS t FROM range(9500)",
+        "SELECT repeat('ab', 4000000) AS t FROM range(50)",
+        "SELECT range(1000000) AS t FROM range(20)",
+        "SELECT CASE WHEN range = 5 THEN repeat('ab', 20000000) ELSE 'a' END AS t FROM range(10)",
+    ],
+)
 def test_answers_are_bounded_by_their_bytes(query: str, sample: Prepared) -> None:
     answer = sql.run(sample, query)
     with pq.ParquetFile(answer.path) as file:

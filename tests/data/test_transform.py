@@ -72,8 +72,10 @@ def test_labels_are_renamed_and_joined(make: Make) -> None:
     data = {"train": {"t": list("abcd"), "label": ["Spam", "spam ", "ham", None]}}
     result = make(data, {"step": "map_labels", "column": "label", "labels": {"Spam": "spam", "ham": "good"}})
     assert column(result, "label") == ["spam", "spam ", "good", None]
-    numbers = make({"train": {"t": list("abc"), "label": [1.0, 2.0, None]}},
-                   {"step": "map_labels", "column": "label", "labels": {"1": "bad"}})  # fmt: skip
+    numbers = make(
+        {"train": {"t": list("abc"), "label": [1.0, 2.0, None]}},
+        {"step": "map_labels", "column": "label", "labels": {"1": "bad"}},
+    )
     assert column(numbers, "label") == ["bad", "2", None]
 
 
@@ -129,8 +131,10 @@ def test_near_copies(make: Make) -> None:
         {"step": "deduplicate", "columns": ["t"], "match": "near", "threshold": 0.6},
     )
     assert column(result, "n") == [0, 3, 4]
-    strict = make({"train": {"t": texts, "n": list(range(6))}},
-                  {"step": "deduplicate", "columns": ["t"], "match": "near", "threshold": 0.97})  # fmt: skip
+    strict = make(
+        {"train": {"t": texts, "n": list(range(6))}},
+        {"step": "deduplicate", "columns": ["t"], "match": "near", "threshold": 0.97},
+    )
     assert column(strict, "n") == [0, 1, 3, 4, 5]
 
 
@@ -347,8 +351,9 @@ def test_exports_name_the_classes(settings: Settings) -> None:
 def test_splits_in_other_scripts_are_exported_apart(make: Make) -> None:
     prepared = make({"日本": {"t": ["京都"]}, "中国": {"t": ["北京"]}})
     assert {name: pq.read_table(export(prepared, name, "parquet")).to_pylist()[0]["t"] for name in prepared.splits} == {
-        "日本": "京都", "中国": "北京",
-    }  # fmt: skip
+        "日本": "京都",
+        "中国": "北京",
+    }
 
 
 def test_labels_that_are_numbers_read_alike_in_all_batches_and_splits(

@@ -86,7 +86,7 @@ REFUSED: dict[str, tuple[pa.Array, str]] = {
         pa.array([{"bytes": b"\xff\xd8", "path": "a.jpg"}, {"bytes": b"\xff\xd8", "path": "b.jpg"}]),
         "pictures or sounds",
     ),
-}  # fmt: skip
+}
 
 
 def spec(values: pa.Array, path: Any, column: str = "label") -> DataSpec:

@@ -57,7 +57,7 @@ def test_cells_as_a_person_sees_them(opened):
             ["012", 'Said "so", he did', 4.0, 1, date(2026, 2, 1), datetime(2026, 2, 1), False, "bad"],
             ["010", "a_x000D_b", 3, 0.25, date(2026, 2, 2), datetime(2026, 2, 2), True, "1.10"],
         )
-    )  # fmt: skip
+    )
     prepared = opened(content, "a.xlsx")
     assert values_of(prepared)[0] == (
         "007", "Zeros stay\nand lines", 5, 0.5, "2026-01-31", "2026-01-31 13:05:00", True, "good"
@@ -228,9 +228,12 @@ def parts(sheet: str, strings: str = "", declaration: str = "", **more: str) -> 
     return out.getvalue()
 
 
-ENTITIES = "<!DOCTYPE z [" + '<!ENTITY a "aaaaaaaaaaaaaaaa">' + "".join(
-    f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefghi", "bcdefghij", strict=True)
-) + "]>"  # fmt: skip
+ENTITIES = (
+    "<!DOCTYPE z ["
+    + '<!ENTITY a "aaaaaaaaaaaaaaaa">'
+    + "".join(f'<!ENTITY {b} "{f"&{a};" * 10}">' for a, b in zip("abcdefghi", "bcdefghij", strict=True))
+    + "]>"
+)
 FIRST = '<row r="1"><c r="A1"><v>1</v></c></row>'
 
 SHARED = '<row r="1"><c r="A1" t="s"><v>0</v></c></row>'
@@ -260,7 +263,7 @@ HOSTILE: dict[str, tuple[bytes, str]] = {
     "XML cut off": (parts('<row r="1"><c r="A1"><v>1</v>'), "damaged"),
     "no sheet": (parts(FIRST, **{"xl/workbook.xml": NO_SHEETS}), "damaged|no rows"),
     "no value": (parts('<row r="1"><c r="A1" s="0"/></row>'), "no rows"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("case", HOSTILE)

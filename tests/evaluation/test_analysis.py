@@ -258,10 +258,13 @@ def test_groups_come_from_texts_labels_and_columns(tmp_path: Path, settings: Set
     rows = 120
     frame: dict[str, list[Any]] = {
         "text": [f"{'WORD ' * (i % 7 + 1)}{'?' if i % 2 else ''} nicht gut {i}" for i in range(rows)],
-        "label": [i % 3 for i in range(rows)], "copy": [f"c{i % 3}" for i in range(rows)],
-        "source": [f"s{i % 4}" for i in range(rows)], "price": [i / 3 for i in range(rows)],
-        "id": [f"row {i}" for i in range(rows)], "list": [[1]] * rows,
-    }  # fmt: skip
+        "label": [i % 3 for i in range(rows)],
+        "copy": [f"c{i % 3}" for i in range(rows)],
+        "source": [f"s{i % 4}" for i in range(rows)],
+        "price": [i / 3 for i in range(rows)],
+        "id": [f"row {i}" for i in range(rows)],
+        "list": [[1]] * rows,
+    }
     pq.write_table(pa.table(frame), tmp_path / "d.parquet")
     prepared = prepare(DataSpec(source="file", path=str(tmp_path / "d.parquet")), settings)
     texts, chosen = [str(t) for t in frame["text"]], np.arange(rows)
@@ -291,10 +294,15 @@ def test_names_of_classes_as_long_as_any_may_be() -> None:
 
     values = {"accuracy": 0.5, "loss": 1.0}
     report = ClassReport(
-        examples=count, train_examples=count, metrics=values, main_metric="accuracy",
-        baseline=Baseline(label=names[0], metrics=values), labels=list(names), confusion=[[30, 0], [30, 0]],
+        examples=count,
+        train_examples=count,
+        metrics=values,
+        main_metric="accuracy",
+        baseline=Baseline(label=names[0], metrics=values),
+        labels=list(names),
+        confusion=[[30, 0], [30, 0]],
         per_class=[PerClass(label=name, precision=0, recall=0, f1=0, support=30) for name in names],
-    )  # fmt: skip
+    )
     tips = (advice.not_learned(build({}), report), advice.weak_spots(report))
     kept = report.model_copy(update={"advice": tips})
     assert ClassReport.model_validate(kept.tree()).advice == tips, "else the whole report could not be read"

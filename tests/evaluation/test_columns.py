@@ -127,14 +127,17 @@ def test_columns_of_a_run_that_noted_none(
 
 
 PREPARED = Training(
-    "tickets", ("text",), "class", 1,
+    "tickets",
+    ("text",),
+    "class",
+    1,
     (
         Rename(names={"body": "text", "queue": "class"}),
         MapLabels(column="class", labels={"0": "billing", "1": "other"}),
         CleanText(columns=("text",)),
         Deduplicate(columns=("text",)),
     ),
-)  # fmt: skip
+)
 
 
 def test_a_runs_preparation_is_repeated_on_a_raw_file(settings: Settings, tmp_path: Path) -> None:

@@ -22,9 +22,13 @@ pytestmark = pytest.mark.slow
 
 def command(*arguments: str, settings: Settings, **env: str) -> tuple[int, dict[str, Any], str]:
     done = subprocess.run(
-        [sys.executable, "-m", "core", *arguments, "--json"], cwd=PROJECT, capture_output=True, text=True, timeout=300,
+        [sys.executable, "-m", "core", *arguments, "--json"],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=300,
         env=os.environ | {"TUNEDECK_HOME": str(settings.home)} | env,
-    )  # fmt: skip
+    )
     return done.returncode, json.loads(done.stdout.splitlines()[-1]), done.stderr
 
 

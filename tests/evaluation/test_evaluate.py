@@ -152,8 +152,12 @@ def test_examples_held_out_of_the_training_split_are_called_so(
 ) -> None:
     alone = tmp_path / "alone.csv"
     alone.write_text((reviews(train=120) / "train.csv").read_text())
-    spec = {"data": data_of(alone), "model": {"name": str(classifier), "max_length": 48},
-            "training": {"num_train_epochs": 1}, "execution": {"device": "cpu"}}  # fmt: skip
+    spec = {
+        "data": data_of(alone),
+        "model": {"name": str(classifier), "max_length": 48},
+        "training": {"num_train_epochs": 1},
+        "execution": {"device": "cpu"},
+    }
     run, _ = work("train", build(spec).model_dump(mode="json"))
     for subject, held_out in ((run, True), (trained, False)):
         judged, _ = work("evaluate", {"model": {"run": subject}})
@@ -166,11 +170,21 @@ def test_texts_that_were_in_training_are_told(work: Work, classifier: Path, tmp_
     rows = [f'"{text}",{LABELS[label]}' for text, label in zip(texts, labels, strict=True)]
     folder = tmp_path / "leaky"
     folder.mkdir()
-    (folder / "train.csv").write_text("\n".join(["text,label", *rows[:60], *(r.upper() for r in rows[60:65])]).replace(
-        "MIDDLING", "middling").replace(",BAD", ",bad").replace(",GOOD", ",good"))  # fmt: skip
+    (folder / "train.csv").write_text(
+        "\n".join(["text,label", *rows[:60], *(r.upper() for r in rows[60:65])])
+        .replace("MIDDLING", "middling")
+        .replace(",BAD", ",bad")
+        .replace(",GOOD", ",good")
+    )
     (folder / "validation.csv").write_text("\n".join(["text,label", *rows[60:]]))
-    spec = build({"data": data_of(folder), "model": {"name": str(classifier), "max_length": 48},
-                  "training": {"num_train_epochs": 1}, "execution": {"device": "cpu"}})  # fmt: skip
+    spec = build(
+        {
+            "data": data_of(folder),
+            "model": {"name": str(classifier), "max_length": 48},
+            "training": {"num_train_epochs": 1},
+            "execution": {"device": "cpu"},
+        }
+    )
     run, _ = work("train", spec.model_dump(mode="json"))
     judged, _ = work("evaluate", EvaluateSpec(model=Subject(run=run)).model_dump(mode="json"))
     evaluation = read_classes(settings.run_dir(judged))

@@ -80,9 +80,15 @@ def test_what_a_temperature_does(temperature: float, effect: str) -> None:
 
 def disturbance(title: str, change: float, high: float) -> Disturbance:
     return Disturbance(
-        title=title, score=0.5, change=change, low=change - 0.1, high=high, turned=1, examples=(),
+        title=title,
+        score=0.5,
+        change=change,
+        low=change - 0.1,
+        high=high,
+        turned=1,
+        examples=(),
         mcnemar=McNemar(gains=0, losses=1, p=1.0),
-    )  # fmt: skip
+    )
 
 
 def robustness(*kinds: Disturbance) -> Robustness:

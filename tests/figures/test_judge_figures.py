@@ -62,9 +62,15 @@ def test_reliability_and_confidence() -> None:
 
 def test_robustness_and_agreement() -> None:
     unchanged = Disturbance(
-        title="x", score=0.5, change=0.0, low=0.0, high=0.0, turned=0, examples=(),
+        title="x",
+        score=0.5,
+        change=0.0,
+        low=0.0,
+        high=0.0,
+        turned=0,
+        examples=(),
         mcnemar=McNemar(gains=0, losses=0, p=1.0),
-    )  # fmt: skip
+    )
     typos = unchanged.model_copy(update={"title": "Typos", "change": -0.1, "low": -0.2})
     kinds = [typos, unchanged.model_copy(update={"title": "<a href=x>"})]
     (bars,) = judge.robustness_figure(kinds, "accuracy").data

@@ -87,10 +87,15 @@ def push(home: str, spec: dict[str, Any], *, stop_after_s: float | None = None, 
     report.flush()
     store.finish(run_id, 7, status, error, detail, summary)
     return {
-        "status": status, "error": str(error), "detail": detail, "summary": summary, "phases": phases,
+        "status": status,
+        "error": str(error),
+        "detail": detail,
+        "summary": summary,
+        "phases": phases,
         "messages": [e.payload["text"] for e in store.events_since(run_id) if e.kind == "message"],
-        "seconds": time.monotonic() - began, "left": [p.name for p in settings.run_dir(run_id).iterdir()],
-    }  # fmt: skip
+        "seconds": time.monotonic() - began,
+        "left": [p.name for p in settings.run_dir(run_id).iterdir()],
+    }
 
 
 def set_aside(home: str, split: str) -> None:

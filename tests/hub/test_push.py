@@ -239,9 +239,14 @@ def test_no_rights(
 
 
 def test_answers_that_quote_the_token(
-    start: Callable[..., Client], alice: Client, shared_hub: LoopbackHub, home: Path, trained: str,
-    faults: Callable[..., Faults], monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+    start: Callable[..., Client],
+    alice: Client,
+    shared_hub: LoopbackHub,
+    home: Path,
+    trained: str,
+    faults: Callable[..., Faults],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(shared_hub, "read_only", {OTHER_TOKEN})
     monkeypatch.setattr(shared_hub, "quotes", True)
     done = [start({"HF_TOKEN": OTHER_TOKEN}).call(pushing.push, str(home), spec(trained, "bob/quoted"))]

@@ -26,8 +26,12 @@ class Client:
         with log.open("ab") as out:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.hub_server.client"],
-                stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=out, env=dict(env), cwd=ROOT,
-            )  # fmt: skip
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=out,
+                env=dict(env),
+                cwd=ROOT,
+            )
 
     def call(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """What `function` returns there; raises what it raises there, its stack trace as a note."""

@@ -42,14 +42,27 @@ CONFIGS: dict[str, Callable[..., Any]] = {
     "xlnet": lambda **more: XLNetConfig(vocab_size=60, d_model=16, n_layer=1, n_head=2, d_inner=16, **more),
     "xlm": lambda **more: XLMConfig(vocab_size=60, emb_dim=16, n_layers=1, n_heads=2, **more),
     "canine": lambda **more: CanineConfig(
-        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, num_hash_buckets=16,
-        local_transformer_stride=8, **more,
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        num_hash_buckets=16,
+        local_transformer_stride=8,
+        **more,
     ),
     "perceiver": lambda **more: PerceiverConfig(
-        num_latents=4, d_latents=16, d_model=8, num_self_attends_per_block=1, num_self_attention_heads=2,
-        num_cross_attention_heads=2, qk_channels=8, v_channels=16, max_position_embeddings=32, **more,
+        num_latents=4,
+        d_latents=16,
+        d_model=8,
+        num_self_attends_per_block=1,
+        num_self_attention_heads=2,
+        num_cross_attention_heads=2,
+        qk_channels=8,
+        v_channels=16,
+        max_position_embeddings=32,
+        **more,
     ),
-}  # fmt: skip
+}
 
 
 def named(names: tuple[str, ...]) -> dict[str, Any]:
@@ -196,9 +209,13 @@ def test_every_engine_goes_on_from_the_trained_head(
     model_loading.save(first.model, first.encoded.tokenizer, tmp_path / "trained")
     loaded = make_loaded(8, 8, label_names=("good", "bad", "middling"))
     second = prepare(
-        loaded, folder="second", engine=engine, model__name=str(tmp_path / "trained"),
-        training__num_train_epochs=1, training__learning_rate=1e-8,
-    )  # fmt: skip
+        loaded,
+        folder="second",
+        engine=engine,
+        model__name=str(tmp_path / "trained"),
+        training__num_train_epochs=1,
+        training__learning_rate=1e-8,
+    )
     importlib.import_module(support.ENGINES[engine]).train(
         second.spec, second.encoded, second.model, second.run_dir, second.report
     )
@@ -226,12 +243,15 @@ def test_a_script_repeats_what_became_of_the_head(tmp_path: Path, recorder: Any)
     section = trained_head(head, "")
     code = "\n".join(
         [
-            *section.imports, section.code, "from transformers import set_seed", "set_seed(1)",
+            *section.imports,
+            section.code,
+            "from transformers import set_seed",
+            "set_seed(1)",
             "model = AutoModelForSequenceClassification.from_pretrained(MODEL, num_labels=3, "
             "ignore_mismatched_sizes=True)",
             "take_over_head(model, MODEL)",
         ]
-    )  # fmt: skip
+    )
     space: dict[str, Any] = {"MODEL": str(tmp_path)}
     exec(code, space)
     torch.testing.assert_close(space["model"].state_dict(), ours.state_dict(), rtol=0, atol=0)

@@ -110,10 +110,17 @@ def big_bird(tiny_bert: Path, tmp_path: Path) -> Path:
 
     tokenizer = AutoTokenizer.from_pretrained(tiny_bert)
     config = BigBirdConfig(
-        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32,
-        max_position_embeddings=64, attention_type="block_sparse", block_size=4, num_random_blocks=1,
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+        attention_type="block_sparse",
+        block_size=4,
+        num_random_blocks=1,
         pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
+    )
     model_loading.save(BigBirdModel(config), tokenizer, tmp_path / "bigbird")
     return tmp_path / "bigbird"
 
@@ -123,9 +130,13 @@ def test_a_model_that_replaces_its_layers_finishes(engine: str, big_bird: Path, 
     texts = [f"word{i % 7} {('bad', 'good')[i % 2]}0" for i in range(24)]
     part = (texts, [i % 2 for i in range(24)])
     setup = prepare(
-        make_loaded(part, part, ("bad", "good")), engine=engine, model__name=str(big_bird),
-        training__num_train_epochs=1, training__save_strategy="no", training__load_best_model_at_end=False,
-    )  # fmt: skip
+        make_loaded(part, part, ("bad", "good")),
+        engine=engine,
+        model__name=str(big_bird),
+        training__num_train_epochs=1,
+        training__save_strategy="no",
+        training__load_best_model_at_end=False,
+    )
     importlib.import_module(support.ENGINES[engine]).train(
         setup.spec, setup.encoded, setup.model, setup.run_dir, setup.report
     )

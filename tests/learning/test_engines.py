@@ -138,9 +138,16 @@ def test_every_engine_learns_the_same(
     for number, kind in enumerate(("trainer", other)):
         report = new_recorder()
         setup = prepare_for(
-            kind, still=True, loaded=make_loaded(70), report=report, folder=f"run{number}",
-            training__num_train_epochs=2, training__logging_steps=1, training__learning_rate=1e-3, **settings_of,
-        )  # fmt: skip
+            kind,
+            still=True,
+            loaded=make_loaded(70),
+            report=report,
+            folder=f"run{number}",
+            training__num_train_epochs=2,
+            training__logging_steps=1,
+            training__learning_rate=1e-3,
+            **settings_of,
+        )
         run(setup)
         curves.append(report)
     ours, theirs = curves
@@ -247,10 +254,15 @@ def test_it_does_not_go_on_with_other_examples(
 
 def test_the_best_checkpoint_is_kept_and_the_others_are_few(kind: str, prepare_for: Any, recorder: Any) -> None:
     setup = prepare_for(
-        kind, training__eval_strategy="steps", training__eval_steps=10, training__learning_rate=1e-2,
-        training__lr_scheduler_type="constant", training__save_strategy="steps", training__save_steps=25,
+        kind,
+        training__eval_strategy="steps",
+        training__eval_steps=10,
+        training__learning_rate=1e-2,
+        training__lr_scheduler_type="constant",
+        training__save_strategy="steps",
+        training__save_steps=25,
         training__save_total_limit=2,
-    )  # fmt: skip
+    )
     run(setup)
     result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, recorder)
     accuracies, losses = recorder.series("eval_accuracy"), recorder.series("eval_loss")
@@ -298,10 +310,14 @@ def test_a_class_that_counts_more_is_found_more(
     for weight in (1.0, 100.0):
         report = new_recorder()
         setup = prepare_for(
-            kind, loaded=make_loaded((texts, labels), (texts, labels)), report=report, folder=f"weight{weight:.0f}",
-            training__class_weights="custom", training__custom_class_weights={"good": weight},
+            kind,
+            loaded=make_loaded((texts, labels), (texts, labels)),
+            report=report,
+            folder=f"weight{weight:.0f}",
+            training__class_weights="custom",
+            training__custom_class_weights={"good": weight},
             training__num_train_epochs=2,
-        )  # fmt: skip
+        )
         run(setup)
         result = evaluate_run(setup.spec, setup.encoded, setup.model, setup.run_dir, report)
         assert isinstance(result, ClassReport)
@@ -321,14 +337,22 @@ def test_frozen_layers_stay(kind: str, layers: int, prepare_for: Any, tmp_path: 
 
     tokenizer = scratch.tokenizer(["word1 good1 bad1 middling1"] * 9, 64)
     config = BertConfig(
-        vocab_size=len(tokenizer), hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
-        max_position_embeddings=64, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=64,
+        max_position_embeddings=64,
+        pad_token_id=tokenizer.pad_token_id,
+    )
     model_loading.save(BertModel(config), tokenizer, tmp_path / "two-layers")
     setup = prepare_for(
-        kind, model__name=str(tmp_path / "two-layers"), training__trainable_layers=layers,
-        training__num_train_epochs=0.2, training__weight_decay=0.1,
-    )  # fmt: skip
+        kind,
+        model__name=str(tmp_path / "two-layers"),
+        training__trainable_layers=layers,
+        training__num_train_epochs=0.2,
+        training__weight_decay=0.1,
+    )
     before = weights(setup.model)
     run(setup)
     names = moved(before, weights(setup.model))

@@ -71,10 +71,14 @@ def test_weights_with_more_bytes_than_they_list(copy: Path) -> None:
 @pytest.mark.parametrize(
     "header",
     [
-        b"[]", b'{"a": 1}', b'{"a": {"data_offsets": [0]}}', b'{"a": {"data_offsets": [0, "x"]}}', b"[" * 5000,
+        b"[]",
+        b'{"a": 1}',
+        b'{"a": {"data_offsets": [0]}}',
+        b'{"a": {"data_offsets": [0, "x"]}}',
+        b"[" * 5000,
         b"\xff\xfe",
     ],
-)  # fmt: skip
+)
 def test_headers_that_are_none(header: bytes, copy: Path) -> None:
     (copy / "model.safetensors").write_bytes(struct.pack("<Q", len(header)) + header)
     refused(copy, "not a safetensors file, or damaged")
@@ -171,7 +175,7 @@ def quantised(folder: Path) -> None:
         (inner("snapshots/0123abc"), ("snapshots",)),
         (quantised, ("quantised weights", "original model")),
     ],
-)  # fmt: skip
+)
 def test_folders_of_other_programs(change: Callable[[Path], None], words: tuple[str, ...], copy: Path) -> None:
     change(copy)
     refused(copy, *words)

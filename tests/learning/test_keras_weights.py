@@ -31,7 +31,13 @@ CONFIGS = {
     "bert": BertConfig(**SMALL, type_vocab_size=3, hidden_act="gelu"),
     "bert-eps": BertConfig(**SMALL, layer_norm_eps=1e-5),
     "distilbert": DistilBertConfig(
-        vocab_size=90, num_labels=3, dim=32, n_layers=2, n_heads=4, hidden_dim=48, max_position_embeddings=40,
+        vocab_size=90,
+        num_labels=3,
+        dim=32,
+        n_layers=2,
+        n_heads=4,
+        hidden_dim=48,
+        max_position_embeddings=40,
         activation="gelu_new",
     ),
     "albert": AlbertConfig(
@@ -39,7 +45,7 @@ CONFIGS = {
     ),
     "roberta": RobertaConfig(**SMALL, type_vocab_size=1),
     "xlm-roberta": XLMRobertaConfig(**SMALL, type_vocab_size=1),
-}  # fmt: skip
+}
 
 
 def new_model(config: Any) -> Any:

@@ -242,9 +242,16 @@ def test_a_tokenizer_of_sentencepiece_alone_loads_after_the_plain_install(
 
     (tmp_path / "texts.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 50)
     sentencepiece.SentencePieceTrainer.train(
-        input=str(tmp_path / "texts.txt"), model_prefix=str(tmp_path / "spm"), vocab_size=45, hard_vocab_limit=False,
-        pad_id=0, bos_id=1, eos_id=2, unk_id=3, minloglevel=2,
-    )  # fmt: skip
+        input=str(tmp_path / "texts.txt"),
+        model_prefix=str(tmp_path / "spm"),
+        vocab_size=45,
+        hard_vocab_limit=False,
+        pad_id=0,
+        bos_id=1,
+        eos_id=2,
+        unk_id=3,
+        minloglevel=2,
+    )
     folder = tmp_path / "model"
     folder.mkdir()
     (tmp_path / "spm.model").rename(folder / file)
@@ -370,9 +377,13 @@ def test_a_device_of_unknown_speed_has_no_estimate_and_ordinary_sizes(
 
 
 def test_train_says_which_model_it_chose(
-    settings: Settings, own: DataSpec, cache: Path, minilm: Path, monkeypatch: pytest.MonkeyPatch,
+    settings: Settings,
+    own: DataSpec,
+    cache: Path,
+    minilm: Path,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     from core.cli.training import _with_model
 
     monkeypatch.setattr(reach, "may_be_asked", lambda: False)

@@ -32,9 +32,18 @@ def classifier(kind: str) -> Any:
         config = transformers.DistilBertConfig(**SMALL, dim=32, n_layers=2, n_heads=2, hidden_dim=64)
     else:
         config = transformers.AutoConfig.for_model(
-            kind, **SMALL, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64,
-            pad_token_id=0, bos_token_id=1, eos_token_id=2, cls_token_id=1, sep_token_id=2,
-        )  # fmt: skip
+            kind,
+            **SMALL,
+            hidden_size=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            intermediate_size=64,
+            pad_token_id=0,
+            bos_token_id=1,
+            eos_token_id=2,
+            cls_token_id=1,
+            sep_token_id=2,
+        )
     config.num_labels = 3
     torch.manual_seed(0)
     return transformers.AutoModelForSequenceClassification.from_config(config).eval()

@@ -52,12 +52,19 @@ def undisturbed() -> dict[str, Outcome]:
 PLACES: dict[str, list[Stop]] = {
     "while the first evaluation runs": [Stop("evaluation", 1, batches=2)],
     "at the step of an evaluation": [Stop("training", 5)],
-    "before the first checkpoint, in load, and in the evaluation that is made up":
-        [Stop("training", 2, kill=True), Stop("training", 5), Stop("load"), Stop("evaluation", 1, batches=1),
-         Stop("training", 1)],
-    "between two points of the curve, then killed in an evaluation and in a checkpoint":
-        [Stop("training", 7), Stop("evaluation", 1, kill=True), Stop("save", 2, kill=True)],
-}  # fmt: skip
+    "before the first checkpoint, in load, and in the evaluation that is made up": [
+        Stop("training", 2, kill=True),
+        Stop("training", 5),
+        Stop("load"),
+        Stop("evaluation", 1, batches=1),
+        Stop("training", 1),
+    ],
+    "between two points of the curve, then killed in an evaluation and in a checkpoint": [
+        Stop("training", 7),
+        Stop("evaluation", 1, kill=True),
+        Stop("save", 2, kill=True),
+    ],
+}
 
 
 @pytest.mark.parametrize("place", PLACES)

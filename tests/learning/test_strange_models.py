@@ -36,18 +36,30 @@ PARTS = ([f"{'good' if i % 2 else 'bad'} word{i % 5}" for i in range(16)], [i % 
 
 def canine(folder: Path) -> None:
     config = CanineConfig(
-        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16, num_hash_buckets=16,
-        local_transformer_stride=8, max_position_embeddings=64,
-    )  # fmt: skip
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=16,
+        num_hash_buckets=16,
+        local_transformer_stride=8,
+        max_position_embeddings=64,
+    )
     CanineModel(config).save_pretrained(folder)
     CanineTokenizer(model_max_length=64).save_pretrained(folder)
 
 
 def perceiver(folder: Path) -> None:
     config = PerceiverConfig(
-        num_latents=4, d_latents=16, d_model=8, num_self_attends_per_block=1, num_self_attention_heads=2,
-        num_cross_attention_heads=2, qk_channels=8, v_channels=16, max_position_embeddings=64,
-    )  # fmt: skip
+        num_latents=4,
+        d_latents=16,
+        d_model=8,
+        num_self_attends_per_block=1,
+        num_self_attention_heads=2,
+        num_cross_attention_heads=2,
+        qk_channels=8,
+        v_channels=16,
+        max_position_embeddings=64,
+    )
     PerceiverModel(config).save_pretrained(folder)
     PerceiverTokenizer(model_max_length=64).save_pretrained(folder)
 
@@ -59,9 +71,11 @@ def test_models_of_characters_train_and_answer(
 ) -> None:
     make(tmp_path / "base")
     setup = prepare(
-        make_loaded(PARTS, PARTS, ("bad", "good")), engine=engine, model__name=str(tmp_path / "base"),
+        make_loaded(PARTS, PARTS, ("bad", "good")),
+        engine=engine,
+        model__name=str(tmp_path / "base"),
         training__num_train_epochs=1,
-    )  # fmt: skip
+    )
     importlib.import_module(support.ENGINES[engine]).train(
         setup.spec, setup.encoded, setup.model, setup.run_dir, setup.report
     )

@@ -49,7 +49,7 @@ def test_by_steps_and_never() -> None:
 @pytest.mark.parametrize(
     ("keep", "best", "kept"),
     [(2, None, [30, 40]), (2, 10, [10, 40]), (2, 40, [30, 40]), (1, 10, [10, 40]), (3, 10, [10, 30, 40])],
-)  # fmt: skip
+)
 def test_pruning_keeps_the_newest_and_the_best(tmp_path: Path, keep: int, best: int | None, kept: list[int]) -> None:
     for step in (10, 20, 30, 40):
         with checkpoints.writing(tmp_path, step) as partial:

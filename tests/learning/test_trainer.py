@@ -94,8 +94,10 @@ def test_japanese_from_scratch(prepare: Any, recorder: Any, make_loaded: Any) ->
     texts, labels = (good + bad) * 12, [1, 1, 1, 0, 0, 0] * 12
     setup = prepare(
         make_loaded((texts, labels), (texts[:12], labels[:12]), ("わるい", "よい")),
-        model__name="scratch", training__learning_rate=1e-3, training__num_train_epochs=6,
-    )  # fmt: skip
+        model__name="scratch",
+        training__learning_rate=1e-3,
+        training__num_train_epochs=6,
+    )
     tokenizer = setup.encoded.tokenizer
     assert tokenizer.unk_token_id not in tokenizer("がっこう　うこっが")["input_ids"], "new words of known signs"
     assert tokenizer("が")["input_ids"] != tokenizer("か")["input_ids"]

@@ -77,11 +77,14 @@ SMALL: dict[str, Any] = {
     "intermediate_size": 48, "max_position_embeddings": 60,
 }  # fmt: skip
 CONFIGS = [
-    BertConfig(**SMALL), DistilBertConfig(vocab_size=120, num_labels=3, dim=32, n_layers=1, n_heads=2, hidden_dim=48),
-    RobertaConfig(**SMALL, pad_token_id=1), XLMRobertaConfig(**SMALL, pad_token_id=1), MPNetConfig(**SMALL),
+    BertConfig(**SMALL),
+    DistilBertConfig(vocab_size=120, num_labels=3, dim=32, n_layers=1, n_heads=2, hidden_dim=48),
+    RobertaConfig(**SMALL, pad_token_id=1),
+    XLMRobertaConfig(**SMALL, pad_token_id=1),
+    MPNetConfig(**SMALL),
     ElectraConfig(**SMALL, embedding_size=32),
     ModernBertConfig(**SMALL, pad_token_id=100, cls_token_id=2, sep_token_id=3, bos_token_id=2, eos_token_id=3),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.model_type)

@@ -87,8 +87,11 @@ def test_a_dataset_needs_the_tick_and_leaves_the_final_test_here(app: App, askin
     (queued,) = Store(home / "store.sqlite3").runs(kind="push")
     spec = queued.spec
     assert (spec["splits"], spec["columns"], spec["with_texts"], spec["final_tests"]) == (
-        ["train"], ["text", "label"], True, False,
-    )  # fmt: skip
+        ["train"],
+        ["text", "label"],
+        True,
+        False,
+    )
 
 
 def test_a_token_that_may_only_read(app: App, asking: LoopbackHub, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,9 +30,12 @@ with half_made(Path(sys.argv[1])) as folder:
     time.sleep(600)
 """
     child = subprocess.Popen(
-        [sys.executable, "-c", code, str(settings.home / "runs")], stdout=subprocess.PIPE, text=True, cwd=PROJECT,
+        [sys.executable, "-c", code, str(settings.home / "runs")],
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=PROJECT,
         env=os.environ | {"PYTHONPATH": str(PROJECT)},
-    )  # fmt: skip
+    )
     assert child.stdout is not None
     folder = Path(child.stdout.readline().strip())
     leftovers.sweep(settings.home)
@@ -59,8 +62,12 @@ def test_of_others_only_what_is_old_goes(settings: Settings) -> None:
         folder = runs / f"{leftovers.IMPORTING}{name}"
         folder.mkdir(parents=True)
         folder.with_name(folder.name + leftovers.OWNER).write_text(json.dumps(asdict(elsewhere)))
-    names = ("encoded/abc.12345678", "runs/r1/model.12345678", "runs/r1/checkpoints/checkpoint-5.12345678",
-             "datasets/f1/x.npy.12345678")  # fmt: skip
+    names = (
+        "encoded/abc.12345678",
+        "runs/r1/model.12345678",
+        "runs/r1/checkpoints/checkpoint-5.12345678",
+        "datasets/f1/x.npy.12345678",
+    )
     partials = [home / f"{name}.partial" for name in names]
     kept = [runs / "r1" / "model", home / "encoded" / "abc", home / "datasets" / "f1" / "x.npy"]
     for path in (*partials, *kept):

@@ -28,9 +28,13 @@ print(len(Store(from_environment().store_path).runs()), resource.getrlimit(resou
 
 def dashboard(code: str, settings: Settings) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=120,
+        [sys.executable, "-c", code],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        timeout=120,
         env=os.environ | {"TUNEDECK_HOME": str(settings.home), "PYTHONPATH": str(PROJECT)},
-    )  # fmt: skip
+    )
 
 
 def test_a_hundred_tabs_are_no_trouble(settings: Settings) -> None:

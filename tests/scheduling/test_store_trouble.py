@@ -84,7 +84,7 @@ TROUBLES: dict[str, tuple[Trouble, str]] = {
     "scrambled": (scrambled, "is damaged; put a copy of it back"),
     "another program's": (locked, "locked by another program"),
     "read-only": (closed, "is read-only, so no run"),
-}  # fmt: skip
+}
 
 
 @pytest.fixture(params=TROUBLES)
@@ -123,9 +123,12 @@ def test_what_is_gone_is_not_made_anew_by_who_works_with_it(filled: Store) -> No
 
 
 def test_the_scheduler_says_it_once_and_goes_on(
-    filled: Store, settings: Settings, trouble: tuple[Trouble, str], caplog: pytest.LogCaptureFixture,
+    filled: Store,
+    settings: Settings,
+    trouble: tuple[Trouble, str],
+    caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(process, "WORKER", MODULE)
     cause, _ = trouble
     scheduler = Scheduler(filled, settings, poll_s=0.02, lease_s=1.0)
@@ -192,8 +195,12 @@ def test_every_command_ends_with_a_sentence(cause: str, arguments: list[str], fi
     with TROUBLES[cause][0](filled.path) if cause in TROUBLES else nullcontext():
         done = subprocess.run(
             [sys.executable, "-m", "core", *arguments, "--json"],
-            env=environment, cwd=PROJECT, capture_output=True, text=True, timeout=120,
-        )  # fmt: skip
+            env=environment,
+            cwd=PROJECT,
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
     assert "Traceback" not in done.stderr, done.stderr
     assert done.returncode == 2 and json.loads(done.stdout.splitlines()[-1])["error"] in done.stderr
 

@@ -114,8 +114,10 @@ class Workshop:
         self.settings.home.mkdir()
         self.store = Store(self.settings.store_path)
         self.bases = {kind: _base(root / "bases" / kind, kind) for kind in ("bert", "roberta")}
-        self.data = {"plain": _reviews(root / "reviews", ("text",), LABELS),
-                     "hostile": _reviews(root / "pairs", HOSTILE_COLUMNS, HOSTILE_LABELS)}  # fmt: skip
+        self.data = {
+            "plain": _reviews(root / "reviews", ("text",), LABELS),
+            "hostile": _reviews(root / "pairs", HOSTILE_COLUMNS, HOSTILE_LABELS),
+        }
 
     def work(self, kind: str, name: str, spec: dict[str, Any], stop_at: int | None = None) -> str:
         """A run of this kind, done here and now; stop_at: asks it to stop after this step."""
@@ -201,9 +203,14 @@ def run_python(arguments: list[str], folder: Path, cache: Path) -> str:
     environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
     environment |= {"HF_HOME": str(cache), "HF_HUB_OFFLINE": "1", "PYTHONUTF8": "1", "TQDM_DISABLE": "1"}
     done = subprocess.run(
-        [sys.executable, *arguments], cwd=folder, env=environment, capture_output=True, text=True, encoding="utf-8",
+        [sys.executable, *arguments],
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
         timeout=540,
-    )  # fmt: skip
+    )
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 

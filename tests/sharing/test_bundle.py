@@ -181,9 +181,12 @@ def test_what_came_in_a_bundle_is_read_only(shared: Shared, elsewhere: tuple[Sto
 
 
 def test_by_the_command_line(
-    shared: Shared, tmp_path: Path, elsewhere: tuple[Store, Settings],
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+    shared: Shared,
+    tmp_path: Path,
+    elsewhere: tuple[Store, Settings],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     folder = tmp_path / "out"
     monkeypatch.setenv("TUNEDECK_HOME", str(shared.settings.home))
     assert main(["export", shared.ids["one"], "--to", str(folder), "--json"]) == 0

@@ -147,8 +147,12 @@ def test_metrics_that_are_no_numbers_are_left_out(store: Store, settings: Settin
     report["metrics"] |= {"accuracy": None, "loss": float("nan")}
     path.write_text(json.dumps(report))
     assert {r.metric_name for r in results_of(made(store, settings, run))} == {
-        "F1 (macro)", "F1 (weighted)", "Precision (macro)", "Recall (macro)", "Matthews correlation",
-    }  # fmt: skip
+        "F1 (macro)",
+        "F1 (weighted)",
+        "Precision (macro)",
+        "Recall (macro)",
+        "Matthews correlation",
+    }
 
 
 def test_a_run_without_a_report(store: Store, settings: Settings) -> None:
@@ -206,9 +210,11 @@ def test_secrets_stay_here(store: Store, settings: Settings, monkeypatch: pytest
     assert "correct-horse" not in text and "qqqq" not in text and str(settings.home) not in text
     key = "-----BEGIN PRIVATE KEY-----\nabc\n-----END PRIVATE KEY-----"
     for secret, message in (
-        ("correct-horse-battery", "token or password"), ("hf_" + "z" * 30, "token or password"),
-        (f"see {Path.home()}/notes", "folder of this machine"), (key, "private key"),
-    ):  # fmt: skip
+        ("correct-horse-battery", "token or password"),
+        ("hf_" + "z" * 30, "token or password"),
+        (f"see {Path.home()}/notes", "folder of this machine"),
+        (key, "private key"),
+    ):
         problems = card.check_card(f"{text}\n{secret}\n", settings)
         assert any(message in problem.message for problem in problems), secret
         with pytest.raises(SpecError):

@@ -59,11 +59,13 @@ def trained(store: Store, settings: Settings, classifier: Path, reviews: Callabl
     """A run of kind train whose model is the classifier."""
     spec = {
         "data": {
-            "source": "file", "path": str(reviews(train=60, validation=80)), "text_columns": ["text"],
+            "source": "file",
+            "path": str(reviews(train=60, validation=80)),
+            "text_columns": ["text"],
             "label_column": "label",
         },
         "model": {"name": str(classifier), "max_length": 48},
-    }  # fmt: skip
+    }
     run = Synthetic(store, settings, "Stars <b>& more</b>", build(spec).model_dump(mode="json")).working()
     shutil.copytree(classifier, settings.run_dir(run.id) / "model")
     store.finish(run.id, run.token, "finished")
@@ -126,8 +128,13 @@ def test_nothing_secret_and_nothing_else_goes_along(
     for hidden in (SECRET, "secret-project", str(settings.home), str(tmp_path), "pickled", "mine alone"):
         assert hidden.encode() not in whole
     assert {path.name for path in folder.iterdir()} == {
-        "README.md", "README.txt", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json",
-    }  # fmt: skip
+        "README.md",
+        "README.txt",
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+    }
     assert TrainedModel(folder, 48).names == LABELS
 
 
@@ -157,8 +164,13 @@ def test_onnx(work: Work, trained: str, settings: Settings, store: Store, tmp_pa
     assert against_torch["of"] == "evaluation examples of the run" and summary["speed"]["onnx"] > 0
     folder = unpacked(run, settings, store, tmp_path / "out")
     assert {path.name for path in folder.iterdir()} == {
-        "README.txt", "check.json", "labels.json", "model.onnx", "predict.py", "tokenizer.json",
-    }  # fmt: skip
+        "README.txt",
+        "check.json",
+        "labels.json",
+        "model.onnx",
+        "predict.py",
+        "tokenizer.json",
+    }
     assert json.loads((folder / "check.json").read_text())["against_torch"] == against_torch
     raw = (folder / "model.onnx").read_bytes()
     for path in ("site-packages", ".py", str(settings.home), "/work/"):
@@ -178,9 +190,14 @@ def test_onnx(work: Work, trained: str, settings: Settings, store: Store, tmp_pa
 
 
 def test_int8(
-    work: Work, trained: str, settings: Settings, store: Store, tmp_path: Path, written: Any,
+    work: Work,
+    trained: str,
+    settings: Settings,
+    store: Store,
+    tmp_path: Path,
+    written: Any,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(onnx_model, "write", written)
     run, summary = work("export", ask("onnx", trained, int8=True))
     int8 = summary["int8"]

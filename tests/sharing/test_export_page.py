@@ -59,10 +59,13 @@ def test_what_was_found_is_told(app: App, trained: str, settings: Settings, stor
     against_torch = {"texts": 500, "same_class": 499, "max_difference": 2.34e-6, "of": "evaluation examples of the run"}
     gap = {"value": -0.004, "low": -0.012, "high": 0.0041, "p": 0.3}
     finish(
-        store, settings, {"model": subject, "form": "onnx", "int8": True}, against_torch=against_torch,
+        store,
+        settings,
+        {"model": subject, "form": "onnx", "int8": True},
+        against_torch=against_torch,
         int8=against_torch | {"bytes": 25, "fp32_bytes": 100, "metrics": {"accuracy": {"difference": gap}}},
         speed={"onnx": 1.43, "int8": 2.42, "batch": 8},
-    )  # fmt: skip
+    )
     page = part_of_share(app, "files")
     page.toggle(key="share_export_int8").set_value(True).run()
     text = words(page)

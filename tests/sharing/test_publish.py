@@ -95,9 +95,10 @@ def test_a_visitor_of_the_site(site: Path, shared: Shared, tmp_path: Path) -> No
         ("results/share", {"run": run}),
     ]  # fmt: skip
     environment = {k: v for k, v in os.environ.items() if not k.startswith("TUNEDECK_")} | {
-        "TUNEDECK_HOME": str(tmp_path / "home"), "PAGES": json.dumps(pages),
+        "TUNEDECK_HOME": str(tmp_path / "home"),
+        "PAGES": json.dumps(pages),
         "MISSING": " ".join(MODULES.get(name, name) for name in lacking),
-    }  # fmt: skip
+    }
     done = subprocess.run([sys.executable, "-c", VISIT], cwd=site, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-3000:]
     texts = json.loads(done.stdout.splitlines()[-1])

@@ -33,10 +33,14 @@ def test_a_secret_of_the_environment(settings: Settings, monkeypatch: pytest.Mon
 @pytest.mark.parametrize(
     "text",
     [
-        "hf_" + "A" * 34, "ghp_" + "b" * 36, "sk-proj-" + "c" * 40, "AKIAIOSFODNN7EXAMPLE",
-        "https://me:hunter2@example.org/x", "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
+        "hf_" + "A" * 34,
+        "ghp_" + "b" * 36,
+        "sk-proj-" + "c" * 40,
+        "AKIAIOSFODNN7EXAMPLE",
+        "https://me:hunter2@example.org/x",
+        "-----BEGIN RSA PRIVATE KEY-----\nMIIE\n-----END RSA PRIVATE KEY-----",
     ],
-)  # fmt: skip
+)
 def test_a_secret_by_its_form(settings: Settings, text: str) -> None:
     cleaned = redact.clean(text, settings)
     assert redact.HIDDEN in cleaned and "hunter2" not in cleaned and "MIIE" not in cleaned and len(cleaned) < 60

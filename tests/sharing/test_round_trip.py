@@ -213,10 +213,15 @@ def test_results_of_a_repository_on_the_hub(
 
     def taken(repo: str) -> str:
         environment = os.environ | {
-            "HF_ENDPOINT": shared_hub.endpoint, "HF_HUB_OFFLINE": "0", "HF_HOME": str(tmp_path / "hf"), "HF_TOKEN": "",
-            "TUNEDECK_HOME": str(tmp_path / "there"), "TUNEDECK_MODE": "viewer", "TUNEDECK_RESULTS_REPO": repo,
+            "HF_ENDPOINT": shared_hub.endpoint,
+            "HF_HUB_OFFLINE": "0",
+            "HF_HOME": str(tmp_path / "hf"),
+            "HF_TOKEN": "",
+            "TUNEDECK_HOME": str(tmp_path / "there"),
+            "TUNEDECK_MODE": "viewer",
+            "TUNEDECK_RESULTS_REPO": repo,
             "TUNEDECK_RESULTS": str(tmp_path / "none"),
-        }  # fmt: skip
+        }
         done = subprocess.run([sys.executable, "-c", TAKEN], cwd=ROOT, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr[-2000:]
         return done.stdout.strip()

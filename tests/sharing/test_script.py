@@ -36,7 +36,7 @@ from tests.sharing.code_runs import (
     printed,
     run_python,
     run_scripts,
-)  # fmt: skip
+)
 
 EXACT = [name for name in CASES if not name.startswith("keras")]
 LEARNS = ("trainer", "torch", "keras")
@@ -286,10 +286,12 @@ def test_scripts_order_examples_as_the_engines_do(strategy: str, budget: int | N
     spec = specs.replace(
         RunSpec(engine="torch"),
         {
-            "training.train_sampling_strategy": strategy, "training.max_tokens_per_batch": budget,
-            "training.per_device_train_batch_size": size, "training.seed": 7,
+            "training.train_sampling_strategy": strategy,
+            "training.max_tokens_per_batch": budget,
+            "training.per_device_train_batch_size": size,
+            "training.seed": 7,
         },
-    )  # fmt: skip
+    )
     space: dict[str, Any] = {"np": np}
     exec(exact_parts.batches(some_facts(spec=spec)), space)
     rng = np.random.default_rng(size)

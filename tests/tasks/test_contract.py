@@ -40,11 +40,20 @@ from ui.evaluate import parts, views
 
 SECOND = "text-length"
 PARTS = {
-    "facts": learning.Facts, "metrics": learning.Metrics, "columns": learning.Columns, "encode": learning.Encode,
-    "model": learning.Model, "predictions": judging.PredictionsFile, "results": judging.Results,
-    "analysis": judging.Analysis, "evaluation": judging.Evaluating, "advice": judging.Advice,
-    "script": offers.Script, "answers": offers.Shares, "rivals": offers.Rivals,
-}  # fmt: skip
+    "facts": learning.Facts,
+    "metrics": learning.Metrics,
+    "columns": learning.Columns,
+    "encode": learning.Encode,
+    "model": learning.Model,
+    "predictions": judging.PredictionsFile,
+    "results": judging.Results,
+    "analysis": judging.Analysis,
+    "evaluation": judging.Evaluating,
+    "advice": judging.Advice,
+    "script": offers.Script,
+    "answers": offers.Shares,
+    "rivals": offers.Rivals,
+}
 # Parts that a room has if it offers one of these.
 OPTIONAL = {"script": {"script"}, "answers": {"playground", "onnx"}, "rivals": {"rivals"}}
 CASES = [

@@ -80,20 +80,35 @@ def _evaluated(store: Store, settings: Settings, run_id: str) -> None:
         name="text of 1 to 10 characters", kind="length", count=5, errors=4, score=0.7, coverage=0.2, p=0.01, q=0.02
     )
     evaluation = Evaluation(
-        version=1, task=SECOND, title="Lengths", kind="validation", notes=[], split="train", held_out=True,
+        version=1,
+        task=SECOND,
+        title="Lengths",
+        kind="validation",
+        notes=[],
+        split="train",
+        held_out=True,
         dataset=DatasetIdentity(title="texts", fingerprint="f"),
-        data=build(store.run(run_id).spec).data.model_dump(mode="json"), final_test=None, text_columns=["text"],
-        label_column="number", examples=len(answers.labels), metric_names=names, main_metric="mae",
-        metrics=trained.metrics, intervals=dict.fromkeys(names, (0.1, 0.2)),
-        slices=Slices(tried=3, groups=(group,), worst=(group,)), baselines=Baselines(constant=trained.baseline),
+        data=build(store.run(run_id).spec).data.model_dump(mode="json"),
+        final_test=None,
+        text_columns=["text"],
+        label_column="number",
+        examples=len(answers.labels),
+        metric_names=names,
+        main_metric="mae",
+        metrics=trained.metrics,
+        intervals=dict.fromkeys(names, (0.1, 0.2)),
+        slices=Slices(tried=3, groups=(group,), worst=(group,)),
+        baselines=Baselines(constant=trained.baseline),
         mistakes=tuple(
             Answer(
-                row=int(answers.rows[i]), label=float(answers.labels[i]), prediction=float(answers.logits[i, 0]),
+                row=int(answers.rows[i]),
+                label=float(answers.labels[i]),
+                prediction=float(answers.logits[i, 0]),
                 score=float(errors[i]),
             )
             for i in np.argsort(-errors)[:3]
         ),
-    )  # fmt: skip
+    )
     spec = EvaluateSpec(model=Subject(run=run_id, attempt=1)).model_dump(mode="json")
     judged = store.submit("evaluate", "Lengths", spec)
     folder = settings.run_dir(judged)

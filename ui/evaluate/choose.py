@@ -56,9 +56,12 @@ def model(runs: list[Run]) -> Choice | None:
         state.remember("evaluate_model", options[0])
     titles = run_titles(runs) | {OTHER_MODEL: "Another model: a folder or Hub id"}
     chosen = st.selectbox(
-        "Model", options, key="evaluate_model", on_change=_forget_link,
+        "Model",
+        options,
+        key="evaluate_model",
+        on_change=_forget_link,
         format_func=titles.__getitem__,
-    )  # fmt: skip
+    )
     state.remember("evaluate_last", chosen)
     if chosen != OTHER_MODEL:
         run = named[chosen]
@@ -157,10 +160,12 @@ def _split_of(choice: Choice, data: DataSpec, label: str) -> EvaluateSpec | None
     names = [name for name, part in prepared.splits.items() if part.rows]
     preferred = next((name for name in names if _is_test(name)), names[0])
     split = st.selectbox(
-        f"{label} {plain(dataset_name(data))}", names, names.index(preferred),
+        f"{label} {plain(dataset_name(data))}",
+        names,
+        names.index(preferred),
         key=f"evaluate_split_{choice.title}_{prepared.fingerprint}",
         help="The dataset is the one that the Datasets page shows; choose another one there.",
-    )  # fmt: skip
+    )
     training = model_columns.training(choice.subject, choice.title, choice.trained)
     fit = model_columns.choose(data, prepared, training, f"evaluate_{choice.title}", labelled=True)
     if fit is None:
@@ -176,9 +181,14 @@ def evaluated(choice: Choice, spec: EvaluateSpec) -> Judged | None:
     if run is not None and run.status == "finished" and (opened := judged.open_judged(run)) is not None:
         return opened
     light_run.work_on(
-        "evaluate", f"{TITLE} {choice.title}", tree, at_once=_is_free(choice, spec), offer=_offer(choice, spec),
-        button="Evaluate", key=choice.title,
-    )  # fmt: skip
+        "evaluate",
+        f"{TITLE} {choice.title}",
+        tree,
+        at_once=_is_free(choice, spec),
+        offer=_offer(choice, spec),
+        button="Evaluate",
+        key=choice.title,
+    )
     return None
 
 

@@ -39,10 +39,14 @@ def choose(runs: list[Run]) -> list[Run]:
             st.caption("The link names an evaluation that is not here any more; it is left out.")
     titles = distinct({run.id: title_of(run) for run in runs})
     chosen = st.multiselect(
-        "Evaluations", list(named), key="compare_chosen", max_selections=MOST, placeholder="Choose two or more",
+        "Evaluations",
+        list(named),
+        key="compare_chosen",
+        max_selections=MOST,
+        placeholder="Choose two or more",
         format_func=titles.__getitem__,
         help="Each is compared with the first. Only examples that all were evaluated on count.",
-    )  # fmt: skip
+    )
     if len(chosen) > 1 and tuple(chosen) != linked:
         state.remember("compare_linked", {linked, tuple(chosen)})
         address.show({"evaluations": ",".join(chosen)}, whole=True)
@@ -66,9 +70,10 @@ def published(runs: list[Run]) -> list[Run]:
     """The evaluations of a comparison that was made before: what there is for those who may not make one."""
     named = {run.id: run for run in runs}
     comparisons = [
-        run for run in resources.store().runs(kind="compare", statuses=("finished",))
+        run
+        for run in resources.store().runs(kind="compare", statuses=("finished",))
         if set(run.spec["evaluations"]) <= named.keys()
-    ]  # fmt: skip
+    ]
     if not comparisons:
         st.caption("No comparison of these models was published.")
         return []
@@ -99,9 +104,14 @@ def comparison(chosen: list[Run]) -> Comparison | None:
         if result is not None:
             return result
     light_run.work_on(
-        "compare", "Comparing", spec, at_once=True, button="Compare", key="-".join(run.id for run in chosen),
+        "compare",
+        "Comparing",
+        spec,
+        at_once=True,
+        button="Compare",
+        key="-".join(run.id for run in chosen),
         offer="The models are compared on the examples that all of them were evaluated on.",
-    )  # fmt: skip
+    )
     return None
 
 
@@ -121,18 +131,23 @@ def show(comparison: Comparison, chosen: list[Run]) -> None:
         st.markdown(_verdict(pair, names[0], name, main, exact))
     table = _table(comparison, names, main)
     st.dataframe(
-        table, hide_index=True, key="compare_table", alt="Metrics of each model",
+        table,
+        hide_index=True,
+        key="compare_table",
+        alt="Metrics of each model",
         column_config={str(title): st.column_config.TextColumn(alignment="right") for title in table.columns[1:]},
-    )  # fmt: skip
+    )
     left, right = st.columns([1.6, 1], gap="medium")
     with left:
         if len(names) <= 3:
             measured = [(model.metrics, model.intervals) for model in comparison.models]
             series: dict[str, Measured] = dict(zip(names, measured, strict=True))
             st.plotly_chart(
-                intervals_figure(comparison.metric_names, series), key="compare_intervals",
-                config={"displayModeBar": False}, alt="Metrics with their intervals",
-            )  # fmt: skip
+                intervals_figure(comparison.metric_names, series),
+                key="compare_intervals",
+                config={"displayModeBar": False},
+                alt="Metrics with their intervals",
+            )
     with right if len(names) <= 3 else left:
         chart = drawing(agreement_figure(names, comparison.agreement))
         live_chart(chart, key="compare_agreement", alt="How often the models agree")
@@ -229,9 +244,10 @@ def _list(
     frame = pd.DataFrame(
         {
             "True": [words(e.label) for e in entries],
-            names[0]: [words(e.first) for e in entries], names[place + 1]: [words(e.other) for e in entries],
+            names[0]: [words(e.first) for e in entries],
+            names[place + 1]: [words(e.other) for e in entries],
         }
-    )  # fmt: skip
+    )
     try:
         texts = judged.texts_compared(comparison, [e.row for e in entries])
     except TunedeckError as error:

@@ -65,14 +65,20 @@ def table(entries: Sequence[Answer], judged: Judged, key: str, *, shortcuts: boo
         st.caption("The texts were not shared; rows are numbered as in the split that was judged.")
         frame.insert(0, "Row", rows)
     event = st.dataframe(
-        frame, hide_index=True, height=min(TABLE_PX, 38 + 35 * len(frame)), key=key, on_select="rerun",
-        selection_mode="single-row", alt="Judged examples",
+        frame,
+        hide_index=True,
+        height=min(TABLE_PX, 38 + 35 * len(frame)),
+        key=key,
+        on_select="rerun",
+        selection_mode="single-row",
+        alt="Judged examples",
         column_config={
             **{name: st.column_config.TextColumn(width=560 // max(1, len(columns))) for name in columns},
-            "True": st.column_config.TextColumn(width=120), "Predicted": st.column_config.TextColumn(width=120),
+            "True": st.column_config.TextColumn(width=120),
+            "Predicted": st.column_config.TextColumn(width=120),
             "Confidence": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f", width=110),
         },
-    )  # fmt: skip
+    )
     chosen = event.selection.rows[0] if event.selection.rows else None
     if texts is not None and chosen is not None and chosen < len(entries):  # it stays as another model is chosen
         with st.container(border=True, key=f"{key}_example"):

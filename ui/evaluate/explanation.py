@@ -36,9 +36,14 @@ def highlights(subject: Subject, texts: Sequence[str], labels: Sequence[str], ke
     """The words that speak for a class, and those that speak against it."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         method = st.segmented_control(
-            "Method", list(METHODS), default="integrated_gradients", format_func=METHODS.__getitem__, required=True,
-            key=f"{key}_method", help="  \n".join(f"**{METHODS[m]}**: {text}" for m, text in READING.items()),
-        )  # fmt: skip
+            "Method",
+            list(METHODS),
+            default="integrated_gradients",
+            format_func=METHODS.__getitem__,
+            required=True,
+            key=f"{key}_method",
+            help="  \n".join(f"**{METHODS[m]}**: {text}" for m, text in READING.items()),
+        )
         chosen = st.selectbox("Words that speak for", ["The predicted class", *labels], key=f"{key}_target", width=240)
     target = None if chosen == "The predicted class" else list(labels).index(chosen)
     try:
@@ -116,10 +121,15 @@ def nearest(trained: Run, texts: Sequence[str], key: str) -> None:
     folder = resources.settings().run_dir(trained.id)
     if not vectors_of(folder, trained.attempt).is_file():
         light_run.work_on(
-            "neighbours", NEIGHBOURS, spec, at_once=False, button="Find the nearest training examples",
+            "neighbours",
+            NEIGHBOURS,
+            spec,
+            at_once=False,
+            button="Find the nearest training examples",
             offer="**Which training examples are most like it?** The model reads up to 5,000 of them once, in the "
-            "background; then the nearest are found at once.", key=key,
-        )  # fmt: skip
+            "background; then the nearest are found at once.",
+            key=key,
+        )
         return
     try:
         neighbours = resources.playground().nearest(judged.subject_of(trained), texts)
@@ -139,9 +149,11 @@ def _table(neighbours: Sequence[Neighbour], prepared: Prepared | None, trained: 
     frame = browse.rows(prepared, split, [example.row for example in neighbours])
     frame.insert(0, "Similarity", [example.similarity for example in neighbours])
     st.dataframe(
-        frame, key=f"{key}_nearest", alt="The nearest training examples",
+        frame,
+        key=f"{key}_nearest",
+        alt="The nearest training examples",
         column_config={"Similarity": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f")},
-    )  # fmt: skip
+    )
 
 
 def _train_split(prepared: Prepared | None, trained: Run) -> str | None:
@@ -155,9 +167,13 @@ def probabilities(shares: Sequence[float], labels: Sequence[str], key: str, most
     order = sorted(range(len(shares)), key=lambda i: -shares[i])[:most]
     frame = pd.DataFrame({"Class": [labels[i] for i in order], "Probability": [shares[i] for i in order]})
     st.dataframe(
-        frame, hide_index=True, height="content", key=key, alt="The probability of each class",
+        frame,
+        hide_index=True,
+        height="content",
+        key=key,
+        alt="The probability of each class",
         column_config={
             "Class": st.column_config.TextColumn(width="small"),
             "Probability": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f"),
         },
-    )  # fmt: skip
+    )

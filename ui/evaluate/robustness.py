@@ -28,10 +28,14 @@ def show(judged: Judged) -> None:
         spec = RobustnessSpec(evaluation=judged.run.id, examples=EXAMPLES).model_dump(mode="json")
         count = min(EXAMPLES, judged.evaluation.examples)
         light_run.work_on(
-            "robustness", "Checking robustness", spec, at_once=False, button="Check it",
+            "robustness",
+            "Checking robustness",
+            spec,
+            at_once=False,
+            button="Check it",
             offer=f"**What do typos, other case, missing punctuation and shorter texts cost?** {count:,} of these "
             "examples are disturbed in six ways and answered again, in the background.",
-        )  # fmt: skip
+        )
         return
     kinds, examples = robustness.kinds, counted(robustness.examples, "example")
     metric = metric_words(robustness.metric)
@@ -43,9 +47,11 @@ def show(judged: Judged) -> None:
     else:
         st.markdown(f"**Nothing costs {metric} beyond chance** on {examples}.")
     st.plotly_chart(
-        robustness_figure(kinds, robustness.metric), key="evaluate_robust", config={"displayModeBar": False},
+        robustness_figure(kinds, robustness.metric),
+        key="evaluate_robust",
+        config={"displayModeBar": False},
         alt=f"Change of {metric} by disturbance",
-    )  # fmt: skip
+    )
     st.caption(
         "**How to read it:** the same examples, disturbed; the thin line is the 95% interval of the change (paired "
         "bootstrap). If it crosses zero, the change may be luck."
@@ -74,14 +80,18 @@ def _examples(kind: Disturbance, robustness: Robustness) -> None:
         return
     frame = pd.DataFrame(
         {
-            "Text": [e.text for e in kind.examples], "Disturbed": [e.disturbed for e in kind.examples],
+            "Text": [e.text for e in kind.examples],
+            "Disturbed": [e.disturbed for e in kind.examples],
             "True": [robustness.words(e.label) for e in kind.examples],
             "Before": [robustness.words(e.before) for e in kind.examples],
             "After": [robustness.words(e.after) for e in kind.examples],
         }
-    )  # fmt: skip
+    )
     narrow, wide = st.column_config.TextColumn(width=90), st.column_config.TextColumn(width=340)
     st.dataframe(
-        frame, hide_index=True, key="evaluate_disturbed", alt=plain(f"Answers that changed with {kind.title}"),
+        frame,
+        hide_index=True,
+        key="evaluate_disturbed",
+        alt=plain(f"Answers that changed with {kind.title}"),
         column_config={"Text": wide, "Disturbed": wide, "True": narrow, "Before": narrow, "After": narrow},
-    )  # fmt: skip
+    )

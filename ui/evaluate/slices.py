@@ -67,14 +67,25 @@ def _table(groups: Sequence[Group], judged: Judged, key: str, select: bool = Fal
     title, share = metric_title(evaluation.SCORE), evaluation.RIGHT_OR_WRONG
     frame = pd.DataFrame(
         [
-            {"Group": g.name, title: g.score, "Examples": g.count, "Coverage": g.coverage,
-             "Errors": g.errors, "Chance": g.q}
+            {
+                "Group": g.name,
+                title: g.score,
+                "Examples": g.count,
+                "Coverage": g.coverage,
+                "Errors": g.errors,
+                "Chance": g.q,
+            }
             for g in groups
         ]
-    )  # fmt: skip
+    )
     return st.dataframe(
-        frame, hide_index=True, key=key, height=min(420, 38 + 35 * max(1, len(frame))),
-        on_select="rerun" if select else "ignore", selection_mode="single-row", alt="Groups of examples",
+        frame,
+        hide_index=True,
+        key=key,
+        height=min(420, 38 + 35 * max(1, len(frame))),
+        on_select="rerun" if select else "ignore",
+        selection_mode="single-row",
+        alt="Groups of examples",
         column_config={
             "Group": st.column_config.TextColumn(width=260),
             title: st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f")
@@ -84,7 +95,7 @@ def _table(groups: Sequence[Group], judged: Judged, key: str, select: bool = Fal
             "Coverage": st.column_config.NumberColumn(format="percent"),
             "Chance": st.column_config.NumberColumn(format="%.2g", help="Corrected for how many groups were tried."),
         },
-    )  # fmt: skip
+    )
 
 
 def _worst(worst: Sequence[Group], judged: Judged) -> None:
@@ -126,10 +137,13 @@ def _own(judged: Judged) -> None:
         with st.container(horizontal=True, gap="small"):
             for number, condition in enumerate(held):
                 st.button(
-                    plain(condition_words(condition)[:CHIP_CHARACTERS]), icon=":material/close:", type="tertiary",
-                    key=f"{key}_chip_{number}", on_click=state.remember,
+                    plain(condition_words(condition)[:CHIP_CHARACTERS]),
+                    icon=":material/close:",
+                    type="tertiary",
+                    key=f"{key}_chip_{number}",
+                    on_click=state.remember,
                     args=(key, held[:number] + held[number + 1 :]),
-                )  # fmt: skip
+                )
         _measure(judged, View(where=held), key)
 
 
@@ -154,11 +168,22 @@ def _measure(judged: Judged, view: View, key: str) -> None:
     mean, name = float(scores[inside].mean()), task.evaluation.SCORE
     with st.grid(3, min_column_width=150, key=f"{key}_figures"):
         st.metric(
-            metric_title(name), score(mean), f"{mean - scores.mean():+.3f} against all",
-            delta_color="normal" if larger_is_better(name) else "inverse", border=True, height="stretch",
-        )  # fmt: skip
-        st.metric("Examples", f"{count:,}", f"{count / len(rows):.1%} of all", delta_color="off", delta_arrow="off",
-                  border=True, height="stretch")  # fmt: skip
+            metric_title(name),
+            score(mean),
+            f"{mean - scores.mean():+.3f} against all",
+            delta_color="normal" if larger_is_better(name) else "inverse",
+            border=True,
+            height="stretch",
+        )
+        st.metric(
+            "Examples",
+            f"{count:,}",
+            f"{count / len(rows):.1%} of all",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            height="stretch",
+        )
         st.metric(
             "Chance",
             f"{luck:.2g}",

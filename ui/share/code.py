@@ -39,9 +39,15 @@ def render(run: Run) -> None:
     with st.container(horizontal=True, vertical_alignment="center", key="code_downloads"):
         for name, text in texts.items():
             st.download_button(
-                name, text, name, "text/x-python", key=f"code_{name.partition('.')[0]}",
-                type="primary" if name == "train.py" else "secondary", icon=":material/download:", on_click="ignore",
-            )  # fmt: skip
+                name,
+                text,
+                name,
+                "text/x-python",
+                key=f"code_{name.partition('.')[0]}",
+                type="primary" if name == "train.py" else "secondary",
+                icon=":material/download:",
+                on_click="ignore",
+            )
         st.download_button(
             "notebook.ipynb",
             notebook(facts),
@@ -53,9 +59,14 @@ def render(run: Run) -> None:
         )
     st.caption(_promise(facts))
     chosen = st.segmented_control(
-        "Show", list(texts), default="train.py", required=True, key="code_part", label_visibility="collapsed",
+        "Show",
+        list(texts),
+        default="train.py",
+        required=True,
+        key="code_part",
+        label_visibility="collapsed",
         format_func=lambda name: f"{name} ({counted(len(texts[name].splitlines()), 'line')})",
-    )  # fmt: skip
+    )
     st.code(texts[chosen], language="python", line_numbers=True, height=HEIGHT, wrap_lines=False)
     with_examples(run, facts)
 

@@ -98,14 +98,22 @@ def run(
     out, working = folder / f"{name}.parquet", folder / f"{WORKING}{os.getpid()}-{name}"
     splits = tables(prepared)
     request = {
-        "sql": sql, "out": str(working / "out.parquet"), "temp": str(working), "memory": MEMORY,
-        "most_rows": MOST_ROWS, "most_bytes": MOST_BYTES, "seconds": most_seconds,
+        "sql": sql,
+        "out": str(working / "out.parquet"),
+        "temp": str(working),
+        "memory": MEMORY,
+        "most_rows": MOST_ROWS,
+        "most_bytes": MOST_BYTES,
+        "seconds": most_seconds,
         "tables": [
-            {"name": name, "path": str(prepared.splits[name].path),
-             "columns": [(column, _names(prepared, column)) for column in columns]}
+            {
+                "name": name,
+                "path": str(prepared.splits[name].path),
+                "columns": [(column, _names(prepared, column)) for column in columns],
+            }
             for name, columns in splits.items()
         ],
-    }  # fmt: skip
+    }
     working.mkdir()
     try:
         answer = _in_child(request, most_seconds)
@@ -201,9 +209,15 @@ def _in_child(request: dict[str, Any], most_seconds: float) -> dict[str, Any]:
     command = [sys.executable, "-s", "-m", "core.data.browsing.sql_child"]
     environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
     child = subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, encoding="utf-8",
-        cwd=PROJECT, env=environment | {"PYTHONUTF8": "1"},
-    )  # fmt: skip
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        encoding="utf-8",
+        cwd=PROJECT,
+        env=environment | {"PYTHONUTF8": "1"},
+    )
     try:
         output = _watched(child, json.dumps(request), most_seconds)
         answer: dict[str, Any] = json.loads(output.splitlines()[-1])

@@ -167,14 +167,23 @@ class _Process:
         environment = {name: os.environ[name] for name in ENVIRONMENT if name in os.environ}
         threads = str(min(4, physical_cores()))
         self._child = subprocess.Popen(
-            [sys.executable, "-s", "-m", "core.data.browsing.token_child"], cwd=PROJECT, stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, encoding="utf-8", errors="replace",
-            env=environment | {
-                "PYTHONUTF8": "1", "TOKENIZERS_PARALLELISM": "true", "RAYON_NUM_THREADS": threads,
-                "RAYON_RS_NUM_THREADS": threads, "MALLOC_ARENA_MAX": "2",
+            [sys.executable, "-s", "-m", "core.data.browsing.token_child"],
+            cwd=PROJECT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            encoding="utf-8",
+            errors="replace",
+            env=environment
+            | {
+                "PYTHONUTF8": "1",
+                "TOKENIZERS_PARALLELISM": "true",
+                "RAYON_NUM_THREADS": threads,
+                "RAYON_RS_NUM_THREADS": threads,
+                "MALLOC_ARENA_MAX": "2",
             },
             start_new_session=not WINDOWS,
-        )  # fmt: skip
+        )
         self._answers = queue.Queue()
         threading.Thread(target=_read, args=(self._child, self._answers), daemon=True).start()
 

@@ -333,13 +333,18 @@ def _tokens(
         progress("Counting tokens", 0.55 + 0.45 * min(1.0, done / wanted))
     values = np.concatenate(lengths) if lengths else np.zeros(1, np.int64)
     return TokenLengths(
-        rows=done, of=total, min=int(values.min()), mean=float(values.mean()), max=int(values.max()),
+        rows=done,
+        of=total,
+        min=int(values.min()),
+        mean=float(values.mean()),
+        max=int(values.max()),
         **{name: float(np.quantile(values, share)) for name, share in QUANTILES.items()},
         cut={str(length): float((values > length).mean()) for length in LENGTHS},
         fits_95=int(np.quantile(values, 1 - MOST_CUT)),
         unknown=unknown / max(1, int(values.sum())),
-        vocabulary_used=len(used), vocabulary=tokenizer.vocabulary,
-    )  # fmt: skip
+        vocabulary_used=len(used),
+        vocabulary=tokenizer.vocabulary,
+    )
 
 
 def _batches(prepared: Prepared, split: str, texts: Sequence[str], wanted: int) -> Any:

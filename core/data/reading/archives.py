@@ -45,8 +45,14 @@ MARKED_UTF8 = 0x800  # the flag of a member whose name is in UTF-8
 PACKED_RATIO = 20  # the assumed ratio of a compressed file, which does not state its unpacked size
 XZ_MEMORY = 256 * 1024**2
 BROKEN = (
-    zipfile.BadZipFile, zlib.error, EOFError, gzip.BadGzipFile, NotImplementedError, tarfile.TarError, lzma.LZMAError,
-)  # fmt: skip
+    zipfile.BadZipFile,
+    zlib.error,
+    EOFError,
+    gzip.BadGzipFile,
+    NotImplementedError,
+    tarfile.TarError,
+    lzma.LZMAError,
+)
 
 
 class Readable(Protocol):

@@ -99,11 +99,16 @@ def overview(name: str, revision: str | None = None) -> DatasetOverview:
     metadata, text = _split_card(card)
     licence = metadata.get("license") or _tag(info, "license:") or ""
     return DatasetOverview(
-        name=listing.id, commit=listing.commit, licence=", ".join(_texts(licence)),
-        languages=tuple(_texts(metadata.get("language"))), gated=bool(getattr(info, "gated", False)),
+        name=listing.id,
+        commit=listing.commit,
+        licence=", ".join(_texts(licence)),
+        languages=tuple(_texts(metadata.get("language"))),
+        gated=bool(getattr(info, "gated", False)),
         card=text[:CARD_CHARACTERS] + ("…" if len(text) > CARD_CHARACTERS else ""),
-        configs=_configs(metadata, data), size=sum(data.values()), files=tuple(sorted(data)),
-    )  # fmt: skip
+        configs=_configs(metadata, data),
+        size=sum(data.values()),
+        files=tuple(sorted(data)),
+    )
 
 
 def preview(dataset: DatasetOverview, file: str) -> list[dict[str, Any]]:

@@ -135,26 +135,36 @@ def _other_number_named(model: str, here: str, trained: str | None, training: Tr
             return DataError.of(
                 "pair-wanted-one-named",
                 "{model} reads pairs of texts (its config.json says so), but one is named, {columns}; name two",
-                FIELD_TEXTS, model=model, columns=here,
-            )  # fmt: skip
+                FIELD_TEXTS,
+                model=model,
+                columns=here,
+            )
         case True, _:
             return DataError.of(
                 "pair-trained-one-named",
                 "{model} reads pairs of texts (trained on {trained}), but one is named, {columns}; name two",
-                FIELD_TEXTS, model=model, columns=here, trained=trained,
-            )  # fmt: skip
+                FIELD_TEXTS,
+                model=model,
+                columns=here,
+                trained=trained,
+            )
         case False, None:
             return DataError.of(
                 "text-wanted-two-named",
                 "{model} reads one text at a time (its config.json says so), but two are named, {columns}; name one",
-                FIELD_TEXTS, model=model, columns=here,
-            )  # fmt: skip
+                FIELD_TEXTS,
+                model=model,
+                columns=here,
+            )
         case _:
             return DataError.of(
                 "text-trained-two-named",
                 "{model} reads one text at a time (trained on {trained}), but two are named, {columns}; name one",
-                FIELD_TEXTS, model=model, columns=here, trained=trained,
-            )  # fmt: skip
+                FIELD_TEXTS,
+                model=model,
+                columns=here,
+                trained=trained,
+            )
 
 
 def _label(
@@ -213,14 +223,25 @@ def _own(name: str, prepared: Prepared, training: Training, what: str, field: st
             "trained-column-almost-there",
             "{data} has no column {names}, which is the {what} that the run {run} was trained on; its columns are "
             "{columns}. If {meant!r} is meant, name it as {what} column",
-            field, data=prepared.title, names=wanted, what=what, run=run, columns=existing, meant=meant,
-        )  # fmt: skip
+            field,
+            data=prepared.title,
+            names=wanted,
+            what=what,
+            run=run,
+            columns=existing,
+            meant=meant,
+        )
     raise DataError.of(
         "trained-column-missing",
         "{data} has no column {names}, which is the {what} that the run {run} was trained on; its columns are "
         "{columns}. Name the {what} column, or give the file the column of this name",
-        field, data=prepared.title, names=wanted, what=what, run=run, columns=existing,
-    )  # fmt: skip
+        field,
+        data=prepared.title,
+        names=wanted,
+        what=what,
+        run=run,
+        columns=existing,
+    )
 
 
 def _folded(name: str) -> str:

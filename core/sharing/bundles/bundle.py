@@ -84,9 +84,12 @@ def build(trained: Run, texts: bool, store: Store, settings: Settings, folder: P
             if run.kind == "evaluate" and run.imported is None:
                 _with_texts(run, settings, folder / "runs" / run.id, report)
     manifest = Manifest(
-        tunedeck=TUNEDECK, created=trained.ended or trained.created, texts=texts,
-        runs=tuple(_record(run, settings) for run in runs), files=_checksums(folder),
-    )  # fmt: skip
+        tunedeck=TUNEDECK,
+        created=trained.ended or trained.created,
+        texts=texts,
+        runs=tuple(_record(run, settings) for run in runs),
+        files=_checksums(folder),
+    )
     write_text(folder / MANIFEST, manifest.model_dump_json(indent=1))
     return manifest
 
@@ -177,9 +180,14 @@ def _measured(trained: Run, store: Store, settings: Settings, place: Path) -> No
         metrics += some
         cursor = some[-1].id
     schema = pa.schema(
-        [("name", pa.string()), ("step", pa.int64()), ("epoch", pa.float64()), ("time", pa.float64()),
-         ("value", pa.float64())]
-    )  # fmt: skip
+        [
+            ("name", pa.string()),
+            ("step", pa.int64()),
+            ("epoch", pa.float64()),
+            ("time", pa.float64()),
+            ("value", pa.float64()),
+        ]
+    )
     columns = {name: [getattr(metric, name) for metric in metrics] for name in schema.names}
     pq.write_table(pa.table(columns, schema=schema), place / "metrics.parquet")
     events, cursor = [], 0

@@ -91,9 +91,13 @@ def import_bundle(source: Path, store: Store, settings: Settings, owner: str = "
             checking.check(manifest, partial, source.name)
             trained = manifest.trained
             imported = {
-                "bundle": digest, "run": trained.id, "texts": manifest.texts, "tunedeck": manifest.tunedeck,
-                "at": time.time(), "from": source.name[:200],
-            }  # fmt: skip
+                "bundle": digest,
+                "run": trained.id,
+                "texts": manifest.texts,
+                "tunedeck": manifest.tunedeck,
+                "at": time.time(),
+                "from": source.name[:200],
+            }
             owner = owner or settings.person.id
             taken = list(_new(store, [as_run(record, owner, imported) for record in manifest.runs]))
             folder = partial / "runs" / trained.id

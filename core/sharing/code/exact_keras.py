@@ -126,9 +126,12 @@ def _learner(facts: Facts) -> Section:
         ]
     code += [*_data(facts), *_compile(facts), *_fit(facts), *_step(facts), *SAVE.split("\n")]
     imports = [
-        "import keras", "import numpy as np", "import tensorflow as tf", "import torch",
+        "import keras",
+        "import numpy as np",
+        "import tensorflow as tf",
+        "import torch",
         "from transformers import get_scheduler",
-    ]  # fmt: skip
+    ]
     imports += ["import math"] if any("math." in line for line in code) else []
     return Section("The learner of this run", "", "\n".join(code), tuple(imports))
 

@@ -123,20 +123,31 @@ def facts_of(run: Run, settings: Settings) -> Facts:
     stopped, evaluated = _ending(history)
     local = redact.is_folder(plan.model.name, settings)
     return Facts(
-        spec=public, name=redact.clean(run.name, settings), dataset=noted.title,
+        spec=public,
+        name=redact.clean(run.name, settings),
+        dataset=noted.title,
         columns=tuple(in_dataset(name) for name in noted.source_columns),
-        model_type=str(config.get("model_type", "")), base=_base(public.model.name, local), local=local,
-        device=_device(machine.device), precision=machine.precision,
-        threads=machine.threads, train_examples=noted.train.examples,
+        model_type=str(config.get("model_type", "")),
+        base=_base(public.model.name, local),
+        local=local,
+        device=_device(machine.device),
+        precision=machine.precision,
+        threads=machine.threads,
+        train_examples=noted.train.examples,
         model_revision=_commit("model", plan.model.name, plan.model.revision) if not local else None,
         data_revision=_commit("dataset", plan.data.path, plan.data.revision) if plan.data.source == "hub" else None,
-        pads_with_end=_pads_with_end(folder / "model"), stopped=stopped, evaluated=evaluated,
+        pads_with_end=_pads_with_end(folder / "model"),
+        stopped=stopped,
+        evaluated=evaluated,
         never_evaluated=not history.evaluations,
         judged_on_part=report.examples != report.eval_examples,
         metrics={name: value for name, value in report.metrics.items() if value is not None},
-        label_names=tuple(noted.label_names), packages=environment.packages,
-        head=_head(environment.head), tokens=environment.tokens or None, start=start,
-    )  # fmt: skip
+        label_names=tuple(noted.label_names),
+        packages=environment.packages,
+        head=_head(environment.head),
+        tokens=environment.tokens or None,
+        start=start,
+    )
 
 
 def _head(change: HeadChange | None) -> HeadRows | None:

@@ -207,9 +207,10 @@ def _schedule(facts: Facts) -> list[str]:
         shares = {
             "linear": "(num_training_steps - step) / (num_training_steps - warmup_steps)",
             "constant_with_warmup": "1.0",
-            "inverse_sqrt": "(warmup_steps / keras.ops.maximum(step, 1.0)) ** 0.5" if warm
+            "inverse_sqrt": "(warmup_steps / keras.ops.maximum(step, 1.0)) ** 0.5"
+            if warm
             else "(1 + step / 10000) ** -0.5",
-        }  # fmt: skip
+        }
         share = shares.get(kind, shares["linear"])
         if warm:
             share = f"keras.ops.minimum(step / warmup_steps, {share})"

@@ -71,9 +71,14 @@ def _of_run(run_id: str, names: tuple[str, ...], most: int, settings: Settings, 
     if not texts:
         raise DataError.of("run-without-evaluation-examples", "the run has no evaluation examples")
     part = Part(
-        examples, loaded.text_columns, loaded.source_columns, loaded.label_column, tuple(loaded.label_names),
-        loaded.prepared, (),
-    )  # fmt: skip
+        examples,
+        loaded.text_columns,
+        loaded.source_columns,
+        loaded.label_column,
+        tuple(loaded.label_names),
+        loaded.prepared,
+        (),
+    )
     labels, usable, _ = task.evaluation.labels(names, part, run.name)
     return Inputs(
         texts,

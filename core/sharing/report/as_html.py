@@ -34,7 +34,7 @@ from core.sharing.report.document import (
     Table,
     visible,
     visible_lines,
-)  # fmt: skip
+)
 from core.sharing.report.style import INK, PAPER, STYLE
 
 if TYPE_CHECKING:
@@ -129,12 +129,14 @@ def _themed(figure: go.Figure) -> dict[str, Any]:
     layout = {k: v for k, v in tree["layout"].items() if k not in ("template", "uirevision")}
     return {
         "data": tree["data"],
-        "layout": layout | {
-            "autosize": True, "template": {"data": {}, "layout": {}},
+        "layout": layout
+        | {
+            "autosize": True,
+            "template": {"data": {}, "layout": {}},
             "font": {"family": FONT, "color": INK, "size": 12},
             "hoverlabel": {"bgcolor": PAPER, "bordercolor": "#8b90a5", "font": {"color": INK, "family": FONT}},
         },
-    }  # fmt: skip
+    }
 
 
 def _header(document: Document) -> str:

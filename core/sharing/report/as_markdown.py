@@ -26,7 +26,7 @@ from core.sharing.report.document import (
     Table,
     visible,
     visible_lines,
-)  # fmt: skip
+)
 
 _MARKS = re.compile(r"([\\`*_{}\[\]<>|~$&#])")
 # Links, mentions, references, emoji and formulas that are found in the text, some of them after Markdown's escapes are

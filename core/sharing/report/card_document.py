@@ -16,10 +16,14 @@ from core.wording import capitalised, counted, listed
 def document(content: Content, edits: Edits, model: str) -> Document:
     chapters = table.of(content)
     parts = [
-        _uses(content, edits, chapters), _limits(content, chapters), _data(content), _procedure(content),
+        _uses(content, edits, chapters),
+        _limits(content, chapters),
+        _data(content),
+        _procedure(content),
         _figures(content, chapters),
-        Section("load", "How to use it", (loading.load_code(content, model),)), _environment(content),
-    ]  # fmt: skip
+        Section("load", "How to use it", (loading.load_code(content, model),)),
+        _environment(content),
+    ]
     lead: Line = (edits.description.strip(),) if edits.description.strip() else _description(content, chapters)
     return Document(
         "Model card",
@@ -45,9 +49,10 @@ def _uses(content: Content, edits: Edits, chapters: Sequence[Chapter]) -> Sectio
 
 def _usual_uses(content: Content) -> Line:
     return (
-        "It is for texts of the kind that it was trained on (", *data.data_words(content),
+        "It is for texts of the kind that it was trained on (",
+        *data.data_words(content),
         "). Texts of another kind, length or language it was not judged on.",
-    )  # fmt: skip
+    )
 
 
 def _limits(content: Content, chapters: Sequence[Chapter]) -> Section:

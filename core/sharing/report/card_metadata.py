@@ -75,9 +75,15 @@ def _result(content: Content, figures: Figures, title: str, split: str, *, own: 
         if not known_metric or not known_metric.hub or value is None or not math.isfinite(value):
             continue
         yield EvalResult(
-            task_type=task.facts.PIPELINE or task.name, task_name=task.facts.TITLE,
+            task_type=task.facts.PIPELINE or task.name,
+            task_name=task.facts.TITLE,
             dataset_type=data.path if known else "custom",
-            dataset_name=title or "custom", dataset_config=data.config if known else None, dataset_split=split,
-            dataset_revision=data.revision if known else None, metric_type=known_metric.hub, metric_value=float(value),
-            metric_name=metric_title(name), metric_args=dict(known_metric.hub_arguments) or None,
-        )  # fmt: skip
+            dataset_name=title or "custom",
+            dataset_config=data.config if known else None,
+            dataset_split=split,
+            dataset_revision=data.revision if known else None,
+            metric_type=known_metric.hub,
+            metric_value=float(value),
+            metric_name=metric_title(name),
+            metric_args=dict(known_metric.hub_arguments) or None,
+        )

@@ -158,15 +158,24 @@ def _gathered(store: Store, settings: Settings, run: Run, with_texts: bool | Non
     report, environs = read_report(folder), read_environment(folder)
     place = results.model_folder(folder)
     return Content(
-        id=run.id, name=_public(run.name, settings), status=run.status, error=_public(run.error or "", settings),
-        started=run.started, ended=run.ended, step=run.step, total=run.total,
-        spec=redact.public_spec(spec, settings), base_model=origin.base_model(spec, settings),
-        report=_public(report, settings), environment=_public(environs, settings),
+        id=run.id,
+        name=_public(run.name, settings),
+        status=run.status,
+        error=_public(run.error or "", settings),
+        started=run.started,
+        ended=run.ended,
+        step=run.step,
+        total=run.total,
+        spec=redact.public_spec(spec, settings),
+        base_model=origin.base_model(spec, settings),
+        report=_public(report, settings),
+        environment=_public(environs, settings),
         evaluations=evaluations,
         series={name: view.series(name) for name in view.points},
-        has_model=place is not None, temperature=results.read_temperature(place) if place else 1.0,
+        has_model=place is not None,
+        temperature=results.read_temperature(place) if place else 1.0,
         with_texts=texts,
-    )  # fmt: skip
+    )
 
 
 def _public(value: Any, settings: Settings) -> Any:

@@ -34,10 +34,15 @@ def file_name(name: str, run_id: str, suffix: str) -> str:
 def document(content: Content) -> Document:
     chapters = table.of(content)
     parts = [
-        summary.section(content, chapters), data.section(content, chapters), training.section(content),
-        quality.section(content), *(chapter.section(content) for chapter in chapters),
-        failures.section(content, chapters), loading.section(content), loading.again(content),
-    ]  # fmt: skip
+        summary.section(content, chapters),
+        data.section(content, chapters),
+        training.section(content),
+        quality.section(content),
+        *(chapter.section(content) for chapter in chapters),
+        failures.section(content, chapters),
+        loading.section(content),
+        loading.again(content),
+    ]
     when = f"Run {content.id}"
     if content.ended is not None:
         when += f", {datetime.fromtimestamp(content.ended, UTC):%d %B %Y, %H:%M} UTC"

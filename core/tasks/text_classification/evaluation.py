@@ -147,9 +147,14 @@ def analyse(material: Material, progress: Progress) -> dict[str, Any]:
         fields["label_errors"] = label_errors.suspected(answers, ~material.seen)
     progress("Comparing with simple models", 0.7)
     fields["baselines"] = baselines.baselines(
-        names, material.train, material.texts, answers.labels, answers.predicted, len(answers.names),
+        names,
+        material.train,
+        material.texts,
+        answers.labels,
+        answers.predicted,
+        len(answers.names),
         lambda text: progress(text, None),
-    )  # fmt: skip
+    )
     return fields
 
 

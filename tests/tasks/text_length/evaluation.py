@@ -58,7 +58,8 @@ def analyse(material: Any, progress: Any) -> dict[str, Any]:
     always = np.full((len(answers), 1), mean, dtype=np.float32)
     off = scores(answers)
     return {
-        "metrics": metrics.compute(names, answers.logits, answers.labels), "intervals": intervals(names, answers),
+        "metrics": metrics.compute(names, answers.logits, answers.labels),
+        "intervals": intervals(names, answers),
         "baselines": Baselines(
             constant=Baseline(
                 label=mean, metrics=metrics.compute(names, always, answers.labels), from_training=bool(material.train)
@@ -66,12 +67,14 @@ def analyse(material: Any, progress: Any) -> dict[str, Any]:
         ),
         "mistakes": [
             Answer(
-                row=int(answers.rows[i]), label=float(answers.labels[i]), prediction=float(answers.predicted[i]),
+                row=int(answers.rows[i]),
+                label=float(answers.labels[i]),
+                prediction=float(answers.predicted[i]),
                 score=float(off[i]),
             )
             for i in np.argsort(-off)[:20]
         ],
-    }  # fmt: skip
+    }
 
 
 def own_fields(answers: Predictions) -> dict[str, Any]:
@@ -86,11 +89,13 @@ def differing(first: Predictions, other: Predictions, places: np.ndarray, most: 
     apart = np.abs(scores(other) - scores(first))
     return tuple(
         Different(
-            row=int(first.rows[i]), label=float(first.labels[i]), first=float(first.predicted[i]),
+            row=int(first.rows[i]),
+            label=float(first.labels[i]),
+            first=float(first.predicted[i]),
             other=float(other.predicted[i]),
         )
         for i in places[np.argsort(-apart[places])][:most]
-    )  # fmt: skip
+    )
 
 
 def lines(evaluation: Any) -> list[str]:

@@ -39,9 +39,11 @@ def write(path: Path, answers: Predictions) -> None:
     import pyarrow.parquet as pq
 
     columns = {
-        "row": pa.array(answers.rows, pa.int64()), "text_id": pa.array(answers.text_ids, pa.uint64()),
-        "label": pa.array(answers.labels, pa.float32()), "prediction": pa.array(answers.logits[:, 0], pa.float32()),
-    }  # fmt: skip
+        "row": pa.array(answers.rows, pa.int64()),
+        "text_id": pa.array(answers.text_ids, pa.uint64()),
+        "label": pa.array(answers.labels, pa.float32()),
+        "prediction": pa.array(answers.logits[:, 0], pa.float32()),
+    }
     pq.write_table(pa.table(columns), path)
 
 

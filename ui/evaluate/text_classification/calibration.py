@@ -22,18 +22,22 @@ def show(judged: Judged) -> None:
     left, right = st.columns([1.1, 1], gap="medium")
     with left:
         st.plotly_chart(
-            reliability_figure(calibration.bins, after.bins if after is not None else None), key="evaluate_reliability",
-            config={"displayModeBar": False}, alt="Share that is right against confidence",
-        )  # fmt: skip
+            reliability_figure(calibration.bins, after.bins if after is not None else None),
+            key="evaluate_reliability",
+            config={"displayModeBar": False},
+            alt="Share that is right against confidence",
+        )
         st.caption(
             "**How to read it:** of the answers given with a confidence of 0.8, eight of ten should be right. Below "
             "the dotted line the model is too sure, above it not sure enough. Larger dots hold more examples."
         )
     with right:
         st.plotly_chart(
-            confidence_figure(confidence.edges, confidence.right, confidence.wrong), key="evaluate_confidence",
-            config={"displayModeBar": False}, alt="Right and wrong answers by confidence",
-        )  # fmt: skip
+            confidence_figure(confidence.edges, confidence.right, confidence.wrong),
+            key="evaluate_confidence",
+            config={"displayModeBar": False},
+            alt="Right and wrong answers by confidence",
+        )
         with st.grid(2, min_column_width=150, key="evaluate_ece"):
             st.metric(
                 "Calibration error",
@@ -44,10 +48,14 @@ def show(judged: Judged) -> None:
             )
             if after is not None:
                 st.metric(
-                    "With temperature", f"{after.ece:.3f}", f"{after.ece - calibration.ece:+.3f}",
-                    delta_color="inverse", border=True, height="stretch",
+                    "With temperature",
+                    f"{after.ece:.3f}",
+                    f"{after.ece - calibration.ece:+.3f}",
+                    delta_color="inverse",
+                    border=True,
+                    height="stretch",
                     help="The same with the logits divided by the temperature.",
-                )  # fmt: skip
+                )
         _temperature(judged, calibration.temperature)
 
 
@@ -62,9 +70,13 @@ def _temperature(judged: Judged, temperature: float) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if abs(saved - temperature) > 0.005:
             st.button(
-                "Save with the model", icon=":material/save:", key="evaluate_save_temperature", on_click=_save,
-                args=(judged, temperature), help="Playground, batch prediction and highlights then use it.",
-            )  # fmt: skip
+                "Save with the model",
+                icon=":material/save:",
+                key="evaluate_save_temperature",
+                on_click=_save,
+                args=(judged, temperature),
+                help="Playground, batch prediction and highlights then use it.",
+            )
         if saved != 1.0:
             st.badge(f"{saved:.2f} is saved with the model", icon=":material/check:", color="green")
             st.button("Remove it", type="tertiary", key="evaluate_drop_temperature", on_click=_save, args=(judged, 1.0))

@@ -27,9 +27,12 @@ def confusion(judged: Judged) -> None:
         chosen = _frequent(judged)
     else:
         by = st.segmented_control(
-            "Colour by", ["Share of the class", "Count"], default="Share of the class", required=True,
+            "Colour by",
+            ["Share of the class", "Count"],
+            default="Share of the class",
+            required=True,
             key="evaluate_confusion_by",
-        )  # fmt: skip
+        )
         key = f"{CELL}_{judged.run.id}"
         chart = drawing(confusion_figure(labels, counts, normalised=by != "Count"))
         live_chart(chart, key=key, alt="Predicted against true classes", on_click=partial(_clicked, key))
@@ -53,10 +56,15 @@ def _frequent(judged: Judged) -> tuple[int, int] | None:
     rows = frequent_mistakes(labels, evaluation.confusion, most=50)
     st.caption(f"With {len(labels):,} classes a matrix would not be readable: these are the most frequent mistakes.")
     event = st.dataframe(
-        pd.DataFrame(rows, columns=["True", "Taken for", "Examples", "Of the class"]), hide_index=True, height=380,
-        on_select="rerun", selection_mode="single-row", key="evaluate_frequent", alt="The most frequent mistakes",
+        pd.DataFrame(rows, columns=["True", "Taken for", "Examples", "Of the class"]),
+        hide_index=True,
+        height=380,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="evaluate_frequent",
+        alt="The most frequent mistakes",
         column_config={"Of the class": st.column_config.NumberColumn(format="percent")},
-    )  # fmt: skip
+    )
     if not event.selection.rows:
         return None
     true, taken, _, _ = rows[event.selection.rows[0]]

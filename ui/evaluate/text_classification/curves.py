@@ -26,9 +26,14 @@ def show(judged: Judged) -> None:
     by_class = {curve.label: curve for curve in drawn}
     preferred = 1 if len(labels) == 2 and 1 in by_class else drawn[0].label
     chosen = st.selectbox(
-        "Class", list(by_class), list(by_class).index(preferred), key=f"evaluate_class_{judged.run.id}",
-        format_func=lambda i: labels[i], width=360, help="Each class against all others.",
-    )  # fmt: skip
+        "Class",
+        list(by_class),
+        list(by_class).index(preferred),
+        key=f"evaluate_class_{judged.run.id}",
+        format_func=lambda i: labels[i],
+        width=360,
+        help="Each class against all others.",
+    )
     left, right = st.columns(2, gap="medium")
     left.plotly_chart(
         roc_figure(drawn, labels, chosen), key="evaluate_roc", config={"displayModeBar": False}, alt="ROC"
@@ -72,9 +77,14 @@ def _threshold(judged: Judged, curve: Curve) -> None:
     state.begin_with(key, start)
     st.markdown(f"##### A threshold for “{name}”")
     threshold = st.slider(
-        "Call it this class from a probability of", 0.0, 1.0, step=0.005, key=key, format="%.3f",
+        "Call it this class from a probability of",
+        0.0,
+        1.0,
+        step=0.005,
+        key=key,
+        format="%.3f",
         help="Higher: fewer false alarms, more misses.",
-    )  # fmt: skip
+    )
     place = round(threshold / 0.005)
     with st.grid(4, min_column_width=140, key="evaluate_at_threshold"):
         for what, help_text in (
@@ -85,13 +95,22 @@ def _threshold(judged: Judged, curve: Curve) -> None:
             value = at[what][place]
             st.metric(what, "–" if np.isnan(value) else f"{value:.3f}", help=help_text, border=True, height="stretch")
         hits, alarms = curve.true_positives[place], curve.false_positives[place]
-        st.metric("Called so", f"{hits + alarms:,}", f"{alarms:,} false alarms", delta_color="off", delta_arrow="off",
-                  border=True, height="stretch")  # fmt: skip
+        st.metric(
+            "Called so",
+            f"{hits + alarms:,}",
+            f"{alarms:,} false alarms",
+            delta_color="off",
+            delta_arrow="off",
+            border=True,
+            height="stretch",
+        )
     measures = {what: [None if np.isnan(v) else float(v) for v in values] for what, values in at.items()}
     st.plotly_chart(
-        threshold_figure(THRESHOLDS.tolist(), measures, threshold, tuned), key="evaluate_threshold_chart",
-        config={"displayModeBar": False}, alt="Precision, recall and F1 against the threshold",
-    )  # fmt: skip
+        threshold_figure(THRESHOLDS.tolist(), measures, threshold, tuned),
+        key="evaluate_threshold_chart",
+        config={"displayModeBar": False},
+        alt="Precision, recall and F1 against the threshold",
+    )
     if on_validation:
         st.caption(
             f"On these examples the F1 is highest at {here:.3f}. This is the place to tune: judge the threshold on a "

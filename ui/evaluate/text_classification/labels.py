@@ -30,8 +30,9 @@ def show(judged: Judged) -> None:
     if suspected is None:
         st.info(
             "The model was trained on these examples, and believes their labels whatever they are: wrong ones can only "
-            "be suspected among examples that it has not seen.", icon=":material/label_off:",
-        )  # fmt: skip
+            "be suspected among examples that it has not seen.",
+            icon=":material/label_off:",
+        )
         return
     if suspected.held_back:
         st.info(
@@ -106,16 +107,21 @@ def _table(rows: list[Suspect], judged: Judged, prepared: Prepared) -> None:
     columns = insert_texts(frame, texts, judged.evaluation.text_columns, at=1)
     fixed = [str(name) for name in frame if name not in ("Decision", "Suggested")]
     edited = st.data_editor(
-        frame, key=key, hide_index=True, height=min(TABLE_PX, 38 + 35 * len(frame)), disabled=fixed,
+        frame,
+        key=key,
+        hide_index=True,
+        height=min(TABLE_PX, 38 + 35 * len(frame)),
+        disabled=fixed,
         column_config={
             "Decision": st.column_config.SelectboxColumn(options=[FIX, DROP, KEEP], width=100),
-            "Suggested": st.column_config.SelectboxColumn(options=labels, width=130, required=True,
-                                                          help="Choose another class if neither is right."),
+            "Suggested": st.column_config.SelectboxColumn(
+                options=labels, width=130, required=True, help="Choose another class if neither is right."
+            ),
             "Label": st.column_config.TextColumn(width=120),
             "Probability of the label": st.column_config.ProgressColumn(min_value=0, max_value=1, format="%.3f"),
             **{name: st.column_config.TextColumn(width=500 // len(columns)) for name in columns},
         },
-    )  # fmt: skip
+    )
     if not resources.may("review"):
         return
     decided = {what: [i for i, d in enumerate(edited["Decision"]) if d == what] for what in (FIX, DROP, KEEP)}
@@ -123,9 +129,12 @@ def _table(rows: list[Suspect], judged: Judged, prepared: Prepared) -> None:
         change = [*decided[FIX], *decided[DROP]]
         if st.button(
             f"Make a new version with {counted(len(change), 'change')}" if change else "Make a new version",
-            type="primary", icon=":material/edit_note:", key="evaluate_new_version", disabled=not change,
+            type="primary",
+            icon=":material/edit_note:",
+            key="evaluate_new_version",
+            disabled=not change,
             help="Adds a step of preparation to the dataset; your file stays as it is.",
-        ):  # fmt: skip
+        ):
             _new_version(rows, edited, decided, judged, prepared)
         if decided[KEEP]:
             st.button(
@@ -145,13 +154,14 @@ def _new_version(
     try:
         step = build(
             {
-                "columns": judged.evaluation.text_columns, "label": judged.evaluation.label_column,
+                "columns": judged.evaluation.text_columns,
+                "label": judged.evaluation.label_column,
                 "splits": [judged.evaluation.split],
                 "labels": {rows[i].text_id: suggested[i] for i in decided[FIX]},
                 "drop": [rows[i].text_id for i in decided[DROP]],
             },
             CorrectLabels,
-        )  # fmt: skip
+        )
         data: DataSpec = build(judged.evaluation.data, DataSpec)
         tree = data.model_dump() | {"steps": [*(s.model_dump() for s in data.steps), *dump_steps(step)]}
         changed: DataSpec = build(tree, DataSpec)

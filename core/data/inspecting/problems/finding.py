@@ -11,10 +11,27 @@ Severity = Literal["high", "medium", "low"]
 SEVERITIES: tuple[Severity, ...] = ("high", "medium", "low")
 
 Kind = Literal[
-    "empty", "long", "duplicates", "leak", "near-duplicates", "near-leak", "conflicts", "encoding", "replacement",
-    "markup", "control", "unlabelled", "label-case", "label-spelling", "rare", "imbalance", "telltale", "split-column",
-    "constant", "ids",
-]  # fmt: skip
+    "empty",
+    "long",
+    "duplicates",
+    "leak",
+    "near-duplicates",
+    "near-leak",
+    "conflicts",
+    "encoding",
+    "replacement",
+    "markup",
+    "control",
+    "unlabelled",
+    "label-case",
+    "label-spelling",
+    "rare",
+    "imbalance",
+    "telltale",
+    "split-column",
+    "constant",
+    "ids",
+]
 
 
 NO_REMEDY = Message("")

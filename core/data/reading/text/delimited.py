@@ -56,9 +56,18 @@ def write(
         dialect = _detect_again(file, doubt.line, read)
         line = doubt.line if dialect.quote and file.dialect.sure else 0
         file = TextFile(
-            file.path, file.detected, dialect, file.names, file.renamed, file.chosen, file.form, file.above,
-            file.header, widest=file.widest, loose_quote=line,
-        )  # fmt: skip
+            file.path,
+            file.detected,
+            dialect,
+            file.names,
+            file.renamed,
+            file.chosen,
+            file.form,
+            file.above,
+            file.header,
+            widest=file.widest,
+            loose_quote=line,
+        )
         columns = _stream(file, path, tick, careful=False)
     _check_fit(file)
     return file, columns

@@ -146,10 +146,16 @@ def _with_header(
         )
     lengths = [sum(len(r[i]) for r in cells if len(r) == len(names)) for i in range(len(names))]
     return TextFile(
-        path, detected, replace(dialect, header=header), names, renamed, chosen,
-        above=_first_lines(path, detected, dialect), header=cells[0] if header else [],
+        path,
+        detected,
+        replace(dialect, header=header),
+        names,
+        renamed,
+        chosen,
+        above=_first_lines(path, detected, dialect),
+        header=cells[0] if header else [],
         widest=lengths.index(max(lengths)),
-    )  # fmt: skip
+    )
 
 
 def _width(rows: list[list[str]], common: int) -> int:

@@ -45,9 +45,10 @@ def section(content: Content) -> Section | None:
         ),
         Figure(
             confidence_figure(confidence.edges, confidence.right, confidence.wrong),
-            "Right and wrong answers by confidence", "How many answers there are at each confidence.",
+            "Right and wrong answers by confidence",
+            "How many answers there are at each confidence.",
         ),
-    )  # fmt: skip
+    )
     return Section("calibration", "Can its confidence be believed?", blocks)
 
 

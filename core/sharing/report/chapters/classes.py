@@ -42,10 +42,12 @@ def data(content: Content) -> list[tuple[str, Line]]:
 def uses(content: Content) -> Line:
     names = names_of(content)
     return (
-        "It sorts texts of the kind that it was trained on (", *data_words(content), ") into ",
+        "It sorts texts of the kind that it was trained on (",
+        *data_words(content),
+        ") into ",
         f"{counted(len(names), 'class', 'classes')}: {_some(names)}." if names else "its classes.",
         " Texts of another kind, length or language it was not judged on.",
-    )  # fmt: skip
+    )
 
 
 def _some(names: Sequence[str], most: int = 12) -> str:
@@ -67,7 +69,7 @@ def section(content: Content) -> Section | None:
                 "Confusion matrix: true classes against predicted",
                 "Rows are true classes, columns what it said; blue is right, orange is wrong, shares are of a row.",
             )
-        )  # fmt: skip
+        )
     return Section("classes", "Class by class", tuple(blocks))
 
 

@@ -17,13 +17,15 @@ def section(content: Content) -> Section | None:
     blocks: list[Block] = [
         Paragraph(
             (
-                "The model is a folder with safetensors, configuration and tokenizer; ", Name("transformers"),
+                "The model is a folder with safetensors, configuration and tokenizer; ",
+                Name("transformers"),
                 " loads it without any code of ours. Put its folder, or its id on the Hub, in place of ",
-                Name(MODEL_FOLDER), ".",
+                Name(MODEL_FOLDER),
+                ".",
             )
         ),
         load_code(content),
-    ]  # fmt: skip
+    ]
     return Section("load", "How to load it", tuple(blocks))
 
 
@@ -82,7 +84,7 @@ def again(content: Content) -> Section:
         Code("sh", "python -m core train spec.yaml"),
         Folded("All settings", (settings(content.spec)[1],)),
         Folded("The same as spec.yaml", (Code("yaml", to_yaml(content.spec)),)),
-    ]  # fmt: skip
+    ]
     contents = [
         (f"{title} examples: {part.examples:,}, content ", Name(part.content))
         for part, title in ((noted.train, "Training"), (noted.eval, "Evaluation"))

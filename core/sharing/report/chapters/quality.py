@@ -33,7 +33,7 @@ def section(content: Content) -> Section | None:
                 "With other examples of the same kind, a metric would lie within its line 95 times of 100 (bootstrap). "
                 "Where the lines of two overlap widely, call them equal.",
             )
-        )  # fmt: skip
+        )
     blocks.append(metrics_table(figures))
     if content.best is not None:
         blocks += _overlap(content.best.evaluation)
@@ -83,11 +83,15 @@ def evaluations_table(content: Content) -> Table:
     main = evaluations[0].main_metric
     rows = tuple(
         (
-            e.dataset.title, e.split, KIND_TITLES[e.kind], f"{e.examples:,}", score(e.metrics.get(main)),
+            e.dataset.title,
+            e.split,
+            KIND_TITLES[e.kind],
+            f"{e.examples:,}",
+            score(e.metrics.get(main)),
             interval(e, main),
         )
         for e in evaluations
-    )  # fmt: skip
+    )
     header = ("Dataset", "Split", "What it is", "Examples", metric_title(main), "95% interval")
     return Table("Evaluations", header, rows, (3, 4, 5))
 

@@ -20,7 +20,7 @@ from core.sharing.report.document import (
     Paragraph,
     Section,
     Table,
-)  # fmt: skip
+)
 from core.spec.names import model_name
 from core.spec.run import RunSpec, build, get_field, spec_fields
 from core.wording import counted, engine_title, listed, metric_title, metric_words, score
@@ -45,11 +45,12 @@ def _curves(content: Content) -> list[Block]:
     if len(training) or len(evaluation):
         blocks.append(
             Figure(
-                loss_figure(training, evaluation), _loss_words(training, evaluation),
+                loss_figure(training, evaluation),
+                _loss_words(training, evaluation),
                 "The loss on the training batches and on the evaluation examples. Where the second rises while the "
                 "first falls, the model learns by heart.",
             )
-        )  # fmt: skip
+        )
     judged = {n.removeprefix("eval_"): s for n, s in series.items() if n.startswith("eval_") and n != "eval_loss"}
     main = content.spec.evaluation.metric_for_best_model
     known: dict[str, pd.DataFrame] = {name: s for name, s in judged.items() if name in content.spec.evaluation.metrics}
@@ -63,7 +64,7 @@ def _curves(content: Content) -> list[Block]:
                 if content.spec.training.load_best_model_at_end
                 else "Each evaluation while it trained. The model kept is the last one.",
             )
-        )  # fmt: skip
+        )
         blocks.append(_history(known, series.get("eval_loss", NOTHING)))
     if len(series.get("learning_rate", NOTHING)) > 1:
         blocks.append(
@@ -86,10 +87,7 @@ def _history(judged: dict[str, pd.DataFrame], losses: pd.DataFrame) -> Folded:
     columns = {"eval_loss": losses} | judged
     by_step = {name: dict(zip(s["step"], s["value"], strict=True)) for name, s in columns.items()}
     steps = sorted({step for values in by_step.values() for step in values})
-    rows = tuple(
-        (f"{int(step):,}", *(score(values.get(step)) for values in by_step.values()))
-        for step in steps
-    )  # fmt: skip
+    rows = tuple((f"{int(step):,}", *(score(values.get(step)) for values in by_step.values())) for step in steps)
     header = ("Step", "Loss", *(metric_title(name) for name in judged))
     return Folded(
         "The evaluations in figures", (Table("Evaluations while it trained", header, rows, tuple(range(len(header)))),)
@@ -114,10 +112,11 @@ def procedure(content: Content) -> Line:
     if training.gradient_accumulation_steps > 1:
         batch += f" × {training.gradient_accumulation_steps:,}"
     parts = [
-        f"learning rate {training.learning_rate:g} ({training.lr_scheduler_type})", f"batches of {batch}",
+        f"learning rate {training.learning_rate:g} ({training.lr_scheduler_type})",
+        f"batches of {batch}",
         f"{counted(training.num_train_epochs, 'epoch')}",
         f"texts of up to {spec.model.max_length:,} tokens",
-    ]  # fmt: skip
+    ]
     tool = engine_title(spec.model_dump(mode="json"))
     return (f"Trained with the {tool if spec.engine != 'keras' else tool + ' engine'}: {listed(parts)}.",)
 
