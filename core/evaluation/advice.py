@@ -35,6 +35,7 @@ def advise(
         task.not_learned(spec, report),
         (weaker := _weaker_than_simple(spec, report)),
         task.too_good(report),
+        _start_is_best(history),
         _foreign(spec, language),
         _overfitted(spec, evaluations),
         _still_improving(spec, evaluations, history),
@@ -97,6 +98,17 @@ def _weaker_than_simple(spec: RunSpec, report: Report) -> Message | None:
     return None
 
 
+def _start_is_best(history: History) -> Message | None:
+    """The run returned to the head that was fitted before training."""
+    if history.best_step != 0:
+        return None
+    return Message.of(
+        "start-is-best",
+        "Training made nothing better than the head that was fitted to the frozen model, so the run returned to that. "
+        "Try a lower learning rate; with few examples that may be the best there is.",
+    )
+
+
 def _foreign(spec: RunSpec, language: str) -> Message | None:
     """The model knows one language and was trained on another."""
     hint = models.foreign_to(spec.model.name, language)
@@ -109,6 +121,8 @@ def _overfitted(spec: RunSpec, evaluations: list[dict[str, float]]) -> Message |
     if len(losses) < 2 or losses[-1] < min(losses) * 1.1:
         return None
     best = evaluations[losses.index(min(losses))]
+    if best["step"] == 0:  # nothing was memorised yet: the head was fitted to the frozen model
+        return None
     return Message(
         f"The evaluation loss was lowest after {counted(best['epoch'], 'epoch')} and has risen since: the model began "
         "to memorise the training examples. Train for fewer epochs, or with more examples, weight decay or a lower "

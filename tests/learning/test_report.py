@@ -107,6 +107,13 @@ def test_advice_fits_what_was_seen(changes: dict[str, Any], seen: History, words
     assert len({tip.id for tip in advice}) == len(advice) and all(tip.id for tip in advice)
 
 
+def test_a_run_that_returned_to_its_start_says_so() -> None:
+    seen = history(0.9, 0.7, 0.6, losses=(0.3, 0.6, 0.9))
+    seen.log[0] |= {"step": 0.0, "epoch": 0.0}
+    returned = seen.model_copy(update={"best_step": 0})
+    assert ids(good_report(), returned) == ["start-is-best"]
+
+
 def ids(report: ClassReport, seen: History, spec: RunSpec = PRETRAINED, limit: int | None = None) -> list[str]:
     return [tip.id for tip in advise(spec, report, seen, limit=limit)]
 
