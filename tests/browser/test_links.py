@@ -129,6 +129,8 @@ def test_one_press_of_back_leaves_a_page_that_sets_its_address(page: Page, dashb
     to(page, "Runs", "runs")
     page.go_back()
     page.wait_for_url(re.compile("split=train"))
+    expect(page.get_by_text("Sample reviews").first).to_be_visible()  # the address is there before its page
+    expect(page.get_by_test_id("stDataFrame").first).to_be_visible()
     settled(page)
     page.get_by_label("Search", exact=True).first.fill("noodles")  # a step on the page: Back takes it back
     page.keyboard.press("Enter")
