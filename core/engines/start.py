@@ -7,6 +7,7 @@ them: the first evaluation of the run, to which it returns if training makes not
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from core.messages import Message
 from core.models import class_head, pooling
 from core.spec import run as specs
 from core.tasks.contract import task_of
-from core.tasks.frozen import NOTE, START, LinearHead, drawn, read_start
+from core.tasks.frozen import NOTE, START, Features, LinearHead, drawn, read_start
 from core.tasks.results import Start
 from core.wording import metric_words
 
@@ -43,8 +44,9 @@ def begin(
     Raises SpecError if a head is asked for that cannot be fitted; to end the run if it was asked to stop.
     """
     automatic = INITIAL_HEAD in spec.auto
-    if not automatic and spec.model.initial_head == "random":
-        return spec
+    wanted = spec.model.name != "scratch" if automatic else spec.model.initial_head == "fitted"
+    if not wanted:
+        return specs.replace(spec, {INITIAL_HEAD: "random"})
     start = read_start(folder)
     if start is not None and start.data == encoded.fingerprint:
         _take(model, start, folder)
@@ -64,13 +66,6 @@ def begin(
 
 def _problem(spec: RunSpec, model: Any, new_head: bool) -> Problem | None:
     """Why no head can be fitted to a model; None if one can."""
-    if spec.model.name == "scratch":
-        return Problem.of(
-            "head-of-scratch",
-            "a head cannot be fitted to a model of random weights, which makes nothing of a text yet; choose random, "
-            "or a pretrained model",
-            INITIAL_HEAD,
-        )
     if not new_head:
         return Problem.of(
             "head-is-trained",
@@ -117,10 +112,10 @@ def _fit(spec: RunSpec, encoded: Encoded, model: Any, folder: Path, device: Devi
     return True
 
 
-def _readable(train: Any, spec: RunSpec, model: Any) -> Any:
+def _readable(train: Features, spec: RunSpec, model: Any) -> Features:
     """Features of which the model's head can read both; its own twice where it cannot read the mean of all tokens."""
     can = pooling.can_pool_mean(model) and spec.training.trainable_layers is None
-    return train if can else type(train)(train.own, train.own, train.labels)
+    return train if can else replace(train, mean=train.own)
 
 
 def _put_into(model: Any, head: LinearHead) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -166,7 +161,7 @@ def _tell(spec: RunSpec, start: Start, report: Reporter) -> None:
         metric=metric_words(metric),
     )
     report.message(message.text, "info", message.id, **message.arguments)
-    if start.config and start.pooling == "mean":
+    if start.pooling == "mean":
         message = Message.of(
             "mean-pooling",
             "The head reads the mean of all tokens: it tells more about these texts than what the model gives its own "

@@ -26,7 +26,7 @@ KERAS_TYPES = {
 
 def problems(spec: RunSpec, model_type: str | None) -> list[Problem]:
     """The settings of a spec that its engine does not support. model_type: of config.json; None if not known yet."""
-    problems = [*_task(spec), *_early_stopping(spec)]
+    problems = [*_task(spec), *_initial_head(spec), *_early_stopping(spec)]
     if spec.engine != "torch" and spec.training.max_tokens_per_batch is not None:
         problems.append(
             Problem.of(
@@ -53,6 +53,19 @@ def _task(spec: RunSpec) -> list[Problem]:
             engine=ENGINE_TITLES[spec.engine],
             task=spec.task,
             engines=titles,
+        )
+    ]
+
+
+def _initial_head(spec: RunSpec) -> list[Problem]:
+    if spec.model.initial_head == "random" or spec.model.name != "scratch":
+        return []
+    return [
+        Problem.of(
+            "head-of-scratch",
+            "a head cannot be fitted to a model of random weights, which makes nothing of a text yet; choose random, "
+            "or a pretrained model",
+            "model.initial_head",
         )
     ]
 

@@ -17,6 +17,7 @@ from core.models import pooling
 from core.runs import checkpoints
 from core.runs.device import choose_for
 from core.runs.history import read_history
+from core.spec import engines
 from core.spec import run as specs
 from core.tasks.frozen import START, drawn, read_start
 
@@ -131,21 +132,25 @@ def test_a_start_from_other_examples_is_made_anew(prepare: Callable[..., Any], m
     assert begun is not None and begun.train_examples == 120 and begun.data == other.encoded.fingerprint
 
 
-@pytest.mark.parametrize(
-    ("changes", "new_head", "problem"),
-    [({"model__name": "scratch"}, True, "head-of-scratch"), ({}, False, "head-is-trained")],
-)
-def test_a_head_that_cannot_be_fitted_is_refused_and_never_chosen(
-    changes: dict[str, Any], new_head: bool, problem: str, prepare: Callable[..., Any]
-) -> None:
-    setup = prepare(model__initial_head="fitted", **changes)
+def test_a_trained_head_is_not_fitted_anew(prepare: Callable[..., Any]) -> None:
+    setup = prepare(model__initial_head="fitted")
     with pytest.raises(SpecError) as caught:
-        fitted(setup, new_head)
-    assert caught.value.problems[0].id == problem and caught.value.problems[0].field == start.INITIAL_HEAD
+        fitted(setup, new_head=False)
+    assert [(problem.id, problem.field) for problem in caught.value.problems] == [
+        ("head-is-trained", start.INITIAL_HEAD)
+    ]
     setup.spec = specs.replace(setup.spec, {start.INITIAL_HEAD: "auto"})
-    settled = fitted(setup, new_head)
+    settled = fitted(setup, new_head=False)
     assert settled.model.initial_head == "random" and not settled.auto
     assert not (setup.run_dir / START).exists()
+
+
+def test_no_head_is_fitted_to_random_weights(prepare: Callable[..., Any]) -> None:
+    setup = prepare(model__name="scratch", model__initial_head="auto")
+    assert not engines.problems(setup.spec, None)
+    assert fitted(setup).model.initial_head == "random" and not (setup.run_dir / START).exists()
+    by_hand = specs.replace(setup.spec, {start.INITIAL_HEAD: "fitted"})
+    assert [problem.id for problem in engines.problems(by_hand, None)] == ["head-of-scratch"], "before the start"
 
 
 def test_a_damaged_start_is_made_anew(prepare: Callable[..., Any]) -> None:

@@ -132,9 +132,8 @@ def start(facts: Facts, model: str = "model") -> list[str]:
     """Lines that give a Transformers model its fitted head; they need `START_IMPORT`."""
     if facts.start is None:
         return []
-    layer = (
-        " and the layer before it" if len(facts.start.config) and "classifier_pooling" not in facts.start.config else ""
-    )
+    new_layer = facts.start.config.keys() - {"classifier_pooling"}  # else it is the config alone that pools the mean
+    layer = " and the layer before it" if new_layer else ""
     return [
         f"# The head{layer} as fitted to the training examples with the rest of the model frozen.",
         f'{model}.load_state_dict(load_file("{START}"), strict=False)',
