@@ -69,6 +69,7 @@ def test_each_value_follows_from_what_is_known_and_has_its_reason() -> None:
         "training.num_train_epochs": 6.0,
         "training.warmup_steps": 0.1,
         "training.class_weights": "off",
+        "evaluation.early_stopping_patience": None,
     }
     assert all(choice.reason.id and choice.reason.text.endswith(".") for choice in choices)
     assert settled(from_yaml(OWN), choices).auto == ()
@@ -160,6 +161,43 @@ def test_class_weights_follow_the_metric_and_the_balance(metric: str, per_class:
     spec = from_yaml(OWN + f"evaluation: {{metric_for_best_model: {metric}}}")
     (choice,) = recommend(spec, Facts(per_class=per_class), ["training.class_weights"])
     assert choice.value == value
+
+
+@pytest.mark.parametrize(
+    ("document", "facts", "patience", "code"),
+    [
+        ("{num_train_epochs: 7}", Facts(), None, "auto-stopping-few"),
+        ("{num_train_epochs: 20}", Facts(), 7, "auto-stopping"),
+        ("{num_train_epochs: 8}", Facts(), 3, "auto-stopping"),
+        ("{num_train_epochs: 20, eval_strategy: 'no'}", Facts(), None, "auto-stopping-not-evaluated"),
+        ("{num_train_epochs: 20, load_best_model_at_end: false}", Facts(), None, "auto-stopping-last-kept"),
+        (
+            "{num_train_epochs: 3, eval_strategy: steps, eval_steps: 20, per_device_train_batch_size: 10}",
+            Facts(rows=1_000),
+            5,
+            "auto-stopping",
+        ),
+    ],
+)
+def test_early_stopping_follows_the_number_of_evaluations(
+    document: str, facts: Facts, patience: int | None, code: str
+) -> None:
+    (choice,) = recommend(from_yaml(OWN + f"training: {document}"), facts, ["evaluation.early_stopping_patience"])
+    assert (choice.value, choice.reason.id) == (patience, code)
+
+
+def test_early_stopping_waits_for_the_number_of_epochs() -> None:
+    assert recommend(from_yaml(OWN), Facts(rows=None), ["evaluation.early_stopping_patience"]) == []
+
+
+def test_early_stopping_is_turned_off_by_null_and_zero() -> None:
+    path = "evaluation.early_stopping_patience"
+    for off in (None, 0):
+        spec = build({"evaluation": {"early_stopping_patience": off}})
+        assert spec.evaluation.early_stopping_patience is None and path not in spec.auto
+    assert from_yaml(to_yaml(replace(from_yaml(OWN), {path: 0}))).auto == AUTOMATIC[:-1]
+    with pytest.raises(SpecError):
+        build({"evaluation": {"early_stopping_patience": -1}})
 
 
 def test_a_demo_has_no_room_for_what_is_chosen_later() -> None:

@@ -21,6 +21,7 @@ AUTOMATIC: tuple[str, ...] = (
     "training.num_train_epochs",
     "training.warmup_steps",
     "training.class_weights",
+    "evaluation.early_stopping_patience",
 )
 
 

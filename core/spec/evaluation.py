@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any, Self
 
-from pydantic import BeforeValidator, model_validator
+from pydantic import BeforeValidator, field_validator, model_validator
 from pydantic_core import PydanticKnownError
 
 from core.spec.section import Section, setting
@@ -44,10 +44,16 @@ class EvaluationSpec(Section):
     """The metric that decides which checkpoint is best and that lists show first."""
 
     early_stopping_patience: int | None = setting(None, "Early stopping", "Trains to the end.", ge=1, le=1000)
-    """End the run after this many evaluations in a row without a better main metric. Empty trains to the end."""
+    """End the run after this many evaluations in a row without a better main metric; 0 trains to the end."""
 
     early_stopping_threshold: float = setting(0.0, "Least improvement", "EarlyStoppingCallback's default.", ge=0, le=1)
     """With early stopping: by how much the main metric must rise to count as better."""
+
+    @field_validator("early_stopping_patience", mode="before")
+    @classmethod
+    def _zero_is_off(cls, patience: Any) -> Any:
+        """A form's empty field is automatic, so that off needs a number."""
+        return None if isinstance(patience, int | float) and patience == 0 else patience
 
     @model_validator(mode="after")
     def _main_is_computed(self) -> Self:

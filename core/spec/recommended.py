@@ -16,6 +16,7 @@ from core.messages import Message
 from core.spec.model import ModelSpec
 from core.spec.run import RunSpec, replace
 from core.tasks import metrics_of
+from core.wording import metric_words
 
 LENGTHS = (32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024, 2048, 4096, 8192)
 LEAST_LENGTH = 8  # that a spec can have
@@ -31,6 +32,9 @@ FEWEST_EPOCHS, MOST_EPOCHS = 3, 20
 WARM_UP, WITHOUT_WARM_UP = 0.1, "constant"
 
 BATCH_SIZES = ((20_000, 32), (250, 16), (0, 8))  # least number of training examples, and the batch size
+
+# A learning rate that falls makes the last evaluations the best ones, so that few without progress say little.
+FEW_EVALUATIONS, LEAST_PATIENCE, PATIENCE_SHARE = 8, 3, 1 / 3
 
 UNEVEN = 10  # times as many examples of the most common class as of the rarest
 
@@ -167,15 +171,8 @@ def _learning_rate(spec: RunSpec, facts: Facts) -> tuple[float, Message] | None:
 
 
 def _epochs(spec: RunSpec, facts: Facts) -> tuple[float, Message] | None:
-    if facts.rows is None:
+    if (per_epoch := _updates_per_epoch(spec, facts)) is None:
         return None
-    if (budget := spec.training.max_tokens_per_batch) is None:
-        batches = math.ceil(facts.rows / spec.training.per_device_train_batch_size)
-    elif facts.tokens is None:
-        return None
-    else:
-        batches = math.ceil(facts.tokens / budget)
-    per_epoch = max(1, math.ceil(batches / spec.training.gradient_accumulation_steps))
     fitted = spec.model.initial_head == "fitted"  # it knows the classes already
     least = LEAST_UPDATES + (0 if fitted else UPDATES_PER_CLASS * (facts.classes or 0))
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(least / per_epoch)))
@@ -205,6 +202,18 @@ def _epochs(spec: RunSpec, facts: Facts) -> tuple[float, Message] | None:
             updates=updates,
         )
     return float(epochs), reason
+
+
+def _updates_per_epoch(spec: RunSpec, facts: Facts) -> int | None:
+    if facts.rows is None:
+        return None
+    if (most := spec.training.max_tokens_per_batch) is None:
+        batches = math.ceil(facts.rows / spec.training.per_device_train_batch_size)
+    elif facts.tokens is None:
+        return None
+    else:
+        batches = math.ceil(facts.tokens / most)
+    return max(1, math.ceil(batches / spec.training.gradient_accumulation_steps))
 
 
 def _warm_up(spec: RunSpec, facts: Facts) -> tuple[float, Message]:
@@ -242,6 +251,46 @@ def _class_weights(spec: RunSpec, facts: Facts) -> tuple[str, Message] | None:
     )
 
 
+def _early_stopping(spec: RunSpec, facts: Facts) -> tuple[int | None, Message] | None:
+    if spec.training.eval_strategy == "no":
+        return None, Message.of(
+            "auto-stopping-not-evaluated", "Early stopping off: nothing is evaluated during the training."
+        )
+    if not spec.training.load_best_model_at_end:
+        return None, Message.of(
+            "auto-stopping-last-kept", "Early stopping off: the run keeps its last model, not its best."
+        )
+    if (evaluations := _evaluations(spec, facts)) is None:
+        return None
+    if evaluations < FEW_EVALUATIONS:
+        return None, Message.of(
+            "auto-stopping-few",
+            "Early stopping off: {evaluations:evaluation|evaluations} leave little to save, and the run returns to its "
+            "best model anyway.",
+            evaluations=evaluations,
+        )
+    patience = max(LEAST_PATIENCE, math.ceil(evaluations * PATIENCE_SHARE))
+    return patience, Message.of(
+        "auto-stopping",
+        "Early stopping after {patience} evaluations in a row without a better {metric}, of {evaluations:,} planned; "
+        "the run returns to its best model.",
+        patience=patience,
+        metric=metric_words(spec.evaluation.metric_for_best_model),
+        evaluations=evaluations,
+    )
+
+
+def _evaluations(spec: RunSpec, facts: Facts) -> int | None:
+    """How often a run evaluates while it trains; None where that is not known yet."""
+    if "training.num_train_epochs" in spec.auto:
+        return None
+    if spec.training.eval_strategy == "epoch":
+        return math.ceil(spec.training.num_train_epochs)
+    if (per_epoch := _updates_per_epoch(spec, facts)) is None:
+        return None
+    return math.ceil(per_epoch * spec.training.num_train_epochs / spec.training.eval_steps)
+
+
 _RULES: dict[str, Rule] = {
     "model.max_length": _max_length,
     "model.initial_head": _initial_head,
@@ -250,4 +299,5 @@ _RULES: dict[str, Rule] = {
     "training.num_train_epochs": _epochs,
     "training.warmup_steps": _warm_up,
     "training.class_weights": _class_weights,
+    "evaluation.early_stopping_patience": _early_stopping,
 }

@@ -66,7 +66,7 @@ with settings:
         st.markdown("##### Training")
         new_run_summary.choose_engine(form, problems)
         new_run_summary.main_settings(form, problems, advice, automatic)
-    new_run_summary.advanced(form, prepared, problems, advice)
+    new_run_summary.advanced(form, prepared, problems, advice, automatic)
     with st.expander("As YAML", icon=":material/code:", key="as_yaml", on_change="rerun") as yaml_part:
         if yaml_part.open:
             yaml.render(spec, form.name or (run_name(spec) if spec else ""))

@@ -344,6 +344,18 @@ def test_without_any_model_ones_own_data_starts_from_scratch_and_is_told_the_pri
     assert spec.model.name == "scratch" and "training.learning_rate" in spec.auto
 
 
+def test_early_stopping_is_automatic_until_a_number_or_zero_is_given(app: Open, own: DataSpec) -> None:
+    path = "evaluation.early_stopping_patience"
+    page = open_form(app, own)
+    assert field(page, path).placeholder.startswith("auto: ")  # type: ignore[attr-defined]
+    put(page, path, 4)
+    assert start(page).evaluation.early_stopping_patience == 4
+    page = open_form(app, own)
+    put(page, path, 0)
+    spec = start(page)
+    assert spec.evaluation.early_stopping_patience is None and path not in spec.auto and "model.max_length" in spec.auto
+
+
 def test_the_model_that_is_here_is_the_default(
     app: Open, own: DataSpec, minilm: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

@@ -34,7 +34,7 @@ WORDS = {
     "tf_data": "tf.data, each batch padded",
     "numpy": "NumPy, whole arrays",
 }
-# Fields that matter only with certain values of another field (no values: whenever the other field is set).
+# Fields that matter only with certain values of another field (no values: unless the other field is turned off).
 NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "keras_input": ("engine", ("keras",)),
     "training.custom_class_weights": ("training.class_weights", ("custom",)),
@@ -80,7 +80,7 @@ def is_void(path: str, values: dict[str, Any]) -> bool:
     if path not in NEEDS or values[path] not in (FIELDS[path].get_default(), None):
         return False
     other, wanted = NEEDS[path]
-    return values[other] not in wanted if wanted else values[other] is None
+    return values[other] not in wanted if wanted else values[other] == state.OFF
 
 
 def is_wide(path: str) -> bool:
@@ -135,7 +135,9 @@ def field(
     }
     # Token counts are estimates until the tokenizer has seen the texts; the field is too narrow for "about".
     about = "auto: ~" if path == "model.max_length" else "auto: "
-    automatic = next((f"{about}{_written(choice.value)}" for choice in recommended if choice.path == path), None)
+    automatic = next(
+        (f"{about}{_written(choice.value) or 'off'}" for choice in recommended if choice.path == path), None
+    )
     with st.container(gap="xsmall"):
         _widget(form, path, common, names, placeholder or automatic)
         show_problems(path, problems)

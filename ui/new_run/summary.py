@@ -83,8 +83,14 @@ def choose_engine(form: state.Form, problems: list[Problem]) -> None:
     new_run_form.show_problems("engine", problems)
 
 
-def advanced(form: state.Form, prepared: Prepared | None, problems: list[Problem], advice: list[Problem]) -> None:
-    """The fields that are not shown elsewhere, by section."""
+def advanced(
+    form: state.Form,
+    prepared: Prepared | None,
+    problems: list[Problem],
+    advice: list[Problem],
+    settings: list[Setting],
+) -> None:
+    """The fields that are not shown elsewhere, by section. settings: what automatic ones will be"""
     paths = [p for p in new_run_form.FIELDS if not _is_elsewhere(p) and new_run_form.has_choice(p)]
     marks = {problem.field for problem in problems}
     paths = [p for p in paths if p in marks or not new_run_form.is_void(p, form.values)]
@@ -98,16 +104,18 @@ def advanced(form: state.Form, prepared: Prepared | None, problems: list[Problem
                 grid = st.grid(3, min_column_width=FIELD_PX)
                 for path in inner:
                     with grid.cell(column_span="all" if new_run_form.is_wide(path) else 1):
-                        _advanced_field(form, path, prepared, problems)
+                        _advanced_field(form, path, prepared, problems, settings)
                         new_run_form.show_advice(path, advice)
                 new_run_form.show_problems(name, problems)
 
 
-def _advanced_field(form: state.Form, path: str, prepared: Prepared | None, problems: list[Problem]) -> None:
+def _advanced_field(
+    form: state.Form, path: str, prepared: Prepared | None, problems: list[Problem], settings: list[Setting]
+) -> None:
     if path == "training.custom_class_weights":
         new_run_form.field(form, path, problems, names=data.classes(state.data(), prepared))
     elif not path.startswith("data."):
-        new_run_form.field(form, path, problems)
+        new_run_form.field(form, path, problems, recommended=settings)
     elif prepared is None or not path.endswith("_split"):
         new_run_form.field(form, path, problems, after=data.share)
     else:

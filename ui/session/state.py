@@ -37,6 +37,7 @@ _SELECTED, _QUESTION, _CURVES, _OPENED = "selected_runs", "question", "curves", 
 _STOPPING = "run_to_stop"
 _PAGE, _COMING, _ADDRESS, MOST_WAITS = "page", "coming_to", "address", 3
 RECENT_DATASETS = 6
+OFF = 0  # in a field that can be automatic, where empty means that
 
 
 def data() -> DataSpec:
@@ -227,7 +228,7 @@ def fill_form(spec: RunSpec, preset: str | None = None, *, proposes: bool = Fals
     """Begin anew with this spec, and look at its dataset. proposes: see `Form`"""
     before = cast("Form | None", st.session_state.get(_FORM))
     filled = Form(
-        values={path: None if path in spec.auto else get_field(spec, path) for path, _ in spec_fields()},
+        values={path: _form_value(spec, path) for path, _ in spec_fields()},
         name="",
         preset=preset,
         generation=before.generation + 1 if before else 0,
@@ -237,6 +238,13 @@ def fill_form(spec: RunSpec, preset: str | None = None, *, proposes: bool = Fals
     st.session_state[_FORM] = filled
     set_data(spec.data)
     return filled
+
+
+def _form_value(spec: RunSpec, path: str) -> Any:
+    if path in spec.auto:
+        return None
+    value = get_field(spec, path)
+    return OFF if value is None and path in AUTOMATIC else value
 
 
 def _take_data(held: Form) -> Form:

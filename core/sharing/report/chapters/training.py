@@ -21,6 +21,7 @@ from core.sharing.report.document import (
     Section,
     Table,
 )
+from core.spec.automatic import AUTOMATIC
 from core.spec.names import model_name
 from core.spec.run import RunSpec, build, get_field, spec_fields
 from core.wording import counted, engine_title, listed, metric_title, metric_words, score
@@ -129,7 +130,8 @@ def settings(spec: RunSpec) -> tuple[Table | None, Table]:
         value = get_field(spec, path)
         if path == "data.steps" or _is_void(path, value, spec):
             continue
-        row: tuple[Cell, ...] = (str(info.title), Name(path), setting_words(value))
+        words = "off" if value is None and path in AUTOMATIC else setting_words(value)
+        row: tuple[Cell, ...] = (str(info.title), Name(path), words)
         rows.append(row)
         is_elsewhere = path.startswith("data.") or path in ("task", "model.name", "model.revision")
         if not is_elsewhere and value != get_field(start, path):
