@@ -19,6 +19,8 @@ from torch.utils.data import DataLoader
 from transformers import get_scheduler, set_seed
 
 from core.engines import cpu_dropout, network
+from core.engines.padding_free import batches as padding_free_batches
+from core.engines.padding_free import use as padding_free
 from core.engines.record import Record
 from core.engines.sampling import TrainingBatches
 from core.engines.timetable import Timetable
@@ -33,9 +35,18 @@ from core.tasks.batches import evaluation_batches
 from core.tasks.contract import task_of
 from core.tasks.texts import Encoded
 
-Batch = dict[str, torch.Tensor]
-Collate = Callable[[list[Batch]], Batch]
+Batch = dict[str, Any]  # tensors, and numbers about them
+Collate = Callable[[list[Any]], Batch]
 STATE = "training_state.pt"
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What a DataLoader takes: both splits, and what makes a batch of their examples."""
+
+    train: Any
+    eval: Any
+    collate: Collate
 
 
 def train(
@@ -52,9 +63,15 @@ def train(
     set_seed(spec.training.seed)
     network.freeze(model, spec.training.trainable_layers)
     vocabulary = Vocabulary(model, encoded, spec.training)
+    without_padding = padding_free.tell(spec, model, encoded.tokenizer, device, report)
+    texts = _texts(model, encoded, device, vocabulary, without_padding)
     try:
-        with vocabulary.only_used(model), cpu_dropout.used(model, device, spec.execution.torch_compile):
-            _train(spec, encoded, model, run_dir, report, resume, device, vocabulary)
+        with (
+            vocabulary.only_used(model),
+            cpu_dropout.used(model, device, spec.execution.torch_compile),
+            padding_free.used(model, without_padding),
+        ):
+            _train(spec, encoded, model, run_dir, report, resume, device, texts)
     except (MemoryError, RuntimeError, ValueError, IndexError, TypeError) as error:
         raise network.explained(error, spec, device) from error
     report.phase(Message("Saving the model", "saving-model"))
@@ -69,7 +86,7 @@ def _train(
     report: Reporter,
     resume: Path | None,
     device: Device,
-    vocabulary: Vocabulary,
+    texts: Texts,
 ) -> None:
     training = spec.training
     model.to(device.kind)
@@ -98,19 +115,18 @@ def _train(
 
     forward = torch.compile(model, dynamic=True) if spec.execution.torch_compile else model
     total_loss, logged = torch.zeros((), device=device.kind), record.step
-    collate = _collate(encoded, device, vocabulary)
     if resume is not None and record.evaluation_due:
-        metrics = evaluate(model, encoded, spec, device, report, collate)
+        metrics = evaluate(model, encoded, spec, device, report, texts)
         if metrics is not None:
             record.evaluated(metrics)
             record.caught_up(resume)
     model.train()
     record.begin()
-    for update in _updates(encoded, batches, record, device, collate):
+    for update in _updates(texts, batches, record, device):
         examples = sum(len(batch["labels"]) for batch in update)
-        tokens = sum(int(batch.pop("tokens")) for batch in update)
+        tokens = sum(batch.pop("tokens") for batch in update)
         for batch in update:  # more than one where gradients are accumulated
-            batch = {name: values.to(device.kind, non_blocking=True) for name, values in batch.items()}
+            batch = _moved(batch, device)
             labels = batch.pop("labels")
             with device.autocast():
                 outputs = forward(**batch)
@@ -137,7 +153,7 @@ def _train(
             break
         save = timetable.saves(step) or stopping
         if timetable.evaluates(step) and not stopping:
-            metrics = evaluate(model, encoded, spec, device, report, collate)
+            metrics = evaluate(model, encoded, spec, device, report, texts)
             save |= report.stop_requested if metrics is None else record.evaluated(metrics)
             model.train()
         if save:
@@ -154,12 +170,12 @@ def _train(
 
 
 def evaluate(
-    model: Any, encoded: Encoded, spec: RunSpec, device: Device, report: Reporter, collate: Collate
+    model: Any, encoded: Encoded, spec: RunSpec, device: Device, report: Reporter, texts: Texts
 ) -> dict[str, float] | None:
     """`loss` (the mean over examples) and the spec's metrics of the evaluation split; None if a stop cut it short."""
     report.phase(Message("Evaluating", "evaluating"))
     batches = evaluation_batches(encoded.eval["length"], spec.training.per_device_eval_batch_size)
-    eval_dataloader = _dataloader(encoded, "eval", batches, device, collate)
+    eval_dataloader = _dataloader(texts.eval, batches, device, texts.collate)
     metrics = task_of(spec).metrics.running(spec.evaluation.metrics)
     model.eval()
     for number, batch in enumerate(eval_dataloader):
@@ -168,28 +184,30 @@ def evaluate(
         labels = batch.pop("labels").numpy()
         del batch["tokens"]
         with torch.no_grad(), device.autocast():
-            outputs = model(**{name: values.to(device.kind, non_blocking=True) for name, values in batch.items()})
+            outputs = model(**_moved(batch, device))
         metrics.add_batch(outputs.logits.float().cpu().numpy(), labels)
     return metrics.compute()
 
 
-def _updates(
-    encoded: Encoded, batches: TrainingBatches, record: Record, device: Device, collate: Collate
-) -> Iterator[tuple[Batch, ...]]:
+def _updates(texts: Texts, batches: TrainingBatches, record: Record, device: Device) -> Iterator[tuple[Batch, ...]]:
     """The batches of one update after the other, through all epochs, from where the record is."""
     accumulation = batches.training.gradient_accumulation_steps
     while not record.is_done:
         epoch, done = record.timetable.place(record.step)
         rest = batches.of(epoch)[done * accumulation :]
-        train_dataloader = iter(_dataloader(encoded, "train", rest, device, collate))
+        train_dataloader = iter(_dataloader(texts.train, rest, device, texts.collate))
         while update := tuple(islice(train_dataloader, accumulation)):
             yield update
 
 
-def _dataloader(
-    encoded: Encoded, split: str, batches: Sequence[np.ndarray], device: Device, collate: Collate
-) -> DataLoader[Batch]:
-    dataset = getattr(encoded, split).with_format("torch", columns=encoded.columns)
+def _moved(batch: Batch, device: Device) -> Batch:
+    return {
+        name: value.to(device.kind, non_blocking=True) if isinstance(value, torch.Tensor) else value
+        for name, value in batch.items()
+    }
+
+
+def _dataloader(dataset: Any, batches: Sequence[np.ndarray], device: Device, collate: Collate) -> DataLoader[Batch]:
     return DataLoader(
         dataset,
         batch_sampler=[batch.tolist() for batch in batches],
@@ -199,13 +217,26 @@ def _dataloader(
     )
 
 
+def _texts(model: Any, encoded: Encoded, device: Device, vocabulary: Vocabulary, without_padding: bool) -> Texts:
+    if without_padding:
+        train, evaluation = padding_free_batches.splits(model, encoded, vocabulary)
+        return Texts(train, evaluation, _laid_out)
+    padded = [split.with_format("torch", columns=encoded.columns) for split in (encoded.train, encoded.eval)]
+    return Texts(padded[0], padded[1], _collate(encoded, device, vocabulary))
+
+
+def _laid_out(examples: list[Any]) -> Batch:
+    batch = padding_free_batches.collate(examples)
+    return batch | {"tokens": batch["input_ids"].numel()}
+
+
 def _collate(encoded: Encoded, device: Device, vocabulary: Vocabulary) -> Collate:
     """Pads the examples of a batch to its longest; `tokens` counts them without the padding."""
 
     def collate(examples: list[Batch]) -> Batch:
         padded = vocabulary.renumber(encoded.pad(examples, device.pad_to_multiple_of))
         batch = {name: torch.from_numpy(values) for name, values in padded.items()}
-        return batch | {"tokens": torch.tensor(sum(len(example["input_ids"]) for example in examples))}
+        return batch | {"tokens": sum(len(example["input_ids"]) for example in examples)}
 
     return collate
 

@@ -25,6 +25,8 @@ from transformers import (
 )
 
 from core.engines import cpu_dropout, network
+from core.engines.padding_free import batches as padding_free_batches
+from core.engines.padding_free import use as padding_free
 from core.engines.record import Record
 from core.engines.sampling import EpochSampler, EvalSampler, TrainingBatches
 from core.engines.timetable import Timetable
@@ -54,8 +56,13 @@ def train(
     task = task_of(spec)
     loss = task.model.torch_loss(spec, encoded, device.kind)
     vocabulary = Vocabulary(model, encoded, spec.training)
-    with vocabulary.only_used(model), cpu_dropout.used(model, device, spec.execution.torch_compile):
-        _train(spec, encoded, model, run_dir, report, resume, device, task, loss, vocabulary)
+    without_padding = padding_free.tell(spec, model, encoded.tokenizer, device, report)
+    with (
+        vocabulary.only_used(model),
+        cpu_dropout.used(model, device, spec.execution.torch_compile),
+        padding_free.used(model, without_padding),
+    ):
+        _train(spec, encoded, model, run_dir, report, resume, device, task, loss, vocabulary, without_padding)
     report.phase(Message("Saving the model", "saving-model"))
     model_loading.save(model, encoded.tokenizer, run_dir / "model")
 
@@ -71,17 +78,22 @@ def _train(
     task: Task,
     loss: Callable[..., torch.Tensor],
     vocabulary: Vocabulary,
+    without_padding: bool,
 ) -> None:
     batches = TrainingBatches(encoded.train["length"], spec.training)
     record = Record(spec, Timetable.of(spec, batches.count), encoded.fingerprint, report)
+    collate: Callable[[list[Any]], dict[str, Any]] = padding_free_batches.collate
+    train_dataset, eval_dataset = encoded.train, encoded.eval
+    if without_padding:
+        train_dataset, eval_dataset = padding_free_batches.splits(model, encoded, vocabulary)
+    else:
+        collate = _padded(encoded, device, vocabulary)
     trainer = OurTrainer(
         model=model,
         args=arguments(spec, device, run_dir),
-        data_collator=lambda examples: to_tensors(
-            vocabulary.renumber(encoded.pad(examples, device.pad_to_multiple_of))
-        ),
-        train_dataset=encoded.train,
-        eval_dataset=encoded.eval,
+        data_collator=collate,
+        train_dataset=train_dataset,
+        eval_dataset=eval_dataset,
         processing_class=encoded.tokenizer,
         compute_metrics=metrics_function(task, spec.evaluation.metrics),
         compute_loss_func=lambda outputs, labels, num_items_in_batch=None: loss(
@@ -200,6 +212,10 @@ def metrics_function(task: Task, names: Sequence[str]) -> Callable[[Any], dict[s
         return task.metrics.compute(names, logits[0] if isinstance(logits, tuple) else logits, labels)
 
     return compute_metrics
+
+
+def _padded(encoded: Encoded, device: Device, vocabulary: Vocabulary) -> Callable[[list[Any]], dict[str, torch.Tensor]]:
+    return lambda examples: to_tensors(vocabulary.renumber(encoded.pad(examples, device.pad_to_multiple_of)))
 
 
 def to_tensors(batch: dict[str, np.ndarray]) -> dict[str, torch.Tensor]:

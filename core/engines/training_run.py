@@ -94,6 +94,8 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> Sum
         write_text(folder / "spec.yaml", to_yaml(spec))
     if settings.mode != "demo":  # which has no memory to spare
         rivals.judge(spec, loaded, encoded, model, folder, chosen, report)
+    if _is_padding_free(spec, model, tokenizer, chosen):
+        environment.add(folder, "padding_free", True)
     engine.train(spec, encoded, model, folder, report, checkpoints.latest(folder))
 
     report.phase(Message("Evaluating", "evaluating"))
@@ -108,3 +110,9 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> Sum
         train_examples=result.train_examples,
         eval_examples=result.examples,
     )
+
+
+def _is_padding_free(spec: RunSpec, model: Any, tokenizer: Any, chosen: device.Device) -> bool:
+    from core.engines.padding_free import use  # which needs torch
+
+    return spec.engine != "keras" and use.chosen(spec, model, tokenizer, chosen)

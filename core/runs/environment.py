@@ -82,7 +82,9 @@ class HeadChange(Result):
 
 
 class Environment(Result):
-    """environment.json. packages: name -> version; tokens: embeddings after new ones were added"""
+    """environment.json. packages: name -> version; tokens: embeddings after new ones were added; padding_free: whether
+    the batches had no padding
+    """
 
     python: Name = ""
     packages: dict[Name, Name]
@@ -91,6 +93,7 @@ class Environment(Result):
     seeds: dict[Name, int] = Field(default_factory=dict)
     head: HeadChange | None = None
     tokens: Count | None = None
+    padding_free: bool = False
 
 
 def write(folder: Path, spec: RunSpec, loaded: Loaded, ids: dict[str, np.ndarray], device: Device) -> None:
@@ -116,7 +119,7 @@ def write(folder: Path, spec: RunSpec, loaded: Loaded, ids: dict[str, np.ndarray
 
 
 def add(folder: Path, name: str, value: Any) -> None:
-    """One more fact in the environment that `write` wrote: its head or its tokens."""
+    """One more fact in the environment that `write` wrote: its head, its tokens, or that it has no padding."""
     environment = read_environment(folder)
     assert environment is not None, "written at the start of the run"
     changed = Environment.model_validate(environment.tree() | {name: value})

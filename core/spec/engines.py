@@ -35,6 +35,15 @@ def problems(spec: RunSpec, model_type: str | None) -> list[Problem]:
                 "training.max_tokens_per_batch",
             )
         )
+    if spec.execution.padding_free == "on" and spec.model.padding == "max_length":
+        problems.append(
+            Problem.of(
+                "padding-free-and-padded",
+                "texts are to be padded to their full length and not at all; choose dynamic as padding, or automatic "
+                "or off for batches without padding",
+                "execution.padding_free",
+            )
+        )
     if spec.engine == "keras":
         problems += _keras(spec, model_type)
     return problems
@@ -105,6 +114,12 @@ def _keras(spec: RunSpec, model_type: str | None) -> list[Problem]:
     if spec.execution.precision == "fp16":
         problems.append(
             Problem.of("keras-no-fp16", "the Keras engine has no fp16; choose bf16 or fp32", "execution.precision")
+        )
+    if spec.execution.padding_free == "on":
+        problems.append(
+            Problem.of(
+                "keras-pads", "Keras takes padded batches only; choose automatic or off", "execution.padding_free"
+            )
         )
     if spec.execution.torch_compile:
         problems.append(

@@ -344,6 +344,7 @@ def test_comments_are_one_printable_line() -> None:
         {"pads_with_end": True, "model_type": "gpt2"},
         {"base": "google-bert/bert-base-cased", "local": False, "model_revision": "abc123"},
         {"stopped": 9, "evaluated": True},
+        {"padding_free": True},
     ],
 )
 @pytest.mark.parametrize("engine", ["trainer", "torch", "keras"])
@@ -358,5 +359,6 @@ def test_what_is_not_trained_here_is_sound_too(engine: str, changes: dict[str, A
         (tmp_path / name).write_text(code, encoding="utf-8")
     lint(str(tmp_path / "train.py"), str(tmp_path / "exact.py"))
     lint(str(tmp_path / "plain.py"), but="I001")
+    assert ("without padding" in text) == facts.padding_free and not (facts.padding_free and facts.exact)
     if changes.get("model_revision"):
         assert 'REVISION = "abc123"' in text and "revision=REVISION" in text

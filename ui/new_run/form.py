@@ -43,6 +43,7 @@ NEEDS: dict[str, tuple[str, tuple[str, ...]]] = {
     "training.save_steps": ("training.save_strategy", ("steps",)),
     "evaluation.early_stopping_threshold": ("evaluation.early_stopping_patience", ()),
     "execution.torch_compile": ("engine", ("trainer", "torch")),
+    "execution.padding_free": ("engine", ("trainer", "torch")),
 }
 
 

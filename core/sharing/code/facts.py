@@ -50,6 +50,7 @@ class Facts:
     metrics: what it came to; label_names: the classes in the order of their ids; packages: versions
     head: what became of a trained head; tokens: rows of the token embedding, if some were added
     start: of a run whose head was fitted before training, see `core.engines.start`
+    padding_free: it computed without padding; the script pads
     """
 
     spec: RunSpec
@@ -76,11 +77,12 @@ class Facts:
     head: HeadRows | None = None
     tokens: int | None = None
     start: Start | None = None
+    padding_free: bool = False
 
     @property
     def exact(self) -> bool:
         """Whether a repetition comes to the same digits."""
-        return self.device == "cpu" and not self.spec.execution.torch_compile
+        return self.device == "cpu" and not self.spec.execution.torch_compile and not self.padding_free
 
 
 def facts_of(run: Run, settings: Settings) -> Facts:
@@ -147,6 +149,7 @@ def facts_of(run: Run, settings: Settings) -> Facts:
         head=_head(environment.head),
         tokens=environment.tokens or None,
         start=start,
+        padding_free=environment.padding_free,
     )
 
 

@@ -80,6 +80,10 @@ def about(facts: Facts) -> list[str]:
         lines.append(f"The run was ended after step {facts.stopped:,}, before its time; so is this script.")
     if facts.judged_on_part:
         lines.append("It was then judged on a part of the evaluation examples only; this script takes all of them.")
+    if facts.padding_free:
+        lines.append(
+            "The run computed without padding, this script pads: the same but for rounding and dropout's draws."
+        )
     return [one_line(line) for line in lines]
 
 

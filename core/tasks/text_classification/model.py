@@ -130,7 +130,7 @@ def torch_loss(spec: RunSpec, encoded: Encoded, device: str) -> Callable[..., to
         each = functional.cross_entropy(logits.float(), labels, reduction="none", label_smoothing=smoothing)
         if weights is not None:
             each = each * weights[labels]
-        return each.sum() / (examples or len(labels))
+        return each.sum() / (len(labels) if examples is None else examples)  # a tensor's truth would wait for the GPU
 
     return loss
 
