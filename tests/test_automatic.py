@@ -65,7 +65,7 @@ def test_each_value_follows_from_what_is_known_and_has_its_reason() -> None:
         "model.max_length": 48,
         "model.initial_head": "fitted",
         "training.per_device_train_batch_size": 16,
-        "training.learning_rate": 2e-4,
+        "training.learning_rate": 1e-4,
         "training.num_train_epochs": 6.0,
         "training.warmup_steps": 0.1,
         "training.class_weights": "off",
@@ -73,6 +73,13 @@ def test_each_value_follows_from_what_is_known_and_has_its_reason() -> None:
     }
     assert all(choice.reason.id and choice.reason.text.endswith(".") for choice in choices)
     assert settled(from_yaml(OWN), choices).auto == ()
+
+
+def test_the_rate_is_smaller_from_a_fitted_head() -> None:
+    path = ["training.learning_rate"]
+    for head, width, rate in (("random", 384, 2e-4), ("fitted", 384, 1e-4), ("fitted", 768, 5e-5)):
+        spec = replace(from_yaml(OWN), {"model.initial_head": head})
+        assert [choice.value for choice in recommend(spec, Facts(width=width), path)] == [rate], head
 
 
 def test_a_value_given_by_hand_is_kept_and_the_others_follow_it() -> None:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 MEASURED, AT_ONCE = 2_000, 100  # texts whose length is looked at
 CHARACTERS = 100_000  # of a text: more of them are more tokens than any longest text
 MOST_CHARACTERS = 20_000_000  # of all texts, some seconds of a tokenizer
-LENGTH = ("model.max_length",)
+LENGTH, CLASS_WEIGHTS = ("model.max_length",), ("training.class_weights",)
 USUAL_WIDTH = 768
 
 
@@ -39,8 +39,15 @@ def settle_length(
     return _settle(spec, recommend(spec, facts, LENGTH), report)
 
 
-def settle_rest(spec: RunSpec, encoded: Encoded, model: Any, device: Device, report: RunWriter) -> RunSpec:
-    """The spec with every setting chosen that is still automatic."""
+def settle_rest(
+    spec: RunSpec,
+    encoded: Encoded,
+    model: Any,
+    device: Device,
+    report: RunWriter,
+    paths: Sequence[str] | None = None,
+) -> RunSpec:
+    """The spec with every setting chosen that is still automatic. paths: of those alone; None for all"""
     if not spec.auto:
         return spec
     counts = Counter(np.asarray(encoded.train["labels"]).tolist()) if encoded.label_names else Counter()
@@ -56,7 +63,7 @@ def settle_rest(spec: RunSpec, encoded: Encoded, model: Any, device: Device, rep
         width=getattr(model.config, "hidden_size", USUAL_WIDTH),
         device=device.kind,
     )
-    return _settle(spec, recommend(spec, facts), report)
+    return _settle(spec, recommend(spec, facts, paths), report)
 
 
 def _settle(spec: RunSpec, choices: Sequence[Choice], report: RunWriter) -> RunSpec:

@@ -87,6 +87,8 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> Sum
 
     report.phase(Message("Preparing to train", "preparing-to-train"))
     automatic_before = spec.auto
+    # a head is fitted with the weights of the classes
+    spec = automatic.settle_rest(spec, encoded, model, chosen, report, automatic.CLASS_WEIGHTS)
     spec = start.begin(spec, encoded, model, new_head, folder, chosen, report)
     if automatic_before:
         spec = automatic.settle_rest(spec, encoded, model, chosen, report)

@@ -62,14 +62,14 @@ class HeadPlan:
         if self.unclear:
             return Message(
                 "This model is a classifier already, but its classes cannot be matched to yours. "
-                f"{self.unclear} So the part that chooses the class (the head) is new and starts with random weights.",
+                f"{self.unclear} So the part that chooses the class (the head) is new: nothing of it is trained.",
                 "new-head-unclear",
                 {"reason": self.unclear},
             )
         if not known:
             return Message(
                 f"This model was trained for other classes ({trained}) than this data has ({classes}), so the part "
-                "that chooses the class (the head) is new and starts with random weights.",
+                "that chooses the class (the head) is new: nothing of it is trained.",
                 "new-head-other-classes",
                 {"trained": trained, "classes": classes},
             )

@@ -14,7 +14,7 @@ class HeadKind:
     auto_class, scratch_class: of transformers, for a pretrained model and for a small new BERT
     unfit: for a type of model that cannot have such a head; placeholders name (of the folder) and kind
     untrained: for a folder whose weights lack the head; placeholders title and missing (the name of a weight)
-    new: for a head that starts with random weights
+    new: for a head of which nothing is trained
     """
 
     auto_class: str

@@ -25,6 +25,7 @@ LONGEST_HERE = {"cpu": 256, "mps": 512, "cuda": 512}  # beyond, time and memory 
 
 SMALL, LARGE = 512, 1024  # widths of models
 RATES = {"small": 2e-4, "base": 5e-5, "large": 2e-5}
+MOST_FROM_FITTED = 1e-4  # larger steps spoil at first what a fitted head reads
 SCRATCH_RATE = 1e-3
 
 LEAST_UPDATES, UPDATES_PER_CLASS = 500, 3
@@ -161,6 +162,12 @@ def _learning_rate(spec: RunSpec, facts: Facts) -> tuple[float, Message] | None:
     if facts.width is None:
         return None
     rate = RATES["small" if facts.width < SMALL else "base" if facts.width < LARGE else "large"]
+    if spec.model.initial_head == "fitted" and rate > MOST_FROM_FITTED:
+        return MOST_FROM_FITTED, Message.of(
+            "auto-rate-fitted",
+            "Learning rate {rate:g}: larger steps would spoil at first what the fitted head reads.",
+            rate=MOST_FROM_FITTED,
+        )
     return rate, Message.of(
         "auto-rate",
         "Learning rate {rate:g}: a large pretrained model needs a smaller one than a small model; this one is "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,23 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from core.engines import frozen_model, keras_fit, start, torch_loop, trainer
 from core.errors import SpecError
 from core.evaluation.after_training import predict
-from core.models import pooling
+from core.models import loading as model_loading
+from core.models import pooling, scratch
 from core.runs import checkpoints
 from core.runs.device import choose_for
 from core.runs.history import read_history
+from core.settings import Settings
 from core.spec import engines
 from core.spec import run as specs
+from core.store.store import Store
 from core.tasks.frozen import START, drawn, read_start
+from tests.evaluation.conftest import worker_of
+from tests.learning.conftest import LABELS, make_texts
 
 ENGINES = {"trainer": trainer.train, "torch": torch_loop.train, "keras": keras_fit.train}
 SMALL = {"vocab_size": 50, "max_position_embeddings": 40}
@@ -161,3 +168,34 @@ def test_a_damaged_start_is_made_anew(prepare: Callable[..., Any]) -> None:
 
 def test_the_same_examples_are_drawn_for_the_same_seed(make_spec: Callable[..., Any]) -> None:
     assert drawn(100, 10, make_spec()).tolist() == drawn(100, 10, make_spec()).tolist()
+
+
+def test_a_head_is_fitted_with_class_weights_that_are_chosen(settings: Settings, tmp_path: Path) -> None:
+    import pandas as pd
+    import transformers
+
+    texts, labels = make_texts(600, 0)
+    tokenizer = scratch.tokenizer(texts, 48)
+    torch.manual_seed(0)
+    body = transformers.BertModel(scratch.model(len(tokenizer), 48, tokenizer.pad_token_id, {"num_labels": 2}).config)
+    model_loading.save(body, tokenizer, tmp_path / "model")
+    frame = pd.DataFrame({"text": texts, "label": [LABELS[label] for label in labels]})
+    uneven = pd.concat([frame[frame.label == "bad"], frame[frame.label == "good"].head(16)])
+    (tmp_path / "data").mkdir()
+    uneven.iloc[::2].to_csv(tmp_path / "data" / "train.csv", index=False)
+    uneven.iloc[1::2].to_csv(tmp_path / "data" / "validation.csv", index=False)
+    starts = []
+    for weights in ("auto", "off"):
+        spec = specs.from_yaml(
+            json.dumps(
+                {
+                    "data": {"source": "file", "path": str(tmp_path / "data")},
+                    "model": {"name": str(tmp_path / "model"), "max_length": 48, "initial_head": "fitted"},
+                    "training": {"num_train_epochs": 1, "learning_rate": 1e-4, "class_weights": weights},
+                    "evaluation": {"metric_for_best_model": "f1_macro"},
+                }
+            )
+        )
+        run, _ = worker_of(Store(settings.store_path), settings)("train", spec.model_dump(mode="json"))
+        starts.append(load_file(settings.run_dir(run) / START)["classifier.weight"])
+    assert not torch.equal(*starts)

@@ -28,8 +28,8 @@ KIND = HeadKind(
         "that was trained for classification"
     ),
     new=(
-        "The part that chooses the class (the head) is new and starts with random weights. That is normal: "
-        "the pretrained part knows language, and this training teaches the head your classes."
+        "The part that chooses the class (the head) is new: nothing of it is trained. That is normal: the pretrained "
+        "part knows language, and this run teaches the head your classes."
     ),
 )
 
