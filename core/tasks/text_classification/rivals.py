@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MOST_COUNTED, AT_ONCE = 5_000, 100  # examples of each split for the bag of words
 FOLDS, LEAST_PER_FOLD = 5, 4
 RIDGE = 100.0  # of the quick classifier that compares what to read, on features of variance 1
-STRENGTHS = (0.01, 0.1, 1.0)  # of the regularisation (scikit-learn's C), on features of variance 1
+STRENGTHS = (0.0001, 0.001, 0.01, 0.1, 1.0)  # of the regularisation (scikit-learn's C), on features of variance 1
 SEARCHED = 6_000_000  # examples x features x classes up to which the strength is searched for
 USUAL_STRENGTH = 0.1
 ITERATIONS = 200
