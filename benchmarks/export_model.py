@@ -70,6 +70,7 @@ def all_sides(options: argparse.Namespace) -> dict[str, Any]:
     import numpy as np
     import torch
 
+    from core.evaluation.fast import onnx_file
     from core.evaluation.trained_model import TrainedModel
     from core.runs.device import set_threads
     from core.sharing.model import onnx_model
@@ -119,8 +120,8 @@ def all_sides(options: argparse.Namespace) -> dict[str, Any]:
         "max_difference": check["max_difference"],
         "same_class": check["same_class"],
         "int8_same_class": float((fp32.argmax(1) == int8.argmax(1)).mean()),
-        "bytes": onnx_model.bytes_of(whole),
-        "int8_bytes": onnx_model.bytes_of(small),
+        "bytes": onnx_file.bytes_of(whole),
+        "int8_bytes": onnx_file.bytes_of(small),
         "texts": count,
         "rounds": rounds,
     }

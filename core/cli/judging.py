@@ -1,4 +1,4 @@
-"""The commands that ask a model: `evaluate`, `predict`."""
+"""The commands that ask a model: `evaluate`, `predict`, exactly or fast."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from core.cli import input as cli_input
 from core.cli.group import Command, Result
 from core.cli.work import outcome, print_lines, say, work_on
 from core.errors import TunedeckError
+from core.evaluation.fast import kept, words
 from core.evaluation.results import read_evaluation
 from core.evaluation.specs import EvaluateSpec, PredictSpec
 from core.settings import Settings
 from core.spec import run as specs
 from core.store.store import Store
-from core.store.summaries import Predicted
+from core.store.summaries import Certified, Predicted
 from core.wording import counted
 
 
@@ -38,6 +39,7 @@ def _add_evaluate(command: Command) -> None:
     evaluate.add_argument("--config", help="the Hub dataset's configuration")
     evaluate.add_argument("--text", action="append", default=[], metavar="COLUMN", help="a text column of --data")
     evaluate.add_argument("--label", metavar="COLUMN", help="the label column of --data")
+    _add_fast(evaluate)
     evaluate.add_argument("--examples", type=int, help="judge on so many examples, drawn at random")
 
 
@@ -49,6 +51,26 @@ def _add_predict(command: Command) -> None:
     predict.add_argument("--split", default="", help="the split; all of them if not given")
     predict.add_argument("--config", help="the Hub dataset's configuration")
     predict.add_argument("--text", action="append", default=[], metavar="COLUMN", help="a text column")
+    _add_fast(predict)
+
+
+def _add_fast(command: argparse.ArgumentParser) -> None:
+    fast = command.add_mutually_exclusive_group()
+    fast.add_argument(
+        "--fast",
+        action="store_const",
+        const="fast",
+        dest="answers",
+        default="exact",
+        help="answer with 8-bit weights if that is shown to lose at most half a point, which is measured first",
+    )
+    fast.add_argument(
+        "--fast-unproven",
+        action="store_const",
+        const="fast_unproven",
+        dest="answers",
+        help="the same, also where too few examples could show it",
+    )
 
 
 def _evaluate(options: argparse.Namespace, store: Store, settings: Settings) -> Result:
@@ -56,9 +78,17 @@ def _evaluate(options: argparse.Namespace, store: Store, settings: Settings) -> 
     if options.data:
         data = cli_input.dataset(options.data, options.config, options.text, options.label)
     subject = cli_input.subject(options.model, store, settings)
-    tree = {"model": subject, "data": data, "split": options.split, "max_examples": options.examples}
+    tree = {
+        "model": subject,
+        "data": data,
+        "split": options.split,
+        "max_examples": options.examples,
+        "answers": options.answers,
+    }
     spec: EvaluateSpec = specs.build(tree, EvaluateSpec)
     checks.check_evaluation(spec, store, settings)
+    if (unmeasured := _certified(spec, store, settings)) is not None:
+        return unmeasured
     run_id = store.submit("evaluate", f"Evaluating {options.model}", spec.model_dump(mode="json"))
     result, status = work_on(run_id, False, store, settings)
     if status == 0 and not options.json:
@@ -83,12 +113,15 @@ def _predict(options: argparse.Namespace, store: Store, settings: Settings) -> R
         )
     data = cli_input.dataset(options.data, options.config, options.text, None)
     subject = cli_input.subject(options.model, store, settings)
-    spec: PredictSpec = specs.build({"model": subject, "data": data, "split": options.split, "form": form}, PredictSpec)
+    tree = {"model": subject, "data": data, "split": options.split, "form": form, "answers": options.answers}
+    spec: PredictSpec = specs.build(tree, PredictSpec)
     checks.check_prediction(spec, out, store, settings)
+    if (unmeasured := _certified(spec, store, settings)) is not None:
+        return unmeasured
     run_id = store.submit("predict", f"Predicting {options.data}", spec.model_dump(mode="json"))
     result, status = work_on(run_id, False, store, settings)
-    tree = store.run(run_id).summary
-    summary = Predicted.of(tree)
+    kept_summary = store.run(run_id).summary
+    summary = Predicted.of(kept_summary)
     if status == 0 and summary.rows is not None:
         _copy(settings.run_dir(run_id) / summary.file, out)
         rows, empty = summary.rows, summary.empty or 0
@@ -97,7 +130,32 @@ def _predict(options: argparse.Namespace, store: Store, settings: Settings) -> R
             if empty
             else f"{counted(rows, 'row')} with predictions: {out}"
         )
-    return result | {"out": str(out), **tree}, status
+    return result | {"out": str(out), **kept_summary}, status
+
+
+def _certified(spec: EvaluateSpec | PredictSpec, store: Store, settings: Settings) -> Result | None:
+    """Say what fast answers cost, measured now where it was not before; what to return if that ended early, else None.
+
+    Raises ModelError where the model may not answer in this way.
+    """
+    if spec.answers == "exact":
+        return None
+    kept.check_packages()
+    title = store.run(spec.model.run).name if spec.model.run else spec.model.name
+    measured = kept.find(spec.model, settings, store)
+    if measured is None:
+        asked = kept.measuring(spec.model, title, store)
+        run_id = store.submit(kept.KIND, f"Measuring fast answers of {title}", asked.model_dump(mode="json"))
+        result, status = work_on(run_id, False, store, settings)
+        certificate = Certified.of(store.run(run_id).summary).certificate
+        if status or certificate is None:
+            return result, status or 1
+    else:
+        certificate = measured[1]
+    for line in (words.measured(certificate), words.permission(certificate), words.faster(certificate)):
+        say(line)
+    kept.check(certificate, spec.answers, title)
+    return None
 
 
 def _copy(source: Path, out: Path) -> None:

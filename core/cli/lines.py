@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from core.data.inspecting.statistics import Profile, SplitStatistics
+from core.evaluation.fast import words
 from core.evaluation.verdict import advantage
 from core.tasks.contract import Task
 from core.tasks.evaluations import Comparison, Evaluation, Pair
@@ -37,6 +38,8 @@ def evaluation_lines(evaluation: Evaluation) -> list[str]:
     baseline = task.facts.BASELINE
     examples = counted(evaluation.examples, "example")
     lines = [f"{evaluation.title} on {examples} {part_of(evaluation.held_out)} {evaluation.split}"]
+    if evaluation.fast is not None:
+        lines.append(words.note(evaluation.fast))
     for name in evaluation.metric_names:
         low, high = evaluation.interval(name)
         beside = f"{baseline} {score(evaluation.baseline_metrics[name])}"

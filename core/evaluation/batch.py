@@ -20,8 +20,11 @@ from core.data.reading.aligning import types
 from core.data.reading.tables import parquet
 from core.errors import DataError
 from core.evaluation.columns import fitting, trained_on
+from core.evaluation.fast import words
+from core.evaluation.fast.opening import open_model
 from core.evaluation.specs import PredictSpec, task_of_subject
-from core.evaluation.trained_model import TrainedModel, find_subject, trained_in
+from core.evaluation.text_model import TextModel
+from core.evaluation.trained_model import find_subject
 from core.files import replace_file
 from core.settings import Settings
 from core.store.summaries import Predicted
@@ -33,18 +36,20 @@ if TYPE_CHECKING:
 
 PART = 8192
 NAMES = {"csv": "predictions.csv", "parquet": "predictions.parquet"}
-PREDICTION, SPLIT = "prediction", "split"
+PREDICTION, SPLIT, ANSWERS = "prediction", "split", "answers"
 
 
 def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) -> Predicted:
     """Writes predictions.csv or predictions.parquet into the run's folder.
 
     The texts are those of the columns that the model was trained on, repaired as in training; the rows in the file stay
-    as they were. A row without text gets no prediction. Raises DataError, HubError, ModelError, PathError, RunNotFound.
+    as they were. A row without text gets no prediction. Fast answers say so in a column of their own.
+
+    Raises DataError, HubError, ModelError, PathError, RunNotFound.
     """
     report.phase("Loading the data")
     prepared = prepare(spec.data, settings, report.fraction)
-    folder, max_length, title = find_subject(spec.model, settings, report.fraction)
+    folder, _, title = find_subject(spec.model, settings, report.fraction)
     training = trained_on.training_for(spec.model, folder, title, report.store, settings)
     fit = fitting.fit(spec.data, prepared, training, labelled=False)
     notes = (*prepared.notes, *fit.notes)
@@ -53,7 +58,9 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
     splits = splits_of(prepared, spec.split, fit.texts)
     report.phase("Loading the model")
     task = task_of_subject(spec.model, report.store)
-    model = TrainedModel(folder, max_length, title, task=task.name, trained_in=trained_in(spec.model, settings))
+    model, fast = open_model(spec.model, spec.answers, settings, report.fraction)
+    if fast is not None:
+        report.message(words.note(fast), level="notice", code="fast-answers")
     path = settings.run_dir(run.id) / NAMES[spec.form]
     total = sum(prepared.splits[name].rows for name in splits)
     totals = {"rows": 0, "empty": 0}
@@ -72,12 +79,15 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
                 totals["empty"] += len(table) - len(given)
                 if model.names:
                     counts.update(given.tolist())
+                if fast is not None:  # in every row, as a file goes where its page does not
+                    name = _free(ANSWERS, answers.column_names)
+                    answers = answers.append_column(name, pa.array([spec.answers] * len(answers), pa.string()))
                 yield answers
 
     with replace_file(path) as partial:
         export.write(answered(), spec.form, partial)
     named = {name: counts[name] for name in model.names}
-    return Predicted(
+    predicted = Predicted(
         rows=totals["rows"],
         empty=totals["empty"],
         counts=named,
@@ -86,6 +96,7 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
         dataset=prepared.title,
         text_columns=fit.texts,
     )
+    return predicted if fast is None else predicted.model_copy(update={"fast": fast})
 
 
 def splits_of(prepared: Prepared, wanted: str, texts: tuple[str, ...]) -> list[str]:
@@ -113,7 +124,7 @@ def splits_of(prepared: Prepared, wanted: str, texts: tuple[str, ...]) -> list[s
 
 
 def _answered(
-    table: pa.Table, fit: fitting.Fit, task: Task, model: TrainedModel, split: str | None, progress: Any
+    table: pa.Table, fit: fitting.Fit, task: Task, model: TextModel, split: str | None, progress: Any
 ) -> tuple[pa.Table, np.ndarray]:
     """The rows with what the model says, nothing for a row without text or without a number; and all it predicts."""
     texts = [_read(table, name, fit) for name in fit.texts]

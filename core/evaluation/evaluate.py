@@ -17,17 +17,20 @@ import numpy as np
 from core.data.loading import holdout
 from core.data.loading.text_ids import text_ids
 from core.data.reading.files import split_of
+from core.errors import DataError
 from core.evaluation import examples as examples_of
 from core.evaluation import slices
 from core.evaluation.after_training import PREDICTIONS
 from core.evaluation.examples import Examples
+from core.evaluation.fast import words
+from core.evaluation.fast.opening import open_model
 from core.evaluation.results import EVALUATION
 from core.evaluation.specs import EvaluateSpec, task_of_subject
-from core.evaluation.trained_model import TrainedModel, find_subject, trained_in
 from core.settings import Settings
 from core.spec import run as specs
 from core.spec.run import RunSpec
 from core.store import final_tests
+from core.store.certificate import Certificate
 from core.store.json_models import Metrics
 from core.store.record import Holdout, Run
 from core.store.summaries import Summary
@@ -55,9 +58,10 @@ def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter
     report.phase("Loading the data")
     examples = examples_of.choose(spec, task, trained, settings, report, holdouts)
     report.check_stop()
-    answers, notes, title = _predictions(spec, task, trained, examples, settings, report)
+    answers, notes, title, fast = answers_of(spec, task, trained, examples, settings, report)
     task.predictions.write(folder / PREDICTIONS, answers)
     report.check_stop()
+    title = words.fast_title(title) if fast is not None else title  # wherever it stands beside others
 
     final_test = _final_test(examples, holdouts, run, report)
     prepared = examples.part.prepared
@@ -75,6 +79,7 @@ def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter
             "final_test": final_test,
             "text_columns": list(examples.part.source_columns),
             "label_column": examples.part.label_column,
+            **({} if fast is None else {"fast": fast}),
             **_analysed(task, answers, examples, trained, settings, report),
         }
     )
@@ -92,22 +97,31 @@ def evaluate(spec: EvaluateSpec, run: Run, settings: Settings, report: RunWriter
     )
 
 
-def _predictions(
+def answers_of(
     spec: EvaluateSpec, task: Task, trained: Run | None, examples: Examples, settings: Settings, report: RunWriter
-) -> tuple[Answers, list[str], str]:
-    """Those that the training run left if they are of these examples, else new ones."""
+) -> tuple[Answers, list[str], str, Certificate | None]:
+    """Those that the training run left if they are of these examples, else new ones; with notes, the model's title, and
+    what it costs that they are fast.
+    """
     part = examples.part
     texts = list(zip(*(part.examples[column] for column in part.text_columns), strict=True))
     rows = np.asarray(part.examples["row"], dtype=np.int64)
     ids = text_ids(texts)
     whole = spec.max_examples is None and spec.model.max_length is None
-    if trained is not None and examples.kind == "validation" and whole:
+    if trained is not None and examples.kind == "validation" and whole and spec.answers == "exact":
         kept = _read(task, settings.run_dir(trained.id) / PREDICTIONS)
         if kept is not None and kept.names == part.label_names and _are_of(kept, rows, ids, part):
-            return kept, [], trained.name
+            return kept, [], trained.name, None
+    if spec.answers != "exact" and examples.kind == "validation":
+        raise DataError.of(
+            "fast-on-validation",
+            "{run} answered its validation examples exactly while it trained; evaluate them without fast, or choose "
+            "another split",
+            run=trained.name if trained is not None else spec.model.name,
+        )
     report.phase("Loading the model")
-    folder, max_length, title = find_subject(spec.model, settings, report.fraction)
-    model = TrainedModel(folder, max_length, title, task=task.name, trained_in=trained_in(spec.model, settings))
+    model, fast = open_model(spec.model, spec.answers, settings, report.fraction)
+    title = model.title
     labels, usable, notes = task.evaluation.labels(model.names, part, title)
     report.phase("Predicting")
     logits = model.logits([texts[i] for i in usable], report.fraction)
@@ -115,7 +129,7 @@ def _predictions(
     for note in notes:
         report.message(note)
     answers = task.predictions.Predictions(model.names, rows[usable], ids[usable], labels[usable], logits)
-    return answers, notes, title
+    return answers, notes, title, fast
 
 
 def _read(task: Task, path: Path) -> Answers | None:

@@ -74,7 +74,7 @@ def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter)
 
     Raises DataError, HubError, ModelError, PathError, RunNotFound.
     """
-    from core.evaluation.trained_model import open_subject
+    from core.evaluation.fast.opening import open_model
 
     judged = report.store.run(spec.evaluation)
     folder = settings.run_dir(judged.id)
@@ -98,7 +98,8 @@ def check(spec: RobustnessSpec, run: Run, settings: Settings, report: RunWriter)
     rows = part.examples.select([place[row] for row in answers.rows.tolist()])
     texts = list(zip(*(rows[column] for column in part.text_columns), strict=True))
     report.phase("Loading the model")
-    model = open_subject(specs.build(judged.spec, EvaluateSpec).model, settings, report.fraction)
+    asked: EvaluateSpec = specs.build(judged.spec, EvaluateSpec)
+    model, _ = open_model(asked.model, asked.answers, settings, report.fraction)
     kinds = []
     for number, (name, (title, disturb)) in enumerate(DISTURBANCES.items()):
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import model_validator
+from pydantic import SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from core.spec.data import DataSpec
 from core.spec.section import Section, setting
@@ -45,7 +45,27 @@ def task_of_subject(subject: Subject, store: Store) -> Task:
     return task_of_record(store.run(subject.run).spec if subject.run else {})
 
 
-class EvaluateSpec(Section):
+Answers = Literal["exact", "fast", "fast_unproven"]
+"""How a model answers. fast: with weights of 8 bits, where the loss is proven to be small; fast_unproven: also where
+the examples were too few to prove it."""
+
+
+class Answering(Section):
+    """A spec of work in which a model answers. One that answers exactly reads as it did before there was a choice."""
+
+    answers: Answers = setting("exact", "Answers", "Nothing is lost.")
+    """Fast ones come from weights of 8 bits. What they lose must have been measured and be at most half a point;
+    fast_unproven accepts a loss that too few examples could not prove to be that small."""
+
+    @model_serializer(mode="wrap")
+    def _as_before(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        tree: dict[str, Any] = write(self)
+        if tree.get("answers") == "exact":
+            del tree["answers"]
+        return tree
+
+
+class EvaluateSpec(Answering):
     """A model judged on the examples of one split."""
 
     model: Subject = setting(..., "Model")
@@ -67,7 +87,7 @@ class EvaluateSpec(Section):
         return self
 
 
-class PredictSpec(Section):
+class PredictSpec(Answering):
     """What a model says of texts that nobody has labelled."""
 
     model: Subject = setting(..., "Model")
@@ -78,6 +98,24 @@ class PredictSpec(Section):
 
     form: Literal["csv", "parquet"] = setting("csv", "Format")
     """The format of the file with the predictions."""
+
+
+class CertifySpec(Section):
+    """What fast answers cost a model, measured on labelled examples."""
+
+    model: Subject = setting(..., "Model")
+
+    data: DataSpec | None = setting(None, "Data")
+    """Labelled examples. Empty for those that the run was evaluated on while it trained."""
+
+    split: str = setting("", "Split", max_length=200)
+    """The split of these examples, see EvaluateSpec."""
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.data is None and not self.model.run:
+            raise ValueError("a model that was not trained here has no dataset of its own; give one in data")
+        return self
 
 
 class RobustnessSpec(Section):

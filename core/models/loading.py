@@ -182,19 +182,23 @@ def _auto_class(kind: HeadKind) -> Any:
     return getattr(transformers, kind.auto_class)
 
 
-def _check_architecture(folder: Path, kind: HeadKind) -> None:
+def open_config(folder: Path) -> Any:
+    """The config.json of a model, as transformers reads it. Raises ModelError."""
     from transformers import AutoConfig
 
-    architecture = model_type(folder)
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        return AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # an unknown type, or a config that its class refuses
         raise ModelError.of(
             "model-type-not-supported",
             "the installed transformers cannot load a model of type {model_type!r}: {reason}",
-            model_type=architecture,
+            model_type=model_type(folder),
             reason=library_message(error),
         ) from error
+
+
+def _check_architecture(folder: Path, kind: HeadKind) -> None:
+    architecture, config = model_type(folder), open_config(folder)
     if type(config) not in _auto_class(kind)._model_mapping:
         raise ModelError(kind.unfit.format(name=folder.name, kind=architecture))
 

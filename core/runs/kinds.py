@@ -192,6 +192,18 @@ KINDS: dict[str, Kind] = {
         less_memory="Give it a smaller file, close other programs, and start again.",
         result=Result("The predictions are ready.", "To the playground", "playground"),
     ),
+    "certify": Kind(
+        title="Fast answers",
+        spec="core.evaluation.specs:CertifySpec",
+        work="core.evaluation.fast.certify:certify",
+        lane="light",
+        asks_model=True,
+        runs=("model.run",),
+        data="data",
+        model="model.name",
+        action="work",
+        result=Result("It is measured what fast answers cost.", "To the playground", "playground?run={model.run}"),
+    ),
     "compare": Kind(
         title="Comparison",
         spec="core.evaluation.specs:CompareSpec",

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import Field
 
+from core.store.certificate import Certificate
 from core.store.json_models import Count, Label, MetricName, Metrics, Name, Number, Result
 
 
@@ -64,12 +65,22 @@ class Profiled(Summary):
 
 
 class Predicted(Summary):
-    """A file was predicted. rows: of it, of which `empty` have no text; counts: class -> predictions of it"""
+    """A file was predicted. rows: of it, of which `empty` have no text; counts: class -> predictions of it
+
+    fast: what the fast answers cost; None where they are exact
+    """
 
     file: Name = ""
     rows: Count | None = None
     empty: Count = 0
     counts: Mapping[Label, Count] = {}
+    fast: Certificate | None = None
+
+
+class Certified(Summary):
+    """It was measured what fast answers cost."""
+
+    certificate: Certificate | None = None
 
 
 class Disturbed(Summary):

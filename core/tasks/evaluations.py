@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, model_validator
 
 from core.spec.evaluation import FIRST_TASK
+from core.store.certificate import Certificate
 from core.store.json_models import Count, Interval, Label, MetricName, Metrics, Name, Number, Result, Text
 from core.tasks.results import Baseline, Gap, McNemar, Overlap
 
@@ -101,7 +102,7 @@ class Evaluation(Result):
     kind: validation (the run chose its best by them), test, training, or other; held_out: whether the examples are a
     part of the training split that was kept out of training; notes: sentences on how they were read
     data: where they come from, a DataSpec as a tree; metric_names: those that have intervals and baselines
-    mistakes: the answers to look at first
+    mistakes: the answers to look at first; fast: what the fast answers cost, None where the model answered exactly
     """
 
     version: Literal[1]
@@ -125,6 +126,7 @@ class Evaluation(Result):
     baselines: Baselines
     mistakes: tuple[Answer, ...]
     overlap: Overlap | None = None
+    fast: Certificate | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

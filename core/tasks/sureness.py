@@ -6,6 +6,7 @@ counts may have a faster way to the same intervals.
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable, Mapping
 
@@ -16,6 +17,8 @@ from core.tasks.results import Gap, McNemar
 
 DRAWS = 1000
 LEVEL = 0.95
+Z = 1.959963984540054  # of that level
+MOST_NEEDED = 10_000_000  # examples
 
 
 def intervals(
@@ -67,6 +70,58 @@ def mcnemar(first: np.ndarray, second: np.ndarray) -> McNemar:
     gains, losses = int((second > first).sum()), int((first > second).sum())
     p = binomtest(gains, gains + losses, 0.5).pvalue if gains + losses else 1.0
     return McNemar(gains=gains, losses=losses, p=float(p))
+
+
+def share_difference(gains: float, losses: float, count: float) -> Gap:
+    """The second share of right answers minus the first, on the same `count` examples, with its 95 % interval.
+
+    gains, losses: examples that only the second, or only the first, answers rightly. The interval is Tango's score
+    interval (Statistics in Medicine 17, 1998): unlike a bootstrap it is honest where few examples differ, or none.
+    """
+    value = (gains - losses) / count
+    low, high = (_score_limit(gains, losses, count, value, end) for end in (-1.0, 1.0))
+    return Gap(value=value, low=low, high=high)
+
+
+def _score_limit(gains: float, losses: float, count: float, value: float, end: float) -> float:
+    """The difference towards `end` (-1 or 1) that the score test just does not reject, by bisection."""
+    inside, outside = value, end
+    for _ in range(60):
+        middle = (inside + outside) / 2
+        if abs(_score(gains, losses, count, middle)) <= Z:
+            inside = middle
+        else:
+            outside = middle
+    return inside
+
+
+def _score(gains: float, losses: float, count: float, difference: float) -> float:
+    b = (2 * count - gains + losses) * difference - gains - losses
+    c = -losses * difference * (1 - difference)
+    share = (math.sqrt(max(0.0, b * b - 8 * count * c)) - b) / (4 * count)
+    variance = count * (2 * share + difference * (1 - difference))
+    apart = gains - losses - count * difference
+    if variance <= 0:
+        return 0.0 if abs(apart) < 1e-12 else math.copysign(math.inf, apart)
+    return apart / math.sqrt(variance)
+
+
+def examples_needed(gains: int, losses: int, count: int, limit: float) -> int | None:
+    """How many examples that differ as these do would prove a loss of at most `limit`; None where none would."""
+    if (losses - gains) / count >= limit:
+        return None
+    low, high = 1, MOST_NEEDED
+    if not _proves(gains, losses, count, limit, high):
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if _proves(gains, losses, count, limit, middle) else (middle + 1, high)
+    return low
+
+
+def _proves(gains: int, losses: int, count: int, limit: float, examples: int) -> bool:
+    scale = examples / count
+    return -share_difference(gains * scale, losses * scale, examples).low <= limit
 
 
 def _values(metrics: Mapping[str, Metric], labels: np.ndarray, predictions: np.ndarray) -> np.ndarray:

@@ -22,6 +22,7 @@ SPECS: dict[str, dict[str, Any]] = {
     "profile": {"data": SAMPLE, "model": {"name": "scratch"}},
     "evaluate": {"model": {"run": MISSING}},
     "predict": {"model": {"run": MISSING}, "data": SAMPLE},
+    "certify": {"model": {"run": MISSING}},
     "compare": {"evaluations": [MISSING, MISSING]},
     "robustness": {"evaluation": MISSING},
     "neighbours": {"run": MISSING},

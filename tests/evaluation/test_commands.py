@@ -50,6 +50,13 @@ def test_judge_and_predict(classifier: Path, reviews: Callable[..., Path], setti
     assert result["text_columns"] == ["text"]
     assert any("guessed from the columns" in note["text"] for note in result["notes"]), "a folder names no columns"
     assert {"text", "label", "prediction", "confidence", "p_good"} <= set(pq.read_table(out).column_names)
+    arguments = "predict", str(classifier), str(folder / "test.csv"), "--out", str(out)
+    status, result, messages = command(*arguments, "--fast", settings=settings)
+    assert status == 2 and "60 examples are too few to tell" in result["error"], messages
+    assert "% of the answers stay the same" in messages, "what they cost is said before they are refused"
+    status, result, messages = command(*arguments, "--fast-unproven", settings=settings)
+    assert status == 0 and set(pq.read_table(out)["answers"].to_pylist()) == {"fast_unproven"}, messages
+    assert len(Store(settings.store_path).runs(kind="certify")) == 1
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,7 @@ RESULTS: dict[str, tuple[dict[str, Any], str, dict[str, str]]] = {
     "profile": ({"data": {"source": "sample"}}, "Datasets", {}),
     "evaluate": ({"model": {"run": "abc"}}, "Evaluate", {"evaluation": "ID"}),
     "predict": ({"model": {"run": "abc"}}, "Playground", {}),
+    "certify": ({"model": {"run": "abc"}}, "Playground", {"run": "abc"}),
     "compare": ({"evaluations": ["abc", "def"]}, "Compare", {"comparison": "ID"}),
     "robustness": ({"evaluation": "abc"}, "Evaluate", {"evaluation": "abc", "view": "robustness"}),
     "neighbours": ({"run": "abc"}, "Evaluate", {"run": "abc", "view": "mistakes"}),

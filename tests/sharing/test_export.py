@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from core.errors import ModelError, PathError, SpecError
+from core.evaluation.fast import onnx_file
 from core.evaluation.trained_model import TrainedModel
 from core.models import loading as model_loading
 from core.models import scratch
@@ -255,7 +256,7 @@ def test_architectures(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     source = tiny(kind, tmp_path / "model", **({"max_shard_size": "20KB"} if sharded else {}))
     assert (source / "model.safetensors.index.json").exists() == sharded
     if apart:
-        monkeypatch.setattr(onnx_model, "LARGEST_FILE", 0)
+        monkeypatch.setattr(onnx_file, "LARGEST_FILE", 0)
     model = TrainedModel(source, 48, device="cpu")
     out = tmp_path / "making" / "out"
     out.mkdir(parents=True)
@@ -301,7 +302,7 @@ def test_a_failure_of_the_exporter_is_one_sentence(work: Work, trained: str, mon
     )
 
 
-@pytest.mark.parametrize("kind", sorted(onnx_model.NOT_EXPORTED))
+@pytest.mark.parametrize("kind", sorted(onnx_file.NOT_EXPORTED))
 def test_kinds_that_have_no_onnx_form_are_told_before_anything_is_done(kind: str, classifier: Path) -> None:
     model = TrainedModel(classifier, 48, "the model", device="cpu")
     onnx_model.check_kind(model)

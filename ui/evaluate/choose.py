@@ -21,7 +21,7 @@ from core.store import final_tests
 from core.store.record import Holdout, Run
 from core.store.summaries import Summary
 from core.wording import counted
-from ui.components import light_run, model_columns
+from ui.components import fast_answers, light_run, model_columns
 from ui.components.basics import plain, run_titles, show_error
 from ui.evaluate import judged
 from ui.evaluate.judged import Judged
@@ -85,7 +85,7 @@ def examples(choice: Choice) -> EvaluateSpec | None:
     """The examples to judge it on, as a spec."""
     data = state.data()
     if choice.trained is None:
-        return _split_of(choice, data, "Examples of")
+        return _answering(choice, _split_of(choice, data, "Examples of"))
     spec = _spec_of(choice.trained)
     if spec is None:
         return None
@@ -101,8 +101,16 @@ def examples(choice: Choice) -> EvaluateSpec | None:
         state.remember(key, linked)
     chosen = st.selectbox("Examples", list(options), key=key, format_func=options.__getitem__)
     if chosen == OTHER_DATA:
-        return _split_of(choice, data, "Split of")
-    return EvaluateSpec(model=choice.subject, split=str(chosen))
+        return _answering(choice, _split_of(choice, data, "Split of"))
+    return _answering(choice, EvaluateSpec(model=choice.subject, split=str(chosen)))
+
+
+def _answering(choice: Choice, spec: EvaluateSpec | None) -> EvaluateSpec | None:
+    """The spec with exact or fast answers. Those to the run's own validation examples are there, and exact."""
+    if spec is None or _is_free(choice, spec):
+        return spec
+    answers = fast_answers.choose(choice.subject, choice.title, f"evaluate_{choice.title}")
+    return None if answers is None else spec.model_copy(update={"answers": answers})
 
 
 def shared(run: Run) -> Judged | None:

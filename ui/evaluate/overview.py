@@ -10,6 +10,7 @@ from core.store import final_tests
 from core.tasks.contract import Task
 from core.tasks.evaluations import Evaluation, FinalTest
 from core.wording import capitalised, counted, duration, metric_meaning, metric_title, metric_words, score
+from ui.components import fast_answers
 from ui.components.basics import plain
 from ui.evaluate import parts
 from ui.evaluate.judged import Judged
@@ -18,6 +19,7 @@ from ui.session import resources
 
 def show(judged: Judged) -> None:
     evaluation = judged.evaluation
+    fast_answers.banner(evaluation.fast)
     _honesty(judged)
     _headline(evaluation)
     st.markdown(_verdict(evaluation))

@@ -21,7 +21,7 @@ from core.spec.run import build
 from core.store.record import Run
 from core.store.summaries import Predicted
 from core.wording import counted, size
-from ui.components import light_run, model_columns
+from ui.components import fast_answers, light_run, model_columns
 from ui.components.basics import allowed, plain, show_error
 from ui.datasets.choosing import opening
 from ui.playground.ask import Asked
@@ -52,8 +52,12 @@ def render(asked: Sequence[Asked]) -> None:
     )
     if fit is None:
         return
+    answers = fast_answers.choose(model.subject, model.title, f"play_batch_{model.title}")
+    if answers is None:
+        return
     where = _where(data) | {"text_columns": fit.texts}
-    spec: PredictSpec = build({"model": model.subject.model_dump(), "data": where, "form": form}, PredictSpec)
+    tree = {"model": model.subject.model_dump(), "data": where, "form": form, "answers": answers}
+    spec: PredictSpec = build(tree, PredictSpec)
     tree = spec.model_dump(mode="json")
     run = light_run.latest(KIND, tree)
     if run is not None and run.status == "finished" and (path := _file(run)) is not None:
@@ -127,6 +131,7 @@ def _result(run: Run, path: Path, tree: dict[str, Any]) -> None:
         if predicted.empty:
             line += f" · {counted(predicted.empty, 'row')} without text have no prediction"
         st.markdown(line)
+        fast_answers.banner(predicted.fast)
         left, right = st.columns([1, 2], gap="medium")
         if len(counts):  # of a task with classes
             left.dataframe(
@@ -141,7 +146,7 @@ def _result(run: Run, path: Path, tree: dict[str, Any]) -> None:
             st.download_button(
                 f"Download ({size(path.stat().st_size)})",
                 lambda: path.open("rb"),
-                f"predictions{path.suffix}",
+                f"predictions{'-fast' if predicted.fast else ''}{path.suffix}",
                 TYPES[path.suffix[1:]],
                 key="play_batch_download",
                 type="primary",

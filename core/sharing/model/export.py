@@ -118,6 +118,7 @@ def _labels(config: dict[str, Any]) -> list[str]:
 def _onnx(
     spec: ExportSpec, model: TrainedModel, folder: Path, title: str, settings: Settings, report: RunWriter
 ) -> tuple[Files, dict[str, Any]]:
+    from core.evaluation.fast import onnx_file
     from core.sharing.model import inputs, onnx_model
 
     onnx_model.check_kind(model)
@@ -135,7 +136,7 @@ def _onnx(
     whole = onnx_model.Runtime(folder)
     runtimes = {"onnx": whole}
     if spec.int8:
-        weights = onnx_model.bytes_of(folder)
+        weights = onnx_file.bytes_of(folder)
         batches = onnx_model.like_batches(texts.texts)
         before = whole.probabilities(texts.texts, batches, report.fraction)
         report.phase("Making weights of 8 bits")
@@ -143,7 +144,7 @@ def _onnx(
         runtimes["int8"] = small = onnx_model.Runtime(folder)
         after = small.probabilities(texts.texts, batches, report.fraction)
         results["int8"] = onnx_model.cost(before, after, texts) | {
-            "bytes": onnx_model.bytes_of(folder),
+            "bytes": onnx_file.bytes_of(folder),
             "fp32_bytes": weights,
         }
     results["speed"] = onnx_model.speed(model, runtimes, texts, report.fraction)
@@ -152,7 +153,7 @@ def _onnx(
         usage.PREDICT: usage.ONNX_PROGRAM,
         usage.LABELS: json.dumps(names, ensure_ascii=False, indent=1),
         usage.README: usage.onnx_readme(title, names, model.temperature, spec.int8),
-        CHECK: _check_text(results, {"opset": onnx_model.OPSET, "temperature": model.temperature}),
+        CHECK: _check_text(results, {"opset": onnx_file.OPSET, "temperature": model.temperature}),
     }, results | {"temperature": model.temperature}
 
 

@@ -1,68 +1,37 @@
-"""A classifier as an ONNX file, its comparison with torch, and its quantisation to 8 bits.
-
-The file outputs `logits`, as transformers does, and `probabilities`, with the model's saved temperature, as the
-playground shows them. Weights above 2 GB, the limit of a protobuf, lie in a second file.
-"""
+"""A classifier's ONNX file (`core.evaluation.fast.onnx_file`) for others: its tokenizer, and a check against torch."""
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from tokenizers import Tokenizer
 
 from core.errors import ModelError
+from core.evaluation.fast import onnx_file
 from core.evaluation.trained_model import TrainedModel
 from core.machine import physical_cores
 from core.runs.device import set_threads
 from core.sharing.model.inputs import Inputs
-from core.tasks.texts import pad
-from core.wording import library_message
 
-MODEL, WEIGHTS, TOKENIZER = "model.onnx", "model.onnx.data", "tokenizer.json"
-OPSET = 18  # native to torch's exporter, so it needs no conversion; onnxruntime 1.14 (2023) and later read it
+TOKENIZER = "tokenizer.json"
 TOLERANCE = 1e-3  # of a probability; correct conversions differ by 1e-5
-WIDTH = 16  # tokens of the traced example; the file accepts any number
 BATCHES = (1, 2, 3, 8, 32)  # the batch sizes of a comparison, in turn
-LARGEST_FILE = 1_500_000_000  # bytes; a protobuf holds at most 2 GB
 EXTREMES = 20  # how many of the shortest and of the longest texts are always compared
-QUANTISED = ("MatMul", "Gather")  # the dense layers and the embeddings, which are half of a small model
 TIMED_TEXTS, TIMED_BATCH, ROUNDS, TIMED_S = 32, 8, 5, 20.0
 
-# Model types that torch's exporter cannot trace, of the thirty that were tried (torch 2.13, transformers 5).
-NOT_EXPORTED = {"funnel", "longformer", "xlnet"}
-
 Tick = Callable[[str, float | None], None]
-
-
-class _Answers(torch.nn.Module):
-    """The exported graph: logits, and probabilities with the temperature."""
-
-    def __init__(self, model: Any, temperature: float) -> None:
-        super().__init__()
-        self.model, self.temperature = model, temperature
-
-    def forward(
-        self, input_ids: torch.Tensor, attention_mask: torch.Tensor, token_type_ids: torch.Tensor | None = None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        more = {} if token_type_ids is None else {"token_type_ids": token_type_ids}
-        logits = self.model(input_ids=input_ids, attention_mask=attention_mask, **more).logits.float()
-        return logits, torch.softmax(logits / self.temperature, dim=-1)
 
 
 def check_kind(model: TrainedModel) -> None:
     """Raise ModelError for a model that cannot be exported to ONNX, before any work is done."""
     kind = model.model.config.model_type
-    if kind in NOT_EXPORTED:
+    if kind in onnx_file.NOT_EXPORTED:
         raise ModelError.of(
             "kind-not-onnx",
             "{model} is a model of type {kind}, which cannot be converted to ONNX; export it as safetensors",
@@ -82,41 +51,29 @@ def _check_tokenizer(model: TrainedModel) -> None:
 
 
 def write(model: TrainedModel, folder: Path) -> None:
-    """Write model.onnx into `folder`, for batches of any size and texts of any length. Raises ModelError."""
-    from onnx_ir.passes.common import ClearMetadataAndDocStringPass
-
-    examples = [{name: values[:WIDTH] for name, values in e.items()} for e in model.encode([("good",)] * 2)]
-    padded = {
-        name: torch.from_numpy(values)
-        for name, values in pad(examples, model.tokenizer, min(WIDTH, model.max_length)).items()
-    }
-    attention = model.model.config._attn_implementation
+    """Write model.onnx into `folder`. Raises ModelError."""
     try:
-        model.model.set_attn_implementation("eager")  # plain matrix products, which every runtime has
-        program = torch.onnx.export(
-            _Answers(model.model, model.temperature).eval(),
-            (),
-            kwargs=padded,
-            dynamo=True,
-            verbose=False,
-            opset_version=OPSET,
-            input_names=list(padded),
-            output_names=["logits", "probabilities"],
-            dynamic_shapes={name: {0: "batch", 1: "sequence"} for name in padded},
-        )
-        assert program is not None, "dynamo=True returns one"
-        ClearMetadataAndDocStringPass()(program.model)  # each node names the source file on this machine
-        program.save(folder / MODEL, external_data=model.model.num_parameters() * 4 > LARGEST_FILE)
-    except Exception as error:  # the exporter raises whatever the model's code raises
+        onnx_file.write(model, folder)
+    except onnx_file.NotConvertedError as error:
         raise ModelError.of(
             "onnx-failed",
             "{model} could not be converted to ONNX ({reason}); export it as safetensors",
             model=model.title,
-            reason=library_message(error, 160),
+            reason=str(error),
         ) from error
-    finally:
-        with suppress(Exception):  # a failure here must hide neither the file nor the error above
-            model.model.set_attn_implementation(attention)
+
+
+def quantise(folder: Path, title: str) -> None:
+    """Quantise the weights in model.onnx from 32 to 8 bits. Raises ModelError."""
+    try:
+        onnx_file.quantise(folder)
+    except onnx_file.NotConvertedError as error:
+        raise ModelError.of(
+            "weights-not-quantised",
+            "the weights of {model} cannot be quantised ({reason}); export ONNX without int8",
+            model=title,
+            reason=str(error),
+        ) from error
 
 
 def write_tokenizer(model: TrainedModel, path: Path) -> None:
@@ -138,10 +95,7 @@ class Runtime:
     """Runs a folder's model.onnx and tokenizer.json, as the exported predict.py does."""
 
     def __init__(self, folder: Path) -> None:
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = physical_cores()
-        options.log_severity_level = 3
-        self.session = onnxruntime.InferenceSession(folder / MODEL, options, providers=["CPUExecutionProvider"])
+        self.session = onnx_file.session(folder / onnx_file.MODEL)
         self.tokenizer = Tokenizer.from_file(str(folder / TOKENIZER))
         self.wanted = [put.name for put in self.session.get_inputs()]
 
@@ -255,54 +209,6 @@ def compared(form: str, reference: np.ndarray, converted: np.ndarray, inputs: In
         "tolerance": TOLERANCE,
         "same_class": int((reference.argmax(axis=1) == converted.argmax(axis=1)).sum()),
     }
-
-
-def quantise(folder: Path, title: str) -> None:
-    """Quantise the weights in model.onnx from 32 to 8 bits. Raises ModelError.
-
-    Each column of a dense layer has its own scale. Only 7 of the 8 bits are used, because processors without VNNI sum
-    8-bit products in 16 bits, which overflows; so what is measured here holds there too. On 150 Yelp reviews and
-    a 6-layer MiniLM with a random head, 92 % of the predictions stay the same (one scale per matrix: 75 %; all 8 bits:
-    91 %; embeddings not quantised, 59 instead of 23 MB: 91 %).
-    """
-    import onnx
-    from onnxruntime.quantization import QuantType, quantize_dynamic
-
-    with tempfile.TemporaryDirectory(dir=folder.parent) as held:
-        small = Path(held)
-        try:
-            whole = onnx.load(folder / MODEL, load_external_data=False)
-            del whole.graph.value_info[:]  # it records the matrices' shapes before they are transposed
-            onnx.save(whole, folder / MODEL)
-            quantize_dynamic(
-                folder / MODEL,
-                small / MODEL,
-                op_types_to_quantize=list(QUANTISED),
-                per_channel=True,
-                reduce_range=True,
-                weight_type=QuantType.QInt8,
-                use_external_data_format=bytes_of(folder) > LARGEST_FILE,
-            )
-        except Exception as error:  # the quantiser raises many types for a graph that it does not support
-            raise ModelError.of(
-                "weights-not-quantised",
-                "the weights of {model} cannot be quantised ({reason}); export ONNX without int8",
-                model=title,
-                reason=library_message(error, 160),
-            ) from error
-        for path in files(folder):
-            path.unlink()
-        for path in files(small):
-            shutil.move(path, folder / path.name)
-
-
-def files(folder: Path) -> list[Path]:
-    """model.onnx, and the second file with its weights if there is one."""
-    return [path for path in (folder / MODEL, folder / WEIGHTS) if path.exists()]
-
-
-def bytes_of(folder: Path) -> int:
-    return sum(path.stat().st_size for path in files(folder))
 
 
 def cost(before: np.ndarray, after: np.ndarray, inputs: Inputs) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def _figures(content: Content, chapters: Sequence[Chapter]) -> Section | None:
         return None
     on = quality.evaluated_on(content.best) if content.best else "the examples that it was evaluated on"
     blocks: list[Block] = [Paragraph((f"On {counted(figures.examples, 'example')} of {on}:",))]
-    blocks.append(quality.metrics_table(figures))
+    blocks += [*quality.fast_note(content), quality.metrics_table(figures)]
     blocks += [block for chapter in chapters for block in chapter.results(content)]
     if len(content.evaluations) > 1:
         blocks += [Paragraph(("All evaluations:",)), quality.evaluations_table(content)]

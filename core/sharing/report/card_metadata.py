@@ -44,7 +44,10 @@ def metadata(content: Content, edits: Edits) -> str:
 
 
 def _results(content: Content) -> Iterator[EvalResult]:
-    """What the Hub shows beside the model: of each split that it was not trained on, the evaluation of the most."""
+    """What the Hub shows beside the model: of each split that it was not trained on, the evaluation of the most.
+
+    Its format cannot say that answers were fast, so it has exact ones alone.
+    """
     spec, noted = content.spec, content.dataset
     if not content.evaluations and content.report is not None:
         split = noted.eval_split or spec.data.eval_split or "validation"
@@ -54,7 +57,7 @@ def _results(content: Content) -> Iterator[EvalResult]:
     for one in content.evaluations:
         evaluation = one.evaluation
         title = evaluation.dataset.title or dataset_name(spec.data)
-        if evaluation.kind != "training" and (title, evaluation.split) not in listed:
+        if evaluation.fast is None and evaluation.kind != "training" and (title, evaluation.split) not in listed:
             listed.add((title, evaluation.split))
             yield from _result(content, evaluation, title, evaluation.split, own=_is_own(content, evaluation))
 

@@ -207,7 +207,8 @@ def _evaluations(store: Store, settings: Settings, run: Run, with_values: bool) 
         evaluation = read_evaluation(folder)
         if evaluation is None:
             continue
-        examples = (evaluation.dataset, evaluation.split, evaluation.kind, evaluation.examples)
+        fast = evaluation.fast is not None
+        examples = (evaluation.dataset, evaluation.split, evaluation.kind, evaluation.examples, fast)
         if examples in newest:
             continue
         public = _public(evaluation if with_values else without_values(evaluation), settings)
@@ -222,8 +223,9 @@ def _evaluations(store: Store, settings: Settings, run: Run, with_values: bool) 
     return sorted(newest.values(), key=_rank)
 
 
-def _rank(evaluated: Evaluated) -> tuple[int, int, float]:
-    return KINDS.index(evaluated.evaluation.kind), -evaluated.evaluation.examples, -evaluated.ended
+def _rank(evaluated: Evaluated) -> tuple[int, bool, int, float]:
+    evaluation = evaluated.evaluation
+    return KINDS.index(evaluation.kind), evaluation.fast is not None, -evaluation.examples, -evaluated.ended
 
 
 def without_values(evaluation: Evaluation) -> Evaluation:

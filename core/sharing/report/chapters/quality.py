@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from core.evaluation.fast import words
 from core.figures.judge import Measured, intervals_figure
 from core.sharing.report.content import Content, Evaluated, Figures
 from core.sharing.report.document import Block, Cell, Figure, Paragraph, Section, Strong, Table
@@ -34,13 +35,19 @@ def section(content: Content) -> Section | None:
                 "Where the lines of two overlap widely, call them equal.",
             )
         )
-    blocks.append(metrics_table(figures))
+    blocks += [*fast_note(content), metrics_table(figures)]
     if content.best is not None:
         blocks += _overlap(content.best.evaluation)
     if len(content.evaluations) > 1:
         blocks += [Paragraph(("All evaluations of this model; the figures above are of the first:",))]
         blocks.append(evaluations_table(content))
     return Section("quality", "How good it is", tuple(blocks))
+
+
+def fast_note(content: Content) -> list[Block]:
+    """What the figures owe to fast answers; nothing where the model answered exactly."""
+    fast = content.best.evaluation.fast if content.best is not None else None
+    return [] if fast is None else [Paragraph((words.note(fast),))]
 
 
 def metric_names(figures: Figures) -> list[str]:
@@ -80,20 +87,22 @@ def metrics_table(figures: Figures) -> Table:
 def evaluations_table(content: Content) -> Table:
     """All evaluations of the model, the one to believe first at the top."""
     evaluations = [evaluated.evaluation for evaluated in content.evaluations]
-    main = evaluations[0].main_metric
+    main, some_fast = evaluations[0].main_metric, any(e.fast for e in evaluations)
     rows = tuple(
         (
             e.dataset.title,
             e.split,
             KIND_TITLES[e.kind],
+            *((("Fast (8 bits)" if e.fast else "Exact"),) if some_fast else ()),
             f"{e.examples:,}",
             score(e.metrics.get(main)),
             interval(e, main),
         )
         for e in evaluations
     )
-    header = ("Dataset", "Split", "What it is", "Examples", metric_title(main), "95% interval")
-    return Table("Evaluations", header, rows, (3, 4, 5))
+    answers = ("Answers",) if some_fast else ()
+    header = ("Dataset", "Split", "What it is", *answers, "Examples", metric_title(main), "95% interval")
+    return Table("Evaluations", header, rows, tuple(range(len(header) - 3, len(header))))
 
 
 def evaluated_on(evaluated: Evaluated) -> str:
