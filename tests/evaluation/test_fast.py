@@ -220,7 +220,7 @@ def test_an_evaluation_says_that_its_answers_are_fast(
     (noted,) = quality.fast_note(only_fast)
     assert noted == Paragraph((words.note(certificate),)) and not quality.fast_note(content)
     metadata = card_metadata.metadata(only_fast, Edits())
-    assert "accuracy" not in metadata and "accuracy" in card_metadata.metadata(content, Edits())
+    assert "model-index" not in metadata and "model-index" in card_metadata.metadata(content, Edits())
     work("robustness", {"evaluation": fast, "examples": 20})
     assert read_robustness(settings.run_dir(fast)) is not None
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from core.data.prepare import prepare
+from core.evaluation.fast import kept
 from core.playground.answers import Word
 from core.settings import Settings
+from core.spec.run import RunSpec, build
+from core.store.certificate import Certificate, Loss
 from core.store.store import Store
 from tests.synthetic import Synthetic
 
@@ -109,3 +113,54 @@ def test_a_link_that_is_followed_again_leads_to_the_same_run(app: App, settings:
     page.switch_page("../pages/train/runs.py").run()
     page.switch_page("../pages/results/evaluate.py").run()
     assert page.selectbox(key="evaluate_model").value == older, "without a link the last choice is back"
+
+
+def measured(settings: Settings, run: str, loss: tuple[float, float, float]) -> None:
+    """A model of the run, and the certificate of its fast answers. loss: value, low, high"""
+    folder = settings.run_dir(run)
+    (folder / "model").mkdir(parents=True, exist_ok=True)
+    (folder / "model" / "config.json").write_text("{}")
+    (folder / kept.FOLDER).mkdir(exist_ok=True)
+    (folder / kept.FOLDER / kept.FILE).write_bytes(b"8 bits")
+    value, low, high = loss
+    certificate = Certificate(
+        recipe=kept.RECIPE, title="A run", metric="accuracy", exact=0.9, fast=0.9 - value,
+        loss=Loss(value=value, low=low, high=high), gains=1, losses=2, same=990, examples=1000, dataset="reviews",
+        split="test", kind="other", needed=2400, speed=2.5, weights="w", seen=kept.seen(folder / "model"),
+    )  # fmt: skip
+    certificate.save(folder / kept.FOLDER / kept.CERTIFICATE)
+
+
+def unescaped(markdown: str) -> str:
+    return markdown.replace("\\", "")
+
+
+def test_fast_answers_show_what_they_cost_before_they_are_used(app: App, settings: Settings) -> None:
+    store = Store(settings.store_path)
+    run = a_run(settings)
+    prepare(cast(RunSpec, build(store.run(run).spec)).data, settings)
+    page = app("results/evaluate")
+    examples = page.selectbox(key=f"evaluate_split_{run}")
+    examples.set_value("train").run()
+    answers = page.button_group(key="evaluate_A run_answers")
+    assert answers.value == "exact" and page.button(key="start_evaluate_A run")
+    answers.set_value("fast").run()
+    assert page.button(key="start_certify_evaluate_A run").label == "Measure what they cost"
+    assert "start_evaluate_A run" not in {button.key for button in page.button}
+
+    measured(settings, run, (0.02, 0.01, 0.03))
+    page.run()
+    assert "lose 2.00 points, and 0.5 are allowed: fast answers are refused" in unescaped(page.error[0].value)
+    assert "start_evaluate_A run" not in {button.key for button in page.button}
+    measured(settings, run, (0.001, -0.002, 0.007))
+    page.run()
+    assert "1,000 examples cannot prove it, about 2,400 would" in unescaped(page.warning[0].value)
+    assert "start_evaluate_A run" not in {button.key for button in page.button}
+    page.checkbox(key="evaluate_A run_unproven").check().run()
+    assert page.button(key="start_evaluate_A run")
+    measured(settings, run, (0.001, -0.002, 0.004))
+    page.run()
+    assert "2.5 times as many texts per second" in unescaped(page.success[0].value)
+    page.button(key="start_evaluate_A run").click().run()
+    (queued,) = store.runs(kind="evaluate", limit=1)
+    assert queued.spec["answers"] == "fast" and queued.spec["split"] == "train"

@@ -142,4 +142,5 @@ def session(path: Path) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = physical_cores()
     options.log_severity_level = 3
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # it starves what computes beside it
     return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
