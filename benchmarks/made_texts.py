@@ -42,21 +42,25 @@ class MadeTexts:
         self.quantiles = np.array(quantiles)
         self.train, self.eval = self._split(rows), self._split(size.judged)
 
+    @property
+    def _part(self) -> int:
+        """The tokens that tell one class, which lie in the first tenth of all, one class after the other."""
+        return int(self.size.model["vocab_size"]) // 10 // CLASSES - 1
+
     def _split(self, rows: int) -> Any:
         """Lengths between the quantiles; frequent tokens as in a language; CLS first, SEP last, as BERT has it."""
         import numpy as np
         from datasets import Dataset, Features, List, Value
 
-        drawn, vocabulary = self.drawn, self.size.model["vocab_size"]
+        drawn, vocabulary, part = self.drawn, self.size.model["vocab_size"], self._part
         lengths = np.interp(drawn.uniform(0, 1, rows), np.linspace(0, 1, len(self.quantiles)), self.quantiles)
         lengths = np.clip(lengths.astype(int), 4, self.size.longest)
         labels = drawn.integers(0, CLASSES, rows)
-        common = vocabulary // 10  # tokens that tell something lie in the first tenth, a part for each class
+        common = vocabulary // 10
         ids = []
         for length, label in zip(lengths, labels, strict=True):
             tokens = 5 + (drawn.zipf(1.3, length) % (vocabulary - 5 - common)) + common
             telling = drawn.random(length) < TELLING
-            part = common // CLASSES - 1
             tokens[telling] = 5 + label * part + drawn.integers(0, part, telling.sum())
             tokens = np.minimum(tokens, vocabulary - 1)
             tokens[0], tokens[-1] = 2, 3
@@ -75,7 +79,13 @@ class MadeTexts:
 
         torch.manual_seed(0)
         config = BertConfig(**self.size.model, num_labels=CLASSES, problem_type="single_label_classification")
-        return BertForSequenceClassification(config)
+        model = BertForSequenceClassification(config)
+        part = self._part
+        with torch.no_grad():  # the tokens of a class have something in common, as words have after pretraining
+            for label in range(CLASSES):
+                common = torch.randn(config.hidden_size) * 2 * config.initializer_range
+                model.get_input_embeddings().weight[5 + label * part : 5 + (label + 1) * part] += common
+        return model
 
     def operations_per_text(self, model: Any) -> float:
         """Useful operations of one text on the mean, forward and backward."""

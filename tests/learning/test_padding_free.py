@@ -25,6 +25,7 @@ from core.runs import checkpoints
 from core.runs.device import Device
 from core.spec import engines as support
 from core.spec.engines import ENGINES
+from core.spec.run import from_yaml
 from core.tasks.texts import pad
 from tests.learning.test_fitted_head import classifier
 
@@ -123,6 +124,58 @@ def test_the_call_of_the_kernel_has_its_shapes_and_derivatives() -> None:
         answer = attention.flash(q, k, v, ends, 40, dropout, 0.125, reach)
         assert answer.shape == (1, 90, 4, 64) and answer.dtype == torch.bfloat16
         assert [g.shape for g in torch.autograd.grad(answer.sum(), (q, k, v))] == [q.shape] * 3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_type_reaches_the_kernel_and_back(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The whole way of a GPU in bf16, again without content."""
+    reaches: list[int | None] = []
+    flash = attention.flash
+
+    def watched(*given: Any) -> torch.Tensor:
+        reaches.append(given[-1])
+        return flash(*given)
+
+    monkeypatch.setattr(attention, "flash", watched)
+    model = classifier(kind)
+    _, flat = both_batches(model, rows(pairs=kind == "bert"), [0, 1, 2])
+    batch = {name: value.to("meta") if isinstance(value, torch.Tensor) else value for name, value in flat.items()}
+    labels = batch.pop("labels")
+    model = model.to("meta", torch.bfloat16).train()
+    with use.used(model, True):
+        logits = model(**batch).logits
+        torch.nn.functional.cross_entropy(logits.float(), labels).backward()
+    assert logits.shape == (3, 3) and len(reaches) == 2
+    assert all(reach is None for reach in reaches) or (kind == "modernbert" and 64 in reaches)
+    assert all(parameter.grad is not None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("kind", ["bert", "modernbert"])
+def test_it_compiles_to_one_graph_for_all_batches(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def in_blocks(_: Any, q: Any, k: Any, v: Any, ends: Any, dropout: float, scaling: float, reach: Any) -> Any:
+        places = torch.arange(q.shape[2])
+        owner = (places[:, None] >= ends[1:]).sum(1)
+        mask = owner[:, None] == owner
+        near = mask if reach is None else mask & ((places[:, None] - places).abs() <= reach)
+        return torch.nn.functional.scaled_dot_product_attention(q, k, v, near, scale=scaling).transpose(1, 2)
+
+    monkeypatch.setattr(attention, "text_by_text", in_blocks)  # ours goes text by text, which no graph can
+    model = classifier(kind)
+    graphs: list[Any] = []
+
+    def backend(graph: Any, _: Any) -> Any:
+        graphs.append(graph)
+        return graph
+
+    compiled = torch.compile(model, dynamic=True, backend=backend, fullgraph=True)
+    for indices in ([0, 1, 2], [3, 4, 5, 6]):
+        padded, flat = both_batches(model, rows(pairs=False), indices)
+        expected, _ = logits_and_gradients(model, padded)
+        with use.used(model, True):
+            answer, _ = logits_and_gradients(compiled, flat)
+        torch.testing.assert_close(answer, expected, atol=2e-6, rtol=1e-5)
+    assert len(graphs) == 1
+    torch.compiler.reset()
 
 
 def test_the_reference_of_the_kernel_is_torchs_own_attention() -> None:
@@ -255,6 +308,7 @@ def test_settings_that_exclude_it_are_refused_before_the_start(make_spec: Any) -
     assert codes(engine="keras") == ["keras-pads"]
     assert codes(model__padding="max_length") == ["padding-free-and-padded"]
     assert not codes() and not codes(engine="torch")
+    assert from_yaml("execution: {padding_free: on}").execution.padding_free == "on", "which YAML reads as true"
 
 
 def test_rows_of_the_embedding_are_renumbered(prepare: Any) -> None:

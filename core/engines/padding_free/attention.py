@@ -54,10 +54,10 @@ def attention(
         raise ValueError("this attention takes texts laid end to end, with their boundaries")
     reach = None if sliding_window is None else sliding_window - 1
     scaling = query.shape[-1] ** -0.5 if scaling is None else scaling
-    if query.device.type == "cuda":
-        answer = flash(query, key, value, cu_seq_lens_q, max_length_q, dropout, scaling, reach)
-    else:
+    if query.device.type == "cpu":
         answer = text_by_text(module, query, key, value, cu_seq_lens_q, dropout, scaling, reach)
+    else:
+        answer = flash(query, key, value, cu_seq_lens_q, max_length_q, dropout, scaling, reach)
     return answer, None
 
 
