@@ -50,11 +50,16 @@ def settle_rest(
     """The spec with every setting chosen that is still automatic. paths: of those alone; None for all"""
     if not spec.auto:
         return spec
+    return _settle(spec, recommend(spec, facts_of(spec, encoded, model, device), paths), report)
+
+
+def facts_of(spec: RunSpec, encoded: Encoded, model: Any, device: Device) -> Facts:
+    """What is known of a run once its texts are encoded and its model is loaded."""
     counts = Counter(np.asarray(encoded.train["labels"]).tolist()) if encoded.label_names else Counter()
     per_class = (
         (max(counts.values()), min(counts.get(i, 0) for i in range(len(encoded.label_names)))) if counts else None
     )
-    facts = Facts(
+    return Facts(
         rows=len(encoded.train),
         tokens=encoded.tokens["train"],
         classes=len(encoded.label_names) or None,
@@ -63,7 +68,6 @@ def settle_rest(
         width=getattr(model.config, "hidden_size", USUAL_WIDTH),
         device=device.kind,
     )
-    return _settle(spec, recommend(spec, facts, paths), report)
 
 
 def _settle(spec: RunSpec, choices: Sequence[Choice], report: RunWriter) -> RunSpec:

@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from core.engines import frozen_model
+from core.engines.start import frozen_model
 from core.evaluation.after_training import RIVALS
 from core.messages import Message
 from core.tasks.contract import task_of
@@ -37,7 +37,8 @@ def judge(
     report.phase(Message("Training a bag of words to compare with", "training-bag-of-words"))
     bag = task.rivals.bag_of_words(spec, loaded)
     report.check_stop()
-    frozen: FrozenEncoder | None = read_start(folder)
+    start = read_start(folder)
+    frozen: FrozenEncoder | None = start and (start.frozen or start)
     if frozen is None and spec.model.name != "scratch":
         frozen = _frozen_encoder(spec, encoded, model, device, report)
     rivals = Rivals(bag_of_words=bag, frozen_encoder=frozen)

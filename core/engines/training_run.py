@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from core.data.inspecting.language import main_language
 from core.data.loading.text_ids import ids_of
-from core.engines import automatic, rivals, start
+from core.engines import automatic, rivals
+from core.engines.start import begin
 from core.errors import SpecError
 from core.evaluation.after_training import evaluate_run
 from core.files import write_text
@@ -89,7 +90,7 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> Sum
     automatic_before = spec.auto
     # a head is fitted with the weights of the classes
     spec = automatic.settle_rest(spec, encoded, model, chosen, report, automatic.CLASS_WEIGHTS)
-    spec = start.begin(spec, encoded, model, new_head, folder, chosen, report)
+    spec = begin.begin(spec, encoded, model, new_head, folder, chosen, report)
     if automatic_before:
         spec = automatic.settle_rest(spec, encoded, model, chosen, report)
         report.settle(spec)

@@ -104,7 +104,7 @@ def _start_is_best(history: History) -> Message | None:
         return None
     return Message.of(
         "start-is-best",
-        "Training made nothing better than the head that was fitted to the frozen model, so the run returned to that. "
+        "Training made nothing better than the start with its fitted head, so the run returned to that. "
         "Try a lower learning rate; with few examples that may be the best there is.",
     )
 

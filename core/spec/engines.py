@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core.errors import Problem
 from core.spec.run import RunSpec
-from core.tasks import engines_of
+from core.tasks import engines_of, offers_of
 from core.wording import ENGINE_TITLES, listed
 
 # Engine name -> module with `train(spec, encoded, model, run_dir, report, resume)`.
@@ -26,7 +26,7 @@ KERAS_TYPES = {
 
 def problems(spec: RunSpec, model_type: str | None) -> list[Problem]:
     """The settings of a spec that its engine does not support. model_type: of config.json; None if not known yet."""
-    problems = [*_task(spec), *_initial_head(spec), *_early_stopping(spec)]
+    problems = [*_task(spec), *_initial_head(spec), *_contrastive(spec), *_early_stopping(spec)]
     if spec.engine != "torch" and spec.training.max_tokens_per_batch is not None:
         problems.append(
             Problem.of(
@@ -75,6 +75,32 @@ def _initial_head(spec: RunSpec) -> list[Problem]:
             "a head cannot be fitted to a model of random weights, which makes nothing of a text yet; choose random, "
             "or a pretrained model",
             "model.initial_head",
+        )
+    ]
+
+
+def _contrastive(spec: RunSpec) -> list[Problem]:
+    if spec.model.initial_head != "contrastive":
+        return []
+    if "contrastive" not in offers_of(spec.task):
+        return [
+            Problem.of(
+                "contrastive-needs-classes",
+                "a contrastive stage needs texts that have one class each, which the task {task!r} has not; choose "
+                "fitted or random",
+                "model.initial_head",
+                task=spec.task,
+            )
+        ]
+    if spec.training.trainable_layers is None:
+        return []
+    return [
+        Problem.of(
+            "contrastive-trains-all",
+            "a contrastive stage trains the whole model, but only {layers:layer|layers} shall be trained; leave that "
+            "empty, or choose fitted",
+            "model.initial_head",
+            layers=spec.training.trainable_layers,
         )
     ]
 

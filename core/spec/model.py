@@ -24,5 +24,6 @@ class ModelSpec(Section):
     padding: Literal["dynamic", "max_length"] = setting("dynamic", "Padding", "Computes several times less.")
     """dynamic pads each batch to its longest text; max_length pads all to the full length, as the tutorial does."""
 
-    initial_head: Literal["random", "fitted"] = setting("random", "New head", "As Transformers has it.")
-    """A new head starts with random weights, or fitted to the training examples while the model itself stays frozen."""
+    initial_head: Literal["random", "fitted", "contrastive"] = setting("random", "New head", "As Transformers has it.")
+    """What a new head starts with: random weights, or fitted to the training examples. contrastive is fitted after the
+    model has learned what is alike."""

@@ -37,6 +37,8 @@ BATCH_SIZES = ((20_000, 32), (250, 16), (0, 8))  # least number of training exam
 # A learning rate that falls makes the last evaluations the best ones, so that few without progress say little.
 FEW_EVALUATIONS, LEAST_PATIENCE, PATIENCE_SHARE = 8, 3, 1 / 3
 
+FEWEST_PAIRED, FEW, MOST_PAIRED = 4, 64, 1_000  # examples of the rarest class, and of all, of a contrastive stage
+
 UNEVEN = 10  # times as many examples of the most common class as of the rarest
 
 
@@ -94,6 +96,13 @@ def any_length(spec: RunSpec) -> ModelSpec:
     return spec.model.model_copy(update={"max_length": LEAST_LENGTH}) if automatic else spec.model
 
 
+def may_be_contrastive(facts: Facts) -> bool:
+    """Whether there are so few training examples of a class that a contrastive stage may be worth its time."""
+    if facts.rows is None or facts.per_class is None:
+        return False
+    return FEWEST_PAIRED <= facts.per_class[1] <= FEW and facts.rows <= MOST_PAIRED
+
+
 Rule = Callable[[RunSpec, Facts], "tuple[Any, Message] | None"]
 
 
@@ -139,6 +148,12 @@ def _initial_head(spec: RunSpec, facts: Facts) -> tuple[str, Message]:
         return "random", Message.of(
             "auto-head-random", "New head random: what a model of random weights makes of a text says nothing yet."
         )
+    if may_be_contrastive(facts):
+        return "fitted", Message.of(
+            "auto-head-few",
+            "New head fitted to the model: with so few examples of a class, cross-validation decides whether a "
+            "contrastive stage comes before.",
+        )
     return "fitted", Message.of(
         "auto-head-fitted",
         "New head fitted to the frozen model: that takes seconds, and training starts from what is right already.",
@@ -162,7 +177,7 @@ def _learning_rate(spec: RunSpec, facts: Facts) -> tuple[float, Message] | None:
     if facts.width is None:
         return None
     rate = RATES["small" if facts.width < SMALL else "base" if facts.width < LARGE else "large"]
-    if spec.model.initial_head == "fitted" and rate > MOST_FROM_FITTED:
+    if spec.model.initial_head != "random" and rate > MOST_FROM_FITTED:
         return MOST_FROM_FITTED, Message.of(
             "auto-rate-fitted",
             "Learning rate {rate:g}: larger steps would spoil at first what the fitted head reads.",
@@ -180,7 +195,7 @@ def _learning_rate(spec: RunSpec, facts: Facts) -> tuple[float, Message] | None:
 def _epochs(spec: RunSpec, facts: Facts) -> tuple[float, Message] | None:
     if (per_epoch := _updates_per_epoch(spec, facts)) is None:
         return None
-    fitted = spec.model.initial_head == "fitted"  # it knows the classes already
+    fitted = spec.model.initial_head != "random"  # it knows the classes already
     least = LEAST_UPDATES + (0 if fitted else UPDATES_PER_CLASS * (facts.classes or 0))
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(least / per_epoch)))
     updates = epochs * per_epoch

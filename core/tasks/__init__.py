@@ -65,6 +65,12 @@ def engines_of(task: str) -> tuple[str, ...]:
     return engines
 
 
+def offers_of(task: str) -> tuple[str, ...]:
+    """What a task offers beyond training and judging; see `core.tasks.contract.offers`."""
+    offers: tuple[str, ...] = importlib.import_module(TASKS[task]).OFFERS
+    return offers
+
+
 def metric(name: str) -> Metric | None:
     """The metric of this name, of whichever task; the loss; None for a name that no task has."""
     if name == "loss":

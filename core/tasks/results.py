@@ -92,9 +92,11 @@ class Start(FrozenEncoder):
     """The note in start.safetensors: what a model with a fitted head reaches before anything else of it is trained.
 
     data: the fingerprint of the encoded examples; config: what else its config says than that of the pretrained model
+    frozen: what a head on the model as it was reaches, where a contrastive stage came before this one was fitted
     """
 
     data: Name
+    frozen: FrozenEncoder | None = None
     config: dict[Name, int | str] = Field(default_factory=dict)
 
 

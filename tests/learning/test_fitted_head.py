@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from core.engines import frozen_model, keras_fit, start, torch_loop, trainer
+from core.engines import keras_fit, torch_loop, trainer
+from core.engines.start import begin, contrastive, frozen_model
 from core.errors import SpecError
 from core.evaluation.after_training import predict
 from core.models import loading as model_loading
@@ -29,7 +31,7 @@ from tests.evaluation.conftest import worker_of
 from tests.learning.conftest import LABELS, make_texts
 
 ENGINES = {"trainer": trainer.train, "torch": torch_loop.train, "keras": keras_fit.train}
-SMALL = {"vocab_size": 50, "max_position_embeddings": 40}
+SMALL = {"vocab_size": 50, "max_position_embeddings": 64}
 
 
 def classifier(kind: str) -> Any:
@@ -83,9 +85,9 @@ def test_a_model_of_another_type_keeps_its_own_pooling() -> None:
 
 
 def fitted(setup: Any, new_head: bool = True) -> Any:
-    """The spec after `start.begin`."""
+    """The spec after `begin.begin`."""
     device = choose_for(setup.spec)
-    return start.begin(setup.spec, setup.encoded, setup.model, new_head, setup.run_dir, device, setup.report)
+    return begin.begin(setup.spec, setup.encoded, setup.model, new_head, setup.run_dir, device, setup.report)
 
 
 @pytest.mark.parametrize("engine", ENGINES)
@@ -144,9 +146,9 @@ def test_a_trained_head_is_not_fitted_anew(prepare: Callable[..., Any]) -> None:
     with pytest.raises(SpecError) as caught:
         fitted(setup, new_head=False)
     assert [(problem.id, problem.field) for problem in caught.value.problems] == [
-        ("head-is-trained", start.INITIAL_HEAD)
+        ("head-is-trained", begin.INITIAL_HEAD)
     ]
-    setup.spec = specs.replace(setup.spec, {start.INITIAL_HEAD: "auto"})
+    setup.spec = specs.replace(setup.spec, {begin.INITIAL_HEAD: "auto"})
     settled = fitted(setup, new_head=False)
     assert settled.model.initial_head == "random" and not settled.auto
     assert not (setup.run_dir / START).exists()
@@ -156,7 +158,7 @@ def test_no_head_is_fitted_to_random_weights(prepare: Callable[..., Any]) -> Non
     setup = prepare(model__name="scratch", model__initial_head="auto")
     assert not engines.problems(setup.spec, None)
     assert fitted(setup).model.initial_head == "random" and not (setup.run_dir / START).exists()
-    by_hand = specs.replace(setup.spec, {start.INITIAL_HEAD: "fitted"})
+    by_hand = specs.replace(setup.spec, {begin.INITIAL_HEAD: "fitted"})
     assert [problem.id for problem in engines.problems(by_hand, None)] == ["head-of-scratch"], "before the start"
 
 
@@ -199,3 +201,76 @@ def test_a_head_is_fitted_with_class_weights_that_are_chosen(settings: Settings,
         run, _ = worker_of(Store(settings.store_path), settings)("train", spec.model_dump(mode="json"))
         starts.append(load_file(settings.run_dir(run) / START)["classifier.weight"])
     assert not torch.equal(*starts)
+
+
+@pytest.mark.parametrize("kind", ["bert", "distilbert", "modernbert"])
+def test_a_contrastive_stage_brings_texts_of_a_class_together(
+    kind: str, prepare: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(contrastive, "RATES", ((math.inf, 3e-3),))  # of models this small, with random weights
+    setup = prepare(model__initial_head="fitted")
+    labels = np.asarray(setup.encoded.train["labels"])
+    model = classifier(kind)
+    model.resize_token_embeddings(len(setup.encoded.tokenizer))
+    device = choose_for(setup.spec)
+
+    def apart() -> float:
+        """How much more alike the vectors of one class are than those of two."""
+        features = contrastive.read(model, setup.encoded, setup.spec, device, setup.report)
+        assert features is not None
+        vectors = features.own / np.linalg.norm(features.own, axis=1, keepdims=True)
+        cosines, alike = vectors @ vectors.T, labels[:, None] == labels
+        return float(cosines[alike].mean() - cosines[~alike].mean())
+
+    before = apart()
+    state = torch.get_rng_state()
+    contrastive.learn(model, np.arange(len(labels)), setup.encoded, setup.spec, device, setup.report)
+    assert torch.equal(torch.get_rng_state(), state), "what is drawn later does not change by it"
+    assert apart() > before + 0.2 and not model.training
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_training_starts_after_a_contrastive_stage(engine: str, prepare: Callable[..., Any]) -> None:
+    setup = prepare(engine=engine, model__initial_head="contrastive", training__learning_rate=1.0)
+    assert fitted(setup) == setup.spec and "head-after-contrastive" in setup.report.codes
+    begun = read_start(setup.run_dir)
+    assert begun is not None and begun.frozen is not None
+    assert (begun.metrics["accuracy"] or 0) > 0.45 and begun.metrics != begun.frozen.metrics, "chance is a third"
+    again = prepare(folder="again", engine=engine, model__initial_head="contrastive")
+    (again.run_dir / START).write_bytes((setup.run_dir / START).read_bytes())
+    fitted(again)
+    ours, theirs = setup.model.state_dict(), again.model.state_dict()
+    assert ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
+    ENGINES[engine](setup.spec, setup.encoded, setup.model, setup.run_dir, setup.report)
+    _, logits = predict(setup.model, setup.encoded, 8, choose_for(setup.spec), setup.report)
+    labels = np.asarray(setup.encoded.eval["labels"])
+    assert (logits.argmax(1) == labels).mean() == pytest.approx(begun.metrics["accuracy"]), "it returns to its start"
+
+
+def test_cross_validation_decides_on_a_contrastive_stage(
+    prepare: Callable[..., Any], make_loaded: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for values, head in (((0.5, 0.6), "contrastive"), ((0.6, 0.5), "fitted"), (None, "fitted")):
+        monkeypatch.setattr(contrastive, "cross_validated", lambda *_, values=values: values)
+        setup = prepare(make_loaded(60, 40), folder=f"{head}{values}", model__initial_head="auto")
+        assert fitted(setup).model.initial_head == head
+        begun = read_start(setup.run_dir)
+        assert begun is not None and (begun.frozen is not None) == (head == "contrastive")
+
+
+def test_cross_validation_leaves_the_model_as_it_is(
+    prepare: Callable[..., Any], make_loaded: Callable[..., Any]
+) -> None:
+    setup = prepare(make_loaded(60, 40), model__initial_head="auto")
+    before = {name: tensor.clone() for name, tensor in setup.model.state_dict().items()}
+    device = choose_for(setup.spec)
+    features = contrastive.read(setup.model, setup.encoded, setup.spec, device, setup.report)
+    assert features is not None
+    values = contrastive.cross_validated(setup.model, features, setup.encoded, setup.spec, device, setup.report)
+    assert values is not None and all(0 <= value <= 1 for value in values)
+    assert all(torch.equal(tensor, before[name]) for name, tensor in setup.model.state_dict().items())
+
+
+def test_a_contrastive_stage_is_refused_where_it_cannot_be(make_spec: Callable[..., Any]) -> None:
+    spec = make_spec(model__name="tiny/bert", model__initial_head="contrastive", training__trainable_layers=1)
+    assert [problem.id for problem in engines.problems(spec, None)] == ["contrastive-trains-all"]

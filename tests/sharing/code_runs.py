@@ -79,7 +79,7 @@ CASES: dict[str, dict[str, Any]] = {
         "evaluation.early_stopping_patience": 2,
     },
     "keras-start": {"model.initial_head": "fitted"},
-    "trainer-bf16": {"execution.precision": "bf16", "model.initial_head": "fitted"},
+    "trainer-bf16": {"execution.precision": "bf16", "model.initial_head": "contrastive"},
 }  # fmt: skip
 STOPPED = {"trainer-stop": 17, "torch-stop": 5}  # after which of 24 steps, of which an epoch has 12
 

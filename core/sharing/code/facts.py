@@ -49,7 +49,7 @@ class Facts:
     judged_on_part: whether the time was too short to judge it on all examples
     metrics: what it came to; label_names: the classes in the order of their ids; packages: versions
     head: what became of a trained head; tokens: rows of the token embedding, if some were added
-    start: of a run whose head was fitted before training, see `core.engines.start`
+    start: of a run whose head was fitted before training, see `core.engines.start.begin`
     padding_free: it computed without padding; the script pads
     """
 
@@ -109,7 +109,7 @@ def facts_of(run: Run, settings: Settings) -> Facts:
             run=run.name,
         )
     start = read_start(folder)
-    if start is None and plan.model.initial_head == "fitted":
+    if start is None and plan.model.initial_head != "random":
         raise DataError.of(
             "script-lacks-fitted-head",
             "the head of the run {run!r} was fitted before training, and the file with its weights, {file}, is not "

@@ -134,8 +134,11 @@ def start(facts: Facts, model: str = "model") -> list[str]:
         return []
     new_layer = facts.start.config.keys() - {"classifier_pooling"}  # else it is the config alone that pools the mean
     layer = " and the layer before it" if new_layer else ""
+    comment = f"# The head{layer} as fitted to the training examples with the rest of the model frozen."
+    if facts.start.frozen:
+        comment = "# The model after its contrastive stage, with the head that was fitted then."
     return [
-        f"# The head{layer} as fitted to the training examples with the rest of the model frozen.",
+        comment,
         f'{model}.load_state_dict(load_file("{START}"), strict=False)',
     ]
 

@@ -21,6 +21,7 @@ OFFERS = {
     "playground": "Its models answer texts that a person types, and say why.",
     "onnx": "Its models as ONNX and Keras files, compared with torch.",
     "rivals": "Simpler models to measure a run by.",
+    "contrastive": "A contrastive stage before a head is fitted: its labels are classes of whole texts.",
 }
 
 

@@ -37,7 +37,7 @@ def features(
     own: list[np.ndarray] = []
     mean: list[np.ndarray] = []
     model.to(device.kind).eval()
-    with _watched(model) as seen:
+    with watched(model) as seen:
         for number, places in enumerate(batches):
             report.fraction(Message("Reading the texts with the frozen model", "reading-frozen"), number / len(batches))
             batch = encoded.pad(data.__getitems__(chosen[places].tolist()), device.pad_to_multiple_of)
@@ -74,7 +74,7 @@ def _mean(model: Any, states: torch.Tensor, attention_mask: torch.Tensor) -> tor
 
 
 @contextmanager
-def _watched(model: Any) -> Iterator[dict[str, Any]]:
+def watched(model: Any) -> Iterator[dict[str, Any]]:
     """`read`: what the last matrix of the head was given; `states`: the last states of the tokens."""
     seen: dict[str, Any] = {}
     hooks = [
