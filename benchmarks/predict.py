@@ -110,8 +110,7 @@ def both(options: argparse.Namespace) -> dict[str, Any]:
     ours = TrainedModel(options.model, LONGEST, device="cpu")
     file = options.model.parent / "fast"
     file.mkdir()
-    onnx_file.write(ours, file)
-    onnx_file.quantise(file)
+    onnx_file.write_int8(ours, file)
     fast = Int8Model(options.model, file / onnx_file.MODEL, LONGEST)
     other: Any = pipeline("text-classification", model=str(options.model), device="cpu", top_k=None)
     rows = [(text,) for text in texts]

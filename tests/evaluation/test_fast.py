@@ -33,6 +33,7 @@ from core.store.store import Store
 from core.store.summaries import Certified, Predicted
 from core.tasks import sureness
 from tests.evaluation.conftest import LABELS, make_texts
+from tests.sharing.test_export import tiny
 from tests.synthetic import Synthetic
 
 Work = Callable[..., tuple[str, dict[str, Any]]]
@@ -43,14 +44,16 @@ Reviews = Callable[..., Path]
 def written(classifier: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The classifier's ONNX file, converted once for all tests."""
     folder = tmp_path_factory.mktemp("written")
-    onnx_file.write(TrainedModel(classifier, 48, device="cpu"), folder)
+    onnx_file.write(TrainedModel(classifier, 48, device="cpu"), folder, native=True)
     return folder / onnx_file.MODEL
 
 
 @pytest.fixture
 def quick(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The conversion of any model is that of the classifier, written before."""
-    monkeypatch.setattr(onnx_file, "write", lambda model, folder: shutil.copy(written, folder / onnx_file.MODEL))
+    monkeypatch.setattr(
+        onnx_file, "write", lambda model, folder, native: shutil.copy(written, folder / onnx_file.MODEL)
+    )
     monkeypatch.setattr(certify, "ROUNDS", 1)
 
 
@@ -290,6 +293,22 @@ def test_texts_of_all_lengths_in_any_order(classifier: Path, written: Path, tmp_
     assert fast.names == LABELS and fast.max_length == 48 and fast.logits([]).shape == (0, 3)
     logits = fast.logits(texts)
     assert 0 < np.abs(logits - exact.logits(texts)).max() < 1
+
+
+def test_an_architecture_that_onnxruntime_computes_in_the_plain_form_alone(tmp_path: Path) -> None:
+    """ModernBERT's positions: the fused form of them fails on two texts."""
+    source = tiny("modernbert", tmp_path / "model")
+    model = TrainedModel(source, 48, device="cpu")
+    folder = tmp_path / "making" / "out"
+    folder.mkdir(parents=True)
+    onnx_file.write_int8(model, folder)
+    fast = Int8Model(source, folder / onnx_file.MODEL, 48)
+    texts = [(text,) for text in make_texts(60, 1)[0]]
+    exact, answers = model.logits(texts), fast.logits(texts)
+    assert (exact.argmax(axis=1) == answers.argmax(axis=1)).mean() > 0.9
+    (folder / onnx_file.MODEL).write_bytes(b"no model")
+    with pytest.raises(onnx_file.NotConvertedError):
+        onnx_file.check(model, folder)
 
 
 def test_the_interval_of_a_paired_share() -> None:

@@ -123,8 +123,7 @@ def _check_offered(task: Task, model: TrainedModel) -> None:
 
 def _convert(model: TrainedModel, folder: Path) -> None:
     try:
-        onnx_file.write(model, folder)
-        onnx_file.quantise(folder)
+        onnx_file.write_int8(model, folder)
     except onnx_file.NotConvertedError as error:
         raise ModelError.of(
             "fast-failed",

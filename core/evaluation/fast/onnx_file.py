@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 
 from core.machine import physical_cores
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 MODEL, WEIGHTS = "model.onnx", "model.onnx.data"
 OPSET = 18  # native to torch's exporter, so it needs no conversion; onnxruntime 1.14 (2023) and later read it
+NATIVE_OPSET = 23  # the first with attention as an operation
+CLOSE = 1e-2  # of the largest logit; correct conversions differ by 1e-6
 WIDTH = 16  # tokens of the traced example; the file accepts any number
 LARGEST_FILE = 1_500_000_000  # bytes; a protobuf holds at most 2 GB
 QUANTISED = ("MatMul", "Gather")  # the dense layers and the embeddings, which are half of a small model
@@ -52,9 +55,10 @@ class _Answers(torch.nn.Module):
         return logits, torch.softmax(logits / self.temperature, dim=-1)
 
 
-def write(model: TrainedModel, folder: Path) -> None:
+def write(model: TrainedModel, folder: Path, *, native: bool = False) -> None:
     """Write model.onnx into `folder`, for batches of any size and texts of any length.
 
+    native: attention and GELU as one operation each, which onnxruntime 1.23 (2025) and later compute faster
     Raises NotConvertedError, OSError.
     """
     from onnx_ir.passes.common import ClearMetadataAndDocStringPass
@@ -66,14 +70,15 @@ def write(model: TrainedModel, folder: Path) -> None:
     }
     attention = model.model.config._attn_implementation
     try:
-        model.model.set_attn_implementation("eager")  # plain matrix products, which every runtime has
+        if not native:
+            model.model.set_attn_implementation("eager")  # plain matrix products, which every runtime has
         program = torch.onnx.export(
             _Answers(model.model, model.temperature).eval(),
             (),
             kwargs=padded,
             dynamo=True,
             verbose=False,
-            opset_version=OPSET,
+            opset_version=NATIVE_OPSET if native else OPSET,
             input_names=list(padded),
             output_names=["logits", "probabilities"],
             dynamic_shapes={name: {0: "batch", 1: "sequence"} for name in padded},
@@ -88,6 +93,32 @@ def write(model: TrainedModel, folder: Path) -> None:
     finally:
         with suppress(Exception):  # a failure here must hide neither the file nor the error above
             model.model.set_attn_implementation(attention)
+
+
+def write_int8(model: TrainedModel, folder: Path) -> None:
+    """Write the 8-bit model.onnx that answers fast on this machine. Raises NotConvertedError, OSError."""
+    try:
+        write(model, folder, native=True)
+        check(model, folder)
+    except NotConvertedError:  # not every architecture has its attention in that form, or computes in it
+        write(model, folder)
+        check(model, folder)
+    quantise(folder)
+
+
+def check(model: TrainedModel, folder: Path) -> None:
+    """Raise NotConvertedError unless the file in `folder` answers texts of several lengths as the model does."""
+    examples = model.encode([("good",), ("good " * WIDTH,), ("good " * 2 * WIDTH,)])
+    padded = pad(examples, model.tokenizer)
+    try:
+        runtime = session(folder / MODEL)
+        inputs = {part.name: padded[part.name] for part in runtime.get_inputs()}
+        (answers,) = runtime.run(["logits"], inputs)
+    except Exception as error:  # onnxruntime raises errors of its own
+        raise NotConvertedError(library_message(error, 160)) from error
+    expected = model.compute(examples)
+    if not np.allclose(answers, expected, rtol=CLOSE, atol=CLOSE * float(np.abs(expected).max())):
+        raise NotConvertedError("it answers otherwise than the model")
 
 
 def quantise(folder: Path) -> None:

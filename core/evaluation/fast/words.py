@@ -34,15 +34,14 @@ def permission(certificate: Certificate) -> str:
                 f"They lose {points(certificate.loss.value)} points, and {most} are allowed: fast answers are refused "
                 "for this model."
             )
-    needed = certificate.needed
-    if needed is None:
+    if certificate.needed is None:
         return (
-            f"Up to {worst} points may be lost, and {most} are allowed: not proven, and more examples would not prove "
-            "it. Whoever uses them all the same has results that say so."
+            f"Up to {worst} points may be lost, and {most} are allowed: less is not proven, and more such examples "
+            "would not prove it. You may still use fast answers; the results will say so."
         )
     return (
         f"Up to {worst} points may be lost, and {most} are allowed: {counted(certificate.examples, 'example')} cannot "
-        f"prove it, about {needed:,} would. Whoever uses them all the same has results that say so."
+        f"prove less, about {certificate.needed:,} would. You may still use fast answers; the results will say so."
     )
 
 
