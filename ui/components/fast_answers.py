@@ -82,4 +82,4 @@ def _agreed(certificate: Certificate, key: str) -> Answers | None:
 def banner(certificate: Certificate | None) -> None:
     """What a result says that fast answers made; nothing where they are exact."""
     if certificate is not None:
-        st.info(f"**Fast answers.** {plain(words.note(certificate))}", icon=":material/bolt:")
+        st.info(plain(words.note(certificate)), icon=":material/bolt:")

@@ -16,10 +16,11 @@ def measured(certificate: Certificate) -> str:
     examples = counted(certificate.examples, "example")
     same = certificate.same / max(1, certificate.examples)
     metric, loss = metric_words(certificate.metric), certificate.loss
+    interval = f"{points(loss.low)} to {points(loss.high)}"
     return (
-        f"Fast answers (8-bit weights): {metric} {score(certificate.fast)} instead of {score(certificate.exact)} on "
-        f"{examples} ({certificate.split} of {certificate.dataset}), a loss of {points(loss.value)} points (95 % "
-        f"interval {points(loss.low)} to {points(loss.high)}); {same:.1%} of the answers stay the same."
+        f"Fast answers come from 8-bit weights: on {examples} ({certificate.split} of {certificate.dataset}) "
+        f"{metric} is {score(certificate.fast)} instead of {score(certificate.exact)}, a loss of "
+        f"{points(loss.value)} points (95% interval {interval}), and {same:.1%} of the answers stay the same."
     )
 
 
