@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from core.access import demo
+from core.engines import automatic
+from core.engines.automatic import COMPILE, compiling
 from core.errors import SpecError
 from core.runs import outlook
 from core.settings import Demo, Settings
@@ -72,7 +74,7 @@ def test_each_value_follows_from_what_is_known_and_has_its_reason() -> None:
         "evaluation.early_stopping_patience": None,
     }
     assert all(choice.reason.id and choice.reason.text.endswith(".") for choice in choices)
-    assert settled(from_yaml(OWN), choices).auto == ()
+    assert settled(from_yaml(OWN), choices).auto == (COMPILE,), "which only a worker can choose"
 
 
 def test_the_rate_is_smaller_from_a_fitted_head() -> None:
@@ -202,9 +204,30 @@ def test_early_stopping_is_turned_off_by_null_and_zero() -> None:
     for off in (None, 0):
         spec = build({"evaluation": {"early_stopping_patience": off}})
         assert spec.evaluation.early_stopping_patience is None and path not in spec.auto
-    assert from_yaml(to_yaml(replace(from_yaml(OWN), {path: 0}))).auto == AUTOMATIC[:-1]
+    kept = from_yaml(to_yaml(replace(from_yaml(OWN), {path: 0}))).auto
+    assert kept == tuple(name for name in AUTOMATIC if name != path)
     with pytest.raises(SpecError):
         build({"evaluation": {"early_stopping_patience": -1}})
+
+
+def test_compiling_pays_in_long_runs_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    spec = replace(from_yaml(OWN), {"training.num_train_epochs": 3})
+    base = {"rows": 2_000_000, "tokens": 400_000_000, "parameters": 86_000_000}
+
+    def chosen(**changes: int) -> tuple[object, str]:
+        choice = compiling(spec, **(base | changes))
+        return choice.value, choice.reason.id
+
+    monkeypatch.setattr(automatic, "_can_compile", lambda: True)
+    assert chosen() == (True, "auto-compile") == chosen(parameters=1)
+    assert chosen(rows=20_000, tokens=4_000_000) == (False, "auto-compile-short")
+    monkeypatch.setattr(automatic, "_can_compile", lambda: False)
+    assert chosen() == (False, "auto-compile-cannot")
+
+
+def test_compiling_can_be_settled_by_hand() -> None:
+    assert COMPILE not in from_yaml(OWN + "execution: {torch_compile: true}").auto
+    assert build({"execution": {"torch_compile": "auto"}}).auto == (COMPILE,)
 
 
 def test_a_demo_has_no_room_for_what_is_chosen_later() -> None:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
+import math
+import os
+import shutil
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.messages import Message
 from core.models.folder import position_limit, read_config
 from core.models.loading import tokenizer_failures
 from core.models.scratch import POSITIONS
 from core.spec.recommended import LENGTHS, Choice, Facts, recommend, settled
+from core.spec.run import replace
 
 if TYPE_CHECKING:
     from core.data.loading.load import Loaded
@@ -25,7 +31,13 @@ MEASURED, AT_ONCE = 2_000, 100  # texts whose length is looked at
 CHARACTERS = 100_000  # of a text: more of them are more tokens than any longest text
 MOST_CHARACTERS = 20_000_000  # of all texts, some seconds of a tokenizer
 LENGTH, CLASS_WEIGHTS = ("model.max_length",), ("training.class_weights",)
+COMPILE = "execution.torch_compile"
 USUAL_WIDTH = 768
+# Compiling a model takes this long on a GPU, and steps then take less by this share: assumed with care, as are the time
+# of a step at least and the operations per second, of which only a fast GPU makes more.
+COMPILE_SECONDS, COMPILED_GAIN = 120, 0.15
+LEAST_STEP_SECONDS, GPU_RATE = 0.02, 2e14
+PAYS_FROM = 2 * COMPILE_SECONDS / COMPILED_GAIN
 
 
 def settle_length(
@@ -50,7 +62,10 @@ def settle_rest(
     """The spec with every setting chosen that is still automatic. paths: of those alone; None for all"""
     if not spec.auto:
         return spec
-    return _settle(spec, recommend(spec, facts_of(spec, encoded, model, device), paths), report)
+    spec = _settle(spec, recommend(spec, facts_of(spec, encoded, model, device), paths), report)
+    if paths is None and COMPILE in spec.auto:
+        return _settle_compiling(spec, encoded, model, device, report)
+    return spec
 
 
 def facts_of(spec: RunSpec, encoded: Encoded, model: Any, device: Device) -> Facts:
@@ -68,6 +83,63 @@ def facts_of(spec: RunSpec, encoded: Encoded, model: Any, device: Device) -> Fac
         width=getattr(model.config, "hidden_size", USUAL_WIDTH),
         device=device.kind,
     )
+
+
+def _settle_compiling(spec: RunSpec, encoded: Encoded, model: Any, device: Device, report: RunWriter) -> RunSpec:
+    """Nothing is said where there is no GPU: compiling pays nowhere else."""
+    if device.kind != "cuda" or spec.engine == "keras":
+        return replace(spec, {COMPILE: False})
+    parameters = sum(p.numel() for name, p in model.named_parameters() if "embeddings" not in name)
+    return _settle(spec, [compiling(spec, len(encoded.train), encoded.tokens["train"], parameters)], report)
+
+
+def compiling(spec: RunSpec, rows: int, tokens: int, parameters: int) -> Choice:
+    """Whether torch.compile pays in a run on a GPU, by an estimate of how long the run takes.
+
+    rows, tokens: of the training examples; parameters: of the model without its embeddings
+    """
+    training = spec.training
+    budget = training.max_tokens_per_batch
+    batches = math.ceil(tokens / budget) if budget else math.ceil(rows / training.per_device_train_batch_size)
+    once = max(batches * LEAST_STEP_SECONDS, 6 * parameters * tokens / GPU_RATE)
+    minutes, least = once * training.num_train_epochs / 60, PAYS_FROM / 60
+    if minutes < least:
+        return Choice(
+            COMPILE,
+            False,
+            Message.of(
+                "auto-compile-short",
+                "Not compiled: an estimate gives this training {minutes:.0f} minutes on a fast GPU, and compiling pays "
+                "from {least:.0f} on.",
+                minutes=minutes,
+                least=least,
+            ),
+        )
+    if not _can_compile():
+        return Choice(
+            COMPILE,
+            False,
+            Message.of(
+                "auto-compile-cannot",
+                "Not compiled, though it would pay in so long a run: this machine lacks Triton or a C compiler.",
+            ),
+        )
+    return Choice(
+        COMPILE,
+        True,
+        Message.of(
+            "auto-compile",
+            "Compiled with torch.compile: an estimate gives this training {minutes:.0f} minutes on a fast GPU, and "
+            "compiling pays from {least:.0f} on.",
+            minutes=minutes,
+            least=least,
+        ),
+    )
+
+
+def _can_compile() -> bool:
+    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    return bool(compiler) and importlib.util.find_spec("triton") is not None
 
 
 def _settle(spec: RunSpec, choices: Sequence[Choice], report: RunWriter) -> RunSpec:

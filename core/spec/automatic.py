@@ -22,6 +22,7 @@ AUTOMATIC: tuple[str, ...] = (
     "training.warmup_steps",
     "training.class_weights",
     "evaluation.early_stopping_patience",
+    "execution.torch_compile",
 )
 
 

@@ -75,11 +75,13 @@ class Choice:
 def recommend(spec: RunSpec, facts: Facts, paths: Iterable[str] | None = None) -> list[Choice]:
     """A choice for each automatic setting of a spec of which enough is known, in the order of `AUTOMATIC`.
 
+    Whether to compile is no choice of this table: only a worker knows its GPU and the model, see `engines.automatic`.
+
     paths: of those that are asked for; None asks for all
     """
     chosen = []
     for path in spec.auto if paths is None else [path for path in paths if path in spec.auto]:
-        if (choice := _RULES[path](spec, facts)) is not None:
+        if path in _RULES and (choice := _RULES[path](spec, facts)) is not None:
             chosen.append(Choice(path, *choice))
             spec = replace(spec, {path: choice[0]})  # later rules see it
     return chosen

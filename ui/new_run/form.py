@@ -23,6 +23,7 @@ from ui.session import state
 
 FIELDS: dict[str, FieldInfo] = dict(spec_fields())
 PAIR = 2
+SWITCH = (AUTO, True, False)
 WORDS = {
     AUTO: "automatic",
     "no": "only at the end",
@@ -184,6 +185,8 @@ def _widget(
         chosen = [*names, *([value] if value is not None and value not in names else [])]
         state.begin_with(common["key"], value)
         st.selectbox(label, chosen, None, placeholder=empty, **common)
+    elif kind is bool and path in AUTOMATIC:
+        st.selectbox(label, SWITCH, SWITCH.index(AUTO if value is None else value), format_func=_written_word, **common)
     elif kind is bool:
         st.space("small")  # aligns with fields that have a label above
         st.toggle(label, value, **common)
@@ -296,6 +299,10 @@ def _is_tiny(number: float) -> bool:
 
 def _word(value: str) -> str:
     return metric_title(value) if metric(value) else WORDS.get(value, value.replace("_", " "))
+
+
+def _written_word(value: bool | str) -> str:
+    return _word(value) if isinstance(value, str) else _written(value)
 
 
 def _written(value: Any) -> str:
