@@ -19,6 +19,7 @@ from pathlib import Path
 import psutil
 
 BOOT_ID, PIDS = Path("/proc/sys/kernel/random/boot_id"), Path("/proc/self/ns/pid")
+CPU_INFO = Path("/proc/cpuinfo")
 MACHINE_IDS = (Path("/etc/machine-id"), Path("/var/lib/dbus/machine-id"))
 
 
@@ -70,6 +71,16 @@ def _command_output(command: list[str], pattern: str) -> str:
         return ""
     match = re.search(pattern, answer)
     return match[1] if match else ""
+
+
+@lru_cache(maxsize=1)
+def cpu_has_bf16() -> bool:
+    """Whether the processor says, without torch, that it has instructions for products of bf16; else it may yet."""
+    try:
+        flags = set(CPU_INFO.read_text(encoding="utf-8").partition("flags")[2].partition("\n")[0].split())
+    except (OSError, ValueError):
+        return False
+    return bool(flags & {"avx512_bf16", "amx_tile"})
 
 
 @lru_cache(maxsize=1)

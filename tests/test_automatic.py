@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace as replaced
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from core.errors import SpecError
 from core.runs import outlook
 from core.settings import Demo, Settings
 from core.spec.automatic import AUTOMATIC
+from core.spec.budget.fitting import TOO_SHORT
+from core.spec.budget.pace import Pace
 from core.spec.data import DataSpec
 from core.spec.model import ModelSpec
 from core.spec.recommended import Facts, recommend, settled
@@ -22,6 +25,7 @@ from core.spec.run import RunSpec, build, from_yaml, replace, to_yaml
 from core.spec.training import TrainingSpec
 from tests.hub_server.contents import tiny_bert
 
+BUDGET = "training.budget_minutes"
 OWN = "data: {source: file, path: reviews.csv}\nmodel: {name: tiny/bert}\n"
 KNOWN = Facts(
     rows=1_500, classes=150, per_class=(10, 10), cut={32: 0.4, 48: 0.01}, limit=512, pretrained=True, width=384
@@ -228,6 +232,71 @@ def test_compiling_pays_in_long_runs_on_a_gpu(monkeypatch: pytest.MonkeyPatch) -
 def test_compiling_can_be_settled_by_hand() -> None:
     assert COMPILE not in from_yaml(OWN + "execution: {torch_compile: true}").auto
     assert build({"execution": {"torch_compile": "auto"}}).auto == (COMPILE,)
+
+
+def within(minutes: float, pace: Callable[[int], Pace], document: str = "") -> dict[str, tuple[object, str]]:
+    facts = replaced(KNOWN, rows=8_000, classes=2, cut=dict.fromkeys((32, 48, 64, 96, 128, 192, 256), 0.5), pace=pace)
+    spec = replace(from_yaml(OWN + document), {"training.budget_minutes": minutes})
+    return {choice.path: (choice.value, choice.reason.id) for choice in recommend(spec, facts)}
+
+
+def by_length(longest: int) -> Pace:
+    """An epoch of 8,000 examples takes 160 s at 256 tokens."""
+    return Pace(once=20, evaluation=10, example=0.02 * longest / 256, update=0.0)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "length", "epochs"),
+    [
+        (60, (256, "auto-length-cut"), (3.0, "auto-epochs-enough")),
+        (6.1, (256, "auto-length-cut"), (2.0, "auto-epochs-budget")),
+        (4, (256, "auto-length-cut"), (1.2, "auto-epochs-budget")),
+        (2, (256, "auto-length-cut"), (0.56, "auto-epochs-budget")),
+        (1, (96, "auto-length-budget"), (0.5, "auto-epochs-budget")),
+        (0.5, (64, "auto-length-budget"), (0.4, "auto-budget-too-short")),
+    ],
+)
+def test_a_budget_takes_epochs_first_and_then_texts(
+    minutes: float, length: tuple[int, str], epochs: tuple[float, str]
+) -> None:
+    values = within(minutes, by_length)
+    assert values["model.max_length"] == length
+    assert values["training.num_train_epochs"][1] == epochs[1]
+    assert values["training.num_train_epochs"][0] == pytest.approx(epochs[0], abs=0.05)
+    if epochs[1] == "auto-epochs-budget":
+        taken = by_length(length[0]).seconds(epochs[0], 8_000, 500, 1.0)
+        assert 0.6 * 60 * minutes < taken < 1.05 * 60 * minutes
+
+
+def test_a_budget_that_is_too_short_says_what_it_takes() -> None:
+    facts = replaced(KNOWN, pace=lambda _: Pace(once=120, evaluation=0, example=0.04, update=0))
+    spec = replace(from_yaml(OWN), {"training.budget_minutes": 1})
+    (choice,) = recommend(spec, facts, ["training.num_train_epochs"])
+    assert choice.reason.id == TOO_SHORT and choice.reason.arguments["needed"] == 3.0
+
+
+def test_epochs_by_hand_are_kept_whatever_the_budget() -> None:
+    values = within(1, by_length, "training: {num_train_epochs: 3}")
+    assert "training.num_train_epochs" not in values and values["model.max_length"] == (64, "auto-length-budget")
+    by_hand = replace(RunSpec(), {"training.budget_minutes": 1})
+    assert "budget-void" in [problem.id for problem in outlook.advice(by_hand)]
+    assert "budget-void" not in [problem.id for problem in outlook.advice(replace(from_yaml(OWN), {BUDGET: 1}))]
+
+
+def test_a_spec_without_a_budget_has_none() -> None:
+    tree = RunSpec().model_dump(mode="json")
+    del tree["training"]["budget_minutes"]
+    assert build(tree) == RunSpec() and RunSpec().training.budget_minutes is None
+    with pytest.raises(SpecError):
+        replace(RunSpec(), {BUDGET: 0})
+
+
+@pytest.mark.parametrize("seconds", [5, 30, 31, 60, 100, 1_000, 10_000])
+def test_what_fits_a_time_takes_no_longer(seconds: float) -> None:
+    pace = Pace(once=10, evaluation=3, example=0.01, update=0.02)
+    epochs = pace.epochs_within(seconds, 1_000, 60, 1.0)
+    assert epochs == 0 or pace.seconds(epochs, 1_000, 60, 1.0) <= seconds
+    assert epochs or pace.seconds(0.1, 1_000, 60, 1.0) > seconds
 
 
 def test_a_demo_has_no_room_for_what_is_chosen_later() -> None:

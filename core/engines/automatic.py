@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import math
 import os
 import shutil
+import time
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,15 +15,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from core.engines import calibration
 from core.messages import Message
+from core.models.at_hand import describe
 from core.models.folder import position_limit, read_config
 from core.models.loading import tokenizer_failures
 from core.models.scratch import POSITIONS
+from core.runs.outlook import Outlook
+from core.runs.proposing import describe_texts, machine_for, pace_for
+from core.spec.budget.fitting import TOO_SHORT
 from core.spec.recommended import LENGTHS, Choice, Facts, recommend, settled
 from core.spec.run import replace
 
 if TYPE_CHECKING:
     from core.data.loading.load import Loaded
+    from core.events import Level
     from core.runs.device import Device
     from core.runs.writer import RunWriter
     from core.spec.run import RunSpec
@@ -32,6 +40,7 @@ CHARACTERS = 100_000  # of a text: more of them are more tokens than any longest
 MOST_CHARACTERS = 20_000_000  # of all texts, some seconds of a tokenizer
 LENGTH, CLASS_WEIGHTS = ("model.max_length",), ("training.class_weights",)
 COMPILE = "execution.torch_compile"
+BATCH_SIZE = ("training.per_device_train_batch_size",)
 USUAL_WIDTH = 768
 # Compiling a model takes this long on a GPU, and steps then take less by this share: assumed with care, as are the time
 # of a step at least and the operations per second, of which only a fast GPU makes more.
@@ -48,6 +57,12 @@ def settle_length(
         return spec
     limit = POSITIONS if source is None else position_limit(read_config(source))
     facts = Facts(cut=_cut(loaded, tokenizer, report), limit=limit, device=device.kind)
+    if spec.training.budget_minutes is not None and source is not None:
+        rows, judged = (len(loaded.dataset[split]) for split in ("train", "eval"))
+        entry, ahead = describe(source, spec.model.name).entry, Outlook(rows, judged, 0, held_out=False)
+        texts, machine = describe_texts(spec.data, loaded.prepared), machine_for(spec)
+        pace = pace_for(entry, spec, ahead, texts, machine) if machine.peak else None
+        facts = dataclasses.replace(facts, rows=rows, pace=pace)
     return _settle(spec, recommend(spec, facts, LENGTH), report)
 
 
@@ -58,11 +73,22 @@ def settle_rest(
     device: Device,
     report: RunWriter,
     paths: Sequence[str] | None = None,
+    begun: float | None = None,
 ) -> RunSpec:
-    """The spec with every setting chosen that is still automatic. paths: of those alone; None for all"""
+    """The spec with every setting chosen that is still automatic.
+
+    paths: of those alone; None for all. begun: when this attempt began, in seconds since 1970, for a budget of time
+    """
     if not spec.auto:
         return spec
-    spec = _settle(spec, recommend(spec, facts_of(spec, encoded, model, device), paths), report)
+    facts = facts_of(spec, encoded, model, device)
+    if paths is None and spec.training.budget_minutes is not None and "training.num_train_epochs" in spec.auto:
+        spec = _settle(spec, recommend(spec, facts, BATCH_SIZE), report)
+        report.phase(Message("Measuring how fast it learns", "measuring-pace"))
+        spent = 0.0 if begun is None else max(0.0, time.time() - begun)
+        pace = calibration.measure(spec, encoded, model, device, report, spent)
+        facts = dataclasses.replace(facts, pace=lambda _: pace)
+    spec = _settle(spec, recommend(spec, facts, paths), report)
     if paths is None and COMPILE in spec.auto:
         return _settle_compiling(spec, encoded, model, device, report)
     return spec
@@ -144,7 +170,8 @@ def _can_compile() -> bool:
 
 def _settle(spec: RunSpec, choices: Sequence[Choice], report: RunWriter) -> RunSpec:
     for choice in choices:
-        report.message(choice.reason.text, "info", choice.reason.id, **choice.reason.arguments)
+        level: Level = "warning" if choice.reason.id == TOO_SHORT else "info"
+        report.message(choice.reason.text, level, choice.reason.id, **choice.reason.arguments)
     return settled(spec, choices)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.models.catalogue import CATALOGUE, MANY, Entry
-from core.wording import language_name
+from core.wording import counted, language_name
 
 Tier = Literal["fast", "balanced", "best"]
 TITLES: dict[Tier, str] = {"fast": "Fast", "balanced": "Balanced", "best": "Best"}
@@ -39,7 +39,7 @@ class Needs:
 
     language: the code of nearly all texts, empty for several or an unknown one; tokens: of a long text (the 95th
     percentile); rows: for training, 0 if unknown; types: the `model_type`s that the engine takes, None for all
-    memory: bytes, None if unknown
+    memory: bytes, None if unknown; seconds: that a training may take, None for what is usual for a tier
     """
 
     language: str
@@ -47,6 +47,7 @@ class Needs:
     rows: int = 0
     types: frozenset[str] | None = None
     memory: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def propose(models: Iterable[Candidate], needs: Needs, seconds: Callable[[Entry]
     chosen: dict[Tier, tuple[Candidate, float | None]] = {"fast": quickest}
     for tier in ("balanced", "best"):
         bonus = AT_HAND if tier == "balanced" else 0.0
-        within = [pair for pair in fitting if _is_within(tier, *pair)] or [quickest]
+        within = [pair for pair in fitting if _is_within(tier, *pair, needs)] or [quickest]
         chosen[tier] = max(within, key=lambda pair: (_strength(pair[0], needs, bonus), pair[0].here))
     return [
         Choice(tier, model.entry, model.here, time, reason(tier, model, time, needs))
@@ -96,8 +97,9 @@ def _fits(entry: Entry, needs: Needs) -> bool:
     return entry.language in {needs.language, MANY, ""}
 
 
-def _is_within(tier: Tier, model: Candidate, seconds: float | None) -> bool:
-    return model.entry.shape.weights <= MOST_WEIGHTS[tier] and (seconds is None or seconds <= MOST_SECONDS[tier])
+def _is_within(tier: Tier, model: Candidate, seconds: float | None, needs: Needs) -> bool:
+    most = MOST_SECONDS[tier] if needs.seconds is None else needs.seconds
+    return model.entry.shape.weights <= MOST_WEIGHTS[tier] and (seconds is None or seconds <= most)
 
 
 def _strength(model: Candidate, needs: Needs, at_hand: float = 0.0) -> float:
@@ -121,11 +123,11 @@ def _few(needs: Needs) -> bool:
 def reason(tier: Tier, model: Candidate, seconds: float | None, needs: Needs) -> str:
     """Returns why a model is proposed, in one sentence."""
     entry, knows = model.entry, knowledge(model.entry)
-    if tier == "fast" or not _is_within(tier, model, seconds):
+    if tier == "fast" or not _is_within(tier, model, seconds, needs):
         return f"The quickest that {knows}."
     if seconds is None:
         return _reason_without_time(tier, model, needs)
-    limit = LIMITS[tier]
+    limit = LIMITS[tier] if needs.seconds is None else counted(needs.seconds / 60, "minute")
     if tier == "balanced" and model.here:
         return f"It is on this machine already, {knows}, and is done within {limit} here."
     if entry.compares and _few(needs):

@@ -157,6 +157,15 @@ def advice(spec: RunSpec, language: str = "", prepared: Prepared | None = None) 
                 "training.warmup_steps",
             )
         )
+    if training.budget_minutes is not None and not {"training.num_train_epochs", "model.max_length"} & set(spec.auto):
+        problems.append(
+            Problem.of(
+                "budget-void",
+                "the number of epochs and the longest text are set, so that nothing follows from a budget; leave the "
+                "epochs automatic",
+                "training.budget_minutes",
+            )
+        )
     if training.eval_strategy == "no" and training.load_best_model_at_end:
         problems.append(
             Problem.of(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -17,7 +17,7 @@ from core.data.inspecting.guess_language import guess
 from core.data.selection import splits_used
 from core.errors import DataError
 from core.hub import reach
-from core.machine import physical_cores
+from core.machine import cpu_has_bf16, physical_cores
 from core.models.at_hand import at_hand
 from core.models.catalogue import Entry
 from core.models.proposal import Choice, Needs, candidates, propose
@@ -25,11 +25,12 @@ from core.models.scratch import POSITIONS
 from core.runs import outlook as plan
 from core.runs import process
 from core.settings import Settings
+from core.spec.budget.pace import Pace
 from core.spec.data import DataSpec
 from core.spec.engines import KERAS_TYPES
 from core.spec.recommended import LENGTHS, Facts, recommend, settled
 from core.spec.recommended import Choice as Setting
-from core.spec.run import RunSpec
+from core.spec.run import RunSpec, replace
 from core.wording import counted, language_name
 
 TEXTS, SEED = 400, 42
@@ -39,7 +40,13 @@ CHARACTERS_PER_TOKEN = {"ja": 1.8, "zh": 1.1, "ko": 1.9}
 OTHER_CHARACTERS_PER_TOKEN, SPECIAL_TOKENS = 4.2, 2
 # Of the matrix product's rate, as measured with MiniLM on two cores and as usual with a tuned GPU run.
 SHARE_OF_PEAK_CPU, SHARE_OF_PEAK_GPU = 0.42, 0.3
+BF16_GAIN = 1.6  # of a CPU with instructions for bf16, over the same in fp32
 START_S, UPDATE_S_PER_WEIGHT = 8.0, 2.5e-9
+# What a run does besides: the last word on it; for each example, its tokens and a bag of words; a checkpoint's bytes
+# (each weight and its two averages, in fp32).
+END_S, EXAMPLE_S, CHECKPOINT_BYTES, DISK_RATE = 2.0, 0.001, 12, 300e6
+FITTED_TO = 5_000  # examples, for a head on the frozen model
+PROPOSED_SHARE = 0.5  # of the usual epochs: with fewer, a larger model seldom earns its time
 # Dense bf16 operations per second as the makers state them; cards without bf16 compute in fp32.
 GPU_PEAKS = {
     "H200": 990e12, "H100": 990e12, "A100": 312e12, "L40": 181e12, "4090": 165e12, "A10G": 70e12, "A10": 125e12,
@@ -49,16 +56,20 @@ GPU_PEAKS = {
 
 @dataclass(frozen=True)
 class Machine:
-    """peak: operations per second of its matrix product, None if unknown; memory: bytes for a training, or None"""
+    """peak: operations per second of its matrix product, None if unknown; memory: bytes for a training, or None
+
+    gain: how many times as fast a training is by its precision
+    """
 
     peak: float | None
     memory: float | None
     is_gpu: bool
+    gain: float = 1.0
 
     @property
     def rate(self) -> float:
         """Operations per second in training."""
-        return (self.peak or 0.0) * (SHARE_OF_PEAK_GPU if self.is_gpu else SHARE_OF_PEAK_CPU)
+        return (self.peak or 0.0) * self.gain * (SHARE_OF_PEAK_GPU if self.is_gpu else SHARE_OF_PEAK_CPU)
 
     @property
     def update_s(self) -> float:
@@ -132,9 +143,13 @@ def propose_models(
     here = entries_here(settings) if here is None else here
     downloads, machine = reach.may_be_asked(), machine_for(spec)
     types = frozenset(KERAS_TYPES) if spec.engine == "keras" else None
-    spec = settled(spec, recommended(spec, prepared, texts, classes=classes))
+    budget = spec.training.budget_minutes
+    spec = settled(spec, recommended(spec, prepared, texts, classes=classes))  # of no model yet: the budget waits
+    if budget is not None:
+        spec = replace(spec, {"training.num_train_epochs": max(1.0, PROPOSED_SHARE * spec.training.num_train_epochs)})
     outlook = plan.outlook(spec, prepared) if prepared else None
-    needs = Needs(texts.language, texts.long(), outlook.train if outlook else 0, types, machine.memory)
+    rows, limit = outlook.train if outlook else 0, None if budget is None else 60 * budget
+    needs = Needs(texts.language, texts.long(), rows, types, machine.memory, limit)
 
     def seconds(entry: Entry) -> float | None:
         return training_seconds(entry, spec, outlook, texts, machine) if outlook else None
@@ -156,14 +171,24 @@ def choose_model(spec: RunSpec, prepared: Prepared | None, settings: Settings) -
 
 
 def times(
-    entries: Iterable[Entry], spec: RunSpec, prepared: Prepared | None, texts: Texts | None = None
+    entries: Iterable[Entry],
+    spec: RunSpec,
+    prepared: Prepared | None,
+    texts: Texts | None = None,
+    classes: int | None = None,
 ) -> dict[str, float | None]:
-    """The estimated seconds of a training with each of some models, by the model's name; None where unknown."""
-    outlook = plan.outlook(spec, prepared) if prepared else None
-    if outlook is None or prepared is None:
+    """The estimated seconds of a training with each of some models, with the automatic settings that it gets.
+
+    Returns them by the model's name; None where unknown.
+    """
+    if prepared is None:
         return {}
-    texts, machine = texts or describe_texts(spec.data, prepared), machine_for(spec)
-    return {entry.name: training_seconds(entry, spec, outlook, texts, machine) for entry in entries}
+    texts, machine, seconds = texts or describe_texts(spec.data, prepared), machine_for(spec), {}
+    for entry in entries:
+        own = settled(spec, recommended(spec, prepared, texts, entry, classes))
+        if (ahead := plan.outlook(own, prepared)) is not None:
+            seconds[entry.name] = training_seconds(entry, own, ahead, texts, machine)
+    return seconds
 
 
 def recommended(
@@ -180,7 +205,7 @@ def recommended(
     if not spec.auto or prepared is None or (outlook := plan.outlook(spec, prepared)) is None:
         return []
     texts, scratch = texts or describe_texts(spec.data, prepared), spec.model.name == "scratch"
-    lengths = texts.tokens
+    lengths, machine = texts.tokens, machine_for(spec)
     facts = Facts(
         rows=outlook.train,
         classes=classes,
@@ -188,7 +213,8 @@ def recommended(
         limit=POSITIONS if scratch else entry.longest if entry else None,
         pretrained=not scratch,
         width=entry.shape.hidden if entry else None,
-        device="cuda" if machine_for(spec).is_gpu else "cpu",
+        device="cuda" if machine.is_gpu else "cpu",
+        pace=pace_for(entry, spec, outlook, texts, machine) if entry and machine.peak else None,
     )
     return recommend(spec, facts)
 
@@ -208,12 +234,28 @@ def training_seconds(
     """
     if machine.peak is None:
         return None
-    tokens = texts.mean(spec.model.max_length)
-    shape, epochs = entry.shape, spec.training.num_train_epochs
-    forward = tokens * (2 * shape.weights + 4 * shape.layers * shape.hidden * tokens)
-    evaluations = max(1.0, epochs) if spec.training.eval_strategy == "epoch" else 1.0
-    operations = forward * (3 * outlook.train * epochs + evaluations * outlook.evaluation)
-    return START_S + operations / machine.rate + outlook.steps * shape.weights * machine.update_s
+    pace = pace_for(entry, spec, outlook, texts, machine)(spec.model.max_length)
+    epochs, updates = spec.training.num_train_epochs, outlook.steps / spec.training.num_train_epochs
+    evaluations = 1.0 if spec.training.eval_strategy == "epoch" else 0.0
+    return pace.seconds(epochs, outlook.train, math.ceil(updates), evaluations)
+
+
+def pace_for(
+    entry: Entry, spec: RunSpec, outlook: plan.Outlook, texts: Texts, machine: Machine
+) -> Callable[[int], Pace]:
+    """The pace of a training by its longest text, on a device of known speed; see `training_seconds`."""
+    shape = entry.shape
+    fitted = spec.model.initial_head == "fitted" or "model.initial_head" in spec.auto
+
+    def pace(longest: int) -> Pace:
+        tokens = texts.mean(longest)
+        forward = tokens * (2 * shape.weights + 4 * shape.layers * shape.hidden * tokens) / machine.rate
+        read = outlook.evaluation * 2 + (min(outlook.train, FITTED_TO) if fitted else 0)
+        once = START_S + END_S + forward * read + EXAMPLE_S * (outlook.train + outlook.evaluation)
+        saving = 0.0 if machine.is_gpu else CHECKPOINT_BYTES * shape.weights / DISK_RATE
+        return Pace(once, forward * outlook.evaluation + saving, 3 * forward, shape.weights * machine.update_s)
+
+    return pace
 
 
 def machine_for(spec: RunSpec) -> Machine:
@@ -225,7 +267,9 @@ def machine_for(spec: RunSpec) -> Machine:
     if device in ("cuda", "mps") or (device == "auto" and sys.platform == "darwin"):
         return Machine(None, None, is_gpu=True)
     cores = min(spec.execution.threads or physical_cores(), MOST_CORES)
-    return Machine(cores * core_rate(), float(psutil.virtual_memory().available), is_gpu=False)
+    bf16 = spec.execution.precision == "auto" and spec.engine != "keras" and cpu_has_bf16()
+    memory = float(psutil.virtual_memory().available)
+    return Machine(cores * core_rate(), memory, is_gpu=False, gain=BF16_GAIN if bf16 else 1.0)
 
 
 @lru_cache(maxsize=1)

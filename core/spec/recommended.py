@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from core.messages import Message
+from core.spec.budget.fitting import epochs_within, longest_within
+from core.spec.budget.pace import Pace
 from core.spec.model import ModelSpec
 from core.spec.run import RunSpec, replace
 from core.tasks import metrics_of
@@ -37,6 +39,8 @@ BATCH_SIZES = ((20_000, 32), (250, 16), (0, 8))  # least number of training exam
 # A learning rate that falls makes the last evaluations the best ones, so that few without progress say little.
 FEW_EVALUATIONS, LEAST_PATIENCE, PATIENCE_SHARE = 8, 3, 1 / 3
 
+SHORTEST = 64  # tokens, to which a budget of time may cut texts
+
 FEWEST_PAIRED, FEW, MOST_PAIRED = 4, 64, 1_000  # examples of the rarest class, and of all, of a contrastive stage
 
 UNEVEN = 10  # times as many examples of the most common class as of the rarest
@@ -50,6 +54,7 @@ class Facts:
     per_class: the examples of the most common and of the rarest class
     cut: longest text in tokens -> the share of texts that it would cut; limit: the most tokens that the model takes
     pretrained: whether the model is; width: of a token's state; device: cpu, cuda or mps
+    pace: how fast the run is with a longest text of so many tokens
     """
 
     rows: int | None = None
@@ -61,6 +66,7 @@ class Facts:
     pretrained: bool = True
     width: int | None = None
     device: Literal["cpu", "cuda", "mps"] | str = "cpu"
+    pace: Callable[[int], Pace] | None = None
 
 
 @dataclass(frozen=True)
@@ -109,6 +115,29 @@ Rule = Callable[[RunSpec, Facts], "tuple[Any, Message] | None"]
 
 
 def _max_length(spec: RunSpec, facts: Facts) -> tuple[int, Message] | None:
+    usual, minutes = _usual_length(spec, facts), spec.training.budget_minutes
+    if "training.per_device_train_batch_size" in spec.auto and (size := _batch_size(spec, facts)) is not None:
+        spec = replace(spec, {"training.per_device_train_batch_size": size[0]})
+    per_epoch = _updates_per_epoch(spec, facts)
+    if usual is None or minutes is None or facts.pace is None or facts.rows is None or per_epoch is None:
+        return usual
+    lengths = [*(n for n in LENGTHS if SHORTEST <= n < usual[0]), usual[0]]
+    epochs = None if "training.num_train_epochs" in spec.auto else spec.training.num_train_epochs
+    length = longest_within(spec.training, lengths, facts.pace, facts.rows, per_epoch, epochs)
+    if length == usual[0]:
+        return usual
+    return length, Message.of(
+        "auto-length-budget",
+        "Longest text {length:,} tokens, not {usual:,}: longer ones take more than {minutes:minute|minutes}. It cuts "
+        "{cut:.0%} of the texts.",
+        length=length,
+        usual=usual[0],
+        minutes=minutes,
+        cut=(facts.cut or {}).get(length, 0.0),
+    )
+
+
+def _usual_length(spec: RunSpec, facts: Facts) -> tuple[int, Message] | None:
     most = min(LONGEST_HERE.get(facts.device, 512), LENGTHS[-1] if facts.limit is None else facts.limit)
     if facts.cut is None or most < LEAST_LENGTH:
         return None
@@ -200,6 +229,10 @@ def _epochs(spec: RunSpec, facts: Facts) -> tuple[float, Message] | None:
     fitted = spec.model.initial_head != "random"  # it knows the classes already
     least = LEAST_UPDATES + (0 if fitted else UPDATES_PER_CLASS * (facts.classes or 0))
     epochs = min(MOST_EPOCHS, max(FEWEST_EPOCHS, math.ceil(least / per_epoch)))
+    if facts.pace is not None and facts.rows is not None:
+        pace = facts.pace(spec.model.max_length)
+        if (within := epochs_within(spec.training, pace, facts.rows, per_epoch, epochs)) is not None:
+            return within
     updates = epochs * per_epoch
     if updates < least:
         reason = Message.of(
@@ -289,8 +322,8 @@ def _early_stopping(spec: RunSpec, facts: Facts) -> tuple[int | None, Message] |
     if evaluations < FEW_EVALUATIONS:
         return None, Message.of(
             "auto-stopping-few",
-            "Early stopping off: {evaluations:evaluation|evaluations} leave little to save, and the run returns to its "
-            "best model anyway.",
+            "Early stopping off: with {evaluations:evaluation|evaluations} there is little to save; the run returns to "
+            "its best model anyway.",
             evaluations=evaluations,
         )
     patience = max(LEAST_PATIENCE, math.ceil(evaluations * PATIENCE_SHARE))

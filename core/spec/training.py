@@ -20,6 +20,9 @@ class TrainingSpec(Section):
     num_train_epochs: float = setting(3.0, "Epochs", "TrainingArguments' default.", main=True, gt=0, le=1000)
     """How many times each training example is seen."""
 
+    budget_minutes: float | None = setting(None, "Time budget in minutes", "No limit.", gt=0, le=10_080)
+    """About how long the run may take: automatic epochs and longest text, and the model proposed, follow from it."""
+
     per_device_train_batch_size: int = setting(8, "Batch size", "TrainingArguments' default.", main=True, ge=1, le=4096)
     """Examples per step. Halve it when memory runs out."""
 

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from core.data.prepare import prepare
 from core.hub import reach
+from core.runs import proposing
 from core.settings import from_environment
 from core.spec.data import DataSpec, ReadSpec
 from core.spec.presets import PRESETS, SAMPLE
@@ -342,6 +343,26 @@ def test_without_any_model_ones_own_data_starts_from_scratch_and_is_told_the_pri
     assert tiers(page) == [] and "knows no language beforehand" in page.info[0].value
     spec = start(page)
     assert spec.model.name == "scratch" and "training.learning_rate" in spec.auto
+
+
+def test_a_budget_changes_what_is_automatic_and_says_so(
+    app: Open, own: DataSpec, minilm: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    shutil.copytree(minilm, tmp_path / "models" / "minilm")
+    monkeypatch.setenv("TUNEDECK_ROOTS", str(tmp_path / "models"))
+    monkeypatch.setattr(proposing, "machine_for", lambda spec: proposing.Machine(1e9, None, is_gpu=False))
+    path = "training.budget_minutes"
+    page = open_form(app, own)
+    usual = field(page, "training.num_train_epochs").placeholder  # type: ignore[attr-defined]
+    assert not any("not enough" in c.value or "too few" in c.value for c in page.caption)
+    put(page, path, 0.1)
+    assert any("are too few for this model and these texts" in c.value for c in page.caption)
+    assert field(page, "training.num_train_epochs").placeholder != usual  # type: ignore[attr-defined]
+    put(page, "training.num_train_epochs", 2.0)
+    put(page, "model.max_length", 32)
+    assert any("nothing follows from a budget" in c.value for c in page.caption)
+    spec = start(page)
+    assert spec.training.budget_minutes == 0.1 and spec.training.num_train_epochs == 2
 
 
 def test_early_stopping_is_automatic_until_a_number_or_zero_is_given(app: Open, own: DataSpec) -> None:

@@ -193,9 +193,9 @@ def _widget(
     elif kind is int:
         state.begin_with(common["key"], value)
         st.number_input(label, value=None, step=1, placeholder=empty, **common)
-    elif kind is float and not _is_tiny(default):
+    elif kind is float and not (default and _is_tiny(default)):
         state.begin_with(common["key"], value)
-        step = 1.0 if default >= 1 else 0.01
+        step = 1.0 if default is None or default >= 1 else 0.01
         st.number_input(label, value=None, step=step, format="%g", placeholder=empty, **common)
     else:
         st.text_input(label, _written(value), placeholder=empty, **common)

@@ -19,10 +19,10 @@ from core.runs import outlook as plan
 from core.runs import proposing
 from core.runs.proposing import Proposal
 from core.settings import Settings
+from core.spec.budget.fitting import TOO_SHORT, WITHIN_BUDGET
 from core.spec.data import DataSpec
 from core.spec.names import model_name
 from core.spec.recommended import Choice as Setting
-from core.spec.recommended import settled
 from core.spec.run import RunSpec, replace
 from core.store import files
 from core.wording import counted, listed, rough_duration, size
@@ -38,6 +38,7 @@ NOTHING_HERE = (
     "For a better one, connect to the Hub, or put a model's folder into one that TUNEDECK_ROOTS names."
 )
 RUNS_LOOKED_AT = 30
+BUDGET = "training.budget_minutes"
 
 
 def choose(
@@ -52,6 +53,7 @@ def choose(
 
     times: the estimated seconds of a training with each proposed model; settings: what automatic ones will be
     """
+    _ask_budget(form, problems, advice, settings, times)
     _proposals(form, proposal, times)
     model, length = st.columns([3, 1.5])
     with model, st.container(gap="xsmall"):
@@ -61,6 +63,30 @@ def choose(
         new_run_form.field(form, "model.max_length", problems, recommended=settings)
     st.caption(note(str(form.values["model.name"]), proposal))
     new_run_form.show_advice("model.name", advice)
+
+
+def _ask_budget(
+    form: state.Form,
+    problems: list[Problem],
+    advice: list[Problem],
+    settings: list[Setting],
+    times: dict[str, float | None],
+) -> None:
+    """The budget of time, with what it changes; a demo has no automatic settings that could follow from it."""
+    if resources.settings().mode == "demo":
+        return
+    field, effect = st.columns([1.5, 3], vertical_alignment="bottom")
+    with field:
+        new_run_form.field(form, BUDGET, problems, placeholder="No limit")
+    with effect:
+        reasons = [choice.reason for choice in settings if choice.reason.id in (TOO_SHORT, *WITHIN_BUDGET)]
+        for reason in reasons:
+            text = plain(reason.text)
+            st.caption(f":orange[:material/warning: {text}]" if reason.id == TOO_SHORT else text)
+        new_run_form.show_advice(BUDGET, advice)
+        if form.values[BUDGET] is not None and settings and not reasons:
+            known = times.get(str(form.values["model.name"])) is not None
+            st.caption("The usual settings fit." if known else "What fits is decided once the run has measured itself.")
 
 
 def language(spec: RunSpec, prepared: Prepared | None) -> str:
@@ -107,7 +133,7 @@ def propose(form: state.Form, prepared: Prepared | None) -> tuple[Proposal, dict
     the form as it is.
     """
     spec = new_run_form.read(form)[0]
-    usual = replace(plan.start_from(state.data()), {"engine": form.values["engine"]})
+    usual = replace(plan.start_from(state.data()), {"engine": form.values["engine"], BUDGET: _budget(spec)})
     texts = _texts(prepared.fingerprint, state.data(), prepared) if prepared else None
     settings = resources.settings()
     here = [model.entry for model in _at_hand(settings.roots, settings.mode, settings) if model.general]
@@ -128,8 +154,12 @@ def propose(form: state.Form, prepared: Prepared | None) -> tuple[Proposal, dict
     if spec is not None:
         classes = new_run_data.class_count(spec.data, prepared)
         chosen_settings = proposing.recommended(spec, prepared, texts, known[0] if known else None, classes)
-    expected = settled(spec, chosen_settings) if spec else usual
-    return proposal, proposing.times(entries, expected, prepared, texts), chosen_settings
+    times = proposing.times(entries, spec or usual, prepared, texts, classes)
+    return proposal, times, chosen_settings
+
+
+def _budget(spec: RunSpec | None) -> float | None:
+    return spec.training.budget_minutes if spec else None
 
 
 def has_changed(form: state.Form, shown: str) -> bool:

@@ -24,8 +24,16 @@ from ui.new_run import data
 from ui.new_run import form as new_run_form
 from ui.session import resources, state
 
-# Fields that are set on the Datasets page.
-ELSEWHERE = ("data.source", "data.path", "data.config", "data.revision", "data.read", "data.steps")
+# Fields that are set beside the model, and on the Datasets page.
+ELSEWHERE = (
+    "training.budget_minutes",
+    "data.source",
+    "data.path",
+    "data.config",
+    "data.revision",
+    "data.read",
+    "data.steps",
+)
 MOST_NAME = 200
 FIELD_PX = 150
 
