@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 BATCH, UPDATES, MOST_EPOCHS = 32, 250, 20
 RATES = ((512, 1e-4), (1024, 5e-5), (math.inf, 2e-5))  # models narrower than this, and their learning rate
 WARM_UP, CLIP = 0.1, 1.0
-FOLDS, ONE_FOLD_FROM = 3, 300  # the stage costs as much again for each fold
+FOLDS, ONE_FOLD_FROM = 3, 100  # the stage costs as much again for each fold
 
 
 def cross_validated(
