@@ -193,6 +193,7 @@ def arguments(spec: RunSpec, device: Device, run_dir: Path) -> TrainingArguments
         fp16=device.precision == "fp16",
         torch_compile=spec.execution.torch_compile,
         dataloader_pin_memory=device.kind == "cuda",
+        accelerator_config={"non_blocking": device.kind == "cuda"},  # else each batch's copy waits for the step before
         report_to="none",
         disable_tqdm=True,
     )

@@ -23,7 +23,7 @@ class ExecutionSpec(Section):
     torch_compile: bool = setting(False, "Compile the model", "Costs minutes; pays for long runs on a GPU.")
     """Have torch.compile make faster kernels for this model before training. Not for the Keras engine."""
 
-    padding_free: Literal["auto", "on", "off"] = setting("auto", "Batches without padding", "Pays on a GPU.")
+    padding_free: Literal["auto", "on", "off"] = setting("auto", "Without padding", "Pays on a GPU.")
     """Lay the texts of a batch end to end; auto does on an NVIDIA GPU in bf16 or fp16, for models that can."""
 
     threads: int | None = setting(None, "CPU threads", "One per physical core.", ge=1, le=512)

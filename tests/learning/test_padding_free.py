@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 import torch
 from datasets import Dataset
+from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForSequenceClassification
 
-from core.engines import cpu_dropout
+from core.engines import cpu_dropout, trainer
 from core.engines.padding_free import attention, batches, use
 from core.engines.vocabulary import Vocabulary
 from core.errors import SpecError
@@ -319,3 +320,42 @@ def test_rows_of_the_embedding_are_renumbered(prepare: Any) -> None:
     batch = texts.laid_out([3])
     rows_used = np.arange(10**6) if vocabulary.rows is None else vocabulary.rows
     assert rows_used[batch["input_ids"].numpy()].tolist() == whole.tolist()
+
+
+class Reads(TorchDispatchMode):
+    """Counts how often a number of a tensor is read, for which a program waits until a GPU has come so far."""
+
+    count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, arguments: Any = (), named: Any = None) -> Any:
+        self.count += function is torch.ops.aten._local_scalar_dense.default
+        return function(*arguments, **(named or {}))
+
+
+@pytest.mark.parametrize("engine", ["trainer", "torch"])
+def test_a_step_waits_for_nothing(engine: str, prepare: Any, make_loaded: Any, new_recorder: Any) -> None:
+    counts = []
+    for examples in (40, 120):
+        setup = prepare(
+            loaded=make_loaded(examples, 8),
+            report=new_recorder(),
+            folder=str(examples),
+            engine=engine,
+            execution__padding_free="on",
+            training__num_train_epochs=1,
+            training__logging_steps=1000,
+            training__eval_strategy="no",
+            training__save_strategy="no",
+            training__load_best_model_at_end=False,
+        )
+        with Reads() as reads:
+            run(setup)
+        assert setup.report.steps[-1] == (examples // 8, examples // 8)
+        counts.append(reads.count)
+    assert counts[0] == counts[1] > 0
+
+
+def test_copies_to_a_gpu_do_not_wait(make_spec: Any, tmp_path: Path) -> None:
+    for kind in ("cuda", "cpu"):
+        args = trainer.arguments(make_spec(), Device(kind, "fp32", kind), tmp_path)
+        assert args.accelerator_config.non_blocking == args.dataloader_pin_memory == (kind == "cuda")

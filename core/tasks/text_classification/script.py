@@ -49,7 +49,7 @@ def torch_loss(spec: RunSpec) -> Section | None:
         "def compute_loss(outputs, labels, num_items_in_batch=None):",
         f'    each = torch.nn.functional.cross_entropy(outputs.logits.float(), labels, reduction="none"{smoothing})',
         *(["    each = each * class_weights.to(labels.device)[labels]"] if weights else []),
-        "    return each.sum() / (num_items_in_batch or len(labels))",
+        "    return each.sum() / (len(labels) if num_items_in_batch is None else num_items_in_batch)",
     ]
     what = [
         *(["each example counts by the weight of its class"] if weights else []),
