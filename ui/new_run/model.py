@@ -75,18 +75,18 @@ def _ask_budget(
     """The budget of time, with what it changes; a demo has no automatic settings that could follow from it."""
     if resources.settings().mode == "demo":
         return
-    field, effect = st.columns([1.5, 3], vertical_alignment="bottom")
-    with field:
+    with st.columns([1.5, 3])[0]:
         new_run_form.field(form, BUDGET, problems, placeholder="No limit")
-    with effect:
-        reasons = [choice.reason for choice in settings if choice.reason.id in (TOO_SHORT, *WITHIN_BUDGET)]
-        for reason in reasons:
-            text = plain(reason.text)
-            st.caption(f":orange[:material/warning: {text}]" if reason.id == TOO_SHORT else text)
-        new_run_form.show_advice(BUDGET, advice)
-        if form.values[BUDGET] is not None and settings and not reasons:
-            known = times.get(str(form.values["model.name"])) is not None
-            st.caption("The usual settings fit." if known else "What fits is decided once the run has measured itself.")
+    new_run_form.show_advice(BUDGET, advice)
+    if form.values[BUDGET] is None or not settings:
+        return
+    reasons = [choice.reason for choice in settings if choice.reason.id in (TOO_SHORT, *WITHIN_BUDGET)]
+    for reason in sorted(reasons, key=lambda reason: reason.id != TOO_SHORT):
+        text = plain(reason.text)
+        st.caption(f":orange[:material/warning: {text}]" if reason.id == TOO_SHORT else text)
+    if not reasons and any(choice.path == "training.num_train_epochs" for choice in settings):
+        known = times.get(str(form.values["model.name"])) is not None
+        st.caption("The usual settings fit." if known else "What fits is decided once the run has measured itself.")
 
 
 def language(spec: RunSpec, prepared: Prepared | None) -> str:

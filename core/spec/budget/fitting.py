@@ -25,8 +25,8 @@ def epochs_within(
     if epochs < least:
         return least, Message.of(
             TOO_SHORT,
-            "{epochs:epoch|epochs} with {updates:,} updates, the least worth its time: {minutes:minute|minutes} are "
-            "too few for this model and these texts; about {needed:g} are needed.",
+            "{minutes:minute|minutes} are too few for this model and these texts; about {needed:g} are needed for the "
+            "least worth its time: {epochs:epoch|epochs} with {updates:,} updates, which the run does.",
             epochs=least,
             updates=math.ceil(least * per_epoch),
             minutes=minutes,
