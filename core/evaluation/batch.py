@@ -96,7 +96,9 @@ def predict(spec: PredictSpec, run: Run, settings: Settings, report: RunWriter) 
         dataset=prepared.title,
         text_columns=fit.texts,
     )
-    return predicted if fast is None else predicted.model_copy(update={"fast": fast})
+    if fast is None:
+        return predicted
+    return predicted.model_copy(update={"fast": fast, "title": words.fast_title(model.title)})
 
 
 def splits_of(prepared: Prepared, wanted: str, texts: tuple[str, ...]) -> list[str]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import dataclasses
 import importlib.util
+import json
 import shutil
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,6 +119,7 @@ def test_a_run_is_measured_once_and_answers_fast(
     fast, summary = work("predict", predicting(run, file, "fast"))
     exact, plain = work("predict", predicting(run, file, "exact"))
     assert Predicted.of(summary).fast == certificate and "fast" not in plain
+    assert (summary["title"], plain["title"]) == ("Stars (fast)", "Stars")
     with (settings.run_dir(fast) / "predictions.csv").open(encoding="utf-8-sig", newline="") as lines:
         rows = list(csv.DictReader(lines))
     with (settings.run_dir(exact) / "predictions.csv").open(encoding="utf-8-sig", newline="") as lines:
@@ -200,10 +203,11 @@ def test_an_evaluation_says_that_its_answers_are_fast(
     work: Work, trained: Callable[[int], str], settings: Settings, store: Store, quick: None
 ) -> None:
     run = trained(80)
+    subject = Subject(run=run, attempt=1)
     _, summary = work("certify", asked(run))
     certificate = Certified.of(summary).certificate
     assert certificate is not None
-    spec = EvaluateSpec(model=Subject(run=run), split="test", answers="fast_unproven").model_dump(mode="json")
+    spec = EvaluateSpec(model=subject, split="test", answers="fast_unproven").model_dump(mode="json")
     fast, _ = work("evaluate", spec)
     evaluation = read_evaluation(settings.run_dir(fast))
     assert evaluation is not None and evaluation.fast is not None
@@ -212,11 +216,18 @@ def test_an_evaluation_says_that_its_answers_are_fast(
     own = EvaluateSpec(model=Subject(run=run), answers="fast_unproven").model_dump(mode="json")
     with pytest.raises(DataError, match="answered its validation examples exactly"):
         work("evaluate", own)
-    exact, _ = work("evaluate", EvaluateSpec(model=Subject(run=run), split="test").model_dump(mode="json"))
+    exact, _ = work("evaluate", EvaluateSpec(model=subject, split="test").model_dump(mode="json"))
     evaluation = read_evaluation(settings.run_dir(exact))
     assert evaluation is not None and evaluation.fast is None and evaluation.title == "Stars"
     content = gather(store, settings, store.run(run), with_texts=False)
     assert content.best is not None and content.best.id == exact, "of the same examples the exact answers count more"
+    bundle, _ = work("bundle", {"run": run})
+    with zipfile.ZipFile(next(settings.run_dir(bundle).glob("*.zip"))) as archive:
+        evaluated = json.loads(archive.read(f"runs/{fast}/evaluation.json"))
+        assert Certificate.model_validate(evaluated["fast"]) == certificate
+        assert not [name for name in archive.namelist() if name.endswith(("model.onnx", "certificate.json"))]
+        assert words.note(certificate) not in archive.read("report.md").decode(), "its figures are of the exact answers"
+        assert "Fast (8 bits)" in archive.read("report.md").decode()
     table = quality.evaluations_table(content)
     assert [row[3] for row in table.rows] == ["Exact", "Fast (8 bits)"]
     only_fast = dataclasses.replace(content, evaluations=content.evaluations[1:])

@@ -127,7 +127,9 @@ def quantise(folder: Path) -> None:
     Each column of a dense layer has its own scale. Only 7 of the 8 bits are used, because processors without VNNI sum
     8-bit products in 16 bits, which overflows; so what is measured here holds there too. On 150 Yelp reviews and
     a 6-layer MiniLM with a random head, 92 % of the predictions stay the same (one scale per matrix: 75 %; all 8 bits:
-    91 %; embeddings not quantised, 59 instead of 23 MB: 91 %).
+    91 %; embeddings not quantised, 59 instead of 23 MB: 91 %). Of a trained one with 150 classes, 3,000 examples: 95 %
+    (one scale per matrix: 92 %; all 8 bits or embeddings not quantised: 95 %); in blocks of 32 (MatMulNBits) 99 %, but
+    that is 1.4 times as fast as torch, and this is 2.4 times.
     """
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
