@@ -19,7 +19,7 @@ from core.evaluation.results import read_report
 from core.runs import checkpoints, process
 from core.runs.scheduler import Scheduler
 from core.settings import Settings
-from core.spec.recommended import RATES
+from core.spec.recommended import MOST_FROM_FITTED
 from core.spec.run import build, from_yaml
 from core.store.record import Run
 from core.store.store import Store
@@ -82,9 +82,16 @@ def _settings_and_rivals(run: Run, folder: Path, result: dict[str, Any]) -> None
     spec = from_yaml((folder / "spec.yaml").read_text(encoding="utf-8"))
     assert spec.auto == () and build(run.spec) == spec
     assert spec.training.warmup_steps == 0.1 and spec.training.num_train_epochs == 1.0
-    assert spec.training.learning_rate == RATES["small"]
+    assert spec.training.learning_rate == MOST_FROM_FITTED
     ids = {note["id"] for note in result["notes"]}
-    assert {"auto-rate", "auto-batch", "auto-warm-up", "auto-weights-off", "bag-of-words", "frozen-encoder"} <= ids
+    assert {
+        "auto-rate-fitted",
+        "auto-batch",
+        "auto-warm-up",
+        "auto-weights-off",
+        "bag-of-words",
+        "frozen-encoder",
+    } <= ids
     assert not [name for name in ids if name.startswith("auto-epochs")], "given by hand"
     report = read_report(folder)
     assert report is not None and report.rivals == Rivals.load(folder / RIVALS)
