@@ -90,6 +90,18 @@ def test_a_power_of_ten_without_a_dot_is_a_number() -> None:
     assert from_yaml("training: {learning_rate: 5e-4}").training.learning_rate == 5e-4
 
 
+def test_words_that_older_yaml_takes_for_true_and_false_stay_words() -> None:
+    spec = from_yaml(
+        "training: {eval_strategy: no, class_weights: custom, custom_class_weights: {no: 2, yes: 3}}\n"
+        "execution: {torch_compile: yes, padding_free: off}"
+    )
+    assert spec.training.eval_strategy == "no" and spec.training.custom_class_weights == {"no": 2.0, "yes": 3.0}
+    assert spec.execution.torch_compile is True and spec.execution.padding_free == "off"
+    assert from_yaml(to_yaml(spec)) == spec
+    assert from_yaml("training: {class_weights: off}").training.class_weights == "off"
+    assert from_yaml("execution: {torch_compile: true}").execution.torch_compile is True
+
+
 def test_assignments_change_single_fields() -> None:
     changes = parse_assignments(
         ["training.seed=7", "data.text_columns=[a, b]", "data.eval_split=null", "model.name=x=y"]

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import field_validator
-
 from core.spec.section import Section, setting
 
 
@@ -28,9 +26,3 @@ class ExecutionSpec(Section):
 
     threads: int | None = setting(None, "CPU threads", "One per physical core.", ge=1, le=512)
     """Threads for computing on the CPU."""
-
-    @field_validator("padding_free", mode="before")
-    @classmethod
-    def _words_of_yaml(cls, value: object) -> object:
-        """YAML reads an unquoted on or off as true or false."""
-        return {True: "on", False: "off"}[value] if isinstance(value, bool) else value

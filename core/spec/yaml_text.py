@@ -1,4 +1,4 @@
-"""YAML of people, read safely: no aliases, no objects, and `5e-5` is a number."""
+"""YAML of people, read safely: no aliases, no objects, `5e-5` is a number, and `no` is a word, as in YAML 1.2."""
 
 from __future__ import annotations
 
@@ -11,7 +11,14 @@ from core.errors import Problem, SpecError
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML without aliases (a few lines of them can expand to gigabytes) and with `5e-5` as a number."""
+    """YAML without aliases (a few lines of them can expand to gigabytes); true and false alone are booleans, not the
+    on, off, yes and no of YAML 1.1, which are settings and names of classes.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - as PyYAML has it
+        letter: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:bool"]
+        for letter, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+    }
 
     def compose_node(self, parent: Any, index: int) -> Any:
         if self.check_event(yaml.AliasEvent):
@@ -19,6 +26,9 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile(r"^(true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
 _Loader.add_implicit_resolver(
     "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9][0-9_]*(\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
 )
