@@ -20,12 +20,14 @@ class Silent:
     """A Reporter that only keeps the numbers; it calls `on_step(step, total)` at each step."""
 
     stop_requested = False
+    step = 0
 
     def __init__(self, on_step: Callable[[int, int], None] = lambda step, total: None) -> None:
         self.on_step = on_step
         self.points: list[tuple[int, dict[str, float]]] = []
 
     def progress(self, step: int, total: int, epoch: float | None = None) -> None:
+        self.step = step
         self.on_step(step, total)
 
     def metrics(self, values: dict[str, float], step: int, epoch: float | None = None) -> None:

@@ -50,6 +50,10 @@ class Reporter(Protocol):
         """A complete checkpoint lies at `path`."""
 
     @property
+    def step(self) -> int:
+        """The optimizer steps done, as last told to `progress`; 0 before."""
+
+    @property
     def stop_requested(self) -> bool:
         """Whether the run was asked to stop; an engine checks after every step, ends there and keeps the model."""
 

@@ -1,9 +1,16 @@
-"""What simpler models reach on the data of a run, judged before it trains: its result is measured by them."""
+"""What simpler models reach on the data of a run, by which its result is measured.
+
+The frozen model is judged before it trains, a bag of words beside that.
+"""
 
 from __future__ import annotations
 
+import logging
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 
 from core.engines.start import frozen_model
@@ -25,53 +32,82 @@ if TYPE_CHECKING:
 # look costs a third of a step, so that both looks, at training and at evaluation examples, take a tenth of its time.
 SHARE = 0.15
 FEWEST, MOST = 500, 2_000
+LOOK_S = 0.1  # between two looks at how far a run is, and whether it shall stop
+
+logger = logging.getLogger(__name__)
 
 
-def judge(
-    spec: RunSpec, loaded: Loaded, encoded: Encoded, model: Any, folder: Path, device: Device, report: Reporter
+def judge_frozen_model(
+    spec: RunSpec, encoded: Encoded, model: Any, folder: Path, device: Device, report: Reporter
 ) -> None:
-    """Write what simpler models reach, unless an earlier attempt did. Raises to end the run if it was asked to stop."""
-    task = task_of(spec)
-    if "rivals" not in task.facts.OFFERS or Rivals.load(folder / RIVALS) is not None:
+    """Write what the model reaches as it is, unless an earlier attempt did. Raises to end the run if it must stop."""
+    if "rivals" not in task_of(spec).facts.OFFERS or Rivals.load(folder / RIVALS) is not None:
         return
-    report.phase(Message("Training a bag of words to compare with", "training-bag-of-words"))
-    bag = task.rivals.bag_of_words(spec, loaded)
-    report.check_stop()
     start = read_start(folder)
     frozen: FrozenEncoder | None = start and (start.frozen or start)
     if frozen is None and spec.model.name != "scratch":
         frozen = _frozen_encoder(spec, encoded, model, device, report)
-    rivals = Rivals(bag_of_words=bag, frozen_encoder=frozen)
-    rivals.save(folder / RIVALS)
-    _tell(spec, rivals, report)
-
-
-def _tell(spec: RunSpec, rivals: Rivals, report: Reporter) -> None:
+    Rivals(frozen_encoder=frozen).save(folder / RIVALS)
     metric = spec.evaluation.metric_for_best_model
-    messages = []
-    if (bag := rivals.bag_of_words) is not None and (value := bag.metrics.get(metric)) is not None:
-        messages.append(
-            Message.of(
-                "bag-of-words",
-                "A bag of words reaches {value:.3f} {metric}: the model must do better to be worth its time.",
-                value=value,
-                metric=metric_words(metric),
-            )
-        )
-    if (frozen := rivals.frozen_encoder) is not None and (value := frozen.metrics.get(metric)) is not None:
-        words = metric_words(metric)
-        messages.append(
-            Message.of(
-                "frozen-encoder",
-                "A linear classifier on the model before any training reaches {value:.3f} {metric}, learned from "
-                "{examples:example|examples}.",
-                value=value,
-                metric=words,
-                examples=frozen.train_examples,
-            )
-        )
-    for message in messages:
-        report.message(message.text, "info", message.id, **message.arguments)
+    if frozen is None or (value := frozen.metrics.get(metric)) is None:
+        return
+    message = Message.of(
+        "frozen-encoder",
+        "A linear classifier on the model before any training reaches {value:.3f} {metric}, learned from "
+        "{examples:example|examples}.",
+        value=value,
+        metric=metric_words(metric),
+        examples=frozen.train_examples,
+    )
+    report.message(message.text, "info", message.id, **message.arguments)
+
+
+@contextmanager
+def bag_of_words_beside(spec: RunSpec, loaded: Loaded, folder: Path, report: Reporter) -> Iterator[None]:
+    """Judges a bag of words while the block trains, from its first step on, unless an earlier attempt did.
+
+    It is there when the block ends, but for a run that was asked to stop, which does not wait either.
+    """
+    rivals = Rivals.load(folder / RIVALS)
+    if rivals is None or rivals.bag_of_words is not None:
+        yield
+        return
+    over = Event()
+
+    def work() -> None:
+        while report.step == 0:  # the first step is what somebody waits for
+            if over.wait(LOOK_S):
+                return
+        _bag_of_words(spec, loaded, rivals, folder, report)
+
+    thread = Thread(target=work, name="bag-of-words", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+    while thread.is_alive() and not report.stop_requested:
+        report.phase(Message("Training a bag of words to compare with", "training-bag-of-words"))
+        thread.join(LOOK_S)
+
+
+def _bag_of_words(spec: RunSpec, loaded: Loaded, rivals: Rivals, folder: Path, report: Reporter) -> None:
+    try:
+        bag = task_of(spec).rivals.bag_of_words(spec, loaded)
+        rivals.model_copy(update={"bag_of_words": bag}).save(folder / RIVALS)
+    except Exception:  # nothing that was trained shall be lost by it
+        logger.warning("the bag of words could not be trained", exc_info=True)
+        return
+    metric = spec.evaluation.metric_for_best_model
+    if bag is None or (value := bag.metrics.get(metric)) is None:
+        return
+    message = Message.of(
+        "bag-of-words",
+        "A bag of words reaches {value:.3f} {metric}: the model must do better to be worth its time.",
+        value=value,
+        metric=metric_words(metric),
+    )
+    report.message(message.text, "info", message.id, **message.arguments)
 
 
 def _frozen_encoder(

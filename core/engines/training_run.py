@@ -92,14 +92,15 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> Sum
     spec = automatic.settle_rest(spec, encoded, model, chosen, report, automatic.CLASS_WEIGHTS)
     spec = begin.begin(spec, encoded, model, new_head, folder, chosen, report)
     if settings.mode != "demo":  # which has no memory to spare
-        rivals.judge(spec, loaded, encoded, model, folder, chosen, report)
+        rivals.judge_frozen_model(spec, encoded, model, folder, chosen, report)
     if automatic_before:  # after all else that takes time, which a budget of it counts
         spec = automatic.settle_rest(spec, encoded, model, chosen, report, begun=run.claimed or run.started)
         report.settle(spec)
         write_text(folder / "spec.yaml", to_yaml(spec))
     if _is_padding_free(spec, model, tokenizer, chosen):
         environment.add(folder, "padding_free", True)
-    engine.train(spec, encoded, model, folder, report, checkpoints.latest(folder))
+    with rivals.bag_of_words_beside(spec, loaded, folder, report):
+        engine.train(spec, encoded, model, folder, report, checkpoints.latest(folder))
 
     report.phase(Message("Evaluating", "evaluating"))
     language = main_language(spec.data, loaded.prepared, loaded.train_split, loaded.source_columns)

@@ -58,6 +58,10 @@ class RunWriter:
         self._thread.start()
 
     @property
+    def step(self) -> int:
+        return self._progress.step
+
+    @property
     def stop_requested(self) -> bool:
         return self._stop.is_set()
 

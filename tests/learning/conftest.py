@@ -47,6 +47,10 @@ class Recorder:
         if self.stop_in_phase and str(text).startswith(self.stop_in_phase):
             self.stop_requested = True
 
+    @property
+    def step(self) -> int:
+        return self.steps[-1][0] if self.steps else 0
+
     def fraction(self, text: str | Message, done: float | None = None) -> None:
         self.phase(text)
         self.check_stop()

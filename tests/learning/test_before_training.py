@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +12,11 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from core.engines import automatic
+from core.engines import rivals as before_training
+from core.evaluation.after_training import RIVALS
+from core.tasks.results import Rivals
 from core.tasks.text_classification import baselines, rivals
-from tests.learning.conftest import make_texts
+from tests.learning.conftest import Recorder, make_texts
 
 
 class Counting:
@@ -69,3 +74,35 @@ def test_a_stop_is_heard_while_lengths_are_measured(make_loaded: Callable[..., A
     recorder.stop_requested = True
     with pytest.raises(InterruptedError):
         automatic._cut(make_loaded(20), Counting(), recorder)
+
+
+def test_a_bag_of_words_is_judged_beside_the_training(
+    make_loaded: Callable[..., Any], make_spec: Callable[..., Any], recorder: Recorder, tmp_path: Path
+) -> None:
+    def known() -> bool:
+        kept = Rivals.load(tmp_path / RIVALS)
+        return kept is not None and kept.bag_of_words is not None
+
+    spec, loaded = make_spec(), make_loaded()
+    with before_training.bag_of_words_beside(spec, loaded, tmp_path, recorder):
+        assert not (tmp_path / RIVALS).exists(), "a demo judges nothing"
+    Rivals().save(tmp_path / RIVALS)
+    with before_training.bag_of_words_beside(spec, loaded, tmp_path, recorder):
+        pass
+    assert not known(), "no step was done: there is nothing to measure by it"
+    with pytest.MonkeyPatch.context() as patch:
+        never = threading.Event()
+        patch.setattr(rivals, "bag_of_words", lambda *_: never.wait(60) and None)
+        with before_training.bag_of_words_beside(spec, loaded, tmp_path, recorder):
+            recorder.progress(1, 10)
+            recorder.stop_requested = True
+        never.set()
+    assert not known() and not recorder.codes, "a run that shall stop does not wait"
+    recorder.stop_requested = False
+    with before_training.bag_of_words_beside(spec, loaded, tmp_path, recorder):
+        pass
+    assert known() and recorder.codes == {"bag-of-words"}
+    recorder.messages.clear()
+    with before_training.bag_of_words_beside(spec, loaded, tmp_path, recorder):
+        pass
+    assert not recorder.codes, "an attempt that goes on has it"
