@@ -88,6 +88,22 @@ def test_the_rate_is_smaller_from_a_fitted_head() -> None:
         assert [choice.value for choice in recommend(spec, Facts(width=width), path)] == [rate], head
 
 
+@pytest.mark.parametrize(
+    ("rows", "per_class", "reason"),
+    [
+        (200, (30, 20), "auto-head-few"),
+        (200, None, "auto-head-few"),
+        (5_000, None, "auto-head-fitted"),
+        (1_000, (500, 100), "auto-head-fitted"),
+        (200, (190, 3), "auto-head-fitted"),
+        (1_200, (64, 8), "auto-head-fitted"),
+    ],
+)
+def test_few_examples_may_have_a_contrastive_stage(rows: int, per_class: tuple[int, int] | None, reason: str) -> None:
+    (choice,) = recommend(from_yaml(OWN), Facts(rows=rows, per_class=per_class), ["model.initial_head"])
+    assert choice.value == "fitted" and choice.reason.id == reason
+
+
 def test_a_value_given_by_hand_is_kept_and_the_others_follow_it() -> None:
     spec = from_yaml(OWN + "training: {per_device_train_batch_size: 50}")
     values = {choice.path: choice.value for choice in recommend(spec, KNOWN)}

@@ -179,10 +179,11 @@ def _initial_head(spec: RunSpec, facts: Facts) -> tuple[str, Message]:
         return "random", Message.of(
             "auto-head-random", "New head random: what a model of random weights makes of a text says nothing yet."
         )
-    if may_be_contrastive(facts):
+    perhaps = facts.per_class is None and facts.rows is not None and facts.rows <= MOST_PAIRED
+    if perhaps or may_be_contrastive(facts):
         return "fitted", Message.of(
             "auto-head-few",
-            "New head fitted to the model: with so few examples of a class, cross-validation decides whether a "
+            "New head fitted to the model: where a class has few examples, cross-validation decides whether a "
             "contrastive stage comes before.",
         )
     return "fitted", Message.of(

@@ -24,7 +24,7 @@ def epochs_within(
     least = _least_epochs(per_epoch)
     if epochs < least:
         return least, Message.of(
-            TOO_SHORT,
+            "auto-budget-too-short",
             "{minutes:minute|minutes} are too few for this model and these texts; about {needed:g} are needed for the "
             "least worth its time: {epochs:epoch|epochs} with {updates:,} updates, which the run does.",
             epochs=least,
