@@ -269,7 +269,7 @@ def by_length(longest: int) -> Pace:
         (4, (256, "auto-length-cut"), (1.2, "auto-epochs-budget")),
         (2, (256, "auto-length-cut"), (0.56, "auto-epochs-budget")),
         (1, (96, "auto-length-budget"), (0.5, "auto-epochs-budget")),
-        (0.5, (64, "auto-length-budget"), (0.4, "auto-budget-too-short")),
+        (0.5, (64, "auto-length-budget"), (0.4, "auto-budget-too-few")),
     ],
 )
 def test_a_budget_takes_epochs_first_and_then_texts(

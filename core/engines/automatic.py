@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import logging
 import math
-import os
-import shutil
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -47,6 +46,8 @@ USUAL_WIDTH = 768
 COMPILE_SECONDS, COMPILED_GAIN = 120, 0.15
 LEAST_STEP_SECONDS, GPU_RATE = 0.02, 2e14
 PAYS_FROM = 2 * COMPILE_SECONDS / COMPILED_GAIN
+
+logger = logging.getLogger(__name__)
 
 
 def settle_length(
@@ -147,7 +148,8 @@ def compiling(spec: RunSpec, rows: int, tokens: int, parameters: int) -> Choice:
             False,
             Message.of(
                 "auto-compile-cannot",
-                "Not compiled, though it would pay in so long a run: this machine lacks Triton or a C compiler.",
+                "Not compiled, though it would pay in so long a run: torch.compile does not work on this machine; "
+                "worker.log says why.",
             ),
         )
     return Choice(
@@ -164,8 +166,17 @@ def compiling(spec: RunSpec, rows: int, tokens: int, parameters: int) -> Choice:
 
 
 def _can_compile() -> bool:
-    compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    return bool(compiler) and importlib.util.find_spec("triton") is not None
+    """Whether torch.compile works here, tried on a small function: what it needs is more than can be looked up."""
+    import torch
+
+    if importlib.util.find_spec("triton") is None:
+        return False
+    numbers = torch.ones(64, device="cuda")
+    try:
+        return bool(torch.compile(lambda x: torch.nn.functional.gelu(x) + 1)(numbers).isfinite().all())
+    except Exception as error:  # no compiler, no headers of Python, a GPU that is too old
+        logger.info("torch.compile does not work here: %s", error)
+        return False
 
 
 def _settle(spec: RunSpec, choices: Sequence[Choice], report: RunWriter) -> RunSpec:

@@ -119,7 +119,7 @@ def explained(error: Exception, spec: RunSpec, device: Device) -> Exception:
             'the model", or install a C++ compiler',
             reason=library_message(error, 200),
         )
-    if isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error):
+    if is_out_of_memory(error):
         return out_of_memory(spec, device)
     if kind := _in_code_of_a_model(error):
         logger.error("%s", "".join(traceback.format_exception(error)))
@@ -131,6 +131,10 @@ def explained(error: Exception, spec: RunSpec, device: Device) -> Exception:
             reason=library_message(error, 200),
         )
     return error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or "can't allocate memory" in str(error)
 
 
 def _in_code_of_a_model(error: BaseException) -> str:

@@ -72,22 +72,25 @@ def bag_of_words_beside(spec: RunSpec, loaded: Loaded, folder: Path, report: Rep
     if rivals is None or rivals.bag_of_words is not None:
         yield
         return
-    over = Event()
+    over, failed = Event(), Event()
 
     def work() -> None:
-        while report.step == 0:  # the first step is what somebody waits for
-            if over.wait(LOOK_S):
-                return
-        _bag_of_words(spec, loaded, rivals, folder, report)
+        while report.step == 0 and not over.wait(LOOK_S):  # the first step is what somebody waits for
+            pass
+        if not failed.is_set():
+            _bag_of_words(spec, loaded, rivals, folder, report)
 
     thread = Thread(target=work, name="bag-of-words", daemon=True)
     thread.start()
     try:
         yield
+    except BaseException:
+        failed.set()
+        raise
     finally:
         over.set()
+    report.phase(Message("Training a bag of words to compare with", "training-bag-of-words"))
     while thread.is_alive() and not report.stop_requested:
-        report.phase(Message("Training a bag of words to compare with", "training-bag-of-words"))
         thread.join(LOOK_S)
 
 

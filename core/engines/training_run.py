@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from core.data.inspecting.language import main_language
@@ -21,6 +22,7 @@ from core.runs import checkpoints, device, environment
 from core.runs.environment import trained_data
 from core.settings import Settings
 from core.spec import engines as support
+from core.spec import run as specs
 from core.spec.recommended import any_length
 from core.spec.run import RunSpec, to_yaml
 from core.store import final_tests
@@ -51,6 +53,7 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> Sum
     for note in loaded.notes:
         report.message(note.text, note.level, note.id, **note.arguments)
     ids = {part: ids_of(rows, loaded.text_columns) for part, rows in loaded.dataset.items()}
+    padded = _was_padded(folder)
     environment.write(folder, spec, loaded, ids, chosen)
     report.check_stop()
 
@@ -97,10 +100,11 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> Sum
         spec = automatic.settle_rest(spec, encoded, model, chosen, report, begun=run.claimed or run.started)
         report.settle(spec)
         write_text(folder / "spec.yaml", to_yaml(spec))
-    if _is_padding_free(spec, model, tokenizer, chosen):
+    plan = specs.replace(spec, {"execution.padding_free": "off"}) if padded else spec
+    if _is_padding_free(plan, model, tokenizer, chosen):
         environment.add(folder, "padding_free", True)
     with rivals.bag_of_words_beside(spec, loaded, folder, report):
-        engine.train(spec, encoded, model, folder, report, checkpoints.latest(folder))
+        engine.train(plan, encoded, model, folder, report, checkpoints.latest(folder))
 
     report.phase(Message("Evaluating", "evaluating"))
     language = main_language(spec.data, loaded.prepared, loaded.train_split, loaded.source_columns)
@@ -114,6 +118,14 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> Sum
         train_examples=result.train_examples,
         eval_examples=result.examples,
     )
+
+
+def _was_padded(folder: Path) -> bool:
+    """Whether an earlier attempt, from which this one goes on, padded its batches: the rest of them are alike."""
+    if checkpoints.latest(folder) is None:
+        return False
+    earlier = environment.read_environment(folder)
+    return earlier is not None and not earlier.padding_free
 
 
 def _is_padding_free(spec: RunSpec, model: Any, tokenizer: Any, chosen: device.Device) -> bool:

@@ -25,6 +25,7 @@ from core.models.scratch import POSITIONS
 from core.runs import outlook as plan
 from core.runs import process
 from core.settings import Settings
+from core.spec.budget.fitting import evaluations_of
 from core.spec.budget.pace import Pace
 from core.spec.data import DataSpec
 from core.spec.engines import KERAS_TYPES
@@ -227,17 +228,17 @@ def entries_here(settings: Settings) -> list[Entry]:
 def training_seconds(
     entry: Entry, spec: RunSpec, outlook: plan.Outlook, texts: Texts, machine: Machine
 ) -> float | None:
-    """Estimates the seconds of a training; None for a device of unknown speed.
+    """Estimates the seconds of a training; None for a device of unknown speed, or a model of unknown size.
 
     Forward and backward take three times the operations of forward alone, which an evaluation needs (Kaplan et al.
     2020, arXiv 2001.08361); attention adds its part by the length of a text.
     """
-    if machine.peak is None:
+    if machine.peak is None or not entry.shape.weights:
         return None
     pace = pace_for(entry, spec, outlook, texts, machine)(spec.model.max_length)
     epochs, updates = spec.training.num_train_epochs, outlook.steps / spec.training.num_train_epochs
-    evaluations = 1.0 if spec.training.eval_strategy == "epoch" else 0.0
-    return pace.seconds(epochs, outlook.train, math.ceil(updates), evaluations)
+    per_epoch = math.ceil(updates)
+    return pace.seconds(epochs, outlook.train, per_epoch, evaluations_of(spec.training, per_epoch))
 
 
 def pace_for(
@@ -245,7 +246,7 @@ def pace_for(
 ) -> Callable[[int], Pace]:
     """The pace of a training by its longest text, on a device of known speed; see `training_seconds`."""
     shape = entry.shape
-    fitted = spec.model.initial_head == "fitted" or "model.initial_head" in spec.auto
+    fitted = spec.model.initial_head != "random" or "model.initial_head" in spec.auto
 
     def pace(longest: int) -> Pace:
         tokens = texts.mean(longest)

@@ -87,9 +87,12 @@ def test_a_bag_of_words_is_judged_beside_the_training(
     with before_training.bag_of_words_beside(spec, loaded, tmp_path, recorder):
         assert not (tmp_path / RIVALS).exists(), "a demo judges nothing"
     Rivals().save(tmp_path / RIVALS)
-    with before_training.bag_of_words_beside(spec, loaded, tmp_path, recorder):
-        pass
-    assert not known(), "no step was done: there is nothing to measure by it"
+    with (
+        pytest.raises(KeyError),
+        before_training.bag_of_words_beside(spec, loaded, tmp_path, recorder),
+    ):
+        raise KeyError("training failed")
+    assert not known(), "there is nothing to measure by it"
     with pytest.MonkeyPatch.context() as patch:
         never = threading.Event()
         patch.setattr(rivals, "bag_of_words", lambda *_: never.wait(60) and None)

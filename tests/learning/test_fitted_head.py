@@ -216,7 +216,7 @@ def test_a_contrastive_stage_brings_texts_of_a_class_together(
 
     def apart() -> float:
         """How much more alike the vectors of one class are than those of two."""
-        features = contrastive.read(model, setup.encoded, setup.spec, device, setup.report)
+        features = contrastive.read(model, np.arange(len(labels)), setup.encoded, setup.spec, device, setup.report)
         assert features is not None
         vectors = features.own / np.linalg.norm(features.own, axis=1, keepdims=True)
         cosines, alike = vectors @ vectors.T, labels[:, None] == labels
@@ -264,9 +264,10 @@ def test_cross_validation_leaves_the_model_as_it_is(
     setup = prepare(make_loaded(60, 40), model__initial_head="auto")
     before = {name: tensor.clone() for name, tensor in setup.model.state_dict().items()}
     device = choose_for(setup.spec)
-    features = contrastive.read(setup.model, setup.encoded, setup.spec, device, setup.report)
+    places = np.arange(60)
+    features = contrastive.read(setup.model, places, setup.encoded, setup.spec, device, setup.report)
     assert features is not None
-    values = contrastive.cross_validated(setup.model, features, setup.encoded, setup.spec, device, setup.report)
+    values = contrastive.cross_validated(setup.model, features, places, setup.encoded, setup.spec, device, setup.report)
     assert values is not None and all(0 <= value <= 1 for value in values)
     assert all(torch.equal(tensor, before[name]) for name, tensor in setup.model.state_dict().items())
 
@@ -274,3 +275,33 @@ def test_cross_validation_leaves_the_model_as_it_is(
 def test_a_contrastive_stage_is_refused_where_it_cannot_be(make_spec: Callable[..., Any]) -> None:
     spec = make_spec(model__name="tiny/bert", model__initial_head="contrastive", training__trainable_layers=1)
     assert [problem.id for problem in engines.problems(spec, None)] == ["contrastive-trains-all"]
+
+
+@pytest.mark.parametrize("by_hand", [False, True])
+def test_a_contrastive_stage_that_fails_leaves_the_fitted_head(
+    by_hand: bool, prepare: Callable[..., Any], make_loaded: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def spoil(model: Any, *_: Any) -> None:
+        with torch.no_grad():
+            model.get_parameter("bert.embeddings.word_embeddings.weight").fill_(math.nan)
+
+    plain = prepare(make_loaded(60, 40), folder="plain", model__initial_head="fitted")
+    fitted(plain)
+    monkeypatch.setattr(contrastive, "learn", spoil)
+    monkeypatch.setattr(contrastive, "cross_validated", lambda *_: (0.5, 0.6))
+    setup = prepare(make_loaded(60, 40), model__initial_head="contrastive" if by_hand else "auto")
+    assert fitted(setup).model.initial_head == "fitted" and "contrastive-failed" in setup.report.codes
+    ours, theirs = setup.model.state_dict(), plain.model.state_dict()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def test_where_memory_or_a_budget_is_short_no_stage_is_tried(
+    prepare: Callable[..., Any], make_loaded: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: Any) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB")
+
+    monkeypatch.setattr(contrastive, "cross_validated", full)
+    for more, code in (({}, "contrastive-no-memory"), ({"training__budget_minutes": 5.0}, "contrastive-not-in-budget")):
+        setup = prepare(make_loaded(60, 40), folder=code, model__initial_head="auto", **more)
+        assert fitted(setup).model.initial_head == "fitted" and code in setup.report.codes

@@ -91,6 +91,11 @@ def with_examples(run: Run, facts: Facts) -> None:
     )
     if texts and not everybodys:
         st.warning("These are your own data: pass the zip on only to those who may read them.", icon=":material/lock:")
+    if facts.start is not None and facts.start.frozen is not None and not everybodys:
+        st.caption(
+            "The zip has the weights of the whole model after its contrastive stage, from where training starts: they "
+            "learned from the training examples, with the toggle off, too."
+        )
     spec = CodeSpec(run=run.id, attempt=run.attempt, with_texts=texts).model_dump(mode="json")
     latest = light_run.latest(KIND, spec)
     path = _file(latest) if latest is not None and latest.status == "finished" else None

@@ -112,39 +112,79 @@ def _fit(spec: RunSpec, encoded: Encoded, model: Any, folder: Path, device: Devi
     names = {*class_head.class_parameters(model)}
     names |= {f"{module}.{name}" for module in modules for name, _ in model.get_submodule(module).named_parameters()}
     read = train.of(head.pooling)
-    if _learns_pairs(spec, encoded, model, replace(train, own=read, mean=read), device, report):
-        contrastive.learn(model, np.arange(len(encoded.train)), encoded, spec, device, report)
-        learned = contrastive.read(model, encoded, spec, device, report)
+    if _learns_pairs(spec, encoded, model, replace(train, own=read, mean=read), chosen, device, report):
+        before = {name: tensor.detach().to("cpu", copy=True) for name, tensor in model.state_dict().items()}
+        contrastive.learn(model, chosen, encoded, spec, device, report)
+        learned = contrastive.read(model, chosen, encoded, spec, device, report)
         head = None if learned is None else task.rivals.fit_head(spec, encoded, learned)
         if head is None:
-            return None
-        _fill(model, head)
-        seconds = time.perf_counter() - started
-        judged = _judged(spec, encoded, model, len(encoded.train), frozen.pooling, seconds, device, report)
-        start = Start(**judged.model_dump(), data=encoded.fingerprint, config=config, frozen=frozen)
-        names = {name for name, _ in model.named_parameters()}
+            model.load_state_dict(before)
+            _tell_of_failed_stage(report)
+        else:
+            _fill(model, head)
+            seconds = time.perf_counter() - started
+            judged = _judged(spec, encoded, model, len(chosen), frozen.pooling, seconds, device, report)
+            start = Start(**judged.model_dump(), data=encoded.fingerprint, config=config, frozen=frozen)
+            names = {name for name, _ in model.named_parameters()}
     _write(model, names, start, folder)
     _tell(spec, start, report)
     return start
 
 
+def _tell_of_failed_stage(report: Reporter) -> None:
+    message = Message.of(
+        "contrastive-failed",
+        "The contrastive stage came to numbers that are none, so the run goes on from the model as it was before; "
+        "choose fp32 as precision to try it again.",
+    )
+    report.message(message.text, "warning", message.id)
+
+
 def _learns_pairs(
-    spec: RunSpec, encoded: Encoded, model: Any, frozen: Features, device: Device, report: Reporter
+    spec: RunSpec,
+    encoded: Encoded,
+    model: Any,
+    frozen: Features,
+    chosen: np.ndarray,
+    device: Device,
+    report: Reporter,
 ) -> bool:
     """Whether a contrastive stage comes before the head: as the spec says, else by cross-validation where it may pay.
 
-    frozen: what the head reads before it
+    frozen: what the head reads before it of the chosen training examples
     """
     if INITIAL_HEAD not in spec.auto:
         return spec.model.initial_head == "contrastive"
     able = "contrastive" in task_of(spec).facts.OFFERS and spec.training.trainable_layers is None
     if not able or not may_be_contrastive(facts_of(spec, encoded, model, device)):
         return False
+    if spec.training.budget_minutes is not None:
+        message = Message.of(
+            "contrastive-not-in-budget",
+            "No contrastive stage is tried where a time budget is given; choose contrastive as new head to have it.",
+        )
+        report.message(message.text, "info", message.id)
+        return False
     report.phase(Message("Cross-validating a contrastive stage", "cross-validating-stage"))
-    values = contrastive.cross_validated(model, frozen, encoded, spec, device, report)
+    try:
+        values = contrastive.cross_validated(model, frozen, chosen, encoded, spec, device, report)
+    except (RuntimeError, MemoryError) as error:
+        from core.engines.network import is_out_of_memory  # which needs torch
+
+        if not is_out_of_memory(error):
+            raise
+        message = Message.of(
+            "contrastive-no-memory",
+            "No contrastive stage is tried: its batches of {batch} texts do not fit into the memory of this device.",
+            batch=contrastive.BATCH,
+        )
+        report.message(message.text, "info", message.id, **message.arguments)
+        return False
     if values is None:
         return False
     without, after = values
+    # A few examples tell too little to hold a draw against it; with more of them it would only cost time.
+    pays = after > without or (after == without and len(chosen) < contrastive.ONE_FOLD_FROM)
     metric = metric_words(spec.evaluation.metric_for_best_model)
     message = (
         Message.of(
@@ -155,7 +195,7 @@ def _learns_pairs(
             without=without,
             metric=metric,
         )
-        if after >= without
+        if pays
         else Message.of(
             "contrastive-left-out",
             "No contrastive stage: in cross-validation on the training examples a head reaches {after:.3f} {metric} "
@@ -166,7 +206,7 @@ def _learns_pairs(
         )
     )
     report.message(message.text, "info", message.id, **message.arguments)
-    return after >= without
+    return pays
 
 
 def _judged(

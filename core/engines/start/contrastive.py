@@ -33,11 +33,18 @@ FOLDS, ONE_FOLD_FROM = 3, 100  # the stage costs as much again for each fold
 
 
 def cross_validated(
-    model: Any, frozen: Features, encoded: Encoded, spec: RunSpec, device: Device, report: Reporter
+    model: Any,
+    frozen: Features,
+    chosen: np.ndarray,
+    encoded: Encoded,
+    spec: RunSpec,
+    device: Device,
+    report: Reporter,
 ) -> tuple[float, float] | None:
     """The main metric in cross-validation on the training examples, without the stage and with it.
 
-    frozen: what the head reads of all of them before it. None where a fold cannot be learned. The model stays as it is.
+    frozen: what the head reads of the chosen ones before it. None where a fold cannot be learned. The model stays as it
+    is.
     """
     from sklearn.model_selection import StratifiedKFold
 
@@ -46,8 +53,8 @@ def cross_validated(
     logits: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
     for rest, held in folds:
         trial = copy.deepcopy(model)
-        learn(trial, rest, encoded, spec, device, report)
-        for features, outputs in zip((frozen, read(trial, encoded, spec, device, report)), logits, strict=True):
+        learn(trial, chosen[rest], encoded, spec, device, report)
+        for features, outputs in zip((frozen, read(trial, chosen, encoded, spec, device, report)), logits, strict=True):
             answers = None if features is None else _outputs(features, rest, held, encoded, spec)
             if answers is None:
                 return None
@@ -74,7 +81,8 @@ def learn(model: Any, places: np.ndarray, encoded: Encoded, spec: RunSpec, devic
     draw = np.random.default_rng(spec.training.seed)
     autocast = nullcontext if device.precision == "fp16" else device.autocast  # which would need its loss scaled
     model.to(device.kind).train()
-    with torch.random.fork_rng(), frozen_model.watched(model) as seen:
+    gpus = [torch.cuda.current_device()] if device.kind == "cuda" else []
+    with torch.random.fork_rng(gpus), frozen_model.watched(model) as seen:
         torch.manual_seed(spec.training.seed)
         for update in range(updates):
             report.fraction(Message("Learning to tell the classes apart", "contrastive-stage"), update / updates)
@@ -91,9 +99,11 @@ def learn(model: Any, places: np.ndarray, encoded: Encoded, spec: RunSpec, devic
     model.eval()
 
 
-def read(model: Any, encoded: Encoded, spec: RunSpec, device: Device, report: Reporter) -> Features | None:
-    """What the head reads of all training examples; see `frozen_model.features`."""
-    features = frozen_model.features(encoded, "train", np.arange(len(encoded.train)), model, spec, device, report)
+def read(
+    model: Any, chosen: np.ndarray, encoded: Encoded, spec: RunSpec, device: Device, report: Reporter
+) -> Features | None:
+    """What the head reads of some training examples; see `frozen_model.features`."""
+    features = frozen_model.features(encoded, "train", chosen, model, spec, device, report)
     return features and Features(features.own, features.own, features.labels)
 
 

@@ -44,7 +44,7 @@ def find(subject: Subject, settings: Settings, store: Store) -> tuple[Path, Cert
         model: Path | None = settings.run_dir(trained.id) / "model"
         theirs = settings.on_behalf_of(trained.owner)
     else:
-        run = _measuring(subject, store)
+        run = _measuring(subject, settings, store)
         if run is None:
             return None
         place, data = settings.run_dir(run.id) / FOLDER, build(run.spec["data"], DataSpec)
@@ -63,10 +63,11 @@ def find(subject: Subject, settings: Settings, store: Store) -> tuple[Path, Cert
     return place, certificate
 
 
-def _measuring(subject: Subject, store: Store) -> Run | None:
-    """The newest run that measured a model made elsewhere."""
+def _measuring(subject: Subject, settings: Settings, store: Store) -> Run | None:
+    """The newest run in which this person measured a model made elsewhere; the examples are nobody else's."""
     runs = store.runs(kind=KIND, statuses=("finished",), limit=SEARCHED)
-    return next((run for run in runs if build(run.spec, CertifySpec).model == subject), None)
+    own = (run for run in runs if settings.mode == "local" or run.owner == settings.person.id)
+    return next((run for run in own if build(run.spec, CertifySpec).model == subject), None)
 
 
 def measuring(subject: Subject, title: str, store: Store) -> CertifySpec:

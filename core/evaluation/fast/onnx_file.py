@@ -134,7 +134,7 @@ def quantise(folder: Path) -> None:
     import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    with tempfile.TemporaryDirectory(dir=folder.parent) as held:
+    with tempfile.TemporaryDirectory(dir=folder) as held:
         small = Path(held)
         try:
             whole = onnx.load(folder / MODEL, load_external_data=False)

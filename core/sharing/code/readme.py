@@ -33,6 +33,11 @@ def readme(facts: Facts, *, with_texts: bool) -> str:
             f"The base model was a folder of the machine that trained, so it is not in here: put it at "
             f"{one_line(facts.base)}, or change MODEL in the script."
         )
+    if facts.start is not None and facts.start.frozen is not None:
+        parts.append(
+            "start.safetensors has the weights of the whole model from where training starts: in a contrastive stage "
+            "they have learned from the training examples already."
+        )
     if facts.exact and facts.spec.engine != "keras":
         parts.append(
             f"With these versions and {facts.threads} CPU thread{'s' if facts.threads > 1 else ''}, as the script "

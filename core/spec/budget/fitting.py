@@ -10,7 +10,7 @@ from core.spec.budget.pace import Pace
 from core.spec.training import TrainingSpec
 
 FEWEST_UPDATES = 200  # from which on training is worth its time, where an epoch has as many
-TOO_SHORT = "auto-budget-too-short"  # the id of the reason where a budget cannot be kept
+TOO_SHORT = "auto-budget-too-few"  # the id of the reason where a budget cannot be kept
 WITHIN_BUDGET = ("auto-length-budget", "auto-epochs-budget")  # those where it is
 
 
@@ -18,15 +18,15 @@ def epochs_within(
     training: TrainingSpec, pace: Pace, rows: int, per_epoch: int, usual: int
 ) -> tuple[float, Message] | None:
     """Fewer epochs than usual, as the budget asks for it; None if it does not. per_epoch: updates"""
-    minutes, evaluations = training.budget_minutes, _evaluations(training, per_epoch)
+    minutes, evaluations = training.budget_minutes, evaluations_of(training, per_epoch)
     if minutes is None or (epochs := pace.epochs_within(60 * minutes, rows, per_epoch, evaluations)) >= usual:
         return None
     least = _least_epochs(per_epoch)
     if epochs < least:
         return least, Message.of(
-            "auto-budget-too-short",
-            "{minutes:minute|minutes} are too few for this model and these texts; about {needed:g} are needed for the "
-            "least worth its time: {epochs:epoch|epochs} with {updates:,} updates, which the run does.",
+            "auto-budget-too-few",
+            "{minutes:minute is|minutes are} too few for this model and these texts; about {needed:g} are needed for "
+            "the least worth its time: {epochs:epoch|epochs} with {updates:,} updates, which the run does.",
             epochs=least,
             updates=math.ceil(least * per_epoch),
             minutes=minutes,
@@ -54,7 +54,7 @@ def longest_within(
 
     epochs: if their number is set
     """
-    evaluations, least = _evaluations(training, per_epoch), _least_epochs(per_epoch) if epochs is None else epochs
+    evaluations, least = evaluations_of(training, per_epoch), _least_epochs(per_epoch) if epochs is None else epochs
     for length in reversed(lengths):
         if pace_of(length).seconds(least, rows, per_epoch, evaluations) <= 60 * (training.budget_minutes or math.inf):
             return length
@@ -69,8 +69,8 @@ def _two_digits(number: float) -> float:
     return float(f"{number:.2g}")
 
 
-def _evaluations(training: TrainingSpec, per_epoch: int) -> float:
-    """Of an epoch."""
+def evaluations_of(training: TrainingSpec, per_epoch: int) -> float:
+    """The evaluations of an epoch. per_epoch: its updates"""
     match training.eval_strategy:
         case "epoch":
             return 1.0

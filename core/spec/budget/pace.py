@@ -27,6 +27,8 @@ class Pace:
     def epochs_within(self, seconds: float, rows: int, updates: int, evaluations: float) -> float:
         """The most epochs that fit: whole ones from 2 on, else to two digits; 0 if none do."""
         training = rows * self.example + updates * self.update
+        if training <= 0:
+            return math.inf
         whole = math.floor((seconds - self.once) / (training + evaluations * self.evaluation))
         if whole >= 2:
             return float(whole)
