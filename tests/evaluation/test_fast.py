@@ -9,6 +9,7 @@ import json
 import shutil
 import zipfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from core.evaluation.fast.int8_model import Int8Model
 from core.evaluation.results import read_evaluation, read_robustness
 from core.evaluation.specs import CertifySpec, EvaluateSpec, PredictSpec, Subject
 from core.evaluation.trained_model import TrainedModel
+from core.person import Person, Role
 from core.settings import Settings
 from core.sharing.report import card_metadata
 from core.sharing.report.card_edits import Edits
@@ -250,6 +252,8 @@ def test_a_model_made_elsewhere_is_measured_on_labelled_data(
     measured = kept.find(subject, settings, store)
     assert measured is not None and measured[0] == settings.run_dir(run) / "fast" and measured[1].kind == "other"
     assert kept.find(Subject(name=str(classifier)), settings, store) is None, "another longest text"
+    theirs = replace(settings, mode="team", person=Person("ann@example.org", "Ann", Role.TRAINER))
+    assert kept.find(subject, theirs, store) is None, "on whose examples it was measured is nobody else's matter"
 
 
 def test_what_cannot_be_converted_leaves_nothing(

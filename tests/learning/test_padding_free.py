@@ -16,7 +16,7 @@ from datasets import Dataset
 from torch.utils._python_dispatch import TorchDispatchMode
 from transformers import AutoModelForSequenceClassification
 
-from core.engines import cpu_dropout, trainer
+from core.engines import cpu_dropout, trainer, training_run
 from core.engines.padding_free import attention, batches, use
 from core.engines.vocabulary import Vocabulary
 from core.errors import SpecError
@@ -359,3 +359,15 @@ def test_copies_to_a_gpu_do_not_wait(make_spec: Any, tmp_path: Path) -> None:
     for kind in ("cuda", "cpu"):
         args = trainer.arguments(make_spec(), Device(kind, "fp32", kind), tmp_path)
         assert args.accelerator_config.non_blocking == args.dataloader_pin_memory == (kind == "cuda")
+
+
+@pytest.mark.parametrize(
+    ("checkpoint", "padding_free", "padded"), [(True, False, True), (True, True, False), (False, False, False)]
+)
+def test_a_run_that_goes_on_pads_as_it_began(
+    checkpoint: bool, padding_free: bool, padded: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.engines.training_run.checkpoints.latest", lambda folder: folder if checkpoint else None)
+    earlier = SimpleNamespace(padding_free=padding_free)
+    monkeypatch.setattr("core.engines.training_run.environment.read_environment", lambda folder: earlier)
+    assert training_run._was_padded(tmp_path) is padded
