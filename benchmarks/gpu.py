@@ -181,7 +181,7 @@ def reporter(clock: Clock) -> Any:
     from benchmarks.training import Silent
 
     class Watching(Silent):
-        """Counts the steps, keeps what is said, and asks for a stop when the time is over."""
+        """Counts the steps, keeps the ids of messages, and asks for a stop when the time is over."""
 
         def __init__(self) -> None:
             super().__init__(clock.step)

@@ -37,7 +37,7 @@ class Seal:
 def seal_of(path: Path) -> Seal:
     """The seal of a file as it is now. Raises OSError."""
     state = path.stat()
-    return Seal(state.st_size, state.st_mtime_ns, _checksum(path))
+    return Seal(state.st_size, state.st_mtime_ns, checksum(path))
 
 
 def matches(path: Path, seal: Seal) -> bool:
@@ -49,7 +49,7 @@ def matches(path: Path, seal: Seal) -> bool:
         if _known.get(str(path)) == _state(stat):
             return True
         unchanged = stat.st_mtime_ns == seal.mtime_ns
-        if not (unchanged and stat.st_size > SMALL) and _checksum(path) != seal.checksum:
+        if not (unchanged and stat.st_size > SMALL) and checksum(path) != seal.checksum:
             return False
         if not unchanged:  # a copied home: saves the next process from reading the whole file
             stat = _with_time(path, stat, seal.mtime_ns)
@@ -120,7 +120,8 @@ def remove(path: Path) -> None:
     seal_path(path).unlink(missing_ok=True)
 
 
-def _checksum(path: Path) -> str:
+def checksum(path: Path) -> str:
+    """A digest of what a file holds."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
 

@@ -67,30 +67,29 @@ def settle_length(
     return _settle(spec, recommend(spec, facts, LENGTH), report)
 
 
+def settle_class_weights(spec: RunSpec, encoded: Encoded, model: Any, device: Device, report: RunWriter) -> RunSpec:
+    """The spec with the class weights chosen, if they are automatic: a head is fitted with them."""
+    return _settle(spec, recommend(spec, facts_of(spec, encoded, model, device), CLASS_WEIGHTS), report)
+
+
 def settle_rest(
-    spec: RunSpec,
-    encoded: Encoded,
-    model: Any,
-    device: Device,
-    report: RunWriter,
-    paths: Sequence[str] | None = None,
-    begun: float | None = None,
+    spec: RunSpec, encoded: Encoded, model: Any, device: Device, report: RunWriter, begun: float | None = None
 ) -> RunSpec:
     """The spec with every setting chosen that is still automatic.
 
-    paths: of those alone; None for all. begun: when this attempt began, in seconds since 1970, for a budget of time
+    begun: when this attempt began, in seconds since 1970, for a budget of time
     """
     if not spec.auto:
         return spec
     facts = facts_of(spec, encoded, model, device)
-    if paths is None and spec.training.budget_minutes is not None and "training.num_train_epochs" in spec.auto:
+    if spec.training.budget_minutes is not None and "training.num_train_epochs" in spec.auto:
         spec = _settle(spec, recommend(spec, facts, BATCH_SIZE), report)
         report.phase(Message("Measuring how fast it learns", "measuring-pace"))
         spent = 0.0 if begun is None else max(0.0, time.time() - begun)
         pace = calibration.measure(spec, encoded, model, device, report, spent)
         facts = dataclasses.replace(facts, pace=lambda _: pace)
-    spec = _settle(spec, recommend(spec, facts, paths), report)
-    if paths is None and COMPILE in spec.auto:
+    spec = _settle(spec, recommend(spec, facts), report)
+    if COMPILE in spec.auto:
         return _settle_compiling(spec, encoded, model, device, report)
     return spec
 

@@ -100,6 +100,12 @@ def _bag_of_words(spec: RunSpec, loaded: Loaded, rivals: Rivals, folder: Path, r
         rivals.model_copy(update={"bag_of_words": bag}).save(folder / RIVALS)
     except Exception:  # nothing that was trained shall be lost by it
         logger.warning("the bag of words could not be trained", exc_info=True)
+        message = Message.of(
+            "bag-of-words-failed",
+            "A bag of words to compare with could not be trained, so the result stands without one; worker.log says "
+            "why.",
+        )
+        report.message(message.text, "warning", message.id)
         return
     metric = spec.evaluation.metric_for_best_model
     if bag is None or (value := bag.metrics.get(metric)) is None:

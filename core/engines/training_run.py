@@ -91,8 +91,7 @@ def train(spec: RunSpec, run: Run, settings: Settings, report: RunWriter) -> Sum
 
     report.phase(Message("Preparing to train", "preparing-to-train"))
     automatic_before = spec.auto
-    # a head is fitted with the weights of the classes
-    spec = automatic.settle_rest(spec, encoded, model, chosen, report, automatic.CLASS_WEIGHTS)
+    spec = automatic.settle_class_weights(spec, encoded, model, chosen, report)
     spec = begin.begin(spec, encoded, model, new_head, folder, chosen, report)
     if settings.mode != "demo":  # which has no memory to spare
         rivals.judge_frozen_model(spec, encoded, model, folder, chosen, report)

@@ -29,7 +29,7 @@ from core.spec.budget.fitting import evaluations_of
 from core.spec.budget.pace import Pace
 from core.spec.data import DataSpec
 from core.spec.engines import KERAS_TYPES
-from core.spec.recommended import LENGTHS, Facts, recommend, settled
+from core.spec.recommended import LENGTHS, MOST_FITTED_TO, Facts, recommend, settled
 from core.spec.recommended import Choice as Setting
 from core.spec.run import RunSpec, replace
 from core.wording import counted, language_name
@@ -46,7 +46,6 @@ START_S, UPDATE_S_PER_WEIGHT = 8.0, 2.5e-9
 # What a run does besides: the last word on it; for each example, its tokens and a bag of words; a checkpoint's bytes
 # (each weight and its two averages, in fp32).
 END_S, EXAMPLE_S, CHECKPOINT_BYTES, DISK_RATE = 2.0, 0.001, 12, 300e6
-FITTED_TO = 5_000  # examples, for a head on the frozen model
 PROPOSED_SHARE = 0.5  # of the usual epochs: with fewer, a larger model seldom earns its time
 # Dense bf16 operations per second as the makers state them; cards without bf16 compute in fp32.
 GPU_PEAKS = {
@@ -251,7 +250,7 @@ def pace_for(
     def pace(longest: int) -> Pace:
         tokens = texts.mean(longest)
         forward = tokens * (2 * shape.weights + 4 * shape.layers * shape.hidden * tokens) / machine.rate
-        read = outlook.evaluation * 2 + (min(outlook.train, FITTED_TO) if fitted else 0)
+        read = outlook.evaluation * 2 + (min(outlook.train, MOST_FITTED_TO) if fitted else 0)
         once = START_S + END_S + forward * read + EXAMPLE_S * (outlook.train + outlook.evaluation)
         saving = 0.0 if machine.is_gpu else CHECKPOINT_BYTES * shape.weights / DISK_RATE
         return Pace(once, forward * outlook.evaluation + saving, 3 * forward, shape.weights * machine.update_s)

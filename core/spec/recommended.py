@@ -41,6 +41,8 @@ FEW_EVALUATIONS, LEAST_PATIENCE, PATIENCE_SHARE = 8, 3, 1 / 3
 
 SHORTEST = 64  # tokens, to which a budget of time may cut texts
 
+MOST_FITTED_TO = 5_000  # examples for a head: reading them must stay short beside training on them
+
 FEWEST_PAIRED, FEW, MOST_PAIRED = 4, 64, 1_000  # examples of the rarest class, and of all, of a contrastive stage
 
 UNEVEN = 10  # times as many examples of the most common class as of the rarest

@@ -166,13 +166,13 @@ def test_a_file_whose_time_cannot_be_set_is_read_once_a_process(
     def coarsely(path: Path, ns: tuple[int, int], utime: Callable[..., None] = os.utime) -> None:
         utime(path, ns=(ns[0], ns[1] - ns[1] % 2_000_000_000 - 2_000_000_000))
 
-    checksum, read = seals._checksum, list[Path]()
+    checksum, read = seals.checksum, list[Path]()
 
     def counting(path: Path) -> str:
         read.append(path)
         return checksum(path)
 
-    monkeypatch.setattr(seals, "_checksum", counting)
+    monkeypatch.setattr(seals, "checksum", counting)
     for set_time in (refused, coarsely):
         monkeypatch.setattr(seals, "_known", {})
         monkeypatch.setattr(os, "utime", set_time)
@@ -186,7 +186,7 @@ def test_a_prepared_dataset_is_found_without_reading_it(
 ) -> None:
     first = prepare(source, settings)
     monkeypatch.setattr(seals, "SMALL", 0)
-    monkeypatch.setattr(seals, "_checksum", None)
+    monkeypatch.setattr(seals, "checksum", None)
     assert find_prepared(source, settings) == first
 
 

@@ -109,3 +109,17 @@ def test_a_bag_of_words_is_judged_beside_the_training(
     with before_training.bag_of_words_beside(spec, loaded, tmp_path, recorder):
         pass
     assert not recorder.codes, "an attempt that goes on has it"
+
+
+def test_a_bag_of_words_that_fails_costs_nothing_else(
+    make_loaded: Callable[..., Any],
+    make_spec: Callable[..., Any],
+    recorder: Recorder,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    Rivals().save(tmp_path / RIVALS)
+    monkeypatch.setattr(rivals, "bag_of_words", lambda *_: 1 // 0)
+    with before_training.bag_of_words_beside(make_spec(), make_loaded(), tmp_path, recorder):
+        recorder.progress(1, 1)
+    assert recorder.codes == {"bag-of-words-failed"} and Rivals.load(tmp_path / RIVALS) == Rivals()

@@ -65,7 +65,7 @@ def test_a_budget_becomes_a_number_of_epochs_and_says_why(
     assert spec.auto == () and spec.training.num_train_epochs == epochs
     assert spec.training.budget_minutes == minutes, "what was asked for stays in the record"
     assert not code or code in recorder.codes
-    assert [level for _, level, found in recorder.messages if found == code][:1] == (
+    assert [level for _, level, known in recorder.messages if known == code][:1] == (
         ["warning"] if code == TOO_SHORT else ["info"] if code else []
     )
     setup.spec = specs.build(spec.model_dump(mode="json"))

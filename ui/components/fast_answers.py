@@ -57,9 +57,9 @@ def _measure(subject: Subject, title: str, key: str) -> None:
         at_once=False,
         button="Measure what they cost",
         key=key,
-        offer=f"**Fast answers of {plain(title)} have not been measured yet**, or it or its examples have "
-        "changed since. The model is converted to 8 bits and answers its labelled examples both ways, once, in the "
-        "background.",
+        offer=f"**Fast answers of {plain(title)} have not been measured yet**, or the model or its examples "
+        "have changed since. The model is converted to 8 bits and answers its labelled examples both ways, once, in "
+        "the background.",
     )
 
 

@@ -23,7 +23,7 @@ from core.files import replace_file
 from core.messages import Message
 from core.models import class_head, pooling
 from core.spec import run as specs
-from core.spec.recommended import may_be_contrastive
+from core.spec.recommended import MOST_FITTED_TO, may_be_contrastive
 from core.tasks.contract import task_of
 from core.tasks.frozen import NOTE, START, Features, LinearHead, Pooling, drawn, read_start
 from core.tasks.results import FrozenEncoder, Start
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from core.tasks.texts import Encoded
 
 INITIAL_HEAD = "model.initial_head"
-MOST = 5_000  # examples that a head is fitted to: reading them must stay short beside training on them
 
 
 def begin(
@@ -98,7 +97,7 @@ def _fit(spec: RunSpec, encoded: Encoded, model: Any, folder: Path, device: Devi
     """Fit a head, put it into the model, write `start.safetensors` and return its note; None if none can be fitted."""
     started = time.perf_counter()
     task = task_of(spec)
-    chosen = drawn(len(encoded.train), MOST, spec)
+    chosen = drawn(len(encoded.train), MOST_FITTED_TO, spec)
     train = frozen_model.features(encoded, "train", chosen, model, spec, device, report)
     report.phase(Message("Fitting a head to the frozen model", "fitting-head"))
     train = train and _readable(train, spec, model)
@@ -134,8 +133,8 @@ def _fit(spec: RunSpec, encoded: Encoded, model: Any, folder: Path, device: Devi
 def _tell_of_failed_stage(report: Reporter) -> None:
     message = Message.of(
         "contrastive-failed",
-        "The contrastive stage came to numbers that are none, so the run goes on from the model as it was before; "
-        "choose fp32 as precision to try it again.",
+        "No head could be fitted after the contrastive stage, so the run goes on from the head that was fitted before "
+        "it.",
     )
     report.message(message.text, "warning", message.id)
 
@@ -165,26 +164,41 @@ def _learns_pairs(
         )
         report.message(message.text, "info", message.id)
         return False
+    values = _cross_validated(model, frozen, chosen, encoded, spec, device, report)
+    return values is not None and _pays(*values, len(chosen), spec, report)
+
+
+def _cross_validated(
+    model: Any,
+    frozen: Features,
+    chosen: np.ndarray,
+    encoded: Encoded,
+    spec: RunSpec,
+    device: Device,
+    report: Reporter,
+) -> tuple[float, float] | None:
+    """See `contrastive.cross_validated`; None also where its batches do not fit into the memory."""
     report.phase(Message("Cross-validating a contrastive stage", "cross-validating-stage"))
     try:
-        values = contrastive.cross_validated(model, frozen, chosen, encoded, spec, device, report)
+        return contrastive.cross_validated(model, frozen, chosen, encoded, spec, device, report)
     except (RuntimeError, MemoryError) as error:
         from core.engines.network import is_out_of_memory  # which needs torch
 
         if not is_out_of_memory(error):
             raise
-        message = Message.of(
-            "contrastive-no-memory",
-            "No contrastive stage is tried: its batches of {batch} texts do not fit into the memory of this device.",
-            batch=contrastive.BATCH,
-        )
-        report.message(message.text, "info", message.id, **message.arguments)
-        return False
-    if values is None:
-        return False
-    without, after = values
-    # A few examples tell too little to hold a draw against it; with more of them it would only cost time.
-    pays = after > without or (after == without and len(chosen) < contrastive.ONE_FOLD_FROM)
+    message = Message.of(
+        "contrastive-no-memory",
+        "No contrastive stage is tried: its batches of {batch} texts do not fit into the memory of this device.",
+        batch=contrastive.BATCH,
+    )
+    report.message(message.text, "info", message.id, **message.arguments)
+    return None
+
+
+def _pays(without: float, after: float, examples: int, spec: RunSpec, report: Reporter) -> bool:
+    """Whether a contrastive stage is worth its time, by the main metric without it and after it; says so."""
+    # Few examples tell too little to hold a draw against it; with more of them it would only cost time.
+    pays = after > without or (after == without and examples < contrastive.ONE_FOLD_FROM)
     metric = metric_words(spec.evaluation.metric_for_best_model)
     message = (
         Message.of(

@@ -87,7 +87,7 @@ def certify(spec: CertifySpec, run: Run, settings: Settings, report: RunWriter) 
                 "weights": kept.weights(folder),
                 "seen": kept.seen(folder),
                 "data": prepared.fingerprint,
-                "file": kept.content(*onnx_file.files(partial)),
+                "file": kept.contents(onnx_file.files(partial)),
             }
         )
         certificate.save(partial / kept.CERTIFICATE, indent=1)

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import importlib.util
+from collections.abc import Iterable
 from pathlib import Path
 
+from core import seals
 from core.data.prepare import find_prepared
 from core.errors import ModelError
 from core.evaluation.specs import Answers, CertifySpec, EvaluateSpec, Subject
@@ -28,7 +30,6 @@ KIND, FOLDER, CERTIFICATE, FILE = "certify", "fast", "certificate.json", "model.
 RECIPE = 1  # of the 8-bit file: raised when it comes to be made in another way
 PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 SEARCHED = 500  # runs that measured a model
-BLOCK = 1 << 20
 SUFFIXES = (".safetensors", ".json", ".txt", ".model")
 
 
@@ -96,8 +97,8 @@ def check(kept: Certificate | None, answers: Answers, title: str) -> None:
     if kept is None:
         raise ModelError.of(
             "fast-not-measured",
-            "what fast answers cost {model} has not been measured, or the model has changed since; measure it first, "
-            "or use exact answers",
+            "what fast answers cost {model} has not been measured, or the model or its examples have changed since; "
+            "measure it first, or use exact answers",
             model=title,
         )
     if kept.grant == "refused":
@@ -140,29 +141,22 @@ def check_packages() -> None:
 
 def seen(model: Path) -> str:
     """A digest of the names, sizes and times of a model's files."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in _files(model):
-        stat = path.stat()
-        digest.update(f"{path.name}:{stat.st_size}:{stat.st_mtime_ns}\n".encode())
-    return digest.hexdigest()
+    states = ((path.name, path.stat()) for path in _files(model))
+    return _digest(f"{name}:{state.st_size}:{state.st_mtime_ns}" for name, state in states)
 
 
 def weights(model: Path) -> str:
     """A digest of a model's files: what they hold."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in _files(model):
-        digest.update(f"{path.name}:{content(path)}\n".encode())
-    return digest.hexdigest()
+    return contents(_files(model))
 
 
-def content(*paths: Path) -> str:
-    """A digest of what files hold, one after the other."""
-    digest = hashlib.blake2b(digest_size=16)
-    for path in paths:
-        with path.open("rb") as file:
-            while block := file.read(BLOCK):
-                digest.update(block)
-    return digest.hexdigest()
+def contents(paths: Iterable[Path]) -> str:
+    """A digest of what files hold, and of their names."""
+    return _digest(f"{path.name}:{seals.checksum(path)}" for path in paths)
+
+
+def _digest(lines: Iterable[str]) -> str:
+    return hashlib.blake2b("\n".join(lines).encode(), digest_size=16).hexdigest()
 
 
 def _files(model: Path) -> list[Path]:

@@ -31,7 +31,7 @@ def open_model(
     kept.check(measured[1] if measured else None, answers, title)
     assert measured is not None, "checked"
     place, certificate = measured
-    digests = kept.weights(folder), kept.content(*onnx_file.files(place))
+    digests = kept.weights(folder), kept.contents(onnx_file.files(place))
     if digests != (certificate.weights, certificate.file):
         raise ModelError.of(
             "fast-file-changed",

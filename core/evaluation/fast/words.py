@@ -11,16 +11,22 @@ def points(share: float) -> str:
     return f"{100 * share + 0.0:.2f}".replace("-0.00", "0.00")
 
 
+def _change(share: float) -> str:
+    """Points with their sign: "+0.42", "-0.42"."""
+    text = points(share)
+    return text if text.startswith("-") else f"+{text}"
+
+
 def measured(certificate: Certificate) -> str:
     """What fast answers cost, as it was measured."""
     examples = counted(certificate.examples, "example")
     same = certificate.same / max(1, certificate.examples)
     metric, loss = metric_words(certificate.metric), certificate.loss
-    interval = f"{points(loss.low)} to {points(loss.high)}"
+    change, low, high = (_change(-share) for share in (loss.value, loss.high, loss.low))
     return (
         f"Fast answers come from 8-bit weights: on {examples} ({certificate.split} of {certificate.dataset}) "
-        f"{metric} is {score(certificate.fast)} instead of {score(certificate.exact)}, a loss of "
-        f"{points(loss.value)} points (95% interval {interval}), and {same:.1%} of the answers stay the same."
+        f"{metric} is {score(certificate.fast)} instead of {score(certificate.exact)}, a change "
+        f"of {change} points (95% interval {low} to {high}), and {same:.1%} of the answers stay the same."
     )
 
 
